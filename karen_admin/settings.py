@@ -1,0 +1,216 @@
+"""Settings, read from the environment and from a ``.env`` beside manage.py (section 3 of the contract; see README)."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import environ
+from csp.constants import NONE, SELF
+from django.core.management.utils import get_random_secret_key
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+env = environ.Env()
+environ.Env.read_env(BASE_DIR / ".env")
+
+
+def _directory(name: str, default: str) -> Path:
+    return Path(env.str(name, default=str(BASE_DIR / default))).expanduser().absolute()
+
+
+DATA_DIR = _directory("KAREN_DATA_DIR", "var")
+CONFIG_DIR = _directory("KAREN_CONFIG_DIR", "config")
+MODELS_DIR = _directory("KAREN_MODELS_DIR", "models")
+PLUGINS_DIR = _directory("KAREN_PLUGINS_DIR", "plugins")
+LOGS_DIR = _directory("KAREN_LOGS_DIR", "logs")
+
+
+def _writable(directory: Path) -> bool:
+    """Makes the directory where it is missing. What to say when that fails is up to the commands that need it."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return os.access(directory, os.W_OK)
+
+
+def _secret_key() -> str:
+    """``KAREN_SECRET_KEY``, else one made once and kept in the data directory, readable by its owner alone."""
+    given: str = env.str("KAREN_SECRET_KEY", default="")
+    if given:
+        return given
+    path = DATA_DIR / "secret_key"
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return path.read_text().strip()
+    except OSError:
+        # The commands that need the directory say so in their own words; sessions of this process die with it.
+        return get_random_secret_key()
+    with os.fdopen(descriptor, "w") as file:
+        key = get_random_secret_key()
+        file.write(key)
+    return key
+
+
+_writable(DATA_DIR)
+_LOGS_WRITABLE = _writable(LOGS_DIR)
+
+DEBUG = env.bool("KAREN_DEBUG", default=False)
+SECRET_KEY = _secret_key()
+ALLOWED_HOSTS = env.list("KAREN_ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"])
+CSRF_TRUSTED_ORIGINS = env.list("KAREN_CSRF_TRUSTED_ORIGINS", default=[])
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "django_htmx",
+    "template_partials",
+    "django_q",
+    "discovery",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "karen_admin.middleware.SignInMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "karen_admin.urls"
+WSGI_APPLICATION = "karen_admin.wsgi.application"
+
+TEMPLATES: list[dict[str, Any]] = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "discovery.web.context.sidebar",
+            ],
+        },
+    }
+]
+
+DATABASES = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'karen.sqlite3'}")}
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    # Writers queue up instead of failing: WAL lets readers go on, IMMEDIATE takes the write lock at the start of a transaction.
+    DATABASES["default"]["OPTIONS"] = {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 30,
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-16000;",
+    }
+else:
+    DATABASES["default"].update({"CONN_MAX_AGE": 600, "CONN_HEALTH_CHECKS": True})
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+REDIS_URL = env.str("REDIS_URL", default="")
+Q_CLUSTER: dict[str, Any] = {
+    "name": "karen-admin",
+    "label": "Tasks",
+    "workers": 2,
+    "timeout": 6 * 86_400,  # a scan takes as long as the disks need; it is stopped by its own Stop button
+    "retry": 7 * 86_400,
+    "max_attempts": 1,
+    "ack_failures": True,
+    "catch_up": False,
+    "save_limit": 250,
+    "bulk": 1,
+    "poll": 1,
+    "guard_cycle": 1,
+    **({"redis": REDIS_URL} if REDIS_URL else {"orm": "default"}),
+}
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "models"
+LOGOUT_REDIRECT_URL = "login"
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_I18N = False
+USE_TZ = True
+USE_THOUSAND_SEPARATOR = True
+
+STATIC_URL = "static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+# Served straight from where they lie: no collectstatic step between a checkout and a running server.
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_MAX_AGE = 300
+
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+        "base-uri": [NONE],
+    }
+}
+X_FRAME_OPTIONS = "DENY"
+SECURE_REFERRER_POLICY = "same-origin"
+SESSION_COOKIE_HTTPONLY = True
+# Behind a proxy that speaks HTTPS, an https:// origin among the trusted ones turns the secure cookies on.
+_HTTPS = any(origin.startswith("https://") for origin in CSRF_TRUSTED_ORIGINS)
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _HTTPS
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _HTTPS else None
+# HTTPS and HSTS are the proxy's: on 127.0.0.1, where `serve` listens, there is none to redirect to.
+SILENCED_SYSTEM_CHECKS = ["security.W004", "security.W008"] + ([] if _HTTPS else ["security.W012", "security.W016"])
+DATA_UPLOAD_MAX_MEMORY_SIZE = 5 << 20
+
+#: The guide's log files: channel → file name. One line an event.
+LOG_FILES = {
+    "discovery": "model_discovery.log",
+    "validation": "model_validation.log",
+    "metadata": "metadata_extraction.log",
+    "categorization": "categorization.log",
+}
+
+LOGGING: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"event": {"format": "%(message)s"}, "plain": {"format": "{levelname} {name}: {message}", "style": "{"}},
+    "handlers": {
+        "console": {"class": "logging.StreamHandler", "formatter": "plain", "stream": sys.stderr},
+        **{
+            channel: {
+                "class": "concurrent_log_handler.ConcurrentRotatingFileHandler" if _LOGS_WRITABLE else "logging.NullHandler",
+                **(
+                    {"filename": str(LOGS_DIR / name), "maxBytes": 5_000_000, "backupCount": 5, "formatter": "event", "encoding": "utf-8"}
+                    if _LOGS_WRITABLE
+                    else {}
+                ),
+            }
+            for channel, name in LOG_FILES.items()
+        },
+    },
+    "loggers": {f"karen.{channel}": {"handlers": [channel], "level": "INFO", "propagate": False} for channel in LOG_FILES},
+    "root": {"handlers": ["console"], "level": "WARNING"},
+}

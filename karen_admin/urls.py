@@ -1,0 +1,19 @@
+"""Pages, sign-in and Django's admin."""
+
+from django.contrib import admin
+from django.contrib.auth.views import LoginView, LogoutView
+from django.urls import include, path
+from django.views.generic import RedirectView
+
+urlpatterns = [
+    path("", RedirectView.as_view(pattern_name="models"), name="home"),
+    path("login/", LoginView.as_view(template_name="registration/login.html", redirect_authenticated_user=True), name="login"),
+    path("logout/", LogoutView.as_view(), name="logout"),
+    path("admin/", admin.site.urls),
+    path("", include("discovery.web.urls")),
+]
+
+handler400 = "discovery.web.errors.bad_request"
+handler403 = "discovery.web.errors.permission_denied"
+handler404 = "discovery.web.errors.page_not_found"
+handler500 = "discovery.web.errors.server_error"
