@@ -1,0 +1,174 @@
+"""Rules and signals → categories, each with its evidence.
+
+Every rule that matches yields evidence (rule, what it matched, where, weight); the highest sum wins, ties go to the earlier category
+of the file; without evidence there is no verdict (``None``; ``GENERAL`` for specialization).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from fnmatch import translate
+from typing import Any
+
+from discovery.engine.rules import AXES, CategorizationRules, Rule
+from discovery.engine.signals import PLACES, Signals
+from discovery.engine.types import Evidence
+
+#: What a match counts before the rule's own weight. Structure outranks words by far.
+STRUCTURE = {
+    "architectures": 10.0,
+    "model_types": 10.0,
+    "pipeline_tags": 8.0,
+    "modalities": 10.0,
+    "outputs": 10.0,
+    "signals": 5.0,
+    "tags": 3.0,
+    "file_patterns": 1.0,
+}
+
+#: Less than this is an echo of a word, not a verdict.
+THRESHOLD = 1.0
+#: Words of a card's prose add up to this much at most, however many there are.
+MAX_CARD = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    value: str | None
+    evidence: tuple[Evidence, ...] = ()
+
+
+@dataclass(slots=True)
+class _Scores:
+    totals: dict[int, float] = field(default_factory=dict)
+    evidence: dict[int, list[Evidence]] = field(default_factory=dict)
+    card: dict[int, float] = field(default_factory=dict)
+
+    def add(self, category: int, rule: str, matched: str, where: str, weight: float) -> None:
+        if where == "card":
+            room = MAX_CARD - self.card.get(category, 0.0)
+            if room <= 0:
+                return
+            weight = min(weight, room)
+            self.card[category] = self.card.get(category, 0.0) + weight
+        self.totals[category] = self.totals.get(category, 0.0) + weight
+        self.evidence.setdefault(category, []).append(Evidence(rule, matched, where, round(weight, 2)))
+
+
+class Categorizer:
+    """Rules, compiled once: words and tags are looked up, not searched for, so that 200 rules cost little more than 20."""
+
+    def __init__(self, rules: CategorizationRules) -> None:
+        self.categories: list[tuple[str, str]] = []
+        self.words: dict[str, list[tuple[int, Rule, str]]] = {}
+        self.phrases: list[tuple[str, int, Rule, str]] = []
+        self.exact: dict[tuple[str, str], list[tuple[int, Rule]]] = {}
+        self.globs: list[tuple[str, re.Pattern[str], str, int, Rule]] = []
+        self.modal: list[tuple[int, Rule]] = []
+        for axis in AXES:
+            for name, items in rules.section(axis).items():
+                self.categories.append((axis, name))
+                for rule in items:
+                    self._compile(len(self.categories) - 1, rule)
+
+    def _compile(self, category: int, rule: Rule) -> None:
+        for keyword in rule.keywords:
+            plain = " ".join(re.findall(r"[^\W_]+(?:\.\d+)?", keyword.lower()))
+            if " " in plain:
+                self.phrases.append((f" {plain} ", category, rule, keyword))
+            elif plain:
+                self.words.setdefault(plain, []).append((category, rule, keyword))
+        for kind in ("pipeline_tags", "tags", "signals"):
+            for item in getattr(rule, kind):
+                self.exact.setdefault((kind, item.lower()), []).append((category, rule))
+        for kind in ("architectures", "model_types", "file_patterns"):
+            for pattern in getattr(rule, kind):
+                if re.search(r"[*?\[]", pattern):
+                    self.globs.append((kind, re.compile(translate(pattern)), pattern, category, rule))
+                else:
+                    self.exact.setdefault((kind, pattern), []).append((category, rule))
+        if rule.modalities or rule.outputs:
+            self.modal.append((category, rule))
+
+    def verdicts(self, signals: Signals, inputs: Iterable[str], outputs: Iterable[str]) -> dict[str, Verdict]:
+        """One verdict an axis."""
+        scores = _Scores()
+        self._structure(scores, signals)
+        self._modalities(scores, set(inputs), set(outputs))
+        self._keywords(scores, signals)
+        return {axis: self._verdict(scores, axis) for axis in AXES}
+
+    def _structure(self, scores: _Scores, signals: Signals) -> None:
+        listed: dict[str, Sequence[str]] = {
+            "architectures": signals.architectures,
+            "model_types": signals.model_types,
+            "pipeline_tags": signals.pipeline_tags,
+            "tags": signals.tags,
+            "signals": tuple(signals.marks),
+            "file_patterns": signals.files,
+        }
+        for kind, items in listed.items():
+            for item in items:
+                for category, rule in self.exact.get((kind, item), ()):
+                    scores.add(category, kind, item, _where(kind, item, signals), STRUCTURE[kind] * rule.weight)
+        for kind, pattern, glob, category, rule in self.globs:
+            hit = next((item for item in listed[kind] if pattern.match(item)), None)
+            if hit is not None:
+                scores.add(category, f"{kind} {glob}", hit, _where(kind, hit, signals), STRUCTURE[kind] * rule.weight)
+
+    def _modalities(self, scores: _Scores, inputs: set[str], outputs: set[str]) -> None:
+        shown = f"{', '.join(sorted(inputs)).lower() or '–'} → {', '.join(sorted(outputs)).lower() or 'vectors or labels'}"
+        for category, rule in self.modal:
+            wanted = set(rule.modalities)
+            takes = wanted <= inputs if len(wanted) > 1 else wanted <= inputs | outputs
+            if takes and set(rule.outputs) <= outputs and inputs | outputs:
+                scores.add(category, "modalities", shown, "what goes in and out", STRUCTURE["modalities"] * rule.weight)
+
+    def _keywords(self, scores: _Scores, signals: Signals) -> None:
+        """Each keyword counts once, where it counts most."""
+        told: set[tuple[int, str]] = set()
+        whole_tags = {" ".join(re.findall(r"[^\W_]+", tag)) for tag in signals.tags}
+
+        def tell(category: int, rule: Rule, keyword: str, place: str) -> None:
+            if (category, keyword) in told or (rule.places and place not in rule.places):
+                return
+            told.add((category, keyword))
+            scores.add(category, "keywords", keyword, place, PLACES[place] * rule.weight)
+
+        for place in PLACES:
+            for word in whole_tags if place == "tags" else signals.words.get(place, ()):
+                for category, rule, keyword in self.words.get(word, ()):
+                    tell(category, rule, keyword, place)
+            text = signals.phrases.get(place, "")
+            for phrase, category, rule, keyword in self.phrases:
+                if phrase.strip() in whole_tags if place == "tags" else phrase in text:
+                    tell(category, rule, keyword, place)
+
+    def _verdict(self, scores: _Scores, axis: str) -> Verdict:
+        best, best_total = None, 0.0
+        for number, (own_axis, _) in enumerate(self.categories):
+            total = scores.totals.get(number, 0.0)
+            if own_axis == axis and total >= THRESHOLD and total > best_total:
+                best, best_total = number, total
+        if best is None:
+            return Verdict("GENERAL" if axis == "specialization" else None)
+        ordered = sorted(scores.evidence[best], key=lambda evidence: -evidence.weight)
+        return Verdict(self.categories[best][1], tuple(ordered[:6]))
+
+
+def _where(kind: str, item: str, signals: Signals) -> str:
+    if kind == "signals":
+        return signals.marks.get(item, "files")
+    return {
+        "architectures": "class name",
+        "model_types": "model type",
+        "pipeline_tags": "pipeline_tag",
+        "tags": "tags",
+        "file_patterns": "file name",
+    }[kind]
+
+
+def as_json(evidence: Mapping[str, Sequence[Evidence]]) -> dict[str, list[dict[str, Any]]]:
+    return {axis: [{"rule": e.rule, "matched": e.matched, "where": e.where, "weight": e.weight} for e in items] for axis, items in evidence.items()}

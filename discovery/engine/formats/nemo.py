@@ -1,0 +1,130 @@
+"""NVIDIA NeMo: ``.nemo``, a tar archive (plain or gzip) with ``model_config.yaml`` and a PyTorch checkpoint.
+
+Sources: NeMo's ``SaveRestoreConnector`` and the POSIX ustar format (IEEE Std 1003.1, pax).
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from io import BytesIO
+from typing import Any, BinaryIO
+
+from discovery.engine.binary import Reader
+from discovery.engine.errors import InvalidHeader, NotThisFormat
+from discovery.engine.types import Header, Problem, Severity
+
+NAME = "nemo"
+
+RECORD = 512
+MAX_MEMBERS = 1_000
+MAX_CONFIG_BYTES = 1 << 20
+#: Of a compressed archive: the configuration comes first, the weights need not be unpacked to know them.
+MAX_UNPACKED = 4 << 20
+MAX_KEYS = 200
+GZIP_MAGIC = b"\x1f\x8b"
+
+_TOP_LEVEL = re.compile(r"^([A-Za-z_][\w.]{0,63}):[ \t]+([^\s#{\[|>&*][^\n]{0,255})$", re.MULTILINE)
+_FILES = frozenset({"0", "\0", "7"})
+
+
+def read(stream: BinaryIO, size: int) -> Header:
+    """Members, and the plain values of the configuration's top level. Raises ``NotThisFormat`` or ``InvalidHeader``."""
+    start = stream.read(2)
+    stream.seek(0)
+    compressed = start == GZIP_MAGIC
+    if compressed:
+        data, complete = _unpack(stream)
+        reader = Reader(BytesIO(data), len(data))
+    else:
+        reader, complete = Reader(stream, size), True
+    archive = _Archive(reader, complete)
+    if archive.config is None:
+        raise NotThisFormat("it is an archive without model_config.yaml")
+    weights = [(name, length) for name, length in archive.members if name.endswith((".ckpt", ".pt", ".safetensors")) or "model_weights/" in name]
+    problems = []
+    if complete and not weights:
+        problems.append(Problem("weights_missing", "the archive has no model weights", "", Severity.ERROR))
+    metadata = {
+        "members": [name for name, _ in archive.members],
+        "config": archive.config,
+        "compressed": compressed,
+        "weights_size": sum(length for _, length in weights) if weights else None,
+    }
+    return Header(format=NAME, metadata=metadata, expected_size=None if compressed else archive.end, problems=problems)
+
+
+def _unpack(stream: BinaryIO) -> tuple[bytes, bool]:
+    """The first bytes inside, and whether they are all."""
+    inflater = zlib.decompressobj(wbits=31)
+    data = bytearray()
+    try:
+        while len(data) < MAX_UNPACKED and not inflater.eof:
+            block = inflater.unconsumed_tail or stream.read(1 << 16)
+            if not block:
+                raise InvalidHeader("the compressed archive ends early")
+            data += inflater.decompress(block, MAX_UNPACKED - len(data))
+    except zlib.error as error:
+        raise InvalidHeader(f"the compressed archive is broken: {error}") from error
+    return bytes(data), inflater.eof
+
+
+class _Archive:
+    """Names and lengths of the members, ``config`` when it was met. ``end`` is where the last member ends, padding included."""
+
+    def __init__(self, reader: Reader, complete: bool) -> None:
+        self.members: list[tuple[str, int]] = []
+        self.config: dict[str, Any] | None = None
+        self.end = 0
+        self._walk(reader, complete)
+
+    def _walk(self, reader: Reader, complete: bool) -> None:
+        records = 0
+        while True:
+            if reader.left < RECORD:
+                if not complete:
+                    return
+                if not self.members:
+                    raise NotThisFormat("it is no tar archive")
+                raise InvalidHeader("the archive has no end, as after an interrupted download", reader.position)
+            record = reader.exact(RECORD, "a tar header")
+            if not record.strip(b"\0"):
+                self.end = reader.position + RECORD  # an archive ends in two empty records
+                return
+            records += 1
+            if records > MAX_MEMBERS:
+                raise InvalidHeader(f"the archive has more than {MAX_MEMBERS:,} members", reader.position)
+            name, length, kind = _member(record, first=not self.members)
+            if kind in _FILES:
+                self.members.append((name, length))
+            following = reader.position + -(-length // RECORD) * RECORD
+            if kind in _FILES and name.rpartition("/")[2] == "model_config.yaml" and length <= min(MAX_CONFIG_BYTES, max(reader.left, 0)):
+                self.config = _top_level(reader.exact(length, name))
+            if following > reader.size:
+                self.end = following + RECORD
+                return
+            reader.seek(following)
+
+
+def _member(record: bytes, *, first: bool) -> tuple[str, int, str]:
+    failure = NotThisFormat if first else InvalidHeader
+    checksum = _octal(record[148:156])
+    if checksum != sum(record[:148]) + 8 * 32 + sum(record[156:]):
+        raise failure("a tar header's checksum is wrong")
+    length = int.from_bytes(record[125:136], "big") if record[124] & 0x80 else _octal(record[124:136])
+    if length is None or length < 0:
+        raise failure("a tar header has no length")
+    prefix = record[345:500].rstrip(b"\0") if record[257:263] == b"ustar\0" else b""
+    name = b"/".join(part for part in (prefix, record[:100].split(b"\0")[0]) if part)
+    return name.decode("utf-8", "replace"), length, chr(record[156])
+
+
+def _octal(field: bytes) -> int | None:
+    text = field.strip(b" \0")
+    return int(text, 8) if text and all(byte in b"01234567" for byte in text) else None
+
+
+def _top_level(text: bytes) -> dict[str, str]:
+    """``key: value`` lines that are not indented: a YAML parser is not needed for sample_rate and target."""
+    pairs = _TOP_LEVEL.findall(text.decode("utf-8", "replace"))[:MAX_KEYS]
+    return {key: value.strip().strip("'\"") for key, value in pairs}

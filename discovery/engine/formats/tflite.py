@@ -1,0 +1,175 @@
+"""TensorFlow Lite: a flatbuffer with the identifier ``TFL3``. Tables are visited through their offsets; weights are never read.
+
+Sources: schema.fbs of https://github.com/tensorflow/tensorflow (lite/schema) and https://flatbuffers.dev/internals/
+"""
+
+from __future__ import annotations
+
+from math import prod
+from typing import BinaryIO
+
+from discovery.engine.errors import InvalidHeader, NotThisFormat
+from discovery.engine.parameters import DTYPE_BITS, main_dtype
+from discovery.engine.types import Header, Tensor
+
+NAME = "tflite"
+
+MAX_ITEMS = 20_000
+MAX_DIMENSIONS = 32
+MAX_STRING_BYTES = 1_024
+PAGE = 1 << 14
+MAX_PAGES = 256
+
+DTYPES = {
+    0: "F32", 1: "F16", 2: "I32", 3: "U8", 4: "I64", 5: "STRING", 6: "BOOL", 7: "I16", 8: "C64", 9: "I8", 10: "F64", 12: "U64", 15: "U32",
+    16: "U16", 17: "I4", 18: "BF16",
+}  # fmt: skip
+_QUANTIZED = {"I8": "INT8", "U8": "INT8", "I16": "INT16", "I4": "INT4"}
+_NOT_WEIGHTS = frozenset({"I32", "I64", "STRING", "BOOL", "U32", "U64"})
+
+# Field numbers of the tables.
+_VERSION, _SUBGRAPHS, _DESCRIPTION, _BUFFERS = 0, 2, 3, 4
+_TENSORS, _INPUTS, _OUTPUTS, _OPERATORS, _GRAPH_NAME = 0, 1, 2, 3, 4
+_SHAPE, _TYPE, _BUFFER, _NAME = 0, 1, 2, 3
+_DATA, _OFFSET, _SIZE = 0, 1, 2
+
+
+def read(stream: BinaryIO, size: int) -> Header:
+    """Version, description, tensors with data, inputs and outputs. Raises ``NotThisFormat`` or ``InvalidHeader``."""
+    if stream.read(8)[4:] != b"TFL3":
+        raise NotThisFormat("it has no TFL3 at byte 4")
+    buffer = _Flatbuffer(stream, size)
+    model = buffer.table(buffer.unsigned(0, 4))
+    extents = [_extent(buffer, buffer.table(at)) for at in buffer.tables(model, _BUFFERS)]
+    metadata = {"version": buffer.scalar(model, _VERSION, 4), "description": buffer.string(model, _DESCRIPTION), "inputs": [], "outputs": []}
+    tensors: list[Tensor] = []
+    for number, at in enumerate(buffer.tables(model, _SUBGRAPHS)):
+        graph = buffer.table(at)
+        found = [_tensor(buffer, buffer.table(tensor), extents) for tensor in buffer.tables(graph, _TENSORS)]
+        tensors += [tensor for tensor in found if tensor.size]
+        if not number:
+            metadata |= {"inputs": _ports(buffer, graph, _INPUTS, found), "outputs": _ports(buffer, graph, _OUTPUTS, found)}
+            metadata |= {"name": buffer.string(graph, _GRAPH_NAME), "operator_count": buffer.count(graph, _OPERATORS)}
+    weights = list({t.offset: t for t in tensors if t.dtype not in _NOT_WEIGHTS}.values())
+    held = {dtype: sum(t.size for t in weights if t.dtype == dtype) for dtype in {t.dtype for t in weights}}
+    quantization = _QUANTIZED.get(max(held, key=held.__getitem__, default=""))
+    return Header(
+        format=NAME,
+        tensors=tensors,
+        metadata=metadata,
+        parameter_count=sum(prod(t.shape) for t in weights) if weights else None,
+        dtype=None if quantization else main_dtype(weights),
+        quantization=quantization,
+        expected_size=max([buffer.furthest, *(offset + length for offset, length in extents)]),
+    )
+
+
+def _extent(buffer: _Flatbuffer, table: dict[int, int]) -> tuple[int, int]:
+    """Where a buffer's bytes lie. Beyond 2 GB they follow the flatbuffer, at an offset from the start of the file."""
+    offset, length = buffer.scalar(table, _OFFSET, 8), buffer.scalar(table, _SIZE, 8)
+    if offset > 1:
+        return offset, length
+    if _DATA not in table:
+        return 0, 0
+    start = buffer.indirect(table[_DATA])
+    return start + 4, buffer.unsigned(start, 4)
+
+
+def _tensor(buffer: _Flatbuffer, table: dict[int, int], extents: list[tuple[int, int]]) -> Tensor:
+    number, kind = buffer.scalar(table, _BUFFER, 4), buffer.scalar(table, _TYPE, 1)
+    if number >= len(extents) and number:
+        raise InvalidHeader(f"a tensor uses buffer {number:,} of {len(extents):,}")
+    shape = tuple(buffer.integers(table, _SHAPE, MAX_DIMENSIONS))
+    offset, length = extents[number] if extents else (0, 0)
+    dtype = DTYPES.get(kind, f"TYPE_{kind}")
+    if length and dtype in DTYPE_BITS and prod(shape) * DTYPE_BITS[dtype] > length * 8:
+        shape = (length * 8 // DTYPE_BITS[dtype],)  # sparse tensors keep less than their shape says
+    return Tensor(buffer.string(table, _NAME), dtype, shape, offset, length)
+
+
+def _ports(buffer: _Flatbuffer, graph: dict[int, int], field: int, tensors: list[Tensor]) -> list[dict[str, object]]:
+    chosen = [tensors[index] for index in buffer.integers(graph, field, MAX_ITEMS) if 0 <= index < len(tensors)]
+    return [{"name": tensor.name, "dtype": tensor.dtype, "shape": list(tensor.shape)} for tensor in chosen]
+
+
+class _Flatbuffer:
+    """Reads at any place, a page at a time. ``furthest`` is the last byte that was needed, plus one."""
+
+    def __init__(self, stream: BinaryIO, size: int) -> None:
+        self.stream = stream
+        self.size = size
+        self.furthest = 0
+        self.pages: dict[int, bytes] = {}
+        self.items_left = 4 * MAX_ITEMS
+
+    def take(self, at: int, count: int) -> bytes:
+        if at + count > self.size:
+            raise InvalidHeader(f"{count:,} bytes at {at:,} lie outside the file of {self.size:,} bytes", at)
+        self.furthest = max(self.furthest, at + count)
+        page, start = divmod(at, PAGE)
+        data = self._page(page)[start : start + count]
+        while len(data) < count:
+            page += 1
+            more = self._page(page)[: count - len(data)]
+            if not more:
+                raise InvalidHeader("the file ends early", at)
+            data += more
+        return data
+
+    def _page(self, number: int) -> bytes:
+        if number not in self.pages:
+            if len(self.pages) >= MAX_PAGES:
+                self.pages.clear()
+            self.stream.seek(number * PAGE)
+            self.pages[number] = self.stream.read(PAGE)
+        return self.pages[number]
+
+    def unsigned(self, at: int, width: int) -> int:
+        return int.from_bytes(self.take(at, width), "little")
+
+    def indirect(self, at: int) -> int:
+        return at + self.unsigned(at, 4)
+
+    def table(self, at: int) -> dict[int, int]:
+        """The fields that are set: number to place."""
+        entries = at - int.from_bytes(self.take(at, 4), "little", signed=True)
+        if entries < 0:
+            raise InvalidHeader(f"the table at {at:,} is described outside the file", at)
+        length = self.unsigned(entries, 2)
+        if not 4 <= length <= 256:
+            raise InvalidHeader(f"the table at {at:,} has an impossible description of {length} bytes", entries)
+        described = self.take(entries, length)
+        offsets = [int.from_bytes(described[start : start + 2], "little") for start in range(4, length - 1, 2)]
+        return {number: at + offset for number, offset in enumerate(offsets) if offset}
+
+    def scalar(self, table: dict[int, int], field: int, width: int) -> int:
+        return self.unsigned(table[field], width) if field in table else 0
+
+    def count(self, table: dict[int, int], field: int) -> int:
+        return self.unsigned(self.indirect(table[field]), 4) if field in table else 0
+
+    def integers(self, table: dict[int, int], field: int, limit: int) -> list[int]:
+        """A vector of int32."""
+        count = self.count(table, field)
+        if count > limit:
+            raise InvalidHeader(f"a list claims {count:,} numbers, more than {limit:,}")
+        if not count:
+            return []
+        data = self.take(self.indirect(table[field]) + 4, 4 * count)
+        return [int.from_bytes(data[at : at + 4], "little", signed=True) for at in range(0, 4 * count, 4)]
+
+    def tables(self, table: dict[int, int], field: int) -> list[int]:
+        """Where the tables of a vector start."""
+        count = self.count(table, field)
+        self.items_left -= count
+        if count > MAX_ITEMS or self.items_left < 0:
+            raise InvalidHeader(f"a list claims {count:,} entries, more than {MAX_ITEMS:,}")
+        if not count:
+            return []
+        start = self.indirect(table[field]) + 4
+        data = self.take(start, 4 * count)
+        return [start + at + int.from_bytes(data[at : at + 4], "little") for at in range(0, 4 * count, 4)]
+
+    def string(self, table: dict[int, int], field: int) -> str:
+        length = min(self.count(table, field), MAX_STRING_BYTES)
+        return self.take(self.indirect(table[field]) + 4, length).decode("utf-8", "replace") if length else ""

@@ -1,0 +1,111 @@
+"""Pickles, listed: what they import and what they hold, opcode by opcode. Nothing is ever imported, called or unpickled.
+
+Shared parts stay shared (a "billion laughs" is a few hundred bytes), long strings are passed over, and every count has a limit.
+"""
+
+from __future__ import annotations
+
+from typing import Any, BinaryIO
+
+from discovery.engine import pickle_imports
+from discovery.engine.errors import InvalidHeader
+from discovery.engine.pickle_machine import Machine, UncheckedPickleError
+from discovery.engine.pickle_tape import Tape
+from discovery.engine.pickle_values import Blob, Global, Object, Persistent, children
+from discovery.engine.types import Problem, Severity
+
+__all__ = ["Blob", "Global", "Object", "Persistent", "Scanner", "children", "looks_like_pickle"]
+
+#: Python's own pickler gives up at its recursion limit, 1,000.
+MAX_DEPTH = 1_000
+#: Elements of the whole with every shared part written out.
+MAX_EXPANDED = 1_000_000_000
+
+
+class Scanner:
+    """The pickles of ``stream``, up to ``size`` bytes, one ``load()`` each. ``imports`` and ``problems()`` speak for all of them."""
+
+    def __init__(self, stream: BinaryIO, size: int) -> None:
+        self._tape = Tape(stream, size)
+        self._machine = Machine(self._tape)
+        #: Set when the rest cannot be followed: nothing more can be loaded, and the file counts as unsafe.
+        self.stopped: UncheckedPickleError | None = None
+        #: Why the last ``load()`` failed although the file is worth reporting: it does harm before it breaks.
+        self.broken: InvalidHeader | None = None
+
+    @property
+    def imports(self) -> dict[str, int]:
+        """``module.name`` to the position after its first appearance."""
+        return self._machine.imports
+
+    @property
+    def position(self) -> int:
+        return self._tape.position
+
+    @property
+    def at_end(self) -> bool:
+        return self._tape.position >= self._tape.size or self.stopped is not None or self.broken is not None
+
+    def load(self) -> Any:
+        """The next pickle's value, in symbols; ``None`` when it was stopped or breaks after doing harm.
+
+        Raises ``InvalidHeader`` when it is broken and no harm was seen before that.
+        """
+        try:
+            value = self._machine.run()
+            _check_expansion(value, self._tape.position)
+        except UncheckedPickleError as error:
+            self.stopped = error
+            return None
+        except InvalidHeader as error:
+            if not self.is_unsafe:
+                raise
+            self.broken = error
+            return None
+        return value
+
+    @property
+    def is_unsafe(self) -> bool:
+        return any(problem.severity is Severity.ERROR for problem in self.problems())
+
+    def problems(self) -> list[Problem]:
+        found = pickle_imports.problems(self.imports)
+        found += [Problem("unsafe_pickle", f"{text}: never load it", "", Severity.ERROR, offset) for text, offset in self._machine.notes]
+        if self.stopped:
+            text = f"it cannot be checked to its end ({self.stopped.reason}): do not load it"
+            found.append(Problem("unsafe_pickle", text, "", Severity.ERROR, self.stopped.offset))
+        if self.broken:
+            found.append(Problem("invalid_pickle", f"it is broken as well: {self.broken.reason}", "", Severity.ERROR, self.broken.offset))
+        return found
+
+
+def looks_like_pickle(head: bytes) -> bool:
+    """Protocol 2 and later say so in their first two bytes."""
+    return head[:1] == b"\x80" and head[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05")
+
+
+_CONTAINERS = (tuple, list, Object, Persistent)
+
+
+def _check_expansion(root: Any, offset: int) -> None:
+    """Refuses what is deeper than any pickler writes, or endless once its shared parts are written out. Each part is looked at once."""
+    measured: dict[int, tuple[int, int]] = {}
+    waiting: list[tuple[Any, bool]] = [(root, False)]
+    while waiting:
+        value, ready = waiting.pop()
+        if not ready:
+            if id(value) not in measured:
+                measured[id(value)] = (0, 0)  # what a part that contains itself finds of itself
+                waiting.append((value, True))
+                waiting += [(part, False) for part in children(value) if type(part) in _CONTAINERS and id(part) not in measured]
+            continue
+        depth, size = 0, 1
+        for part in children(value):
+            below, inside = measured.get(id(part), (0, 1))
+            depth, size = max(depth, below), size + inside
+        measured[id(value)] = (depth + 1, min(size, MAX_EXPANDED))
+    depth, size = measured[id(root)]
+    if depth > MAX_DEPTH:
+        raise UncheckedPickleError(f"it is nested {depth:,} deep", offset)
+    if size >= MAX_EXPANDED:
+        raise UncheckedPickleError(f"written out it has more than {MAX_EXPANDED:,} elements", offset)

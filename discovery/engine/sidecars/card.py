@@ -1,0 +1,268 @@
+"""Model cards: YAML front matter, title, the first paragraph of prose.
+
+Source: https://huggingface.co/docs/hub/model-cards. All scalars are read as text, so ``language: no`` stays Norwegian
+and ``version: 1.10`` keeps its zero; tags that ask for Python objects are plain data to this loader.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from discovery.engine.text import clean, strings
+
+MAX_BYTES = 1 << 20
+MAX_FRONT_MATTER = 256 << 10
+MAX_DESCRIPTION = 600
+
+_FENCE = re.compile(r"^---[ \t]*$", re.MULTILINE)
+_KEY_LINE = re.compile(r"^([A-Za-z_][\w-]*)[ \t]*:[ \t]*(.*)$")
+_HEADING = re.compile(r"^#{1,3}\s+(.+?)\s*#*\s*$")
+_IMAGE = re.compile(r"!\[[^\]\n]{0,300}\]\([^)\n]{0,1000}\)")
+_LINK = re.compile(r"\[([^\]\n]{0,300})\]\([^)\n]{0,1000}\)")
+_TAG = re.compile(r"<[^<>]{0,1000}>")
+_SKIPPED_BLOCK = re.compile(r"<(svg|style|script|table|video)\b.*?</\1\s*>", re.DOTALL | re.IGNORECASE)
+_MARKS = re.compile(r"(\*\*|__|`|~~|(?<!\w)[*_]|[*_](?!\w))")
+_NOT_PROSE = ("|", "#", "```", "~~~", "---", "===", "    ", "\t", "$$", ":::")
+_BULLET = re.compile(r"^\s{0,3}(?:[-*+]|\d{1,2}[.)])\s+(.+)$")
+_USES = re.compile(r"(?:intended|primary|direct) uses?|use[ -]cases?|applications", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """``front`` is the front matter, ``fields`` what it and the prose say in the document's words, ``faults`` what was wrong with it."""
+
+    front: dict[str, Any]
+    fields: dict[str, Any]
+    title: str | None = None
+    faults: list[str] = field(default_factory=list)
+
+
+def read(raw: bytes, truncated: bool = False) -> Card:
+    """Never raises. ``raw`` is at most ``MAX_BYTES`` of the file, ``truncated`` says that there was more."""
+    faults = [f"only the first {MAX_BYTES >> 20} MB of the card are read"] if truncated else []
+    text = raw.decode("utf-8-sig", "replace").replace("\r\n", "\n")
+    block, body = _split(text)
+    front, fault = _front_matter(block) if block is not None else ({}, None)
+    if fault:
+        faults.append(fault)
+    elif block is None and text.lstrip().startswith("---\n") and _KEY_LINE.match(text.lstrip()[4:].split("\n", 1)[0]):
+        faults.append("the front matter is never closed with ---")
+    title, description, uses = _prose(body)
+    fields = _fields(front, faults)
+    if description:
+        fields["description"] = description
+    if uses:
+        fields["use_cases"] = uses
+    return Card(front, fields, title, faults)
+
+
+def has_front_matter(raw: bytes) -> bool:
+    """Whether ``raw``, the start of a file, is that of a model card with front matter."""
+    text = raw.decode("utf-8-sig", "replace").replace("\r\n", "\n")
+    opening = _FENCE.search(text)
+    return opening is not None and _KEY_LINE.match(text[opening.end() :].lstrip("\n").split("\n", 1)[0]) is not None
+
+
+def prose(raw: bytes) -> str:
+    """The first words of the card's text, for looking keywords up: no front matter, markup, code or addresses."""
+    text = _SKIPPED_BLOCK.sub("", body(raw[:24_000].decode("utf-8-sig", "replace")))
+    return plain(" ".join(" ".join(block) for block in _blocks(text)))[:1_000]
+
+
+def body(text: str) -> str:
+    """The card without its front matter, as it is shown to people."""
+    return _split(text.lstrip("\ufeff").replace("\r\n", "\n"))[1]
+
+
+def _split(text: str) -> tuple[str | None, str]:
+    """(front matter, rest). Blank lines, badges and a heading before the first ``---`` happen in the wild and are accepted."""
+    opening = _FENCE.search(text, 0, 4_000)
+    if opening is None or (opening.start() > 0 and text[: opening.start()].count("\n") > 20):
+        return None, text
+    closing = _FENCE.search(text, opening.end())
+    if closing is None:
+        return None, text
+    block = text[opening.end() : closing.start()].strip("\n")
+    first = block.split("\n", 1)[0]
+    if opening.start() > 0 and text[: opening.start()].strip() and not _KEY_LINE.match(first):
+        return None, text
+    return block, text[: opening.start()] + text[closing.end() :].lstrip("\n")
+
+
+def _front_matter(block: str) -> tuple[dict[str, Any], str | None]:
+    if len(block) > MAX_FRONT_MATTER // 4:
+        block = _without_results(block)
+    if len(block) > MAX_FRONT_MATTER:
+        return {}, f"the front matter has more than {MAX_FRONT_MATTER >> 10} kB and was not read"
+    if _depth(block) > 100:
+        return {}, "the front matter is nested too deep and was not read"
+    try:
+        front = yaml.load(block, Loader=yaml.CBaseLoader)  # noqa: S506  (builds texts, lists and mappings only)
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" in line {mark.line + 2}" if mark is not None else ""
+        return _salvage(block), f"the front matter is not valid YAML{where}: {clean(str(getattr(error, 'problem', None) or 'unreadable'), 120)}"
+    if front is None or front == "":
+        return {}, None
+    if not isinstance(front, dict):
+        return {}, "the front matter is not a mapping"
+    fault = "the front matter asks for a Python object; it is read as text" if "!!python/" in block else None
+    return {str(key): value for key, value in front.items()}, fault
+
+
+def _without_results(block: str) -> str:
+    """Drops ``model-index``, whose benchmark tables can outweigh the rest of a card a hundredfold."""
+    kept, dropping = [], False
+    for line in block.split("\n"):
+        if line[:1] not in (" ", "-", "\t", "", "#"):
+            dropping = line.startswith("model-index")
+        if not dropping:
+            kept.append(line)
+    return "\n".join(kept)
+
+
+def _depth(block: str) -> int:
+    deepest = depth = 0
+    for character in re.findall(r"[\[{\]}]", block):
+        depth += 1 if character in "[{" else -1
+        deepest = max(deepest, depth)
+    return deepest
+
+
+def _salvage(block: str) -> dict[str, Any]:
+    """Line by line: top-level ``key: value`` pairs and simple lists of a block that YAML refuses."""
+    found: dict[str, Any] = {}
+    key = None
+    for line in block.split("\n")[:2_000]:
+        if match := _KEY_LINE.match(line):
+            key, value = match[1], match[2].strip().strip("\"'")
+            found[key] = value if value else []
+        elif key and (item := re.match(r"^\s*-\s+(.+)$", line)) and isinstance(found[key], list):
+            found[key].append(item[1].strip().strip("\"'"))
+    return found
+
+
+def _fields(front: dict[str, Any], faults: list[str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    license_name = _license(front, faults)
+    if license_name:
+        found["license"] = license_name
+    for key, name in (("language", "language_support"), ("languages", "language_support"), ("tags", "tags")):
+        value = front.get(key)
+        if value and not isinstance(value, str | list):
+            faults.append(f"{key} in the front matter must be a text or a list")
+        elif items := [item for item in strings(value) if item.lower() != "null"]:
+            found[name] = items
+    base = front.get("base_model")
+    if bases := strings(base):
+        found["base_model"] = bases[0]
+    if isinstance(base, list) and any(not isinstance(item, str) for item in base):
+        faults.append("base_model in the front matter must be a text or a list of texts")
+    for key, name in (("base_model_relation", "base_model_relation"), ("version", "version"), ("model_creator", "author"), ("author", "author")):
+        if isinstance(front.get(key), str) and clean(front[key], 200):
+            found[name] = clean(front[key], 200)
+    if metrics := _metrics(front.get("model-index")):
+        found["performance_metrics"] = metrics
+    return found
+
+
+def _license(front: dict[str, Any], faults: list[str]) -> str | None:
+    value = front.get("license")
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    if value and not isinstance(value, str):
+        faults.append("license in the front matter must be a text")
+        return None
+    name = front.get("license_name")
+    if value and value.lower() == "other" and isinstance(name, str) and name:
+        value = name
+    return clean(value, 200) if value and value.lower() != "null" else None
+
+
+def _metrics(index: Any) -> dict[str, float]:
+    """Numbers of ``model-index``, ``dataset: metric`` → value, at most twenty."""
+    found: dict[str, float] = {}
+    for model in index if isinstance(index, list) else []:
+        for result in model.get("results") or [] if isinstance(model, dict) else []:
+            if not isinstance(result, dict):
+                continue
+            dataset = result.get("dataset")
+            dataset_name = clean(str(dataset.get("name") or ""), 80) if isinstance(dataset, dict) else ""
+            for metric in result.get("metrics") or []:
+                number = _number(metric.get("value")) if isinstance(metric, dict) else None
+                if number is not None and len(found) < 20:
+                    label = clean(str(metric.get("name") or metric.get("type") or "score"), 60)
+                    found[f"{dataset_name}: {label}" if dataset_name else label] = number
+    return found
+
+
+def _number(value: Any) -> float | None:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    return round(number, 4) if abs(number) < 1e12 else None
+
+
+def _prose(text: str) -> tuple[str | None, str | None, list[str]]:
+    """(title, first paragraph, bullets under a heading about uses)."""
+    title: str | None = None
+    uses: list[str] = []
+    description: str | None = None
+    heading = ""
+    for block in _blocks(_SKIPPED_BLOCK.sub("", text[:65_536])):
+        match = _HEADING.match(block[0])
+        if match:
+            heading = plain(match[1])
+            title = title or (clean(heading, 200) or None)
+            block = block[1:]
+        if _USES.search(heading) and len(uses) < 10:
+            uses += [item for line in block if (found := _BULLET.match(line)) and 2 < len(item := clean(plain(found[1]), 120)) < 120]
+        if description is None and block and not block[0].startswith(_NOT_PROSE) and not _BULLET.match(block[0]):
+            line = " ".join(line.strip() for line in block)
+            if _is_prose(plain(_LINK.sub("", _IMAGE.sub("", line[:20_000])))):
+                description = _shorten(plain(line))
+    return title, description, list(dict.fromkeys(uses))[:10]
+
+
+def _is_prose(words: str) -> bool:
+    """At least four words, or eight characters of a script without spaces, that are not links, badges or symbols."""
+    letters = sum(letter.isalpha() for letter in words)
+    wide = sum(letter.isalpha() and letter > "\u2e7f" for letter in words)
+    return letters > len(words) // 2 and (len(words.split()) >= 4 or wide >= 8)
+
+
+def _blocks(text: str) -> Iterator[list[str]]:
+    """Runs of non-blank lines; headings start a block of their own; fenced code is left out."""
+    block: list[str] = []
+    fenced = False
+    for line in text.split("\n"):
+        if line.lstrip().startswith(("```", "~~~")):
+            fenced = not fenced
+        if fenced or not line.strip() or line.startswith("#") or line.lstrip().startswith(("```", "~~~")):
+            if block:
+                yield block
+            block = [line] if line.startswith("#") and not fenced else []
+        elif len(block) < 60:
+            block.append(line)
+    if block:
+        yield block
+
+
+def plain(text: str) -> str:
+    """One line without images, tags, links' addresses and emphasis."""
+    text = _LINK.sub(r"\1", _IMAGE.sub("", text[:20_000]))
+    return " ".join(_MARKS.sub("", _TAG.sub(" ", text)).replace("[]", "").lstrip("> ").split())
+
+
+def _shorten(words: str) -> str:
+    words = clean(words, 4_000)
+    if len(words) <= MAX_DESCRIPTION:
+        return words
+    cut = words.rfind(". ", 0, MAX_DESCRIPTION)
+    return words[: cut + 1] if cut > MAX_DESCRIPTION // 3 else words[: MAX_DESCRIPTION - 1].rsplit(" ", 1)[0] + "…"
