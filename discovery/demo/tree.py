@@ -1,0 +1,39 @@
+"""The tree that ``serve --demo`` shows: some 40 models in every format, with real headers and holes for weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from discovery.demo.sections import audio, language, multimodal, specialized, vision
+from discovery.demo.writers.cards import Card
+from discovery.demo.writers.folders import sentence_transformers_folder
+from discovery.demo.writers.shapes import Sizes
+from discovery.demo.writers.stores import hub_cache, ollama_store
+
+
+def make_demo_tree(root: Path) -> None:
+    """Writes the models below ``root``, which must not hold any yet. Two are broken and one is unsafe; nothing in it is ever loaded."""
+    language.write(root / "language")
+    vision.write(root / "vision")
+    audio.write(root / "audio")
+    multimodal.write(root / "multimodal")
+    specialized.write(root / "specialized")
+    _stores(root / "stores")
+
+
+def _stores(root: Path) -> None:
+    """Blobs carry the hash of what they hold, so these models are small."""
+    hub_cache(root / "huggingface/hub", "sentence-transformers/all-MiniLM-L6-v2", build=_minilm)
+    ollama_store(root / "ollama", "pocketllama", ("latest", "115m", "115m-instruct-q4_0"), sizes=Sizes(30, 576, 8192, 8192, 1536, 9, 3))
+
+
+def _minilm(folder: Path) -> None:
+    card = Card(
+        "all-MiniLM-L6-v2",
+        "Maps sentences and short paragraphs to 384 numbers. Trained on a billion pairs of sentences to tell which belong together.",
+        tags=("sentence-transformers", "sentence-similarity"),
+        pipeline_tag="sentence-similarity",
+        library="sentence-transformers",
+        uses="Semantic search, clustering, finding duplicates. Text beyond 256 word pieces is cut off.",
+    )
+    sentence_transformers_folder(folder, sizes=Sizes(layers=6, hidden=384, vocab=30522, context=512, heads=12), card=card)
