@@ -1,0 +1,96 @@
+"""A registered model's two halves, resolved: curated beats extracted, field by field, into the typed columns."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from discovery.engine.categorize import as_json
+from discovery.engine.document import CATEGORIES, TEXTS_AND_NUMBERS, assemble, needed, problems_of, variants_of
+from discovery.engine.paths import to_text
+from discovery.engine.text import clean
+from discovery.engine.types import Found, ModelType, Status
+from discovery.models import RegisteredModel
+from discovery.services.machine import this_machine
+
+#: Columns that hold resolved values.
+RESOLVED = (*TEXTS_AND_NUMBERS, *CATEGORIES)
+
+#: Columns that a scan writes.
+SCANNED = (
+    "root", "path", "place", "signature", "fingerprint", "name", "status", "extracted", "variants", "files", "problems", "size_bytes",
+    "file_count", "evidence", "signals", "attention", "memory_bytes", "modified_at", "changed_at", "missing_since", *RESOLVED,
+)  # fmt: skip
+
+_LENGTHS = {name: getattr(RegisteredModel._meta.get_field(name), "max_length", None) for name in RESOLVED if name not in ("description",)}
+_NEVER_NULL = {"display_name": "", "description": "", "type": ModelType.UNKNOWN.value}
+
+
+def resolve(record: RegisteredModel) -> None:
+    """Sets every resolved column from ``curated`` and ``extracted``. Does not save."""
+    for name in RESOLVED:
+        value = record.value(name)
+        limit = _LENGTHS.get(name)
+        if limit and isinstance(value, str):
+            value = value[:limit]
+        setattr(record, name, _NEVER_NULL.get(name) if value is None else value)
+
+
+def take(record: RegisteredModel, found: Found, now: datetime) -> None:
+    """Puts what a scan read into ``record``: everything but what people decided. Does not save."""
+    record.path, record.place = to_text(found.path), to_text(found.place)
+    record.signature, record.fingerprint = found.signature, found.fingerprint
+    record.name = clean(to_text(found.name), 500) or record.path[:500]
+    record.status = found.status
+    record.extracted = {name: {"value": value.value, "source": value.source} for name, value in found.values.items() if name != "name"}
+    record.variants = variants_of(found)
+    record.files = [[to_text(entry.path), entry.size] for entry in found.files]
+    record.problems = problems_of(found)
+    record.evidence, record.signals = as_json(found.evidence), dict(found.signals)
+    record.attention = dict(found.attention)
+    first = record.variants[0] if record.variants else {}
+    record.memory_bytes = needed(first, record.attention).total_bytes
+    record.size_bytes, record.file_count = found.size_bytes, len(found.files)
+    record.modified_at = _time(found.modified_ns)
+    record.changed_at = now
+    record.missing_since = None
+    resolve(record)
+
+
+def _time(nanoseconds: int) -> datetime | None:
+    """Times outside the calendar (a clock that was never set) are unknown."""
+    try:
+        return datetime.fromtimestamp(nanoseconds / 1e9, UTC) if nanoseconds else None
+    except (OverflowError, OSError, ValueError):
+        return None
+
+
+def document(record: RegisteredModel) -> dict[str, Any]:
+    """The model document of a registered model."""
+    values = {name: entry["value"] for half in (record.extracted, record.curated) for name, entry in half.items()}
+    seen = record.missing_since if record.status == Status.MISSING else record.root.last_scan_at or record.changed_at
+    return {
+        "model_id": record.model_id,
+        "name": record.name,
+        **assemble({**values, "name": record.name}, record.variants, record.attention, this_machine().machine),
+        "path": record.path,
+        "root": record.root.path,
+        "status": record.status,
+        "size_bytes": record.size_bytes,
+        "file_count": record.file_count,
+        "modified_at": record.modified_at.isoformat() if record.modified_at else None,
+        "added_at": record.added_at.isoformat(),
+        "last_seen_at": seen.isoformat() if seen else None,
+        "visibility": record.visibility,
+        "groups": [group.name for group in record.groups.all()],
+        "sources": sources(record),
+        "evidence": record.evidence,
+        "problems": record.problems,
+    }
+
+
+def sources(record: RegisteredModel) -> dict[str, dict[str, Any]]:
+    """{field: {source, curated}}: ``edited by anna`` for what a person decided."""
+    extracted = {name: {"source": entry["source"], "curated": False} for name, entry in record.extracted.items()}
+    curated = {name: {"source": f"edited by {entry['by']}", "curated": True} for name, entry in record.curated.items()}
+    return {**extracted, **curated}
