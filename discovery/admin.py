@@ -1,0 +1,185 @@
+"""Django's administration of the registry. What scans write is shown, not edited; what people decide goes through the services."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.admin.utils import display_for_value
+from django.contrib.auth.models import User
+from django.db.models import ManyToManyField, Model, QuerySet
+from django.forms import CheckboxSelectMultiple
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
+
+from discovery.engine.text import human_bytes
+from discovery.forms import CURATED, PREFIX, RegisteredModelForm, RootForm
+from discovery.models import Collection, LogEntry, MetadataChange, RegisteredModel, Root, ScanRun, Skipped
+from discovery.services import metadata
+from discovery.words import STATUSES, TYPES
+
+admin.site.site_header = "Karen Admin"
+admin.site.site_title = "Karen Admin"
+admin.site.index_title = "Administration"
+
+SCANNED = (
+    "model_id", "name", "root", "path", "shown_status", "format", "size", "file_count", "shown_problems", "modified_at", "added_at", "changed_at",
+    "missing_since",
+)  # fmt: skip
+
+
+class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Records that only the services write."""
+
+    list_per_page = 50
+    show_full_result_count = False
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class InWords(admin.ChoicesFieldListFilter):
+    """Filters by a column of the vocabulary, in the words that people use for it."""
+
+    def choices(self, changelist: Any) -> Iterator[Any]:
+        words = {**TYPES, **{name: word for name, (word, _) in STATUSES.items()}}
+        for choice in super().choices(changelist):
+            yield {**choice, "display": words.get(str(choice["display"]), choice["display"])}
+
+
+@admin.register(RegisteredModel)
+class RegisteredModelAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    form = RegisteredModelForm
+    list_display = ("title", "model_id", "shown_type", "format", "shown_status", "visibility", "size", "root")
+    list_filter = (("status", InWords), ("type", InWords), "format", "visibility", "root", "primary")
+    list_select_related = ("root",)
+    list_per_page = 50
+    show_full_result_count = False
+    search_fields = ("name", "display_name", "path", "model_id")
+    search_help_text = "Name, display name, path or model ID"
+    ordering = ("name", "pk")
+    readonly_fields = SCANNED
+    fieldsets = (
+        ("Who may see it", {"fields": ("visibility", "groups", "collections")}),
+        ("What people decide", {"fields": tuple(PREFIX + name for name in CURATED), "description": "An empty field is filled in from the files."}),
+        ("What the last scan read", {"fields": SCANNED}),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[RegisteredModel]:
+        rows: QuerySet[RegisteredModel] = super().get_queryset(request)
+        return rows.defer("files", "variants")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def save_model(self, request: HttpRequest, obj: RegisteredModel, form: RegisteredModelForm, change: bool) -> None:
+        obj.save(update_fields=["visibility"])
+        changes = form.curated_changes()
+        if changes and isinstance(request.user, User):
+            metadata.edit(obj, changes, by=request.user, through="admin")
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """To forget a model is to forget its changes too, which nobody may delete by themselves."""
+        shown, counts, lacking, protected = super().get_deleted_objects(objs, request)
+        return shown, counts, lacking - {MetadataChange._meta.verbose_name}, protected
+
+    def view_on_site(self, obj: RegisteredModel) -> str:
+        return reverse("model", args=[obj.model_id])
+
+    @admin.display(description="runs with", ordering="type")
+    def shown_type(self, record: RegisteredModel) -> str:
+        return TYPES.get(record.type, record.type)
+
+    @admin.display(description="status", ordering="status")
+    def shown_status(self, record: RegisteredModel) -> str:
+        return STATUSES.get(record.status, (record.status, ""))[0]
+
+    @admin.display(description="size", ordering="size_bytes")
+    def size(self, record: RegisteredModel) -> str:
+        return human_bytes(record.size_bytes)
+
+    @admin.display(description="problems")
+    def shown_problems(self, record: RegisteredModel) -> SafeString | str:
+        return format_html_join("", "<div>{}</div>", ((problem["message"],) for problem in record.problems)) or "None"
+
+
+@admin.register(Root)
+class RootAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    form = RootForm
+    list_display = ("path", "enabled", "frozen_reason", "last_scan_at")
+    list_filter = ("enabled",)
+    search_fields = ("path",)
+    fields = ("path", "enabled", "frozen_reason", "missing_count", "last_scan_at", "claim", "created_at")
+    readonly_fields = ("frozen_reason", "missing_count", "last_scan_at", "claim", "created_at")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> tuple[str, ...]:
+        return (*self.readonly_fields, "path") if obj else self.readonly_fields
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        shown, counts, lacking, protected = super().get_deleted_objects(objs, request)
+        return shown, counts, lacking - {Skipped._meta.verbose_name}, protected
+
+
+@admin.register(Collection)
+class CollectionAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    list_display = ("name",)
+    search_fields = ("name",)
+    formfield_overrides = {ManyToManyField: {"widget": CheckboxSelectMultiple}}
+
+
+@admin.register(ScanRun)
+class ScanRunAdmin(ReadOnlyAdmin):
+    list_display = ("__str__", "state", "trigger", "requested_by", "created_at", "found", "new", "changed", "missing", "errors", "seconds")
+    list_filter = ("state", "trigger")
+    list_select_related = ("requested_by",)
+
+
+@admin.register(LogEntry)
+class LogEntryAdmin(ReadOnlyAdmin):
+    list_display = ("at", "level", "channel", "model_id", "message", "scan")
+    list_filter = ("level", "channel")
+    list_select_related = ("scan",)
+    search_fields = ("message", "model_id", "path")
+
+
+@admin.register(MetadataChange)
+class MetadataChangeAdmin(ReadOnlyAdmin):
+    list_display = ("at", "model", "field", "shown_before", "shown_after", "by", "through")
+    list_filter = ("through", "field")
+    list_select_related = ("model", "by")
+    search_fields = ("model__model_id", "model__name", "field")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[MetadataChange]:
+        rows: QuerySet[MetadataChange] = super().get_queryset(request)
+        heavy = ("files", "variants", "extracted", "curated", "problems")
+        return rows.defer(*(f"model__{name}" for name in heavy))
+
+    @admin.display(description="before")
+    def shown_before(self, change: MetadataChange) -> str:
+        return _shortened(change.before)
+
+    @admin.display(description="after")
+    def shown_after(self, change: MetadataChange) -> str:
+        return _shortened(change.after)
+
+
+@admin.register(Skipped)
+class SkippedAdmin(ReadOnlyAdmin):
+    list_display = ("place", "root", "reason")
+    list_filter = ("root",)
+    list_select_related = ("root",)
+    search_fields = ("place", "reason")
+
+
+def _shortened(value: Any) -> str:
+    text = ", ".join(map(str, value)) if isinstance(value, list) else str(display_for_value(value, "–"))
+    return text if len(text) <= 100 else f"{text[:99]}…"

@@ -1,0 +1,104 @@
+"""Forms of the administration: what people may set, and how it is written."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from django import forms
+from django.utils.html import escape
+
+from discovery.engine.paths import to_text
+from discovery.engine.sidecars import metadata_json
+from discovery.engine.types import ModelType
+from discovery.models import RegisteredModel, Root
+from discovery.services import scans
+from discovery.words import TYPES
+
+PREFIX = "set_"
+
+TEXTS = ("display_name", "license", "author", "version", "architecture", "model_family", "base_model", "quantization")
+NUMBERS = ("parameter_count", "active_parameter_count", "context_length")
+LISTS = ("tags", "language_support", "use_cases", "specialized_domains")
+CURATED = ("display_name", "description", "type", *TEXTS[1:], *NUMBERS, *LISTS)
+
+
+def _field(name: str) -> forms.Field:
+    label = name.replace("_", " ").capitalize()
+    if name == "type":
+        names = [("", "As the files say"), *((kind.value, TYPES[kind.value]) for kind in ModelType)]
+        return forms.ChoiceField(required=False, label="Runs with", choices=names)
+    if name == "description":
+        return forms.CharField(required=False, label=label, widget=forms.Textarea(attrs={"rows": 4}))
+    if name in NUMBERS:
+        return forms.IntegerField(required=False, label=label, min_value=1)
+    return forms.CharField(required=False, label=label, widget=forms.TextInput(attrs={"class": "vTextField"}))
+
+
+class RegisteredModelForm(forms.ModelForm):  # type: ignore[type-arg]
+    """Access as columns; what people decide about the model as ``set_<field>``: empty means that the files decide."""
+
+    class Meta:
+        model = RegisteredModel
+        fields = ("visibility", "groups", "collections")
+        widgets = {"groups": forms.CheckboxSelectMultiple, "collections": forms.CheckboxSelectMultiple}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in CURATED:
+            field = self.fields[PREFIX + name]
+            field.initial = self._text(self.instance.curated.get(name))
+            read = self.instance.extracted.get(name)
+            shown = self._text(read)[:300] if read else ""
+            shown = TYPES.get(shown, shown) if name == "type" else shown
+            hint = f"Read in {read['source']}: {shown}" if read and shown else "The files say nothing about it."
+            # Django puts help texts into the page as they are.
+            field.help_text = escape(f"Separated by commas. {hint}" if name in LISTS else hint)
+
+    @staticmethod
+    def _text(entry: dict[str, Any] | None) -> str:
+        value = entry["value"] if entry else None
+        return ", ".join(str(item) for item in value) if isinstance(value, list) else "" if value is None else str(value)
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        for name, value in self.curated_changes().items():
+            _, complaints = metadata_json.fields({name: value}) if value and name != "type" else ({}, [])
+            for complaint in complaints:
+                self.add_error(PREFIX + name, complaint.removeprefix(f"{name} ").capitalize() + ".")
+        return cleaned
+
+    def curated_changes(self) -> dict[str, Any]:
+        """{field: new value} of what was changed; ``None`` gives a field back to the files."""
+        changed = [name for name in CURATED if PREFIX + name in self.changed_data and PREFIX + name in self.cleaned_data]
+        return {name: self._value(name, self.cleaned_data[PREFIX + name]) for name in changed}
+
+    @staticmethod
+    def _value(name: str, given: Any) -> Any:
+        if name in LISTS:
+            return [item.strip() for item in given.split(",") if item.strip()] or None
+        return given or None
+
+
+for _name in CURATED:
+    RegisteredModelForm.base_fields[PREFIX + _name] = _field(_name)
+    RegisteredModelForm.declared_fields[PREFIX + _name] = RegisteredModelForm.base_fields[PREFIX + _name]
+
+
+class RootForm(forms.ModelForm):  # type: ignore[type-arg]
+    class Meta:
+        model = Root
+        fields = ("path", "enabled")
+
+    def clean_path(self) -> str:
+        """The folder as scans will find it. A folder below a root is part of that root already."""
+        path: str = self.cleaned_data["path"]
+        if not os.path.isabs(path):
+            raise forms.ValidationError("Give an absolute path.")
+        try:
+            root, below = scans.locate(path, add=False)
+        except scans.NoSuchFolder as error:
+            raise forms.ValidationError(str(error)) from error
+        if root.pk and below == "." and root.pk != self.instance.pk:
+            raise forms.ValidationError("This folder is a root already.")
+        return to_text(os.path.abspath(path))

@@ -1,0 +1,109 @@
+"""``inspect_model PATH…``: what is there, without touching the database."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand
+from tqdm import tqdm
+
+from discovery.engine.categorize import Categorizer
+from discovery.engine.describe import categorized
+from discovery.engine.document import document
+from discovery.engine.errors import NotAModel
+from discovery.engine.identify import identify
+from discovery.engine.model_ids import new_id
+from discovery.engine.paths import to_text
+from discovery.engine.text import human_bytes, plural
+from discovery.engine.types import Candidate, Found, Problem, Severity
+from discovery.engine.walk import walk
+from discovery.services import configs
+from discovery.services.machine import this_machine
+
+
+class Command(BaseCommand):
+    help = "Read every model at or under PATH and show what it is. Nothing is written."
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("paths", nargs="+", metavar="PATH", help="a model, or a folder of models")
+        parser.add_argument("--json", action="store_true", help="print one JSON list of model documents")
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        documents: list[dict[str, Any]] = []
+        problems: list[Problem] = []
+        for path in options["paths"]:
+            root = os.path.abspath(path)
+            if not os.path.isdir(root):
+                missing = "is not a folder" if os.path.exists(root) else "does not exist"
+                self.stderr.write(f"{to_text(root)} {missing}: give a model's folder, or one with models below it.")
+                sys.exit(2)
+            try:
+                documents += _inspect(root, problems)
+            except OSError as error:
+                self.stderr.write(f"{to_text(root)} cannot be read: {error.strerror}.")
+                sys.exit(2)
+        if options["json"]:
+            self.stdout.write(json.dumps(documents, ensure_ascii=False, indent=1))
+        else:
+            self._print(documents, problems)
+        bad = [p for p in problems if p.severity is Severity.ERROR] or any(p["severity"] == "error" for d in documents for p in d["problems"])
+        sys.exit(1 if bad else 0)
+
+    def _print(self, documents: list[dict[str, Any]], problems: list[Problem]) -> None:
+        for item in documents:
+            self.stdout.write(f"{item['name']}  [{item['status'].lower()}]  {item['path']}")
+            self.stdout.write(f"    {_facts(item)}")
+            for problem in item["problems"]:
+                self.stdout.write(f"    {problem['severity']}: {problem['message']}")
+        for problem in problems:
+            self.stdout.write(f"{problem.severity.value}: {to_text(problem.path)}: {problem.message}")
+        self.stdout.write(f"{plural(len(documents), 'model')}.")
+
+
+def _facts(item: dict[str, Any]) -> str:
+    count = item["parameter_count"]
+    facts = [
+        item["type"],
+        item["format"],
+        item["architecture"],
+        f"{count:,} parameters" if count else None,
+        item["quantization"] or item["dtype"],
+        f"context {item['context_length']:,}" if item["context_length"] else None,
+        item["license"],
+        plural(len(item["variants"]), "variant") if len(item["variants"]) > 1 else None,
+        human_bytes(item["size_bytes"]),
+    ]
+    return " · ".join(fact for fact in facts if fact)
+
+
+def _inspect(root: str, problems: list[Problem]) -> list[dict[str, Any]]:
+    settings = configs.discovery()
+    categorizer = Categorizer(configs.rules())
+    machine = this_machine().machine
+    memory = machine.ram_bytes
+    taken: set[str] = set()
+    documents = []
+    items = tqdm(walk(root, settings), desc="Reading", unit=" models", file=sys.stderr, disable=not sys.stderr.isatty(), leave=False)
+    for item in items:
+        if isinstance(item, Problem):
+            problems.append(item)
+            continue
+        for found in _read(root, item, settings, memory, categorizer, problems):
+            model_id = new_id(to_text(found.name), to_text(found.path), taken.__contains__)
+            taken.add(model_id)
+            documents.append(document(found, root, model_id, machine))
+    return documents
+
+
+def _read(root: str, candidate: Candidate, settings: Any, memory: int, categorizer: Categorizer, problems: list[Problem]) -> list[Found]:
+    try:
+        return [categorized(found, categorizer) for found in identify(root, candidate, settings, memory)]
+    except NotAModel as error:
+        problems.extend(candidate.problems)
+        problems.append(Problem("not_a_model", f"not a model: {error.reason}", candidate.place, Severity.INFO))
+        return []

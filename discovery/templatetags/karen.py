@@ -1,0 +1,235 @@
+"""Numbers, times and words as people read them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django import template
+from django.utils import timezone
+
+from discovery.engine import names
+from discovery.engine.text import human_bytes
+from discovery.engine.text import plural as counted
+from discovery.models import ScanRun
+from discovery.words import ADVICE, CATEGORY_HINTS, FILE_KINDS, FORMATS, LEVELS, STATES, STATUSES, TYPES
+
+register = template.Library()
+
+UNKNOWN = "–"
+
+#: A queued scan that nobody has begun after so many seconds waits for a worker.
+PATIENCE = 5
+
+
+@register.filter
+def parameters(count: int | None) -> str:
+    """``8.0 B``, ``428 M``: three digits are enough to tell models apart."""
+    if not count:
+        return UNKNOWN
+    for limit, unit in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "K")):
+        if count >= limit * 0.9995:
+            number = count / limit
+            digits = 1 if number < (99.95 if unit in "TB" else 9.95) else 0
+            return f"{number:,.{digits}f} {unit}"
+    return f"{count:,}"
+
+
+@register.filter
+def size(count: int | None) -> str:
+    return UNKNOWN if count is None else human_bytes(count)
+
+
+@register.filter
+def memory_size(count: int | None) -> str:
+    """Memory is sold in powers of two: ``5.9 GiB``."""
+    if count is None:
+        return UNKNOWN
+    value = float(count)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if value < 1024 or unit == "GiB":
+            break
+        value /= 1024
+    return f"{value:,.0f} {unit}" if unit == "B" else f"{value:,.1f} {unit}"
+
+
+@register.filter
+def fits_words(answer: str | None) -> str:
+    return {"memory": "Fits in memory", "offload": "Fits with offload", "no": "Too large"}.get(answer or "", "Unknown")
+
+
+@register.filter
+def number(count: int | None) -> str:
+    return UNKNOWN if count is None else f"{count:,}"
+
+
+@register.filter
+def count_of(count: int, noun: str) -> str:
+    """``{{ 1|count_of:"model" }}`` → ``1 model``; an irregular plural follows a comma: ``"entry,entries"``."""
+    one, _, many = noun.partition(",")
+    return counted(count, one, many or None)
+
+
+@register.filter
+def ago(moment: datetime | None) -> str:
+    """``4 min ago``; a date once it is more than a month past."""
+    if moment is None:
+        return "never"
+    seconds = (timezone.now() - moment).total_seconds()
+    if seconds < 45:
+        return "just now"
+    if seconds < 3_570:
+        return f"{max(round(seconds / 60), 1)} min ago"
+    if seconds < 84_600:
+        return f"{round(seconds / 3600)} h ago"
+    days = max(round(seconds / 86_400), 1)
+    return f"{counted(days, 'day')} ago" if days <= 30 else f"{moment.day} {moment:%b %Y}"
+
+
+@register.filter
+def duration(seconds: float | None) -> str:
+    """``0.4 s``, ``12 s``, ``3 min 20 s``, ``2 h 5 min``."""
+    if seconds is None:
+        return UNKNOWN
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+@register.filter
+def seconds_since(moment: datetime | None) -> float:
+    return max((timezone.now() - moment).total_seconds(), 0) if moment else 0
+
+
+@register.filter
+def type_name(value: str) -> str:
+    return TYPES.get(value, value)
+
+
+@register.filter
+def format_name(value: str | None) -> str:
+    return FORMATS.get(value, value) if value else ""
+
+
+@register.filter
+def status_word(status: str) -> str:
+    return STATUSES.get(status, (status, ""))[0]
+
+
+@register.filter
+def status_tone(status: str) -> str:
+    return STATUSES.get(status, ("", "warn"))[1]
+
+
+@register.filter
+def state_tone(run: ScanRun) -> str:
+    if run.state == ScanRun.State.DONE and run.message:
+        return "warn"
+    return STATES.get(run.state, "plain")
+
+
+@register.filter
+def level_tone(level: str) -> str:
+    return LEVELS.get(level, ("", "plain"))[1]
+
+
+@register.filter
+def code_words(code: str) -> str:
+    """``shards_missing`` → ``shards missing``."""
+    return code.replace("_", " ").replace("lfs", "git-lfs")
+
+
+@register.filter
+def advice(code: str) -> str:
+    """What to do about a problem; empty when the message says it all."""
+    return ADVICE.get(code, "")
+
+
+@register.filter
+def file_kind(path: str) -> str:
+    """What a file probably is, by its name."""
+    name = path.rpartition("/")[2].lower()
+    if kind := names.weight_format(name):
+        return f"weights, {format_name(kind)}"
+    if name in FILE_KINDS:
+        return FILE_KINDS[name]
+    suffix = name.rpartition(".")[2] if "." in name else ""
+    return FILE_KINDS.get(f".{suffix}", "")
+
+
+@register.filter
+def is_waiting(run: ScanRun) -> bool:
+    return run.state == ScanRun.State.QUEUED and seconds_since(run.created_at) > PATIENCE
+
+
+@register.filter
+def percent(run: ScanRun) -> int | None:
+    """How far a scan is, by the models known before it; ``None`` when nothing was known."""
+    if not run.expected:
+        return None
+    return min(round(100 * (run.new + run.changed + run.unchanged) / run.expected), 100)
+
+
+@register.filter
+def below(path: str, folder: str) -> str:
+    """``path`` without the folder it lies in."""
+    return path.removeprefix(f"{folder}/")
+
+
+@register.filter
+def variant_words(variant: dict[str, Any]) -> str:
+    """What its name does not say: ``GGUF · Q4_K_M · 4.5 bits/weight · 3 files``."""
+    kind, bits, precision = variant["format"], variant.get("bits_per_weight"), variant.get("quantization") or variant.get("dtype")
+    words = [format_name(kind)] if kind and kind not in variant["name"] else []
+    words += [precision] if precision and precision not in variant["name"] else []
+    words += [f"{bits:.2g} bits/weight"] if bits else []
+    files = len(variant.get("files", ()))
+    return " · ".join([*words, counted(files, "file")] if files > 1 else words)
+
+
+@register.filter
+def first_problem(problems: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """The one to tell first: errors before warnings."""
+    return next((each for each in problems if each["severity"] == "error"), problems[0] if problems else None)
+
+
+@register.filter
+def category_class(primary: str | None) -> str:
+    return f"cat-{primary.lower()}" if primary else ""
+
+
+@register.filter
+def word(value: str | None) -> str:
+    """``IMAGE_GENERATION`` → ``Image generation``."""
+    return (value or "").replace("_", " ").capitalize()
+
+
+@register.filter
+def category_hint(name: str) -> str:
+    """What a category is for, in a few words."""
+    return CATEGORY_HINTS.get(name, "")
+
+
+@register.filter
+def shape(dimensions: tuple[int, ...]) -> str:
+    """``4,096 × 11,008``; a scalar has none."""
+    shown = " × ".join(f"{each:,}" for each in dimensions[:8])
+    return f"{shown} × …" if len(dimensions) > 8 else shown or "scalar"
+
+
+@register.simple_tag
+def sort_link(current: str, column: str) -> str:
+    """The sort that a click on ``column`` asks for: texts begin at A, numbers with the largest."""
+    first = column if column == "name" else f"-{column}"
+    return first if current.removeprefix("-") != column else (column if current.startswith("-") else f"-{column}")
+
+
+@register.simple_tag
+def sort_order(current: str, column: str) -> str:
+    """What ``aria-sort`` says of ``column``; empty when the list is sorted by another one."""
+    return {column: "ascending", f"-{column}": "descending"}.get(current, "")

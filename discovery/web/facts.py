@@ -1,0 +1,136 @@
+"""What is known about a model, field by field, each with its source: rows for the page, unknown ones left out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from discovery.models import RegisteredModel
+from discovery.templatetags.karen import format_name, parameters, type_name, word
+from discovery.web import why
+from discovery.words import RELATIONS, family_name
+
+#: Field → what people call it, in the order of the page.
+LABELS = {
+    "display_name": "Display name", "description": "Description", "type": "Runs with", "format": "Format", "architecture": "Architecture",
+    "model_family": "Family", "parameter_count": "Parameters", "context_length": "Context length", "embedding_length": "Embedding length",
+    "layer_count": "Layers", "vocab_size": "Vocabulary", "dtype": "Precision", "quantization": "Quantization", "bits_per_weight": "Bits per weight",
+    "primary": "Category", "secondary": "Use", "specialization": "Domain", "modalities": "Modalities", "input_modalities": "Input",
+    "output_modalities": "Output", "capabilities": "Capabilities", "language_support": "Languages", "license": "License", "author": "Author",
+    "version": "Version", "base_model": "Base model", "base_model_relation": "Relation to base", "tags": "Tags", "use_cases": "Use cases",
+    "specialized_domains": "Domains",
+}  # fmt: skip
+
+OBJECTS = {
+    "performance_metrics": "Performance metrics",
+    "resource_requirements": "Resource requirements",
+    "optimization_settings": "Optimization settings",
+    "custom": "Other fields",
+}
+
+_WORDS = frozenset({"primary", "secondary", "specialization", "modalities", "input_modalities", "output_modalities", "capabilities"})
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One row. ``value`` is text, or pairs of name and value for an object; ``note`` is said beside it."""
+
+    field: str
+    label: str
+    value: str | list[tuple[str, Any]]
+    source: str
+    edited: bool = False
+    note: str = ""
+    hint: str = ""
+
+    @property
+    def nested(self) -> bool:
+        return isinstance(self.value, list)
+
+
+def facts(record: RegisteredModel) -> list[Fact]:
+    """Rows for simple fields. Two say more in one row: active parameters, bits per weight."""
+    shown = [_fact(record, field, label) for field, label in LABELS.items() if not _said_elsewhere(record, field)]
+    return [fact for fact in shown if fact]
+
+
+def objects(record: RegisteredModel) -> list[Fact]:
+    """One entry for each object that holds something; its values are rows of their own."""
+    return [fact for field, label in OBJECTS.items() if (fact := _fact(record, field, label))]
+
+
+def _said_elsewhere(record: RegisteredModel, field: str) -> bool:
+    if field in ("input_modalities", "output_modalities"):
+        return field not in record.curated and " → " in why.modalities(record)
+    return field == "bits_per_weight" and bool(record.value("quantization") or record.value("dtype"))
+
+
+def _fact(record: RegisteredModel, field: str, label: str) -> Fact | None:
+    entry = record.curated.get(field) or record.extracted.get(field)
+    value = _shown(field, entry["value"]) if entry else None
+    if value and field == "modalities":
+        value = _flow(record) or value
+    if not entry or not value:
+        return None
+    if "by" in entry:
+        read = record.extracted.get(field)
+        hint = f"The files say: {_shown(field, read['value'])}" if read and isinstance(value, str) else "The files say nothing about it"
+        return Fact(field, label, value, f"edited by {entry['by']}", edited=True, note=_note(record, field), hint=hint)
+    return Fact(field, label, value, str(entry.get("source", "")), note=_note(record, field))
+
+
+def _flow(record: RegisteredModel) -> str:
+    """What goes in and what comes out, in one row."""
+    shown = why.modalities(record)
+    return f"{shown[0].upper()}{shown[1:]}" if " → " in shown else ""
+
+
+def _note(record: RegisteredModel, field: str) -> str:
+    active = record.value("active_parameter_count")
+    if field == "parameter_count" and active:
+        return f"{parameters(active)} active"
+    bits = record.value("bits_per_weight")
+    carrier = "quantization" if record.value("quantization") else "dtype"
+    return f"{bits:g} bits/weight" if field == carrier and bits else ""
+
+
+def _shown(field: str, value: Any) -> str | list[tuple[str, Any]] | None:
+    if isinstance(value, Mapping):
+        return _pairs(value)
+    if field in ("parameter_count", "active_parameter_count"):
+        return parameters(value)
+    if field == "type":
+        return type_name(value)
+    if field == "format":
+        return format_name(value)
+    if field in _WORDS:
+        return ", ".join(word(str(item)) for item in (value if isinstance(value, list) else [value]))
+    if field == "model_family":
+        return family_name(str(value))
+    if field == "base_model_relation":
+        return RELATIONS.get(value, plain(value))
+    return plain(value)
+
+
+def _pairs(value: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """Names and values; an object inside becomes pairs again."""
+    shown = [(str(name), _pairs(item) if isinstance(item, Mapping) else plain(item)) for name, item in value.items()]
+    return [(name, item) for name, item in shown if item]
+
+
+def plain(value: Any) -> str:
+    """A value of JSON as people write it; empty for what is unknown."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:,.4f}".rstrip("0").rstrip(".") if 1e-4 <= abs(value) < 1e15 else f"{value:g}"
+    if isinstance(value, list):
+        return ", ".join(text for item in value if (text := plain(item)))
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name}: {plain(item)}" for name, item in value.items())
+    return str(value)

@@ -1,0 +1,57 @@
+"""What the views share: the model somebody asks for, a page or its partial, numbered pages, and doors that only staff pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Any, TypeVar
+
+from django.core.exceptions import PermissionDenied
+from django.core.paginator import Page, Paginator
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.cache import patch_vary_headers
+from django_htmx.middleware import HtmxDetails
+
+from discovery.models import RegisteredModel
+
+Row = TypeVar("Row")
+
+
+def fetch(request: HttpRequest, model_id: str) -> RegisteredModel:
+    """The model, if this person may see it; otherwise it does not exist."""
+    visible = RegisteredModel.objects.visible_to(request.user).select_related("root")
+    record = visible.filter(model_id=model_id).first() if "\0" not in model_id else None
+    if record is None:
+        raise Http404(f"no model {model_id}")
+    return record
+
+
+def is_fragment(request: HttpRequest) -> bool:
+    """Whether htmx asks for a part of the page. Boosted links and a restored history want all of it."""
+    htmx: HtmxDetails | None = getattr(request, "htmx", None)
+    return htmx is not None and bool(htmx) and not htmx.boosted and not htmx.history_restore_request
+
+
+def page_or_partial(request: HttpRequest, template: str, partial: str, context: dict[str, Any], status: int = 200) -> HttpResponse:
+    """``template``, or what its ``partial`` gives when htmx refreshes that part."""
+    name = f"{template}#{partial}" if is_fragment(request) else template
+    response = render(request, name, {**context, "fragment": is_fragment(request)}, status=status)
+    patch_vary_headers(response, ["HX-Request"])
+    return response
+
+
+def numbered(request: HttpRequest, rows: QuerySet[Any] | Sequence[Row], size: int) -> Page[Any]:
+    """The page that ``?page=`` asks for: the last one past the end, the first one for nonsense."""
+    return Paginator(rows, size).get_page(request.GET.get("page", "1")[:20])
+
+
+def staff_only(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    @wraps(view)
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if not request.user.is_staff:
+            raise PermissionDenied("Only administrators may do this.")
+        return view(request, *args, **kwargs)
+
+    return guarded

@@ -1,0 +1,158 @@
+"""The words of the vocabulary as people say them, and what to do about each kind of problem."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+TYPES = {
+    "TRANSFORMERS": "Transformers", "LLAMA_CPP": "llama.cpp", "ONNX": "ONNX Runtime", "DIFFUSERS": "Diffusers",
+    "SENTENCE_TRANSFORMERS": "Sentence Transformers", "PEFT": "PEFT adapter", "PYTORCH": "PyTorch", "OPENAI": "OpenAI API",
+    "OPENVINO": "OpenVINO", "TENSORFLOW": "TensorFlow", "TFLITE": "TensorFlow Lite", "COREML": "Core ML", "CTRANSLATE2": "CTranslate2",
+    "MLX": "MLX", "TENSORRT": "TensorRT", "HUGGINGFACE": "Hugging Face", "PLUGIN": "Plugin", "UNKNOWN": "Unknown",
+}  # fmt: skip
+
+FORMATS = {
+    "safetensors": "safetensors", "gguf": "GGUF", "ggml": "GGML", "onnx": "ONNX", "pytorch": "PyTorch", "openvino": "OpenVINO",
+    "tensorflow": "TensorFlow", "keras": "Keras", "tflite": "TensorFlow Lite", "flax": "Flax", "coreml": "Core ML",
+    "ctranslate2": "CTranslate2", "tensorrt": "TensorRT", "nemo": "NeMo", "rust": "rust-bert",
+}  # fmt: skip
+
+#: Status → word and tone.
+STATUSES = {
+    "READY": ("Ready", "ok"), "INCOMPLETE": ("Incomplete", "warn"), "CORRUPT": ("Corrupt", "bad"), "UNSAFE": ("Unsafe", "bad"),
+    "MISSING": ("Missing", "warn"), "REMOTE": ("Remote", "plain"),
+}  # fmt: skip
+
+#: State of a scan → tone.
+STATES = {"queued": "plain", "running": "accent", "done": "ok", "cancelled": "warn", "failed": "bad", "interrupted": "warn"}
+
+LEVELS = {"info": ("Info", "plain"), "warning": ("Warning", "warn"), "error": ("Error", "bad")}
+
+_AGAIN = "Download the file again, then scan."
+
+#: Problem code → what to do.
+ADVICE = {
+    "file_empty": _AGAIN,
+    "lfs_pointer": "Run “git lfs pull” in the model's folder, or download the file again; then scan.",
+    "shards_missing": "Download the missing files into the same folder, then scan.",
+    "truncated": "The download broke off: resume it or download the file again, then scan.",
+    "invalid_header": _AGAIN,
+    "not_this_format": "Look at what the file really is: often a saved web page or a renamed file. Download it again, then scan.",
+    "file_unreadable": "Give the user that runs Karen Admin the right to read it, then scan.",
+    "folder_unreadable": "Give the user that runs Karen Admin the right to read it, then scan.",
+    "external_data_missing": "Put the data file back beside the ONNX file, under the name that the ONNX file gives, then scan.",
+    "external_data_outside": "Do not load this file. Export the model again with its data in the same folder.",
+    "tensors_missing": "Download the weight files and their index from the same revision again, then scan.",
+    "weights_missing": "Download the weight files into this folder, then scan.",
+    "blob_missing": "Pull the model again with Ollama, then scan.",
+    "unsafe_pickle": "Do not load this file. Get the model as safetensors, or from a source you trust.",
+    "unsafe_import": "Do not load this file. Get the model as safetensors, or from a source you trust.",
+    "pickle_in_disguise": "Do not load this file. Get the model from a source you trust.",
+    "lambda_layer": "Do not load this model unless you trust who made it: loading it runs its code.",
+    "config_invalid": "Mend the file or download it again, then scan.",
+    "config_wrong_type": "Correct the value in the file, then scan.",
+    "sidecar_invalid": "Mend the file or download it again, then scan.",
+    "index_invalid": "Download the index again from the same revision as the weights, then scan.",
+    "index_outside": "Do not load this model. Download its index again from a source you trust.",
+    "metadata_invalid": "Correct metadata.json, then scan.",
+    "card_invalid": "Correct the front matter of README.md, then scan.",
+    "link_dangling": "Restore the file that the link points to, or remove the link.",
+    "link_leaves_root": "Move the files below the root, or make the place they are in a root of its own.",
+    "unknown_tensor_type": "Update Karen Admin, or use a more common quantization.",
+    "file_missing": "Put the file back, or scan so that the registry follows the disk.",
+}
+
+#: Name, or suffix with its dot → what such a file is.
+FILE_KINDS = {
+    "config.json": "configuration", "generation_config.json": "generation settings", "model_index.json": "pipeline index",
+    "adapter_config.json": "adapter configuration", "preprocessor_config.json": "preprocessor", "processor_config.json": "preprocessor",
+    "tokenizer.json": "tokenizer", "tokenizer_config.json": "tokenizer", "special_tokens_map.json": "tokenizer", "added_tokens.json": "tokenizer",
+    "vocab.json": "tokenizer", "vocab.txt": "tokenizer", "merges.txt": "tokenizer", "tokenizer.model": "tokenizer", "spiece.model": "tokenizer",
+    "sentencepiece.bpe.model": "tokenizer", "chat_template.json": "chat template", "chat_template.jinja": "chat template", "modules.json": "modules",
+    "metadata.json": "metadata", "readme.md": "model card", "license": "license", "license.txt": "license", "license.md": "license",
+    "params.json": "configuration", ".json": "JSON", ".md": "text", ".txt": "text", ".py": "Python code", ".png": "picture", ".jpg": "picture",
+    ".jpeg": "picture", ".gif": "picture", ".webp": "picture", ".svg": "picture", ".yaml": "YAML", ".yml": "YAML", ".xml": "XML",
+    ".jinja": "template", ".model": "tokenizer", ".pdf": "document", ".csv": "table", ".bin": "data", ".onnx_data": "weights, external data",
+    ".data": "weights, external data",
+}  # fmt: skip
+
+AXES = {"primary": "Category", "secondary": "Use", "specialization": "Domain"}
+
+#: What a category holds, for people who choose among rules.
+CATEGORY_HINTS = {
+    "LANGUAGE": "text in, text out", "VISION": "pictures and video", "AUDIO": "sound and speech", "MULTIMODAL": "takes several kinds at once",
+    "CHAT": "made to converse", "CODE": "writes and explains programs", "REASONING": "thinks step by step, mathematics",
+    "CREATIVE": "makes pictures, sound, stories", "ANALYSIS": "embeds, classifies, detects, transcribes",
+    "MEDICAL": "medicine and biology of people", "LEGAL": "law", "TECHNICAL": "software and engineering", "SCIENTIFIC": "science and mathematics",
+    "GENERAL": "what no domain claims",
+}  # fmt: skip
+
+#: Where a word stands → how that is said.
+PLACES = {
+    "name": "the name", "tags": "the tags", "base model": "the base model’s name", "title": "the card’s title", "folder": "the folder’s name",
+    "description": "the description", "card": "the card",
+}  # fmt: skip
+
+#: Facts of structure that rules may ask for.
+SIGNALS = {
+    "chat_template": "a chat template", "tools": "a chat template with tools", "sentence_transformers": "a Sentence Transformers pipeline",
+    "pooling": "a pooling layer", "diffusers": "a Diffusers pipeline", "tensors:diffusion": "tensors of a diffusion model",
+    "lora": "a LoRA adapter", "tokenizer": "a tokenizer", "text_conditioned": "text conditioning", "tensors:text": "tensors of a text model",
+    "tensors:image": "tensors of an image model", "tensors:audio": "tensors of an audio model", "processor:image": "an image processor",
+    "processor:audio": "an audio processor",
+}  # fmt: skip
+
+#: Families whose name is not simply written with a capital.
+FAMILIES = {
+    "gpt": "GPT", "gpt_neox": "GPT-NeoX", "bert": "BERT", "roberta": "RoBERTa", "xlm": "XLM", "albert": "ALBERT", "distilbert": "DistilBERT",
+    "modernbert": "ModernBERT", "deberta": "DeBERTa", "mpnet": "MPNet", "opt": "OPT", "mpt": "MPT", "clip": "CLIP", "siglip": "SigLIP",
+    "vit": "ViT", "resnet": "ResNet", "convnext": "ConvNeXt", "deepseek": "DeepSeek", "chatglm": "ChatGLM", "glm": "GLM", "internlm": "InternLM",
+    "internvl": "InternVL", "llava": "LLaVA", "rwkv": "RWKV", "smollm": "SmolLM", "hubert": "HuBERT", "wavlm": "WavLM", "minicpm": "MiniCPM",
+    "minicpmv": "MiniCPM-V", "starcoder": "StarCoder", "codegen": "CodeGen", "bart": "BART", "mbart": "mBART", "olmo": "OLMo", "exaone": "EXAONE",
+    "lfm": "LFM", "dinov": "DINO", "wav": "wav2vec", "sam": "SAM", "detr": "DETR", "yolos": "YOLOS", "nllb": "NLLB", "led": "LED",
+}  # fmt: skip
+
+RELATIONS = {"finetune": "Fine-tune", "adapter": "Adapter", "quantized": "Quantized", "merge": "Merge"}
+
+
+def family_name(name: str) -> str:
+    """``llama`` → ``Llama``, ``gpt`` → ``GPT``; what people wrote themselves stays as it is."""
+    return FAMILIES.get(name) or (name.capitalize() if name.islower() else name)
+
+
+def listed(items: Sequence[str], last: str = "and", limit: int = 0) -> str:
+    """``a, b and c``; past ``limit`` the rest is counted: ``a, b and 23 more``."""
+    if limit and len(items) > limit + 1:
+        return f"{', '.join(items[:limit])} {last} {len(items) - limit:,} more"
+    return f"{', '.join(items[:-1])} {last} {items[-1]}" if len(items) > 1 else "".join(items)
+
+
+def signal(name: str) -> str:
+    """``library:setfit`` → ``the library setfit``; a fact without a word of its own stays as it is."""
+    kind, _, rest = name.partition(":")
+    named = {"library": "the library", "component": "the component", "config": "the config section", "key": "the config key", "task": "the task"}
+    return SIGNALS.get(name) or (f"{named[kind]} {rest}" if kind in named and rest else name)
+
+
+def flow(inputs: Sequence[str], outputs: Sequence[str]) -> str:
+    """``text, image → text``; what gives neither text, pictures nor sound gives numbers."""
+    if not inputs and not outputs:
+        return ""
+    return f"{', '.join(inputs).lower() or '–'} → {', '.join(outputs).lower() or 'vectors or labels'}"
+
+
+def evidence(rule: str, matched: str, where: str) -> str:
+    """One piece of evidence as people say it: ``“chat” in the name``, ``class name LlamaForCausalLM``, ``takes text, gives text``."""
+    kind = rule.partition(" ")[0]
+    if kind == "keywords":
+        return f"“{matched}” in {PLACES.get(where, where)}"
+    if kind == "tags":
+        return f"tag “{matched}”"
+    if kind == "signals":
+        return signal(matched)
+    if kind == "modalities":
+        takes, _, gives = matched.partition(" → ")
+        parts = [] if takes in ("", "–") else [f"takes {listed(takes.split(', '))}"]
+        return ", ".join([*parts, *([f"gives {listed(gives.split(', '))}"] if gives else [])])
+    named = {"architectures": "class name", "model_types": "model type", "pipeline_tags": "pipeline_tag", "file_patterns": "file"}
+    return f"{named[kind]} {matched}" if kind in named else matched

@@ -1,0 +1,71 @@
+"use strict";
+
+// Small comforts. Every page works without them.
+
+const live = () => document.getElementById("live");
+
+function toast(text) {
+  const box = document.createElement("div");
+  box.className = "toast";
+  box.append(document.createTextNode(text));
+  live()?.replaceChildren(box);
+  settle();
+}
+
+// Messages go away by themselves, not while somebody reads them with the pointer or the keyboard on them.
+function settle() {
+  for (const box of document.querySelectorAll(".toast:not([data-settled])")) {
+    box.dataset.settled = "";
+    const button = document.createElement("button");
+    button.type = "button";
+    button.setAttribute("aria-label", "Dismiss");
+    button.textContent = "✕";
+    button.addEventListener("click", () => box.remove());
+    box.append(button);
+    const leave = () => (box.matches(":hover, :focus-within") ? setTimeout(leave, 2000) : box.remove());
+    setTimeout(leave, 8000);
+  }
+}
+
+function showCopyButtons(within) {
+  if (!navigator.clipboard) return;
+  for (const button of within.querySelectorAll("[data-copy][hidden]")) button.hidden = false;
+}
+
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-copy]");
+  if (!button) return;
+  try {
+    await navigator.clipboard.writeText(button.dataset.copy);
+    toast("Copied.");
+  } catch {
+    toast("The browser does not allow copying here.");
+  }
+});
+
+document.addEventListener("change", (event) => {
+  if (event.target.matches("[data-submit]")) event.target.form?.requestSubmit();
+});
+
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.target.closest("input, textarea, select, [contenteditable]")) return;
+  const field = document.querySelector("[data-search]");
+  if (!field) return;
+  event.preventDefault();
+  field.focus();
+  field.select();
+});
+
+document.addEventListener("htmx:afterSwap", (event) => {
+  showCopyButtons(event.target);
+  settle();
+});
+document.addEventListener("htmx:responseError", (event) => {
+  const status = event.detail.xhr.status;
+  toast(status === 403 ? "You may not do this." : status === 404 ? "This is not there any more. Reload the page." : `The server could not answer (${status}).`);
+});
+document.addEventListener("htmx:sendError", () => toast("The server does not answer."));
+
+showCopyButtons(document);
+settle();
