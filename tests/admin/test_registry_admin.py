@@ -1,0 +1,226 @@
+"""Django's administration of the registry: what can be set, what cannot, and that lists stay quick."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.contrib.auth.models import Group, Permission, User
+from django.test import Client
+from django.utils import timezone
+
+from discovery.models import Collection, LogEntry, MetadataChange, RegisteredModel, Root, ScanRun, Skipped, Visibility
+from discovery.services import metadata
+
+Make = Callable[..., RegisteredModel]
+
+LIST = "/admin/discovery/registeredmodel/"
+READ_ONLY = ("scanrun", "logentry", "metadatachange", "skipped")
+
+
+def form(**fields: Any) -> dict[str, Any]:
+    return {"visibility": "RESTRICTED", **fields}
+
+
+def change(client: Client, record: RegisteredModel, **fields: Any) -> Any:
+    return client.post(f"{LIST}{record.pk}/change/", form(**fields))
+
+
+def test_the_list_shows_models_in_words(admin_client: Client, make_model: Make) -> None:
+    make_model("mixtral", type="LLAMA_CPP", size_bytes=26_400_000_000, status="INCOMPLETE")
+    html = admin_client.get(LIST).content.decode()
+    for text in ("mixtral", "llama.cpp", "Incomplete", "26.4 GB", "/srv/models", "Restricted"):
+        assert text in html
+    assert "LLAMA_CPP</a>" not in html
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "?status__exact=READY",
+        "?type__exact=ONNX",
+        "?format=gguf",
+        "?visibility__exact=PUBLIC",
+        "?root__id__exact=1",
+        "?primary__isnull=True",
+        "?q=tiny",
+    ],
+)
+def test_the_list_is_filtered_and_searched(query: str, admin_client: Client, make_model: Make) -> None:
+    make_model()
+    make_model(
+        "other",
+        type="ONNX",
+        status="CORRUPT",
+        extracted={"format": "gguf"},
+        visibility=Visibility.PUBLIC,
+        primary="AUDIO",
+        root=Root.objects.create(path="/b"),
+    )
+    response = admin_client.get(LIST + query)
+    assert response.status_code == 200
+    assert response.context["cl"].result_count < 2
+
+
+def test_lists_need_a_fixed_number_of_queries(admin_client: Client, admin_user: User, make_model: Make, django_assert_max_num_queries: Any) -> None:
+    root = Root.objects.create(path="/srv/models")
+    for number in range(30):
+        record = make_model(f"model-{number}", root=root)
+        run = ScanRun.objects.create(state="done", trigger="page", requested_by=admin_user)
+        LogEntry.objects.create(at=timezone.now(), level="info", channel="discovery", scan=run, message="x")
+        Skipped.objects.create(root=root, place=f"p{number}", signature="0", reason="no weights")
+        MetadataChange.objects.create(model=record, field="license", after="mit", by=admin_user, at=timezone.now(), through="page", batch=uuid4())
+        Collection.objects.create(name=f"c{number}")
+    for name in ("registeredmodel", "root", "collection", *READ_ONLY):
+        with django_assert_max_num_queries(10):
+            assert admin_client.get(f"/admin/discovery/{name}/").status_code == 200
+
+
+def test_visibility_groups_and_collections_are_set(admin_client: Client, make_model: Make) -> None:
+    record, group, shelf = make_model(), Group.objects.create(name="g"), Collection.objects.create(name="s")
+    assert change(admin_client, record, visibility="PUBLIC", groups=[group.pk], collections=[shelf.pk]).status_code == 302
+    record.refresh_from_db()
+    assert record.visibility == Visibility.PUBLIC
+    assert list(record.groups.all()) == [group]
+    assert list(record.collections.all()) == [shelf]
+    assert record.curated == {}
+
+
+def test_curated_fields_go_through_the_service_and_leave_a_record(admin_client: Client, admin_user: User, make_model: Make) -> None:
+    record = make_model(license="mit")
+    assert (
+        change(admin_client, record, set_license="apache-2.0", set_tags="chat, small ,", set_context_length="4096", set_type="ONNX").status_code
+        == 302
+    )
+    record.refresh_from_db()
+    assert {name: entry["value"] for name, entry in record.curated.items()} == {
+        "license": "apache-2.0",
+        "tags": ["chat", "small"],
+        "context_length": 4096,
+        "type": "ONNX",
+    }
+    assert (record.license, record.context_length, record.type) == ("apache-2.0", 4096, "ONNX")
+    assert record.extracted["license"]["value"] == "mit"
+    assert set(record.changes.values_list("field", "through", "by")) == {(name, "admin", admin_user.pk) for name in record.curated}
+
+
+def test_emptying_a_field_gives_it_back_to_the_files(admin_client: Client, admin_user: User, make_model: Make) -> None:
+    record = make_model(license="mit")
+    metadata.edit(record, {"license": "apache-2.0", "author": "Ada"}, by=admin_user, through="page")
+    change(admin_client, record, set_license="", set_author="Ada")
+    record.refresh_from_db()
+    assert record.license == "mit"
+    assert set(record.curated) == {"author"}
+
+
+def test_saving_without_a_change_records_nothing(admin_client: Client, admin_user: User, make_model: Make) -> None:
+    record = make_model()
+    metadata.edit(record, {"tags": ["a", "b"], "parameter_count": 1_000_000}, by=admin_user, through="page")
+    change(admin_client, record, set_tags="a, b", set_parameter_count="1000000")
+    assert MetadataChange.objects.filter(through="admin").count() == 0
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("set_display_name", "x" * 301, "Must be a text of at most 300 characters."),
+        ("set_context_length", "0", "greater than or equal to 1"),
+        ("set_context_length", "9" * 30, "Must be a whole number above zero."),
+        ("set_type", "NONSENSE", "Select a valid choice"),
+        ("visibility", "EVERYBODY", "Select a valid choice"),
+    ],
+)
+def test_mistakes_are_told_at_the_field_and_nothing_is_written(field: str, value: str, message: str, admin_client: Client, make_model: Make) -> None:
+    record = make_model()
+    response = change(admin_client, record, **{"set_author": "Ada", field: value})
+    assert response.status_code == 200
+    assert message in response.content.decode()
+    record.refresh_from_db()
+    assert record.curated == {}
+
+
+def test_what_scans_write_cannot_be_set(admin_client: Client, make_model: Make) -> None:
+    record = make_model()
+    change(admin_client, record, name="renamed", status="CORRUPT", path="elsewhere", model_id="stolen", size_bytes="1")
+    record.refresh_from_db()
+    assert (record.name, record.status, record.path, record.model_id, record.size_bytes) == ("tiny-model", "READY", "tiny-model", "tiny-model", 0)
+
+
+def test_a_field_says_what_the_files_say(admin_client: Client, make_model: Make) -> None:
+    record = make_model(license="<mit>", problems=[{"code": "truncated", "message": "<b>cut</b>", "path": "", "severity": "error", "offset": None}])
+    html = admin_client.get(f"{LIST}{record.pk}/change/").content.decode()
+    assert "Read in config.json: &lt;mit&gt;" in html
+    assert "&lt;b&gt;cut&lt;/b&gt;" in html
+    assert 'href="/models/tiny-model/"' in html or "/admin/r/" in html
+
+
+def test_models_are_forgotten_with_their_changes_and_never_added(admin_client: Client, admin_user: User, make_model: Make) -> None:
+    record = make_model()
+    metadata.edit(record, {"license": "mit"}, by=admin_user, through="page")
+    assert admin_client.get(f"{LIST}add/").status_code == 403
+    assert b"Are you sure" in admin_client.get(f"{LIST}{record.pk}/delete/").content
+    admin_client.post(f"{LIST}{record.pk}/delete/", {"post": "yes"})
+    assert not RegisteredModel.objects.exists()
+    assert not MetadataChange.objects.exists()
+
+
+@pytest.mark.parametrize("name", READ_ONLY)
+def test_what_only_services_write_is_only_read(name: str, admin_client: Client, admin_user: User, make_model: Make) -> None:
+    record = make_model()
+    run = ScanRun.objects.create(state="done", trigger="page")
+    rows = {
+        "scanrun": run,
+        "logentry": LogEntry.objects.create(at=timezone.now(), level="info", channel="discovery", scan=run, message="x"),
+        "metadatachange": MetadataChange.objects.create(
+            model=record, field="f", after=["a"], by=admin_user, at=timezone.now(), through="page", batch=uuid4()
+        ),
+        "skipped": Skipped.objects.create(root=record.root, place="p", signature="0", reason="r"),
+    }
+    base = f"/admin/discovery/{name}/"
+    assert admin_client.get(f"{base}{rows[name].pk}/change/").status_code == 200
+    assert admin_client.post(f"{base}{rows[name].pk}/change/", {}).status_code == 403
+    assert admin_client.get(f"{base}{rows[name].pk}/delete/").status_code == 403
+    assert admin_client.get(f"{base}add/").status_code == 403
+
+
+def test_a_root_is_added_by_an_absolute_path_that_exists(admin_client: Client, tmp_path: Path) -> None:
+    add = "/admin/discovery/root/add/"
+    for wrong, message in (("models", "Give an absolute path."), (str(tmp_path / "none"), "does not exist")):
+        assert message in admin_client.post(add, {"path": wrong, "enabled": "on"}).content.decode()
+    assert admin_client.post(add, {"path": f"{tmp_path}/", "enabled": "on"}).status_code == 302
+    root = Root.objects.get()
+    assert root.path == str(tmp_path)
+    assert "a root already" in admin_client.post(add, {"path": str(tmp_path), "enabled": "on"}).content.decode()
+    admin_client.post(f"/admin/discovery/root/{root.pk}/change/", {"path": "/elsewhere"})
+    root.refresh_from_db()
+    assert (root.path, root.enabled) == (str(tmp_path), False)
+
+
+def test_a_root_with_models_is_not_deleted_one_without_is(admin_client: Client, make_model: Make) -> None:
+    record = make_model()
+    empty = Root.objects.create(path="/empty")
+    Skipped.objects.create(root=empty, place="p", signature="0", reason="r")
+    for root in (record.root, empty):
+        admin_client.post(f"/admin/discovery/root/{root.pk}/delete/", {"post": "yes"})
+    assert list(Root.objects.all()) == [record.root]
+
+
+def test_staff_need_the_permission_and_readers_never_get_in(client: Client, user: User, make_model: Make) -> None:
+    record = make_model()
+    client.force_login(user)
+    assert client.get(LIST).status_code == 302
+    user.is_staff = True
+    user.save()
+    assert client.get(LIST).status_code == 403
+    user.user_permissions.add(Permission.objects.get(codename="view_registeredmodel"))
+    assert client.get(LIST).status_code == 200
+    assert change(client, record, set_license="mit").status_code == 403
+
+
+def test_the_front_page_and_the_way_back(admin_client: Client) -> None:
+    html = admin_client.get("/admin/").content.decode()
+    assert '<a href="/models/">Karen Admin</a>' in html
+    assert "Skipped places" in html

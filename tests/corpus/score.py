@@ -1,0 +1,54 @@
+"""The labelled corpus against the bars of the issues: ``python tests/corpus/score.py ../shared``. Exits 1 when one is missed."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from types import ModuleType
+
+BASE = Path(__file__).resolve().parents[2]
+
+#: Field → least per cent. "found as one model" and "extra" hold every labelled model and nothing else.
+BARS = {
+    "found as one model": 100,
+    "format": 98,
+    "architecture": 98,
+    "parameters": 95,
+    "context": 95,
+    "vocabulary": 95,
+    "weights state": 95,
+}
+
+
+def load(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def main(shared: Path) -> int:
+    corpus = shared / "corpus"
+    with tempfile.TemporaryDirectory(prefix="karen-corpus-") as folder:
+        subprocess.run([sys.executable, str(corpus / "materialise.py"), str(corpus), folder], check=True)
+        found = Path(folder) / "found.json"
+        with found.open("w") as output:
+            command = [sys.executable, "manage.py", "inspect_model", f"{folder}/models", "--json"]
+            if subprocess.run(command, cwd=BASE, stdout=output, check=False).returncode not in (0, 1):
+                return 1
+        scores = load(corpus / "score.py").main(str(corpus / "expected.json"), str(found), verbose=False)
+    missed = [f"{name}: {scores[name]:.1f} % is under {bar} %" for name, bar in BARS.items() if scores[name] < bar]
+    if scores["extra"]:
+        missed.append(f"{scores['extra']} places are registered that are no models")
+    for line in missed:
+        print(line)
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]).resolve()))

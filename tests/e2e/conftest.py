@@ -1,0 +1,87 @@
+"""A real browser. Any console error or breach of the content policy fails the test."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+
+from discovery.models import RegisteredModel, Root, ScanRun
+from discovery.services import scans
+from tests import builders
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+REQUIRED = os.environ.get("KAREN_REQUIRE_BROWSER") == "1"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.e2e)
+            item.add_marker(pytest.mark.django_db(transaction=True))
+            if not CHROMIUM and not REQUIRED:
+                item.add_marker(pytest.mark.skip(reason="Chromium is not installed"))
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
+    assert CHROMIUM, "KAREN_REQUIRE_BROWSER is set and there is no Chromium"
+    return {**browser_type_launch_args, "executable_path": CHROMIUM, "args": ["--no-sandbox"]}
+
+
+@pytest.fixture(scope="session")
+def base_url() -> None:
+    """Addresses come from ``live_server``. The plugin's own fixture warns under this version of pytest."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _async_is_fine() -> Iterator[None]:
+    """Playwright runs an event loop in this thread, which Django takes for asynchronous code."""
+    before = os.environ.get("DJANGO_ALLOW_ASYNC_UNSAFE")
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+    yield
+    if before is None:
+        del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
+
+
+@pytest.fixture(autouse=True)
+def quiet_console(page: Any) -> Iterator[list[str]]:
+    """What the browser complains about. Tests that expect a complaint take it out of the list."""
+    heard: list[str] = []
+    page.on("console", lambda message: heard.append(message.text) if message.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: heard.append(str(error)))
+    yield heard
+    assert heard == []
+
+
+@pytest.fixture
+def shelf(transactional_db: None, models_root: Path) -> Path:
+    """Three models on disk, registered."""
+    for name, hidden in (("llama-chat", 64), ("bert-base", 72), ("whisper-tiny", 80)):
+        builders.transformers(models_root / name, hidden=hidden)
+    (models_root / "bert-base/README.md").write_text(
+        "---\nlicense: mit\n---\n# Bert\n\n![pixel](http://127.0.0.1:9/pixel.png)\n\n<script>alert(1)</script>\n\n| a |\n|---|\n| 1 |\n"
+    )
+    Root.objects.create(path=str(models_root))
+    run, _ = scans.start_now(ScanRun.Trigger.COMMAND)
+    scans.execute(run)
+    assert RegisteredModel.objects.count() == 3
+    return models_root
+
+
+@pytest.fixture
+def sign_in(page: Any, live_server: Any, transactional_db: None) -> Callable[..., None]:
+    def signing_in(*, staff: bool = True, to: str = "/models/") -> None:
+        User.objects.create_user("ada", password="a-long-password", is_staff=staff, is_superuser=staff)
+        page.goto(f"{live_server.url}{to}")
+        page.get_by_label("Username").fill("ada")
+        page.get_by_label("Password").fill("a-long-password")
+        page.get_by_role("button", name="Sign in").click()
+        page.wait_for_url(f"**{to}")
+
+    return signing_in

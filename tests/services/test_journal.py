@@ -1,0 +1,59 @@
+"""Events: one row and one line each, with scan and model ids; log files that nothing can break a line of."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from concurrent_log_handler import ConcurrentRotatingFileHandler
+from django.conf import settings
+from django.utils import timezone
+
+from discovery.engine.types import Severity
+from discovery.models import Channel, LogEntry, ScanRun
+from discovery.services import journal
+
+pytestmark = pytest.mark.django_db
+
+
+def lines(name: str) -> list[str]:
+    return (Path(settings.LOGS_DIR) / name).read_text().splitlines()
+
+
+@pytest.mark.parametrize(("channel", "file"), settings.LOG_FILES.items())
+def test_every_channel_has_its_file_of_the_guide(channel: str, file: str) -> None:
+    run = ScanRun.objects.create(trigger="command")
+    journal.record(Channel(channel), Severity.WARNING, f"told in {file}", scan=run, model_id="bert", path="a/b")
+    assert lines(file)[-1].endswith(f'WARNING scan={run.pk} model=bert path="a/b" told in {file}')
+    assert LogEntry.objects.get(channel=channel).message == f"told in {file}"
+
+
+def test_control_characters_and_newlines_never_break_a_line() -> None:
+    before = len(lines("model_discovery.log"))
+    journal.record(Channel.DISCOVERY, Severity.INFO, "one\ntwo\x1b[2J\x00three", path='new\nline"quote')
+    added = lines("model_discovery.log")[before:]
+    assert len(added) == 1
+    assert added[0].endswith('path="new line\'quote" one two[2Jthree')
+
+
+def test_files_are_rotated() -> None:
+    for channel in settings.LOG_FILES:
+        rotating = [handler for handler in logging.getLogger(f"karen.{channel}").handlers if isinstance(handler, ConcurrentRotatingFileHandler)]
+        assert [handler.maxBytes > 0 and handler.backupCount > 0 for handler in rotating] == [True]
+
+
+def test_old_events_are_forgotten() -> None:
+    journal.record(Channel.DISCOVERY, Severity.INFO, "new")
+    LogEntry.objects.create(at=timezone.now() - timedelta(days=journal.KEEP_DAYS + 1), level="info", channel="discovery", message="old")
+    journal.prune()
+    assert [entry.message for entry in LogEntry.objects.all()] == ["new"]
+
+
+def test_only_the_newest_events_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal, "KEEP_ENTRIES", 2)
+    for number in range(5):
+        journal.record(Channel.DISCOVERY, Severity.INFO, f"event {number}")
+    journal.prune()
+    assert [entry.message for entry in LogEntry.objects.all()] == ["event 4", "event 3"]

@@ -1,0 +1,21 @@
+"""The product's settings on throw-away folders; ``DATABASE_URL`` and ``REDIS_URL`` choose what the suite runs on."""
+
+import os
+import tempfile
+from pathlib import Path
+
+_FOLDER = Path(tempfile.mkdtemp(prefix="karen-tests-"))
+os.environ.update(
+    {
+        "KAREN_DATA_DIR": str(_FOLDER / "data"),
+        "KAREN_CONFIG_DIR": str(_FOLDER / "config"),
+        "KAREN_LOGS_DIR": str(_FOLDER / "logs"),
+        "KAREN_MODELS_DIR": str(_FOLDER / "models"),
+        "KAREN_PLUGINS_DIR": str(_FOLDER / "plugins"),
+        "KAREN_SECRET_KEY": "only-for-tests-" + "k" * 40,
+    }
+)
+
+from karen_admin.settings import *  # noqa: E402, F403
+
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

@@ -1,0 +1,199 @@
+"""Sign-in, the frame around the pages, notices, error pages, and the policy that nothing inline may break."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.contrib.staticfiles import finders
+from django.test import Client, RequestFactory
+from django.urls import get_resolver
+from django.utils import timezone
+
+from discovery.models import RegisteredModel, ScanRun, Visibility
+from discovery.templatetags import karen
+from discovery.web import errors
+
+Make = Callable[..., RegisteredModel]
+
+PAGES = ("/models/", "/models/tiny-model/", "/models/tiny-model/files/", "/models/tiny-model/tensors/", "/scans/", "/scans/1/")
+
+
+def test_signing_in_leads_to_where_one_wanted_to_go(client: Client, user: User) -> None:
+    response = client.post("/login/?next=/models/%3Fq%3Dx", {"username": "reader", "password": "reader", "next": "/models/?q=x"})
+    assert response.headers["Location"] == "/models/?q=x"
+
+
+def test_signing_in_leads_to_no_other_site(client: Client, user: User) -> None:
+    response = client.post("/login/", {"username": "reader", "password": "reader", "next": "//evil.example/"})
+    assert response.headers["Location"] == "/models/"
+
+
+def test_a_wrong_password_says_so_and_keeps_the_name(client: Client, user: User) -> None:
+    html = client.post("/login/", {"username": "reader", "password": "wrong"}).content.decode()
+    assert 'role="alert"' in html
+    assert 'value="reader"' in html
+    assert "wrong" not in html
+
+
+def test_signing_out_takes_a_form(reader_client: Client) -> None:
+    assert reader_client.get("/logout/").status_code == 405
+    assert reader_client.post("/logout/").headers["Location"] == "/login/"
+    assert reader_client.get("/models/").status_code == 302
+
+
+def test_every_page_but_the_door_wants_a_visitor_to_sign_in(client: Client, db: None) -> None:
+    open_to_all = {"login", "admin"}
+    for pattern in get_resolver().url_patterns:
+        for child in getattr(pattern, "url_patterns", [pattern]):
+            name = getattr(child, "name", "") or ""
+            if name in open_to_all or str(getattr(pattern, "pattern", "")) == "admin/":
+                continue
+            path = "/" + str(child.pattern).replace("<str:model_id>", "x").replace("<int:pk>", "1")
+            assert client.get(path).headers.get("Location", "").startswith("/login/"), path
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_pages_hold_nothing_inline_and_load_only_from_here(path: str, admin_client: Client, make_model: Make) -> None:
+    make_model()
+    ScanRun.objects.create(
+        pk=1, state="running", trigger="page", expected=5, new=2, heartbeat_at=timezone.now() + timedelta(hours=1), host="elsewhere", pid=1
+    )
+    response = admin_client.get(path)
+    html = response.content.decode()
+    assert "'unsafe" not in response.headers["Content-Security-Policy"]
+    assert not re.search(r"<style|\sstyle=|\son\w+=|javascript:|hx-on|hx-vals=.js:", html)
+    assert re.findall(r"<script[^>]*>(?!</script>)", html) == []
+    assert all(url.startswith("/static/") for url in re.findall(r'<(?:script|link|img)[^>]*(?:src|href)="([^"]+)"', html))
+    assert html.count("<h1") == 1
+    assert len(re.findall(r'\sid="([^"]+)"', html)) == len(set(re.findall(r'\sid="([^"]+)"', html)))
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_links_lead_to_pages_that_exist(path: str, admin_client: Client, make_model: Make) -> None:
+    make_model()
+    ScanRun.objects.create(pk=1, state="done", trigger="page", started_at=timezone.now(), finished_at=timezone.now())
+    html = admin_client.get(path).content.decode()
+    for href in set(re.findall(r'href="([^"#]+)"', html)):
+        address = href if href.startswith("/") else path + href
+        if not address.startswith("/static/"):
+            assert admin_client.get(address.replace("&amp;", "&")).status_code == 200, href
+    for asset in set(re.findall(r'"/static/([^"]+)"', html)):
+        assert finders.find(asset), asset
+
+
+def test_the_script_of_htmx_is_told_to_evaluate_nothing(admin_client: Client) -> None:
+    html = admin_client.get("/models/").content.decode()
+    for setting in (
+        '"allowEval":false',
+        '"allowScriptTags":false',
+        '"includeIndicatorStyles":false',
+        '"historyCacheSize":0',
+        '"code":"422|409","swap":true',
+    ):
+        assert setting in html
+
+
+def test_the_foot_tells_who_is_there_and_when_the_last_scan_was(admin_client: Client) -> None:
+    assert "Not scanned yet" in admin_client.get("/models/").content.decode()
+    ScanRun.objects.create(state="done", trigger="page", finished_at=timezone.now() - timedelta(minutes=4))
+    html = admin_client.get("/models/").content.decode()
+    assert "Last scan <time" in html
+    assert "4 min ago" in html
+    assert '<span title="admin">admin</span>' in html
+
+
+def test_a_faulty_config_file_is_told_to_administrators_only(config_dir: Path, admin_client: Client, user: User) -> None:
+    (config_dir / "model_discovery.json").write_text('{"discovery": {"max_scan_depht": 3}}')
+    html = admin_client.get("/models/").content.decode()
+    assert "model_discovery.json</code>: discovery.max_scan_depht: this key is not known here" in html
+    assert "The last good version stays in force" in html
+    reader = Client()
+    reader.force_login(user)
+    assert b"model_discovery.json" not in reader.get("/models/").content
+
+
+def test_readers_find_no_way_to_what_is_not_theirs(reader_client: Client, make_model: Make) -> None:
+    make_model(visibility=Visibility.PUBLIC)
+    html = reader_client.get("/models/").content.decode()
+    assert "/scans/" not in html
+    assert "/admin/" not in html
+
+
+def test_pages_that_do_not_exist_say_so_in_the_house_style(client: Client, db: None) -> None:
+    response = client.get("/nothing/here/")
+    assert response.status_code == 404
+    assert b"Nothing here" in response.content
+    assert b"app.css" in response.content
+
+
+def test_the_page_for_our_own_failures_needs_no_database(rf: RequestFactory) -> None:
+    """Without the ``db`` fixture any query fails."""
+    response = errors.server_error(rf.get("/"))
+    assert response.status_code == 500
+    assert b"Something broke on our side" in response.content
+
+
+def test_a_view_that_fails_shows_that_page(reader_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any, **__: Any) -> Any:
+        raise RuntimeError("no")
+
+    monkeypatch.setattr("discovery.web.models.numbered", broken)
+    reader_client.raise_request_exception = False
+    response = reader_client.get("/models/")
+    assert response.status_code == 500
+    assert b"Something broke on our side" in response.content
+
+
+def test_bad_requests_have_a_page_too(rf: RequestFactory) -> None:
+    response = errors.bad_request(rf.get("/"), Exception("x"))
+    assert response.status_code == 400
+    assert b"makes no sense" in response.content
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (None, "–"), (0, "–"), (999, "999"), (1_000, "1.0 K"), (66_362, "66 K"), (999_600, "1.0 M"), (4_200_000, "4.2 M"), (427_616_513, "428 M"),
+        (999_950_000, "1.0 B"), (8_030_261_248, "8.0 B"), (46_702_792_704, "46.7 B"), (99_960_000_000, "100 B"), (671_026_419_200, "671 B"),
+        (1_000_000_000_000, "1.0 T"),
+    ],
+)  # fmt: skip
+def test_parameters_are_told_in_three_digits(count: int | None, text: str) -> None:
+    assert karen.parameters(count) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (-5, "just now"),
+        (44, "just now"),
+        (50, "1 min ago"),
+        (3_500, "58 min ago"),
+        (3_590, "1 h ago"),
+        (80_000, "22 h ago"),
+        (86_000, "1 day ago"),
+        (20 * 86_400, "20 days ago"),
+    ],
+)
+def test_times_past_are_told_in_words(seconds: int, text: str) -> None:
+    assert karen.ago(timezone.now() - timedelta(seconds=seconds)) == text
+
+
+def test_times_long_past_are_dates() -> None:
+    past = timezone.now() - timedelta(days=400)
+    assert karen.ago(past) == f"{past.day} {past:%b %Y}"
+    assert karen.ago(None) == "never"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(None, "–"), (0.04, "0.0 s"), (9.94, "9.9 s"), (9.96, "10 s"), (59.6, "1 min 0 s"), (3599, "59 min 59 s"), (7500, "2 h 5 min")],
+)
+def test_durations_are_told_in_two_units_at_most(seconds: float | None, text: str) -> None:
+    assert karen.duration(seconds) == text
