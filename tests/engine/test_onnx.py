@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from discovery.demo.writers.onnx import Node, Pieces, field, number_field, varin
 from discovery.engine.errors import InvalidHeader, NotThisFormat
 from discovery.engine.formats import onnx as reader
 from discovery.engine.types import External, Header, Severity
+from tests.timing import at_most
 
 TENSORS = [("encoder.weight", "F32", (10, 20)), ("half", "F16", (300,)), ("step", "I64", ()), ("empty", "F32", (0, 4))]
 INPUTS: list[tuple[str, str, Sequence[int | str]]] = [("ids", "I64", ("batch", "sequence")), ("mask", "F32", (1, 8))]
@@ -232,12 +232,11 @@ def test_ort_files_are_recognised() -> None:
     assert read(b"\x18\0\0\0ORTM" + bytes(40)).metadata == {"container": "ort"}
 
 
-def test_two_hundred_thousand_nodes_take_under_a_second() -> None:
+def test_two_hundred_thousand_nodes_are_skimmed_quickly() -> None:
     node = join(field(1, field(1, "x") + field(1, "w") + field(2, "y") + field(4, "Add")))
     content = model([node * 200_000])
-    started = time.perf_counter()
-    assert read(content).metadata["operators"] == {"Add": 200_000}
-    assert time.perf_counter() - started < 1
+    with at_most(loops=30):
+        assert read(content).metadata["operators"] == {"Add": 200_000}
 
 
 def test_weights_are_not_read(tmp_path: Path) -> None:

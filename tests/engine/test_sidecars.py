@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import time
 
 import pytest
 
 from discovery.engine.sidecars import card, json_file, lfs, metadata_json, model_config, tokenizer, weight_index
+from tests.timing import at_most
 
 
 @pytest.mark.parametrize(
@@ -116,9 +116,7 @@ def test_vocabulary_is_counted_without_the_merges() -> None:
     ("config", "length"), [({"model_max_length": 4096}, 4096), ({"model_max_length": 1e30}, None), ({"model_max_length": 12}, None), ({}, None)]
 )
 def test_placeholder_lengths_of_tokenizers_are_not_believed(config: dict[str, object], length: int | None) -> None:
-    started = time.perf_counter()
     assert tokenizer.fields(config).get("context_length") == length
-    assert time.perf_counter() - started < 0.1
 
 
 def test_shards_outside_the_folder_are_told_apart() -> None:
@@ -194,20 +192,18 @@ def test_front_matter_is_found_where_it_really_stands(prefix: bytes, newline: by
     ],
 )
 def test_broken_front_matter_is_told_and_what_can_be_read_is_used(raw: bytes, fault: str, license_name: str | None) -> None:
-    started = time.perf_counter()
-    read = card.read(raw)
+    with at_most(loops=20):
+        read = card.read(raw)
     assert fault in " ".join(read.faults)
     assert read.fields.get("license") == license_name
-    assert time.perf_counter() - started < 1
 
 
 @pytest.mark.parametrize(
     "text", ["[" * 50_000, "> " * 20_000 + "x", "*a_ " * 30_000, "<a " * 30_000, "\n".join("  " * i + "- x" for i in range(800)), "a" * 900_000]
 )
 def test_hostile_prose_takes_no_time(text: str) -> None:
-    started = time.perf_counter()
-    card.read(text.encode())
-    assert time.perf_counter() - started < 1
+    with at_most(loops=20):
+        card.read(text.encode())
 
 
 def test_a_yaml_bomb_is_read_without_exploding() -> None:
