@@ -65,7 +65,6 @@ NEVER = frozenset(
         "$recycle.bin", "lost+found", ".trash",
     }
 )  # fmt: skip
-_CHECKPOINT = re.compile(r"^checkpoint-\d+$")
 
 #: Files that mark a folder as a model's, or say something about the model in it.
 MARKERS = frozenset(("model_index.json", "modules.json", "adapter_config.json", "config.json", "saved_model.pb", "params.json"))
@@ -145,4 +144,4 @@ def is_part_folder(name: str) -> bool:
 
 
 def never_a_model(name: str) -> bool:
-    return name.lower() in NEVER or _CHECKPOINT.match(name) is not None
+    return name.lower() in NEVER or (name.startswith("checkpoint-") and name[11:].isdecimal())

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fnmatch import translate
+from functools import lru_cache
+
+#: Names whose answer is kept: a hundred thousand folders share a few dozen.
+MAX_KNOWN = 10_000
 
 
 class Patterns:
-    """A pattern with a ``/`` is matched against the relative path, any other against the bare name. Case counts."""
+    """A pattern with a ``/`` is matched against the path below the root, any other against the bare name. Case counts.
+
+    ``name(name)`` and ``path(path)`` say whether one matches; ``path`` is ``None`` when no pattern looks at paths.
+    """
 
     def __init__(self, patterns: Sequence[str]) -> None:
-        self._name = _any([p for p in patterns if "/" not in p.strip("/")])
-        self._path = _any([p for p in patterns if "/" in p.strip("/")])
-
-    def match(self, name: str, prefix: str = "") -> bool:
-        """Whether ``name``, in the folder ``prefix`` (empty, or ending in ``/``), is left out."""
-        if self._name is not None and self._name.match(name):
-            return True
-        return self._path is not None and self._path.match(prefix + name) is not None
+        on_names = _any([pattern for pattern in patterns if "/" not in pattern.strip("/")])
+        self.name: Callable[[str], bool] = lru_cache(MAX_KNOWN)(on_names or (lambda _name: False))
+        self.path = _any([pattern for pattern in patterns if "/" in pattern.strip("/")])
 
 
-def _any(patterns: Sequence[str]) -> re.Pattern[str] | None:
-    return re.compile("|".join(translate(pattern.strip("/")) for pattern in patterns)) if patterns else None
+def _any(patterns: Sequence[str]) -> Callable[[str], bool] | None:
+    if not patterns:
+        return None
+    match = re.compile("|".join(translate(pattern.strip("/")) for pattern in patterns)).match
+    return lambda text: match(text) is not None

@@ -101,8 +101,7 @@ class Layout(StrEnum):
     OLLAMA = "ollama"
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """Files in one place that may be a model (or a few: a folder of loose GGUF files is one place).
 
     ``place`` is the folder or file they were found at, relative to the root; ``.`` is the root itself.

@@ -78,7 +78,7 @@ class _Walker:
                 yield from self.visit(path, depth)
 
     def absolute(self, path: str) -> str:
-        return self.root if path == "." else os.path.join(self.root, path)
+        return self.root if path == "." else f"{self.root}/{path}"  # a walk asks for every folder: os.path.join takes its time
 
     # -- listing
 
@@ -115,20 +115,21 @@ class _Walker:
         except OSError as error:
             return Problem("folder_unreadable", f"the folder cannot be read: {error.strerror}", path)
         folder = Folder(path)
-        prefix, excluded = ("" if path == "." else path + "/"), self.excluded.match
+        prefix, files = ("" if path == "." else path + "/"), folder.names
+        excluded, excluded_path = self.excluded.name, self.excluded.path
         for entry in found:
             name = entry.name
-            if excluded(name, prefix):
+            if excluded(name) or (excluded_path and excluded_path(prefix + name)):
                 continue
             try:
-                if entry.is_symlink():
+                if entry.is_file(follow_symlinks=False):
+                    status = entry.stat(follow_symlinks=False)
+                    files[name] = FileEntry(prefix + name, status.st_size, status.st_mtime_ns, status.st_ino)
+                elif entry.is_symlink():
                     self.add_link(folder, entry, prefix + name)
                 elif entry.is_dir(follow_symlinks=False):
                     if not names.never_a_model(name):
                         folder.folders.append(name)
-                elif entry.is_file(follow_symlinks=False):
-                    status = entry.stat(follow_symlinks=False)
-                    folder.names[name] = FileEntry(prefix + name, status.st_size, status.st_mtime_ns, status.st_ino)
                 elif _matters(name):
                     text = f"{name} is a pipe, socket or device; it is never opened"
                     folder.problems.append(Problem("not_a_file", text, prefix + name, Severity.WARNING))
@@ -175,7 +176,7 @@ class _Walker:
             return self.ollama(folder), [name for name in folder.folders if name not in ("manifests", "blobs")]
         if "model_index.json" in folder.names or name.endswith(".mlpackage"):
             return [self.candidate(folder, Layout.FOLDER, self.below(folder, folder.folders))], []
-        parts = [name for name in folder.folders if names.is_part_folder(name)]
+        parts = [name for name in folder.folders if names.is_part_folder(name)] if folder.folders else []
         if self.is_model_folder(folder):
             files = self.below(folder, parts)
             return [self.candidate(folder, Layout.FOLDER, files)], [name for name in folder.folders if name not in parts]
@@ -234,7 +235,9 @@ class _Walker:
 
     def below(self, folder: Folder, parts: Sequence[str], own: bool = False) -> list[FileEntry]:
         """The folder's files and those of the named sub-folders, all the way down; their problems join the folder's."""
-        files = list(folder.files)
+        files = folder.files
+        if not parts and not own:
+            return files
         stack = [(folder.path, 0)] if own else [(folder.child(name), 1) for name in reversed(parts)]
         while stack:
             path, depth = stack.pop()
@@ -265,5 +268,5 @@ def _matters(name: str) -> bool:
 
 def _signature(files: Sequence[FileEntry], salt: str = "") -> str:
     """Changes with any name, size, time or inode; 32 hexadecimal digits."""
-    lines = [salt, *[f"{path}|{size}|{mtime}|{inode}" for path, size, mtime, inode, _ in files]]
-    return blake2b("\n".join(lines).encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
+    lines = [f"{path}|{size}|{mtime}|{inode}" for path, size, mtime, inode, _ in files]
+    return blake2b("\n".join([salt, *lines]).encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()

@@ -31,6 +31,9 @@ def relink(root: Root, run: ScanRun, gone: Sequence[int], journal: Journal) -> s
 
     One gone and one new with the same fingerprint is a move; anything less certain is left for a person, and said.
     """
+    missing = RegisteredModel.objects.filter(status=Status.MISSING)
+    if not gone and not missing.exists():
+        return set()
     new = RegisteredModel.objects.exclude(status=Status.MISSING).filter(_fresh(root, run))
     if not new.exists():
         return set()
@@ -44,7 +47,7 @@ def relink(root: Root, run: ScanRun, gone: Sequence[int], journal: Journal) -> s
         for pk, fingerprint in RegisteredModel.objects.filter(pk__in=part).values_list("pk", "fingerprint"):
             if fingerprint in arrivals:
                 departures[fingerprint].append(pk)
-    for pk, fingerprint in RegisteredModel.objects.filter(status=Status.MISSING).values_list("pk", "fingerprint"):
+    for pk, fingerprint in missing.values_list("pk", "fingerprint"):
         if fingerprint in arrivals:
             departures[fingerprint].append(pk)
     pairs = {}

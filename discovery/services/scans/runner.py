@@ -7,6 +7,7 @@ import logging
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import psutil
 from django.utils import timezone
@@ -42,7 +43,7 @@ class Known:
     settled: bool = True
 
 
-@dataclass(slots=True)
+@dataclass
 class RootScan:
     """The state of scanning one root (or one folder of it)."""
 
@@ -54,10 +55,14 @@ class RootScan:
     run: ScanRun | None
     settings: Discovery
     memory_bytes: int
-    categorizer: Categorizer
     known: dict[str, Known] = field(default_factory=dict)
     seen: set[str] = field(default_factory=set)
     gone: list[int] = field(default_factory=list)
+
+    @cached_property
+    def categorizer(self) -> Categorizer:
+        """Rules are read once something has to be decided: an unchanged root never asks."""
+        return Categorizer(configs.rules())
 
 
 def execute(run: ScanRun, listener: Callable[[Progress], None] | None = None) -> ScanRun:
@@ -135,7 +140,7 @@ def _every_root() -> list[tuple[Root, str]]:
 
 
 def _root_scan(root: Root, start: str, run: ScanRun | None, progress: Progress, log: Journal, full: bool) -> RootScan:
-    scan = RootScan(root, start, progress, log, full, run, configs.discovery(), psutil.virtual_memory().total, Categorizer(configs.rules()))
+    scan = RootScan(root, start, progress, log, full, run, configs.discovery(), psutil.virtual_memory().total)
     if root.pk is not None:
         scan.known = _known(root, start)
         progress.expected += sum(known.records for known in scan.known.values() if known.settled)
