@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import translate
+from functools import lru_cache
 from typing import Any
 
 from discovery.engine.rules import AXES, CategorizationRules, Rule
@@ -32,6 +33,12 @@ STRUCTURE = {
 THRESHOLD = 1.0
 #: Words of a card's prose add up to this much at most, however many there are.
 MAX_CARD = 2.0
+
+
+#: Names whose globs are remembered.
+MAX_KNOWN = 20_000
+
+_WORD = re.compile(r"[^\W_]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +70,10 @@ class Categorizer:
     def __init__(self, rules: CategorizationRules) -> None:
         self.categories: list[tuple[str, str]] = []
         self.words: dict[str, list[tuple[int, Rule, str]]] = {}
-        self.phrases: list[tuple[str, int, Rule, str]] = []
+        self.phrases: dict[str, list[tuple[str, int, Rule, str]]] = {}  # by their first word
         self.exact: dict[tuple[str, str], list[tuple[int, Rule]]] = {}
-        self.globs: list[tuple[str, re.Pattern[str], str, int, Rule]] = []
+        self.globs: dict[str, list[tuple[re.Pattern[str], str, int, Rule]]] = {"architectures": [], "model_types": [], "file_patterns": []}
+        self.matching = lru_cache(MAX_KNOWN)(self._matching)
         self.modal: list[tuple[int, Rule]] = []
         for axis in AXES:
             for name, items in rules.section(axis).items():
@@ -77,20 +85,24 @@ class Categorizer:
         for keyword in rule.keywords:
             plain = " ".join(re.findall(r"[^\W_]+(?:\.\d+)?", keyword.lower()))
             if " " in plain:
-                self.phrases.append((f" {plain} ", category, rule, keyword))
+                self.phrases.setdefault(plain.partition(" ")[0], []).append((plain, category, rule, keyword))
             elif plain:
                 self.words.setdefault(plain, []).append((category, rule, keyword))
         for kind in ("pipeline_tags", "tags", "signals"):
             for item in getattr(rule, kind):
                 self.exact.setdefault((kind, item.lower()), []).append((category, rule))
-        for kind in ("architectures", "model_types", "file_patterns"):
+        for kind, globs in self.globs.items():
             for pattern in getattr(rule, kind):
                 if re.search(r"[*?\[]", pattern):
-                    self.globs.append((kind, re.compile(translate(pattern)), pattern, category, rule))
+                    globs.append((re.compile(translate(pattern)), pattern, category, rule))
                 else:
                     self.exact.setdefault((kind, pattern), []).append((category, rule))
         if rule.modalities or rule.outputs:
             self.modal.append((category, rule))
+
+    def _matching(self, kind: str, item: str) -> list[tuple[str, int, Rule]]:
+        """(glob, category, rule) of the globs that match; asked once a name, since thousands of models share their class and file names."""
+        return [(glob, category, rule) for pattern, glob, category, rule in self.globs[kind] if pattern.match(item)]
 
     def verdicts(self, signals: Signals, inputs: Iterable[str], outputs: Iterable[str]) -> dict[str, Verdict]:
         """One verdict an axis."""
@@ -113,10 +125,13 @@ class Categorizer:
             for item in items:
                 for category, rule in self.exact.get((kind, item), ()):
                     scores.add(category, kind, item, _where(kind, item, signals), STRUCTURE[kind] * rule.weight)
-        for kind, pattern, glob, category, rule in self.globs:
-            hit = next((item for item in listed[kind] if pattern.match(item)), None)
-            if hit is not None:
-                scores.add(category, f"{kind} {glob}", hit, _where(kind, hit, signals), STRUCTURE[kind] * rule.weight)
+        for kind in self.globs:
+            told: set[tuple[int, str]] = set()  # a glob counts once, for the first name it matches
+            for item in listed[kind]:
+                for glob, category, rule in self.matching(kind, item):
+                    if (id(rule), glob) not in told:
+                        told.add((id(rule), glob))
+                        scores.add(category, f"{kind} {glob}", item, _where(kind, item, signals), STRUCTURE[kind] * rule.weight)
 
     def _modalities(self, scores: _Scores, inputs: set[str], outputs: set[str]) -> None:
         shown = f"{', '.join(sorted(inputs)).lower() or '–'} → {', '.join(sorted(outputs)).lower() or 'vectors or labels'}"
@@ -129,7 +144,8 @@ class Categorizer:
     def _keywords(self, scores: _Scores, signals: Signals) -> None:
         """Each keyword counts once, where it counts most."""
         told: set[tuple[int, str]] = set()
-        whole_tags = {" ".join(re.findall(r"[^\W_]+", tag)) for tag in signals.tags}
+        whole_tags = {" ".join(_WORD.findall(tag)) for tag in signals.tags}
+        tag_words = {tag.partition(" ")[0] for tag in whole_tags}
 
         def tell(category: int, rule: Rule, keyword: str, place: str) -> None:
             if (category, keyword) in told or (rule.places and place not in rule.places):
@@ -142,9 +158,10 @@ class Categorizer:
                 for category, rule, keyword in self.words.get(word, ()):
                     tell(category, rule, keyword, place)
             text = signals.phrases.get(place, "")
-            for phrase, category, rule, keyword in self.phrases:
-                if phrase.strip() in whole_tags if place == "tags" else phrase in text:
-                    tell(category, rule, keyword, place)
+            for first in sorted(self.phrases.keys() & (tag_words if place == "tags" else text.split())):
+                for phrase, category, rule, keyword in self.phrases[first]:
+                    if phrase in whole_tags if place == "tags" else f" {phrase} " in text:
+                        tell(category, rule, keyword, place)
 
     def _verdict(self, scores: _Scores, axis: str) -> Verdict:
         best, best_total = None, 0.0
