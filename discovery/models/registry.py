@@ -45,6 +45,9 @@ class Root(models.Model):
     missing_count = models.PositiveIntegerField(default=0, help_text="Models that were gone when the root was frozen.")
     last_scan_at = models.DateTimeField(null=True, blank=True, help_text="End of the last scan that saw the whole root.")
     claim = models.ForeignKey("ScanRun", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    deep_every_days = models.PositiveSmallIntegerField(
+        "validate deeply every", default=30, help_text="Days within which the bytes of every model are read and compared once; 0 for never."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -93,6 +96,7 @@ class RegisteredModel(models.Model):
     place = models.CharField(max_length=4096)
     signature = models.CharField(max_length=32)
     fingerprint = models.CharField(max_length=32, db_index=True)
+    content = models.CharField(max_length=32, default="", help_text="Changes with any name, size or time of its files, not when it moves.")
     added_in = models.ForeignKey("ScanRun", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
 
     name = models.CharField(max_length=500)
@@ -126,6 +130,8 @@ class RegisteredModel(models.Model):
     variants = models.JSONField(default=list)
     files = models.JSONField(default=list, help_text="[path relative to the root, bytes] of each file.")
     problems = models.JSONField(default=list)
+    checks = models.JSONField(default=list, help_text="[{name, status, message, path}]: the checks of the contract, by headers and names.")
+    scanned_status = models.CharField(max_length=12, choices=_choices(Status), default=Status.READY, help_text="What the files alone say.")
     evidence = models.JSONField(default=dict, help_text="{axis: [{rule, matched, where, weight}]}: why the verdicts are what they are.")
     attention = models.JSONField(default=dict, help_text="The shape of its layers, from which memory at any context follows.")
     memory_bytes = models.BigIntegerField(null=True, blank=True, help_text="Weights, KV cache at its own context, overhead and projector.")
@@ -137,6 +143,9 @@ class RegisteredModel(models.Model):
     added_at = models.DateTimeField()
     changed_at = models.DateTimeField(help_text="When a scan or a person last changed this record.")
     missing_since = models.DateTimeField(null=True, blank=True)
+    validated_at = models.DateTimeField(null=True, blank=True, help_text="When its headers and names were last checked.")
+    deep_validated_at = models.DateTimeField(null=True, blank=True, db_index=True, help_text="When all its bytes were last read and compared.")
+    quarantined_at = models.DateTimeField(null=True, blank=True, help_text="Only administrators see it until somebody lifts the quarantine.")
 
     visibility = models.CharField(max_length=12, choices=Visibility.choices, default=Visibility.RESTRICTED)
     groups = models.ManyToManyField(Group, blank=True, related_name="models", help_text="Who may see it while it is restricted.")

@@ -1,0 +1,166 @@
+"""What is wrong with models, and what was done to find out: findings, checksums, deep validations, test loads."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from discovery.engine.types import Severity
+from discovery.models.registry import RegisteredModel
+
+
+class FindingQuerySet(QuerySet["Finding"]):
+    def open(self) -> FindingQuerySet:
+        """Neither resolved, nor accepted for the content there is now, nor put off."""
+        accepted = Q(accepted_content=models.F("model__content")) & ~Q(accepted_content="")
+        return self.filter(resolved_at=None).exclude(accepted).exclude(snoozed_until__gt=timezone.now())
+
+
+class Finding(models.Model):
+    """One thing that is wrong with a model, from when it was first seen until a check no longer finds it.
+
+    An acceptance holds for the content it was given for (``accepted_content``): once the files change it has to be given again.
+    """
+
+    class Source(models.TextChoices):
+        SCAN = "scan", "Scan"
+        DEEP = "deep", "Deep validation"
+        LOAD = "load", "Test load"
+
+    model = models.ForeignKey(RegisteredModel, on_delete=models.CASCADE, related_name="findings")
+    source = models.CharField(max_length=8, choices=Source.choices)
+    code = models.CharField(max_length=60)
+    path = models.CharField(max_length=4096, blank=True, help_text="Relative to the root.")
+    offset = models.BigIntegerField(null=True, blank=True)
+    severity = models.CharField(max_length=8, choices=[(level.value, level.value) for level in Severity])
+    message = models.CharField(max_length=2000)
+    first_seen_at = models.DateTimeField()
+    last_seen_at = models.DateTimeField()
+    resolved_at = models.DateTimeField(null=True, blank=True)
+    snoozed_until = models.DateTimeField(null=True, blank=True)
+    accepted_content = models.CharField(max_length=32, blank=True)
+    accepted_reason = models.CharField(max_length=1000, blank=True)
+    accepted_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    accepted_at = models.DateTimeField(null=True, blank=True)
+
+    objects = FindingQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-last_seen_at", "-pk"]
+        indexes = [models.Index(fields=["resolved_at", "severity", "last_seen_at"])]
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.message}"
+
+    @property
+    def is_accepted(self) -> bool:
+        """For what the files hold now."""
+        return bool(self.accepted_content) and self.accepted_content == self.model.content
+
+    @property
+    def is_snoozed(self) -> bool:
+        return self.snoozed_until is not None and self.snoozed_until > timezone.now()
+
+
+class FileChecksum(models.Model):
+    """The whole content of one file, as a deep validation last read it. ``path`` is below the model's own path, so that it moves with it."""
+
+    model = models.ForeignKey(RegisteredModel, on_delete=models.CASCADE, related_name="checksums")
+    path = models.CharField(max_length=4096)
+    size = models.BigIntegerField()
+    mtime_ns = models.BigIntegerField()
+    sha256 = models.CharField(max_length=64)
+    blake3 = models.CharField(max_length=64)
+    expected_sha256 = models.CharField(max_length=64, blank=True, help_text="What somebody else says it should be.")
+    expected_from = models.CharField(max_length=200, blank=True)
+    sampled_values = models.BigIntegerField(null=True, blank=True, help_text="Floating-point values looked at.")
+    nonfinite_share = models.FloatField(null=True, blank=True, help_text="Share of them that is NaN or infinite.")
+    checked_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["model", "path"]
+        constraints = [models.UniqueConstraint(fields=["model", "path"], name="one_checksum_a_file")]
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.sha256[:12]}"
+
+
+class Work(models.Model):
+    """Something a worker does for one model while people wait: queued, running, over. ``heartbeat_at``, ``host`` and ``pid`` tell slow from dead."""
+
+    class State(models.TextChoices):
+        QUEUED = "queued", "Queued"
+        RUNNING = "running", "Running"
+        DONE = "done", "Done"
+        CANCELLED = "cancelled", "Stopped"
+        FAILED = "failed", "Failed"
+        INTERRUPTED = "interrupted", "Interrupted"
+
+    ACTIVE = (State.QUEUED, State.RUNNING)
+
+    state = models.CharField(max_length=12, choices=State.choices, default=State.QUEUED, db_index=True)
+    requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    cancel_requested = models.BooleanField(default=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    started_at = models.DateTimeField(null=True, blank=True)
+    heartbeat_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+    host = models.CharField(max_length=255, blank=True)
+    pid = models.PositiveIntegerField(null=True, blank=True)
+    message = models.CharField(max_length=2000, blank=True)
+
+    class Meta:
+        abstract = True
+
+    @property
+    def is_active(self) -> bool:
+        return self.state in self.ACTIVE
+
+    @property
+    def seconds(self) -> float | None:
+        end = self.finished_at or self.heartbeat_at
+        return round((end - self.started_at).total_seconds(), 2) if self.started_at and end else None
+
+
+class DeepValidation(Work):
+    """Reading all bytes of one model. What it has read stays in ``FileChecksum``: after a restart it goes on with the files that are left."""
+
+    model = models.ForeignKey(RegisteredModel, on_delete=models.CASCADE, related_name="deep_validations")
+    total_bytes = models.BigIntegerField(default=0)
+    done_bytes = models.BigIntegerField(default=0)
+    current_path = models.CharField(max_length=4096, blank=True)
+
+    class Meta:
+        ordering = ["-pk"]
+        constraints = [models.UniqueConstraint(fields=["model"], condition=Q(state__in=("queued", "running")), name="one_deep_validation_a_model")]
+
+    def __str__(self) -> str:
+        return f"Deep validation {self.pk}"
+
+
+class LoadTest(Work):
+    """One attempt to load one variant with the library that programs would use, in a child process under limits."""
+
+    class Result(models.TextChoices):
+        PASSED = "passed", "Passed"
+        FAILED = "failed", "Failed"
+        UNSUPPORTED = "unsupported", "Unsupported"
+        REFUSED = "refused", "Refused"
+
+    model = models.ForeignKey(RegisteredModel, on_delete=models.CASCADE, related_name="load_tests")
+    variant = models.CharField(max_length=200, blank=True)
+    result = models.CharField(max_length=12, choices=Result.choices, blank=True)
+    loader = models.CharField(max_length=60, blank=True)
+    load_seconds = models.FloatField(null=True, blank=True)
+    peak_memory_bytes = models.BigIntegerField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-pk"]
+        constraints = [
+            models.UniqueConstraint(fields=["model", "variant"], condition=Q(state__in=("queued", "running")), name="one_load_test_a_variant")
+        ]
+
+    def __str__(self) -> str:
+        return f"Test load {self.pk}"
