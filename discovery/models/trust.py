@@ -36,6 +36,7 @@ class Finding(models.Model):
     offset = models.BigIntegerField(null=True, blank=True)
     severity = models.CharField(max_length=8, choices=[(level.value, level.value) for level in Severity])
     message = models.CharField(max_length=2000)
+    content = models.CharField(max_length=32, blank=True, help_text="The model's content when it was last seen.")
     first_seen_at = models.DateTimeField()
     last_seen_at = models.DateTimeField()
     resolved_at = models.DateTimeField(null=True, blank=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from discovery.engine import validate
 from discovery.engine.categorize import as_json
 from discovery.engine.document import CATEGORIES, TEXTS_AND_NUMBERS, assemble, needed, problems_of, variants_of
 from discovery.engine.paths import to_text
@@ -19,7 +20,8 @@ RESOLVED = (*TEXTS_AND_NUMBERS, *CATEGORIES)
 #: Columns that a scan writes.
 SCANNED = (
     "root", "path", "place", "signature", "fingerprint", "name", "status", "extracted", "variants", "files", "problems", "size_bytes",
-    "file_count", "evidence", "signals", "attention", "memory_bytes", "modified_at", "changed_at", "missing_since", *RESOLVED,
+    "file_count", "evidence", "signals", "attention", "memory_bytes", "modified_at", "changed_at", "missing_since", "checks", "content",
+    "scanned_status", "validated_at", *RESOLVED,
 )  # fmt: skip
 
 _LENGTHS = {name: getattr(RegisteredModel._meta.get_field(name), "max_length", None) for name in RESOLVED if name not in ("description",)}
@@ -41,7 +43,9 @@ def take(record: RegisteredModel, found: Found, now: datetime) -> None:
     record.path, record.place = to_text(found.path), to_text(found.place)
     record.signature, record.fingerprint = found.signature, found.fingerprint
     record.name = clean(to_text(found.name), 500) or record.path[:500]
-    record.status = found.status
+    record.status = record.scanned_status = found.status
+    record.content, record.checks = validate.content(found), validate.as_json(validate.checks(found))
+    record.validated_at = now
     record.extracted = {name: {"value": value.value, "source": value.source} for name, value in found.values.items() if name != "name"}
     record.variants = variants_of(found)
     record.files = [[to_text(entry.path), entry.size] for entry in found.files]

@@ -13,6 +13,7 @@ from django.utils import timezone
 from discovery.engine.text import plural
 from discovery.engine.types import Severity, Status
 from discovery.models import Channel, RegisteredModel, Root, ScanRun
+from discovery.services import findings
 from discovery.services.journal import Journal
 from discovery.services.records import SCANNED, resolve
 
@@ -92,6 +93,7 @@ def _take_over(pairs: dict[int, int], journal: Journal) -> set[int]:
         moved = [records[pk] for pk in pairs]
         if moved:
             RegisteredModel.objects.bulk_create(moved, update_conflicts=True, unique_fields=["model_id"], update_fields=list(SCANNED))
+            findings.after_scan(moved)
         journal.write()
     return set(pairs)
 
@@ -105,6 +107,7 @@ def mark_missing(root: Root, gone: Sequence[int], journal: Journal) -> int:
             for model_id, path in rows.values_list("model_id", "path"):
                 journal.add(Channel.DISCOVERY, Severity.WARNING, "missing: its files are gone", model_id=model_id, path=path)
             count += rows.update(status=Status.MISSING, missing_since=now, changed_at=now)
+            findings.gone(part)
             journal.write()
     return count
 

@@ -15,6 +15,7 @@ from discovery.engine.paths import to_text
 from discovery.engine.text import plural
 from discovery.engine.types import Candidate, Found, Severity, Status
 from discovery.models import Channel, RegisteredModel, Root, ScanRun, Skipped
+from discovery.services import findings
 from discovery.services.journal import Journal
 from discovery.services.records import SCANNED, take
 
@@ -71,6 +72,7 @@ def reconcile(root: Root, run: ScanRun | None, readings: Sequence[Reading], jour
                 _note(journal, record, found, what)
                 batch.append(record)
         _upsert(batch)
+        findings.after_scan(batch)
         _remember_skipped(root, readings, journal)
         outcome.gone = [record.pk for record in existing.values() if record.pk not in matched and record.status != Status.MISSING]
         journal.write()
@@ -136,7 +138,7 @@ def _remember_skipped(root: Root, readings: Sequence[Reading], journal: Journal)
 
 def _state(record: RegisteredModel) -> list[object]:
     """What a scan may have changed, to tell reading again from changing."""
-    return [getattr(record, name) for name in SCANNED if name not in ("root", "changed_at")]
+    return [getattr(record, name) for name in SCANNED if name not in ("root", "changed_at", "validated_at", "status")]
 
 
 def _note(journal: Journal, record: RegisteredModel, found: Found, what: str) -> None:
