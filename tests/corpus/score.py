@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 BASE = Path(__file__).resolve().parents[2]
 
@@ -16,11 +18,20 @@ BARS = {
     "found as one model": 100,
     "format": 98,
     "architecture": 98,
-    "parameters": 95,
+    "parameters": 98,
     "context": 95,
     "vocabulary": 95,
+    "modalities": 97,
+    "primary": 98,
+    "secondary": 93,
+    "specialization": 97,
+    "adapter": 100,
+    "quantized": 100,
     "weights state": 95,
 }
+
+#: Verdicts that must be explained, and what stands for "no verdict".
+EXPLAINED = {"primary": None, "secondary": None, "specialization": "GENERAL"}
 
 
 def load(path: Path) -> ModuleType:
@@ -32,6 +43,21 @@ def load(path: Path) -> ModuleType:
     return module
 
 
+def unexplained(documents: list[dict[str, Any]]) -> list[str]:
+    """Verdicts without a piece of evidence that a person can check: a rule, what it matched, and where."""
+    complaints = []
+    for document in documents:
+        evidence = document["evidence"]
+        told = [axis for axis, none in EXPLAINED.items() if document["category"][axis] not in (None, none)]
+        told += ["modalities"] if document["modalities"] else []
+        complaints += [
+            f"{document['path']}: nothing explains its {axis}"
+            for axis in told
+            if not any(piece["rule"] and piece["matched"] and piece["where"] for piece in evidence.get(axis, []))
+        ]
+    return complaints
+
+
 def main(shared: Path) -> int:
     corpus = shared / "corpus"
     with tempfile.TemporaryDirectory(prefix="karen-corpus-") as folder:
@@ -41,8 +67,10 @@ def main(shared: Path) -> int:
             command = [sys.executable, "manage.py", "inspect_model", f"{folder}/models", "--json"]
             if subprocess.run(command, cwd=BASE, stdout=output, check=False).returncode not in (0, 1):
                 return 1
+        explained = unexplained(json.loads(found.read_text()))
         scores = load(corpus / "score.py").main(str(corpus / "expected.json"), str(found), verbose=False)
     missed = [f"{name}: {scores[name]:.1f} % is under {bar} %" for name, bar in BARS.items() if scores[name] < bar]
+    missed += explained
     if scores["extra"]:
         missed.append(f"{scores['extra']} places are registered that are no models")
     for line in missed:
