@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from discovery.models import ScanRun
-from discovery.services import categories, scans
+from discovery.models import LoadTest, ScanRun
+from discovery.services import categories, deep_validation, load_tests, scans, validation
 
 
 def run_scan(pk: int) -> str:
@@ -17,6 +17,30 @@ def scheduled_scan() -> str:
     scans.sync_schedule()
     run, created = scans.start_now(ScanRun.Trigger.SCHEDULE)
     return str(scans.execute(run).state) if created else "another scan is under way"
+
+
+def validate_models(keys: list[int]) -> int:
+    """Reads the headers of these models again; returns how many have a failed check."""
+    return validation.validate_many(keys)
+
+
+def run_load_test(pk: int) -> str:
+    """Runs a queued test load; returns its result, or how it ended without one."""
+    test = LoadTest.objects.filter(pk=pk).first()
+    if test is None:
+        return "forgotten"
+    test = load_tests.execute(test)
+    return str(test.result or test.state)
+
+
+def validate_deep(pk: int) -> str:
+    """Reads all bytes of a model; returns the final state of the deep validation."""
+    return deep_validation.run_queued(pk)
+
+
+def scheduled_validation() -> int:
+    """The clock's deep validations; returns how many models were read to their end."""
+    return deep_validation.run_due()
 
 
 def recategorize() -> int:

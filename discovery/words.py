@@ -28,6 +28,25 @@ STATES = {"queued": "plain", "running": "accent", "done": "ok", "cancelled": "wa
 
 LEVELS = {"info": ("Info", "plain"), "warning": ("Warning", "warn"), "error": ("Error", "bad")}
 
+#: Severity of a problem → word and tone.
+SEVERITIES = {"error": ("Error", "bad"), "warning": ("Warning", "warn")}
+
+#: Outcome of a check → word and tone.
+OUTCOMES = {"failed": ("Failed", "bad"), "warning": ("Warning", "warn"), "passed": ("Passed", "ok"), "skipped": ("Skipped", "plain")}
+
+#: Result of a test load → word and tone.
+LOADS = {"passed": ("Loads", "ok"), "failed": ("Does not load", "bad"), "unsupported": ("Cannot be tried", "plain"), "refused": ("Refused", "warn")}
+
+#: The checks of a validation, as people say them.
+CHECKS = {
+    "path_readable": "Files can be read", "config_present": "Configuration is there", "config_parses": "Configuration is valid",
+    "weights_present": "Weights are there", "shards_complete": "All parts are there", "header_parses": "Headers are valid",
+    "size_matches_header": "Files are whole", "tensor_bounds": "Tensors lie inside", "dtype_known": "Number type is known",
+    "tokenizer_present": "Tokenizer is there", "tokenizer_matches_vocab": "Tokenizer fits the model", "pickle_safe": "Pickles are safe",
+    "no_remote_code": "No code of its own", "external_data_inside": "Nothing outside its folder", "license_present": "License is known",
+    "naming_convention": "Name follows the convention", "card_present": "Model card is there", "checksum": "Checksums agree",
+}  # fmt: skip
+
 _AGAIN = "Download the file again, then scan."
 
 #: Problem code → what to do.
@@ -59,6 +78,12 @@ ADVICE = {
     "link_dangling": "Restore the file that the link points to, or remove the link.",
     "link_leaves_root": "Move the files below the root, or make the place they are in a root of its own.",
     "unknown_tensor_type": "Update Karen Admin, or use a more common quantization.",
+    "model_missing": "Put the files back and scan, or forget the model if it is gone for good.",
+    "checksum_mismatch": "The file is not what was published: download it again, then validate deeply.",
+    "checksum_list_invalid": "Correct the list of checksums, or remove it if it belongs to something else; then validate deeply.",
+    "bit_rot": "The bytes changed while size and time did not: the disk may be failing. Restore the file from a backup, and check the disk.",
+    "nonfinite_weights": "Weights that are no numbers make every answer wrong: get the file again, or tell its author.",
+    "load_failed": "Read the reason, then check the file, or the version of the library that loads it.",
     "file_missing": "Put the file back, or scan so that the registry follows the disk.",
 }
 

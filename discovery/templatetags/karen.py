@@ -9,10 +9,25 @@ from django import template
 from django.utils import timezone
 
 from discovery.engine import names
+from discovery.engine.completeness import WANTED
 from discovery.engine.text import human_bytes
 from discovery.engine.text import plural as counted
 from discovery.models import ScanRun
-from discovery.words import ADVICE, CATEGORY_HINTS, FILE_KINDS, FORMATS, LEVELS, STATES, STATUSES, TYPES
+from discovery.words import (
+    ADVICE,
+    CATEGORY_HINTS,
+    CHECKS,
+    FILE_KINDS,
+    FORMATS,
+    LEVELS,
+    LOADS,
+    OUTCOMES,
+    SEVERITIES,
+    STATES,
+    STATUSES,
+    TYPES,
+    listed,
+)  # fmt: skip
 
 register = template.Library()
 
@@ -87,6 +102,19 @@ def ago(moment: datetime | None) -> str:
 
 
 @register.filter
+def until(moment: datetime | None) -> str:
+    """``in 12 min``; ``now`` once it has come."""
+    if moment is None:
+        return UNKNOWN
+    seconds = (moment - timezone.now()).total_seconds()
+    if seconds < 45:
+        return "now"
+    if seconds < 3_570:
+        return f"in {max(round(seconds / 60), 1)} min"
+    return f"in {round(seconds / 3600)} h" if seconds < 84_600 else f"in {counted(max(round(seconds / 86_400), 1), 'day')}"
+
+
+@register.filter
 def duration(seconds: float | None) -> str:
     """``0.4 s``, ``12 s``, ``3 min 20 s``, ``2 h 5 min``."""
     if seconds is None:
@@ -136,6 +164,50 @@ def state_tone(run: ScanRun) -> str:
 @register.filter
 def level_tone(level: str) -> str:
     return LEVELS.get(level, ("", "plain"))[1]
+
+
+@register.filter
+def tone(value: str) -> str:
+    """The colour of a severity, a check's outcome or a test load's result."""
+    return {**SEVERITIES, **OUTCOMES, **LOADS}.get(value, ("", "plain"))[1]
+
+
+@register.filter
+def outcome_word(value: str) -> str:
+    return OUTCOMES.get(value, (value, ""))[0]
+
+
+@register.filter
+def load_word(result: str) -> str:
+    return LOADS.get(result, (result, ""))[0]
+
+
+@register.filter
+def severity_word(severity: str) -> str:
+    return SEVERITIES.get(severity, (severity.capitalize(), ""))[0]
+
+
+@register.filter
+def check_name(name: str) -> str:
+    """``size_matches_header`` → ``Files are whole``."""
+    return CHECKS.get(name, name.replace("_", " "))
+
+
+@register.filter
+def wanted_words(missing: list[str]) -> str:
+    """``a license and its languages``."""
+    return listed([WANTED[name] for name in missing])
+
+
+@register.filter
+def get(mapping: dict[str, Any], key: str) -> Any:
+    return mapping.get(key, "")
+
+
+@register.filter
+def share(part: int, whole: int) -> int:
+    """Whole percent of ``part`` in ``whole``."""
+    return min(round(100 * part / whole), 100) if whole else 0
 
 
 @register.filter

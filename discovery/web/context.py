@@ -6,7 +6,7 @@ from typing import Any
 
 from django.http import HttpRequest
 
-from discovery.models import RegisteredModel, Root, ScanRun
+from discovery.models import Finding, RegisteredModel, Root, ScanRun
 from discovery.services import configs
 from discovery.web.pages import is_fragment
 
@@ -30,6 +30,7 @@ def frame(request: HttpRequest) -> dict[str, Any]:
         "active_scan": runs.filter(state__in=ScanRun.ACTIVE).order_by("-state").first(),  # running before queued
         "last_scan": runs.exclude(state__in=ScanRun.ACTIVE).first(),
         "rules_file": configs.RULES.name,
+        "problem_count": Finding.objects.all().open().count() if staff else 0,
         "config_faults": configs.faults() if staff else (),
         "frozen_roots": list(Root.objects.exclude(frozen_reason="")) if staff else [],
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,17 +63,21 @@ def _bars(need: Need) -> list[Bar]:
 def _parts(need: Need, budget: int) -> tuple[Part, ...]:
     """The whole bar is the machine's memory, or the need where that is more."""
     estimate = need.estimate
-    whole = max(budget, estimate.total_bytes or 0, 1)
     terms = (
         ("weights", "weights", estimate.weights_bytes),
         ("KV cache", "cache", estimate.kv_cache_bytes),
         ("overhead", "overhead", estimate.overhead_bytes),
         ("projector", "projector", estimate.projector_bytes),
     )
+    return stack(terms, max(budget, estimate.total_bytes or 0))
+
+
+def stack(terms: Iterable[tuple[str, str, int | None]], whole: int) -> tuple[Part, ...]:
+    """Rectangles one after the other for (label, tone, bytes), in a bar that is ``whole`` bytes long."""
     parts, start = [], 0.0
     for label, tone, size in terms:
         if size:
-            width = size / whole * WIDTH
+            width = size / max(whole, 1) * WIDTH
             parts.append(Part(label, tone, size, round(start, 2), round(width, 2)))
             start += width
     return tuple(parts)

@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
 from discovery.engine.text import plural
+from discovery.engine.types import Severity
 from discovery.models import RegisteredModel
 from discovery.services import browse, search
 from discovery.web import cards, facts, memory, why
@@ -19,12 +20,21 @@ PAGE_SIZE = 200
 MAX_CHOICES = 1_000
 
 
-def _frame(record: RegisteredModel, tab: str) -> dict[str, Any]:
+def frame(record: RegisteredModel, tab: str) -> dict[str, Any]:
     """What all tabs show."""
     folders = record.path.split("/")[:-1]
     location = f"{record.root.path.rstrip('/')}/{record.path}".removesuffix("/.")
     modalities = why.modalities(record)
-    return {"section": "models", "model": record, "tab": tab, "folders": folders, "location": location, "modalities": modalities}
+    trouble = record.findings.open().filter(severity=Severity.ERROR).count()
+    return {
+        "section": "models",
+        "model": record,
+        "tab": tab,
+        "folders": folders,
+        "location": location,
+        "modalities": modalities,
+        "trouble": trouble,
+    }
 
 
 @require_safe
@@ -39,7 +49,7 @@ def overview(request: HttpRequest, model_id: str) -> HttpResponse:
         "card": card,
         "card_html": cards.render(card.text) if card else "",
     }
-    return page_or_partial(request, "discovery/model_overview.html", "tab", {**_frame(record, "overview"), **context})
+    return page_or_partial(request, "discovery/model_overview.html", "tab", {**frame(record, "overview"), **context})
 
 
 @require_safe
@@ -50,7 +60,7 @@ def files(request: HttpRequest, model_id: str) -> HttpResponse:
     shown = [(path.removeprefix(prefix), size) for path, size in record.files]
     found = [row for row in shown if _matches(row[0], text)]
     context = {"text": text, "page": numbered(request, found, PAGE_SIZE)}
-    return page_or_partial(request, "discovery/model_files.html", "results", {**_frame(record, "files"), **context})
+    return page_or_partial(request, "discovery/model_files.html", "results", {**frame(record, "files"), **context})
 
 
 @require_safe
@@ -70,7 +80,7 @@ def tensors(request: HttpRequest, model_id: str) -> HttpResponse:
         "chosen": chosen,
         "limits": _limits(read),
     }
-    return page_or_partial(request, "discovery/model_tensors.html", "results", {**_frame(record, "tensors"), **context})
+    return page_or_partial(request, "discovery/model_tensors.html", "results", {**frame(record, "tensors"), **context})
 
 
 def _limits(read: browse.Tensors) -> str:

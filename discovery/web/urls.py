@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from discovery.web import memory, model, models, rules, scans
+from discovery.web import health, memory, model, models, problems, rules, scans, system
 
 urlpatterns = [
     path("models/", models.index, name="models"),
@@ -10,6 +10,11 @@ urlpatterns = [
     path("models/<str:model_id>/files/", model.files, name="model-files"),
     path("models/<str:model_id>/tensors/", model.tensors, name="model-tensors"),
     path("models/<str:model_id>/memory/", memory.panel, name="model-memory"),
+    path("models/<str:model_id>/health/", health.health, name="model-health"),
+    path("models/<str:model_id>/health/live/", health.live, name="model-health-live"),
+    path("models/<str:model_id>/health/act/", health.act, name="model-health-act"),
+    path("problems/", problems.index, name="problems"),
+    path("problems/decide/", problems.decide, name="problems-decide"),
     path("rules/", rules.index, name="rules"),
     path("rules/json/", rules.as_json, name="rules-json"),
     path("rules/undo/", rules.undo, name="rules-undo"),
@@ -19,4 +24,6 @@ urlpatterns = [
     path("scans/start/", scans.start, name="scan-start"),
     path("scans/<int:pk>/", scans.run, name="scan"),
     path("scans/<int:pk>/stop/", scans.stop, name="scan-stop"),
+    path("system/", system.index, name="system"),
+    path("system/live/", system.live, name="system-live"),
 ]

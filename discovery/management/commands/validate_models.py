@@ -1,0 +1,80 @@
+"""``validate_models``: the checks of each model, now, in this process."""
+
+from __future__ import annotations
+
+import json
+import sys
+from argparse import ArgumentParser
+from collections.abc import Iterator
+from typing import Any
+
+from django.core.management.base import BaseCommand
+from django.db import DatabaseError
+from tqdm import tqdm
+
+from discovery.engine.text import plural
+from discovery.models import RegisteredModel
+from discovery.services import deep_validation, validation
+from discovery.services.validation import Report
+
+
+class Command(BaseCommand):
+    help = "Check models: headers and names, with --deep also every byte. Without MODEL_ID all models."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("model_ids", nargs="*", metavar="MODEL_ID", help="as the model's page and address show it; default: every model")
+        parser.add_argument("--deep", action="store_true", help="read all bytes and compare their checksums")
+        parser.add_argument("--json", action="store_true", help="print one JSON document")
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        try:
+            records = self._records(options["model_ids"])
+            reports = [self._one(record, options["deep"]) for record in self._shown(records, options["json"])]
+        except DatabaseError as error:
+            self.stderr.write(f"The database cannot be used: {error}. Has `manage.py migrate` been run?")
+            sys.exit(2)
+        if options["json"]:
+            self.stdout.write(json.dumps([report.as_json() for report in reports]))
+        else:
+            self._print(reports)
+        sys.exit(0 if all(report.valid for report in reports) else 1)
+
+    def _records(self, model_ids: list[str]) -> list[RegisteredModel]:
+        rows = RegisteredModel.objects.select_related("root")
+        if not model_ids:
+            return list(rows)
+        found = {record.model_id: record for record in rows.filter(model_id__in=model_ids)}
+        unknown = [model_id for model_id in model_ids if model_id not in found]
+        if unknown:
+            self.stderr.write(f"There is no model {', '.join(unknown)}. The model ID stands on the model's page.")
+            sys.exit(2)
+        return [found[model_id] for model_id in dict.fromkeys(model_ids)]
+
+    def _shown(self, records: list[RegisteredModel], quiet: bool) -> Iterator[RegisteredModel]:
+        bar = tqdm(records, unit=" models", desc="Validating", file=sys.stderr, disable=quiet or not sys.stderr.isatty(), leave=False)
+        yield from bar
+
+    def _one(self, record: RegisteredModel, deep: bool) -> Report:
+        report = validation.validate(record)
+        if not deep:
+            return report
+        run, created = deep_validation.start_now(record)
+        if created:
+            deep_validation.execute(run)
+        else:
+            self.stderr.write(f"{record.model_id} is being read in full already.")
+        record.refresh_from_db()
+        return validation.report(record)
+
+    def _print(self, reports: list[Report]) -> None:
+        for report in reports:
+            told = [check for check in report.checks if check["status"] == "failed"]
+            warned = sum(check["status"] == "warning" for check in report.checks)
+            state = "valid" if report.valid else plural(len(told), "check failed", "checks failed")
+            remarks = f", {plural(warned, 'warning')}" if warned else ""
+            self.stdout.write(f"{report.model_id}: {state}{remarks}")
+            for check in told:
+                where = f" ({check['path']})" if check["path"] else ""
+                self.stdout.write(f"  {check['name']}: {check['message']}{where}")
+        broken = sum(not report.valid for report in reports)
+        self.stdout.write(f"{plural(len(reports), 'model')} checked, {broken:,} with failed checks.")

@@ -1,0 +1,127 @@
+"""The Problems page: everything that is wrong with any model, in one list, and what administrators decide about it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, cast
+
+from django.contrib import messages
+from django.db.models import Count, F, Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils import timezone
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.http import require_POST, require_safe
+from django_q.tasks import async_task
+
+from discovery.engine.text import plural
+from discovery.models import Finding
+from discovery.services import judgement, search
+from discovery.web.pages import numbered, page_or_partial, staff_only
+from discovery.words import SEVERITIES
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+PAGE_SIZE = 50
+
+#: What one submission may decide about at once.
+MAX_CHOSEN = 1_000
+
+STATES = {"open": "Open", "snoozed": "Snoozed", "accepted": "Accepted", "resolved": "Resolved"}
+
+_ACCEPTED = Q(accepted_content=F("model__content")) & ~Q(accepted_content="")
+
+
+def _in_state(state: str) -> QuerySet[Finding]:
+    if state == "resolved":
+        return Finding.objects.exclude(resolved_at=None)
+    rows = Finding.objects.filter(resolved_at=None)
+    if state == "accepted":
+        return rows.filter(_ACCEPTED)
+    if state == "snoozed":
+        return rows.exclude(_ACCEPTED).filter(snoozed_until__gt=timezone.now())
+    return Finding.objects.all().open()  # type: ignore[attr-defined,no-any-return]
+
+
+@require_safe
+@staff_only
+def index(request: HttpRequest) -> HttpResponse:
+    state = request.GET.get("state", "")
+    state = state if state in STATES else "open"
+    severity = request.GET.get("severity", "")
+    severity = severity if severity in SEVERITIES else ""
+    text = search.normal_text(request.GET.get("q", ""))
+    rows = _in_state(state)
+    codes = list(rows.values("code").annotate(count=Count("pk")).order_by("-count", "code")[:40])
+    code = request.GET.get("code", "")
+    code = code if any(row["code"] == code for row in codes) else ""
+    found = _narrowed(rows, severity, code, text).select_related("model", "accepted_by")
+    heavy = ("files", "variants", "extracted", "curated", "problems", "signals", "evidence", "attention", "checks")
+    found = found.defer(*(f"model__{name}" for name in heavy)).order_by("severity", "-first_seen_at", "-pk")
+    context = {
+        "section": "problems",
+        "page": numbered(request, found, PAGE_SIZE),
+        "state": state,
+        "states": STATES,
+        "severity": severity,
+        "severities": SEVERITIES,
+        "code": code,
+        "codes": codes,
+        "text": text,
+        "narrowed": bool(severity or code or text),
+    }
+    return page_or_partial(request, "discovery/problems.html", "results", context)
+
+
+def _narrowed(rows: QuerySet[Finding], severity: str, code: str, text: str) -> QuerySet[Finding]:
+    if severity:
+        rows = rows.filter(severity=severity)
+    if code:
+        rows = rows.filter(code=code)
+    for word in text.split()[: search.MAX_WORDS]:
+        rows = rows.filter(Q(message__icontains=word) | Q(path__icontains=word) | Q(model__name__icontains=word) | Q(model__model_id__icontains=word))
+    return rows
+
+
+@require_POST
+@staff_only
+def decide(request: HttpRequest) -> HttpResponse:
+    """``action`` accept, snooze, reopen or rescan, for the findings named in ``finding``."""
+    user = cast("User", request.user)
+    back = request.POST.get("next", "")
+    back = back if url_has_allowed_host_and_scheme(back, allowed_hosts={request.get_host()}) else "problems"
+    rows = _chosen(request)
+    if not rows:
+        messages.warning(request, "Choose at least one problem first.")
+        return redirect(back)
+    action = request.POST.get("action", "")
+    try:
+        messages.success(request, _act(action, rows, user, request.POST))
+    except judgement.NoReason as error:
+        messages.error(request, str(error))
+    except KeyError:
+        messages.error(request, "That is not something that can be done here.")
+    return redirect(back)
+
+
+def _chosen(request: HttpRequest) -> list[Finding]:
+    keys = [int(key) for key in request.POST.getlist("finding")[:MAX_CHOSEN] if key.isascii() and key.isdigit() and len(key) < 19]
+    return list(Finding.objects.filter(pk__in=keys).select_related("model")) if keys else []
+
+
+def _act(action: str, rows: list[Finding], user: User, sent: Any) -> str:
+    """Does it and says what was done. Raises ``KeyError`` for an action that does not exist, ``NoReason``."""
+    if action == "accept":
+        return judgement.summary(judgement.accept(rows, by=user, reason=sent.get("reason", "")), "accepted")
+    if action == "reopen":
+        return judgement.summary(judgement.reopen(rows, by=user), "open again")
+    if action == "snooze":
+        days = sent.get("days", "7")
+        until = timezone.now() + timedelta(days=int(days) if days in ("1", "7", "30", "90") else 7)
+        return judgement.summary(judgement.snooze(rows, until, by=user), f"put off until {until:%-d %b %Y}")
+    if action == "rescan":
+        models = sorted({row.model_id for row in rows})
+        async_task("discovery.tasks.validate_models", models, task_name=f"validate {len(models)} models")
+        return f"{plural(len(models), 'model is', 'models are')} being read again. What is mended disappears from the list."
+    raise KeyError(action)
