@@ -57,19 +57,6 @@ class Root(models.Model):
         return self.path
 
 
-class Collection(models.Model):
-    """Models that belong together for people; its groups may see all of them."""
-
-    name = models.CharField(max_length=200, unique=True)
-    groups = models.ManyToManyField(Group, blank=True, related_name="collections")
-
-    class Meta:
-        ordering = ["name"]
-
-    def __str__(self) -> str:
-        return self.name
-
-
 class RegisteredModelQuerySet(QuerySet["RegisteredModel"]):
     def visible_to(self, user: AbstractBaseUser | AnonymousUser) -> RegisteredModelQuerySet:
         """The only way a page, a count, an export or the API reaches models. Staff see all; see design "Who may see"."""
@@ -149,7 +136,9 @@ class RegisteredModel(models.Model):
 
     visibility = models.CharField(max_length=12, choices=Visibility.choices, default=Visibility.RESTRICTED)
     groups = models.ManyToManyField(Group, blank=True, related_name="models", help_text="Who may see it while it is restricted.")
-    collections = models.ManyToManyField(Collection, blank=True, related_name="models")
+    collections = models.ManyToManyField("discovery.Collection", blank=True, related_name="models")
+    tagged = models.ManyToManyField("discovery.Tag", blank=True, related_name="models", help_text="Its tags, as lists and facets ask for them.")
+    favoured_by = models.ManyToManyField(settings.AUTH_USER_MODEL, blank=True, related_name="favourites")
 
     objects = RegisteredModelQuerySet.as_manager()
 
@@ -176,25 +165,6 @@ class RegisteredModel(models.Model):
         """The resolved value of a document field: curated, else extracted, else ``None``."""
         entry = self.curated.get(field) or self.extracted.get(field)
         return entry["value"] if entry else None
-
-
-class MetadataChange(models.Model):
-    """One curated change: who, when, through what, before and after. A batch shares its id."""
-
-    model = models.ForeignKey(RegisteredModel, on_delete=models.CASCADE, related_name="changes")
-    field = models.CharField(max_length=60)
-    before = models.JSONField(null=True)
-    after = models.JSONField(null=True)
-    by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
-    at = models.DateTimeField()
-    through = models.CharField(max_length=20, help_text="page, api, admin, import, command or scan.")
-    batch = models.UUIDField(db_index=True)
-
-    class Meta:
-        ordering = ["-at", "-pk"]
-
-    def __str__(self) -> str:
-        return f"{self.model_id}: {self.field}"
 
 
 class ScanRun(models.Model):

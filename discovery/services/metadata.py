@@ -1,19 +1,25 @@
-"""What people decide about a model: written to ``curated``, kept for ever, each change on record."""
+"""What people decide about models: written to ``curated``, kept for ever, each change on record.
+
+``edit`` is one person at one model, ``edit_many`` the road that all changes take: pages, API, admin, import, undo.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from django.db import transaction
 from django.utils import timezone
 
 from discovery.engine.document import CATEGORIES, LISTS, OBJECTS
 from discovery.engine.sidecars import metadata_json
+from discovery.engine.text import plural
 from discovery.engine.types import ModelType, Severity
-from discovery.models import Channel, MetadataChange, RegisteredModel
-from discovery.services import journal
+from discovery.models import Channel, MetadataChange, RegisteredModel, Visibility
+from discovery.services import journal, strictness, tags
 from discovery.services.records import RESOLVED, resolve
 
 if TYPE_CHECKING:
@@ -22,12 +28,16 @@ if TYPE_CHECKING:
 #: Fields that a person may set.
 EDITABLE = frozenset({*metadata_json.TEXTS, *metadata_json.NUMBERS, *LISTS, *OBJECTS, *CATEGORIES, "type"})
 
+#: Columns of the registry that are changed and undone like fields, and have no automatic value.
+COLUMNS = frozenset({"visibility"})
+
 #: Fields whose value is one of a few words of the contract.
 CHOICES: dict[str, tuple[str, ...]] = {
     "type": tuple(ModelType),
     "primary": ("LANGUAGE", "VISION", "AUDIO", "MULTIMODAL"),
     "secondary": ("CHAT", "CODE", "REASONING", "CREATIVE", "ANALYSIS"),
     "specialization": ("MEDICAL", "LEGAL", "TECHNICAL", "SCIENTIFIC", "GENERAL"),
+    "visibility": tuple(Visibility.values),
 }
 
 
@@ -39,55 +49,131 @@ class InvalidMetadata(Exception):
         self.errors = dict(errors)
 
 
-def edit(model: RegisteredModel, changes: Mapping[str, Any], *, by: User, through: str) -> list[MetadataChange]:
-    """Sets curated fields; ``None`` gives a field back to automatic. All or nothing: raises ``InvalidMetadata`` before writing."""
+class Conflict(Exception):
+    """Somebody else changed these fields since they were shown; nothing was written. ``theirs``: {field: value now}."""
+
+    def __init__(self, theirs: Mapping[str, Any]) -> None:
+        super().__init__(f"changed by somebody else meanwhile: {', '.join(theirs)}")
+        self.theirs = dict(theirs)
+
+
+def stamp(record: RegisteredModel, field: str) -> str:
+    """What a form remembers of a field as it was shown; ``edit`` compares it, so that no unseen change is overwritten."""
+    shown = getattr(record, field) if field in COLUMNS else record.curated.get(field)
+    return blake2b(json.dumps(shown, sort_keys=True).encode(), digest_size=8).hexdigest()
+
+
+def edit(
+    model: RegisteredModel, changes: Mapping[str, Any], *, by: User, through: str, seen: Mapping[str, str] | None = None
+) -> list[MetadataChange]:
+    """Sets curated fields of one model; ``None`` gives a field back to automatic. All or nothing.
+
+    ``seen`` maps fields to their ``stamp`` when they were shown. Raises ``InvalidMetadata`` or ``Conflict`` before writing.
+    """
     cleaned = clean(changes)
-    batch, now = uuid4(), timezone.now()
     with transaction.atomic():
         record = RegisteredModel.objects.select_for_update().get(pk=model.pk)
-        made = []
-        for field, value in cleaned.items():
-            before = record.curated.get(field)
-            if (before or {}).get("value") == value:
-                continue
-            if value is None:
-                record.curated.pop(field, None)
-            else:
-                record.curated[field] = {"value": value, "by": by.get_username(), "at": now.isoformat()}
-            old = before["value"] if before else None
-            made.append(MetadataChange(model=record, field=field, before=old, after=value, by=by, at=now, through=through, batch=batch))
-        if made:
-            resolve(record)
-            record.changed_at = now
-            record.save(update_fields=["curated", "changed_at", *RESOLVED])
-            MetadataChange.objects.bulk_create(made)
-            fields = ", ".join(change.field for change in made)
-            journal.record(Channel.METADATA, Severity.INFO, f"{by.get_username()} set {fields} ({through})", model_id=record.model_id)
+        unseen = [name for name in cleaned if seen and name in seen and seen[name] != stamp(record, name)]
+        theirs = {name: record.value(name) for name in unseen if _now(record, name) != cleaned[name]}
+        if theirs:
+            raise Conflict(theirs)
+        made = edit_many({record: cleaned}, by=by, through=through, batch=uuid4())
     model.refresh_from_db()
     return made
 
 
+def edit_many(
+    changes: Mapping[RegisteredModel, Mapping[str, Any]], *, by: User, through: str, batch: UUID, undoes: UUID | None = None
+) -> list[MetadataChange]:
+    """Writes cleaned values of locked records, a fixed number of statements however many; returns what really changed."""
+    now, made, touched = timezone.now(), [], []
+    for record, cleaned in changes.items():
+        own = [(name, _now(record, name), value) for name, value in cleaned.items() if _now(record, name) != value]
+        for name, before, after in own:
+            _put(record, name, after, by.get_username(), now.isoformat())
+            change = MetadataChange(model=record, field=name, before=before, after=after, by=by, at=now, through=through, batch=batch)
+            change.undoes = undoes
+            made.append(change)
+        if own:
+            resolve(record)
+            record.changed_at = now
+            touched.append(record)
+    if not touched:
+        return []
+    with transaction.atomic():
+        columns = ["curated", "changed_at", *COLUMNS, *RESOLVED]
+        RegisteredModel.objects.bulk_create(touched, update_conflicts=True, unique_fields=["model_id"], update_fields=columns)
+        tags.sync(touched)
+        MetadataChange.objects.bulk_create(made, batch_size=500)
+        _note(made, touched, by, through)
+    return made
+
+
+def _now(record: RegisteredModel, field: str) -> Any:
+    """The value people have set, ``None`` while it is automatic."""
+    if field in COLUMNS:
+        return getattr(record, field)
+    entry = record.curated.get(field)
+    return entry["value"] if entry else None
+
+
+def _put(record: RegisteredModel, field: str, value: Any, by: str, at: str) -> None:
+    if field in COLUMNS:
+        setattr(record, field, value)
+    elif value is None:
+        record.curated.pop(field, None)
+    else:
+        record.curated[field] = {"value": value, "by": by, "at": at}
+
+
+def _note(made: Sequence[MetadataChange], touched: Sequence[RegisteredModel], by: User, through: str) -> None:
+    fields = ", ".join(sorted({change.field for change in made}))
+    if len(touched) == 1:
+        text, model_id = f"{by.get_username()} set {fields} ({through})", touched[0].model_id
+    else:
+        text, model_id = f"{by.get_username()} set {fields} of {plural(len(touched), 'model')} ({through})", ""
+    journal.record(Channel.METADATA, Severity.INFO, text, model_id=model_id)
+
+
+def merged(record: RegisteredModel, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """``changes`` as ``edit`` takes them: objects are merged into what stands there key by key (a key set to ``None`` goes)."""
+    result: dict[str, Any] = {}
+    for name, value in changes.items():
+        if name in OBJECTS and isinstance(value, Mapping):
+            standing = record.value(name) or {}
+            result[name] = {key: item for key, item in {**standing, **value}.items() if item is not None}
+        else:
+            result[name] = value
+    return result
+
+
 def clean(changes: Mapping[str, Any]) -> dict[str, Any]:
     """The values as they would be stored; ``None`` for those given back to automatic. Raises ``InvalidMetadata``."""
-    errors = {name: "this field cannot be set" for name in changes if name not in EDITABLE}
+    errors = {str(name)[:80]: "this field cannot be set" for name in changes if name not in EDITABLE | COLUMNS}
     cleaned: dict[str, Any] = {}
     for name, value in changes.items():
-        if name in errors:
+        if name not in EDITABLE | COLUMNS:
             continue
-        if value is None or value == "" or value == [] or value == {}:
-            cleaned[name] = None
-            continue
-        if name in CHOICES:
-            if value in CHOICES[name]:
-                cleaned[name] = value
-            else:
-                errors[name] = f"must be one of {', '.join(CHOICES[name])}"
-            continue
-        fields, complaints = metadata_json.fields({name: value})
-        if complaints:
-            errors[name] = complaints[0].removeprefix(f"{name} ")
-        else:
-            cleaned[name] = fields.get(name, value)
+        try:
+            cleaned[name] = _cleaned(name, value)
+        except ValueError as error:
+            errors[name] = str(error)
     if errors:
         raise InvalidMetadata(errors)
     return cleaned
+
+
+def _cleaned(name: str, value: Any) -> Any:
+    """Raises ``ValueError`` with what is wrong."""
+    if name not in COLUMNS and (value is None or value == "" or value == [] or value == {}):
+        return None
+    if name in CHOICES:
+        if not isinstance(value, str) or value not in CHOICES[name]:
+            raise ValueError(f"must be one of {', '.join(CHOICES[name])}")
+        return value
+    found, complaints = metadata_json.fields({name: value})
+    if complaints:
+        raise ValueError(complaints[0].removeprefix(f"{name} "))
+    if reason := strictness.fault(name, value):
+        raise ValueError(reason)
+    return found.get(name)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from django.db.models import Expression, F, OrderBy, Q, Value
 from django.db.models.functions import Coalesce, Lower, NullIf
+from django.http import QueryDict
 
 from discovery.engine.text import clean
 from discovery.models import RegisteredModel, RegisteredModelQuerySet
@@ -27,6 +29,67 @@ SORTS: dict[str, Expression | F] = {
     "added": F("added_at"),
 }
 DEFAULT_SORT = "name"
+
+
+#: Address parameter → column whose value it names. Repeated it means "or"; an unknown value finds nothing, and is never dropped.
+COLUMNS = {
+    "type": "type", "format": "format", "status": "status", "primary": "primary", "secondary": "secondary", "specialization": "specialization",
+    "visibility": "visibility", "license": "license", "family": "model_family", "tag": "tagged__name", "collection": "collections__name",
+    "root": "root__path",
+}  # fmt: skip
+MAX_VALUES = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What an address of the Models page asks for. ``chosen`` maps a parameter of ``COLUMNS`` to the values wanted."""
+
+    text: str = ""
+    sort: str = DEFAULT_SORT
+    chosen: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    favourites: bool = False
+
+    @classmethod
+    def read(cls, query: QueryDict | str) -> Filters:
+        """From ``request.GET``, or from an address query as saved views and collections keep it."""
+        given = QueryDict(query) if isinstance(query, str) else query
+        chosen = []
+        for name in COLUMNS:
+            values = tuple(dict.fromkeys(clean(value, MAX_TEXT) for value in given.getlist(name)[:MAX_VALUES] if value))
+            if values:
+                chosen.append((name, values))
+        return cls(normal_text(given.get("q", "")), normal_sort(given.get("sort", "")), tuple(chosen), given.get("favourites") == "1")
+
+    @property
+    def narrows(self) -> bool:
+        return bool(self.text or self.chosen or self.favourites)
+
+    def as_query(self) -> str:
+        """The address query that ``read`` understands; the same filters give the same text."""
+        query = QueryDict(mutable=True)
+        if self.text:
+            query["q"] = self.text
+        for name, values in self.chosen:
+            query.setlist(name, list(values))
+        if self.favourites:
+            query["favourites"] = "1"
+        if self.sort != DEFAULT_SORT:
+            query["sort"] = self.sort
+        return query.urlencode()
+
+
+def found(user: AbstractBaseUser | AnonymousUser, filters: Filters) -> RegisteredModelQuerySet:
+    """The models that ``user`` may see and ``filters`` ask for, in their order, each once."""
+    rows = models(user, filters.text, filters.sort)
+    for name, values in filters.chosen:
+        column = COLUMNS[name]
+        if "__" in column:  # a subquery, so that a model with two of the tags comes once
+            rows = rows.filter(pk__in=RegisteredModel.objects.filter(**{f"{column}__in": values}).values("pk"))
+        else:
+            rows = rows.filter(**{f"{column}__in": values})
+    if filters.favourites:
+        rows = rows.filter(favoured_by=user.pk)
+    return rows
 
 
 def normal_text(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
@@ -12,6 +13,13 @@ from discovery.services import metadata
 from discovery.services.records import document, sources
 
 Make = Callable[..., RegisteredModel]
+
+
+def nested(depth: int) -> dict[str, Any]:
+    value: dict[str, Any] = {}
+    for _ in range(depth):
+        value = {"a": value}
+    return value
 
 
 def test_curated_beats_extracted_and_none_gives_it_back(make_model: Make, user: User) -> None:
@@ -48,6 +56,20 @@ def test_setting_the_same_value_again_changes_nothing(make_model: Make, user: Us
         ({"description": "x" * 5000}, "description"),
         ({"primary": "SMELL"}, "primary"),
         ({"type": "FAST"}, "type"),
+        ({"tags": ["ok", "x" * 10_000]}, "tags"),
+        ({"tags": ["ok", 5]}, "tags"),
+        ({"tags": [""]}, "tags"),
+        ({"license": ["mit"]}, "license"),
+        ({"description": "nul \0 inside"}, "description"),
+        ({"description": "half \ud800"}, "description"),
+        ({"capabilities": ["FLY"]}, "capabilities"),
+        ({"custom": "text"}, "custom"),
+        ({"custom": {"n": 1 << 64}}, "custom"),
+        ({"custom": {"n": float("nan")}}, "custom"),
+        ({"custom": nested(1_000)}, "custom"),
+        ({"performance_metrics": {"a": "x" * 5_000}}, "performance_metrics"),
+        ({"visibility": "EVERYBODY"}, "visibility"),
+        ({"visibility": None}, "visibility"),
     ],
 )
 def test_a_wrong_value_is_refused_with_its_field_and_nothing_is_written(make_model: Make, user: User, changes: dict[str, object], field: str) -> None:
@@ -71,3 +93,38 @@ def test_the_document_has_every_field_of_the_contract(make_model: Make) -> None:
     }  # fmt: skip
     assert expected <= set(found)
     assert (found["context_length"], found["tags"], found["license"]) == (4096, ["a"], None)
+
+
+def test_a_change_that_nobody_saw_is_not_overwritten(make_model: Make, user: User) -> None:
+    model = make_model("m", license="mit")
+    seen = {name: metadata.stamp(model, name) for name in ("license", "author")}
+    metadata.edit(model, {"license": "apache-2.0"}, by=user, through="page")
+    with pytest.raises(metadata.Conflict) as caught:
+        metadata.edit(model, {"license": "bsd-3-clause", "author": "A"}, by=user, through="page", seen=seen)
+    assert caught.value.theirs == {"license": "apache-2.0"}
+    model.refresh_from_db()
+    assert (model.license, model.author) == ("apache-2.0", None)
+    metadata.edit(model, {"license": "apache-2.0", "author": "A"}, by=user, through="page", seen=seen)
+    assert model.author == "A"
+
+
+def test_objects_merge_key_by_key_and_none_takes_a_key_away(make_model: Make, user: User) -> None:
+    model = make_model("m", extracted={"performance_metrics": {"speed": "fast", "score": 0.5}})
+    metadata.edit(model, metadata.merged(model, {"performance_metrics": {"score": 0.9, "speed": None, "new": 1}}), by=user, through="api")
+    assert model.value("performance_metrics") == {"score": 0.9, "new": 1}
+
+
+def test_tags_of_models_have_rows_that_follow_them(make_model: Make, user: User) -> None:
+    model = make_model("m")
+    metadata.edit(model, {"tags": ["a", "b"]}, by=user, through="page")
+    assert set(model.tagged.values_list("name", flat=True)) == {"a", "b"}
+    metadata.edit(model, {"tags": ["b", "c"]}, by=user, through="page")
+    assert set(model.tagged.values_list("name", flat=True)) == {"b", "c"}
+    metadata.edit(model, {"tags": None}, by=user, through="page")
+    assert not model.tagged.exists()
+
+
+def test_visibility_is_changed_like_a_field(make_model: Make, user: User) -> None:
+    model = make_model("m")
+    (change,) = metadata.edit(model, {"visibility": "PUBLIC"}, by=user, through="page")
+    assert (model.visibility, change.before, change.after) == ("PUBLIC", "RESTRICTED", "PUBLIC")

@@ -13,7 +13,7 @@ from django.utils import timezone
 from discovery.engine.text import plural
 from discovery.engine.types import Severity, Status
 from discovery.models import Channel, RegisteredModel, Root, ScanRun
-from discovery.services import findings
+from discovery.services import findings, tags
 from discovery.services.journal import Journal
 from discovery.services.records import SCANNED, resolve
 
@@ -94,6 +94,7 @@ def _take_over(pairs: dict[int, int], journal: Journal) -> set[int]:
         if moved:
             RegisteredModel.objects.bulk_create(moved, update_conflicts=True, unique_fields=["model_id"], update_fields=list(SCANNED))
             findings.after_scan(moved)
+            tags.sync(moved)
         journal.write()
     return set(pairs)
 

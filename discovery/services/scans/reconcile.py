@@ -15,7 +15,7 @@ from discovery.engine.paths import to_text
 from discovery.engine.text import plural
 from discovery.engine.types import Candidate, Found, Severity, Status
 from discovery.models import Channel, RegisteredModel, Root, ScanRun, Skipped
-from discovery.services import findings
+from discovery.services import findings, tags
 from discovery.services.journal import Journal
 from discovery.services.records import SCANNED, take
 
@@ -73,6 +73,7 @@ def reconcile(root: Root, run: ScanRun | None, readings: Sequence[Reading], jour
                 batch.append(record)
         _upsert(batch)
         findings.after_scan(batch)
+        tags.sync(batch)
         _remember_skipped(root, readings, journal)
         outcome.gone = [record.pk for record in existing.values() if record.pk not in matched and record.status != Status.MISSING]
         journal.write()

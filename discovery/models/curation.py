@@ -1,0 +1,103 @@
+"""What people make of the registry: tags, collections, saved views, and the record of every change."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.contrib.auth.models import Group
+from django.db import models
+from django.db.models import Q
+
+from discovery.models.registry import RegisteredModel
+from discovery.models.work import Work
+
+
+class Tag(models.Model):
+    """A tag that some model has, or that people keep ready. Which models have it follows their resolved ``tags``."""
+
+    class Colour(models.TextChoices):
+        NONE = "", "None"
+        BLUE = "blue", "Blue"
+        TEAL = "teal", "Teal"
+        GREEN = "green", "Green"
+        AMBER = "amber", "Amber"
+        RED = "red", "Red"
+        PURPLE = "purple", "Purple"
+
+    name = models.CharField(max_length=200, unique=True)
+    colour = models.CharField(max_length=10, choices=Colour.choices, blank=True)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Collection(models.Model):
+    """Models that belong together for people: chosen by hand, or all that ``query`` finds. Its groups may see all of them."""
+
+    name = models.CharField(max_length=200, unique=True)
+    description = models.CharField(max_length=1000, blank=True)
+    query = models.CharField(max_length=2000, blank=True, help_text="Address query of the Models page; empty: chosen by hand.")
+    groups = models.ManyToManyField(Group, blank=True, related_name="collections")
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class SavedView(models.Model):
+    """A list of models worth coming back to: filter, columns and order, as the address of the Models page holds them."""
+
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="saved_views")
+    name = models.CharField(max_length=200)
+    query = models.CharField(max_length=2000, blank=True)
+    shared = models.BooleanField(default=False, help_text="Everybody who is signed in sees it.")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["name", "pk"]
+        constraints = [models.UniqueConstraint(fields=["owner", "name"], name="one_view_a_name")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class MetadataChange(models.Model):
+    """One curated change: who, when, through what, before and after. A batch shares its id."""
+
+    model = models.ForeignKey(RegisteredModel, on_delete=models.CASCADE, related_name="changes")
+    field = models.CharField(max_length=60)
+    before = models.JSONField(null=True)
+    after = models.JSONField(null=True)
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    at = models.DateTimeField(db_index=True)
+    through = models.CharField(max_length=20, help_text="page, api, admin, import, command or scan.")
+    batch = models.UUIDField(db_index=True)
+    undoes = models.UUIDField(null=True, blank=True, help_text="The batch that this change took back.")
+
+    class Meta:
+        ordering = ["-at", "-pk"]
+
+    def __str__(self) -> str:
+        return f"{self.model_id}: {self.field}"
+
+
+class BulkEdit(Work):
+    """One change of many models, done by a worker. Its ``batch`` is that of its changes: one click takes all of it back."""
+
+    operation = models.JSONField(help_text="{kind, ...}: what to do (see services.bulk).")
+    selection = models.JSONField(help_text="{ids: [...]} or {query: ...}: to which models.")
+    batch = models.UUIDField(unique=True)
+    total = models.PositiveIntegerField(default=0)
+    done = models.PositiveIntegerField(default=0)
+    changed = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        ordering = ["-pk"]
+        indexes = [models.Index(fields=["state"], condition=Q(state__in=("queued", "running")), name="active_bulk_edits")]
+
+    def __str__(self) -> str:
+        return f"Bulk edit {self.pk}"
