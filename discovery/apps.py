@@ -1,4 +1,8 @@
+from typing import Any
+
 from django.apps import AppConfig
+from django.core.management import call_command
+from django.db.models.signals import post_migrate
 
 
 class DiscoveryConfig(AppConfig):
@@ -7,3 +11,10 @@ class DiscoveryConfig(AppConfig):
 
     def ready(self) -> None:
         from discovery import checks  # noqa: F401  (registers the system checks)
+
+        post_migrate.connect(make_cache_tables, sender=self)
+
+
+def make_cache_tables(using: str, **_: Any) -> None:
+    """The table that ``CACHES`` names beside PostgreSQL: Django makes none for a cache by itself."""
+    call_command("createcachetable", database=using, verbosity=0)

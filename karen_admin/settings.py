@@ -124,6 +124,15 @@ else:
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS_URL = env.str("REDIS_URL", default="")
+# Where task clusters say every second that they are alive, for the System page to hear (in Redis itself where that is the broker). Beside
+# SQLite all of them are on this machine and files do, which take no write lock; beside PostgreSQL they may be anywhere.
+_ONE_MACHINE = DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3"
+CACHES = {
+    "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
+    "clusters": {"BACKEND": "django.core.cache.backends.filebased.FileBasedCache", "LOCATION": str(DATA_DIR / "clusters")}
+    if _ONE_MACHINE
+    else {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "cluster_states"},
+}
 Q_CLUSTER: dict[str, Any] = {
     "name": "karen-admin",
     "label": "Tasks",
@@ -137,6 +146,7 @@ Q_CLUSTER: dict[str, Any] = {
     "bulk": 1,
     "poll": 1,
     "guard_cycle": 1,
+    "cache": "clusters",
     **({"redis": REDIS_URL} if REDIS_URL else {"orm": "default"}),
 }
 

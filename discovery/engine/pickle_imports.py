@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import sys
 
+from discovery.engine import second_opinion
 from discovery.engine.types import Problem, Severity
 
 _SCALARS = frozenset({
@@ -90,11 +91,19 @@ _DANGEROUS_ROOTS = frozenset({
     "dill", "IPython", "ipykernel", "requests", "httpx", "aiohttp", "urllib2", "urllib3", "paramiko", "fabric", "invoke", "pexpect", "sh",
     "plumbum", "execnet", "psutil", "win32api", "win32com",
 })  # fmt: skip
+#: Python's own library, with what older and newer versions than ours have: a pickle is loaded wherever somebody loads it.
+#: (Left out are harmless modules whose names people give to their own: ``parser``, ``user``, ``test``.)
+_STANDARD = (sys.stdlib_module_names - {"__main__"}) | {
+    "imp", "imputil", "ihooks", "pipes", "lib2to3", "cPickle", "dl", "rexec", "posixfile", "smtpd", "asyncore", "asynchat", "nntplib", "telnetlib",
+    "httplib", "xmlrpclib", "SimpleXMLRPCServer", "SocketServer", "BaseHTTPServer", "SimpleHTTPServer", "CGIHTTPServer", "_winreg", "_pyrepl",
+    "_aix_support", "_osx_support",
+}  # fmt: skip
 _DANGEROUS_MODULES = (
     "numpy.testing.", "numpy.f2py.", "numpy.distutils.", "numpy.ctypeslib.", "numpy.lib.", "torch.serialization.", "torch.storage.", "torch.hub.",
     "torch.jit.", "torch.package.", "torch.fx.", "torch._dynamo.", "torch._inductor.", "torch.ops.", "torch.multiprocessing.",
     "torch.distributed.rpc.", "torch.distributed.elastic.", "torch.distributed.run.", "torch.distributed.launcher.", "torch.utils.cpp_extension.",
-    "torch.utils.bottleneck.", "torch.utils.collect_env.", "pandas.io.", "scipy.io.", "sympy.parsing.", "joblib.memory.", "joblib.externals.",
+    "torch.utils.bottleneck.", "torch.utils.collect_env.", "torch.utils._config_module.",
+    "torch.utils.data.datapipes.", "pandas.io.", "scipy.io.", "sympy.parsing.", "joblib.memory.", "joblib.externals.",
     "sklearn.externals.", "transformers.dynamic_module_utils.", "tensorflow.io.", "keras.models.",
 )  # fmt: skip
 _DANGEROUS_NAMES = frozenset({
@@ -104,6 +113,29 @@ _DANGEROUS_NAMES = frozenset({
 })  # fmt: skip
 #: A name that reaches through its module into one of these, as ``torch`` + ``serialization.os.system`` does.
 _REACHED = frozenset({"os", "sys", "subprocess", "builtins", "importlib", "posix", "nt", "shutil", "ctypes", "socket"})
+
+#: Modules and functions → what a call of them can do.
+_HARM: tuple[tuple[frozenset[str], str], ...] = (
+    (frozenset({
+        "os", "posix", "nt", "subprocess", "commands", "popen2", "pty", "pexpect", "sh", "plumbum", "invoke", "multiprocessing", "asyncio", "system",
+        "popen", "Popen", "spawn", "spawnv", "fork", "execv", "execve", "check_output", "check_call",
+    }), "starts programs"),
+    (frozenset({
+        "eval", "exec", "execfile", "compile", "runpy", "code", "codeop", "timeit", "cProfile", "profile", "trace", "bdb", "pdb", "pydoc", "idlelib",
+        "doctest", "runstring", "_run_code", "run_module", "run_path", "cloudpickle", "CodeType", "FunctionType",
+    }), "runs any Python code it is given"),
+    (frozenset({
+        "socket", "ssl", "http", "httplib", "urllib", "urllib2", "urllib3", "requests", "httpx", "aiohttp", "ftplib", "smtplib", "telnetlib",
+        "paramiko", "fabric", "webbrowser", "xmlrpc",
+    }), "reaches the network"),
+    (frozenset({"open", "shutil", "io", "_io", "tempfile", "fileinput", "zipfile", "tarfile", "glob", "logging"}), "reads and writes files"),
+    (frozenset({"ctypes", "_ctypes", "cffi", "load_library", "CDLL"}), "loads native code"),
+    (frozenset({"pickle", "_pickle", "cPickle", "dill", "marshal", "shelve", "load", "loads", "_load_from_bytes"}), "unpickles more data"),
+    (frozenset({"pip", "setuptools", "pkg_resources", "distutils", "ensurepip", "venv"}), "installs packages"),
+    (frozenset({
+        "getattr", "setattr", "operator", "_operator", "functools", "importlib", "imp", "pkgutil", "inspect", "sys", "gc", "__import__",
+    }), "leads to any other function"),
+)  # fmt: skip
 
 
 def judge(reference: str) -> Severity | None:
@@ -116,7 +148,7 @@ def judge(reference: str) -> Severity | None:
     root, *rest = reference.split(".")
     dangerous = (
         not (reference.isascii() and root.isidentifier() and all(part.isidentifier() for part in rest))
-        or root in sys.stdlib_module_names - {"__main__"}
+        or root in _STANDARD
         or root in _DANGEROUS_ROOTS
         or f"{module}.".startswith(_DANGEROUS_MODULES)
         or name in _DANGEROUS_NAMES
@@ -126,15 +158,29 @@ def judge(reference: str) -> Severity | None:
 
 
 def problems(imports: dict[str, int]) -> list[Problem]:
-    """One problem for each import that is not harmless. ``imports``: reference to where it first appears."""
+    """One problem for each import that is not harmless. ``imports``: reference to where it first appears.
+
+    Where ours only says that nobody knows it, picklescan's list is asked too.
+    """
+    judged = {reference: severity for reference in imports if (severity := judge(reference))}
+    unknown = tuple(reference for reference, severity in judged.items() if severity is Severity.WARNING)
+    listed = second_opinion.dangerous(unknown) if unknown else frozenset()
     found = []
-    for reference, offset in imports.items():
-        severity = judge(reference)
+    for reference, severity in judged.items():
         shown = reference[:120] if reference.isprintable() and reference.isascii() else ascii(reference[:120])
-        if severity is Severity.ERROR:
-            text = f"loading it would call {shown}, which has no place in a weight file: never load it"
-            found.append(Problem("unsafe_pickle", text, "", severity, offset))
-        elif severity is Severity.WARNING:
+        if severity is Severity.ERROR or reference in listed:
+            text = f"loading it would call {shown}, which {_harm(reference)}has no place in a weight file: never load it"
+            found.append(Problem("unsafe_pickle", text, "", Severity.ERROR, imports[reference]))
+        else:
             text = f"loading it runs {shown}, code that is not part of PyTorch or numpy: trust its author before you do"
-            found.append(Problem("unknown_import", text, "", severity, offset))
+            found.append(Problem("unknown_import", text, "", severity, imports[reference]))
     return found
+
+
+def _harm(reference: str) -> str:
+    """What the import could do, where it is well known: ``starts programs and ``."""
+    root, _, rest = reference.partition(".")
+    name = rest.rpartition(".")[2]
+    return next((f"{harm} and " for words, harm in _HARM if name in words), "") or next(
+        (f"{harm} and " for words, harm in _HARM if root in words), ""
+    )

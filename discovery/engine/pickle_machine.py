@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from math import prod
 from struct import unpack
 from typing import Any
@@ -32,6 +33,15 @@ _NUMPY_TYPE = re.compile(r"[<>=|]?([biufcmMSVU])(\d{1,9})")
 _MAX_DIMENSIONS = 64
 
 
+@dataclass(slots=True)
+class Allowance:
+    """What is left of the limits. Pickles of one archive share one: a thousand members are allowed no more than one file."""
+
+    opcodes: int = MAX_OPCODES
+    containers: int = MAX_CONTAINERS
+    kept: int = MAX_KEPT_IN_ALL
+
+
 class UncheckedPickleError(Exception):
     """Reading stopped before the end: the pickle is made to exhaust its reader, or of a kind that cannot be followed."""
 
@@ -44,8 +54,9 @@ class UncheckedPickleError(Exception):
 class Machine:
     """``run()`` reads one pickle from the tape. Imports, limits and ``notes`` are kept over all pickles of the file."""
 
-    def __init__(self, tape: Tape) -> None:
+    def __init__(self, tape: Tape, allowance: Allowance | None = None) -> None:
         self.tape = tape
+        self.allowance = allowance or Allowance()
         self.stack: list[Any] = []
         self.marks: list[int] = []
         self.memo: dict[int, Any] = {}
@@ -53,19 +64,16 @@ class Machine:
         #: What is suspicious but no import: (sentence, offset).
         self.notes: list[tuple[str, int]] = []
         self._globals: dict[tuple[Any, Any], Global] = {}
-        self._opcodes_left = MAX_OPCODES
-        self._containers_left = MAX_CONTAINERS
-        self._kept = 0
 
     def run(self) -> Any:
         """The value the pickle stands for. Raises ``InvalidHeader`` when it is broken, ``UncheckedPickleError`` when it goes too far."""
         self.stack, self.marks, self.memo = [], [], {}
-        next_byte, handlers = self.tape.byte, _HANDLERS
+        next_byte, handlers, allowance = self.tape.byte, _HANDLERS, self.allowance
         try:
             while (code := next_byte()) != _STOP:
                 handlers[code](self)
-                self._opcodes_left -= 1
-                if self._opcodes_left < 0:
+                allowance.opcodes -= 1
+                if allowance.opcodes < 0:
                     raise UncheckedPickleError(f"it has more than {MAX_OPCODES:,} instructions", self.tape.position)
             return self.stack.pop()
         except (IndexError, KeyError, TypeError, ValueError, OverflowError) as error:
@@ -74,13 +82,13 @@ class Machine:
     # Each handler is one opcode, or several that differ in the width of their argument.
 
     def keep(self, size: int) -> None:
-        self._kept += size + 56
-        if self._kept > MAX_KEPT_IN_ALL:
+        self.allowance.kept -= size + 56
+        if self.allowance.kept < 0:
             raise UncheckedPickleError(f"its text is longer than {MAX_KEPT_IN_ALL:,} bytes in all", self.tape.position)
 
     def container(self, value: Any) -> None:
-        self._containers_left -= 1
-        if self._containers_left < 0:
+        self.allowance.containers -= 1
+        if self.allowance.containers < 0:
             raise UncheckedPickleError(f"it makes more than {MAX_CONTAINERS:,} lists and objects", self.tape.position)
         self.stack.append(value)
 

@@ -9,12 +9,12 @@ from typing import Any, BinaryIO
 
 from discovery.engine import pickle_imports
 from discovery.engine.errors import InvalidHeader
-from discovery.engine.pickle_machine import Machine, UncheckedPickleError
+from discovery.engine.pickle_machine import Allowance, Machine, UncheckedPickleError
 from discovery.engine.pickle_tape import Tape
 from discovery.engine.pickle_values import Blob, Global, Object, Persistent, children
 from discovery.engine.types import Problem, Severity
 
-__all__ = ["Blob", "Global", "Object", "Persistent", "Scanner", "children", "looks_like_pickle"]
+__all__ = ["Allowance", "Blob", "Global", "Object", "Persistent", "Scanner", "children"]
 
 #: Python's own pickler gives up at its recursion limit, 1,000.
 MAX_DEPTH = 1_000
@@ -23,11 +23,14 @@ MAX_EXPANDED = 1_000_000_000
 
 
 class Scanner:
-    """The pickles of ``stream``, up to ``size`` bytes, one ``load()`` each. ``imports`` and ``problems()`` speak for all of them."""
+    """The pickles of ``stream``, up to ``size`` bytes, one ``load()`` each. ``imports`` and ``problems()`` speak for all of them.
 
-    def __init__(self, stream: BinaryIO, size: int) -> None:
+    ``allowance`` is shared by scanners whose pickles lie in one file.
+    """
+
+    def __init__(self, stream: BinaryIO, size: int, allowance: Allowance | None = None) -> None:
         self._tape = Tape(stream, size)
-        self._machine = Machine(self._tape)
+        self._machine = Machine(self._tape, allowance)
         #: Set when the rest cannot be followed: nothing more can be loaded, and the file counts as unsafe.
         self.stopped: UncheckedPickleError | None = None
         #: Why the last ``load()`` failed although the file is worth reporting: it does harm before it breaks.
@@ -77,11 +80,6 @@ class Scanner:
         if self.broken:
             found.append(Problem("invalid_pickle", f"it is broken as well: {self.broken.reason}", "", Severity.ERROR, self.broken.offset))
         return found
-
-
-def looks_like_pickle(head: bytes) -> bool:
-    """Protocol 2 and later say so in their first two bytes."""
-    return head[:1] == b"\x80" and head[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05")
 
 
 _CONTAINERS = (tuple, list, Object, Persistent)

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import os
 import re
-import threading
-import time
+import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from discovery.engine.paths import is_under, to_native
 from discovery.engine.sidecars import card as card_file
 from discovery.engine.types import FileEntry, Problem, Tensor
 from discovery.models import RegisteredModel, Root
+from discovery.services.patience import ask
 
 #: Weight files opened, and tensors taken, for one page.
 MAX_FILES = 100
@@ -34,6 +35,9 @@ _READ_CARD = MAX_CARD + card_file.MAX_FRONT_MATTER
 
 #: Seconds that all roots together have to answer.
 PATIENCE = 1.5
+
+#: Why a root cannot be scanned, and the file system that it lies on.
+Look = tuple[str, "FileSystem | None"]
 
 _NUMBER = re.compile(r"(\d+)")
 
@@ -83,10 +87,22 @@ class Tensors:
 
 
 @dataclass(frozen=True, slots=True)
+class FileSystem:
+    """``device`` tells one from another. Free bytes are those that a user may fill."""
+
+    device: int
+    total_bytes: int
+    free_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class RootState:
+    """``fault`` says why the root cannot be scanned; ``disk`` is where it lies, known unless there is a fault."""
+
     root: Root
     models: int
     fault: str
+    disk: FileSystem | None
 
 
 def entry_of(root: str, path: str) -> FileEntry:
@@ -180,25 +196,21 @@ def _natural(name: str) -> list[tuple[int, int | str]]:
 
 def roots() -> list[RootState]:
     """All roots with their models, and why one cannot be scanned. A network drive that hangs holds nobody up."""
-    rows = list(Root.objects.annotate(model_total=Count("models")))
-    faults: dict[int, str] = {}
-    threads = [threading.Thread(target=_look, args=(root.pk, root.path, faults), daemon=True) for root in rows]
-    for thread in threads:
-        thread.start()
-    deadline = time.monotonic() + PATIENCE
-    for thread in threads:
-        thread.join(max(deadline - time.monotonic(), 0))
-    return [RootState(root, root.model_total, faults.get(root.pk, "it does not answer")) for root in rows]
+    rows = list(Root.objects.exclude(path=Root.REMOTE).annotate(model_total=Count("models")))
+    looks = ask({("root", root.path): partial(_look, root.path) for root in rows}, PATIENCE)
+    silent: Look = ("it does not answer", None)
+    return [RootState(root, root.model_total, *looks.get(("root", root.path), silent)) for root in rows]
 
 
-def _look(key: int, path: str, faults: dict[int, str]) -> None:
+def _look(path: str) -> Look:
     folder = Path(to_native("/", path))
     try:
         os.scandir(folder).close()
-        faults[key] = ""
+        usage = shutil.disk_usage(folder)
+        return "", FileSystem(folder.stat().st_dev, usage.total, usage.free)
     except FileNotFoundError:
-        faults[key] = "the folder is not there"
+        return "the folder is not there", None
     except NotADirectoryError:
-        faults[key] = "it is not a folder"
+        return "it is not a folder", None
     except OSError as error:
-        faults[key] = f"it cannot be read: {error.strerror}"
+        return f"it cannot be read: {error.strerror}", None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from types import ModuleType, SimpleNamespace
 
@@ -55,7 +56,8 @@ class FakeNVML(ModuleType):
     def nvmlDeviceGetMemoryInfo(self, handle: int) -> SimpleNamespace:  # noqa: N802
         if self.late_fault:
             raise self.late_fault
-        return SimpleNamespace(total=self.cards[handle][1], free=0, used=0)
+        total = self.cards[handle][1]
+        return SimpleNamespace(total=total, free=total // 4, used=total - total // 4)
 
 
 def _rocm(monkeypatch: pytest.MonkeyPatch, answer: bytes = b"", status: int = 0, errors: bytes = b"", fault: Exception | None = None) -> list[dict]:
@@ -125,6 +127,10 @@ def test_amd_gpus_are_read_from_rocm_smi_in_their_order_and_under_a_time_limit(m
         ({"answer": b"[1]"}, "the answer of rocm-smi is not the JSON it documents"),
         ({"answer": b'{"card0": {"VRAM": "1"}}'}, "the answer of rocm-smi is not the JSON it documents"),
         ({"answer": b'{"card0": {"VRAM Total Memory (B)": "much"}}'}, "the answer of rocm-smi is not the JSON it documents"),
+        (
+            {"answer": b'{"card0": {"VRAM Total Memory (B)": "9", "VRAM Total Used Memory (B)": ""}}'},
+            "the answer of rocm-smi is not the JSON it documents",
+        ),
         ({"answer": b"\xff\xfe"}, "the answer of rocm-smi is not the JSON it documents"),
     ],
 )
@@ -146,3 +152,29 @@ def test_the_machine_is_asked_once_in_a_while_and_not_for_every_model(monkeypatc
     now[0] += machine.KEPT_SECONDS
     machine.this_machine()
     assert len(calls) == 2
+
+
+def test_free_memory_is_told_as_it_is_now_and_only_where_the_driver_tells(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pynvml", FakeNVML([("A100", 40 * GIB)]))
+    _rocm(monkeypatch, b'{"card0": {"VRAM Total Memory (B)": "16", "VRAM Total Used Memory (B)": "5"}, "card1": {"VRAM Total Memory (B)": "8"}}')
+    assert machine.cards().cards == (
+        machine.Card("A100", 40 * GIB, 10 * GIB),
+        machine.Card("AMD card0", 16, 11),
+        machine.Card("AMD card1", 8, None),
+    )
+
+
+def test_why_a_kind_of_gpu_is_not_looked_for_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert machine.cards().absent == (
+        "NVIDIA GPUs are not looked for: nvidia-ml-py is not installed.",
+        "AMD GPUs are not looked for: rocm-smi is not on the PATH.",
+    )
+    monkeypatch.setitem(sys.modules, "pynvml", FakeNVML([], fault=FakeNVML.NVMLError_LibraryNotFound("NVML Shared Library Not Found")))
+    assert machine.cards().absent[0] == "There is no NVIDIA driver on this machine."
+
+
+def test_a_driver_that_hangs_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "PATIENCE", 0.05)
+    monkeypatch.setattr(machine, "_cards", lambda: time.sleep(0.5))
+    assert machine.cards() == machine.Cards(notes=("GPUs could not be asked: their drivers did not answer in 0.05 seconds.",))
+    time.sleep(0.6)

@@ -148,5 +148,5 @@ def test_the_panel_asks_the_database_for_nothing(
     admin_client: Client, make_model: Make, django_assert_max_num_queries: DjangoAssertNumQueries
 ) -> None:
     decided(make_model(), "primary", "LANGUAGE", *[item("keywords", f"w{n}", "name") for n in range(6)])
-    with django_assert_max_num_queries(8):
+    with django_assert_max_num_queries(10):
         panel(admin_client)

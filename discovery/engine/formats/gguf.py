@@ -25,6 +25,13 @@ MAX_DIMENSIONS = 8
 #: Arrays up to this length are kept (per-layer head counts, labels); of longer ones only the length is.
 MAX_KEPT_ITEMS = 1_024
 MAX_KEPT_STRINGS = 64
+#: In all, so that a file of many gigabytes (of zeros, perhaps) asks for no more time and memory than one of a few.
+MAX_TENSORS = 50_000
+MAX_PAIRS = 50_000
+MAX_STRINGS = 2_500_000
+MAX_NUMBERS_IN_ALL = 500_000
+MAX_TEXT_IN_ALL = 16 << 20
+MAX_PROBLEMS = 10
 BLOCK = 1 << 16
 
 _STRING, _ARRAY = 8, 9
@@ -48,6 +55,8 @@ def read(stream: BinaryIO, size: int) -> Header:
     tensor_count, pair_count = reader.count("tensors"), reader.count("metadata keys")
     if tensor_count > reader.left // 24 or pair_count > reader.left // 5:
         raise InvalidHeader(f"{tensor_count:,} tensors and {pair_count:,} metadata keys do not fit in {size:,} bytes", 8)
+    if tensor_count > MAX_TENSORS or pair_count > MAX_PAIRS:
+        raise InvalidHeader(f"it claims {tensor_count:,} tensors and {pair_count:,} metadata keys, far more than any model has", 8)
     metadata = reader.metadata(pair_count)
     problems: list[Problem] = []
     alignment = _alignment(metadata)
@@ -98,6 +107,7 @@ class _GGUFReader(Reader):
         self.order = order
         self.buffer = b""
         self.start = 8  # where the buffer begins in the file
+        self.strings_left, self.numbers_left, self.text_left = MAX_STRINGS, MAX_NUMBERS_IN_ALL, MAX_TEXT_IN_ALL
 
     def exact(self, count: int, what: str) -> bytes:
         at = self.position - self.start
@@ -123,6 +133,12 @@ class _GGUFReader(Reader):
         length = int(self.length.unpack(self.exact(self.length.size, what))[0])
         if length > limit:
             raise InvalidHeader(f"{what} claims {length:,} bytes, more than {limit:,}", self.position)
+        return self.text(length, what)
+
+    def text(self, length: int, what: str) -> str:
+        self.text_left -= length
+        if self.text_left < 0:
+            raise InvalidHeader(f"its names and texts are longer than {MAX_TEXT_IN_ALL:,} bytes in all", self.position)
         return self.exact(length, what).decode("utf-8", "replace")
 
     def metadata(self, count: int) -> dict[str, Any]:
@@ -143,7 +159,7 @@ class _GGUFReader(Reader):
             if length > MAX_STRING_BYTES:
                 self.skip(length, f"metadata {key[:80]!r}")
                 return None
-            return self.exact(length, f"metadata {key[:80]!r}").decode("utf-8", "replace")
+            return self.text(length, f"metadata {key[:80]!r}")
         if kind == _ARRAY:
             return self.array(key)
         raise InvalidHeader(f"metadata {key[:80]!r} has the unknown type {kind}", self.position)
@@ -156,14 +172,18 @@ class _GGUFReader(Reader):
         if kind not in self.scalars:
             raise InvalidHeader(f"{what} has the unsupported item type {kind}", self.position)
         size = self.scalars[kind].size * length
-        if length > MAX_KEPT_ITEMS:
+        if length > min(MAX_KEPT_ITEMS, self.numbers_left):
             self.skip(size, what)
             return Array(length)
+        self.numbers_left -= length
         return list(Struct(f"{self.order}{length}{_SCALARS[kind]}").unpack(self.exact(size, what)))
 
     def strings(self, what: str, length: int) -> Any:
         if length > self.left // self.length.size:
             raise InvalidHeader(f"{what} claims {length:,} strings, more than the file can hold", self.position)
+        self.strings_left -= length
+        if self.strings_left < 0:
+            raise InvalidHeader(f"{what} brings the strings to more than {MAX_STRINGS:,}", self.position)
         if length <= MAX_KEPT_STRINGS:
             return [self.string(what, MAX_STRING_BYTES) for _ in range(length)]
         self._skip_strings(what, length)
@@ -178,7 +198,7 @@ class _GGUFReader(Reader):
                 while left:
                     at += width + unpack(buffer, at)[0]
                     left -= 1
-            except struct_error:  # the block ends inside a length: go on with the next one
+            except (struct_error, OverflowError):  # the block ends inside a length or a string: go on with the next one
                 if not at:
                     raise InvalidHeader(f"{what} ends {left:,} strings early", position) from None
             position += at
@@ -208,9 +228,9 @@ def _tensor(entry: tuple[str, tuple[int, ...], int, int], base: int, alignment: 
         raise InvalidHeader(f"tensor {name[:80]!r} starts at {offset:,}, not on a multiple of {alignment}", base)
     known = TENSOR_TYPES.get(kind)
     if known is None:
-        problems.append(
-            Problem("unknown_tensor_type", f"tensor {name[:80]!r} has the type {kind}, which this version does not know", "", Severity.WARNING)
-        )
+        if len(problems) < MAX_PROBLEMS:
+            text = f"tensor {name[:80]!r} has the type {kind}, which this version does not know"
+            problems.append(Problem("unknown_tensor_type", text, "", Severity.WARNING))
         return Tensor(name, f"TYPE_{kind}", shape, base + offset, 0)
     label, block, width = known
     return Tensor(name, label, shape, base + offset, prod(shape) // block * width)

@@ -1,6 +1,6 @@
 """NVIDIA NeMo: ``.nemo``, a tar archive (plain or gzip) with ``model_config.yaml`` and a PyTorch checkpoint.
 
-Sources: NeMo's ``SaveRestoreConnector`` and the POSIX ustar format (IEEE Std 1003.1, pax).
+Source: NeMo's ``SaveRestoreConnector``. The checkpoint in it is a pickle: see ``discovery.engine.archives``.
 """
 
 from __future__ import annotations
@@ -10,13 +10,15 @@ import zlib
 from io import BytesIO
 from typing import Any, BinaryIO
 
+from discovery.engine import tar
+from discovery.engine.archives import Inspector
 from discovery.engine.binary import Reader
 from discovery.engine.errors import InvalidHeader, NotThisFormat
+from discovery.engine.tar import RECORD
 from discovery.engine.types import Header, Problem, Severity
 
 NAME = "nemo"
 
-RECORD = 512
 MAX_MEMBERS = 1_000
 MAX_CONFIG_BYTES = 1 << 20
 #: Of a compressed archive: the configuration comes first, the weights need not be unpacked to know them.
@@ -42,7 +44,9 @@ def read(stream: BinaryIO, size: int) -> Header:
     if archive.config is None:
         raise NotThisFormat("it is an archive without model_config.yaml")
     weights = [(name, length) for name, length in archive.members if name.endswith((".ckpt", ".pt", ".safetensors")) or "model_weights/" in name]
-    problems = []
+    inspector = Inspector()
+    inspector.look(stream, size, "model.nemo")
+    problems = inspector.problems
     if complete and not weights:
         problems.append(Problem("weights_missing", "the archive has no model weights", "", Severity.ERROR))
     metadata = {
@@ -51,7 +55,8 @@ def read(stream: BinaryIO, size: int) -> Header:
         "compressed": compressed,
         "weights_size": sum(length for _, length in weights) if weights else None,
     }
-    return Header(format=NAME, metadata=metadata, expected_size=None if compressed else archive.end, problems=problems)
+    expected = None if compressed else archive.end
+    return Header(format=NAME, metadata=metadata, expected_size=expected, imports=list(inspector.imports), problems=problems)
 
 
 def _unpack(stream: BinaryIO) -> tuple[bytes, bool]:
@@ -94,34 +99,23 @@ class _Archive:
             records += 1
             if records > MAX_MEMBERS:
                 raise InvalidHeader(f"the archive has more than {MAX_MEMBERS:,} members", reader.position)
-            name, length, kind = _member(record, first=not self.members)
-            if kind in _FILES:
-                self.members.append((name, length))
-            following = reader.position + -(-length // RECORD) * RECORD
-            if kind in _FILES and name.rpartition("/")[2] == "model_config.yaml" and length <= min(MAX_CONFIG_BYTES, max(reader.left, 0)):
-                self.config = _top_level(reader.exact(length, name))
-            if following > reader.size:
-                self.end = following + RECORD
+            found = _member(record, reader.position, first=not self.members)
+            if found.kind in _FILES:
+                self.members.append((found.name, found.size))
+            wanted = self.config is None and found.kind in _FILES and found.name.rpartition("/")[2] == "model_config.yaml"
+            if wanted and found.size <= min(MAX_CONFIG_BYTES, max(reader.left, 0)):
+                self.config = _top_level(reader.exact(found.size, found.name))
+            if found.following > reader.size:
+                self.end = found.following + RECORD
                 return
-            reader.seek(following)
+            reader.seek(found.following)
 
 
-def _member(record: bytes, *, first: bool) -> tuple[str, int, str]:
-    failure = NotThisFormat if first else InvalidHeader
-    checksum = _octal(record[148:156])
-    if checksum != sum(record[:148]) + 8 * 32 + sum(record[156:]):
-        raise failure("a tar header's checksum is wrong")
-    length = int.from_bytes(record[125:136], "big") if record[124] & 0x80 else _octal(record[124:136])
-    if length is None or length < 0:
-        raise failure("a tar header has no length")
-    prefix = record[345:500].rstrip(b"\0") if record[257:263] == b"ustar\0" else b""
-    name = b"/".join(part for part in (prefix, record[:100].split(b"\0")[0]) if part)
-    return name.decode("utf-8", "replace"), length, chr(record[156])
-
-
-def _octal(field: bytes) -> int | None:
-    text = field.strip(b" \0")
-    return int(text, 8) if text and all(byte in b"01234567" for byte in text) else None
+def _member(record: bytes, start: int, *, first: bool) -> tar.TarMember:
+    try:
+        return tar.member(record, start)
+    except InvalidHeader as error:
+        raise (NotThisFormat if first else InvalidHeader)(error.reason) from error
 
 
 def _top_level(text: bytes) -> dict[str, str]:

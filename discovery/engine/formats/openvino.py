@@ -17,7 +17,7 @@ NAME = "openvino"
 
 MAX_XML_BYTES = 32 << 20
 MAX_ELEMENTS = 250_000
-MAX_TAG_BYTES = 4 << 20
+MAX_TAG_BYTES = 1 << 20
 MAX_DIMENSIONS = 32
 MAX_PORTS = 1_000
 MAX_NAME = 512
@@ -42,7 +42,9 @@ def read(stream: BinaryIO, size: int) -> Header:
         raise InvalidHeader("the network has no layers")
     weights = list({(t.offset, t.size): t for t in network.constants if t.dtype not in _NOT_WEIGHTS and not _is_helper(t.name)}.values())
     main = main_dtype(weights)
-    held = {dtype: sum(t.size for t in weights if t.dtype == dtype) for dtype in {t.dtype for t in weights}}
+    held: dict[str, int] = {}
+    for tensor in weights:
+        held[tensor.dtype] = held.get(tensor.dtype, 0) + tensor.size
     largest = max(held, key=held.__getitem__, default=None)
     quantization = _QUANTIZED.get(largest) if largest else None
     return Header(
@@ -82,6 +84,8 @@ def _parse(stream: BinaryIO, size: int, network: _Network) -> None:
         if not network.depth and not network.finished_layers:
             raise NotThisFormat(f"it is not XML ({reason})") from error
         raise InvalidHeader(f"the XML is broken in {reason}", max(parser.ErrorByteIndex, 0)) from error
+    except (LookupError, ValueError) as error:  # a character set that Python does not know, or that XML cannot be written in
+        raise NotThisFormat(f"it is XML in an encoding that cannot be read ({str(error)[:120]})") from error
 
 
 class _Network:

@@ -72,6 +72,8 @@ class WireReader:
     def _load(self, position: int) -> None:
         self.stream.seek(position)
         block = self.stream.read(BLOCK + LOOKAHEAD)
+        if len(block) < min(BLOCK + LOOKAHEAD, self.size - position):
+            raise InvalidHeader("the file became shorter while it was read", position + len(block))
         if len(block) < BLOCK + LOOKAHEAD:
             # The zeros end a number that the file cuts short; that it then lies past the end is noticed below.
             block += bytes(LOOKAHEAD)

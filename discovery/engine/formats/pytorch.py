@@ -6,23 +6,19 @@ Source: ``torch/serialization.py`` (``_save``, ``_legacy_save``), ``torch/csrc/j
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from io import BytesIO
 from typing import Any, BinaryIO
 
+from discovery.engine import unpacking
+from discovery.engine.archives import MAX_STREAMS, Inspector
 from discovery.engine.errors import InvalidHeader, NotThisFormat
 from discovery.engine.formats.torch_contents import NAME, Contents
+from discovery.engine.formats.torch_tensors import LEGACY_MAGIC
 from discovery.engine.formats.torch_zip import LOCAL_MAGIC, Archive, Member
-from discovery.engine.pickles import Object, Scanner, looks_like_pickle
+from discovery.engine.pickles import Allowance, Object, Scanner
 from discovery.engine.types import Header, Problem, Severity
 
 __all__ = ["NAME", "read"]
-
-LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
-#: Pickles one after the other in a plain file; members of an archive that are looked into beside data.pkl, and their bytes in all.
-MAX_STREAMS = 16
-MAX_MEMBERS_CHECKED = 200
-MAX_OTHER_PICKLES = 2 << 20
 
 
 def read(stream: BinaryIO, size: int) -> Header:
@@ -32,7 +28,20 @@ def read(stream: BinaryIO, size: int) -> Header:
         return _read_zip(stream, size, head)
     if hidden := _hidden_archive(stream, size):
         return _read_zip(stream, size, head, hidden)
+    if (kind := unpacking.kind(head)) in ("packed", "tar", "npy"):
+        return _inspected(stream, size, kind)
     return _read_pickles(stream, size, head)
+
+
+def _inspected(stream: BinaryIO, size: int, kind: str) -> Header:
+    """What other libraries make under these names, and torch made before 0.1.10: compressed pickles, tar archives, arrays."""
+    inspector = Inspector()
+    inspector.look(stream, size, "model.pkl")
+    if inspector.broken and not inspector.imports:
+        raise inspector.broken
+    if not inspector.found:
+        raise NotThisFormat("nothing in it is a pickle")
+    return Header(format=NAME, metadata={"container": kind}, imports=list(inspector.imports), problems=inspector.problems)
 
 
 def _hidden_archive(stream: BinaryIO, size: int) -> Archive | None:
@@ -47,7 +56,7 @@ def _hidden_archive(stream: BinaryIO, size: int) -> Archive | None:
 def _read_pickles(stream: BinaryIO, size: int, head: bytes) -> Header:
     """Legacy: magic, protocol, system, the object, the keys of its storages, then the storages. Else pickles of any kind."""
     scanner = Scanner(stream, size)
-    certain = looks_like_pickle(head)
+    certain = unpacking.looks_like_pickle(head)
     try:
         value = scanner.load()
     except InvalidHeader as error:
@@ -70,7 +79,8 @@ def _read_pickles(stream: BinaryIO, size: int, head: bytes) -> Header:
             contents.add_problem(Problem("trailing_data", f"{size - end:,} bytes follow the pickle", "", Severity.WARNING, end))
             break
     else:
-        contents.add_problem(Problem("trailing_data", f"more than {MAX_STREAMS} pickles follow each other", "", Severity.WARNING, scanner.position))
+        text = f"it cannot be checked to its end (more than {MAX_STREAMS:,} pickles follow each other): do not load it"
+        contents.add_problem(Problem("unsafe_pickle", text, "", Severity.ERROR, scanner.position))
     contents.add_scanned(scanner)
     return contents.header("pickle")
 
@@ -108,28 +118,36 @@ def _read_zip(stream: BinaryIO, size: int, head: bytes, archive: Archive | None 
             raise NotThisFormat(f"it is no archive of torch's: {error}") from error
     mains = [member for member in archive.members if member.name.rpartition("/")[2] == "data.pkl"]
     if not mains:
-        raise NotThisFormat("it is an archive without data.pkl")
+        return _read_other_zip(stream, size)
     root = mains[0].name.removesuffix("data.pkl")
-    contents = Contents()
-    if looks_like_pickle(head):
-        _scan(contents, stream, size, "the start of the file")
-    _read_main(contents, archive, mains[0])
-    _check_members(contents, archive, root, {member.name: member for member in archive.members})
+    contents, inspector = Contents(), Inspector(allowance := Allowance())
+    if unpacking.looks_like_pickle(head):
+        inspector.look(unpacking.window(stream, 0, size), size, "", "the start of the file")
+    _read_main(contents, archive, mains[0], allowance)
+    _check_members(contents, archive, root, inspector)
+    contents.add_scanned(inspector)
     container = "zip"
     if any(member.name.startswith(f"{root}code/") or member.name == f"{root}constants.pkl" for member in archive.members):
         container = "torchscript"
         text = "it is a TorchScript program: loading it runs the code it brings along"
         contents.add_problem(Problem("torchscript_code", text, "", Severity.WARNING))
-    for problem in archive.problems:
-        contents.add_problem(problem)
     return contents.header(container)
 
 
-def _read_main(contents: Contents, archive: Archive, member: Member) -> None:
+def _read_other_zip(stream: BinaryIO, size: int) -> Header:
+    """An archive that is none of torch's is no checkpoint, but may hold what runs code."""
+    inspector = Inspector()
+    inspector.look(stream, size, "")
+    if not inspector.is_unsafe:
+        raise NotThisFormat("it is an archive without data.pkl")
+    return Header(format=NAME, metadata={"container": "zip"}, imports=list(inspector.imports), problems=inspector.problems)
+
+
+def _read_main(contents: Contents, archive: Archive, member: Member, allowance: Allowance) -> None:
     data = archive.read(member)
     if data is None:
         return
-    scanner = Scanner(BytesIO(data), len(data))
+    scanner = Scanner(BytesIO(data), len(data), allowance)
     try:
         contents.add_value(scanner.load())
     except InvalidHeader as error:
@@ -139,18 +157,12 @@ def _read_main(contents: Contents, archive: Archive, member: Member) -> None:
     contents.add_scanned(scanner)
 
 
-def _scan(contents: Contents, stream: BinaryIO, size: int, where: str) -> None:
-    """Notes what a pickle outside data.pkl imports. One that is broken harms nobody."""
-    scanner = Scanner(stream, size)
-    try:
-        scanner.load()
-    except InvalidHeader:
-        return
-    contents.add_scanned(scanner, where)
+def _check_members(contents: Contents, archive: Archive, root: str, inspector: Inspector) -> None:
+    """Storages that are missing or short, and pickles under other names.
 
-
-def _check_members(contents: Contents, archive: Archive, root: str, members: dict[str, Member]) -> None:
-    """Storages that are missing or short, and pickles under other names."""
+    (Debug tables of TorchScript are left out: they are read by C++ code that imports nothing.)
+    """
+    members = {member.name: member for member in archive.members}
     used = {f"{root}data.pkl"}
     for key, storage in contents.storages.items():
         name = f"{root}data/{key}"
@@ -159,21 +171,5 @@ def _check_members(contents: Contents, archive: Archive, root: str, members: dic
         if have < storage.size:
             text = f"{name[:80]} has {have:,} of {storage.size:,} bytes" if name in members else f"{name[:80]} is missing"
             contents.add_problem(Problem("truncated", f"the archive is incomplete: {text}", "", Severity.ERROR))
-    _check_others(contents, archive, [member for member in archive.members if member.size and member.name not in used])
-
-
-def _check_others(contents: Contents, archive: Archive, others: Sequence[Member]) -> None:
-    """Pickles under names that torch does not look for. (Debug tables of TorchScript are read by C++ code that imports nothing.)"""
-    left, passed_over = MAX_OTHER_PICKLES, max(len(others) - MAX_MEMBERS_CHECKED, 0)
-    for member in others[:MAX_MEMBERS_CHECKED]:
-        named_so = member.name.endswith((".pkl", ".pickle"))
-        if member.name.endswith(".debug_pkl") or not (named_so or looks_like_pickle(archive.starts_like(member))):
-            continue
-        left -= member.size
-        if left < 0:
-            passed_over += 1
-        elif (data := archive.read(member)) is not None:
-            _scan(contents, BytesIO(data), len(data), member.name[:80])
-    if passed_over:
-        text = f"{passed_over:,} members of the archive that no tensor uses were not looked into"
-        contents.add_problem(Problem("members_not_checked", text, "", Severity.WARNING))
+    others = (member for member in archive.members if member.size and member.name not in used and not member.name.endswith(".debug_pkl"))
+    inspector.members(archive, others)

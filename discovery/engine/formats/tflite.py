@@ -51,7 +51,9 @@ def read(stream: BinaryIO, size: int) -> Header:
             metadata |= {"inputs": _ports(buffer, graph, _INPUTS, found), "outputs": _ports(buffer, graph, _OUTPUTS, found)}
             metadata |= {"name": buffer.string(graph, _GRAPH_NAME), "operator_count": buffer.count(graph, _OPERATORS)}
     weights = list({t.offset: t for t in tensors if t.dtype not in _NOT_WEIGHTS}.values())
-    held = {dtype: sum(t.size for t in weights if t.dtype == dtype) for dtype in {t.dtype for t in weights}}
+    held: dict[str, int] = {}
+    for weight in weights:
+        held[weight.dtype] = held.get(weight.dtype, 0) + weight.size
     quantization = _QUANTIZED.get(max(held, key=held.__getitem__, default=""))
     return Header(
         format=NAME,

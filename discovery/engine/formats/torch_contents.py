@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any
 
+from discovery.engine.archives import Inspector
 from discovery.engine.formats.torch_tensors import Found, Storage, collect, is_tensor
 from discovery.engine.parameters import count_parameters, main_dtype
 from discovery.engine.pickles import Object, Scanner
@@ -43,9 +44,9 @@ class Contents:
         if problem.code == "unsafe_pickle" or sum(known.code == problem.code for known in self.problems) < MAX_PROBLEMS_PER_CODE:
             self.problems.append(problem)
 
-    def add_scanned(self, scanner: Scanner, where: str = "") -> None:
-        for problem in scanner.problems():
-            self.add_problem(replace(problem, message=f"{where}: {problem.message}" if where else problem.message))
+    def add_scanned(self, scanner: Scanner | Inspector) -> None:
+        for problem in scanner.problems() if isinstance(scanner, Scanner) else scanner.problems:
+            self.add_problem(problem)
         self.imports.update({name: offset for name, offset in scanner.imports.items() if name not in self.imports})
 
     def add_value(self, root: Any) -> None:

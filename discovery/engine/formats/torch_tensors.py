@@ -14,6 +14,10 @@ from discovery.engine.parameters import DTYPE_BITS
 from discovery.engine.pickles import Blob, Global, Object, Persistent
 from discovery.engine.types import Tensor
 
+#: The layout before torch 1.6 starts with this number, the first of five pickles; the tensors follow.
+LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
+LEGACY_PICKLES = 5
+
 MAX_DIMENSIONS = 64
 MAX_BYTES = 1 << 62
 MAX_DEPTH = 100

@@ -30,7 +30,7 @@ _ENTRY = Struct("<4s6H3I5H2I")
 _LOCAL = Struct("<4s5H3I2H")
 _STORED, _DEFLATED = 0, 8
 _ENCRYPTED = 1
-_LEADS_OUT = re.compile(r"\\|^/|^[A-Za-z]:|\0|(^|/)\.\.(/|$)")
+LEADS_OUT = re.compile(r"\\|^/|^[A-Za-z]:|\0|(^|/)\.\.(/|$)")
 
 
 class Member(NamedTuple):
@@ -58,7 +58,7 @@ class Archive:
         names = {member.name for member in self.members}
         if len(names) < len(self.members):
             self._tampered("two members have the same name: programs disagree on which one they load")
-        if leading_out := [member.name for member in self.members if _LEADS_OUT.search(member.name)]:
+        if leading_out := [member.name for member in self.members if LEADS_OUT.search(member.name)]:
             self._tampered(f"a member is named {leading_out[0][:120]!r}: unpacked, it would land outside the folder")
 
     def _tampered(self, text: str, offset: int | None = None) -> None:
@@ -130,24 +130,25 @@ class Archive:
             members.append(Member(name, method, flags, crc, packed, size, offset))
         return members
 
-    def read(self, member: Member) -> bytes | None:
-        """A pickle's bytes, or ``None`` when it cannot be unpacked; ``problems`` says why."""
+    def read(self, member: Member, limit: int = MAX_PICKLE_BYTES) -> bytes | None:
+        """A pickle's bytes, at most ``limit``, or ``None`` when it cannot be unpacked; ``problems`` says why."""
         start = self._check_local(member)
-        if max(member.packed, member.size) > MAX_PICKLE_BYTES:
-            self._unchecked(member, f"has more than {MAX_PICKLE_BYTES:,} bytes")
+        if max(member.packed, member.size) > limit:
+            self._unchecked(member, f"has more than {limit:,} bytes")
             return None
         data = self._at(start, member.packed)
         if member.method == _STORED and member.packed != member.size:
             self._tampered(f"member {member.name[:80]!r} has two sizes", start)
         if member.method == _DEFLATED:
-            limit = min(MAX_PICKLE_BYTES, max(member.packed * MAX_RATIO, SMALL))
+            growth = max(member.packed * MAX_RATIO, SMALL)
             unpacker = zlib.decompressobj(-15)
             try:
-                data = unpacker.decompress(data, limit + 1)
+                data = unpacker.decompress(data, min(limit, growth) + 1)
             except zlib.error as error:
                 raise InvalidHeader(f"member {member.name[:80]!r} cannot be unpacked: {error}", start) from error
-            if len(data) > limit:
-                self._unchecked(member, f"grows more than {MAX_RATIO} times when it is unpacked")
+            if len(data) > min(limit, growth):
+                beyond = f"more than {MAX_RATIO} times" if growth < limit else f"to more than {limit:,} bytes"
+                self._unchecked(member, f"grows {beyond} when it is unpacked")
                 return None
         elif member.method != _STORED:
             self._unchecked(member, f"is packed by method {member.method}, which torch does not use")
@@ -156,19 +157,23 @@ class Archive:
             self.problems.append(Problem("checksum_mismatch", f"the checksum of {member.name[:80]!r} is wrong", "", Severity.WARNING, start))
         return data
 
-    def starts_like(self, member: Member) -> bytes:
-        """The first two bytes, unpacked where they have to be."""
+    def head(self, member: Member, count: int) -> bytes:
+        """The first ``count`` bytes, unpacked where they have to be; fewer when there are fewer, or when they cannot be unpacked."""
         self.stream.seek(member.offset)
         local = self.stream.read(_LOCAL.size)
         if len(local) < _LOCAL.size:
             return b""
-        head = self._at(member.offset + _LOCAL.size + sum(_LOCAL.unpack(local)[-2:]), 64)
+        head = self._at(member.offset + _LOCAL.size + sum(_LOCAL.unpack(local)[-2:]), min(count + 64, member.packed))
         if member.method != _DEFLATED:
-            return head[:2]
+            return head[:count] if member.method == _STORED else b""
         try:
-            return zlib.decompressobj(-15).decompress(head, 2)
+            return zlib.decompressobj(-15).decompress(head, count)
         except zlib.error:
             return b""
+
+    def start(self, member: Member) -> int | None:
+        """Where the data of a member lie that is stored as it is; ``None`` for one that is packed. Raises ``InvalidHeader``."""
+        return self._check_local(member) if member.method == _STORED and member.packed == member.size else None
 
     def _unchecked(self, member: Member, reason: str) -> None:
         text = f"member {member.name[:80]!r} {reason}: it cannot be checked, do not load it"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import yaml
@@ -18,14 +19,17 @@ from discovery.engine.text import clean, strings
 MAX_BYTES = 1 << 20
 MAX_FRONT_MATTER = 256 << 10
 MAX_DESCRIPTION = 600
+#: Looked at, of which few are kept.
+MAX_METRICS = 5_000
 
 _FENCE = re.compile(r"^---[ \t]*$", re.MULTILINE)
 _KEY_LINE = re.compile(r"^([A-Za-z_][\w-]*)[ \t]*:[ \t]*(.*)$")
-_HEADING = re.compile(r"^#{1,3}\s+(.+?)\s*#*\s*$")
+_HEADING = re.compile(r"^#{1,3}\s+(\S.*)")
 _IMAGE = re.compile(r"!\[[^\]\n]{0,300}\]\([^)\n]{0,1000}\)")
 _LINK = re.compile(r"\[([^\]\n]{0,300})\]\([^)\n]{0,1000}\)")
 _TAG = re.compile(r"<[^<>]{0,1000}>")
-_SKIPPED_BLOCK = re.compile(r"<(svg|style|script|table|video)\b.*?</\1\s*>", re.DOTALL | re.IGNORECASE)
+_SKIPPED_BLOCK = re.compile(r"<(svg|style|script|table|video)\b", re.IGNORECASE)
+_BLOCK_END = {tag: re.compile(rf"</{tag}\s*>", re.IGNORECASE) for tag in ("svg", "style", "script", "table", "video")}
 _MARKS = re.compile(r"(\*\*|__|`|~~|(?<!\w)[*_]|[*_](?!\w))")
 _NOT_PROSE = ("|", "#", "```", "~~~", "---", "===", "    ", "\t", "$$", ":::")
 _BULLET = re.compile(r"^\s{0,3}(?:[-*+]|\d{1,2}[.)])\s+(.+)$")
@@ -70,7 +74,7 @@ def has_front_matter(raw: bytes) -> bool:
 
 def prose(raw: bytes) -> str:
     """The first words of the card's text, for looking keywords up: no front matter, markup, code or addresses."""
-    text = _SKIPPED_BLOCK.sub("", body(raw[:24_000].decode("utf-8-sig", "replace")))
+    text = _without_blocks(body(raw[:24_000].decode("utf-8-sig", "replace")))
     return plain(" ".join(" ".join(block) for block in _blocks(text)))[:1_000]
 
 
@@ -187,18 +191,31 @@ def _license(front: dict[str, Any], faults: list[str]) -> str | None:
 def _metrics(index: Any) -> dict[str, float]:
     """Numbers of ``model-index``, ``dataset: metric`` → value, at most twenty."""
     found: dict[str, float] = {}
-    for model in index if isinstance(index, list) else []:
-        for result in model.get("results") or [] if isinstance(model, dict) else []:
-            if not isinstance(result, dict):
-                continue
+    for result, metric in islice(_results(index), MAX_METRICS):
+        number = _number(metric.get("value"))
+        if number is not None and len(found) < 20:
             dataset = result.get("dataset")
-            dataset_name = clean(str(dataset.get("name") or ""), 80) if isinstance(dataset, dict) else ""
-            for metric in result.get("metrics") or []:
-                number = _number(metric.get("value")) if isinstance(metric, dict) else None
-                if number is not None and len(found) < 20:
-                    label = clean(str(metric.get("name") or metric.get("type") or "score"), 60)
-                    found[f"{dataset_name}: {label}" if dataset_name else label] = number
+            dataset_name = _text(dataset.get("name"), 80) if isinstance(dataset, dict) else ""
+            label = _text(metric.get("name"), 60) or _text(metric.get("type"), 60) or "score"
+            found[f"{dataset_name}: {label}" if dataset_name else label] = number
     return found
+
+
+def _results(index: Any) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """(result, one of its metrics), and two empty ones for what is neither: YAML's aliases can make a few lines endless to walk."""
+    for model in index if isinstance(index, list) else []:
+        results = model.get("results") if isinstance(model, dict) else None
+        for result in results if isinstance(results, list) else ():
+            metrics = result.get("metrics") if isinstance(result, dict) else None
+            for metric in metrics if isinstance(metrics, list) else ():
+                yield (result, metric) if isinstance(metric, dict) else ({}, {})
+            yield {}, {}
+        yield {}, {}
+
+
+def _text(value: Any, limit: int) -> str:
+    """A scalar of the front matter. Lists are no names, and written out they may have no end."""
+    return clean(value, limit) if isinstance(value, str) else ""
 
 
 def _number(value: Any) -> float | None:
@@ -215,10 +232,10 @@ def _prose(text: str) -> tuple[str | None, str | None, list[str]]:
     uses: list[str] = []
     description: str | None = None
     heading = ""
-    for block in _blocks(_SKIPPED_BLOCK.sub("", text[:65_536])):
+    for block in _blocks(_without_blocks(text[:65_536])):
         match = _HEADING.match(block[0])
         if match:
-            heading = plain(match[1])
+            heading = plain(match[1].rstrip().rstrip("#"))
             title = title or (clean(heading, 200) or None)
             block = block[1:]
         if _USES.search(heading) and len(uses) < 10:
@@ -228,6 +245,23 @@ def _prose(text: str) -> tuple[str | None, str | None, list[str]]:
             if _is_prose(plain(_LINK.sub("", _IMAGE.sub("", line[:20_000])))):
                 description = _shorten(plain(line))
     return title, description, list(dict.fromkeys(uses))[:10]
+
+
+def _without_blocks(text: str) -> str:
+    """Without pictures, tables and scripts. Each tag's end is looked for once only: a thousand that are never closed cost no more than one."""
+    kept: list[str] = []
+    at, unclosed = 0, set()
+    for opening in _SKIPPED_BLOCK.finditer(text):
+        tag = opening[1].lower()
+        if opening.start() < at or tag in unclosed:
+            continue
+        closing = _BLOCK_END[tag].search(text, opening.end())
+        if closing is None:
+            unclosed.add(tag)
+        else:
+            kept.append(text[at : opening.start()])
+            at = closing.end()
+    return "".join((*kept, text[at:]))
 
 
 def _is_prose(words: str) -> bool:

@@ -23,7 +23,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand
 
 from discovery.models import Root, ScanRun
-from discovery.services import configs, scans
+from discovery.services import configs, deep_validation, load_tests, scans
 
 #: Both web server and workers must be gone this long after the signal.
 GRACE_SECONDS = 7.0
@@ -55,14 +55,17 @@ class Command(BaseCommand):
         for path in options["models"]:
             scans.locate(path, add=True)
         scans.sync_roots()
-        scans.reap()
+        _reap()
         if not options["no_cluster"]:
             scans.sync_schedule()
+            deep_validation.sync_schedule()
             if configs.discovery().auto_refresh_on_startup:
                 scans.request(ScanRun.Trigger.STARTUP)
             scans.dispatch_queued()
+            deep_validation.dispatch_queued()
+            load_tests.dispatch_queued()
         self._greet(options, password)
-        sys.exit(_run(_children(options), before_stop=_stop_scans, after_stop=scans.reap))
+        sys.exit(_run(_children(options), before_stop=_stop_scans, after_stop=_reap))
 
     def _greet(self, options: dict[str, Any], password: str | None) -> None:
         shown = f"[{options['host']}]" if ":" in options["host"] else options["host"]
@@ -176,6 +179,13 @@ def _run(
         after_stop()
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+def _reap() -> None:
+    """Nothing is left marked running that no process runs any more."""
+    scans.reap()
+    deep_validation.reap()
+    load_tests.reap()
 
 
 def _stop_scans() -> None:

@@ -1,0 +1,40 @@
+"""Which loader takes a job: the model's type and its variant's format decide, and what is installed here."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from discovery.engine.types import ModelType
+from discovery.loading.job import Job
+from discovery.loading.libraries import installed
+from discovery.loading.loaders import diffusers, endpoint, gguf, onnx, pytorch, safetensors, transformers
+from discovery.loading.weights import home
+
+
+class Loader(Protocol):
+    """What each module of ``discovery.loading.loaders`` is. ``load`` says in a sentence what it did.
+
+    It raises ``LoadFailed``, ``Unsupported``, ``Refused``, or whatever the library raises. Libraries are imported when it is called and never
+    before: the limits come first.
+    """
+
+    @property
+    def NAME(self) -> str: ...  # noqa: N802
+
+    def load(self, job: Job) -> str: ...
+
+
+_BY_FORMAT: dict[str, Loader] = {"safetensors": safetensors, "gguf": gguf, "onnx": onnx, "pytorch": pytorch}
+_TRANSFORMERS = frozenset({ModelType.TRANSFORMERS, ModelType.SENTENCE_TRANSFORMERS, ModelType.HUGGINGFACE})
+
+
+def loader_for(job: Job) -> Loader | None:
+    """``None``: nothing here can load it."""
+    if job.type == ModelType.OPENAI:
+        return endpoint
+    if job.format in ("safetensors", "pytorch"):
+        if job.type == ModelType.DIFFUSERS and home(job, diffusers.INDEX):
+            return diffusers
+        if job.type in _TRANSFORMERS and home(job, transformers.CONFIG) and installed("transformers"):
+            return transformers
+    return _BY_FORMAT.get(job.format or "")

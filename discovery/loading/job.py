@@ -1,0 +1,68 @@
+"""What the child is told and what it answers: one JSON document each way. The answer is checked, for the child is not trusted."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from typing import Annotated
+
+import msgspec
+
+MAX_MESSAGE = 2_000
+MAX_ANSWER_BYTES = 64 << 10
+
+_Count = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
+
+
+class Result(StrEnum):
+    PASSED = "passed"
+    FAILED = "failed"
+    UNSUPPORTED = "unsupported"
+    REFUSED = "refused"
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """One variant to load. ``root`` is absolute; ``files`` are its weight files, relative to it, in the form the system names them.
+
+    ``memory_bytes`` bounds what the child may allocate (files it maps do not count), ``cpu_seconds`` how long it may compute.
+    ``endpoint`` and ``api_key`` are for hosted models alone.
+    """
+
+    root: str = ""
+    files: tuple[str, ...] = ()
+    type: str
+    format: str | None = None
+    name: str = ""
+    weights_bytes: int = 0
+    memory_bytes: int
+    cpu_seconds: int
+    parent: int = 0
+    endpoint: str = ""
+    api_key: str = ""
+
+    def to_json(self) -> bytes:
+        # The json module, for file names that are not UTF-8: it escapes lone surrogates where msgspec refuses them.
+        return json.dumps(msgspec.to_builtins(self)).encode()
+
+    @classmethod
+    def from_json(cls, raw: bytes) -> Job:
+        """Raises ``ValueError``."""
+        return msgspec.convert(json.loads(raw), cls)
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """``message`` is a sentence or a few; ``peak_memory_bytes`` counts mapped files too, as far as they were read."""
+
+    result: Result
+    loader: Annotated[str, msgspec.Meta(max_length=60)] = ""
+    message: Annotated[str, msgspec.Meta(max_length=MAX_MESSAGE)]
+    seconds: Annotated[float, msgspec.Meta(ge=0, le=1e7)] | None = None
+    peak_memory_bytes: _Count | None = None
+
+    def to_json(self) -> bytes:
+        return json.dumps(msgspec.to_builtins(self)).encode()
+
+    @classmethod
+    def from_json(cls, raw: bytes) -> Outcome:
+        """Raises ``ValueError`` for anything but one whole outcome."""
+        return msgspec.json.decode(raw, type=cls)

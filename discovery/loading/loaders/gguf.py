@@ -1,0 +1,72 @@
+"""GGUF files by gguf-py's reader, every page of every tensor touched; then by llama.cpp, where llama-cpp-python is installed.
+
+``GGUFReader`` hangs on hostile arrays and overflows on nested ones: it only sees files whose header the engine's reader accepted.
+Sources: https://github.com/ggml-org/llama.cpp/tree/master/gguf-py and https://llama-cpp-python.readthedocs.io
+"""
+
+from __future__ import annotations
+
+import io
+import mmap
+import sys
+from contextlib import redirect_stderr
+from typing import Any
+
+from discovery.engine.text import human_bytes, plural
+from discovery.loading import weights
+from discovery.loading.errors import LoadFailed
+from discovery.loading.job import Job
+from discovery.loading.libraries import install_command, installed, library, version
+
+NAME = "gguf"
+
+PAGE = 4_096
+#: Mapped pages are given back after so many bytes: whatever else runs here keeps its memory.
+PIECE = 64 << 20
+#: Tokens that llama.cpp makes room for: loading is tried, not a long conversation.
+CONTEXT = 512
+#: Projectors are loaded beside a model, never alone.
+_NOT_ALONE = frozenset({"clip"})
+
+
+def load(job: Job) -> str:
+    files = weights.each(job)
+    gguf = library("gguf")
+    count = size = 0
+    for path, header in files:
+        reader = gguf.GGUFReader(path)
+        tensors = reader.tensors
+        if len(tensors) != len(header.tensors):
+            raise LoadFailed(f"gguf reads {plural(len(tensors), 'tensor')} where the header states {len(header.tensors):,}.")
+        for tensor in tensors:
+            _touch(tensor.data, reader.data.base)
+        count += len(tensors)
+        size += sum(int(tensor.n_bytes) for tensor in tensors)
+    told = f"{version(gguf)} opened {plural(len(files), 'file')} and read all {plural(count, 'tensor')} ({human_bytes(size)})."
+    if files[0][1].metadata.get("general.architecture") in _NOT_ALONE:
+        return told
+    if not installed("llama_cpp"):
+        return f"{told} To load it with llama.cpp as well: {install_command('llama_cpp')}"
+    return f"{told} {_llama(files[0][0])}"
+
+
+def _touch(data: Any, mapped: mmap.mmap) -> None:
+    """``data`` is an array over the mapped file: reading a byte of each page brings all of it in."""
+    raw = data.ravel().view("uint8")
+    for start in range(0, raw.size, PIECE):
+        raw[start : start + PIECE : PAGE].max()
+        if sys.platform == "linux":
+            mapped.madvise(mmap.MADV_DONTNEED)
+
+
+def _llama(path: str) -> str:
+    """The first shard; llama.cpp finds the others by their names. Its log says why when it refuses."""
+    llama_cpp = library("llama_cpp")
+    log = io.StringIO()
+    try:
+        with redirect_stderr(log):
+            model = llama_cpp.Llama(model_path=path, n_ctx=CONTEXT, n_batch=32, n_threads=1, n_gpu_layers=0, use_mmap=True, verbose=True)
+    except ValueError as error:
+        faults = [line for line in log.getvalue().splitlines() if "error" in line.lower()]
+        raise LoadFailed(f"llama.cpp refuses it: {' '.join((faults[0] if faults else str(error)).split())[:500]}.") from error
+    return f"llama.cpp loaded it with a context of {model.n_ctx():,} tokens."

@@ -1,0 +1,82 @@
+"""PyTorch checkpoints by ``torch.load(weights_only=True)``, which builds tensors and runs nothing; mapped, so that size costs no memory.
+
+Source: https://docs.pytorch.org/docs/stable/generated/torch.load.html
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from discovery.engine.text import human_bytes, plural
+from discovery.loading import weights
+from discovery.loading.errors import LoadFailed, Refused
+from discovery.loading.job import Job
+from discovery.loading.libraries import library, version
+
+NAME = "pytorch"
+
+PAGE = 4_096
+MAX_DEPTH = 20
+#: What torch itself takes before it has read anything.
+TORCH_BYTES = 512 << 20
+
+
+def load(job: Job) -> str:
+    files = weights.each(job)
+    torch = library("torch")
+    count = size = 0
+    for path, _ in files:
+        found = load_file(torch, path, job)
+        count, size = count + found[0], size + found[1]
+    return f"{version(torch)} opened {plural(len(files), 'file')} with weights_only and read all {plural(count, 'tensor')} ({human_bytes(size)})."
+
+
+def fits(job: Job) -> bool:
+    """Whether all weights of the job may be in memory at once, beside torch."""
+    return job.weights_bytes + TORCH_BYTES <= job.memory_bytes
+
+
+def load_file(torch: Any, path: str, job: Job) -> tuple[int, int]:
+    """(tensors, their bytes). Raises ``Refused`` when it holds more than tensors, ``LoadFailed`` when it holds none."""
+    with open(path, "rb") as stream:
+        mapped = stream.read(2) == b"PK"
+    # The layout before torch 1.6 cannot be mapped: where it does not fit, only its structure is built.
+    device = "cpu" if mapped or fits(job) else "meta"
+    try:
+        content = torch.load(path, map_location=device, weights_only=True, mmap=mapped)
+    except pickle.UnpicklingError as error:
+        raise Refused(f"torch loads it only by running code from the file (weights_only=False), which is never done here: {_first(error)}") from error
+    except RuntimeError as error:
+        if "TorchScript" in str(error):
+            raise Refused("It is a TorchScript program, not a checkpoint: its code is never compiled here.") from error
+        raise
+    storages = {storage.data_ptr() or id(storage): storage for tensor in _tensors(torch, content) if (storage := _storage(torch, tensor)) is not None}
+    tensors = sum(1 for _ in _tensors(torch, content))
+    if not tensors:
+        raise LoadFailed("The checkpoint holds no tensors.")
+    if device == "cpu":
+        for storage in storages.values():
+            torch.empty(0, dtype=torch.uint8).set_(storage)[::PAGE].sum()
+    return tensors, sum(storage.nbytes() for storage in storages.values())
+
+
+def _first(error: Exception) -> str:
+    """torch explains at length; which import it was stands in the first lines."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    telling = next((line for line in lines if "GLOBAL" in line or "Unsupported" in line), lines[0] if lines else "")
+    return telling[:300]
+
+
+def _storage(torch: Any, tensor: Any) -> Any | None:
+    return tensor.untyped_storage() if tensor.layout == torch.strided else None
+
+
+def _tensors(torch: Any, value: Any, depth: int = 0) -> Iterator[Any]:
+    if isinstance(value, torch.Tensor):
+        yield value
+    elif depth < MAX_DEPTH:
+        items = value.values() if isinstance(value, Mapping) else value if isinstance(value, Sequence) and not isinstance(value, (str, bytes)) else ()
+        for item in items:
+            yield from _tensors(torch, item, depth + 1)
