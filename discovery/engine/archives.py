@@ -141,8 +141,10 @@ class Inspector:
             if leading_out is not None:
                 text = f"a member leads to {clean(leading_out, 80)!r}: unpacked, it would reach outside the folder"
                 self._add(Problem("archive_tampered", text, "", Severity.ERROR, member.start), where)
+            if member.is_file and member.start + member.size > size:
+                return self._unchecked(inner, "the archive ends inside it, as after an interrupted download", certain=False)
             if member.is_file:
-                self.look(unpacking.window(stream, member.start, min(member.size, size - member.start)), member.size, member.name, inner, nesting + 1)
+                self.look(unpacking.window(stream, member.start, member.size), member.size, member.name, inner, nesting + 1)
         return None
 
     def _packed(self, stream: BinaryIO, size: int, name: str, where: str, nesting: int) -> None:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from discovery.engine import chat_templates, remote_code
 from discovery.engine.folder import Folder
 from discovery.engine.gguf_models import GGUFModel, architecture
 from discovery.engine.memory import shape_from_gguf
@@ -62,10 +63,12 @@ def read_sidecars(clues: Clues, folder: Folder, tokenizer: Mapping[str, Any] | N
     """Chat template, tokenizer, and what a preprocessor is for."""
     template = (tokenizer or {}).get("chat_template")
     source = "tokenizer_config.json" if template else None
+    remote_code.note_template(folder, "tokenizer_config.json", template)
     for name in ("chat_template.jinja", "chat_template.json"):
         if name in folder:
-            source = source or name
-            template = template or (folder.read(name, 65_536) or b"").decode("utf-8", "replace")
+            own = (folder.read(name, chat_templates.MAX_TEMPLATE) or b"").decode("utf-8", "replace")
+            remote_code.note_template(folder, name, own)
+            source, template = source or name, template or own
     if source:
         clues.mark("chat_template", source)
         if "tool" in str(template):
@@ -77,7 +80,9 @@ def read_sidecars(clues: Clues, folder: Folder, tokenizer: Mapping[str, Any] | N
     if "modules.json" in folder or "config_sentence_transformers.json" in folder:
         clues.mark("sentence_transformers", "modules.json" if "modules.json" in folder else "config_sentence_transformers.json")
     if "preprocessor_config.json" in folder:
-        _read_preprocessor(clues, folder.json("preprocessor_config.json") or {})
+        preprocessor = folder.json("preprocessor_config.json") or {}
+        remote_code.note_config(folder, "preprocessor_config.json", preprocessor)
+        _read_preprocessor(clues, preprocessor)
 
 
 def _read_preprocessor(clues: Clues, config: Mapping[str, Any]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from discovery.engine import clue_readers, gguf_models, names, weights
+from discovery.engine import clue_readers, gguf_models, names, remote_code, weights
 from discovery.engine.errors import NotAModel
 from discovery.engine.estimate import unread_parameters
 from discovery.engine.folder import Folder
@@ -74,6 +74,7 @@ def folder_model(
         clue_readers.read_gguf(merge.clues, model)
     if pipeline is not None:
         clue_readers.read_pipeline(merge.clues, pipeline)
+        remote_code.note_pipeline(folder, pipeline)
         merge.add("model_index.json", model_config.fields({"_class_name": pipeline.get("_class_name")}))
     elif adapter_config is not None:
         clue_readers.read_adapter(merge.clues, adapter_config)
@@ -96,6 +97,9 @@ def folder_model(
         clue_readers.read_sidecars(merge.clues, folder, folder.json("tokenizer_config.json"))
     add_generation_config(merge, folder)
     add_card(merge, folder)
+    if kind is ModelType.SENTENCE_TRANSFORMERS:
+        remote_code.note_modules(folder, json_file.parse(folder.read("modules.json", 65_536) or b"[]").data)
+    remote_code.note_files(folder)
     problems = [*folder.problems, *(problem for file in files for problem in file.problems), *_contradiction(merge, config, config_name, candidate)]
     problems += [problem for group in sets if (problem := weights.missing_problem(group, candidate.place))]
     if not variants:

@@ -10,6 +10,7 @@ from typing import Any
 
 from discovery.engine import names
 from discovery.engine.describe import family, license_name, relation
+from discovery.engine.formats import UNSAFE_CODES
 from discovery.engine.modality import detect
 from discovery.engine.parameters import count_parameters
 from discovery.engine.signals import Clues
@@ -120,6 +121,8 @@ def build(
     """``variants`` come in order of preference: the first speaks for the model."""
     own = tuple(dict.fromkeys(files))
     status = _status(variants, weight_files, faulty_config)
+    if any(problem.code in UNSAFE_CODES and problem.severity is Severity.ERROR for problem in problems):
+        status = Status.UNSAFE
     merge.add("folder name" if not path.endswith(tuple(names.WEIGHT_SUFFIXES)) else "file name", {"name": name})
     _name_things(merge)
     inside = [entry.path.removeprefix(f"{candidate.place}/") for entry in own]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from discovery.engine import clue_readers
+from discovery.engine import clue_readers, remote_code
 from discovery.engine.folder import Folder
 from discovery.engine.found import Merge
 from discovery.engine.sidecars import card, metadata_json, model_config, tokenizer
@@ -29,6 +29,7 @@ def add_config(merge: Merge, folder: Folder, name: str, config: dict[str, Any]) 
         folder.complain("config_wrong_type", name, text, Severity.WARNING)
     merge.add(name, model_config.fields(config))
     merge.clues.config(config, name)
+    remote_code.note_config(folder, name, config)
     if "_diffusers_version" in config:
         clue_readers.read_component(merge.clues, config, name)
     base = config.get("_name_or_path")
@@ -44,6 +45,7 @@ def add_tokenizer(merge: Merge, folder: Folder) -> None:
     config = folder.json("tokenizer_config.json")
     if config:
         merge.add("tokenizer_config.json", tokenizer.fields(config))
+        remote_code.note_config(folder, "tokenizer_config.json", config)
     clue_readers.read_sidecars(merge.clues, folder, config)
     if "vocab_size" not in merge.values and (raw := folder.read("tokenizer.json", tokenizer.MAX_BYTES + 1)):
         merge.add("tokenizer.json", {"vocab_size": tokenizer.vocabulary_size(raw)})

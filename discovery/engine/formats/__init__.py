@@ -33,7 +33,9 @@ class Format(Protocol):
 
 
 #: Problems that make a model UNSAFE rather than CORRUPT.
-UNSAFE_CODES = frozenset({"unsafe_pickle", "lambda_layer", "external_data_outside", "unsafe_import", "archive_tampered"})
+UNSAFE_CODES = frozenset(
+    {"unsafe_pickle", "lambda_layer", "external_data_outside", "unsafe_import", "archive_tampered", "unsafe_template", "python_op"}
+)
 
 _GGML_MAGICS = (b"lmgg", b"fmgg", b"tjgg", b"algg")
 

@@ -11,6 +11,7 @@ from struct import Struct
 from struct import error as struct_error
 from typing import Any, BinaryIO
 
+from discovery.engine import chat_templates
 from discovery.engine.binary import Reader
 from discovery.engine.errors import InvalidHeader, NotThisFormat
 from discovery.engine.formats.ggml_types import FILE_TYPES, TENSOR_TYPES
@@ -63,6 +64,7 @@ def read(stream: BinaryIO, size: int) -> Header:
     table = reader.table(tensor_count)
     base = -(-reader.position // alignment) * alignment if table else reader.position
     tensors = [_tensor(entry, base, alignment, problems) for entry in table]
+    problems += _template_problems(metadata)
     if version == 1:
         # Version 1 kept no promise on the order of offsets; what the table says is all there is.
         alignment = 1
@@ -76,6 +78,14 @@ def read(stream: BinaryIO, size: int) -> Header:
         expected_size=max((t.offset + t.size for t in tensors), default=reader.position),
         problems=problems,
     )
+
+
+def _template_problems(metadata: dict[str, Any]) -> list[Problem]:
+    """llama.cpp and what is built on it render the template in the header."""
+    template = metadata.get("tokenizer.chat_template")
+    found = chat_templates.oddities(template) if isinstance(template, str) else []
+    codes = {Severity.ERROR: "unsafe_template", Severity.WARNING: "odd_template"}
+    return [Problem(codes[o.severity], f"its chat template is not like those of other models: {o.reason}", "", o.severity) for o in found]
 
 
 def _version(head: bytes) -> tuple[int, bool]:

@@ -1,4 +1,4 @@
-"""Keras: the ``.keras`` archive of Keras 3, and HDF5 files of any Keras (recognised, not looked into).
+"""Keras: the ``.keras`` archive of Keras 3, and HDF5 files of any Keras, of which only the configuration in text is looked at.
 
 Sources: https://keras.io/api/models/model_saving_apis/ and the HDF5 file format specification, section II.A (superblock).
 """
@@ -6,11 +6,14 @@ Sources: https://keras.io/api/models/model_saving_apis/ and the HDF5 file format
 from __future__ import annotations
 
 import json
+import re
 import sys
 import zipfile
 import zlib
+from dataclasses import replace
 from typing import Any, BinaryIO
 
+from discovery.engine.archives import Inspector
 from discovery.engine.errors import InvalidHeader, NotThisFormat
 from discovery.engine.types import Header, Problem, Severity
 
@@ -20,6 +23,9 @@ HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 MAX_DIRECTORY_BYTES = 4 << 20
 MAX_JSON_BYTES = 3 << 20
 MAX_COMMENT = 65_535
+#: Keras writes the configuration of a model into its HDF5 file before the weights.
+CONFIG_WITHIN = 2 << 20
+_LAMBDA = re.compile(rb'"class_name"\s*:\s*"(?:Lambda|__lambda__)"')
 _MEMBERS = ("metadata.json", "config.json", "model.weights.h5")
 #: Keras serializes plain functions such as ``relu`` under ``builtins``.
 _OWN_MODULES = ("keras", "tf_keras", "tensorflow", "builtins")
@@ -29,7 +35,8 @@ def read(stream: BinaryIO, size: int) -> Header:
     """Raises ``NotThisFormat`` or ``InvalidHeader``. A ``Lambda`` layer is a problem: it holds Python code."""
     head = stream.read(64)
     if head.startswith(HDF5_MAGIC):
-        return _read_hdf5(head)
+        header = _read_hdf5(head)
+        return replace(header, problems=[lambda_problem()]) if holds_lambda(head + stream.read(CONFIG_WITHIN)) else header
     if head[:4] != b"PK\x03\x04":
         raise NotThisFormat("it is neither a .keras archive nor HDF5")
     return _read_archive(stream, size, head)
@@ -48,6 +55,15 @@ def _read_hdf5(head: bytes) -> Header:
         raise InvalidHeader("the file ends inside the superblock", len(head))
     expected = int.from_bytes(head[end_at : end_at + width], "little")
     return Header(format=NAME, metadata={"container": "hdf5", "superblock_version": version}, expected_size=expected)
+
+
+def holds_lambda(text: bytes) -> bool:
+    """Whether the configuration of a Keras model, as JSON somewhere in ``text``, has a layer that is Python code."""
+    return _LAMBDA.search(text) is not None
+
+
+def lambda_problem() -> Problem:
+    return Problem("lambda_layer", "a Lambda layer holds Python code that runs when the model is loaded: never load it", "", Severity.ERROR)
 
 
 def _read_archive(stream: BinaryIO, size: int, head: bytes) -> Header:
@@ -75,7 +91,9 @@ def _read_archive(stream: BinaryIO, size: int, head: bytes) -> Header:
         "layer_count": found.layers,
         "weights_size": sizes.get("model.weights.h5"),
     }
-    return Header(format=NAME, metadata=described, imports=found.imports, problems=found.problems)
+    inspector = Inspector()
+    inspector.look(stream, size, "model.keras")
+    return Header(format=NAME, metadata=described, imports=[*found.imports, *inspector.imports], problems=[*found.problems, *inspector.problems])
 
 
 def _check_directory(stream: BinaryIO, size: int) -> None:
@@ -142,7 +160,7 @@ class _Config:
     def _object(self, item: dict[str, Any]) -> None:
         kind, module = item.get("class_name"), item.get("module")
         if kind in ("Lambda", "__lambda__") and not any(problem.code == "lambda_layer" for problem in self.problems):
-            self.problems.append(Problem("lambda_layer", "a Lambda layer holds Python code that runs when the model is loaded", "", Severity.ERROR))
+            self.problems.append(lambda_problem())
         if not isinstance(module, str) or not isinstance(kind, str) or module.split(".")[0].startswith(_OWN_MODULES):
             return
         reference = f"{module[:128]}.{kind[:128]}"

@@ -15,7 +15,7 @@ from discovery.engine.binary import Reader
 from discovery.engine.errors import InvalidHeader, NotThisFormat
 from discovery.engine.formats.protobuf_fields import Field, ProtobufReader, signed
 from discovery.engine.parameters import DTYPE_BITS, main_dtype
-from discovery.engine.types import External, Header, Tensor
+from discovery.engine.types import External, Header, Problem, Severity, Tensor
 
 NAME = "tensorflow"
 
@@ -23,6 +23,12 @@ TABLE_MAGIC = bytes.fromhex("57fb808b247547db")
 MAX_INDEX_BYTES = 16 << 20
 MAX_VARIABLES = 100_000
 MAX_KEY_BYTES = 1_024
+
+#: Operators that call back into Python: https://www.tensorflow.org/api_docs/python/tf/raw_ops
+PYTHON_OPERATORS = frozenset({"PyFunc", "EagerPyFunc", "PyFuncStateless"})
+FILE_OPERATORS = {"ReadFile": "reads files", "WriteFile": "writes files", "MatchingFiles": "lists files"}
+MAX_GRAPH_BYTES = 64 << 20
+CHUNK = 1 << 20
 
 DTYPES = {
     1: "F32", 2: "F64", 3: "I32", 4: "U8", 5: "I16", 6: "I8", 7: "STRING", 9: "I64", 10: "BOOL", 14: "BF16", 17: "U16", 19: "F16", 22: "U32",
@@ -54,7 +60,44 @@ def _read_saved_model(reader: ProtobufReader) -> Header:
             graphs += _meta_graph(reader, field, metadata)
     if not graphs:
         raise InvalidHeader("the SavedModel holds no graph")
-    return Header(format=NAME, metadata=metadata)
+    return Header(format=NAME, metadata=metadata, problems=_operator_problems(reader))
+
+
+def _operator_problems(reader: ProtobufReader) -> list[Problem]:
+    """Operators that run code or touch files, by the spelling of NodeDef's ``op`` (field 2) anywhere in the file.
+
+    Graphs have hundreds of thousands of nodes: looking for a few words is quicker than following them, and no nesting hides one.
+    """
+    found: list[Problem] = []
+    operators = {name: b"\x12" + bytes([len(name)]) + name.encode() for name in (*PYTHON_OPERATORS, *FILE_OPERATORS)}
+    for name, offset in sorted(_spelled(reader, operators).items(), key=lambda item: item[1]):
+        if name in PYTHON_OPERATORS:
+            text = f"its graph holds {name}, which calls a Python function: loading and running it runs that code"
+            found.append(Problem("python_op", text, "", Severity.ERROR, offset))
+        else:
+            text = f"its graph holds {name}, which {FILE_OPERATORS[name]} wherever the model runs"
+            found.append(Problem("file_op", text, "", Severity.WARNING, offset))
+    if reader.size > MAX_GRAPH_BYTES:
+        text = f"its graph has {reader.size:,} bytes, of which the first {MAX_GRAPH_BYTES:,} were looked at"
+        found.append(Problem("graph_unchecked", text, "", Severity.WARNING))
+    return found
+
+
+def _spelled(reader: ProtobufReader, words: dict[str, bytes]) -> dict[str, int]:
+    """{name: where it first stands} of the words that occur."""
+    found: dict[str, int] = {}
+    longest = max(map(len, words.values()))
+    position, tail = 0, b""
+    reader.seek(0)
+    while position < min(reader.size, MAX_GRAPH_BYTES):
+        block = reader.exact(min(CHUNK, reader.size - position), "the graph")
+        window, start = tail + block, position - len(tail)
+        for name, word in words.items():
+            if name not in found and (at := window.find(word)) >= 0:
+                found[name] = start + at
+        position += len(block)
+        tail = window[-longest:]
+    return found
 
 
 def _meta_graph(reader: ProtobufReader, graph: Field, metadata: dict[str, Any]) -> bool:

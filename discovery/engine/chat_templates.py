@@ -1,0 +1,80 @@
+"""Chat templates, looked at and never rendered: Jinja that reaches for Python's insides has no business in a conversation.
+
+Programs render the template that comes with a model for every message. In a sandbox the tricks below fail; not everybody has one.
+Source of the syntax: https://jinja.palletsprojects.com/en/stable/templates/
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from discovery.engine.types import Severity
+
+#: Longer templates are looked at to here; real ones have a few kilobytes.
+MAX_TEMPLATE = 256 << 10
+#: More rounds of one loop than any conversation needs.
+MAX_ROUNDS = 1_000_000
+
+_COMMENT = re.compile(r"\{#.*?#\}", re.DOTALL)
+_CODE = re.compile(r"\{[{%](.*?)[%}]\}", re.DOTALL)
+_TEXT = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"", re.DOTALL)
+
+#: Reaching an attribute by its name, or by a text that spells one.
+_INSIDES = re.compile(
+    r"(?:\.\s*|\[\s*['\"]|\|\s*attr\s*\(\s*['\"])"
+    r"(__\w+__|mro|func_globals|func_code|gi_frame|gi_code|cr_frame|cr_code|f_globals|f_locals|f_builtins|ag_frame|tb_frame)\b"
+)
+_BY_FILTER = re.compile(r"\|\s*attr\s*\(")
+_SPELLED = re.compile(r"\\x5f|\\u005f|\\137|\[\s*['\"]_+['\"]\s*~|\\N\{LOW LINE\}", re.IGNORECASE)
+_WAY_OUT = re.compile(r"(?<![\w.])(lipsum|cycler|joiner|self|namespace)\s*[.\[]\s*['\"]?_")
+_OTHER_FILES = re.compile(r"^\s*[-+]?\s*(import|include|extends|from)\b")
+_ROUNDS = re.compile(r"\brange\s*\(([\d_,\s*]+)\)")
+
+
+class Oddity(NamedTuple):
+    """What is odd about a template, and how bad it is: an ``ERROR`` can run code where the template is rendered without a sandbox."""
+
+    severity: Severity
+    reason: str
+
+
+def oddities(template: str) -> list[Oddity]:
+    """Each kind of oddity once; nothing for the templates that real models have."""
+    found: dict[str, Oddity] = {}
+    for kind, oddity in _oddities(_COMMENT.sub("", template[:MAX_TEMPLATE])):
+        found.setdefault(kind, oddity)
+    if len(template) > MAX_TEMPLATE:
+        found["length"] = Oddity(Severity.WARNING, f"it has {len(template):,} characters, of which the first {MAX_TEMPLATE:,} were looked at")
+    return list(found.values())
+
+
+def _oddities(template: str) -> Iterator[tuple[str, Oddity]]:
+    for match in _CODE.finditer(template):
+        code = match[1]
+        bare = _TEXT.sub("''", code)  # what stands in quotes is said, not done; but for names of attributes
+        if (hit := _INSIDES.search(code)) and (hit[0].lstrip()[0] != "." or _INSIDES.search(bare)):
+            yield "insides", Oddity(Severity.ERROR, f"it reaches for {hit[1]}, a way into Python itself")
+        if _BY_FILTER.search(bare):
+            yield "attr", Oddity(Severity.ERROR, "it gets at attributes by the filter attr, which real templates have no use for")
+        if _SPELLED.search(code):
+            yield "spelled", Oddity(Severity.ERROR, "it spells out underscores, as code does that hides what it reaches for")
+        if hit := _WAY_OUT.search(bare):
+            yield "way out", Oddity(Severity.ERROR, f"it reaches through {hit[1]} into Python itself")
+        if hit := _OTHER_FILES.search(code):
+            yield "files", Oddity(Severity.WARNING, f"it asks for another template ({hit[1]}), which chat templates cannot have")
+        if (hit := _ROUNDS.search(bare)) and _rounds(hit[1]) > MAX_ROUNDS:
+            yield "rounds", Oddity(Severity.WARNING, "it counts through more than a million rounds, which can hold up a server")
+
+
+def _rounds(arguments: str) -> int:
+    """The largest product among the arguments of ``range``; 0 where they are no plain numbers."""
+    largest = 0
+    for argument in arguments.split(","):
+        product = 1
+        for factor in argument.split("*"):
+            digits = factor.strip().replace("_", "")
+            product *= int(digits[:12]) if digits.isdecimal() else 0
+        largest = max(largest, product)
+    return largest
