@@ -56,13 +56,14 @@ def attempt(job: Job) -> Outcome:
         result, message = Result.FAILED, _reason(error, job)
     seconds = round(time.monotonic() - started, 3)
     peak = limits.peak_memory()
-    return Outcome(result=result, loader=loader.NAME, message=clean(to_text(message), MAX_MESSAGE), seconds=seconds, peak_memory_bytes=peak)
+    told = clean(to_text(message.replace(os.path.join(job.root, ""), "")), MAX_MESSAGE)
+    return Outcome(result=result, loader=loader.NAME, message=told, seconds=seconds, peak_memory_bytes=peak)
 
 
 def _reason(error: BaseException, job: Job) -> str:
     if is_out_of_memory(error):
         return f"It needs more memory than the {job.memory_bytes / (1 << 30):,.1f} GiB that the test may use."
-    words = " ".join(str(error).replace(os.path.join(job.root, ""), "").split())
+    words = " ".join(str(error).split())
     return f"{type(error).__name__}: {words[:MAX_REASON]}" if words else type(error).__name__
 
 

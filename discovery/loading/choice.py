@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from discovery.engine.types import ModelType
-from discovery.loading.job import Job
+from discovery.loading.job import TRANSFORMERS_TYPES, Job
 from discovery.loading.libraries import installed
 from discovery.loading.loaders import diffusers, endpoint, gguf, onnx, pytorch, safetensors, transformers
 from discovery.loading.weights import home
@@ -25,7 +25,6 @@ class Loader(Protocol):
 
 
 _BY_FORMAT: dict[str, Loader] = {"safetensors": safetensors, "gguf": gguf, "onnx": onnx, "pytorch": pytorch}
-_TRANSFORMERS = frozenset({ModelType.TRANSFORMERS, ModelType.SENTENCE_TRANSFORMERS, ModelType.HUGGINGFACE})
 
 
 def loader_for(job: Job) -> Loader | None:
@@ -35,6 +34,6 @@ def loader_for(job: Job) -> Loader | None:
     if job.format in ("safetensors", "pytorch"):
         if job.type == ModelType.DIFFUSERS and home(job, diffusers.INDEX):
             return diffusers
-        if job.type in _TRANSFORMERS and home(job, transformers.CONFIG) and installed("transformers"):
+        if job.type in TRANSFORMERS_TYPES and home(job, transformers.CONFIG) and installed("transformers"):
             return transformers
     return _BY_FORMAT.get(job.format or "")

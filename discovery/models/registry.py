@@ -39,6 +39,9 @@ def _choices(values: type[ModelType] | type[Status] | type[Severity]) -> list[tu
 class Root(models.Model):
     """A folder that is scanned. ``claim`` is the run that scans it now: one at a time, taken by a conditional UPDATE."""
 
+    #: Path of the row that hosted models hang on: no folder, never enabled, never scanned.
+    REMOTE = "remote:"
+
     path = models.CharField(max_length=1000, unique=True, help_text="Absolute path.")
     enabled = models.BooleanField(default=True)
     frozen_reason = models.CharField(max_length=500, blank=True, help_text="Why nothing is marked missing until a person confirms.")

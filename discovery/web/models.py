@@ -34,5 +34,5 @@ def index(request: HttpRequest) -> HttpResponse:
         "roots": [],
     }
     if not page.paginator.count and not text and request.user.is_staff:
-        context["roots"] = list(Root.objects.values_list("path", flat=True)) or [str(settings.MODELS_DIR)]
+        context["roots"] = list(Root.objects.exclude(path=Root.REMOTE).values_list("path", flat=True)) or [str(settings.MODELS_DIR)]
     return page_or_partial(request, "discovery/models.html", "results", context)

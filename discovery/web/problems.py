@@ -41,7 +41,7 @@ def _in_state(state: str) -> QuerySet[Finding]:
         return rows.filter(_ACCEPTED)
     if state == "snoozed":
         return rows.exclude(_ACCEPTED).filter(snoozed_until__gt=timezone.now())
-    return Finding.objects.all().open()  # type: ignore[attr-defined,no-any-return]
+    return Finding.objects.all().open()
 
 
 @require_safe

@@ -155,7 +155,7 @@ def test_a_child_dies_with_the_worker_that_started_it(tmp_path: Path) -> None:
         supervise.run(task, wall_seconds=600, command={command!r})
     """
     base = Path(supervise.__file__).resolve().parents[2]
-    worker = subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)], cwd=base)
+    worker = subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)], cwd=base, env={**os.environ, "TMPDIR": str(tmp_path)})
     try:
         child = _only_child(worker.pid)
         worker.send_signal(signal.SIGKILL)

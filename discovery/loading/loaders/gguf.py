@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import mmap
+import re
 import sys
 from contextlib import redirect_stderr
 from typing import Any
@@ -26,6 +27,8 @@ PIECE = 64 << 20
 #: Tokens that llama.cpp makes room for: loading is tried, not a long conversation.
 CONTEXT = 512
 #: Projectors are loaded beside a model, never alone.
+#: A line of llama.cpp's log that says what is wrong; others quote the file's own texts.
+_FAULT = re.compile(r"(gguf|llama)\w*: (error|failed|tensor|invalid|key)\b", re.IGNORECASE)
 _NOT_ALONE = frozenset({"clip"})
 
 
@@ -67,6 +70,6 @@ def _llama(path: str) -> str:
         with redirect_stderr(log):
             model = llama_cpp.Llama(model_path=path, n_ctx=CONTEXT, n_batch=32, n_threads=1, n_gpu_layers=0, use_mmap=True, verbose=True)
     except ValueError as error:
-        faults = [line for line in log.getvalue().splitlines() if "error" in line.lower()]
+        faults = [line for line in log.getvalue().splitlines() if _FAULT.match(line)]
         raise LoadFailed(f"llama.cpp refuses it: {' '.join((faults[0] if faults else str(error)).split())[:500]}.") from error
     return f"llama.cpp loaded it with a context of {model.n_ctx():,} tokens."

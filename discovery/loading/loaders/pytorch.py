@@ -1,4 +1,7 @@
-"""PyTorch checkpoints by ``torch.load(weights_only=True)``, which builds tensors and runs nothing; mapped, so that size costs no memory.
+"""PyTorch checkpoints by ``torch.load(weights_only=True)``, which builds tensors and runs nothing.
+
+Where the weights do not fit, the tensors are built on the meta device (shapes without data) and the file is read on its own: torch maps files
+copy-on-write, and the limit on memory counts that.
 
 Source: https://docs.pytorch.org/docs/stable/generated/torch.load.html
 """
@@ -18,6 +21,7 @@ from discovery.loading.libraries import library, version
 NAME = "pytorch"
 
 PAGE = 4_096
+BLOCK = 8 << 20
 MAX_DEPTH = 20
 #: What torch itself takes before it has read anything.
 TORCH_BYTES = 512 << 20
@@ -41,25 +45,27 @@ def fits(job: Job) -> bool:
 def load_file(torch: Any, path: str, job: Job) -> tuple[int, int]:
     """(tensors, their bytes). Raises ``Refused`` when it holds more than tensors, ``LoadFailed`` when it holds none."""
     with open(path, "rb") as stream:
-        mapped = stream.read(2) == b"PK"
-    # The layout before torch 1.6 cannot be mapped: where it does not fit, only its structure is built.
-    device = "cpu" if mapped or fits(job) else "meta"
+        zipped = stream.read(2) == b"PK"
+        # The layout before torch 1.6 can be neither mapped nor left on disk.
+        real = fits(job) or not zipped
+        while not real and stream.read(BLOCK):
+            continue
     try:
-        content = torch.load(path, map_location=device, weights_only=True, mmap=mapped)
+        content = torch.load(path, map_location="cpu" if real else "meta", weights_only=True, mmap=real and zipped)
     except pickle.UnpicklingError as error:
         raise Refused(f"torch loads it only by running code from the file (weights_only=False), which is never done here: {_first(error)}") from error
     except RuntimeError as error:
         if "TorchScript" in str(error):
             raise Refused("It is a TorchScript program, not a checkpoint: its code is never compiled here.") from error
         raise
-    storages = {storage.data_ptr() or id(storage): storage for tensor in _tensors(torch, content) if (storage := _storage(torch, tensor)) is not None}
-    tensors = sum(1 for _ in _tensors(torch, content))
+    tensors = list(_tensors(torch, content))
+    storages = {storage._cdata: storage for tensor in tensors if (storage := _storage(torch, tensor)) is not None}
     if not tensors:
         raise LoadFailed("The checkpoint holds no tensors.")
-    if device == "cpu":
+    if real:
         for storage in storages.values():
             torch.empty(0, dtype=torch.uint8).set_(storage)[::PAGE].sum()
-    return tensors, sum(storage.nbytes() for storage in storages.values())
+    return len(tensors), sum(storage.nbytes() for storage in storages.values())
 
 
 def _first(error: Exception) -> str:

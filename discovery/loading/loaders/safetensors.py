@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from typing import BinaryIO
 
 from discovery.engine.text import human_bytes, plural
-from discovery.engine.types import Header, ModelType, Tensor
+from discovery.engine.types import Header, Tensor
 from discovery.loading import weights
 from discovery.loading.errors import LoadFailed
-from discovery.loading.job import Job
+from discovery.loading.job import TRANSFORMERS_TYPES, Job
 from discovery.loading.libraries import install_command, library, version
 
 NAME = "safetensors"
@@ -28,7 +28,7 @@ def load(job: Job) -> str:
     files = weights.each(job)
     safetensors = library("safetensors")
     told = f"{version(safetensors)} opened {plural(len(files), 'file')} and read {touch_all(files)}."
-    if job.type == ModelType.TRANSFORMERS:
+    if job.type in TRANSFORMERS_TYPES:
         told += f" To try config, tokenizer and model with Transformers as well: {install_command('transformers')}"
     return told
 

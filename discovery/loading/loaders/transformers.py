@@ -14,7 +14,7 @@ from typing import Any
 from discovery.engine.text import plural
 from discovery.engine.types import Header
 from discovery.loading import weights
-from discovery.loading.errors import Unsupported
+from discovery.loading.errors import LoadFailed, Unsupported
 from discovery.loading.job import Job
 from discovery.loading.libraries import install_command, installed, library, version
 from discovery.loading.loaders import pytorch, safetensors
@@ -84,21 +84,29 @@ def _model(transformers: Any, folder: str, config: Any, files: Sequence[tuple[st
         with torch.device("meta"):
             model = _understood(lambda: auto(config))
         return f"{_parameters(model)} built without data, for the memory is too small; {_weights(files, job)}"
-    model, info = _understood(
-        lambda: (architecture or transformers.AutoModel).from_pretrained(
-            folder, config=config, dtype="auto", output_loading_info=True, use_safetensors=files[0][1].format == "safetensors", **_LOCAL
-        )
-    )
-    return f"{_parameters(model)} loaded{_complaints(info)}"
+    options = {"config": config, "dtype": "auto", "use_safetensors": files[0][1].format == "safetensors", **_LOCAL}
+    # Shapes that differ are told below, each with its name, where the library would only say that there are some.
+    told = {"output_loading_info": True, "ignore_mismatched_sizes": True}
+    model, info = _understood(lambda: (architecture or transformers.AutoModel).from_pretrained(folder, **options, **told))
+    return f"{_parameters(model)} loaded{_complaints(info, len(model.state_dict()))}"
 
 
 def _parameters(model: Any) -> str:
     return f"{type(model).__name__} of {sum(parameter.numel() for parameter in model.parameters()):,} parameters"
 
 
-def _complaints(info: dict[str, Any]) -> str:
-    """Weights that the files lack are filled with noise, those too many are left out: no error, but worth knowing."""
+def _complaints(info: dict[str, Any], total: int) -> str:
+    """Weights that the files lack are filled with noise, those too many are left out: worth knowing.
+
+    Raises ``LoadFailed`` where the files hold another model than the config: other shapes, or less than half of ``total`` weights.
+    """
+    if mismatched := sorted(info.get("mismatched_keys") or ()):
+        name, there, wanted = mismatched[0]
+        shapes = f"{name} is {list(there)} in the files and {list(wanted)} by the config"
+        raise LoadFailed(f"{plural(len(mismatched), 'weight')} of another shape than the config says, such as {shapes}.")
     lacking, spare = sorted(info.get("missing_keys") or ()), sorted(info.get("unexpected_keys") or ())
+    if len(lacking) * 2 > total:
+        raise LoadFailed(f"The files hold {total - len(lacking):,} of the {total:,} weights of the model that the config describes.")
     told = [f"{plural(len(lacking), 'weight')} not in the files, such as {lacking[0]}"] if lacking else []
     told += [f"{plural(len(spare), 'weight')} of the files not used, such as {spare[0]}"] if spare else []
     return f" ({'; '.join(told)})" if told else ""

@@ -19,7 +19,7 @@ class NoSuchFolder(Exception):
 def sync_roots() -> None:
     """Registers the roots that the configuration names. Roots that it no longer names are kept: their models are."""
     configured = [str((Path(settings.BASE_DIR) / path).expanduser()) for path in configs.discovery().roots]
-    if not configured and not Root.objects.exists():
+    if not configured and not Root.objects.exclude(path=Root.REMOTE).exists():
         configured = [str(settings.MODELS_DIR)]
     known = set(Root.objects.values_list("path", flat=True))
     for path in configured:
