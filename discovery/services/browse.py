@@ -196,7 +196,7 @@ def _natural(name: str) -> list[tuple[int, int | str]]:
 
 def roots() -> list[RootState]:
     """All roots with their models, and why one cannot be scanned. A network drive that hangs holds nobody up."""
-    rows = list(Root.objects.exclude(path=Root.REMOTE).annotate(model_total=Count("models")))
+    rows = list(Root.objects.exclude(path=Root.REMOTE).annotate(model_total=Count("models")).order_by("path"))
     looks = ask({("root", root.path): partial(_look, root.path) for root in rows}, PATIENCE)
     silent: Look = ("it does not answer", None)
     return [RootState(root, root.model_total, *looks.get(("root", root.path), silent)) for root in rows]
