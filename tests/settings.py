@@ -23,3 +23,6 @@ PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":  # noqa: F405
     # A file, as in production: threads of the live server get connections of their own instead of sharing one in memory.
     DATABASES["default"]["TEST"] = {"NAME": str(_FOLDER / "test.sqlite3")}  # noqa: F405
+
+# Each process of the suite has a queue of its own: on Redis they would share one.
+Q_CLUSTER["name"] = f"karen-tests-{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}"  # noqa: F405
