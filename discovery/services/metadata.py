@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
@@ -16,11 +16,12 @@ from django.utils import timezone
 
 from discovery.engine.document import CATEGORIES, LISTS, OBJECTS
 from discovery.engine.sidecars import metadata_json
+from discovery.engine.text import clean as clean_text
 from discovery.engine.text import plural
 from discovery.engine.types import ModelType, Severity
 from discovery.models import Channel, MetadataChange, RegisteredModel, Visibility
-from discovery.services import journal, strictness, tags
-from discovery.services.records import RESOLVED, resolve
+from discovery.services import journal, links, strictness, tags
+from discovery.services.records import RESOLVED, resolve, save_many
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -30,6 +31,14 @@ EDITABLE = frozenset({*metadata_json.TEXTS, *metadata_json.NUMBERS, *LISTS, *OBJ
 
 #: Columns of the registry that are changed and undone like fields, and have no automatic value.
 COLUMNS = frozenset({"visibility"})
+
+#: What a model belongs to: lists of names, changed and undone like fields, without an automatic value.
+LINKS = frozenset(links.FIELDS)
+
+SETTABLE = EDITABLE | COLUMNS | LINKS
+
+#: {field of ``LINKS``: {primary key: names}}, as it stands before a change.
+Linked = Mapping[str, Mapping[int, list[str]]]
 
 #: Fields whose value is one of a few words of the contract.
 CHOICES: dict[str, tuple[str, ...]] = {
@@ -59,7 +68,7 @@ class Conflict(Exception):
 
 def stamp(record: RegisteredModel, field: str) -> str:
     """What a form remembers of a field as it was shown; ``edit`` compares it, so that no unseen change is overwritten."""
-    shown = getattr(record, field) if field in COLUMNS else record.curated.get(field)
+    shown = _now(record, field, standing_links({record: (field,)})) if field in COLUMNS | LINKS else record.curated.get(field)
     return blake2b(json.dumps(shown, sort_keys=True).encode(), digest_size=8).hexdigest()
 
 
@@ -73,8 +82,11 @@ def edit(
     cleaned = clean(changes)
     with transaction.atomic():
         record = RegisteredModel.objects.select_for_update().get(pk=model.pk)
+        if errors := refusals(record, cleaned):
+            raise InvalidMetadata(errors)
+        now = standing_links({record: cleaned})
         unseen = [name for name in cleaned if seen and name in seen and seen[name] != stamp(record, name)]
-        theirs = {name: record.value(name) for name in unseen if _now(record, name) != cleaned[name]}
+        theirs = {name: effective(record, name, now) for name in unseen if _now(record, name, now) != cleaned[name]}
         if theirs:
             raise Conflict(theirs)
         made = edit_many({record: cleaned}, by=by, through=through, batch=uuid4())
@@ -83,15 +95,29 @@ def edit(
 
 
 def edit_many(
-    changes: Mapping[RegisteredModel, Mapping[str, Any]], *, by: User, through: str, batch: UUID, undoes: UUID | None = None
+    changes: Mapping[RegisteredModel, Mapping[str, Any]],
+    *,
+    by: User,
+    through: str,
+    batch: UUID,
+    undoes: UUID | None = None,
+    origins: Mapping[tuple[int, str], tuple[str, str]] | None = None,
 ) -> list[MetadataChange]:
-    """Writes cleaned values of locked records, a fixed number of statements however many; returns what really changed."""
+    """Writes cleaned values of locked records, a fixed number of statements however many; returns what really changed.
+
+    ``origins`` tells, for values that an undo brings back, who set them first and when: {(primary key, field): (by, at)}.
+    """
     now, made, touched = timezone.now(), [], []
+    before, origins = standing_links(changes), origins or {}
+    written: dict[str, dict[int, list[str]]] = {}
     for record, cleaned in changes.items():
-        own = [(name, _now(record, name), value) for name, value in cleaned.items() if _now(record, name) != value]
-        for name, before, after in own:
-            _put(record, name, after, by.get_username(), now.isoformat())
-            change = MetadataChange(model=record, field=name, before=before, after=after, by=by, at=now, through=through, batch=batch)
+        own = [(name, value, after) for name, after in cleaned.items() if (value := _now(record, name, before)) != after]
+        for name, value, after in own:
+            if name in LINKS:
+                written.setdefault(name, {})[record.pk] = after
+            else:
+                _put(record, name, after, *origins.get((record.pk, name), (by.get_username(), now.isoformat())))
+            change = MetadataChange(model=record, field=name, before=value, after=after, by=by, at=now, through=through, batch=batch)
             change.undoes = undoes
             made.append(change)
         if own:
@@ -101,16 +127,38 @@ def edit_many(
     if not touched:
         return []
     with transaction.atomic():
-        columns = ["curated", "changed_at", *COLUMNS, *RESOLVED]
-        RegisteredModel.objects.bulk_create(touched, update_conflicts=True, unique_fields=["model_id"], update_fields=columns)
-        tags.sync(touched)
+        save_many(touched, ["curated", "changed_at", *COLUMNS, *RESOLVED])
+        if tagged := [change.model for change in made if change.field == "tags"]:
+            tags.sync(tagged)
+        for name, wanted in written.items():
+            links.write(name, wanted)
         MetadataChange.objects.bulk_create(made, batch_size=500)
         _note(made, touched, by, through)
     return made
 
 
-def _now(record: RegisteredModel, field: str) -> Any:
+def standing_links(changes: Mapping[RegisteredModel, Iterable[str]]) -> Linked:
+    """What the records belong to now, for those fields of ``LINKS`` that any of the changes names: one query a field."""
+    named = {name for fields in changes.values() for name in fields if name in LINKS}
+    return {name: links.standing(name, [record.pk for record in changes]) for name in named}
+
+
+def refusals(record: RegisteredModel, cleaned: Mapping[str, Any]) -> dict[str, str]:
+    """What this one model may not be given now, {field: why}."""
+    if record.quarantined_at and cleaned.get("visibility", record.visibility) != record.visibility:
+        return {"visibility": "the model is in quarantine: lift the quarantine on its Health page first"}
+    return {}
+
+
+def effective(record: RegisteredModel, field: str, linked: Linked) -> Any:
+    """The value that counts now, set by people or read from files."""
+    return _now(record, field, linked) if field in COLUMNS | LINKS else record.value(field)
+
+
+def _now(record: RegisteredModel, field: str, linked: Linked) -> Any:
     """The value people have set, ``None`` while it is automatic."""
+    if field in LINKS:
+        return linked[field][record.pk]
     if field in COLUMNS:
         return getattr(record, field)
     entry = record.curated.get(field)
@@ -149,10 +197,10 @@ def merged(record: RegisteredModel, changes: Mapping[str, Any]) -> dict[str, Any
 
 def clean(changes: Mapping[str, Any]) -> dict[str, Any]:
     """The values as they would be stored; ``None`` for those given back to automatic. Raises ``InvalidMetadata``."""
-    errors = {str(name)[:80]: "this field cannot be set" for name in changes if name not in EDITABLE | COLUMNS}
+    errors = {str(name)[:80]: "this field cannot be set" for name in changes if name not in SETTABLE}
     cleaned: dict[str, Any] = {}
     for name, value in changes.items():
-        if name not in EDITABLE | COLUMNS:
+        if name not in SETTABLE:
             continue
         try:
             cleaned[name] = _cleaned(name, value)
@@ -165,6 +213,8 @@ def clean(changes: Mapping[str, Any]) -> dict[str, Any]:
 
 def _cleaned(name: str, value: Any) -> Any:
     """Raises ``ValueError`` with what is wrong."""
+    if name in LINKS:
+        return _names(name, value)
     if name not in COLUMNS and (value is None or value == "" or value == [] or value == {}):
         return None
     if name in CHOICES:
@@ -177,3 +227,12 @@ def _cleaned(name: str, value: Any) -> Any:
     if reason := strictness.fault(name, value):
         raise ValueError(reason)
     return found.get(name)
+
+
+def _names(field: str, value: Any) -> list[str]:
+    """Raises ``ValueError`` for anything but a list of names that exist."""
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise ValueError("must be a list of names")
+    if missing := [item for item in value if clean_text(item, len(item)) != item.strip()] or links.unknown(field, value):
+        raise ValueError(f"there is no {field.removesuffix('s')} called {', '.join(repr(item[:60]) for item in missing[:5])}")
+    return sorted(set(value))

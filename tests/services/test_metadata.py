@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from uuid import uuid4
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
 
-from discovery.models import LogEntry, MetadataChange, RegisteredModel
-from discovery.services import metadata
+from discovery.models import Collection, LogEntry, MetadataChange, RegisteredModel
+from discovery.services import judgement, metadata
 from discovery.services.records import document, sources
 
 Make = Callable[..., RegisteredModel]
@@ -128,3 +129,53 @@ def test_visibility_is_changed_like_a_field(make_model: Make, user: User) -> Non
     model = make_model("m")
     (change,) = metadata.edit(model, {"visibility": "PUBLIC"}, by=user, through="page")
     assert (model.visibility, change.before, change.after) == ("PUBLIC", "RESTRICTED", "PUBLIC")
+
+
+def test_collections_and_groups_are_changed_like_fields(make_model: Make, user: User) -> None:
+    model = make_model("m")
+    for name in ("b", "a"):
+        Collection.objects.create(name=name)
+    Group.objects.create(name="team")
+    followed = Collection.objects.create(name="followed", query="q=m")
+    model.collections.add(followed)
+    made = metadata.edit(model, {"collections": ["b", "a"], "groups": ["team"]}, by=user, through="page")
+    assert {(change.field, tuple(change.before), tuple(change.after)) for change in made} == {
+        ("collections", (), ("a", "b")),
+        ("groups", (), ("team",)),
+    }
+    assert set(model.collections.values_list("name", flat=True)) == {"a", "b", "followed"}
+    metadata.edit(model, {"collections": ["b"], "groups": []}, by=user, through="page")
+    assert set(model.collections.values_list("name", flat=True)) == {"b", "followed"}
+    assert not model.groups.exists()
+
+
+@pytest.mark.parametrize("value", [["nobody"], ["followed"], ["a\0"], "a", [1], None])
+def test_a_model_is_put_only_into_collections_that_exist_and_are_kept_by_hand(make_model: Make, user: User, value: object) -> None:
+    model = make_model("m")
+    Collection.objects.create(name="followed", query="q=m")
+    with pytest.raises(metadata.InvalidMetadata) as caught:
+        metadata.edit(model, {"collections": value}, by=user, through="page")
+    assert set(caught.value.errors) == {"collections"}
+
+
+def test_a_model_in_quarantine_is_not_shown_to_others_by_way_of_its_visibility(make_model: Make, user: User) -> None:
+    model = make_model("m")
+    judgement.quarantine(model, by=user)
+    with pytest.raises(metadata.InvalidMetadata, match="quarantine"):
+        metadata.edit(model, {"visibility": "PUBLIC", "author": "A"}, by=user, through="page")
+    model.refresh_from_db()
+    assert (model.visibility, model.curated) == ("ADMIN_ONLY", {})
+
+
+def test_a_hundred_models_are_written_in_as_many_statements_as_two(
+    make_model: Make, user: User, django_assert_max_num_queries: Callable[..., Any]
+) -> None:
+    Collection.objects.create(name="shelf")
+    for number in range(100):
+        make_model(f"m{number}")
+    models = list(RegisteredModel.objects.only("pk", "model_id", "curated", "extracted", "visibility", "quarantined_at").order_by("pk"))
+    for some in (models[:2], models):
+        changes = {record: {"tags": [f"t{len(some)}"], "collections": ["shelf"] if some is models else []} for record in some}
+        with django_assert_max_num_queries(22):
+            metadata.edit_many(changes, by=user, through="page", batch=uuid4())
+    assert Collection.objects.get().models.count() == 100
