@@ -30,6 +30,7 @@ def assemble(values: Mapping[str, Any], variants: list[dict[str, Any]], attentio
     document |= {name: values.get(name) or [] for name in LISTS}
     document |= {name: values.get(name) or {} for name in OBJECTS}
     document["category"] = {name: values.get(name) for name in CATEGORIES}
+    document["endpoint"] = values.get("endpoint")
     document["variants"] = [_variant(item, attention, machine) for item in variants]
     document["memory"] = document["variants"][0]["memory"] if variants else memory(needed({}, attention), machine)
     return document
@@ -90,7 +91,7 @@ def variants_of(found: Found) -> list[dict[str, Any]]:
         {
             "name": item.name,
             "path": to_text(item.path),
-            "format": item.format,
+            "format": item.format or None,
             "status": item.status.value,
             "size_bytes": item.size_bytes,
             "quantization": item.quantization,

@@ -15,9 +15,10 @@ from discovery.engine import names
 from discovery.engine.completeness import naming
 from discovery.engine.files import read_file
 from discovery.engine.paths import to_text
+from discovery.engine.pointed import UNREAD
 from discovery.engine.sidecars import tokenizer
 from discovery.engine.text import human_bytes, plural
-from discovery.engine.types import Found, ModelType, Problem, Severity
+from discovery.engine.types import Found, ModelType, Problem, Severity, Status
 
 #: In the contract's order.
 CHECKS = (
@@ -50,12 +51,15 @@ _CODES = {
     "config_parses": ("config_invalid", "config_wrong_type", "config_contradicts", "sidecar_invalid", "index_invalid", "metadata_invalid"),
     "weights_present": ("weights_missing", "lfs_pointer", "file_empty", "blob_missing", "file_missing"),
     "shards_complete": ("shards_missing", "tensors_missing", "external_data_missing"),
-    "header_parses": ("invalid_header", "not_this_format", "invalid_pickle"),
+    "header_parses": ("invalid_header", "not_this_format", "invalid_pickle", "format_unknown"),
     "size_matches_header": ("truncated",),
     "pickle_safe": ("unsafe_pickle", "unsafe_import", "pickle_in_disguise", "archive_tampered", "unknown_import"),
     "no_remote_code": ("remote_code", "lambda_layer", "python_op", "file_op", "unsafe_template"),
     "external_data_inside": ("external_data_outside", "index_outside", "link_leaves_root"),
 }
+
+#: Checks that say nothing about files whose format no reader knows.
+_NEED_A_READER = frozenset({"shards_complete", "size_matches_header", "tensor_bounds", "dtype_known", "pickle_safe", "external_data_inside"})
 
 #: Which file tells a program how to build a model of this type.
 _CONFIGS = {
@@ -91,7 +95,14 @@ class _Facts:
 def checks(found: Found, tokenizer_size: int | None = None) -> tuple[Check, ...]:
     """All checks, in the contract's order. ``tokenizer_size`` (see :func:`tokenizer_size`) is not read by scans."""
     facts = _Facts(found, tokenizer_size)
-    return tuple(_CHECKERS[name](facts, name) for name in CHECKS)
+    if found.status is Status.REMOTE:
+        return tuple(_CHECKERS[name](facts, name) if name == "license_present" else _unasked(name, "another server runs it") for name in CHECKS)
+    unread = any(problem.code == "format_unknown" for problem in found.problems)
+    return tuple(_unasked(name, UNREAD) if unread and name in _NEED_A_READER else _CHECKERS[name](facts, name) for name in CHECKS)
+
+
+def _unasked(name: str, reason: str) -> Check:
+    return Check(name, Outcome.SKIPPED, reason)
 
 
 def is_valid(told: Sequence[Mapping[str, Any]]) -> bool:

@@ -54,6 +54,20 @@ def walk(root: str, settings: Discovery, *, start: str = ".", skip: Sequence[str
     yield from walker.run(start)
 
 
+def everything(root: str, settings: Discovery, path: str) -> Candidate:
+    """All files at or below ``path`` as one candidate, whatever they are. Raises ``OSError`` when ``path`` cannot be listed."""
+    walker = _Walker(root, settings, frozenset())
+    absolute = walker.absolute(path)
+    if not os.path.isdir(absolute):
+        status = os.stat(absolute)
+        entry = FileEntry(path, status.st_size, status.st_mtime_ns, status.st_ino)
+        return Candidate(path, Layout.FILES, (entry,), _signature((entry,)))
+    os.scandir(absolute).close()
+    folder = walker.listing(path)
+    assert isinstance(folder, Folder)
+    return walker.candidate(folder, Layout.FOLDER, walker.below(folder, folder.folders))
+
+
 class _Walker:
     def __init__(self, root: str, settings: Discovery, skip: frozenset[str]) -> None:
         self.root = root

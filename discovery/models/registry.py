@@ -87,6 +87,7 @@ class RegisteredModel(models.Model):
     signature = models.CharField(max_length=32)
     fingerprint = models.CharField(max_length=32, db_index=True)
     content = models.CharField(max_length=32, default="", help_text="Changes with any name, size or time of its files, not when it moves.")
+    by_hand = models.BooleanField(default=False, help_text="Registered by a person: scans that do not come by still look after it.")
     added_in = models.ForeignKey("ScanRun", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
 
     name = models.CharField(max_length=500)

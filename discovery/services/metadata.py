@@ -27,7 +27,10 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 #: Fields that a person may set.
-EDITABLE = frozenset({*metadata_json.TEXTS, *metadata_json.NUMBERS, *LISTS, *OBJECTS, *CATEGORIES, "type"})
+EDITABLE = frozenset({*metadata_json.TEXTS, *metadata_json.NUMBERS, *LISTS, *OBJECTS, *CATEGORIES, "type", "endpoint", "api_key_variable"})
+
+#: Where a hosted model is, and which variable of the environment holds its key: a text, and what may be wrong with it.
+HOSTING = {"endpoint": strictness.endpoint_fault, "api_key_variable": strictness.key_fault}
 
 #: Columns of the registry that are changed and undone like fields, and have no automatic value.
 COLUMNS = frozenset({"visibility"})
@@ -221,6 +224,12 @@ def _cleaned(name: str, value: Any) -> Any:
         if not isinstance(value, str) or value not in CHOICES[name]:
             raise ValueError(f"must be one of {', '.join(CHOICES[name])}")
         return value
+    if name in HOSTING:
+        if not isinstance(value, str):
+            raise ValueError("must be a text")
+        if reason := HOSTING[name](value.strip()):
+            raise ValueError(reason)
+        return value.strip()
     found, complaints = metadata_json.fields({name: value})
     if complaints:
         raise ValueError(complaints[0].removeprefix(f"{name} "))

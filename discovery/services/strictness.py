@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from discovery.engine.describe import CAPABILITIES
 from discovery.engine.document import LISTS, OBJECTS
@@ -13,8 +14,13 @@ from discovery.engine.text import MAX_DEPTH, MAX_INTEGER, MAX_ITEM_TEXT, MAX_ITE
 
 MODALITIES = ("TEXT", "IMAGE", "VIDEO", "AUDIO")
 
+MAX_ADDRESS = 1_000
+
 #: List fields whose entries are words of the contract.
 _WORDS = {"modalities": MODALITIES, "input_modalities": MODALITIES, "output_modalities": MODALITIES, "capabilities": CAPABILITIES}
+
+#: Variables of the environment that may hold the key of a server begin with this: no other one ever leaves the house.
+KEY_PREFIX = "KAREN_ENDPOINT_KEY"
 
 #: What no database stores, or no page shows as it was meant.
 _UNSTORABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -31,6 +37,31 @@ def fault(name: str, value: Any) -> str | None:
     if isinstance(value, dict):
         return next(_object_faults(value, "", 1), None)
     return None
+
+
+def endpoint_fault(address: str) -> str | None:
+    """What is wrong with the base address of a server; ``None`` for an http or https address without a key in it."""
+    if _UNSTORABLE.search(address) or any(letter.isspace() for letter in address):
+        return "has characters that no address has"
+    if len(address) > MAX_ADDRESS:
+        return f"has {len(address):,} characters, at most {MAX_ADDRESS:,} are kept"
+    try:
+        parts = urlsplit(address)
+        port = parts.port
+    except ValueError as error:
+        return f"is no address: {error}"
+    if parts.scheme.lower() not in ("http", "https") or not parts.hostname or port == 0:
+        return "must be an http:// or https:// address with a host"
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        return "must hold neither a name nor a key: only scheme, host and path"
+    return None
+
+
+def key_fault(name: str) -> str | None:
+    """What is wrong with the name of the variable that holds a server's key."""
+    if re.fullmatch(rf"{KEY_PREFIX}[A-Z0-9_]{{0,60}}", name):
+        return None
+    return f"must be the name of an environment variable that begins with {KEY_PREFIX}, in capitals: the key itself is never stored"
 
 
 def _list_fault(name: str, items: list[Any]) -> str | None:

@@ -17,10 +17,11 @@ from discovery.engine.describe import categorized
 from discovery.engine.errors import NotAModel
 from discovery.engine.identify import identify
 from discovery.engine.paths import to_native, to_text
-from discovery.engine.types import Candidate, Found, Severity
+from discovery.engine.types import Candidate, Found, Severity, Status
 from discovery.engine.walk import walk
 from discovery.models import Channel, RegisteredModel, Root
 from discovery.services import checksums, configs, journal
+from discovery.services.scans.by_hand import ByHand
 from discovery.services.scans.reconcile import Reading, reconcile
 from discovery.services.scans.roots import others
 
@@ -48,8 +49,10 @@ class Report:
 def validate(record: RegisteredModel) -> Report:
     """Reads the model's headers again, whether its files changed or not, writes what was found, and reports.
 
-    A model whose files are gone keeps its record; the report says so.
+    A model whose files are gone keeps its record; the report says so. One that another server runs has no files to read.
     """
+    if record.status == Status.REMOTE:
+        return report(record)
     found = _read_again(record)
     record.refresh_from_db()
     if found is not None:
@@ -87,17 +90,24 @@ def _read_again(record: RegisteredModel) -> Found | None:
     """Reconciles the record's place with the disk; ``None`` when the model is not there."""
     root = record.root
     native = to_native("/", root.path)
+    settings, categorizer = configs.discovery(), Categorizer(configs.rules())
+    if record.by_hand and (pointed := ByHand(root, ".", settings, psutil.virtual_memory().total)).candidate(record.path):
+        read = pointed.read(record.path)
+        return _reconciled(record, read[0], [categorized(read[1], categorizer)]) if read else None
     candidate = next((item for item in _candidates(root, native, record.place) if to_text(item.place) == record.place), None)
     if candidate is None:
         return None
-    settings, categorizer = configs.discovery(), Categorizer(configs.rules())
     try:
         models = [categorized(found, categorizer) for found in identify(native, candidate, settings, psutil.virtual_memory().total)]
     except NotAModel as error:
         journal.record(Channel.VALIDATION, Severity.WARNING, f"not a model any more: {error.reason}", model_id=record.model_id, path=record.path)
         return None
+    return _reconciled(record, candidate, models)
+
+
+def _reconciled(record: RegisteredModel, candidate: Candidate, models: Sequence[Found]) -> Found | None:
     log = journal.Journal()
-    reconcile(root, None, [Reading(candidate, models)], log)
+    reconcile(record.root, None, [Reading(candidate, models)], log)
     log.write()
     return next((found for found in models if to_text(found.path) == record.path), None)
 

@@ -46,6 +46,7 @@ def reconcile(root: Root, run: ScanRun | None, readings: Sequence[Reading], jour
     """Creates and updates records; curated values, visibility and groups are never touched."""
     outcome = Outcome()
     with transaction.atomic():
+        Root.objects.select_for_update().filter(pk=root.pk).first()  # a person who registers a model here at this moment comes before or after
         existing = _existing(root, readings)
         ids = _ids_like(readings)
         batch: list[RegisteredModel] = []

@@ -24,6 +24,7 @@ from discovery.models import Channel, RegisteredModel, Root, ScanRun, Skipped
 from discovery.services import configs, journal
 from discovery.services.journal import Journal
 from discovery.services.scans import claims, moves
+from discovery.services.scans.by_hand import ByHand
 from discovery.services.scans.progress import Progress, Stopped
 from discovery.services.scans.reconcile import BATCH, Reading, reconcile
 from discovery.services.scans.roots import NoSuchFolder, locate, others, sync_roots
@@ -63,6 +64,10 @@ class RootScan:
     def categorizer(self) -> Categorizer:
         """Rules are read once something has to be decided: an unchanged root never asks."""
         return Categorizer(configs.rules())
+
+    @cached_property
+    def by_hand(self) -> ByHand:
+        return ByHand(self.root, self.start, self.settings, self.memory_bytes)
 
 
 def execute(run: ScanRun, listener: Callable[[Progress], None] | None = None) -> ScanRun:
@@ -249,8 +254,25 @@ def _batches(scan: RootScan) -> Iterator[list[Reading]]:
         if len(batch) >= BATCH:
             yield batch
             batch = []
+    for place, path in scan.by_hand.beyond(scan.seen):
+        reading = _read_pointed(scan, path, scan.known.get(place))
+        batch += [reading] if reading else []
     if batch:
         yield batch
+
+
+def _read_pointed(scan: RootScan, path: str, known: Known | None) -> Reading | None:
+    """A model that a person has registered where scans do not come by: as a scan would treat it; ``None`` when it is unchanged or gone."""
+    candidate = scan.by_hand.candidate(path)
+    if candidate is None:
+        return None
+    scan.seen.add(to_text(candidate.place))
+    if known and known.settled and known.signature == candidate.signature and not scan.full:
+        scan.progress.unchanged += 1
+        scan.progress.found += 1
+        return None
+    read = scan.by_hand.read(path)
+    return Reading(candidate, [categorized(read[1], scan.categorizer)]) if read else None
 
 
 def _read(scan: RootScan, root: str, candidate: Candidate) -> Reading | None:
@@ -259,6 +281,9 @@ def _read(scan: RootScan, root: str, candidate: Candidate) -> Reading | None:
         models = identify(root, candidate, scan.settings, scan.memory_bytes)
         return Reading(candidate, [categorized(found, scan.categorizer) for found in models])
     except NotAModel as error:
+        pointed = scan.by_hand.at(to_text(candidate.place))
+        if pointed and (read := scan.by_hand.read(pointed)):
+            return Reading(candidate, [categorized(read[1], scan.categorizer)])
         for problem in candidate.problems:
             _log_problem(scan, problem)
         return Reading(candidate, reason=error.reason)

@@ -1,0 +1,88 @@
+"""A path that a person points at: read as a scan of that place would read it, also where scans do not look, or where no reader knows the files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from hashlib import blake2b
+
+from discovery.engine.config import FORMATS, Discovery
+from discovery.engine.errors import NotAModel
+from discovery.engine.folder import Folder
+from discovery.engine.found import Merge, build
+from discovery.engine.identify import identify
+from discovery.engine.sidecar_fields import add_card, add_config, add_metadata_json
+from discovery.engine.types import Candidate, Found, Layout, ModelType, Problem, Severity, Status, Variant
+from discovery.engine.walk import everything, walk
+
+#: Models looked at before it is said that there are several.
+MAX_MODELS = 20
+
+REGISTERED = "registration"
+
+UNREAD = "no reader knows the format of these files: what is in them was not checked"
+
+
+def candidates(root: str, path: str, settings: Discovery, skip: Sequence[str] = ()) -> Iterator[Candidate]:
+    """What may be a model at or below ``path``, at any depth; the exclusions are lifted where they leave nothing. Opens no file."""
+    is_folder = os.path.isdir(os.path.join(root, path))
+    start = path if is_folder else path.rpartition("/")[0] or "."
+    deep = settings.model_copy(update={"max_scan_depth": 64, "scan_subdirectories": True})
+    for chosen in (deep, deep.model_copy(update={"exclude_patterns": ()})):
+        met = False
+        for item in walk(root, chosen, start=start, skip=skip):
+            if isinstance(item, Candidate) and (is_folder or any(entry.path == path for entry in item.files)):
+                met = True
+                yield item
+        if met:
+            return
+
+
+def read(root: str, path: str, settings: Discovery, memory_bytes: int | None, skip: Sequence[str] = ()) -> tuple[Candidate, Found]:
+    """The one model at ``path`` (relative to ``root``, links resolved), and the candidate it comes from.
+
+    Raises ``NotAModel`` when there are several or nothing at all, ``OSError`` when the place cannot be listed.
+    """
+    models: list[tuple[Candidate, Found]] = []
+    settings = settings.model_copy(update={"supported_formats": FORMATS})
+    met: Candidate | None = None
+    for candidate in candidates(root, path, settings, skip):
+        met = candidate if candidate.place == path else met
+        try:
+            models += [(candidate, found) for found in identify(root, candidate, settings, memory_bytes)]
+        except NotAModel:
+            continue
+        if len(models) > MAX_MODELS:
+            break
+    exact = [pair for pair in models if pair[1].path == path]
+    holding = exact or [pair for pair in models if any(entry.path == path for entry in pair[1].files)] or models
+    if len(holding) > 1:
+        shown = ", ".join(found.path for _, found in holding[:3])
+        raise NotAModel(f"there are several models: {shown}{', …' if len(holding) > 3 else ''}; register one of them")
+    return holding[0] if holding else _unread(root, path, met or everything(root, settings, path))
+
+
+def _unread(root: str, path: str, candidate: Candidate) -> tuple[Candidate, Found]:
+    """A model whose files no reader knows: its sidecars are read, the rest is taken on a person's word. Raises ``NotAModel``."""
+    if not candidate.files:
+        raise NotAModel("the folder is empty")
+    folder, merge, name = Folder(root, path, candidate.files), Merge(), path.rpartition("/")[2]
+    add_metadata_json(merge, folder)
+    if config := folder.json("config.json"):
+        add_config(merge, folder, "config.json", config)
+    add_card(merge, folder)
+    size = sum(entry.size for entry in candidate.files)
+    variant = Variant(name, path, "", Status.READY, size, files=tuple(entry.path for entry in candidate.files))
+    problems = [*folder.problems, *candidate.problems, Problem("format_unknown", UNREAD, path, Severity.WARNING)]
+    return candidate, build(candidate, path, name, merge, [variant], [], candidate.files, problems)
+
+
+def hosted(endpoint: str, name: str) -> Found:
+    """A model that another server runs: known by its address and its name there; nothing is asked."""
+    path = f"{endpoint}#{name}"
+    mark = blake2b(path.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+    merge = Merge()
+    merge.add(REGISTERED, {"type": ModelType.OPENAI, "endpoint": endpoint})
+    found = build(Candidate(path, Layout.FILES, (), mark), path, name, merge, [Variant(name, path, "", Status.REMOTE, 0)], [], (), ())
+    return replace(found, status=Status.REMOTE, fingerprint=mark)
