@@ -84,7 +84,7 @@ def folder_model(
     kind = _type(folder, variants, sets, pipeline, config, adapter_config, declared)
     if kind is ModelType.PEFT:
         merge.clues.mark("lora", "tensor names" if adapter_config is None else "adapter_config.json")
-        merge.values.pop("parameter_count", None)
+        merge.drop("parameter_count")
     elif kind is not ModelType.DIFFUSERS:
         _add_active(merge, sets, config or {})
         _add_counts_of_absent(merge, sets, config or {})

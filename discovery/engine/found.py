@@ -46,6 +46,16 @@ class Merge:
             elif name not in self.values:
                 self.values[name] = Value(storable(value), source)
 
+    def drop(self, name: str) -> None:
+        """Forgets what weights and configs say of a field; what an administrator wrote in metadata.json stays."""
+        if name in self.values and self.values[name].source != "metadata.json":
+            del self.values[name]
+
+    def drop_denied(self) -> None:
+        """Leaves out what a source denied: fields of ``custom`` that are ``null`` there."""
+        if custom := self.values.pop("custom", None):
+            self.add(custom.source, {"custom": {key: value for key, value in custom.value.items() if value is not None}})
+
     def get(self, name: str) -> Any:
         return self.values[name].value if name in self.values else None
 
@@ -126,6 +136,7 @@ def build(
     merge.add("folder name" if not path.endswith(tuple(names.WEIGHT_SUFFIXES)) else "file name", {"name": name})
     _name_things(merge)
     inside = [entry.path.removeprefix(f"{candidate.place}/") for entry in own]
+    merge.drop_denied()
     signals = merge.clues.finish(name, path, merge.get("description"), merge.get("tags"), inside)
     modalities = detect(signals)
     if modalities.evidence:
@@ -154,7 +165,7 @@ def build(
 def _name_things(merge: Merge) -> None:
     """The licence by its usual name (the card's words are kept), the family, and how the model relates to the base it names."""
     told = merge.values.get("license")
-    if told and (usual := license_name(str(told.value))) != told.value:
+    if told and told.source != "metadata.json" and (usual := license_name(str(told.value))) != told.value:
         merge.values["license"] = Value(usual, told.source)
         merge.add(told.source, {"custom": {"license_text": told.value}})
     kinds = merge.clues.model_types or merge.clues.architectures

@@ -115,9 +115,13 @@ def as_json(told: Sequence[Check]) -> list[dict[str, Any]]:
 
 
 def content(found: Found) -> str:
-    """Changes with any name, size or time of the model's files; stays when the model moves. 32 hexadecimal digits."""
+    """Changes with any name, size or time of the model's files; stays when the model moves. 32 hexadecimal digits.
+
+    Its metadata.json is left out: nothing runs it, and what people write about a model does not change the model.
+    """
     prefix = f"{found.path}/"
-    lines = sorted(f"{entry.path.removeprefix(prefix)}|{entry.size}|{entry.mtime_ns}" for entry in found.files)
+    files = [(entry.path.removeprefix(prefix), entry) for entry in found.files]
+    lines = sorted(f"{name}|{entry.size}|{entry.mtime_ns}" for name, entry in files if name != "metadata.json")
     return blake2b("\n".join(lines).encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from discovery.engine.rules import CATEGORIES
 from discovery.engine.text import clean, positive, storable, strings
+from discovery.engine.types import ModelType
 
 TEXTS = {
     "display_name": 300, "description": 4_000, "license": 200, "author": 200, "version": 100, "architecture": 200,
@@ -16,12 +18,18 @@ CHOICES = ("modalities", "input_modalities", "output_modalities", "capabilities"
 OBJECTS = ("performance_metrics", "resource_requirements", "optimization_settings")
 NUMBERS = ("parameter_count", "active_parameter_count", "context_length", "embedding_length", "layer_count", "vocab_size")
 
+#: Fields with one of a few words. Other words under these names are somebody else's fields, and kept like them.
+WORDS: Mapping[str, tuple[str, ...]] = {"type": tuple(ModelType), **CATEGORIES}
+
 #: Facts of the files and the registry: nobody sets them here.
 _RESERVED = frozenset({"model_id", "id", "path", "root", "status", "size_bytes", "sources", "evidence", "__proto__", "constructor", "prototype"})
 
 
 def fields(data: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """(fields, complaints): each complaint names a key whose value has the wrong type and what it should be."""
+    """(fields, complaints): each complaint names a key whose value has the wrong type and what it should be.
+
+    ``custom`` holds unknown keys too; in the object ``custom`` itself, ``null`` says that there is no such field, whatever other files hold.
+    """
     found: dict[str, Any] = {}
     custom: dict[str, Any] = {}
     complaints: list[str] = []
@@ -36,7 +44,7 @@ def fields(data: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
             custom[clean(key, 80)] = storable(value)
     given = custom.pop("custom", None)
     if isinstance(given, dict):
-        custom = {**given, **custom}
+        custom |= given
     if custom:
         found["custom"] = custom
     return found, complaints
@@ -60,6 +68,8 @@ def _take(key: str, value: Any, found: dict[str, Any]) -> str | None:
         if key == "resource_requirements" and any(isinstance(n, int | float) and n < 0 for n in value.values()):
             return "an object without negative numbers"
         found[key] = storable(value)
+    elif key in WORDS and isinstance(value, str) and value.upper() in WORDS[key]:
+        found[key] = value.upper()
     elif key in NUMBERS:
         if positive(value) is None:
             return "a whole number above zero"

@@ -1,0 +1,119 @@
+"""Setting members of a JSON object in its own text: whatever is not set stays byte for byte as somebody wrote it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from json.decoder import scanstring  # type: ignore[attr-defined]
+from typing import Any, NamedTuple
+
+_SPACE = re.compile(r"[ \t\n\r]*")
+_DECODER = json.JSONDecoder()
+_DEFAULT_INDENT = "  "
+
+
+class _Member(NamedTuple):
+    """A member of the outermost object: where its name begins, and where its value begins and ends."""
+
+    name: str
+    start: int
+    value: int
+    end: int
+
+
+def updated(text: str, changes: Mapping[str, Any]) -> str:
+    """``text``, a JSON object, with these members set: standing ones where they stand, new ones at the end, in the style of the rest.
+
+    Raises ``ValueError`` or ``RecursionError`` when ``text`` is no JSON object.
+    """
+    members, closing = _members(text)
+    style = _Style.of(text, members)
+    pieces, at = [], 0
+    for member in members:
+        if member.name in changes:
+            single = "\n" not in text[member.value : member.end]
+            pieces += [text[at : member.value], style.value(changes[member.name], single)]
+            at = member.end
+    known = {member.name for member in members}
+    new = {name: value for name, value in changes.items() if name not in known}
+    if not new:
+        return "".join([*pieces, text[at:]])
+    last = members[-1].end if members else text.index("{") + 1
+    added = style.join.join(style.member(name, value) for name, value in new.items())
+    lead = style.join if members else style.open
+    tail = text[last:closing] if members else style.close
+    return "".join([*pieces, text[at:last], lead, added, tail, text[closing:]])
+
+
+class _Style(NamedTuple):
+    """How the object is written: what parts its members, the step it is indented by, and whether other letters than ASCII are escaped."""
+
+    join: str
+    open: str
+    close: str
+    colon: str
+    indent: str
+    ascii: bool
+
+    @classmethod
+    def of(cls, text: str, members: list[_Member]) -> _Style:
+        newline = "\r\n" if "\r\n" in text else "\n"
+        escaped = "\\u" in text and text.isascii()
+        if not members:
+            return cls(f",{newline}{_DEFAULT_INDENT}", f"{newline}{_DEFAULT_INDENT}", newline, ": ", _DEFAULT_INDENT, escaped)
+        before = text[text.index("{") + 1 : members[0].start]
+        colon = text[scanstring(text, members[0].start + 1, True)[1] : members[0].value]
+        if "\n" not in before:
+            spaced = len(members) < 2 or text[members[1].start - 1] == " "
+            return cls(", " if spaced else ",", "", "", colon, "", escaped)
+        indent = before.rpartition("\n")[2]
+        return cls(f",{newline}{indent}", before, newline, colon, indent, escaped)
+
+    def member(self, name: str, value: Any) -> str:
+        return json.dumps(name, ensure_ascii=self.ascii) + self.colon + self.value(value, single=not isinstance(value, dict))
+
+    def value(self, value: Any, single: bool) -> str:
+        if single or not self.indent:
+            tight = self.join == ","
+            return json.dumps(value, ensure_ascii=self.ascii, separators=(",", ":") if tight else (", ", ": "))
+        newline = self.join[1:].removesuffix(self.indent)
+        lines = json.dumps(value, ensure_ascii=self.ascii, indent=self.indent).split("\n")
+        return (newline + self.indent).join(lines)
+
+
+def _members(text: str) -> tuple[list[_Member], int]:
+    """(the members in their order, where the closing brace stands)."""
+    at = _skip(text, 0)
+    if text[at : at + 1] != "{":
+        raise ValueError("it is no JSON object")
+    found = list(_walk(text, _skip(text, at + 1)))
+    closing = _skip(text, found[-1].end if found else at + 1)
+    if text[closing : closing + 1] != "}":
+        raise ValueError(f"a comma or brace is missing at character {closing}")
+    return found, closing
+
+
+def _walk(text: str, at: int) -> Iterator[_Member]:
+    if text[at : at + 1] == "}":
+        return
+    while True:
+        if text[at : at + 1] != '"':
+            raise ValueError(f"a name is missing at character {at}")
+        name, end = scanstring(text, at + 1, True)
+        colon = _skip(text, end)
+        if text[colon : colon + 1] != ":":
+            raise ValueError(f"a colon is missing at character {colon}")
+        value = _skip(text, colon + 1)
+        _, stop = _DECODER.raw_decode(text, value)
+        yield _Member(name, at, value, stop)
+        after = _skip(text, stop)
+        if text[after : after + 1] != ",":
+            return
+        at = _skip(text, after + 1)
+
+
+def _skip(text: str, at: int) -> int:
+    match = _SPACE.match(text, at)
+    assert match is not None
+    return match.end()
