@@ -94,6 +94,18 @@ ADVICE = {
     "bit_rot": "The bytes changed while size and time did not: the disk may be failing. Restore the file from a backup, and check the disk.",
     "nonfinite_weights": "Weights that are no numbers make every answer wrong: get the file again, or tell its author.",
     "load_failed": "Read the reason, then check the file, or the version of the library that loads it.",
+    "internal_error": "Nothing is wrong with the file as far as is known: report the error, with the line of the log.",
+    "tensor_invalid": _AGAIN,
+    "tensor_bounds": _AGAIN,
+    "invalid_pickle": _AGAIN,
+    "trailing_data": "Look at what follows: nothing that loads the file needs it.",
+    "external_data_invalid": "Export the model again: its file and its data do not belong together.",
+    "opset_missing": _AGAIN,
+    "root_model_missing": "Export the package again: its manifest is not whole.",
+    "unknown_layout": "Convert the model to GGUF to learn more about it.",
+    "dtype_unknown": "Update Karen Admin, or export the model again with a more common type.",
+    "config_contradicts": "Find out which of the two is right, and mend or remove the other; then scan.",
+    "not_a_file": "Put a file in its place, or remove it; then scan.",
     "file_missing": "Put the file back, or scan so that the registry follows the disk.",
 }
 

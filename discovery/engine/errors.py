@@ -5,6 +5,10 @@ class NotThisFormat(Exception):
     """The file is something else: another reader may know it. Nothing is wrong with it as far as this one can tell."""
 
 
+class InDisguise(NotThisFormat):
+    """A Python pickle, which can run code, under a name that promises a format which cannot."""
+
+
 class InvalidHeader(Exception):
     """The file is of this format and broken.
 

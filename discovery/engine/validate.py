@@ -51,12 +51,21 @@ _CODES = {
     "config_parses": ("config_invalid", "config_wrong_type", "config_contradicts", "sidecar_invalid", "index_invalid", "metadata_invalid"),
     "weights_present": ("weights_missing", "lfs_pointer", "file_empty", "blob_missing", "file_missing"),
     "shards_complete": ("shards_missing", "tensors_missing", "external_data_missing"),
-    "header_parses": ("invalid_header", "not_this_format", "invalid_pickle", "format_unknown"),
+    "header_parses": (
+        "invalid_header", "not_this_format", "invalid_pickle", "opset_missing", "root_model_missing", "unknown_layout", "trailing_data",
+        "format_unknown",
+    ),
     "size_matches_header": ("truncated",),
-    "pickle_safe": ("unsafe_pickle", "unsafe_import", "pickle_in_disguise", "archive_tampered", "unknown_import"),
-    "no_remote_code": ("remote_code", "lambda_layer", "python_op", "file_op", "unsafe_template"),
+    "tensor_bounds": ("tensor_bounds", "tensor_invalid", "external_data_invalid"),
+    "dtype_known": ("unknown_tensor_type", "dtype_unknown"),
+    "pickle_safe": ("unsafe_pickle", "unsafe_import", "pickle_in_disguise", "archive_tampered", "archive_unchecked", "unknown_import"),
+    "no_remote_code": (
+        "remote_code", "lambda_layer", "python_op", "file_op", "unsafe_template", "odd_template", "torchscript_code", "graph_unchecked",
+    ),
     "external_data_inside": ("external_data_outside", "index_outside", "link_leaves_root"),
-}
+}  # fmt: skip
+#: What other checks say; errors that none is about (plugins bring codes of their own) are the header's.
+_ELSEWHERE = frozenset(code for name, codes in _CODES.items() if name != "header_parses" for code in codes)
 
 #: Checks that say nothing about files whose format no reader knows.
 _NEED_A_READER = frozenset({"shards_complete", "size_matches_header", "tensor_bounds", "dtype_known", "pickle_safe", "external_data_inside"})
@@ -89,7 +98,15 @@ class _Facts:
         return self.found.values[name].value if name in self.found.values else None
 
     def problems(self, check: str) -> list[Problem]:
-        return [problem for problem in self.found.problems if problem.code in _CODES[check]]
+        told = [problem for problem in self.found.problems if problem.code in _CODES[check]]
+        if check != "header_parses":
+            return told
+        return told + [p for p in self.found.problems if p.severity is Severity.ERROR and p.code not in _ELSEWHERE and p not in told]
+
+    @property
+    def is_unread(self) -> bool:
+        """There is no weight file, or a header of theirs that nothing can be compared with."""
+        return not self.found.variants or any(problem.severity is Severity.ERROR for problem in self.problems("header_parses"))
 
 
 def checks(found: Found, tokenizer_size: int | None = None) -> tuple[Check, ...]:
@@ -198,13 +215,15 @@ def _size_matches_header(facts: _Facts, name: str) -> Check:
         return _by_problems(facts, name, "")
     if not facts.formats & _KNOWS_ITS_SIZE:
         return Check(name, Outcome.SKIPPED, "the format does not say how long a file should be")
-    if facts.problems("header_parses"):
+    if facts.is_unread:
         return Check(name, Outcome.SKIPPED, "the header could not be read")
     return Check(name, Outcome.PASSED, "the files are as long as their headers say")
 
 
 def _tensor_bounds(facts: _Facts, name: str) -> Check:
-    if facts.problems("header_parses") or not facts.found.variants:
+    if facts.problems(name):
+        return _by_problems(facts, name, "")
+    if facts.is_unread:
         return Check(name, Outcome.SKIPPED, "there is no header to follow")
     cut = facts.problems("size_matches_header")
     if cut:
@@ -219,9 +238,8 @@ def _dtype_known(facts: _Facts, name: str) -> Check:
         return Check(name, Outcome.SKIPPED, "there are no weights")
     first = facts.found.variants[0]
     kind = first.quantization or first.dtype
-    unknown = [problem for problem in facts.found.problems if problem.code == "unknown_tensor_type"]
-    if unknown:
-        return Check(name, Outcome.WARNING, unknown[0].message, unknown[0].path)
+    if facts.problems(name):
+        return _by_problems(facts, name, "")
     if kind:
         return Check(name, Outcome.PASSED, f"the weights are {kind}")
     return Check(name, Outcome.SKIPPED, "the format does not tell the type of its weights")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 
 from discovery.engine import formats, names
-from discovery.engine.errors import InvalidHeader, NotThisFormat
+from discovery.engine.errors import InDisguise, InvalidHeader, NotThisFormat
 from discovery.engine.files import open_file
 from discovery.engine.formats.onnx import safe_location
 from discovery.engine.sidecars import lfs
@@ -82,6 +82,8 @@ def read(root: str, entry: FileEntry, siblings: Iterable[FileEntry] = ()) -> Wei
                 text = f"{entry.name} is a git-lfs pointer: the real file of {human_bytes(pointer.size)} was never downloaded (git lfs pull)"
                 return _broken(file, Status.INCOMPLETE, "lfs_pointer", text)
             file.header = formats.read(stream, entry.size, entry.name, head)
+    except InDisguise as error:
+        return _broken(file, Status.UNSAFE, "pickle_in_disguise", f"{entry.name} is no {promised} file: {error}")
     except NotThisFormat as error:
         return _broken(file, Status.CORRUPT, "not_this_format", f"{entry.name} is no {promised} file: {error}")
     except InvalidHeader as error:

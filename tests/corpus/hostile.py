@@ -2,7 +2,7 @@
 
 Holds: no crash and no internal error; each file under a second (of the machine that ``tests/timing.py`` describes); peak memory of the
 whole scan under 200 MB; every good neighbour READY; every input that is to be rejected or flagged named with its reason; nothing executed.
-Exits 1 when one of them fails.
+Then all that was registered goes through validation, deep validation and test loads (``hostile_trust.py``). Exits 1 when one of them fails.
 """
 
 from __future__ import annotations
@@ -40,14 +40,21 @@ def prepare(shared: Path, folder: Path) -> tuple[Path, dict[str, dict[str, str]]
     for number in range(5):
         builders.transformers(root / f"good-{number}", hidden=64 + number * 8)
         builders.transformers(hostile / "safetensors" / f"good-{number}", hidden=128 + number * 8)
+    builders.safetensors(root / "limits" / "tensor_50gb.safetensors", [("w", "F32", (12_500_000_000,))])
     return root, manifest
 
 
-def scan(root: Path, folder: Path) -> list[str]:
-    """Complaints about the scan command itself: its end, its output, its memory."""
+def environment(folder: Path) -> dict[str, str]:
+    """An installation of its own, on SQLite."""
     places = {"KAREN_DATA_DIR": "data", "KAREN_LOGS_DIR": "logs", "KAREN_CONFIG_DIR": "config"}
-    env = {**os.environ, **{name: str(folder / place) for name, place in places.items()}}
-    env.pop("DATABASE_URL", None)
+    env = {**os.environ, **{name: str(folder / place) for name, place in places.items()}, "DJANGO_SETTINGS_MODULE": "karen_admin.settings"}
+    for name in ("DATABASE_URL", "REDIS_URL"):
+        env.pop(name, None)
+    return env
+
+
+def scan(root: Path, env: dict[str, str]) -> list[str]:
+    """Complaints about the scan command itself: its end, its output, its memory."""
     subprocess.run([sys.executable, "manage.py", "migrate", "-v0"], cwd=BASE, env=env, check=True)
     code = "import resource, runpy, sys; sys.argv[0] = 'manage.py'\ntry:\n    runpy.run_path('manage.py', run_name='__main__')\nfinally:\n    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)"  # noqa: E501
     done = subprocess.run(
@@ -137,9 +144,13 @@ def main(shared: Path) -> int:
     folder = Path(tempfile.mkdtemp(prefix="karen-hostile-"))
     try:
         root, manifest = prepare(shared, folder)
-        complaints = scan(root, folder)
+        env = environment(folder)
+        complaints = scan(root, env)
         statuses, messages, slow = read_each(root)
         complaints += slow + judge(manifest, statuses, messages)
+        trust = [sys.executable, str(Path(__file__).with_name("hostile_trust.py")), str(root)]
+        if subprocess.run(trust, cwd=BASE, env=env, check=False).returncode:
+            complaints.append("validation, deep validation or test loads: see above")
         if (root / "HOSTILE_EXECUTED").exists():
             complaints.append("a payload was EXECUTED")
     finally:

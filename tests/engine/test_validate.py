@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from discovery.engine import validate
 from discovery.engine.completeness import completeness, naming
-from discovery.engine.types import Found
+from discovery.engine.types import Found, Problem, Severity
 from tests import builders
 
 Read = Callable[..., dict[str, Found]]
@@ -58,6 +59,10 @@ def _pickle(folder: Path) -> None:
     builders.pickle_with_import(folder / "pytorch_model.bin", "os", "system")
 
 
+def _disguised(folder: Path) -> None:
+    builders.pickle_with_import(folder / "model.safetensors", "os", "system")
+
+
 def _no_tokenizer(folder: Path) -> None:
     for name in ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"):
         (folder / name).unlink(missing_ok=True)
@@ -77,6 +82,7 @@ def _no_card(folder: Path) -> None:
         (_flipped, "header_parses", "failed"),
         (_flipped, "size_matches_header", "skipped"),
         (_pickle, "pickle_safe", "failed"),
+        (_disguised, "pickle_safe", "failed"),
         (_no_tokenizer, "tokenizer_present", "warning"),
         (_no_card, "card_present", "warning"),
         (_no_card, "license_present", "warning"),
@@ -91,6 +97,38 @@ def test_what_is_wrong_fails_the_check_that_is_about_it(
     found = one(read, models_root)
     assert outcomes(found)[check] == outcome
     assert validate.is_valid(validate.as_json(validate.checks(found))) == (outcome != "failed" and harm is not _flipped)
+
+
+def test_a_pickle_under_a_name_that_promises_safetensors_is_unsafe(models_root: Path, read: Read) -> None:
+    builders.transformers(models_root / "tiny-llama")
+    _disguised(models_root / "tiny-llama")
+    found = one(read, models_root)
+    assert found.status == "UNSAFE"
+    assert "under a name that promises otherwise" in found.problems[0].message
+
+
+@pytest.mark.parametrize(
+    ("code", "check"),
+    [
+        ("tensor_invalid", "tensor_bounds"),
+        ("external_data_invalid", "tensor_bounds"),
+        ("dtype_unknown", "dtype_known"),
+        ("archive_unchecked", "pickle_safe"),
+        ("opset_missing", "header_parses"),
+        ("made_up_by_a_plugin", "header_parses"),
+    ],
+)
+def test_an_error_of_any_kind_fails_a_check(code: str, check: str, models_root: Path, read: Read) -> None:
+    builders.transformers(models_root / "tiny-llama")
+    found = dataclasses.replace(one(read, models_root), problems=(Problem(code, "it is wrong", "tiny-llama/model.safetensors"),))
+    assert [name for name, outcome in outcomes(found).items() if outcome == "failed"] == [check]
+
+
+def test_a_warning_about_the_header_leaves_the_other_checks_to_be_made(models_root: Path, read: Read) -> None:
+    builders.transformers(models_root / "tiny-llama")
+    found = one(read, models_root)
+    told = outcomes(dataclasses.replace(found, problems=(Problem("trailing_data", "bytes follow", "x", Severity.WARNING),)))
+    assert (told["header_parses"], told["size_matches_header"], told["tensor_bounds"]) == ("warning", "passed", "passed")
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from struct import pack
 
 import onnx
 import pytest
@@ -93,6 +94,19 @@ def test_a_file_that_is_cut_short_fails_before_any_library_sees_it(tmp_path: Pat
     task = make(tmp_path)
     os.truncate(tmp_path / task.files[0], (tmp_path / task.files[0]).stat().st_size // 2)
     assert task.files[0] in failure(attempt(task))
+
+
+ARCHITECTURE = b"general.architecture"
+OLD_GGUF = pack("<4s4I", b"GGUF", 1, 0, 1, len(ARCHITECTURE)) + ARCHITECTURE + pack("<II", 8, 5) + b"llama"
+NEW_GGUF = pack("<4sI3Q", b"GGUF", 3, 1, 1, len(ARCHITECTURE)) + ARCHITECTURE + pack("<IQ", 8, 5) + b"llama" + pack("<QcIQIQ", 1, b"w", 1, 32, 250, 0)
+
+
+@pytest.mark.parametrize(("raw", "said"), [(OLD_GGUF, "version 1"), (NEW_GGUF, "has the type 250")])
+def test_a_gguf_that_its_own_library_does_not_read_is_unsupported_and_not_broken(tmp_path: Path, raw: bytes, said: str) -> None:
+    (tmp_path / "w.gguf").write_bytes(raw + bytes(256))
+    outcome = attempt(job(tmp_path, "w.gguf", type="LLAMA_CPP", format="gguf"))
+    assert outcome.result is Result.UNSUPPORTED, outcome
+    assert said in outcome.message
 
 
 def test_a_tensor_larger_than_the_memory_is_read_a_piece_at_a_time(tmp_path: Path) -> None:

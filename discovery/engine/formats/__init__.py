@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import BinaryIO, Protocol
 
-from discovery.engine.errors import NotThisFormat
+from discovery.engine.errors import InDisguise, NotThisFormat
 from discovery.engine.formats import (
     coreml,
     ctranslate2,
@@ -34,8 +34,11 @@ class Format(Protocol):
 
 #: Problems that make a model UNSAFE rather than CORRUPT.
 UNSAFE_CODES = frozenset(
-    {"unsafe_pickle", "lambda_layer", "external_data_outside", "unsafe_import", "archive_tampered", "unsafe_template", "python_op"}
-)
+    {
+        "unsafe_pickle", "unsafe_import", "pickle_in_disguise", "archive_tampered", "lambda_layer", "external_data_outside", "unsafe_template",
+        "python_op",
+    }
+)  # fmt: skip
 
 _GGML_MAGICS = (b"lmgg", b"fmgg", b"tjgg", b"algg")
 
@@ -53,7 +56,7 @@ def read(stream: BinaryIO, size: int, name: str, head: bytes) -> Header:
         raise NotThisFormat("it is a web page: the download was refused or redirected")
     suffix = name.lower().rpartition(".")[2]
     if suffix == "safetensors" and head[:1] == b"\x80" and head[1:2] in b"\x02\x03\x04\x05":
-        raise NotThisFormat("it is a Python pickle, which can run code, under a name that promises otherwise")
+        raise InDisguise("it is a Python pickle, which can run code, under a name that promises otherwise")
     reason: NotThisFormat | None = None
     for reader in _candidates(suffix, head):
         stream.seek(0)

@@ -28,7 +28,7 @@ MAX_KEPT_ITEMS = 1_024
 MAX_KEPT_STRINGS = 64
 #: In all, so that a file of many gigabytes (of zeros, perhaps) asks for no more time and memory than one of a few.
 MAX_TENSORS = 50_000
-MAX_PAIRS = 50_000
+MAX_PAIRS = 100_000
 MAX_STRINGS = 2_500_000
 MAX_NUMBERS_IN_ALL = 500_000
 MAX_TEXT_IN_ALL = 16 << 20

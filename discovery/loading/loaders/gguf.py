@@ -14,8 +14,9 @@ from contextlib import redirect_stderr
 from typing import Any
 
 from discovery.engine.text import human_bytes, plural
+from discovery.engine.types import Header
 from discovery.loading import weights
-from discovery.loading.errors import LoadFailed
+from discovery.loading.errors import LoadFailed, Unsupported
 from discovery.loading.job import Job
 from discovery.loading.libraries import install_command, installed, library, version
 
@@ -26,9 +27,11 @@ PAGE = 4_096
 PIECE = 64 << 20
 #: Tokens that llama.cpp makes room for: loading is tried, not a long conversation.
 CONTEXT = 512
-#: Projectors are loaded beside a model, never alone.
+#: The start of a file of version 1, in either byte order: neither gguf-py nor llama.cpp reads it any more.
+_OLD = (b"GGUF\1\0\0\0", b"GGUF\0\0\0\1")
 #: A line of llama.cpp's log that says what is wrong; others quote the file's own texts.
 _FAULT = re.compile(r"(gguf|llama)\w*: (error|failed|tensor|invalid|key)\b", re.IGNORECASE)
+#: Projectors are loaded beside a model, never alone.
 _NOT_ALONE = frozenset({"clip"})
 
 
@@ -37,6 +40,7 @@ def load(job: Job) -> str:
     gguf = library("gguf")
     count = size = 0
     for path, header in files:
+        _expect_support(path, header)
         reader = gguf.GGUFReader(path)
         tensors = reader.tensors
         if len(tensors) != len(header.tensors):
@@ -51,6 +55,17 @@ def load(job: Job) -> str:
     if not installed("llama_cpp"):
         return f"{told} To load it with llama.cpp as well: {install_command('llama_cpp')}"
     return f"{told} {_llama(files[0][0])}"
+
+
+def _expect_support(path: str, header: Header) -> None:
+    """Raises ``Unsupported`` for what the reader would refuse although nothing is wrong with it."""
+    with open(path, "rb") as stream:
+        if stream.read(8) in _OLD:
+            raise Unsupported("It is a GGUF file of version 1, which its libraries do not read any more: convert it again.")
+    unknown = next((tensor for tensor in header.tensors if tensor.dtype.startswith("TYPE_")), None)
+    if unknown:
+        number = unknown.dtype.removeprefix("TYPE_")
+        raise Unsupported(f"Its tensor {unknown.name[:80]} has the type {number}, which is newer than what is installed here.")
 
 
 def _touch(data: Any, mapped: mmap.mmap) -> None:
