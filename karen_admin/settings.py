@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
 
 import environ
 from csp.constants import NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management.utils import get_random_secret_key
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -56,6 +58,13 @@ def _secret_key() -> str:
     return key
 
 
+def _rate(name: str, default: str) -> str:
+    rate: str = env.str(name, default=default)
+    if rate and not re.fullmatch(r"[1-9]\d{0,8}/(s|min|h)", rate):
+        raise ImproperlyConfigured(f"{name} is {rate!r}: write a number and s, min or h, like 600/min, or nothing for no limit.")
+    return rate
+
+
 _writable(DATA_DIR)
 _LOGS_WRITABLE = _writable(LOGS_DIR)
 
@@ -81,6 +90,9 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.middleware.gzip.GZipMiddleware",
+    "discovery.api.middleware.ApiMiddleware",
+    "discovery.api.middleware.ApiConditionalGetMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -128,7 +140,7 @@ REDIS_URL = env.str("REDIS_URL", default="")
 # SQLite all of them are on this machine and files do, which take no write lock; beside PostgreSQL they may be anywhere.
 _ONE_MACHINE = DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3"
 CACHES = {
-    "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
+    "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "OPTIONS": {"MAX_ENTRIES": 20_000}},
     "clusters": {"BACKEND": "django.core.cache.backends.filebased.FileBasedCache", "LOCATION": str(DATA_DIR / "clusters")}
     if _ONE_MACHINE
     else {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "cluster_states"},
@@ -194,6 +206,13 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _HTTPS else Non
 # HTTPS and HSTS are the proxy's: on 127.0.0.1, where `serve` listens, there is none to redirect to.
 SILENCED_SYSTEM_CHECKS = ["security.W004", "security.W008"] + ([] if _HTTPS else ["security.W012", "security.W016"])
 DATA_UPLOAD_MAX_MEMORY_SIZE = 5 << 20
+
+#: Requests that one token or signed-in person, and one address without credentials, may make of the API: ``600/s``, ``600/min``, ``600/h``,
+#: or empty for no limit. Each web process counts by itself.
+API_RATE_TOKEN = _rate("KAREN_API_RATE_TOKEN", "12000/min")
+API_RATE_ADDRESS = _rate("KAREN_API_RATE_ADDRESS", "1200/min")
+#: Proxies in front of the server whose X-Forwarded-For is to be believed.
+API_PROXIES = env.int("KAREN_API_PROXIES", default=0)
 
 #: The guide's log files: channel → file name. One line an event.
 LOG_FILES = {

@@ -1,4 +1,4 @@
-"""Pages, sign-in and Django's admin."""
+"""Pages, the HTTP API, sign-in and Django's admin."""
 
 from django.contrib import admin
 from django.contrib.auth.views import LoginView, LogoutView
@@ -10,6 +10,7 @@ urlpatterns = [
     path("login/", LoginView.as_view(template_name="registration/login.html", redirect_authenticated_user=True), name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),
     path("admin/", admin.site.urls),
+    path("", include("discovery.api.urls")),
     path("", include("discovery.web.urls")),
 ]
 

@@ -1,10 +1,11 @@
-"""The database: the registry itself, what people make of it, and how far it can be trusted."""
+"""The database: the registry itself, what people make of it, how far it can be trusted, and which programs use it."""
 
+from discovery.models.access import ApiToken
 from discovery.models.curation import BulkEdit, Collection, MetadataChange, SavedView, Tag
 from discovery.models.registry import Channel, LogEntry, RegisteredModel, RegisteredModelQuerySet, Root, ScanRun, Skipped, Visibility
 from discovery.models.trust import DeepValidation, FileChecksum, Finding, LoadTest
 
 __all__ = [
-    "BulkEdit", "Channel", "Collection", "DeepValidation", "FileChecksum", "Finding", "LoadTest", "LogEntry", "MetadataChange", "RegisteredModel",
-    "RegisteredModelQuerySet", "Root", "SavedView", "ScanRun", "Skipped", "Tag", "Visibility",
+    "ApiToken", "BulkEdit", "Channel", "Collection", "DeepValidation", "FileChecksum", "Finding", "LoadTest", "LogEntry", "MetadataChange",
+    "RegisteredModel", "RegisteredModelQuerySet", "Root", "SavedView", "ScanRun", "Skipped", "Tag", "Visibility",
 ]  # fmt: skip

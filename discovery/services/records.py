@@ -86,14 +86,18 @@ def _time(nanoseconds: int) -> datetime | None:
         return None
 
 
+def values(record: RegisteredModel) -> dict[str, Any]:
+    """{field: resolved value} of all that is known."""
+    return {name: entry["value"] for half in (record.extracted, record.curated) for name, entry in half.items()}
+
+
 def document(record: RegisteredModel) -> dict[str, Any]:
     """The model document of a registered model."""
-    values = {name: entry["value"] for half in (record.extracted, record.curated) for name, entry in half.items()}
     seen = record.missing_since if record.status == Status.MISSING else record.root.last_scan_at or record.changed_at
     return {
         "model_id": record.model_id,
         "name": record.name,
-        **assemble({**values, "name": record.name}, record.variants, record.attention, this_machine().machine),
+        **assemble({**values(record), "name": record.name}, record.variants, record.attention, this_machine().machine),
         "path": record.path,
         "root": record.root.path,
         "status": record.status,

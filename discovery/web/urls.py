@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from discovery.web import health, memory, model, models, problems, rules, scans, system
+from discovery.web import health, memory, model, models, problems, rules, scans, system, tokens
 
 urlpatterns = [
     path("models/", models.index, name="models"),
@@ -26,4 +26,6 @@ urlpatterns = [
     path("scans/<int:pk>/stop/", scans.stop, name="scan-stop"),
     path("system/", system.index, name="system"),
     path("system/live/", system.live, name="system-live"),
+    path("tokens/", tokens.index, name="tokens"),
+    path("tokens/<int:pk>/revoke/", tokens.revoke, name="token-revoke"),
 ]

@@ -1,0 +1,110 @@
+"""Who calls, and what they may: a signed-in session (CSRF enforced), a bearer token, or nobody."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from django.conf import settings
+from django.contrib.auth.models import AnonymousUser
+from django.http import Http404, HttpRequest
+from ninja.utils import check_csrf
+
+from discovery.api import throttle
+from discovery.api.errors import ApiError
+from discovery.models import ApiToken, RegisteredModel
+from discovery.services import tokens
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+Scope = ApiToken.Scope
+_RANK = {None: 0, Scope.READ: 1, Scope.WRITE: 2, Scope.ADMIN: 3}
+_SAFE = ("GET", "HEAD", "OPTIONS")
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """``scope`` is ``None`` for somebody without credentials."""
+
+    user: User | AnonymousUser
+    scope: Scope | None
+    key: str
+
+    @property
+    def is_staff(self) -> bool:
+        return bool(self.user.is_active and self.user.is_staff)
+
+    @property
+    def administrator(self) -> User:
+        """The user behind a call that only staff get through with."""
+        return cast("User", self.user)
+
+    def may(self, needed: Scope) -> bool:
+        return _RANK[self.scope] >= _RANK[needed] and (self.is_staff or needed == Scope.READ)
+
+
+class Access:
+    """The door of an endpoint. ``needed`` is the scope that opens it; ``None`` opens it to everybody, for what they may see."""
+
+    def __init__(self, needed: Scope | None) -> None:
+        self.needed = needed
+
+    def __call__(self, request: HttpRequest) -> Caller:
+        if int(request.META.get("CONTENT_LENGTH") or 0) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+            raise ApiError(413)
+        caller = _caller(request)
+        if self.needed is None or caller.may(self.needed):
+            return caller
+        if caller.scope is None:
+            raise ApiError(401)
+        if not caller.is_staff:
+            raise ApiError(403, "Only administrators may do this.")
+        raise ApiError(403, f"This needs a token with the scope {self.needed}; this one has {caller.scope}.")
+
+
+PUBLIC = Access(None)
+READ = Access(Scope.READ)
+WRITE = Access(Scope.WRITE)
+ADMIN = Access(Scope.ADMIN)
+
+
+def _caller(request: HttpRequest) -> Caller:
+    given = request.headers.get("Authorization", "")
+    address = throttle.address(request)
+    if given:
+        scheme, _, token = given.partition(" ")
+        row = tokens.find(token.strip()) if scheme.lower() == "bearer" else None
+        if row is None:
+            _count(f"address:{address}", settings.API_RATE_ADDRESS)  # guessing is slow
+            raise ApiError(401, "This token is not valid: it is unknown, expired or revoked, or its user may not sign in.")
+        _count(f"token:{row.pk}", settings.API_RATE_TOKEN)
+        return Caller(row.user, Scope(row.scope), f"token:{row.pk}")
+    user = request.user
+    if user.is_authenticated and user.is_active:
+        _count(f"user:{user.pk}", settings.API_RATE_TOKEN)
+        if request.method not in _SAFE and check_csrf(request):
+            raise ApiError(403, "The CSRF token is missing or wrong: send the cookie csrftoken as the header X-CSRFToken, or use an API token.")
+        return Caller(user, Scope.ADMIN if user.is_staff else Scope.READ, f"user:{user.pk}")
+    _count(f"address:{address}", settings.API_RATE_ADDRESS)
+    return Caller(AnonymousUser(), None, f"address:{address}")
+
+
+def _count(key: str, rate: str) -> None:
+    seconds = throttle.wait(key, rate)
+    if seconds:
+        raise ApiError(429, f"Too many requests: wait {seconds} s.", headers={"Retry-After": str(seconds)})
+
+
+def caller_of(request: HttpRequest) -> Caller:
+    """Who passed the door."""
+    return cast("Caller", cast("Any", request).auth)
+
+
+def fetch(request: HttpRequest, model_id: str) -> RegisteredModel:
+    """The model, if this caller may see it; otherwise it does not exist."""
+    visible = RegisteredModel.objects.visible_to(caller_of(request).user).select_related("root")
+    record = visible.filter(model_id=model_id).first() if "\0" not in model_id else None
+    if record is None:
+        raise Http404(f"There is no model {model_id[:200]}.")
+    return record

@@ -1,0 +1,83 @@
+"""The OpenAPI document: what ninja knows of each endpoint, and what holds for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+from ninja.openapi.schema import OpenAPISchema
+from ninja.operation import Operation
+
+from discovery.api.access import Access
+
+SECURITY = {
+    "token": {"type": "http", "scheme": "bearer", "description": "A token made on the page API tokens, or by create_token."},
+    "session": {"type": "apiKey", "in": "cookie", "name": "sessionid", "description": "A signed-in browser; changes need the header X-CSRFToken."},
+}
+
+ERROR = {
+    "title": "Error",
+    "type": "object",
+    "required": ["detail", "errors"],
+    "properties": {
+        "detail": {"type": "string", "description": "One sentence."},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["loc", "msg"],
+                "properties": {
+                    "loc": {"type": "array", "items": {"anyOf": [{"type": "string"}, {"type": "integer"}]}},
+                    "msg": {"type": "string"},
+                },
+            },
+        },
+    },
+}
+
+_ALWAYS = {422: "Well-formed but wrong", 429: "Too many requests", 503: "Not now"}
+
+
+class Document(OpenAPISchema):
+    """Adds the errors that each endpoint may answer with, and who may call it."""
+
+    def get_components(self) -> dict[str, Any]:
+        components: dict[str, Any] = super().get_components()
+        components["schemas"]["Error"] = ERROR
+        components["securitySchemes"] = SECURITY
+        return components
+
+    def operation_details(self, operation: Operation) -> dict[str, Any]:
+        details: dict[str, Any] = super().operation_details(operation)
+        needed = next((door.needed for door in operation.auth_callbacks if isinstance(door, Access)), None)
+        open_to_all: list[dict[str, list[str]]] = [] if needed else [{}]
+        details["security"] = [*open_to_all, {"token": []}, {"session": []}]
+        for status, text in {**_ALWAYS, **self._errors(operation, details, needed)}.items():
+            details["responses"].setdefault(status, {"description": text, "content": _CONTENT})
+        note = f"Needs the scope `{needed}`." if needed else "Without credentials: public models only."
+        details["description"] = f"{details.get('description', '').strip()}\n\n{note}".strip()
+        return details
+
+    @staticmethod
+    def _errors(operation: Operation, details: Mapping[str, Any], needed: object) -> dict[int, str]:
+        found = {401: "Not a valid token" if needed is None else "No credentials, or not valid ones"}
+        if needed is not None or "GET" not in operation.methods:
+            found[403] = "Not allowed"
+        if "{" in operation.path:
+            found[404] = "Not there, or not to be seen"
+        if "requestBody" in details:
+            found |= {400: "Malformed JSON", 413: "Body over 5 MiB"}
+        return found
+
+    @cached_property
+    def queries(self) -> dict[tuple[str, str], frozenset[str]]:
+        """{(path, METHOD): names of the query parameters that exist}."""
+        return {
+            (path, method.upper()): frozenset(item["name"] for item in details["parameters"] if item["in"] == "query")
+            for path, methods in self["paths"].items()
+            for method, details in methods.items()
+        }
+
+
+_CONTENT = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}

@@ -1,0 +1,123 @@
+"""The list of models: filters, order, pages, and the cursor that meets each model once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.test import Client
+from pytest_django import DjangoAssertNumQueries
+
+from discovery.engine.document import CATEGORIES, LISTS, OBJECTS, TEXTS_AND_NUMBERS
+from discovery.models import RegisteredModel
+from discovery.services import tags
+
+Make = Callable[..., RegisteredModel]
+
+LIST = "/api/models/discovered"
+
+
+def names(client: Client, query: str = "") -> list[str]:
+    response = client.get(f"{LIST}?{query}")
+    assert response.status_code == 200, response.content
+    return [row["name"] for row in response.json()["results"]]
+
+
+@pytest.fixture
+def shelf(make_model: Make) -> None:
+    chat = make_model("chat", size_bytes=3, parameter_count=7_000, license="mit", primary="LANGUAGE", secondary="CHAT", tags=["good", "new"])
+    seeing = make_model("seeing", size_bytes=1, parameter_count=1_000, license="apache-2.0", primary="VISION", type="ONNX", tags=["new"])
+    make_model("plain", size_bytes=2, status="CORRUPT")
+    tags.sync([chat, seeing])
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("search=HAT", ["chat"]),
+        ("type=ONNX&type=TRANSFORMERS&primary=VISION", ["seeing"]),
+        ("primary=VISION&primary=LANGUAGE", ["chat", "seeing"]),
+        ("secondary=CHAT", ["chat"]),
+        ("license=mit&license=apache-2.0&ordering=-name", ["seeing", "chat"]),
+        ("license=none", []),
+        ("tag=new&tag=good", ["chat", "seeing"]),
+        ("tag=new&license=mit", ["chat"]),
+        ("status=CORRUPT", ["plain"]),
+        ("visibility=RESTRICTED&search=plain", ["plain"]),
+        ("root=/srv/models&search=chat", ["chat"]),
+        ("root=/elsewhere", []),
+        ("ordering=size_bytes", ["seeing", "plain", "chat"]),
+        ("ordering=-parameter_count", ["chat", "seeing", "plain"]),
+        ("ordering=parameter_count", ["seeing", "chat", "plain"]),
+    ],
+)
+def test_filters_narrow_and_order_is_stable(query: str, found: list[str], shelf: None, administrator: Client) -> None:
+    assert names(administrator, query) == found
+
+
+def test_pages_link_to_their_neighbours_and_end(make_model: Make, administrator: Client) -> None:
+    for number in range(5):
+        make_model(f"m{number}")
+    pages = [administrator.get(f"{LIST}?page_size=2&page={number}").json() for number in (1, 2, 3, 4, 1_000_000_000)]
+    assert [len(page["results"]) for page in pages] == [2, 2, 1, 0, 0]
+    assert {page["count"] for page in pages} == {5}
+    assert [bool(page["next"]) for page in pages] == [True, True, False, False, False]
+    assert administrator.get(pages[0]["next"]).json()["results"] == pages[1]["results"]
+    assert administrator.get(pages[2]["previous"]).json()["results"] == pages[1]["results"]
+    assert administrator.get(pages[4]["previous"]).json()["results"] == pages[2]["results"]
+
+
+def follow(client: Client, address: str, between: Callable[[], Any] = lambda: None) -> Iterator[str]:
+    while address:
+        page = client.get(address).json()
+        yield from (row["model_id"] for row in page["results"])
+        between()
+        address = page["next"]
+
+
+def test_the_cursor_meets_each_model_once_while_models_come_go_and_change(make_model: Make, administrator: Client) -> None:
+    for number in range(20):
+        make_model(f"m{number:02}", parameter_count=number)
+    came = iter(range(100))
+
+    def scan_goes_on() -> None:
+        make_model(f"a-new-one-{next(came)}")
+        RegisteredModel.objects.filter(model_id="m03").update(name="zz", parameter_count=10**9)
+
+    met = list(follow(administrator, f"{LIST}?cursor=&page_size=3", scan_goes_on))
+    assert len(met) == len(set(met))
+    assert {f"m{number:02}" for number in range(20)} <= set(met)
+
+
+@pytest.mark.parametrize("query", ["cursor=zzz", "cursor=YWZ0ZXIgLTE", "cursor=%00", "cursor=&page=2", "cursor=&ordering=-name"])
+def test_a_cursor_of_somebody_elses_making_is_refused(query: str, administrator: Client) -> None:
+    assert administrator.get(f"{LIST}?{query}").status_code == 422
+
+
+def test_the_list_takes_the_same_few_queries_however_long(make_model: Make, administrator: Client, django_assert_num_queries: Any) -> None:
+    queries: DjangoAssertNumQueries = django_assert_num_queries
+    administrator.get(LIST)
+    for number in range(30):
+        make_model(f"m{number}", tags=["a", "b"])
+        if number in (0, 29):
+            with queries(3):  # the token, the count, the rows
+                administrator.get(LIST)
+
+
+def test_the_document_has_every_field_of_the_contract(make_model: Make, administrator: Client) -> None:
+    model = make_model("m", license="mit", tags=["a"], variants=[{"name": "Q4", "path": "m", "status": "READY", "size_bytes": 5, "weights_bytes": 5}])
+    document = administrator.get(f"/api/models/{model.model_id}").json()
+    promised = {*TEXTS_AND_NUMBERS, *LISTS, *OBJECTS, "model_id", "name", "path", "root", "status", "category", "memory", "variants", "size_bytes"}
+    promised |= {"file_count", "modified_at", "added_at", "last_seen_at", "visibility", "groups", "sources", "evidence"}
+    assert promised <= set(document)
+    assert set(document["category"]) == set(CATEGORIES)
+    assert document["sources"]["license"] == {"source": "config.json", "curated": False}
+    assert document["variants"][0]["memory"]["weights_bytes"] == 5
+    assert document["description"] in (None, "")
+    assert document["added_at"].endswith("Z")
+
+
+@pytest.mark.parametrize("model_id", ["nope", "%00", "..%2F..", "a%0Ab", "x" * 5000, "%F0%9F%A6%99"])
+def test_an_id_that_is_none_is_404(model_id: str, administrator: Client) -> None:
+    assert administrator.get(f"/api/models/{model_id}").status_code == 404
