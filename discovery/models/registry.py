@@ -156,6 +156,10 @@ class RegisteredModel(models.Model):
             models.Index(fields=["parameter_count", "id"]),
             models.Index(fields=["context_length", "id"]),
             models.Index(fields=["added_at"]),
+            models.Index(fields=["changed_at"]),
+            # The Overview's sums, and its count of models that look alike, are answered from these alone.
+            models.Index(fields=["primary", "type", "status", "root", "visibility", "size_bytes"], name="kinds_of_models"),
+            models.Index(fields=["fingerprint", "status", "size_bytes"], name="alike_models"),
         ]
 
     def __str__(self) -> str:

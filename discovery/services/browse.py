@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from math import prod
@@ -197,9 +197,14 @@ def _natural(name: str) -> list[tuple[int, int | str]]:
 def roots() -> list[RootState]:
     """All roots with their models, and why one cannot be scanned. A network drive that hangs holds nobody up."""
     rows = list(Root.objects.exclude(path=Root.REMOTE).annotate(model_total=Count("models")).order_by("path"))
+    return reach(rows, {root.pk: root.model_total for root in rows})
+
+
+def reach(rows: Sequence[Root], models: Mapping[int, int]) -> list[RootState]:
+    """The same of these roots, where the number of ``models`` of each is known already."""
     looks = ask({("root", root.path): partial(_look, root.path) for root in rows}, PATIENCE)
     silent: Look = ("it does not answer", None)
-    return [RootState(root, root.model_total, *looks.get(("root", root.path), silent)) for root in rows]
+    return [RootState(root, models.get(root.pk, 0), *looks.get(("root", root.path), silent)) for root in rows]
 
 
 def _look(path: str) -> Look:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -106,10 +106,11 @@ def resources() -> dict[str, Any]:
     }
 
 
-def disks(roots: Sequence[RootState]) -> tuple[Disk, ...]:
-    """Each file system once, in the order of the roots."""
-    models = RegisteredModel.objects.exclude(status=Status.MISSING).order_by()
-    sizes = dict(models.values_list("root").annotate(Sum("size_bytes")))
+def disks(roots: Sequence[RootState], sizes: Mapping[int, int] | None = None) -> tuple[Disk, ...]:
+    """Each file system once, in the order of the roots. ``sizes``: bytes of the models by root, where they are known already."""
+    if sizes is None:
+        models = RegisteredModel.objects.exclude(status=Status.MISSING).order_by()
+        sizes = dict(models.values_list("root").annotate(Sum("size_bytes")))
     found: dict[int, Disk] = {}
     for state in roots:
         share = Share(state.root.path, sizes.get(state.root.pk, 0))

@@ -34,9 +34,9 @@ def progress(request: HttpRequest) -> HttpResponse:
     """The live panel. Once nothing is under way, it also refreshes the lists beside it, and is asked no more."""
     if not is_fragment(request):
         return redirect("scans")
-    active = _active()
-    if active:
-        return page_or_partial(request, "discovery/scans.html", "live", {"active": active})
+    runs = under_way()
+    if runs:
+        return page_or_partial(request, "discovery/scans.html", "live", {"active": runs})
     context = {**frame(request), **_context(request), "over": True}
     return page_or_partial(request, "discovery/scans.html", "finished", context, status=STOP_POLLING)
 
@@ -93,9 +93,10 @@ def run(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _context(request: HttpRequest) -> dict[str, Any]:
     past = ScanRun.objects.exclude(state__in=ScanRun.ACTIVE).select_related("requested_by")
-    return {"section": "scans", "active": _active(), "roots": browse.roots(), "page": numbered(request, past, RUNS_PAGE)}
+    return {"section": "scans", "active": under_way(), "roots": browse.roots(), "page": numbered(request, past, RUNS_PAGE)}
 
 
-def _active() -> list[ScanRun]:
+def under_way() -> list[ScanRun]:
+    """Scans that are queued or running, those of dead workers left out."""
     scans.reap()
     return list(ScanRun.objects.filter(state__in=ScanRun.ACTIVE).select_related("requested_by").order_by("pk"))

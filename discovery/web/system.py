@@ -59,7 +59,7 @@ def _context() -> dict[str, Any]:
         "cpu_bar": stack([("busy", "busy", round(load))], 100),
         "memory_bar": stack([("in use", "busy", memory.total_bytes - memory.available_bytes)], memory.total_bytes),
         "gpus": [(card, _gpu_bar(card.total_bytes, card.free_bytes)) for card in now.gpus.cards],
-        "disks": [_disk_bar(disk) for disk in now.disks],
+        "disks": [disk_bar(disk) for disk in now.disks],
         "workers": [(worker, TONES.get(worker.state, "plain")) for worker in now.workers.workers],
         "failed": workers.failed_since(timezone.now() - timedelta(days=1)),
         "schedules": workers.schedules(),
@@ -71,7 +71,8 @@ def _gpu_bar(total: int, free: int | None) -> tuple[Part, ...]:
     return stack([("in use", "busy", None if free is None else total - free)], total)
 
 
-def _disk_bar(disk: Disk) -> DiskBar:
+def disk_bar(disk: Disk) -> DiskBar:
+    """What is in use of a disk, by models and by other files; nothing where the disk is out of reach."""
     if disk.total_bytes is None or disk.free_bytes is None:
         return DiskBar(disk, (), is_nearly_full=False, dense=False)
     used = disk.total_bytes - disk.free_bytes

@@ -2,9 +2,12 @@
 
 from django.urls import path
 
-from discovery.web import health, memory, model, models, problems, rules, scans, system, tokens
+from discovery.web import health, memory, model, models, overview, problems, rules, scans, system, tokens
 
 urlpatterns = [
+    path("", overview.index, name="home"),
+    path("", overview.index, name="overview"),
+    path("overview/live/", overview.live, name="overview-live"),
     path("models/", models.index, name="models"),
     path("models/<str:model_id>/", model.overview, name="model"),
     path("models/<str:model_id>/files/", model.files, name="model-files"),

@@ -54,6 +54,13 @@ document.addEventListener("change", (event) => {
   for (const box of event.target.form.querySelectorAll(`input[name="${name}"]`)) box.checked = event.target.checked;
 });
 
+// htmx lets a link inside a picture go its own way as well; with a modifier it shall go that way only.
+document.addEventListener("click", (event) => {
+  if (!event.target.closest("svg a[hx-get]")) return;
+  if (event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) event.stopPropagation();
+  else event.preventDefault();
+}, true);
+
 document.addEventListener("keydown", (event) => {
   if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey) return;
   if (event.target.closest("input, textarea, select, [contenteditable]")) return;

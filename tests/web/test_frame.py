@@ -21,7 +21,7 @@ from discovery.web import errors
 
 Make = Callable[..., RegisteredModel]
 
-PAGES = ("/models/", "/models/tiny-model/", "/models/tiny-model/files/", "/models/tiny-model/tensors/", "/scans/", "/scans/1/")
+PAGES = ("/", "/models/", "/models/tiny-model/", "/models/tiny-model/files/", "/models/tiny-model/tensors/", "/scans/", "/scans/1/")
 
 
 def test_signing_in_leads_to_where_one_wanted_to_go(client: Client, user: User) -> None:
@@ -31,7 +31,7 @@ def test_signing_in_leads_to_where_one_wanted_to_go(client: Client, user: User) 
 
 def test_signing_in_leads_to_no_other_site(client: Client, user: User) -> None:
     response = client.post("/login/", {"username": "reader", "password": "reader", "next": "//evil.example/"})
-    assert response.headers["Location"] == "/models/"
+    assert response.headers["Location"] == "/"
 
 
 def test_a_wrong_password_says_so_and_keeps_the_name(client: Client, user: User) -> None:

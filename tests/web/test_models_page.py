@@ -28,10 +28,6 @@ def get(client: Client, **query: Any) -> str:
     return response.content.decode()
 
 
-def test_the_front_door_leads_to_the_models(admin_client: Client) -> None:
-    assert admin_client.get("/").headers["Location"] == "/models/"
-
-
 def test_a_row_shows_what_one_asks_of_a_model_first(admin_client: Client, make_model: Make) -> None:
     make_model(
         "mixtral",

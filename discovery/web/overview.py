@@ -1,0 +1,162 @@
+"""The Overview: what is there, what takes the disk, what needs somebody, what is new. Readers see what they may; the rest is for administrators."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import pairwise
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils.http import urlencode
+from django.views.decorators.http import require_safe
+
+from discovery.engine.text import plural
+from discovery.engine.types import Status
+from discovery.models import Root
+from discovery.services import browse, overview, system
+from discovery.services.overview import Growth, Registry
+from discovery.templatetags.karen import category_class, status_word, type_name, word
+from discovery.web import disk_map
+from discovery.web.context import frame
+from discovery.web.pages import is_fragment, page_or_partial, staff_only
+from discovery.web.scans import STOP_POLLING, under_way
+from discovery.web.system import disk_bar
+
+MAX_RUNTIMES = 6
+MAX_LISTED = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One row of a bar chart. ``width`` is percent of the longest; ``href`` leads to the models, empty where no filter says it."""
+
+    label: str
+    models: int
+    width: int
+    href: str
+    tone: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """Growth as a line, in a picture 100 by 40: ``line`` its points, ``days`` a strip for each day with its title."""
+
+    points: tuple[Growth, ...]
+    line: str
+    days: tuple[tuple[float, float, Growth], ...]
+    most: int
+
+
+@require_safe
+def index(request: HttpRequest) -> HttpResponse:
+    registry = overview.registry(request.user)
+    if is_fragment(request):
+        return page_or_partial(request, "discovery/overview.html", "disk", disk_map.context(request, registry))
+    return page_or_partial(request, "discovery/overview.html", "all", _context(request, registry))
+
+
+@require_safe
+@staff_only
+def live(request: HttpRequest) -> HttpResponse:
+    """The scan under way. Once nothing is, the whole page takes its place with what the scan has found, and nobody asks again."""
+    if not is_fragment(request):
+        return redirect("home")
+    runs = under_way()
+    if runs:
+        return page_or_partial(request, "discovery/overview.html", "live", {"active": runs})
+    context = {**frame(request), **_context(request, overview.registry(request.user)), "over": True}
+    response = page_or_partial(request, "discovery/overview.html", "all", context, status=STOP_POLLING)
+    response["HX-Retarget"], response["HX-Reswap"] = "#overview", "outerHTML"
+    return response
+
+
+def _context(request: HttpRequest, registry: Registry) -> dict[str, Any]:
+    user, staff = request.user, request.user.is_staff
+    context: dict[str, Any] = {
+        "section": "overview",
+        "registry": registry,
+        "ready": registry.count(Status.READY, Status.REMOTE),
+        "added_count": overview.added_this_week(user),
+        "categories": _categories(registry),
+        "runtimes": _runtimes(registry),
+        "added": overview.recently_added(user, MAX_LISTED),
+        "changed": overview.recently_changed(user, MAX_LISTED),
+        **disk_map.context(request, registry),
+    }
+    return {**context, **_for_administrators(registry)} if staff else context
+
+
+def _for_administrators(registry: Registry) -> dict[str, Any]:
+    sizes = {int(share.value): share.size for share in registry.by("root")}
+    counts = {int(share.value): share.models for share in registry.by("root")}
+    roots = browse.reach(list(Root.objects.exclude(path=Root.REMOTE).filter(enabled=True).order_by("path")), counts)
+    return {
+        "roots": [state.root.path for state in roots] or [str(settings.MODELS_DIR)],
+        "disks": [disk_bar(disk) for disk in system.disks(roots, sizes)],
+        "active": under_way(),
+        "attention": overview.attention(MAX_LISTED),
+        "trouble": _trouble(registry),
+        "reclaimable": overview.possible_duplicates(),
+        "chart": _chart(overview.growth()),
+    }
+
+
+def _trouble(registry: Registry) -> str:
+    """``3 unsafe · 8 incomplete``."""
+    return " · ".join(f"{count:,} {status_word(status).lower()}" for status, count in overview.troubled(registry))
+
+
+def _categories(registry: Registry) -> list[Bar]:
+    shares = sorted(registry.by("primary"), key=lambda share: (not share.value, -share.models))
+    most = max((share.models for share in shares), default=0)
+    return [
+        Bar(
+            word(share.value) or disk_map.UNSORTED,
+            share.models,
+            _percent(share.models, most),
+            _filtered(primary=share.value) if share.value else "",
+            category_class(share.value) or "cat-none",
+        )
+        for share in shares
+    ]
+
+
+def _runtimes(registry: Registry) -> list[Bar]:
+    shares = registry.by("type")
+    most = shares[0].models if shares else 0
+    shown = shares if len(shares) <= MAX_RUNTIMES + 1 else shares[:MAX_RUNTIMES]
+    bars = [Bar(type_name(share.value), share.models, _percent(share.models, most), _filtered(type=share.value)) for share in shown]
+    rest = shares[len(shown) :]
+    if rest:
+        count = sum(share.models for share in rest)
+        bars.append(Bar(plural(len(rest), "other"), count, _percent(count, most), _filtered(type=[share.value for share in rest])))
+    return bars
+
+
+def _filtered(**chosen: str | list[str]) -> str:
+    return f"{reverse('models')}?{urlencode(chosen, doseq=True)}"
+
+
+def _percent(part: int, whole: int) -> int:
+    return min(max(round(100 * part / whole), 1), 100) if whole and part else 0
+
+
+def _chart(points: list[Growth]) -> Chart | None:
+    """``None`` while there are not two days to draw a line between."""
+    if len(points) < 2:
+        return None
+    most = max(point.found for point in points) or 1
+    first, span = points[0].at, (points[-1].at - points[0].at).total_seconds() or 1
+
+    def across(at: datetime) -> float:
+        return round(100 * (at - first).total_seconds() / span, 2)
+
+    places = [across(point.at) for point in points]
+    line = " ".join(f"{x:g},{round(40 - 38 * point.found / most, 2):g}" for x, point in zip(places, points, strict=True))
+    edges = [0.0, *((a + b) / 2 for a, b in pairwise(places)), 100.0]
+    days = tuple((edges[index], round(edges[index + 1] - edges[index], 2), point) for index, point in enumerate(points))
+    return Chart(tuple(points), line, days, most)
