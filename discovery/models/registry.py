@@ -254,7 +254,15 @@ class Skipped(models.Model):
 
 
 class LogEntry(models.Model):
-    """One event, as it stands in the log files too."""
+    """One event, as it stands in the log files too. ``event`` says what a scan did to the model, or the place, that it names."""
+
+    class Event(models.TextChoices):
+        NEW = "new", "New"
+        CHANGED = "changed", "Changed"
+        BACK = "back", "Back"
+        MOVED = "moved", "Moved"
+        MISSING = "missing", "Missing"
+        SKIPPED = "skipped", "Skipped"
 
     at = models.DateTimeField(db_index=True)
     level = models.CharField(max_length=8, choices=_choices(Severity))
@@ -263,11 +271,16 @@ class LogEntry(models.Model):
     model_id = models.CharField(max_length=200, blank=True)
     path = models.CharField(max_length=4096, blank=True)
     message = models.CharField(max_length=2000)
+    event = models.CharField(max_length=8, choices=Event.choices, blank=True)
 
     class Meta:
         ordering = ["-at", "-pk"]
         verbose_name_plural = "log entries"
-        indexes = [models.Index(fields=["scan", "level"])]
+        indexes = [
+            models.Index(fields=["scan", "level"]),
+            models.Index(fields=["scan", "event", "id"], condition=~Q(event=""), name="events_of_a_scan"),
+            models.Index(fields=["model_id", "id"], condition=~Q(model_id=""), name="events_of_a_model"),
+        ]
 
     def __str__(self) -> str:
         return self.message

@@ -27,8 +27,8 @@ class Journal:
     scan: ScanRun | None = None
     entries: list[LogEntry] = field(default_factory=list)
 
-    def add(self, channel: Channel, level: Severity, message: str, *, model_id: str = "", path: str = "") -> None:
-        entry = LogEntry(at=timezone.now(), level=level, channel=channel, scan=self.scan, model_id=model_id)
+    def add(self, channel: Channel, level: Severity, message: str, *, model_id: str = "", path: str = "", event: str = "") -> None:
+        entry = LogEntry(at=timezone.now(), level=level, channel=channel, scan=self.scan, model_id=model_id, event=event)
         entry.path, entry.message = to_text(path), clean(to_text(message), 2000)
         self.entries.append(entry)
 

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from discovery.engine.text import plural
 from discovery.engine.types import Severity, Status
-from discovery.models import Channel, RegisteredModel, Root, ScanRun
+from discovery.models import Channel, LogEntry, RegisteredModel, Root, ScanRun
 from discovery.services import findings, tags
 from discovery.services.journal import Journal
 from discovery.services.records import SCANNED, resolve
@@ -85,10 +85,13 @@ def _take_over(pairs: dict[int, int], journal: Journal) -> set[int]:
         pairs = {old: new for old, new in pairs.items() if old in records and new in records and not records[new].curated}
         for old_key, new_key in pairs.items():
             old, new = records[old_key], records[new_key]
-            journal.add(Channel.DISCOVERY, Severity.INFO, f"moved from {old.path}", model_id=old.model_id, path=new.path)
+            text = f"moved from {old.path}"
+            journal.add(Channel.DISCOVERY, Severity.INFO, text, model_id=old.model_id, path=new.path, event=LogEntry.Event.MOVED)
             for name in SCANNED:
                 setattr(old, name, getattr(new, name))
             resolve(old)
+        arrived = [records[pk].model_id for pk in pairs.values()]
+        LogEntry.objects.filter(scan=journal.scan, event=LogEntry.Event.NEW, model_id__in=arrived).update(event="")  # they were not new after all
         RegisteredModel.objects.filter(pk__in=list(pairs.values())).delete()
         moved = [records[pk] for pk in pairs]
         if moved:
@@ -106,7 +109,8 @@ def mark_missing(root: Root, gone: Sequence[int], journal: Journal) -> int:
         with transaction.atomic():
             rows = RegisteredModel.objects.filter(pk__in=part, root=root).exclude(status=Status.MISSING)
             for model_id, path in rows.values_list("model_id", "path"):
-                journal.add(Channel.DISCOVERY, Severity.WARNING, "missing: its files are gone", model_id=model_id, path=path)
+                text = "missing: its files are gone"
+                journal.add(Channel.DISCOVERY, Severity.WARNING, text, model_id=model_id, path=path, event=LogEntry.Event.MISSING)
             count += rows.update(status=Status.MISSING, missing_since=now, changed_at=now)
             findings.gone(part)
             journal.write()

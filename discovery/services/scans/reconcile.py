@@ -10,14 +10,18 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
+from discovery.engine.document import CATEGORIES, TEXTS_AND_NUMBERS
 from discovery.engine.model_ids import new_id, options
 from discovery.engine.paths import to_text
 from discovery.engine.text import plural
 from discovery.engine.types import Candidate, Found, Severity, Status
-from discovery.models import Channel, RegisteredModel, Root, ScanRun, Skipped
+from discovery.models import Channel, LogEntry, RegisteredModel, Root, ScanRun, Skipped
 from discovery.services import findings, tags
 from discovery.services.journal import Journal
 from discovery.services.records import SCANNED, take
+
+#: Columns whose change means something to a person, in the order they are told.
+_TELLING = ("path", "scanned_status", "problems", "size_bytes", "files", "variants", *TEXTS_AND_NUMBERS, *CATEGORIES)
 
 #: Models a transaction. Small enough that a killed scan loses little and other writers wait little.
 BATCH = 100
@@ -59,18 +63,19 @@ def reconcile(root: Root, run: ScanRun | None, readings: Sequence[Reading], jour
                 if record is None:
                     record = _new(root, run, found, ids, now)
                     outcome.new += 1
-                    what = "new"
+                    event = LogEntry.Event.NEW
                 else:
                     matched.add(record.pk)
-                    what = "back" if record.status == Status.MISSING else "changed"
+                    event = LogEntry.Event.BACK if record.status == Status.MISSING else LogEntry.Event.CHANGED
                 before = _state(record)
                 record.root = root
                 take(record, found, now)
-                if record.pk is not None and _state(record) == before:
+                after = _state(record)
+                if record.pk is not None and after == before:
                     outcome.unchanged += 1
                     continue
                 outcome.changed += record.pk is not None
-                _note(journal, record, found, what)
+                _note(journal, record, found, event, [name for name in after if after[name] != before[name]])
                 batch.append(record)
         _upsert(batch)
         findings.after_scan(batch)
@@ -135,16 +140,19 @@ def _remember_skipped(root: Root, readings: Sequence[Reading], journal: Journal)
         Skipped(root=root, place=to_text(r.candidate.place), signature=r.candidate.signature, reason=to_text(r.reason)[:1000]) for r in rejected
     )
     for reading in rejected:
-        journal.add(Channel.DISCOVERY, Severity.INFO, f"not a model: {reading.reason}", path=reading.candidate.place)
+        text = f"not a model: {reading.reason}"
+        journal.add(Channel.DISCOVERY, Severity.INFO, text, path=reading.candidate.place, event=LogEntry.Event.SKIPPED)
 
 
-def _state(record: RegisteredModel) -> list[object]:
+def _state(record: RegisteredModel) -> dict[str, object]:
     """What a scan may have changed, to tell reading again from changing."""
-    return [getattr(record, name) for name in SCANNED if name not in ("root", "changed_at", "validated_at", "status")]
+    return {name: getattr(record, name) for name in SCANNED if name not in ("root", "changed_at", "validated_at", "status")}
 
 
-def _note(journal: Journal, record: RegisteredModel, found: Found, what: str) -> None:
-    text = f"{what}: {found.status.lower()}, {plural(len(found.files), 'file')}"
-    journal.add(Channel.DISCOVERY, Severity.INFO, text, model_id=record.model_id, path=found.path)
+def _note(journal: Journal, record: RegisteredModel, found: Found, event: LogEntry.Event, different: Sequence[str]) -> None:
+    text = f"{event.value}: {found.status.lower()}, {plural(len(found.files), 'file')}"
+    if event is LogEntry.Event.CHANGED and (named := [name.removeprefix("scanned_").replace("_", " ") for name in _TELLING if name in different]):
+        text += f"; different now: {', '.join(named)}"
+    journal.add(Channel.DISCOVERY, Severity.INFO, text, model_id=record.model_id, path=found.path, event=event)
     for problem in found.problems:
         journal.add(Channel.METADATA, problem.severity, problem.message, model_id=record.model_id, path=problem.path)

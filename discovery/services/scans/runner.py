@@ -20,7 +20,7 @@ from discovery.engine.identify import identify
 from discovery.engine.paths import to_native, to_text
 from discovery.engine.types import Candidate, Problem, Severity, Status
 from discovery.engine.walk import walk
-from discovery.models import Channel, RegisteredModel, Root, ScanRun, Skipped
+from discovery.models import Channel, LogEntry, RegisteredModel, Root, ScanRun, Skipped
 from discovery.services import configs, journal
 from discovery.services.journal import Journal
 from discovery.services.scans import claims, moves
@@ -297,7 +297,7 @@ def _read(scan: RootScan, root: str, candidate: Candidate) -> Reading | None:
 
 def _log_problem(scan: RootScan, problem: Problem) -> None:
     scan.progress.errors += problem.severity is Severity.ERROR
-    scan.journal.add(Channel.DISCOVERY, problem.severity, problem.message, path=problem.path)
+    scan.journal.add(Channel.DISCOVERY, problem.severity, problem.message, path=problem.path, event=LogEntry.Event.SKIPPED)
 
 
 def _finish(run: ScanRun, progress: Progress, log: Journal, state: ScanRun.State, message: str) -> None:
