@@ -28,6 +28,11 @@ STATES = {"queued": "plain", "running": "accent", "done": "ok", "cancelled": "wa
 
 LEVELS = {"info": ("Info", "plain"), "warning": ("Warning", "warn"), "error": ("Error", "bad")}
 
+#: What a scan did to a model, and how two scans differ → tone.
+EVENTS = {
+    "new": "ok", "changed": "accent", "back": "ok", "moved": "accent", "missing": "warn", "skipped": "plain", "added": "ok", "gone": "warn",
+}  # fmt: skip
+
 #: Severity of a problem → word and tone.
 SEVERITIES = {"error": ("Error", "bad"), "warning": ("Warning", "warn")}
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from discovery.engine.paths import to_text
@@ -16,6 +17,9 @@ from discovery.models import Channel, LogEntry, ScanRun
 
 KEEP_DAYS = 90
 KEEP_ENTRIES = 200_000
+
+#: Words of a search that are looked at.
+MAX_WORDS = 8
 
 _LEVELS = {Severity.INFO: logging.INFO, Severity.WARNING: logging.WARNING, Severity.ERROR: logging.ERROR}
 
@@ -61,6 +65,27 @@ def record(channel: Channel, level: Severity, message: str, *, scan: ScanRun | N
     journal = Journal(scan)
     journal.add(channel, level, message, model_id=model_id, path=path)
     journal.write()
+
+
+def entries(
+    *, level: str = "", channel: str = "", scan: int | None = None, model_id: str = "", text: str = "", since: datetime | None = None
+) -> QuerySet[LogEntry]:
+    """The events that are all of this, the newest first."""
+    wanted = {"level": level, "channel": channel, "scan": scan, "at__gte": since}
+    rows = LogEntry.objects.filter(**{name: value for name, value in wanted.items() if value}).order_by("-pk")
+    return matching(of_models([model_id], rows) if model_id else rows, text)
+
+
+def of_models(model_ids: Collection[str], rows: QuerySet[LogEntry] | None = None) -> QuerySet[LogEntry]:
+    """The events of these models. The second condition is the one that their index is limited to."""
+    return (LogEntry.objects.all() if rows is None else rows).filter(model_id__in=model_ids).exclude(model_id="")
+
+
+def matching(rows: QuerySet[LogEntry], text: str) -> QuerySet[LogEntry]:
+    """Those that hold each word of ``text`` in message, path or model."""
+    for word in text.split()[:MAX_WORDS]:
+        rows = rows.filter(Q(message__icontains=word) | Q(path__icontains=word) | Q(model_id__icontains=word))
+    return rows
 
 
 def prune() -> None:

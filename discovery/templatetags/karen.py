@@ -17,6 +17,7 @@ from discovery.words import (
     ADVICE,
     CATEGORY_HINTS,
     CHECKS,
+    EVENTS,
     FILE_KINDS,
     FORMATS,
     LEVELS,
@@ -164,6 +165,11 @@ def state_tone(run: ScanRun) -> str:
 @register.filter
 def level_tone(level: str) -> str:
     return LEVELS.get(level, ("", "plain"))[1]
+
+
+@register.filter
+def event_tone(event: str) -> str:
+    return EVENTS.get(event, "plain")
 
 
 @register.filter

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
 from typing import Any, TypeVar
 
@@ -28,6 +28,12 @@ def fetch(request: HttpRequest, model_id: str) -> RegisteredModel:
     return record
 
 
+def known_models(request: HttpRequest, entries: Iterable[Any]) -> set[str]:
+    """Which of the models that ``entries`` name by ``model_id`` are still registered: those a link leads to."""
+    ids = {entry.model_id for entry in entries if entry.model_id}
+    return set(RegisteredModel.objects.visible_to(request.user).filter(model_id__in=ids).values_list("model_id", flat=True))
+
+
 def is_fragment(request: HttpRequest) -> bool:
     """Whether htmx asks for a part of the page. Boosted links and a restored history want all of it."""
     htmx: HtmxDetails | None = getattr(request, "htmx", None)
@@ -45,6 +51,11 @@ def page_or_partial(request: HttpRequest, template: str, partial: str, context: 
 def numbered(request: HttpRequest, rows: QuerySet[Any] | Sequence[Row], size: int) -> Page[Any]:
     """The page that ``?page=`` asks for: the last one past the end, the first one for nonsense."""
     return Paginator(rows, size).get_page(request.GET.get("page", "1")[:20])
+
+
+def as_key(text: str) -> int | None:
+    """A key of the database, as an address or a form names it; ``None`` for anything else."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
 
 
 def staff_only(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:

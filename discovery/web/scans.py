@@ -1,22 +1,31 @@
-"""The Scans page: roots, the scan under way, past runs and their logs. For administrators."""
+"""The Scans pages: roots, the scan under way, past runs, what each did, and what lies between two. For administrators."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from django.contrib import messages
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_POST, require_safe
 
-from discovery.models import LogEntry, RegisteredModel, Root, ScanRun
-from discovery.services import browse, scans
+from discovery.models import LogEntry, Root, ScanRun, Skipped
+from discovery.services import browse, scans, search
 from discovery.web.context import frame
-from discovery.web.pages import is_fragment, numbered, page_or_partial, staff_only
-from discovery.words import LEVELS
+from discovery.web.pages import as_key, is_fragment, known_models, numbered, page_or_partial, staff_only
 
 RUNS_PAGE = 25
-LOG_PAGE = 100
+EVENTS_PAGE = 100
+
+#: Runs that another one can be compared with.
+MAX_CHOICES = 100
+
+#: What the list of past scans can be narrowed to: value of ``show`` → its words.
+SHOWN = {"": "All", "different": "With changes", "trouble": "With errors", "unfinished": "Cut short"}
+
+#: What a comparison tells, in its order: kind of difference → its words.
+KINDS = {"added": "Added", "gone": "Gone", "changed": "Changed"}
 
 #: htmx stops polling when it is answered with this status.
 STOP_POLLING = 286
@@ -47,8 +56,7 @@ def start(request: HttpRequest) -> HttpResponse:
     """Asks for a scan: of everything, or of the root whose number is given."""
     path, accept = "", False
     if request.POST.get("root"):
-        number = request.POST["root"]
-        root = get_object_or_404(Root, pk=int(number) if number.isascii() and number.isdigit() and len(number) < 19 else 0)
+        root = get_object_or_404(Root, pk=as_key(request.POST["root"]) or 0)
         path, accept = root.path, request.POST.get("accept_missing") == "1"
     full = request.POST.get("full") == "1"
     _, created = scans.request(ScanRun.Trigger.PAGE, path=path, full=full, accept_missing=accept, user_id=request.user.pk)
@@ -72,28 +80,91 @@ def stop(request: HttpRequest, pk: int) -> HttpResponse:
 @require_safe
 @staff_only
 def run(request: HttpRequest, pk: int) -> HttpResponse:
-    """One run and its log. While it goes on the page asks again every second."""
+    """One run: what was new, changed, moved, missing and skipped. While it goes on the page asks again every second."""
     record = get_object_or_404(ScanRun.objects.select_related("requested_by"), pk=pk)
-    level = request.GET.get("level", "")
-    level = level if level in LEVELS else ""
-    log = LogEntry.objects.filter(scan=record)
-    page = numbered(request, log.filter(level=level) if level else log, LOG_PAGE)
-    ids = {entry.model_id for entry in page.object_list if entry.model_id}
+    counts = scans.counts(record)
+    event = request.GET.get("event", "")
+    event = event if event in counts else ""
+    text = search.normal_text(request.GET.get("q", ""))
+    page = numbered(request, scans.events(record, event, text), EVENTS_PAGE)
     context = {
         "section": "scans",
         "run": record,
-        "level": level,
-        "levels": [(name, word) for name, (word, _) in LEVELS.items()],
+        "event": event,
+        "events": [(value.value, value.label, counts[value.value]) for value in LogEntry.Event],
+        "text": text,
         "page": page,
-        "known": set(RegisteredModel.objects.filter(model_id__in=ids).values_list("model_id", flat=True)),
+        "known": known_models(request, page.object_list),
+        "previous": scans.previous(record),
+        "skipped_now": Skipped.objects.count() if event == LogEntry.Event.SKIPPED else 0,
     }
     over = is_fragment(request) and not record.is_active and request.headers.get("HX-Trigger") == "run"
     return page_or_partial(request, "discovery/scan.html", "run", context, status=STOP_POLLING if over else 200)
 
 
+@require_safe
+@staff_only
+def compare(request: HttpRequest) -> HttpResponse:
+    """What the registry had after one run (``from``) and not after another (``to``): by default the last two."""
+    ended = ScanRun.objects.exclude(state__in=ScanRun.ACTIVE).order_by("-pk")
+    choices = list(ended[:MAX_CHOICES])
+    asked = [request.GET.get(name, "")[:30] for name in ("from", "to")]
+    keys = [as_key(text) for text in asked] if any(asked) else [run.pk for run in choices[:2]]
+    chosen = list(ended.filter(pk__in=[key for key in keys if key]).order_by("pk"))
+    compared = scans.compare(*chosen) if len(chosen) == 2 else None
+    kind = request.GET.get("kind", "")
+    kind = kind if kind in KINDS else ""
+    rows = [] if compared is None else compared.of(kind) if kind else list(compared.differences)
+    page = numbered(request, rows, EVENTS_PAGE)
+    context = {
+        "section": "scans",
+        "choices": sorted({*choices, *chosen}, key=lambda run: -run.pk),
+        "first": chosen[0] if chosen else None,
+        "second": chosen[-1] if chosen else None,
+        "lost": [text for text, key in zip(asked, keys, strict=False) if text and key not in {run.pk for run in chosen}],
+        "compared": compared,
+        "kinds": [(value, words, len(compared.of(value)) if compared else 0) for value, words in KINDS.items()],
+        "kind": kind,
+        "page": page,
+        "known": known_models(request, page.object_list),
+    }
+    return page_or_partial(request, "discovery/scan_compare.html", "results", context)
+
+
+@require_safe
+@staff_only
+def skipped(request: HttpRequest) -> HttpResponse:
+    """Every place that looks like a model and is none, with the reason."""
+    text = search.normal_text(request.GET.get("q", ""))
+    rows = Skipped.objects.select_related("root").order_by("root__path", "place")
+    for word in text.split()[: search.MAX_WORDS]:
+        rows = rows.filter(Q(place__icontains=word) | Q(reason__icontains=word) | Q(root__path__icontains=word))
+    context = {"section": "scans", "text": text, "page": numbered(request, rows, EVENTS_PAGE)}
+    return page_or_partial(request, "discovery/skipped.html", "results", context)
+
+
 def _context(request: HttpRequest) -> dict[str, Any]:
-    past = ScanRun.objects.exclude(state__in=ScanRun.ACTIVE).select_related("requested_by")
-    return {"section": "scans", "active": under_way(), "roots": browse.roots(), "page": numbered(request, past, RUNS_PAGE)}
+    show = request.GET.get("show", "")
+    show = show if show in SHOWN else ""
+    past = _shown(show).select_related("requested_by").order_by("-pk")
+    return {
+        "section": "scans",
+        "active": under_way(),
+        "roots": browse.roots(),
+        "page": numbered(request, past, RUNS_PAGE),
+        "show": show,
+        "shown": SHOWN,
+        "skipped_now": Skipped.objects.count(),
+    }
+
+
+def _shown(show: str) -> QuerySet[ScanRun]:
+    past = ScanRun.objects.exclude(state__in=ScanRun.ACTIVE)
+    if show == "different":
+        return past.filter(Q(new__gt=0) | Q(changed__gt=0) | Q(moved__gt=0) | Q(missing__gt=0))
+    if show == "trouble":
+        return past.filter(Q(errors__gt=0) | Q(state=ScanRun.State.FAILED))
+    return past.exclude(state=ScanRun.State.DONE) if show == "unfinished" else past
 
 
 def under_way() -> list[ScanRun]:

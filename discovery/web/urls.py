@@ -2,12 +2,25 @@
 
 from django.urls import path
 
-from discovery.web import health, memory, model, models, overview, problems, rules, scans, system, tokens
+from discovery.web import (
+    health,
+    logs,
+    memory,
+    model,
+    models,
+    overview,
+    problems,
+    rules,
+    scans,
+    system,
+    tokens,
+)
 
 urlpatterns = [
     path("", overview.index, name="home"),
     path("", overview.index, name="overview"),
     path("overview/live/", overview.live, name="overview-live"),
+    path("logs/", logs.index, name="logs"),
     path("models/", models.index, name="models"),
     path("models/<str:model_id>/", model.overview, name="model"),
     path("models/<str:model_id>/files/", model.files, name="model-files"),
@@ -25,6 +38,8 @@ urlpatterns = [
     path("scans/", scans.index, name="scans"),
     path("scans/progress/", scans.progress, name="scan-progress"),
     path("scans/start/", scans.start, name="scan-start"),
+    path("scans/compare/", scans.compare, name="scan-compare"),
+    path("scans/skipped/", scans.skipped, name="scan-skipped"),
     path("scans/<int:pk>/", scans.run, name="scan"),
     path("scans/<int:pk>/stop/", scans.stop, name="scan-stop"),
     path("system/", system.index, name="system"),

@@ -71,6 +71,12 @@ document.addEventListener("keydown", (event) => {
   field.select();
 });
 
+// What is not asked for has no place in the address.
+document.addEventListener("htmx:configRequest", (event) => {
+  if (event.detail.verb !== "get") return;
+  for (const [name, value] of [...event.detail.formData]) if (value === "") event.detail.formData.delete(name);
+});
+
 document.addEventListener("htmx:afterSwap", (event) => {
   showCopyButtons(event.target);
   settle();

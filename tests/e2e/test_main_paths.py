@@ -122,8 +122,10 @@ def test_a_scan_is_stopped(page: Page, shelf: Path, sign_in: SignIn) -> None:
     expect(page.locator("#results")).to_contain_text("Stopped before it began.")
     page.locator("#results tbody a").first.click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("Scan")
-    page.get_by_role("link", name="Warning").click()
-    expect(page).to_have_url(re.compile("level=warning"))
+    page.get_by_role("link", name="Skipped").click()
+    expect(page).to_have_url(re.compile("event=skipped"))
+    page.get_by_role("link", name="Log", exact=True).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Logs")
 
 
 def test_a_frozen_root_is_settled_by_a_person(page: Page, shelf: Path, sign_in: SignIn) -> None:

@@ -1,4 +1,4 @@
-"""The Scans page: asking, watching, stopping, frozen roots, past runs and their logs."""
+"""The Scans pages: asking, watching, stopping, frozen roots, past runs, what they did, and what lies between two."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from django.utils import timezone
 from django_q.brokers import Broker
 
 from discovery.engine.types import Severity
-from discovery.models import Channel, LogEntry, RegisteredModel, Root, ScanRun
+from discovery.models import Channel, LogEntry, RegisteredModel, Root, ScanRun, Skipped
 from discovery.services import browse
 
 Make = Callable[..., RegisteredModel]
@@ -205,44 +205,101 @@ def test_past_scans_are_paged(admin_client: Client, django_assert_num_queries: A
     for _ in range(60):
         make_run()
     assert "26–50 of 60" in get(admin_client, page=2)
-    with django_assert_num_queries(7):
+    with django_assert_num_queries(8):
         html = admin_client.get("/scans/", {"page": 3}, headers=HTMX).content.decode()
     assert "51–60 of 60" in html
     assert "<html" not in html
 
 
-def test_a_run_shows_its_log_and_filters_it(admin_client: Client, make_model: Make) -> None:
+def tell(run: ScanRun, event: str, **fields: Any) -> LogEntry:
+    defaults = {"at": timezone.now(), "level": Severity.INFO, "channel": Channel.DISCOVERY, "message": f"{event} <b>text</b>", "path": "a/b"}
+    return LogEntry.objects.create(scan=run, event=event, **{**defaults, **fields})
+
+
+def test_a_run_shows_what_it_did_and_filters_it(admin_client: Client, make_model: Make) -> None:
     make_model("known")
     run = make_run(message="Something to know.")
-    for level, name in ((Severity.INFO, "known"), (Severity.ERROR, "forgotten"), (Severity.WARNING, "")):
-        LogEntry.objects.create(
-            at=timezone.now(), level=level, channel=Channel.DISCOVERY, scan=run, model_id=name, message=f"{level} <b>text</b>", path="a/b"
-        )
+    tell(run, "new", model_id="known")
+    tell(run, "missing", model_id="forgotten")
+    tell(run, "skipped", path="a/broken")
+    tell(run, "", message="only in the log")
     html = get(admin_client, f"/scans/{run.pk}/")
     assert "Something to know." in html
-    assert '<a class="strong" href="/models/known/">known</a>' in html
-    assert '<span class="strong">forgotten</span>' in html
-    assert "&lt;b&gt;text" in html
-    only = get(admin_client, f"/scans/{run.pk}/", level="error")
-    assert "error &lt;b&gt;" in only
-    assert "info &lt;b&gt;" not in only
-    assert "warning &lt;b&gt;" in get(admin_client, f"/scans/{run.pk}/", level="nonsense")
+    assert '<a class="name" href="/models/known/">known</a>' in html
+    assert '<span class="strong break">forgotten</span>' in html
+    assert "new &lt;b&gt;text" in html
+    assert "a/broken" in html
+    assert "only in the log" not in html
+    assert f'href="/logs/?scan={run.pk}"' in html
+    assert 'New <span class="faint">1</span>' in html
+    only = get(admin_client, f"/scans/{run.pk}/", event="missing")
+    assert "forgotten" in only
+    assert "a/broken" not in only
+    assert "a/broken" in get(admin_client, f"/scans/{run.pk}/", event="nonsense")
+    assert "No entry holds “zzz”." in get(admin_client, f"/scans/{run.pk}/", q="zzz")
 
 
-def test_the_log_comes_a_hundred_entries_at_a_time(admin_client: Client, django_assert_num_queries: Any) -> None:
+def test_what_a_run_did_comes_a_hundred_at_a_time(admin_client: Client, django_assert_num_queries: Any) -> None:
     run = make_run()
-    now = timezone.now()
     LogEntry.objects.bulk_create(
-        LogEntry(at=now, level="info", channel="discovery", scan=run, model_id=f"m{n}", message=f"entry {n}") for n in range(250)
+        LogEntry(at=timezone.now(), level="info", channel="discovery", scan=run, model_id=f"m{n}", message=f"entry {n}", event="new")
+        for n in range(250)
     )
-    with django_assert_num_queries(11):
+    with django_assert_num_queries(13):
         html = get(admin_client, f"/scans/{run.pk}/", page="9999")
     assert "201–250 of 250" in html
 
 
+@pytest.mark.parametrize(("show", "found"), [("", "1234"), ("different", "2"), ("trouble", "3"), ("unfinished", "4"), ("nonsense", "1234")])
+def test_past_scans_are_narrowed_to_those_that_matter(show: str, found: str, admin_client: Client) -> None:
+    runs = [make_run(), make_run(new=1), make_run(errors=2), make_run(state="cancelled")]
+    html = get(admin_client, show=show)
+    assert "".join(str(n) for n, run in enumerate(runs, 1) if f'href="/scans/{run.pk}/"' in html.partition("Past scans")[2]) == found
+
+
+def test_two_scans_are_compared(admin_client: Client, make_model: Make) -> None:
+    make_model("here")
+    first, second, third = make_run(), make_run(), make_run()
+    tell(second, "new", model_id="here", path="shelf/here")
+    tell(third, "missing", model_id="away", path="shelf/away")
+    html = get(admin_client, "/scans/compare/", **{"from": first.pk, "to": third.pk})
+    assert "2 scans after" in html
+    assert '<a class="name" href="/models/here/">here</a>' in html
+    assert "away" in html
+    only = get(admin_client, "/scans/compare/", **{"from": third.pk, "to": first.pk, "kind": "gone"})
+    assert "away" in only
+    assert "shelf/here" not in only
+    assert "shelf/away" in get(admin_client, "/scans/compare/")
+    assert f'href="/scans/compare/?from={second.pk}&amp;to={third.pk}"' in get(admin_client, f"/scans/{third.pk}/")
+
+
+def test_a_comparison_with_nonsense_says_what_is_the_matter(admin_client: Client) -> None:
+    assert "Two scans must have ended." in get(admin_client, "/scans/compare/")
+    first, second = make_run(), make_run()
+    html = get(admin_client, "/scans/compare/", **{"from": "9" * 40, "to": second.pk})
+    assert "There is no scan “" + "9" * 30 + "” that has ended." in html
+    assert "Choose two different scans" in html
+    assert "Choose two different scans" in get(admin_client, "/scans/compare/", **{"from": first.pk, "to": first.pk})
+
+
+def test_skipped_places_are_listed_with_their_reasons_and_searched(admin_client: Client) -> None:
+    root = Root.objects.create(path="/srv/models")
+    for place, reason in (("a/broken", "no weights in a known format"), ("b/<i>odd</i>", "its manifests name no model")):
+        Skipped.objects.create(root=root, place=place, signature="0", reason=reason)
+    assert "2 places skipped" in get(admin_client)
+    html = get(admin_client, "/scans/skipped/")
+    assert "no weights in a known format" in html
+    assert "b/&lt;i&gt;odd&lt;/i&gt;" in html
+    only = admin_client.get("/scans/skipped/", {"q": "manifests"}, headers=HTMX).content.decode()
+    assert "a/broken" not in only
+    assert "odd" in only
+    assert "<html" not in only
+    assert "No place and no reason holds “zzz”." in get(admin_client, "/scans/skipped/", q="zzz")
+
+
 def test_the_page_of_a_run_under_way_refreshes_until_it_is_over(admin_client: Client) -> None:
     run = running()
-    assert 'hx-trigger="every 1s"' in get(admin_client, f"/scans/{run.pk}/", level="error")
+    assert 'hx-trigger="every 1s"' in get(admin_client, f"/scans/{run.pk}/", event="new")
     assert admin_client.get(f"/scans/{run.pk}/", headers=POLL).status_code == 200
     ScanRun.objects.filter(pk=run.pk).update(state="done", finished_at=timezone.now())
     response = admin_client.get(f"/scans/{run.pk}/", headers=POLL)
@@ -256,7 +313,7 @@ def test_runs_that_do_not_exist_are_not_found(pk: str, admin_client: Client) -> 
     assert admin_client.post(f"/scans/{pk}/stop/").status_code == 404
 
 
-@pytest.mark.parametrize("path", ["/scans/", "/scans/progress/", "/scans/1/"])
+@pytest.mark.parametrize("path", ["/scans/", "/scans/progress/", "/scans/1/", "/scans/compare/", "/scans/skipped/"])
 def test_readers_have_no_business_here(path: str, reader_client: Client) -> None:
     make_run(pk=1)
     assert reader_client.get(path).status_code == 403

@@ -1,0 +1,107 @@
+"""The Logs page: every event of scans, validation and metadata, the newest first, as it comes in. For administrators."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.utils import timezone
+from django.utils.dateparse import parse_date, parse_datetime
+from django.views.decorators.http import require_safe
+
+from discovery.engine.text import clean
+from discovery.models import Channel
+from discovery.services import journal, search
+from discovery.web.pages import as_key, is_fragment, known_models, page_or_partial, staff_only
+from discovery.words import LEVELS
+
+PAGE_SIZE = 100
+
+#: What ``since`` offers: its value → how long ago, and the words for it.
+PERIODS = {
+    "15m": (timedelta(minutes=15), "the last 15 minutes"),
+    "1h": (timedelta(hours=1), "the last hour"),
+    "1d": (timedelta(days=1), "the last day"),
+    "7d": (timedelta(days=7), "the last week"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What the address asks for. ``faults`` are the parts of it that mean nothing, said to the reader."""
+
+    level: str = ""
+    channel: str = ""
+    scan: int | None = None
+    model: str = ""
+    text: str = ""
+    since: str = ""
+    after: datetime | None = None
+    faults: tuple[str, ...] = ()
+
+    @classmethod
+    def read(cls, query: QueryDict) -> Filters:
+        faults = []
+        level, channel, scan, since = (clean(query.get(name, ""), 60).strip() for name in ("level", "channel", "scan", "since"))
+        if level and level not in LEVELS:
+            faults.append(f"There is no level “{level}”: choose from {', '.join(LEVELS)}.")
+            level = ""
+        if channel and channel not in Channel.values:
+            faults.append(f"There is no channel “{channel}”: choose from {', '.join(Channel.values)}.")
+            channel = ""
+        number = as_key(scan)
+        if scan and number is None:
+            faults.append(f"“{scan}” is not the number of a scan.")
+        after = _moment(since)
+        if since and after is None:
+            faults.append(f"“{since}” is no time: write 2026-11-24 or 2026-11-24T03:00, in UTC.")
+            since = ""
+        model = clean(query.get("model", ""), 200).strip()
+        return cls(level, channel, number, model, search.normal_text(query.get("q", "")), since, after, tuple(faults))
+
+    @property
+    def narrowed(self) -> bool:
+        return bool(self.level or self.channel or self.scan or self.model or self.text or self.since)
+
+
+def _moment(text: str) -> datetime | None:
+    if text in PERIODS:
+        return timezone.now() - PERIODS[text][0]
+    try:
+        moment = parse_datetime(text)
+        day = parse_date(text) if moment is None else None
+    except ValueError:
+        return None
+    if day is not None:
+        moment = datetime(day.year, day.month, day.day)  # noqa: DTZ001  (its zone follows)
+    return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment
+
+
+@require_safe
+@staff_only
+def index(request: HttpRequest) -> HttpResponse:
+    """Newest first, ``before`` an entry's key for older ones. While it is live, the page asks again and is answered only when there is news."""
+    filters = Filters.read(request.GET)
+    rows = journal.entries(
+        level=filters.level, channel=filters.channel, scan=filters.scan, model_id=filters.model, text=filters.text, since=filters.after
+    )
+    before, latest = as_key(request.GET.get("before", "")), as_key(request.GET.get("latest", ""))
+    if is_fragment(request) and latest is not None and not rows.filter(pk__gt=latest).exists():
+        return HttpResponse(status=204)
+    found = list((rows.filter(pk__lt=before) if before else rows)[: PAGE_SIZE + 1])
+    shown = found[:PAGE_SIZE]
+    context = {
+        "section": "logs",
+        "filters": filters,
+        "entries": shown,
+        "known": known_models(request, shown),
+        "older": shown[-1].pk if len(found) > PAGE_SIZE else None,
+        "before": before,
+        "latest": shown[0].pk if shown else 0,
+        "live": request.GET.get("live") != "0" and not before,
+        "levels": [(name, word) for name, (word, _) in LEVELS.items()],
+        "channels": Channel.values,
+        "periods": {name: words for name, (_, words) in PERIODS.items()},
+    }
+    return page_or_partial(request, "discovery/logs.html", "results", context)
