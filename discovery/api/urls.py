@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
-from discovery.api import discovered, documents
+from discovery.api import catalogue, contents, discovered, discovery, documents, health, probes, system
 from discovery.api.app import api
 
-for resource in (discovered, documents):
+#: What stands in the place of a model_id comes first.
+for resource in (discovered, discovery, documents, contents, health, catalogue, system):
     api.add_router("", resource.router)
 
 _addresses, _app_name, _namespace = api.urls
@@ -15,4 +16,9 @@ for _address in _addresses:
     if isinstance(_address, URLPattern):
         _address.callback.login_required = False  # type: ignore[attr-defined]
 
-urlpatterns = [path("api/", (_addresses, _app_name, _namespace))]
+urlpatterns = [
+    path("api/", (_addresses, _app_name, _namespace)),
+    path("healthz", probes.healthz, name="healthz"),
+    path("readyz", probes.readyz, name="readyz"),
+    path("metrics", probes.prometheus, name="metrics"),
+]

@@ -1,0 +1,80 @@
+"""``/models/{model_id}/files``, ``/tensors``, ``/history``, ``/access``: what the pages of a model show."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest
+from ninja import Query, Router
+
+from discovery.api import contents_schemas as schemas
+from discovery.api import paging
+from discovery.api.access import ADMIN, PUBLIC, READ, fetch
+from discovery.api.errors import ApiError
+from discovery.models import MetadataChange
+from discovery.services import access, browse
+from discovery.services.search import normal_text
+
+router = Router(tags=["Models"])
+
+
+@router.get("/models/{model_id}/files", auth=PUBLIC, response=schemas.Files, operation_id="list_files", summary="Files of a model")
+def files(request: HttpRequest, model_id: str, asked: Query[schemas.Wanted]) -> dict[str, Any]:
+    """As the last scan saw them."""
+    rows = [row for row in fetch(request, model_id).files if _matches(row[0], asked.search)]
+    return paging.numbered(request, rows, asked, lambda row: {"path": row[0], "size_bytes": row[1]})
+
+
+@router.get("/models/{model_id}/tensors", auth=PUBLIC, response=schemas.Tensors, operation_id="list_tensors", summary="Tensors of a model")
+def tensors(request: HttpRequest, model_id: str, asked: Query[schemas.WantedTensors]) -> dict[str, Any]:
+    """Read now, from the headers of the weight files."""
+    record = fetch(request, model_id)
+    if asked.file and asked.file not in browse.weight_files(record):
+        raise ApiError(422, "The model has no such weight file.", errors=[(("query", "file"), "is none of its weight files")])
+    read = browse.tensors(record, asked.file) if record.missing_since is None else browse.Tensors()
+    rows = [row for row in read.rows if _matches(row.tensor.name, asked.search)]
+    problems = [{"code": p.code, "message": p.message, "path": p.path, "severity": p.severity, "offset": p.offset} for p in read.problems]
+    return paging.numbered(request, rows, asked, _tensor, files=read.total, files_read=read.read, problems=problems)
+
+
+def _tensor(row: browse.Row) -> dict[str, Any]:
+    tensor = row.tensor
+    return {
+        "name": tensor.name,
+        "dtype": tensor.dtype,
+        "shape": list(tensor.shape),
+        "elements": row.elements,
+        "size_bytes": tensor.size,
+        "file": row.file,
+    }
+
+
+@router.get("/models/{model_id}/history", auth=READ, response=schemas.History, operation_id="list_changes", summary="What people changed")
+def history(request: HttpRequest, model_id: str, asked: Query[paging.Paged]) -> dict[str, Any]:
+    """Who changed what, when and through what, the newest first."""
+    rows = MetadataChange.objects.filter(model=fetch(request, model_id)).select_related("by")
+    return paging.numbered(request, rows, asked, _change)
+
+
+def _change(row: MetadataChange) -> dict[str, Any]:
+    return {
+        "field": row.field,
+        "before": row.before,
+        "after": row.after,
+        "by": row.by.get_username() if row.by else None,
+        "at": row.at,
+        "through": row.through,
+        "batch": str(row.batch),
+        "undoes": str(row.undoes) if row.undoes else None,
+    }
+
+
+@router.get("/models/{model_id}/access", auth=ADMIN, response=schemas.AccessRules, operation_id="get_access", summary="Who may see a model")
+def who(request: HttpRequest, model_id: str) -> dict[str, Any]:
+    """Its visibility, and through which groups and collections people see it."""
+    return access.explained(fetch(request, model_id))
+
+
+def _matches(name: str, text: str) -> bool:
+    folded = name.casefold()
+    return all(word.casefold() in folded for word in normal_text(text).split())

@@ -1,0 +1,100 @@
+"""Scans and what they wrote into the log."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from ninja import Schema
+from pydantic import Field
+
+from discovery.api.paging import Paged
+from discovery.engine.types import Severity
+from discovery.models import Channel
+from discovery.services.search import MAX_VALUES
+
+
+class Counts(Schema):
+    found: int
+    new: int
+    changed: int
+    unchanged: int
+    moved: int
+    missing: int
+    errors: int
+
+
+class Progress(Counts):
+    scan_id: int
+    status: Literal["queued", "running"]
+    path: str | None = Field(description="The only folder that is scanned; null: every root.")
+    started_at: datetime | None
+    done: int
+    expected: int = Field(description="Models known before the scan.")
+    current_path: str | None
+
+
+class ScanResult(Counts):
+    scan_id: int
+    status: str
+    path: str | None
+    full: bool
+    trigger: str
+    requested_by: str | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    seconds: float | None
+    message: str | None
+
+
+class RootStatus(Schema):
+    path: str
+    reachable: bool
+    models: int
+    last_scan_at: datetime | None
+    fault: str | None
+    frozen_reason: str | None
+
+
+class Status(Schema):
+    """Who is no administrator is told neither of scans nor of roots: their counts are of all models."""
+
+    state: Literal["idle", "queued", "running"]
+    scan: Progress | None
+    last_scan: ScanResult | None
+    next_scan_at: datetime | None
+    models: dict[str, int]
+    roots: list[RootStatus]
+
+
+class Scans(Schema):
+    count: int
+    next: str | None
+    previous: str | None
+    results: list[ScanResult]
+
+
+class WantedLog(Paged):
+    level: list[Severity] = Field([], max_length=MAX_VALUES)
+    channel: list[Channel] = Field([], max_length=MAX_VALUES)
+    scan_id: int | None = Field(None, ge=1, lt=1 << 63)
+    model_id: str | None = Field(None, max_length=200, pattern=r"^[^\x00]*$")
+    since: datetime | None = Field(None, description="ISO 8601; without an offset it is UTC.")
+
+
+class Event(Schema):
+    at: datetime
+    level: Severity
+    channel: Channel
+    scan_id: int | None
+    model_id: str | None
+    path: str | None
+    message: str
+
+
+class Log(Schema):
+    count: int
+    next: str | None
+    previous: str | None
+    results: list[Event]

@@ -1,0 +1,129 @@
+"""``/models/{model_id}/validate`` and ``/test-load``: is it whole, and does it load here?"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+from django.http import Http404, HttpRequest, HttpResponse
+from ninja import Path, Query, Router, Status
+
+from discovery.api import health_schemas as schemas
+from discovery.api.access import PUBLIC, READ, WRITE, Scope, caller_of, fetch
+from discovery.api.errors import ApiError
+from discovery.models import DeepValidation, LoadTest
+from discovery.services import deep_validation, load_tests, validation
+
+router = Router(tags=["Health"])
+
+#: Seconds between looks at a test that is waited for.
+LOOK = 0.1
+#: Callers that wait hold a thread of the web server each: more of them than this are sent to look later, so that others are answered.
+_SEATS = threading.BoundedSemaphore(2)
+
+
+@router.api_operation(
+    ["GET"],
+    "/models/{model_id}/validate",
+    auth=PUBLIC,
+    response={200: schemas.Report, 202: schemas.DeepRun},
+    operation_id="validate_model",
+    summary="Validate a model",
+)
+def validate(request: HttpRequest, model_id: str, asked: Query[schemas.WantedReport]) -> Any:
+    """The checks of the model. For administrators its headers are read again first; others get what was found last."""
+    return _validated(request, model_id, asked.deep)
+
+
+@router.api_operation(
+    ["POST"],
+    "/models/{model_id}/validate",
+    auth=WRITE,
+    response={200: schemas.Report, 202: schemas.DeepRun},
+    operation_id="validate_model_now",
+    summary="Validate a model",
+)
+def validate_now(request: HttpRequest, model_id: str, asked: Query[schemas.WantedReport]) -> Any:
+    """The same, for programs that ask with POST for what takes effect."""
+    return _validated(request, model_id, asked.deep)
+
+
+def _validated(request: HttpRequest, model_id: str, deep: bool) -> Any:
+    caller, record = caller_of(request), fetch(request, model_id)
+    if deep:
+        if not caller.may(Scope.WRITE):
+            raise ApiError(401 if caller.scope is None else 403, "" if caller.scope is None else "Reading all bytes needs the scope write.")
+        run, created = deep_validation.request(record, user_id=caller.user.pk)
+        return Status(202, _deep(request, run, model_id, created))
+    report = validation.validate(record) if caller.is_staff else validation.report(record)
+    return Status(200, report.as_json())
+
+
+def _deep(request: HttpRequest, run: DeepValidation, model_id: str, created: bool) -> dict[str, Any]:
+    return {
+        "model_id": model_id,
+        "validation_id": run.pk,
+        "status": str(run.state),
+        "created": created,
+        "done_bytes": run.done_bytes,
+        "total_bytes": run.total_bytes,
+        "location": request.build_absolute_uri(request.path),
+    }
+
+
+@router.post(
+    "/models/{model_id}/test-load",
+    auth=WRITE,
+    response={200: schemas.TestResult, 202: schemas.TestUnderWay},
+    operation_id="test_load",
+    summary="Try to load a model",
+)
+def test_load(request: HttpRequest, model_id: str, asked: Query[schemas.WantedTest], response: HttpResponse) -> Any:
+    """In a child process, with limits. With ``wait`` the result, if it is there in time; else where it will be."""
+    record = fetch(request, model_id)
+    try:
+        test, created = load_tests.request(record, asked.variant, user_id=caller_of(request).user.pk)
+    except load_tests.UnknownVariant:
+        names = ", ".join(str(item["name"]) for item in record.variants) or "none"
+        raise ApiError(422, "The model has no such variant.", errors=[(("query", "variant"), f"its variants: {names}")]) from None
+    if asked.wait and _SEATS.acquire(blocking=False):
+        try:
+            _wait(test, asked.wait)
+        finally:
+            _SEATS.release()
+    return _told(request, test, model_id, created, response)
+
+
+def _wait(test: LoadTest, seconds: int) -> None:
+    until = time.monotonic() + seconds
+    while test.is_active and time.monotonic() < until:
+        time.sleep(LOOK)
+        test.refresh_from_db()
+
+
+@router.get(
+    "/models/{model_id}/test-load/{test_id}",
+    auth=READ,
+    response={200: schemas.TestResult, 202: schemas.TestUnderWay},
+    operation_id="get_test_load",
+    summary="Result of a test load",
+)
+def tested(request: HttpRequest, model_id: str, test_id: Path[schemas.TestId], response: HttpResponse) -> Any:
+    """200 with the result, 202 while it is under way."""
+    load_tests.reap()
+    test = LoadTest.objects.filter(pk=test_id, model=fetch(request, model_id)).first()
+    if test is None:
+        raise Http404(f"There is no test load {test_id} of {model_id}.")
+    return _told(request, test, model_id, False, response)
+
+
+def _told(request: HttpRequest, test: LoadTest, model_id: str, created: bool, response: HttpResponse) -> Status[dict[str, Any]]:
+    told: dict[str, Any] = {"model_id": model_id, "test_id": test.pk, "variant": test.variant or None, "status": str(test.result or test.state)}
+    if test.is_active:
+        place = request.path if request.method == "GET" else f"{request.path}/{test.pk}"
+        told |= {"created": created, "location": request.build_absolute_uri(place)}
+        response["Location"] = told["location"]
+        return Status(202, told)
+    told |= {"loader": test.loader or None, "seconds": test.load_seconds, "peak_memory_bytes": test.peak_memory_bytes}
+    return Status(200, {**told, "message": test.message, "finished_at": test.finished_at})

@@ -1,0 +1,77 @@
+"""Checks of a model, and test loads."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from ninja import Schema
+from pydantic import Field
+
+MAX_WAIT = 120
+
+TestId = Annotated[int, Field(ge=1, lt=1 << 63)]
+
+
+class Check(Schema):
+    name: str
+    status: Literal["passed", "warning", "failed", "skipped"]
+    message: str
+    path: str | None
+
+
+class Completeness(Schema):
+    score: int = Field(description="0 to 100.")
+    missing: list[str]
+
+
+class Report(Schema):
+    """``valid`` is false exactly when a check failed."""
+
+    model_id: str
+    valid: bool
+    status: str
+    checks: list[Check]
+    completeness: Completeness
+
+
+class DeepRun(Schema):
+    """Reading all bytes of a model. Its outcome is the check ``checksum`` of the next report."""
+
+    model_id: str
+    validation_id: int
+    status: str
+    created: bool = Field(description="False while one of this model was under way already.")
+    done_bytes: int
+    total_bytes: int
+    location: str = Field(description="Where the report is.")
+
+
+class WantedReport(Schema):
+    deep: bool = Field(False, description="Queue reading all bytes, and answer 202. Needs the scope `write`.")
+
+
+class WantedTest(Schema):
+    variant: str = Field("", max_length=200, description="By default the first one.")
+    wait: int = Field(0, ge=0, le=MAX_WAIT, description="Seconds to wait for the result.")
+
+
+class TestResult(Schema):
+    model_id: str
+    test_id: int
+    variant: str | None
+    status: Literal["passed", "failed", "unsupported", "refused", "cancelled", "interrupted"]
+    loader: str | None
+    seconds: float | None
+    peak_memory_bytes: int | None
+    message: str
+    finished_at: datetime | None
+
+
+class TestUnderWay(Schema):
+    model_id: str
+    test_id: int
+    variant: str | None
+    status: Literal["queued", "running"]
+    created: bool
+    location: str = Field(description="Where the result will be.")
