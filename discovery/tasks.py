@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from discovery.models import LoadTest, ScanRun
-from discovery.services import categories, deep_validation, load_tests, scans, validation
+from discovery.models import BulkEdit, LoadTest, ScanRun
+from discovery.services import bulk, categories, deep_validation, load_tests, scans, validation
 
 
 def run_scan(pk: int) -> str:
@@ -46,3 +46,9 @@ def scheduled_validation() -> int:
 def recategorize() -> int:
     """After a change of rules; returns how many models changed."""
     return categories.recategorize()
+
+
+def run_bulk_edit(pk: int) -> str:
+    """Runs a queued change of many models; returns its final state."""
+    edit = BulkEdit.objects.filter(pk=pk).first()
+    return str(bulk.execute(edit).state) if edit else "forgotten"

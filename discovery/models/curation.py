@@ -75,25 +75,31 @@ class MetadataChange(models.Model):
     by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
     at = models.DateTimeField(db_index=True)
     through = models.CharField(max_length=20, help_text="page, api, admin, import, command or scan.")
-    batch = models.UUIDField(db_index=True)
+    batch = models.UUIDField()
     undoes = models.UUIDField(null=True, blank=True, help_text="The batch that this change took back.")
 
     class Meta:
         ordering = ["-at", "-pk"]
+        indexes = [models.Index(fields=["batch", "field"])]  # the history counts the changes of each batch, field by field
 
     def __str__(self) -> str:
         return f"{self.model_id}: {self.field}"
 
 
 class BulkEdit(Work):
-    """One change of many models, done by a worker. Its ``batch`` is that of its changes: one click takes all of it back."""
+    """One change of many models. Its ``batch`` is that of its changes: one click takes all of it back.
 
-    operation = models.JSONField(help_text="{kind, ...}: what to do (see services.bulk).")
-    selection = models.JSONField(help_text="{ids: [...]} or {query: ...}: to which models.")
+    Which models was settled when it was asked for: a filter may find others once the first have changed.
+    """
+
+    operation = models.JSONField(help_text="{kind, ...}: what to do (see services.operations), and {atomic, through}: how.")
+    selection = models.JSONField(help_text="{query?: ..., keys: [...]}: to which models, by primary key, in the order they are taken.")
     batch = models.UUIDField(unique=True)
     total = models.PositiveIntegerField(default=0)
     done = models.PositiveIntegerField(default=0)
     changed = models.PositiveIntegerField(default=0)
+    skipped = models.PositiveIntegerField(default=0, help_text="Models that could not be changed.")
+    reasons = models.JSONField(default=list, help_text="[{model_id, title, reason}] of the first of them.")
 
     class Meta:
         ordering = ["-pk"]

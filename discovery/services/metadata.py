@@ -71,7 +71,7 @@ class Conflict(Exception):
 
 def stamp(record: RegisteredModel, field: str) -> str:
     """What a form remembers of a field as it was shown; ``edit`` compares it, so that no unseen change is overwritten."""
-    shown = _now(record, field, standing_links({record: (field,)})) if field in COLUMNS | LINKS else record.curated.get(field)
+    shown = decided(record, field, standing_links({record: (field,)})) if field in COLUMNS | LINKS else record.curated.get(field)
     return blake2b(json.dumps(shown, sort_keys=True).encode(), digest_size=8).hexdigest()
 
 
@@ -89,7 +89,7 @@ def edit(
             raise InvalidMetadata(errors)
         now = standing_links({record: cleaned})
         unseen = [name for name in cleaned if seen and name in seen and seen[name] != stamp(record, name)]
-        theirs = {name: effective(record, name, now) for name in unseen if _now(record, name, now) != cleaned[name]}
+        theirs = {name: effective(record, name, now) for name in unseen if decided(record, name, now) != cleaned[name]}
         if theirs:
             raise Conflict(theirs)
         made = edit_many({record: cleaned}, by=by, through=through, batch=uuid4())
@@ -114,7 +114,7 @@ def edit_many(
     before, origins = standing_links(changes), origins or {}
     written: dict[str, dict[int, list[str]]] = {}
     for record, cleaned in changes.items():
-        own = [(name, value, after) for name, after in cleaned.items() if (value := _now(record, name, before)) != after]
+        own = [(name, value, after) for name, after in cleaned.items() if (value := decided(record, name, before)) != after]
         for name, value, after in own:
             if name in LINKS:
                 written.setdefault(name, {})[record.pk] = after
@@ -155,10 +155,10 @@ def refusals(record: RegisteredModel, cleaned: Mapping[str, Any]) -> dict[str, s
 
 def effective(record: RegisteredModel, field: str, linked: Linked) -> Any:
     """The value that counts now, set by people or read from files."""
-    return _now(record, field, linked) if field in COLUMNS | LINKS else record.value(field)
+    return decided(record, field, linked) if field in COLUMNS | LINKS else record.value(field)
 
 
-def _now(record: RegisteredModel, field: str, linked: Linked) -> Any:
+def decided(record: RegisteredModel, field: str, linked: Linked) -> Any:
     """The value people have set, ``None`` while it is automatic."""
     if field in LINKS:
         return linked[field][record.pk]

@@ -23,7 +23,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand
 
 from discovery.models import Root, ScanRun
-from discovery.services import configs, deep_validation, load_tests, scans
+from discovery.services import bulk, configs, deep_validation, load_tests, scans
 
 #: Both web server and workers must be gone this long after the signal.
 GRACE_SECONDS = 7.0
@@ -64,6 +64,7 @@ class Command(BaseCommand):
             scans.dispatch_queued()
             deep_validation.dispatch_queued()
             load_tests.dispatch_queued()
+            bulk.dispatch_queued()
         self._greet(options, password)
         sys.exit(_run(_children(options), before_stop=_stop_scans, after_stop=_reap))
 
@@ -186,6 +187,7 @@ def _reap() -> None:
     scans.reap()
     deep_validation.reap()
     load_tests.reap()
+    bulk.reap()
 
 
 def _stop_scans() -> None:
