@@ -17,9 +17,12 @@ MAX_TEMPLATE = 256 << 10
 #: More rounds of one loop than any conversation needs.
 MAX_ROUNDS = 1_000_000
 
-_COMMENT = re.compile(r"\{#.*?#\}", re.DOTALL)
-_CODE = re.compile(r"\{[{%](.*?)[%}]\}", re.DOTALL)
-_TEXT = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"", re.DOTALL)
+_OPENING = re.compile(r"\{[{%#]")
+_RAW = re.compile(r"[-+]?\s*raw\s*[-+]?", re.ASCII)
+_END_OF_RAW = re.compile(r"\{%[-+]?\s*endraw\s*[-+]?%\}")
+#: A text that never ends is taken to the end, so that nothing is looked at twice.
+_TEXT = re.compile(r"'(?:[^'\\]|\\.)*(?:'|\\?\Z)|\"(?:[^\"\\]|\\.)*(?:\"|\\?\Z)", re.DOTALL)
+_TOKEN = re.compile(_TEXT.pattern + r"|%\}|\}\}|[()\[\]{}]", re.DOTALL)
 
 #: Reaching an attribute by its name, or by a text that spells one.
 _INSIDES = re.compile(
@@ -43,7 +46,7 @@ class Oddity(NamedTuple):
 def oddities(template: str) -> list[Oddity]:
     """Each kind of oddity once; nothing for the templates that real models have."""
     found: dict[str, Oddity] = {}
-    for kind, oddity in _oddities(_COMMENT.sub("", template[:MAX_TEMPLATE])):
+    for kind, oddity in _oddities(template[:MAX_TEMPLATE]):
         found.setdefault(kind, oddity)
     if len(template) > MAX_TEMPLATE:
         found["length"] = Oddity(Severity.WARNING, f"it has {len(template):,} characters, of which the first {MAX_TEMPLATE:,} were looked at")
@@ -51,8 +54,7 @@ def oddities(template: str) -> list[Oddity]:
 
 
 def _oddities(template: str) -> Iterator[tuple[str, Oddity]]:
-    for match in _CODE.finditer(template):
-        code = match[1]
+    for code in _tags(template):
         bare = _TEXT.sub("''", code)  # what stands in quotes is said, not done; but for names of attributes
         if (hit := _INSIDES.search(code)) and (hit[0].lstrip()[0] != "." or _INSIDES.search(bare)):
             yield "insides", Oddity(Severity.ERROR, f"it reaches for {hit[1]}, a way into Python itself")
@@ -68,6 +70,40 @@ def _oddities(template: str) -> Iterator[tuple[str, Oddity]]:
             yield "rounds", Oddity(Severity.WARNING, "it counts through more than a million rounds, which can hold up a server")
 
 
+def _tags(template: str) -> Iterator[str]:
+    """What stands in ``{{ }}`` and ``{% %}``, found as Jinja's lexer finds it: texts and brackets may hold what looks like the end of a tag,
+    comments what looks like the start of one. Each character is looked at once.
+    """
+    at = 0
+    while opening := _OPENING.search(template, at):
+        if opening[0] == "{#":
+            end = template.find("#}", opening.end())
+            at = end + 2 if end >= 0 else len(template)
+            continue
+        end = _end(template, opening.end(), "}}" if opening[0] == "{{" else "%}")
+        code, at = template[opening.end() : end], end + 2
+        if _RAW.fullmatch(code) and opening[0] == "{%":
+            after = _END_OF_RAW.search(template, at)
+            at = after.end() if after else len(template)
+        else:
+            yield code
+
+
+def _end(template: str, at: int, closing: str) -> int:
+    depth = 0
+    while token := _TOKEN.search(template, at):
+        at = token.end()
+        if token[0] == closing and not depth:
+            return token.start()
+        if token[0] in ("%}", "}}"):
+            at -= 1  # not the end: its second character is one of its own
+        if token[0] in "([{":
+            depth += 1
+        elif token[0] in (")", "]", "}", "}}"):
+            depth = max(depth - 1, 0)
+    return len(template)
+
+
 def _rounds(arguments: str) -> int:
     """The largest product among the arguments of ``range``; 0 where they are no plain numbers."""
     largest = 0
@@ -76,5 +112,7 @@ def _rounds(arguments: str) -> int:
         for factor in argument.split("*"):
             digits = factor.strip().replace("_", "")
             product *= int(digits[:12]) if digits.isdecimal() else 0
+            if product > MAX_ROUNDS:
+                break  # a later 0 would make it none, and nobody writes that
         largest = max(largest, product)
     return largest

@@ -27,7 +27,13 @@ QWEN = (
 )
 
 
-@pytest.mark.parametrize("template", [LLAMA, QWEN, "", "plain text with {braces} and __class__", "{{ messages[0].content.split('</think>')[-1] }}"])
+HARMLESS = [
+    LLAMA, QWEN, "", "plain text with {braces} and __class__", "{{ messages[0].content.split('</think>')[-1] }}",
+    "{# {{ ''.__class__ }} #}", "{% raw %}{{ ''.__class__ }}{% endraw %}", "{{ {'a': {'b': []}} }}", "{{ '}}' }} .__class__ {{ '{{' }}",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("template", HARMLESS)
 def test_templates_of_real_models_are_not_odd(template: str) -> None:
     assert chat_templates.oddities(template) == []
 
@@ -45,6 +51,12 @@ def test_templates_of_real_models_are_not_odd(template: str) -> None:
         "{{ ''['\\x5f\\x5fclass\\x5f\\x5f'] }}",
         "{% set x = f.gi_frame %}",
         "{%- if x.mro() %}{% endif %}",
+        "{{ '}}' ~ ''.__class__ }}",
+        "{{ {'a': {}} and ''.__class__ }}",
+        "{{ '{#' }}{{ ''.__class__ }}{{ '#}' }}",
+        "{{ '{% raw %}' }}{{ ''.__class__ }}{{ '{% endraw %}' }}",
+        "{% if '%}' and ''.__class__ %}{% endif %}",
+        "{{ 5 %}} }}{{ ''.__class__ }}",
     ],
 )
 def test_templates_that_reach_for_python_are_errors(template: str) -> None:
