@@ -100,7 +100,7 @@ def edit(
 def edit_many(
     changes: Mapping[RegisteredModel, Mapping[str, Any]],
     *,
-    by: User,
+    by: User | None,
     through: str,
     batch: UUID,
     undoes: UUID | None = None,
@@ -108,9 +108,11 @@ def edit_many(
 ) -> list[MetadataChange]:
     """Writes cleaned values of locked records, a fixed number of statements however many; returns what really changed.
 
+    ``by`` is ``None`` for a command that nobody is named for: then ``through`` stands in their place.
     ``origins`` tells, for values that an undo brings back, who set them first and when: {(primary key, field): (by, at)}.
     """
     now, made, touched = timezone.now(), [], []
+    person = by.get_username() if by else through
     before, origins = standing_links(changes), origins or {}
     written: dict[str, dict[int, list[str]]] = {}
     for record, cleaned in changes.items():
@@ -119,7 +121,7 @@ def edit_many(
             if name in LINKS:
                 written.setdefault(name, {})[record.pk] = after
             else:
-                _put(record, name, after, *origins.get((record.pk, name), (by.get_username(), now.isoformat())))
+                _put(record, name, after, *origins.get((record.pk, name), (person, now.isoformat())))
             change = MetadataChange(model=record, field=name, before=value, after=after, by=by, at=now, through=through, batch=batch)
             change.undoes = undoes
             made.append(change)
@@ -136,7 +138,7 @@ def edit_many(
         for name, wanted in written.items():
             links.write(name, wanted)
         MetadataChange.objects.bulk_create(made, batch_size=500)
-        _note(made, touched, by, through)
+        _note(made, touched, person, through)
     return made
 
 
@@ -177,12 +179,12 @@ def _put(record: RegisteredModel, field: str, value: Any, by: str, at: str) -> N
         record.curated[field] = {"value": value, "by": by, "at": at}
 
 
-def _note(made: Sequence[MetadataChange], touched: Sequence[RegisteredModel], by: User, through: str) -> None:
+def _note(made: Sequence[MetadataChange], touched: Sequence[RegisteredModel], person: str, through: str) -> None:
     fields = ", ".join(sorted({change.field for change in made}))
     if len(touched) == 1:
-        text, model_id = f"{by.get_username()} set {fields} ({through})", touched[0].model_id
+        text, model_id = f"{person} set {fields} ({through})", touched[0].model_id
     else:
-        text, model_id = f"{by.get_username()} set {fields} of {plural(len(touched), 'model')} ({through})", ""
+        text, model_id = f"{person} set {fields} of {plural(len(touched), 'model')} ({through})", ""
     journal.record(Channel.METADATA, Severity.INFO, text, model_id=model_id)
 
 

@@ -19,9 +19,11 @@ from discovery.engine.sidecars import json_edit, json_file, metadata_json
 from discovery.engine.types import Severity, Status
 from discovery.models import Channel, RegisteredModel, Root
 from discovery.services.journal import Journal
-from discovery.services.metadata import EDITABLE
+from discovery.services.metadata import EDITABLE, HOSTING
 
 NAME = "metadata.json"
+#: Where a hosted model is, is no fact of a folder.
+WRITTEN = EDITABLE - HOSTING.keys()
 BOM = b"\xef\xbb\xbf"
 
 
@@ -137,7 +139,7 @@ def _parsed(raw: bytes) -> dict[str, Any]:
 def _changes(record: RegisteredModel, standing: Mapping[str, Any]) -> dict[str, Any]:
     """The members to set so that the next scan reads what people decided."""
     said, _ = metadata_json.fields(standing)
-    curated = {name: entry["value"] for name, entry in record.curated.items() if name in EDITABLE}
+    curated = {name: entry["value"] for name, entry in record.curated.items() if name in WRITTEN}
     changes = {name: value for name, value in curated.items() if name != "custom" and said.get(name) != value}
     if "custom" in curated:
         given = standing.get("custom")

@@ -1,0 +1,88 @@
+"""``import_metadata``: what was edited in an export, back into the registry."""
+
+from __future__ import annotations
+
+import json
+import sys
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.core.management.base import BaseCommand
+from django.db import DatabaseError
+
+from discovery.engine.text import plural
+from discovery.services import imports
+from discovery.services.import_files import UnreadableFile, shown
+from discovery.services.imports import Report
+
+#: More than so many are not listed, however long the file.
+LISTED = 10_000
+
+
+class Command(BaseCommand):
+    help = "Import edited metadata from a CSV or JSON export. All rows or, if one is wrong, none, unless --skip-errors."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("file", metavar="FILE", help="CSV or JSON as export_models writes it; only model_id and what changes are needed")
+        parser.add_argument("--dry-run", action="store_true", help="say what each row would do and what is wrong; write nothing")
+        parser.add_argument("--skip-errors", action="store_true", help="import the rows that are right, leave out those that are wrong")
+        parser.add_argument("--by", metavar="USER", help="who stands in the history as the one who changed it (default: the import)")
+        parser.add_argument("--json", action="store_true", help="print one JSON document")
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        try:
+            report = self._import(options)
+        except OSError as error:
+            self._stop(f"{options['file']} cannot be read: {error.strerror or error}.")
+        except UnreadableFile as error:
+            self._stop(f"{error} Nothing was imported.")
+        except DatabaseError as error:
+            self._stop(f"The database cannot be used: {error}. Has `manage.py migrate` been run?")
+        else:
+            if options["json"]:
+                self.stdout.write(json.dumps({"dry_run": options["dry_run"], **report.as_json()}))
+            else:
+                self._print(report, options)
+            sys.exit(1 if report.wrong else 0)
+
+    def _import(self, options: dict[str, Any]) -> Report:
+        by = self._person(options["by"])
+        with Path(options["file"]).open("rb") as file:
+            if options["dry_run"]:
+                return imports.check(file, listed=LISTED)
+            return imports.apply(file, by=by, skip_errors=options["skip_errors"], listed=LISTED)
+
+    def _person(self, name: str | None) -> User | None:
+        if name is None:
+            return None
+        person = User.objects.filter(username=name).first()
+        if person is None:
+            self._stop(f"There is no user {name}.")
+        return person
+
+    def _stop(self, reason: str) -> None:
+        self.stderr.write(reason)
+        sys.exit(2)
+
+    def _print(self, report: Report, options: dict[str, Any]) -> None:
+        written = report.batch is not None
+        for effect in report.effects if written or options["dry_run"] else ():
+            for change in effect.changes:
+                after = f"automatic: {shown(change.after)}" if change.automatic else shown(change.after)
+                self.stdout.write(f"row {effect.number}, {effect.model_id}, {change.field}: {shown(change.before)} → {after}")
+        for effect in report.faults:
+            for name, text in effect.errors:
+                self.stdout.write(f"row {effect.number}, {effect.model_id or 'no model'}{f', {name}' if name else ''}: {text}")
+        self.stdout.write(self._summary(report, options, written))
+
+    def _summary(self, report: Report, options: dict[str, Any], written: bool) -> str:
+        models = f"{plural(report.changed, 'model')} in {plural(report.fields, 'field')}"
+        wrong = f" {plural(report.wrong, 'row is', 'rows are')} wrong."
+        if options["dry_run"]:
+            return f"Dry run: {models} would change, {report.unchanged:,} would not.{wrong if report.wrong else ''}"
+        if report.wrong and not written:
+            return f"Nothing was imported:{wrong} Correct them, or leave them out with --skip-errors."
+        told = f"{models} changed, {report.unchanged:,} did not.{wrong + ' They were left out.' if report.wrong else ''}"
+        return f"{told} Batch {report.batch}." if written else told
