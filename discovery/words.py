@@ -164,6 +164,14 @@ FAMILIES = {
     "lfm": "LFM", "dinov": "DINO", "wav": "wav2vec", "sam": "SAM", "detr": "DETR", "yolos": "YOLOS", "nllb": "NLLB", "led": "LED",
 }  # fmt: skip
 
+#: Licenses that models often come under, as cards write them.
+LICENSES = (
+    "apache-2.0", "mit", "bsd-2-clause", "bsd-3-clause", "gpl-3.0", "agpl-3.0", "lgpl-3.0", "mpl-2.0", "unlicense", "cc0-1.0", "cc-by-4.0",
+    "cc-by-sa-4.0", "cc-by-nc-4.0", "cc-by-nc-sa-4.0", "cc-by-nc-nd-4.0", "openrail", "openrail++", "creativeml-openrail-m", "bigscience-openrail-m",
+    "bigscience-bloom-rail-1.0", "bigcode-openrail-m", "llama2", "llama3", "llama3.1", "llama3.2", "llama3.3", "llama4", "gemma", "deepseek",
+    "other",
+)  # fmt: skip
+
 RELATIONS = {"finetune": "Fine-tune", "adapter": "Adapter", "quantized": "Quantized", "merge": "Merge"}
 
 

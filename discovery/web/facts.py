@@ -68,14 +68,14 @@ def _said_elsewhere(record: RegisteredModel, field: str) -> bool:
 
 def _fact(record: RegisteredModel, field: str, label: str) -> Fact | None:
     entry = record.curated.get(field) or record.extracted.get(field)
-    value = _shown(field, entry["value"]) if entry else None
+    value = shown(field, entry["value"]) if entry else None
     if value and field == "modalities":
         value = _flow(record) or value
     if not entry or not value:
         return None
     if "by" in entry:
         read = record.extracted.get(field)
-        hint = f"The files say: {_shown(field, read['value'])}" if read and isinstance(value, str) else "The files say nothing about it"
+        hint = f"The files say: {shown(field, read['value'])}" if read and isinstance(value, str) else "The files say nothing about it"
         return Fact(field, label, value, f"edited by {entry['by']}", edited=True, note=_note(record, field), hint=hint)
     return Fact(field, label, value, str(entry.get("source", "")), note=_note(record, field))
 
@@ -95,7 +95,7 @@ def _note(record: RegisteredModel, field: str) -> str:
     return f"{bits:g} bits/weight" if field == carrier and bits else ""
 
 
-def _shown(field: str, value: Any) -> str | list[tuple[str, Any]] | None:
+def shown(field: str, value: Any) -> str | list[tuple[str, Any]] | None:
     if isinstance(value, Mapping):
         return _pairs(value)
     if field in ("parameter_count", "active_parameter_count"):
