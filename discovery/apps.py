@@ -2,7 +2,7 @@ from typing import Any
 
 from django.apps import AppConfig
 from django.core.management import call_command
-from django.db.models.signals import post_migrate
+from django.db.models.signals import post_migrate, pre_migrate
 
 
 class DiscoveryConfig(AppConfig):
@@ -11,7 +11,10 @@ class DiscoveryConfig(AppConfig):
 
     def ready(self) -> None:
         from discovery import checks  # noqa: F401  (registers the system checks)
+        from discovery.models import listing
 
+        pre_migrate.connect(listing.uninstall, sender=self)
+        post_migrate.connect(listing.install, sender=self)
         post_migrate.connect(make_cache_tables, sender=self)
 
 

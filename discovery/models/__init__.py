@@ -2,10 +2,11 @@
 
 from discovery.models.access import ApiToken
 from discovery.models.curation import BulkEdit, Collection, MetadataChange, SavedView, Tag
+from discovery.models.listing import Listing
 from discovery.models.registry import Channel, LogEntry, RegisteredModel, RegisteredModelQuerySet, Root, ScanRun, Skipped, Visibility
 from discovery.models.trust import DeepValidation, FileChecksum, Finding, LoadTest
 
 __all__ = [
-    "ApiToken", "BulkEdit", "Channel", "Collection", "DeepValidation", "FileChecksum", "Finding", "LoadTest", "LogEntry", "MetadataChange",
+    "ApiToken", "BulkEdit", "Channel", "Collection", "DeepValidation", "FileChecksum", "Finding", "Listing", "LoadTest", "LogEntry", "MetadataChange",
     "RegisteredModel", "RegisteredModelQuerySet", "Root", "SavedView", "ScanRun", "Skipped", "Tag", "Visibility",
 ]  # fmt: skip

@@ -60,18 +60,23 @@ class Root(models.Model):
         return self.path
 
 
+def seen_by(user: AbstractBaseUser | AnonymousUser) -> Q:
+    """The condition on ``visibility`` and key that what ``user`` may see meets."""
+    if getattr(user, "is_active", False) and getattr(user, "is_staff", False):
+        return Q()
+    public = Q(visibility=Visibility.PUBLIC)
+    if not getattr(user, "is_active", False):
+        return public
+    groups = Group.objects.filter(user=user.pk)
+    granted = Q(pk__in=RegisteredModel.groups.through.objects.filter(group__in=groups).values("registeredmodel_id"))
+    collected = Q(pk__in=RegisteredModel.collections.through.objects.filter(collection__groups__in=groups).values("registeredmodel_id"))
+    return public | (Q(visibility=Visibility.RESTRICTED) & (granted | collected))
+
+
 class RegisteredModelQuerySet(QuerySet["RegisteredModel"]):
     def visible_to(self, user: AbstractBaseUser | AnonymousUser) -> RegisteredModelQuerySet:
         """The only way a page, a count, an export or the API reaches models. Staff see all; see design "Who may see"."""
-        if getattr(user, "is_active", False) and getattr(user, "is_staff", False):
-            return self.all()
-        public = Q(visibility=Visibility.PUBLIC)
-        if not getattr(user, "is_active", False):
-            return self.filter(public)
-        groups = Group.objects.filter(user=user.pk)
-        granted = Q(pk__in=RegisteredModel.groups.through.objects.filter(group__in=groups).values("registeredmodel_id"))
-        collected = Q(pk__in=RegisteredModel.collections.through.objects.filter(collection__groups__in=groups).values("registeredmodel_id"))
-        return self.filter(public | (Q(visibility=Visibility.RESTRICTED) & (granted | collected)))
+        return self.filter(seen_by(user))
 
 
 class RegisteredModel(models.Model):
@@ -115,6 +120,10 @@ class RegisteredModel(models.Model):
     primary = models.CharField(max_length=12, null=True, blank=True)
     secondary = models.CharField(max_length=12, null=True, blank=True)
     specialization = models.CharField(max_length=12, null=True, blank=True)
+    sort_name = models.CharField(max_length=500, default="", editable=False, help_text="Its title, case folded.")
+    search_text = models.TextField(default="", editable=False, help_text="All that a search looks at, case folded, a line for each field.")
+    modality_words = models.CharField(max_length=255, default="", editable=False, help_text="Its modalities: ,IMAGE,TEXT,")
+    capability_words = models.CharField(max_length=255, default="", editable=False, help_text="Its capabilities: ,CHAT,CODE,")
 
     extracted = models.JSONField(default=dict, help_text="{field: {value, source}} as the last scan read it.")
     curated = models.JSONField(default=dict, help_text="{field: {value, by, at}} as people decided.")
@@ -152,6 +161,7 @@ class RegisteredModel(models.Model):
         constraints = [models.UniqueConstraint(fields=["root", "path"], name="one_model_a_path")]
         indexes = [
             models.Index(fields=["name", "id"]),
+            models.Index(fields=["sort_name", "id"]),
             models.Index(fields=["size_bytes", "id"]),
             models.Index(fields=["parameter_count", "id"]),
             models.Index(fields=["context_length", "id"]),

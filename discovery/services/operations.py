@@ -11,6 +11,7 @@ from discovery.engine.document import OBJECTS
 from discovery.engine.text import plural
 from discovery.models import RegisteredModel
 from discovery.services import metadata
+from discovery.services.records import READ_BY_RESOLVE
 
 #: What pages and the administration offer, in this order.
 KINDS = ("metadata", "tags", "category", "visibility", "collection", "validate")
@@ -19,7 +20,7 @@ KINDS = ("metadata", "tags", "category", "visibility", "collection", "validate")
 _GROWING = {"tags", *metadata.LINKS}
 
 #: Columns that a plan reads; the heavy ones (files, variants, signals) stay in the database.
-COLUMNS = ("pk", "model_id", "name", "display_name", "curated", "extracted", "quarantined_at", *metadata.COLUMNS)
+COLUMNS = ("pk", "model_id", "display_name", "quarantined_at", *READ_BY_RESOLVE, *metadata.COLUMNS)
 
 
 class NothingToDo(Exception):

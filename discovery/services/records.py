@@ -18,7 +18,16 @@ from discovery.models import RegisteredModel
 from discovery.services.machine import this_machine
 
 #: Columns that hold resolved values.
-RESOLVED = (*TEXTS_AND_NUMBERS, *CATEGORIES)
+_VALUES = (*TEXTS_AND_NUMBERS, *CATEGORIES)
+
+#: Those, and the columns that lists search and sort by, which follow from them.
+RESOLVED = (*_VALUES, "sort_name", "search_text", "modality_words", "capability_words")
+
+#: What ``resolve`` reads: a queryset of records to resolve that uses ``only`` names these, or each record costs queries of its own.
+READ_BY_RESOLVE = ("name", "path", "curated", "extracted")
+
+#: Characters of a model that searches look at.
+MAX_SEARCHED = 8_000
 
 #: Columns that a scan writes.
 SCANNED = (
@@ -27,18 +36,32 @@ SCANNED = (
     "scanned_status", "validated_at", *RESOLVED,
 )  # fmt: skip
 
-_LENGTHS = {name: getattr(RegisteredModel._meta.get_field(name), "max_length", None) for name in RESOLVED if name not in ("description",)}
+_LENGTHS = {name: getattr(RegisteredModel._meta.get_field(name), "max_length", None) for name in _VALUES if name != "description"}
 _NEVER_NULL = {"display_name": "", "description": "", "type": ModelType.UNKNOWN.value}
 
 
 def resolve(record: RegisteredModel) -> None:
     """Sets every resolved column from ``curated`` and ``extracted``. Does not save."""
-    for name in RESOLVED:
+    for name in _VALUES:
         value = record.value(name)
         limit = _LENGTHS.get(name)
         if limit and isinstance(value, str):
             value = value[:limit]
         setattr(record, name, _NEVER_NULL.get(name) if value is None else value)
+    record.sort_name = record.title.casefold()[:500]
+    tags = record.value("tags")
+    searched = (
+        record.name, record.display_name, record.path, record.architecture, record.license, record.author, record.model_family,
+        *(tags if isinstance(tags, list) else ()), record.description,
+    )  # fmt: skip
+    record.search_text = "\n".join(str(text) for text in searched if text).casefold()[:MAX_SEARCHED]
+    record.modality_words, record.capability_words = _words(record.value("modalities")), _words(record.value("capabilities"))
+
+
+def _words(values: Any) -> str:
+    """``,IMAGE,TEXT,``: each word between commas, so that one of them can be asked for; empty when there is none."""
+    words = sorted({value for value in values if isinstance(value, str) and value.isascii()}) if isinstance(values, list) else []
+    return f",{','.join(words)}"[:254] + "," if words else ""
 
 
 def save_many(records: Sequence[RegisteredModel], names: Sequence[str]) -> None:

@@ -11,7 +11,7 @@ from django.contrib.auth.models import Group, User
 
 from discovery.models import Collection, LogEntry, MetadataChange, RegisteredModel
 from discovery.services import judgement, metadata
-from discovery.services.records import document, sources
+from discovery.services.records import READ_BY_RESOLVE, document, sources
 
 Make = Callable[..., RegisteredModel]
 
@@ -173,7 +173,7 @@ def test_a_hundred_models_are_written_in_as_many_statements_as_two(
     Collection.objects.create(name="shelf")
     for number in range(100):
         make_model(f"m{number}")
-    models = list(RegisteredModel.objects.only("pk", "model_id", "curated", "extracted", "visibility", "quarantined_at").order_by("pk"))
+    models = list(RegisteredModel.objects.only("model_id", "visibility", "quarantined_at", *READ_BY_RESOLVE).order_by("pk"))
     for some in (models[:2], models):
         changes = {record: {"tags": [f"t{len(some)}"], "collections": ["shelf"] if some is models else []} for record in some}
         with django_assert_max_num_queries(22):
