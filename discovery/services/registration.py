@@ -63,19 +63,32 @@ def register(data: Mapping[str, Any], *, by: User, through: str) -> RegisteredMo
 
     Raises ``InvalidMetadata`` (``errors``: {field: what is wrong}) or ``AlreadyRegistered``.
     """
-    errors: dict[str, str] = {}
-    name = _name(data, errors)
-    curated = _curated(data, errors)
-    root, found = _hosted(data, name, errors) if curated.get("type") == ModelType.OPENAI else _on_disk(data, errors)
-    if errors or root is None or found is None:
-        raise InvalidMetadata(errors)
-    found = categorized(found, Categorizer(configs.rules()))
+    root, found, name, curated = _understood(data)
     if curated.get("type") == ModelType.HUGGINGFACE:
         read = found.values["type"].value if "type" in found.values else None
         curated["type"] = None if read in _HUB_TYPES else ModelType.TRANSFORMERS.value
     if name and name != to_text(found.name) and not curated.get("display_name"):
         curated["display_name"] = name
     return _write(root, found, name, curated, by, through)
+
+
+def look(data: Mapping[str, Any]) -> Found:
+    """What would be registered, read and categorized; nothing is written. Raises as ``register`` does."""
+    root, found, _, _ = _understood(data)
+    if known := _known(root, found):
+        raise AlreadyRegistered(known)
+    return found
+
+
+def _understood(data: Mapping[str, Any]) -> tuple[Root, Found, str, dict[str, Any]]:
+    """(root, what is there, its name as given, what the person says of it). Raises ``InvalidMetadata`` with all that is wrong."""
+    errors: dict[str, str] = {}
+    name = _name(data, errors)
+    curated = _curated(data, errors)
+    root, found = _hosted(data, name, errors) if curated.get("type") == ModelType.OPENAI else _on_disk(data, errors)
+    if errors or root is None or found is None:
+        raise InvalidMetadata(errors)
+    return root, categorized(found, Categorizer(configs.rules())), name, curated
 
 
 def _name(data: Mapping[str, Any], errors: dict[str, str]) -> str:

@@ -93,7 +93,11 @@ HOSTING = (
     "Server",
     (
         Field("endpoint", "Endpoint", help="Base address, such as http://127.0.0.1:8080/v1."),
-        Field("api_key_variable", "Key", help=f"Name of the environment variable that holds it; begins with {KEY_PREFIX}. The key is never stored."),
+        Field(
+            "api_key_variable",
+            "Key variable",
+            help=f"Name of the environment variable that holds the key; begins with {KEY_PREFIX}. The key is never stored.",
+        ),
     ),
 )
 

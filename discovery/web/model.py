@@ -9,7 +9,7 @@ from django.views.decorators.http import require_safe
 
 from discovery.engine.text import plural
 from discovery.engine.types import Severity
-from discovery.models import RegisteredModel
+from discovery.models import RegisteredModel, Root
 from discovery.services import browse, search
 from discovery.web import cards, facts, memory, why
 from discovery.web.pages import fetch, numbered, page_or_partial
@@ -22,8 +22,9 @@ MAX_CHOICES = 1_000
 
 def frame(record: RegisteredModel, tab: str) -> dict[str, Any]:
     """What all tabs show."""
-    folders = record.path.split("/")[:-1]
-    location = f"{record.root.path.rstrip('/')}/{record.path}".removesuffix("/.")
+    hosted = record.root.path == Root.REMOTE
+    folders = [] if hosted else record.path.split("/")[:-1]
+    location = record.value("endpoint") if hosted else f"{record.root.path.rstrip('/')}/{record.path}".removesuffix("/.")
     modalities = why.modalities(record)
     trouble = record.findings.open().filter(severity=Severity.ERROR).count()
     return {
