@@ -50,13 +50,13 @@ def walk(root: str, settings: Discovery, *, start: str = ".", skip: Sequence[str
     ``start`` is a folder below the root to look in alone; ``skip`` are absolute real paths never entered (other roots).
     Raises ``OSError`` when ``start`` itself cannot be listed; every other unreadable folder is a ``Problem``.
     """
-    walker = _Walker(root, settings, frozenset(skip))
+    walker = Walker(root, settings, frozenset(skip))
     yield from walker.run(start)
 
 
 def everything(root: str, settings: Discovery, path: str) -> Candidate:
     """All files at or below ``path`` as one candidate, whatever they are. Raises ``OSError`` when ``path`` cannot be listed."""
-    walker = _Walker(root, settings, frozenset())
+    walker = Walker(root, settings, frozenset())
     absolute = walker.absolute(path)
     if not os.path.isdir(absolute):
         status = os.stat(absolute)
@@ -68,7 +68,9 @@ def everything(root: str, settings: Discovery, path: str) -> Candidate:
     return walker.candidate(folder, Layout.FOLDER, walker.below(folder, folder.folders))
 
 
-class _Walker:
+class Walker:
+    """One walk under way. Each folder is listed once; ``candidates`` decides what of it is a model and what is walked further."""
+
     def __init__(self, root: str, settings: Discovery, skip: frozenset[str]) -> None:
         self.root = root
         self.real_root = os.path.realpath(root)

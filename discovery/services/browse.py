@@ -38,6 +38,7 @@ PATIENCE = 1.5
 
 #: Why a root cannot be scanned, and the file system that it lies on.
 Look = tuple[str, "FileSystem | None"]
+SILENT: Look = ("it does not answer", None)
 
 _NUMBER = re.compile(r"(\d+)")
 
@@ -205,6 +206,12 @@ def reach(rows: Sequence[Root], models: Mapping[int, int]) -> list[RootState]:
     looks = ask({("root", root.path): partial(_look, root.path) for root in rows}, PATIENCE)
     silent: Look = ("it does not answer", None)
     return [RootState(root, models.get(root.pk, 0), *looks.get(("root", root.path), silent)) for root in rows]
+
+
+def fault(root: Root) -> str:
+    """Why the root cannot be scanned now; empty when it can. Waits no longer than ``PATIENCE``."""
+    answers = ask({("root", root.path): partial(_look, root.path)}, PATIENCE)
+    return answers.get(("root", root.path), SILENT)[0]
 
 
 def _look(path: str) -> Look:

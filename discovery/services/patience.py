@@ -22,6 +22,10 @@ def ask(questions: Mapping[Key, Callable[[], Answer]], seconds: float) -> dict[K
     """
     open_ones = {key: _begin(key, question) for key, question in questions.items()}
     done, _ = wait(open_ones.values(), timeout=seconds)
+    with _door:
+        for key, future in open_ones.items():
+            if future in done and _asked.get(key) is future:
+                del _asked[key]  # only what hangs has to be remembered
     return {key: future.result() for key, future in open_ones.items() if future in done}
 
 
