@@ -3,6 +3,7 @@
 from django.urls import path
 
 from discovery.web import (
+    guide,
     health,
     logs,
     memory,
@@ -22,6 +23,9 @@ urlpatterns = [
     path("", overview.index, name="home"),
     path("", overview.index, name="overview"),
     path("overview/live/", overview.live, name="overview-live"),
+    path("help/", guide.index, name="help"),
+    path("help/appear/", guide.appear, name="help-appear"),
+    path("help/<slug:name>/", guide.page, name="help-topic"),
     path("logs/", logs.index, name="logs"),
     path("models/", models.index, name="models"),
     path("models/<str:model_id>/", model.overview, name="model"),

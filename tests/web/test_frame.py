@@ -50,7 +50,7 @@ def test_signing_out_takes_a_form(reader_client: Client) -> None:
 
 @pytest.mark.parametrize("pattern", urlpatterns, ids=lambda pattern: pattern.name)
 def test_every_page_wants_a_visitor_to_sign_in(pattern: URLPattern, client: Client, db: None) -> None:
-    path = "/" + str(pattern.pattern).replace("<int:pk>", "1").replace("<", "").replace(">", "")
+    path = "/" + re.sub(r"<(?:(\w+):)?\w+>", lambda match: "1" if match[1] == "int" else "x", str(pattern.pattern))
     assert client.get(path).headers["Location"].startswith("/login/")
 
 

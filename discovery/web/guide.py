@@ -1,0 +1,73 @@
+"""The Help pages: short answers from files beside this package, and one that looks at the disk for the reader."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import markdown
+from django.http import Http404, HttpRequest, HttpResponse
+from django.views.decorators.http import require_safe
+
+from discovery.services import whereabouts
+from discovery.web.pages import page_or_partial
+
+FOLDER = Path(__file__).resolve().parent.parent / "help"
+
+#: Topics in the order they are listed, each a file of that name; those for administrators lead to their pages.
+TOPICS = ("layout", "scans", "metadata", "categories", "loading", "slow", "access", "commands")
+FOR_ALL = ("layout", "metadata", "access")
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """One page of help. ``summary`` is its first paragraph, as text."""
+
+    name: str
+    title: str
+    summary: str
+    html: str
+
+
+@cache
+def topic(name: str) -> Topic:
+    """Reads the file of a topic: its first line is the title, its first paragraph the summary."""
+    text = (FOLDER / f"{name}.md").read_text(encoding="utf-8")
+    heading, _, body = text.partition("\n")
+    first = body.strip().split("\n\n", 1)[0]
+    return Topic(
+        name, heading.removeprefix("# ").strip(), first.replace("**", ""), markdown.markdown(body, extensions=["tables", "fenced_code", "sane_lists"])
+    )
+
+
+def _topics(request: HttpRequest) -> tuple[str, ...]:
+    return TOPICS if request.user.is_staff else FOR_ALL
+
+
+@require_safe
+def index(request: HttpRequest) -> HttpResponse:
+    context = {"section": "help", "topics": [topic(name) for name in _topics(request)]}
+    return page_or_partial(request, "discovery/help.html", "topics", context)
+
+
+@require_safe
+def page(request: HttpRequest, name: str) -> HttpResponse:
+    if name not in _topics(request):
+        raise Http404(f"no help on {name}")
+    others = [topic(other) for other in _topics(request) if other != name]
+    return page_or_partial(request, "discovery/help_topic.html", "text", {"section": "help", "topic": topic(name), "others": others})
+
+
+@require_safe
+def appear(request: HttpRequest) -> HttpResponse:
+    """ "My model does not appear": administrators name a path and are told the reason; others are told who can."""
+    typed = request.GET.get("path", "") if request.user.is_staff else ""
+    answer, fault = None, ""
+    if "path" in request.GET and request.user.is_staff:
+        try:
+            answer = whereabouts.explain(typed, request.user)
+        except whereabouts.NotAPath as error:
+            fault = str(error)
+    context = {"section": "help", "typed": typed[: whereabouts.LONGEST], "answer": answer, "fault": fault}
+    return page_or_partial(request, "discovery/help_appear.html", "answer", context, status=422 if fault else 200)
