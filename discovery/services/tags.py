@@ -36,3 +36,8 @@ def sync(records: Sequence[RegisteredModel]) -> None:
 
 def _known(names: Sequence[str]) -> dict[str, int]:
     return dict(Tag.objects.filter(name__in=names).values_list("name", "pk"))
+
+
+def colours() -> dict[str, str]:
+    """{name: colour} of the tags that have one."""
+    return dict(Tag.objects.exclude(colour="").values_list("name", "colour"))

@@ -17,6 +17,8 @@ from discovery.web import (
     scans,
     system,
     tokens,
+    transfer,
+    views,
 )
 
 urlpatterns = [
@@ -29,6 +31,7 @@ urlpatterns = [
     path("logs/", logs.index, name="logs"),
     path("models/", models.index, name="models"),
     path("models/<str:model_id>/", model.overview, name="model"),
+    path("models/<str:model_id>/favourite/", views.favourite, name="favourite"),
     path("models/<str:model_id>/files/", model.files, name="model-files"),
     path("models/<str:model_id>/tensors/", model.tensors, name="model-tensors"),
     path("models/<str:model_id>/metadata/", model_metadata.tab, name="model-metadata"),
@@ -37,6 +40,7 @@ urlpatterns = [
     path("models/<str:model_id>/health/", health.health, name="model-health"),
     path("models/<str:model_id>/health/live/", health.live, name="model-health-live"),
     path("models/<str:model_id>/health/act/", health.act, name="model-health-act"),
+    path("export/", transfer.export, name="export"),
     path("problems/", problems.index, name="problems"),
     path("problems/decide/", problems.decide, name="problems-decide"),
     path("register/", register.index, name="register"),
@@ -55,4 +59,6 @@ urlpatterns = [
     path("system/live/", system.live, name="system-live"),
     path("tokens/", tokens.index, name="tokens"),
     path("tokens/<int:pk>/revoke/", tokens.revoke, name="token-revoke"),
+    path("views/", views.index, name="views"),
+    path("views/<int:pk>/", views.change, name="view-change"),
 ]

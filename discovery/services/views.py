@@ -1,0 +1,97 @@
+"""Saved views: lists of models worth coming back to, one's own or shared, each an address query of the Models page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.db import IntegrityError, transaction
+from django.db.models import Case, Q, QuerySet, Value, When
+from django.http import QueryDict
+
+from discovery.engine.text import clean
+from discovery.models import SavedView
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+MAX_NAME, MAX_QUERY = 80, 2_000
+#: Views that one person may keep.
+MAX_VIEWS = 200
+
+#: Where one is in a list is no part of it.
+_LEFT_OUT = frozenset({"page", "cursor", "csrfmiddlewaretoken"})
+
+
+class NotSaved(Exception):
+    """The view cannot be kept like this; the text says why and what to do."""
+
+
+class NameTaken(NotSaved):
+    """This person has a view of that name; it can be replaced."""
+
+
+def visible_to(user: User) -> QuerySet[SavedView]:
+    """One's own first, then those that others share."""
+    whose = Case(When(owner=user.pk, then=Value(0)), default=Value(1))
+    return SavedView.objects.filter(Q(owner=user.pk) | Q(shared=True)).select_related("owner").order_by(whose, "name", "pk")
+
+
+def editable_by(user: User) -> QuerySet[SavedView]:
+    """One's own; administrators look after what is shared, too."""
+    return SavedView.objects.filter(Q(owner=user.pk) | Q(shared=True) if user.is_staff else Q(owner=user.pk))
+
+
+def normal_query(query: str) -> str:
+    """An address query without the page, and without parameters that say nothing. Raises ``NotSaved`` when it is too long to keep."""
+    given, kept = QueryDict(query.removeprefix("?")), QueryDict(mutable=True)
+    for name, values in given.lists():
+        if name not in _LEFT_OUT and (said := [clean(value, 500) for value in values if value]):
+            kept.setlist(clean(name, 60), said)
+    text = kept.urlencode()
+    if len(text) > MAX_QUERY:
+        raise NotSaved(f"The filter is too long to keep: {len(text):,} characters of at most {MAX_QUERY:,}. Choose fewer values.")
+    return text
+
+
+def save(user: User, name: str, query: str, *, shared: bool = False, replace: bool = False) -> SavedView:
+    """Keeps a view under a name, in place of one's own of the same name when ``replace`` says so. Raises ``NotSaved``, ``NameTaken``."""
+    name, query = _name(name), normal_query(query)
+    _may_share(user, shared)
+    if replace:
+        view, _ = SavedView.objects.update_or_create(owner=user, name=name, defaults={"query": query, "shared": shared})
+        return view
+    if SavedView.objects.filter(owner=user).count() >= MAX_VIEWS:
+        raise NotSaved(f"You keep {MAX_VIEWS} views already: delete one first.")
+    try:
+        with transaction.atomic():
+            return SavedView.objects.create(owner=user, name=name, query=query, shared=shared)
+    except IntegrityError:
+        raise NameTaken(f"You have a view called {name} already. Choose another name, or replace it.") from None
+
+
+def change(view: SavedView, user: User, *, name: str | None = None, shared: bool | None = None) -> None:
+    """Renames or shares it. Raises ``NotSaved``, ``NameTaken``."""
+    if name is not None:
+        view.name = _name(name)
+    if shared is not None:
+        _may_share(user, shared)
+        view.shared = shared
+    try:
+        with transaction.atomic():
+            view.save(update_fields=["name", "shared"])
+    except IntegrityError:
+        raise NameTaken(f"There is a view called {view.name} already. Choose another name.") from None
+
+
+def _may_share(user: User, shared: bool) -> None:
+    if shared and not user.is_staff:
+        raise NotSaved("Only administrators share views with everybody.")
+
+
+def _name(name: str) -> str:
+    tidy = " ".join(clean(name, MAX_NAME + 1).split())
+    if not tidy:
+        raise NotSaved("Give the view a name.")
+    if len(tidy) > MAX_NAME:
+        raise NotSaved(f"The name is too long: at most {MAX_NAME} characters.")
+    return tidy

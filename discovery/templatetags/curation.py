@@ -1,0 +1,67 @@
+"""What people make of models, wherever models show: stars, tags in their colour, saved views. A fixed number of queries a page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import parse_qsl
+
+from django import template
+from django.http import HttpRequest
+from django.template.context import RequestContext
+
+from discovery.models import RegisteredModel
+from discovery.services import favourites, tags, views
+
+register = template.Library()
+
+#: Address parameter of the Models page → what people call it.
+_PARAMETERS = {"q": "search", "sort": "order", "favourites": "favourites", "min_params": "at least", "max_params": "at most"}
+
+
+@register.inclusion_tag("includes/star.html", takes_context=True)
+def star(context: RequestContext, record: RegisteredModel) -> dict[str, Any]:
+    """The button that marks a model as a favourite, or takes the mark away."""
+    request = context["request"]
+    marked = _once(request, "favourite_keys", lambda: favourites.keys(request.user))
+    return {"model": record, "marked": record.pk in marked, "csrf_token": context.get("csrf_token")}
+
+
+@register.inclusion_tag("includes/tag_chips.html", takes_context=True)
+def tag_chips(context: RequestContext, names: Iterable[str] | None, limit: int = 0) -> dict[str, Any]:
+    """Tags as links to their models, in their colour; past ``limit`` the rest is counted."""
+    colours = _once(context["request"], "tag_colours", tags.colours)
+    shown = [str(name) for name in names or ()] if isinstance(names, list | tuple) else []
+    cut = shown[:limit] if limit else shown
+    return {"tags": [(name, colours.get(name, "")) for name in cut], "more": len(shown) - len(cut)}
+
+
+@register.inclusion_tag("includes/save_view.html", takes_context=True)
+def save_view(context: RequestContext) -> dict[str, Any]:
+    """The saved views of this person as links, and the form that keeps the list as it stands."""
+    request = context["request"]
+    query = _query(request)
+    rows = list(views.visible_to(request.user))
+    return {"views": rows, "query": query, "current": next((view for view in rows if view.query == query and query), None), "user": request.user,
+            "csrf_token": context.get("csrf_token")}  # fmt: skip
+
+
+@register.filter
+def query_words(query: str) -> list[tuple[str, str]]:
+    """``primary=VISION&sort=-size`` → pairs of what is asked for and its value."""
+    return [(_PARAMETERS.get(name, name.replace("_", " ")), value) for name, value in parse_qsl(query)]
+
+
+def _query(request: HttpRequest) -> str:
+    try:
+        return views.normal_query(request.GET.urlencode())
+    except views.NotSaved:
+        return ""
+
+
+def _once(request: HttpRequest, name: str, ask: Any) -> Any:
+    """What ``ask`` says, asked once a request."""
+    asked = request.__dict__.setdefault("_curation", {})
+    if name not in asked:
+        asked[name] = ask()
+    return asked[name]
