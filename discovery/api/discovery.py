@@ -6,14 +6,16 @@ from datetime import UTC
 from typing import Any
 
 from django.db.models import QuerySet
-from django.http import HttpRequest
-from ninja import Query, Router
+from django.http import Http404, HttpRequest, HttpResponse
+from ninja import Path, Query, Router
 
 from discovery.api import paging
 from discovery.api.access import ADMIN, PUBLIC, READ, caller_of
-from discovery.api.discovery_schemas import Log, Scans, Status, WantedLog
+from discovery.api.discovery_schemas import Asked, Cancelled, Log, Refresh, ScanId, Scans, Status, WantedLog
+from discovery.api.errors import ApiError
+from discovery.api.preconditions import once
 from discovery.models import LogEntry, RegisteredModel, ScanRun
-from discovery.services import scans
+from discovery.services import scans, strictness
 
 router = Router(tags=["Discovery"])
 
@@ -28,6 +30,43 @@ def status(request: HttpRequest) -> dict[str, Any]:
 def past(request: HttpRequest, asked: Query[paging.Paged]) -> dict[str, Any]:
     """Scans that are over or under way, the newest first."""
     return paging.numbered(request, ScanRun.objects.select_related("requested_by"), asked, scans.result_of)
+
+
+@router.post("/models/discovery/refresh", auth=ADMIN, response={202: Asked}, operation_id="refresh", summary="Scan now")
+def refresh(request: HttpRequest, payload: Refresh | None = None) -> HttpResponse:
+    """Queues a scan; while one of the same folders is queued or running it is that one. Takes an `Idempotency-Key`."""
+
+    def act() -> tuple[int, Any]:
+        path = _scope(payload.path) if payload and payload.path else ""
+        full = payload.full if payload else False
+        run, created = scans.request(ScanRun.Trigger.API, path=path, full=full, user_id=caller_of(request).user.pk)
+        return 202, {"scan_id": run.pk, "status": str(run.state), "created": created}
+
+    return once(request, act, Asked)
+
+
+def _scope(given: str) -> str:
+    """The folder as scans name it. Only what lies in a root may be scanned by a program."""
+    try:
+        if fault := strictness.fault("path", given):
+            raise scans.NoSuchFolder(fault)
+        root, below = scans.locate(given, add=False)
+        if root.pk is None:
+            raise scans.NoSuchFolder("it is in no root: add the root in the admin first")
+    except scans.NoSuchFolder as error:
+        raise ApiError(422, "This folder cannot be scanned.", errors=[(("body", "path"), str(error))]) from None
+    return root.path if below == "." else f"{root.path.rstrip('/')}/{below}"
+
+
+@router.post("/models/discovery/scans/{scan_id}/cancel", auth=ADMIN, response=Cancelled, operation_id="cancel_scan", summary="Stop a scan")
+def cancel(request: HttpRequest, scan_id: Path[ScanId]) -> dict[str, Any]:  # noqa: ARG001  (ninja passes it)
+    """A queued one ends at once, a running one within a second. What it has read stays registered."""
+    run = ScanRun.objects.filter(pk=scan_id).first()
+    if run is None:
+        raise Http404(f"There is no scan {scan_id}.")
+    cancelled = scans.cancel(run)
+    run.refresh_from_db()
+    return {"scan_id": run.pk, "status": str(run.state), "cancelled": cancelled}
 
 
 @router.get("/models/discovery/logs", auth=READ, response=Log, operation_id="discovery_logs", summary="Log")

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
 from ninja import Schema
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from discovery.api.paging import Paged
 from discovery.engine.types import Severity
 from discovery.models import Channel
 from discovery.services.search import MAX_VALUES
+
+ScanId = Annotated[int, Field(ge=1, lt=1 << 63)]
 
 
 class Counts(Schema):
@@ -66,6 +68,27 @@ class Status(Schema):
     next_scan_at: datetime | None
     models: dict[str, int]
     roots: list[RootStatus]
+
+
+class Refresh(Schema):
+    """By default every root, and only what has changed."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    path: str | None = Field(None, max_length=4096, description="A root, or a folder below one.")
+    full: bool = Field(False, strict=True, description="Read every model again, changed or not.")
+
+
+class Asked(Schema):
+    scan_id: int
+    status: str
+    created: bool = Field(description="False while a scan of the same folders was queued or running already: then it is that one.")
+
+
+class Cancelled(Schema):
+    scan_id: int
+    status: str
+    cancelled: bool = Field(description="False when it was over already.")
 
 
 class Scans(Schema):

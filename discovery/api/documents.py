@@ -1,18 +1,16 @@
-"""``/models/{model_id}``: the model document, and its tag that tells whether it is still the one that was read."""
+"""``/models/{model_id}``: the model document, and forgetting the model."""
 
 from __future__ import annotations
 
-import json
-from hashlib import blake2b
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
-from ninja import Router
+from ninja import Router, Status
 
-from discovery.api.access import PUBLIC, fetch
+from discovery.api.access import PUBLIC, WRITE, caller_of, fetch
 from discovery.api.model_schemas import ModelDocument
-from discovery.models import RegisteredModel
-from discovery.services import records
+from discovery.api.preconditions import as_seen, stale, tagged
+from discovery.services import forgetting
 
 router = Router(tags=["Models"])
 
@@ -23,12 +21,11 @@ def document(request: HttpRequest, model_id: str, response: HttpResponse) -> dic
     return tagged(fetch(request, model_id), response)
 
 
-def tagged(record: RegisteredModel, response: HttpResponse) -> dict[str, Any]:
-    """The document; its ``ETag`` goes into the response."""
-    shown = records.document(record)
-    response["ETag"] = etag(shown)
-    return shown
-
-
-def etag(shown: dict[str, Any]) -> str:
-    return f'"{blake2b(json.dumps(shown, sort_keys=True).encode(), digest_size=16).hexdigest()}"'
+@router.delete("/models/{model_id}", auth=WRITE, response={204: None}, operation_id="forget_model", summary="Forget a model")
+def forget(request: HttpRequest, model_id: str) -> Status[None]:
+    """Its files stay. A scan that still finds them brings it back, with all that people made of it."""
+    record = fetch(request, model_id)
+    if not as_seen(request)(record):
+        raise stale()
+    forgetting.forget(record, by=caller_of(request).administrator, through="api")
+    return Status(204, None)

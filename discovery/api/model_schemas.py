@@ -116,6 +116,7 @@ class ModelDocument(Schema):
     description: str | None
     path: str
     root: str
+    endpoint: str | None
     type: str
     format: str | None
     status: Status

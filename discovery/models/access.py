@@ -1,4 +1,4 @@
-"""Programs that use the registry: the tokens they come with."""
+"""Programs that use the registry: the tokens they come with, and the calls they may repeat."""
 
 from __future__ import annotations
 
@@ -38,3 +38,20 @@ class ApiToken(models.Model):
     @property
     def is_valid(self) -> bool:
         return self.revoked_at is None and not self.is_expired
+
+
+class IdempotentCall(models.Model):
+    """A change that a program asked for under a key of its own choice: asked again under the same key, the first answer is given again."""
+
+    caller = models.CharField(max_length=40, help_text="Whose key it is: a token or a person.")
+    key = models.CharField(max_length=200)
+    request = models.CharField(max_length=64, help_text="Digest of method, address and body: the key stands for these.")
+    status = models.PositiveSmallIntegerField(null=True, help_text="Empty while the first call is under way.")
+    body = models.JSONField(null=True)
+    created_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["caller", "key"], name="one_call_a_key")]
+
+    def __str__(self) -> str:
+        return f"{self.caller}: {self.key}"

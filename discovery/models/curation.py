@@ -7,7 +7,7 @@ from django.contrib.auth.models import Group
 from django.db import models
 from django.db.models import Q
 
-from discovery.models.registry import RegisteredModel
+from discovery.models.registry import RegisteredModel, Root
 from discovery.models.work import Work
 
 
@@ -84,6 +84,24 @@ class MetadataChange(models.Model):
 
     def __str__(self) -> str:
         return f"{self.model_id}: {self.field}"
+
+
+class Forgotten(models.Model):
+    """What people had made of a model before somebody forgot it: a scan that still finds its files gives all of it back."""
+
+    root = models.ForeignKey(Root, on_delete=models.CASCADE, related_name="forgotten")
+    path = models.CharField(max_length=4096)
+    model_id = models.CharField(max_length=200, unique=True, help_text="Kept for it.")
+    kept = models.JSONField(help_text="{curated, visibility, groups, collections, favoured_by, changes, ...}: see services.forgetting.")
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-at", "-pk"]
+        constraints = [models.UniqueConstraint(fields=["root", "path"], name="one_memory_a_path")]
+
+    def __str__(self) -> str:
+        return self.model_id
 
 
 class BulkEdit(Work):

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
@@ -42,6 +42,9 @@ SETTABLE = EDITABLE | COLUMNS | LINKS
 
 #: {field of ``LINKS``: {primary key: names}}, as it stands before a change.
 Linked = Mapping[str, Mapping[int, list[str]]]
+
+#: (field of ``LINKS``, names) → those of the names that nothing has.
+Unknown = Callable[[str, Iterable[str]], list[str]]
 
 #: Fields whose value is one of a few words of the contract.
 CHOICES: dict[str, tuple[str, ...]] = {
@@ -200,15 +203,18 @@ def merged(record: RegisteredModel, changes: Mapping[str, Any]) -> dict[str, Any
     return result
 
 
-def clean(changes: Mapping[str, Any]) -> dict[str, Any]:
-    """The values as they would be stored; ``None`` for those given back to automatic. Raises ``InvalidMetadata``."""
+def clean(changes: Mapping[str, Any], *, unknown: Unknown = links.unknown) -> dict[str, Any]:
+    """The values as they would be stored; ``None`` for those given back to automatic. Raises ``InvalidMetadata``.
+
+    ``unknown`` tells which names of a field of ``LINKS`` nothing has: who cleans many changes looks them up at once.
+    """
     errors = {str(name)[:80]: "this field cannot be set" for name in changes if name not in SETTABLE}
     cleaned: dict[str, Any] = {}
     for name, value in changes.items():
         if name not in SETTABLE:
             continue
         try:
-            cleaned[name] = _cleaned(name, value)
+            cleaned[name] = _cleaned(name, value, unknown)
         except ValueError as error:
             errors[name] = str(error)
     if errors:
@@ -216,10 +222,10 @@ def clean(changes: Mapping[str, Any]) -> dict[str, Any]:
     return cleaned
 
 
-def _cleaned(name: str, value: Any) -> Any:
+def _cleaned(name: str, value: Any, unknown: Unknown) -> Any:
     """Raises ``ValueError`` with what is wrong."""
     if name in LINKS:
-        return _names(name, value)
+        return _names(name, value, unknown)
     if name not in COLUMNS and (value is None or value == "" or value == [] or value == {}):
         return None
     if name in CHOICES:
@@ -240,10 +246,10 @@ def _cleaned(name: str, value: Any) -> Any:
     return found.get(name)
 
 
-def _names(field: str, value: Any) -> list[str]:
+def _names(field: str, value: Any, unknown: Unknown) -> list[str]:
     """Raises ``ValueError`` for anything but a list of names that exist."""
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise ValueError("must be a list of names")
-    if missing := [item for item in value if clean_text(item, len(item)) != item.strip()] or links.unknown(field, value):
+    if missing := [item for item in value if clean_text(item, len(item)) != item.strip()] or unknown(field, value):
         raise ValueError(f"there is no {field.removesuffix('s')} called {', '.join(repr(item[:60]) for item in missing[:5])}")
     return sorted(set(value))

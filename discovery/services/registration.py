@@ -25,10 +25,10 @@ from discovery.engine.errors import NotAModel
 from discovery.engine.model_ids import new_id
 from discovery.engine.paths import is_under, to_native, to_text
 from discovery.engine.types import Found, ModelType, Severity
-from discovery.models import Channel, RegisteredModel, Root, Skipped
-from discovery.services import configs, findings, journal, metadata, strictness, tags
+from discovery.models import Channel, Forgotten, RegisteredModel, Root, Skipped
+from discovery.services import configs, findings, forgetting, journal, metadata, strictness, tags
 from discovery.services.metadata import InvalidMetadata
-from discovery.services.records import take
+from discovery.services.records import resolve, take
 from discovery.services.scans.roots import others
 
 if TYPE_CHECKING:
@@ -236,7 +236,13 @@ def _write(root: Root, found: Found, name: str, curated: dict[str, Any], by: Use
             model_id = new_id(name or to_text(found.name), to_text(found.path) if found.files else name, _is_taken)
             record = RegisteredModel(model_id=model_id, root=root, added_at=now, by_hand=True)
             take(record, found, now)
+            memories, _ = forgetting.memories(root, [record.path])
+            for memory in memories.values():
+                forgetting.give_back(record, memory)
+                record.by_hand = True
+                resolve(record)
             record.save()
+            forgetting.link_again([(record, memory) for memory in memories.values()])
             findings.after_scan([record])
             tags.sync([record])
             Skipped.objects.filter(root=root, place=record.place).delete()
@@ -253,7 +259,7 @@ def _write(root: Root, found: Found, name: str, curated: dict[str, Any], by: Use
 
 
 def _is_taken(model_id: str) -> bool:
-    return RegisteredModel.objects.filter(model_id=model_id).exists()
+    return RegisteredModel.objects.filter(model_id=model_id).exists() or Forgotten.objects.filter(model_id=model_id).exists()
 
 
 def _known(root: Root, found: Found) -> str | None:

@@ -11,7 +11,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from discovery.engine.document import CATEGORIES, LISTS, OBJECTS, TEXTS_AND_NUMBERS
 from discovery.models import RegisteredModel
-from discovery.services import tags
+from discovery.services import records, tags
 
 Make = Callable[..., RegisteredModel]
 
@@ -111,6 +111,7 @@ def test_the_document_has_every_field_of_the_contract(make_model: Make, administ
     promised = {*TEXTS_AND_NUMBERS, *LISTS, *OBJECTS, "model_id", "name", "path", "root", "status", "category", "memory", "variants", "size_bytes"}
     promised |= {"file_count", "modified_at", "added_at", "last_seen_at", "visibility", "groups", "sources", "evidence"}
     assert promised <= set(document)
+    assert set(document) == set(records.document(model)), "the schema hides a field of the document"
     assert set(document["category"]) == set(CATEGORIES)
     assert document["sources"]["license"] == {"source": "config.json", "curated": False}
     assert document["variants"][0]["memory"]["weights_bytes"] == 5

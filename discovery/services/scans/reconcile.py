@@ -15,8 +15,8 @@ from discovery.engine.model_ids import new_id, options
 from discovery.engine.paths import to_text
 from discovery.engine.text import plural
 from discovery.engine.types import Candidate, Found, Severity, Status
-from discovery.models import Channel, LogEntry, RegisteredModel, Root, ScanRun, Skipped
-from discovery.services import findings, tags
+from discovery.models import Channel, Forgotten, LogEntry, RegisteredModel, Root, ScanRun, Skipped
+from discovery.services import findings, forgetting, tags
 from discovery.services.journal import Journal
 from discovery.services.records import SCANNED, take
 
@@ -52,8 +52,11 @@ def reconcile(root: Root, run: ScanRun | None, readings: Sequence[Reading], jour
     with transaction.atomic():
         Root.objects.select_for_update().filter(pk=root.pk).first()  # a person who registers a model here at this moment comes before or after
         existing = _existing(root, readings)
-        ids = _ids_like(readings)
+        asked, taken = _ids_like(readings)
+        memories, reserved = forgetting.memories(root, [to_text(found.path) for reading in readings for found in reading.found], asked)
+        ids = asked, taken | reserved
         batch: list[RegisteredModel] = []
+        found_again: list[tuple[RegisteredModel, Forgotten]] = []
         matched: set[int] = set()
         now = timezone.now()
         for reading in readings:
@@ -62,6 +65,9 @@ def reconcile(root: Root, run: ScanRun | None, readings: Sequence[Reading], jour
                 record = _match(existing, found, matched)
                 if record is None:
                     record = _new(root, run, found, ids, now)
+                    if memory := memories.pop(to_text(found.path), None):
+                        forgetting.give_back(record, memory)
+                        found_again.append((record, memory))
                     outcome.new += 1
                     event = LogEntry.Event.NEW
                 else:
@@ -78,6 +84,7 @@ def reconcile(root: Root, run: ScanRun | None, readings: Sequence[Reading], jour
                 _note(journal, record, found, event, [name for name in after if after[name] != before[name]])
                 batch.append(record)
         _upsert(batch)
+        forgetting.link_again(found_again)
         findings.after_scan(batch)
         tags.sync(batch)
         _remember_skipped(root, readings, journal)

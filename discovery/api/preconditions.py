@@ -1,0 +1,79 @@
+"""``ETag``, ``If-Match`` and ``Idempotency-Key``: what keeps programs from overwriting each other, and from doing a thing twice."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from hashlib import blake2b
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from ninja import Schema
+from ninja.responses import NinjaJSONEncoder
+
+from discovery.api.access import caller_of
+from discovery.api.errors import ApiError
+from discovery.models import RegisteredModel
+from discovery.services import idempotency, records
+
+_TAG = re.compile(r'(?:W/)?("[^"]*")')
+_KEY = re.compile(r"[\x21-\x7e]{1,200}")
+
+
+def tagged(record: RegisteredModel, response: HttpResponse) -> dict[str, Any]:
+    """The model document; its ``ETag``, which tells whether it still is the one that was read, goes into the response."""
+    shown = records.document(record)
+    response["ETag"] = etag(shown)
+    return shown
+
+
+def etag(shown: dict[str, Any]) -> str:
+    return f'"{blake2b(json.dumps(shown, sort_keys=True).encode(), digest_size=16).hexdigest()}"'
+
+
+def stale() -> ApiError:
+    return ApiError(412, "The model was changed since you read it: read it again, and decide anew.")
+
+
+def as_seen(request: HttpRequest) -> Callable[[RegisteredModel], bool]:
+    """Whether the model is still the one whose ``ETag`` the caller sends as ``If-Match``; always, when none is sent.
+
+    Compression makes a tag weak on its way out (``W/``); it still names the same document.
+    """
+    given = request.headers.get("If-Match", "").strip()
+    if not given or given == "*":
+        return lambda _: True
+    tags = set(_TAG.findall(given))
+    return lambda record: etag(records.document(record)) in tags
+
+
+def once(request: HttpRequest, act: Callable[[], tuple[int, Any]], schema: type[Schema]) -> HttpResponse:
+    """Answers with what ``act`` gives, in the shape of ``schema``, or gave when the caller sent the same ``Idempotency-Key`` before."""
+
+    def answer() -> tuple[int, Any]:
+        status, body = act()
+        return status, json.loads(json.dumps(schema.model_validate(body).model_dump(), cls=NinjaJSONEncoder))
+
+    key = request.headers.get("Idempotency-Key", "")
+    if not key:
+        return _json(*answer())
+    if not _KEY.fullmatch(key):
+        raise ApiError(422, "The Idempotency-Key cannot be used.", errors=[(("header", "Idempotency-Key"), "1 to 200 visible ASCII characters")])
+    asked = f"{request.method} {request.get_full_path()}\n".encode() + request.body
+    try:
+        (status, body), again = idempotency.once(caller_of(request).key, key, asked, answer)
+    except idempotency.OtherRequest:
+        raise ApiError(
+            422, "This Idempotency-Key was used for another request.", errors=[(("header", "Idempotency-Key"), "take a new one for each request")]
+        ) from None
+    except idempotency.UnderWay:
+        raise ApiError(409, "The first request with this Idempotency-Key is not answered yet.", headers={"Retry-After": "1"}) from None
+    response = _json(status, body)
+    if again:
+        response["Idempotency-Replayed"] = "true"
+    return response
+
+
+def _json(status: int, body: Any) -> HttpResponse:
+    return HttpResponse(json.dumps(body), status=status, content_type="application/json; charset=utf-8")
