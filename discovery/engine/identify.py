@@ -175,8 +175,8 @@ def _hub_cache(root: str, candidate: Candidate, allowed: frozenset[str], memory_
     for field_name, value in found.values.items():
         merge.add(value.source, {field_name: value.value})
     merge.add("folder name", {"author": owner if slash else None, "version": revisions[0].commit[:12]})
-    files = [weights.WeightFile(entry, "", found.fingerprint) for entry in candidate.files[:1]]
-    rebuilt = build(candidate, candidate.place, repository, merge, variants, files, candidate.files, [*candidate.problems, *found.problems])
+    rebuilt = build(candidate, candidate.place, repository, merge, variants, [], candidate.files, [*candidate.problems, *found.problems])
+    rebuilt = replace(rebuilt, fingerprint=found.fingerprint)  # the same weights outside the cache have the same one
     return replace(rebuilt, status=found.status, evidence=found.evidence, signals=_renamed(found.signals, repository))
 
 

@@ -3,6 +3,7 @@
 from django.urls import path
 
 from discovery.web import (
+    duplicates,
     guide,
     health,
     logs,
@@ -29,6 +30,10 @@ urlpatterns = [
     path("help/appear/", guide.appear, name="help-appear"),
     path("help/<slug:name>/", guide.page, name="help-topic"),
     path("logs/", logs.index, name="logs"),
+    path("duplicates/", duplicates.index, name="duplicates"),
+    path("duplicates/plan/", duplicates.plan, name="duplicates-plan"),
+    path("duplicates/look/", duplicates.look_again, name="duplicates-look"),
+    path("duplicates/compare/", duplicates.compare, name="duplicates-compare"),
     path("models/", models.index, name="models"),
     path("models/<str:model_id>/", model.overview, name="model"),
     path("models/<str:model_id>/favourite/", views.favourite, name="favourite"),

@@ -1,0 +1,272 @@
+"""Models that hold the same: alike by fingerprint, the same by checksum, one file by links; and models kept in several formats.
+
+The registry says which models look alike (size and first bytes of their weights); checksums and the disk, asked at this moment, say
+how sure that is and what removing a copy would give back. Nothing here removes anything: see ``services.clean_up``.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import partial
+from hashlib import blake2b
+
+from django.db.models import Count, F, Max, Sum
+
+from discovery.engine.disk_use import FILE, Piece, freed, piece
+from discovery.engine.leftover_stores import Store
+from discovery.engine.paths import is_under, to_native
+from discovery.engine.types import Status
+from discovery.models import FileChecksum, RegisteredModel
+from discovery.services import browse, checksums
+from discovery.services.overview import ABSENT
+from discovery.services.patience import ask
+
+#: Seconds that the disks have to tell what the copies of a page weigh.
+PATIENCE = 4.0
+#: Copies of one group that are looked at.
+MAX_COPIES = 50
+#: The largest models are looked through for second formats.
+LARGEST = 5_000
+
+_BLOB = re.compile(r"(?:^|/)blobs/(?:sha256-)?([0-9a-f]{64})$")
+_COLUMNS = ("model_id", "name", "display_name", "path", "status", "files", "variants", "fingerprint", "size_bytes", "root", "missing_since")
+
+
+class Certainty(StrEnum):
+    """Why two models are taken for the same, the surest first."""
+
+    LINKED = "linked"
+    CHECKSUM = "checksum"
+    ALIKE = "alike"
+
+
+class NoAnswer(Exception):
+    """The disk did not say in time what is there."""
+
+
+@dataclass(slots=True)
+class Copy:
+    """One model of a group. ``pieces`` are what would go with it, ``weights`` the identity and the checksum of each weight file."""
+
+    record: RegisteredModel
+    home: str
+    pieces: tuple[Piece, ...] = ()
+    weights: dict[str, Weight] = field(default_factory=dict)
+
+    @property
+    def freed(self) -> int:
+        return freed(self.pieces)
+
+    @property
+    def links(self) -> int:
+        """How many of its weight files are links to files that are not its own."""
+        own = {piece.identity for piece in self.pieces if piece.kind == FILE}
+        return sum(weight.identity not in own for weight in self.weights.values())
+
+    @property
+    def location(self) -> str:
+        return f"{self.record.root.path.rstrip('/')}/{self.record.path}".removesuffix("/.")
+
+    @property
+    def sums(self) -> tuple[tuple[int, str], ...] | None:
+        """Sizes and checksums of all its weights; ``None`` unless each is known."""
+        return tuple(sorted((each.size, each.sha256) for each in self.weights.values())) if all(w.sha256 for w in self.weights.values()) else None
+
+    @property
+    def identities(self) -> frozenset[tuple[int, int]]:
+        return frozenset(each.identity for each in self.weights.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """A weight file as it is on disk, links followed. ``sha256`` is empty where nobody has read all of it, or it changed since."""
+
+    size: int
+    identity: tuple[int, int]
+    sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Copies of one content. ``freed`` are the bytes that come back when all but the first are removed."""
+
+    fingerprint: str
+    certainty: Certainty
+    copies: tuple[Copy, ...]
+
+    @property
+    def freed(self) -> int:
+        return freed(piece for copy in self.copies[1:] for piece in copy.pieces)
+
+
+def fingerprints() -> list[tuple[str, int, int]]:
+    """(fingerprint, models, bytes beyond the largest) of all models that look alike, what could be had back most first."""
+    there = RegisteredModel.objects.exclude(status__in=ABSENT).exclude(size_bytes=0).order_by()
+    groups = there.values("fingerprint").annotate(models=Count("pk"), spare=Sum("size_bytes") - Max("size_bytes")).filter(models__gt=1)
+    rows = groups.order_by(F("spare").desc(), "fingerprint").values_list("fingerprint", "models", "spare")
+    return list(rows)
+
+
+def groups(chosen: Sequence[str]) -> list[Group]:
+    """The groups of these fingerprints as they are now, without models known to differ. Raises ``NoAnswer``."""
+    there = RegisteredModel.objects.filter(fingerprint__in=chosen).exclude(status__in=ABSENT).select_related("root").only(*_COLUMNS, "root__path")
+    by_fingerprint: dict[str, list[RegisteredModel]] = defaultdict(list)
+    for record in there.order_by("root__path", "path", "pk"):
+        by_fingerprint[record.fingerprint].append(record)
+    records = [record for each in by_fingerprint.values() for record in each[:MAX_COPIES]]
+    copies = weigh(records)
+    made: list[Group] = []
+    for fingerprint in chosen:
+        mine = [copies[record.pk] for record in by_fingerprint[fingerprint][:MAX_COPIES] if record.pk in copies]
+        mine.sort(key=lambda copy: copy.links)  # what links lead to is what should stay
+        made += _sorted_out(fingerprint, mine)
+    return made
+
+
+def weigh(records: Sequence[RegisteredModel]) -> dict[int, Copy]:
+    """What is on disk of each, by primary key; models without weights there are left out. Raises ``NoAnswer``."""
+    if not records:
+        return {}
+    known: dict[int, dict[str, FileChecksum]] = defaultdict(dict)
+    for row in FileChecksum.objects.filter(model__in=records).exclude(sha256=""):
+        known[row.model_id][row.path] = row
+    key = ("duplicates", tuple(record.pk for record in records))
+    answer = ask({key: partial(_weigh, records, known)}, PATIENCE)
+    if key not in answer:
+        raise NoAnswer(f"The disks did not answer within {PATIENCE:g} seconds. Try again in a moment.")
+    return answer[key]
+
+
+def _weigh(records: Sequence[RegisteredModel], known: Mapping[int, Mapping[str, FileChecksum]]) -> dict[int, Copy]:
+    stores: dict[str, Store] = {}
+    made: dict[int, Copy] = {}
+    for record in records:
+        copy = Copy(record, browse.home_of(record))
+        copy.pieces = tuple(each for path in _own_files(record, copy.home, stores) if (each := _inside(copy.home, path)))
+        folder = checksums.home(record)
+        for path in browse.weight_files(record):
+            weight = _weight(copy.home, path, known.get(record.pk, {}).get(checksums.below(path, folder)))
+            if weight is None:
+                break
+            copy.weights[path] = weight
+        else:
+            if copy.weights:
+                made[record.pk] = copy
+    return made
+
+
+def _own_files(record: RegisteredModel, home: str, stores: dict[str, Store]) -> list[str]:
+    """Its files; of an Ollama store without the blobs that other models name as well."""
+    paths = [path for path, _ in record.files]
+    store, manifests, rest = f"/{record.path}".rpartition("/manifests/")
+    if not manifests or not any("/blobs/" in f"/{path}" for path in paths):
+        return paths
+    top = store[1:]
+    prefix = f"{top}/" if top else ""
+    read = stores.get(top) or stores.setdefault(top, Store.read(to_native(home, top)))
+    own = {path.removeprefix(prefix) for path in paths if path.startswith(f"{prefix}manifests/{rest}")}
+    blobs = set() if read.fault else {f"{prefix}{path}" for path in read.only_of(own)}
+    return [path for path in paths if path.removeprefix(prefix) in own or path in blobs]
+
+
+def _inside(home: str, path: str) -> Piece | None:
+    """The entry, where its folder really lies in the root."""
+    native = to_native(home, path)
+    return piece(home, path) if is_under(os.path.realpath(os.path.dirname(native)), home) else None
+
+
+def _weight(home: str, path: str, row: FileChecksum | None) -> Weight | None:
+    real = os.path.realpath(to_native(home, path))
+    if not is_under(real, home):
+        return None
+    try:
+        status = os.stat(real)
+    except OSError:
+        return None
+    sha256 = row.sha256 if row and (row.size, row.mtime_ns) == (status.st_size, status.st_mtime_ns) else ""
+    named = _BLOB.search(real)
+    return Weight(status.st_size, (status.st_dev, status.st_ino), sha256 or (named[1] if named else ""))
+
+
+def _sorted_out(fingerprint: str, copies: Sequence[Copy]) -> list[Group]:
+    """Copies with the same checksums together; those nobody has checksums for join the most numerous of them."""
+    known: dict[tuple[tuple[int, str], ...], list[Copy]] = defaultdict(list)
+    unknown: list[Copy] = []
+    for copy in copies:
+        if copy.sums is None:
+            unknown.append(copy)
+        else:
+            known[copy.sums].append(copy)
+    classes = sorted(known.values(), key=len, reverse=True)
+    if unknown:
+        classes = [[*(classes[0] if classes else []), *unknown], *classes[1:]]
+    return [Group(fingerprint, _certainty(members), tuple(members)) for members in classes if len(members) > 1]
+
+
+def _certainty(copies: Sequence[Copy]) -> Certainty:
+    if len({copy.identities for copy in copies}) == 1:
+        return Certainty.LINKED
+    if all(copy.sums is not None for copy in copies):
+        return Certainty.CHECKSUM
+    return Certainty.ALIKE
+
+
+@dataclass(frozen=True, slots=True)
+class SecondFormat:
+    """A variant in another format than the one that speaks for the model."""
+
+    record: RegisteredModel
+    home: str
+    name: str
+    format: str
+    kept: str
+    pieces: tuple[Piece, ...]
+
+    @property
+    def key(self) -> str:
+        """Names it in forms."""
+        return f"{self.record.pk}:{blake2b(self.name.encode('utf-8', 'surrogateescape'), digest_size=8).hexdigest()}"
+
+    @property
+    def freed(self) -> int:
+        return freed(self.pieces)
+
+
+def second_formats(only: Sequence[int] | None = None) -> list[SecondFormat]:
+    """Variants that hold a model once more in another format, among the ``LARGEST`` models or those named. Raises ``NoAnswer``."""
+    there = RegisteredModel.objects.filter(status=Status.READY).order_by("-size_bytes", "-pk")
+    rows = there.values_list("pk", "variants") if only is None else there.filter(pk__in=only).values_list("pk", "variants")
+    chosen = [pk for pk, variants in rows[:LARGEST] if len({item["format"] for item in variants}) > 1]
+    records = list(RegisteredModel.objects.filter(pk__in=chosen).select_related("root").only(*_COLUMNS, "root__path").order_by("-size_bytes", "-pk"))
+    key = ("second formats", tuple(chosen))
+    answer = ask({key: partial(_formats_of, records)}, PATIENCE) if records else {key: []}
+    if key not in answer:
+        raise NoAnswer(f"The disks did not answer within {PATIENCE:g} seconds. Try again in a moment.")
+    return answer[key]
+
+
+def _formats_of(records: Sequence[RegisteredModel]) -> list[SecondFormat]:
+    made = []
+    for record in records:
+        home, main = browse.home_of(record), record.variants[0]
+        for variant in record.variants[1:]:
+            if variant["format"] == main["format"]:
+                continue
+            taken = {path for other in record.variants if other is not variant for path in _files_of(record, other)}
+            pieces = tuple(each for path in _files_of(record, variant) if path not in taken and (each := _inside(home, path)))
+            if any(each.kind == FILE for each in pieces):
+                made.append(SecondFormat(record, home, variant["name"], variant["format"], main["format"], pieces))
+    return sorted(made, key=lambda each: (-each.freed, each.record.pk, each.name))
+
+
+def _files_of(record: RegisteredModel, variant: Mapping[str, object]) -> list[str]:
+    """Its weight files, with the data that an ONNX file keeps beside itself."""
+    listed = variant.get("files")
+    paths = [str(path) for path in listed] if isinstance(listed, list) else []
+    beside = [path for path, _ in record.files for each in paths if each.endswith(".onnx") and path in (f"{each}_data", f"{each}.data")]
+    return [*paths, *beside]
