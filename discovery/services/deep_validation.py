@@ -25,7 +25,8 @@ from discovery.services.liveness import is_alive, mine
 from discovery.services.scans.progress import Stopped
 
 __all__ = [
-    "cancel", "checksum_check", "dispatch_queued", "due", "execute", "reap", "request", "run_due", "run_queued", "start_now", "sync_schedule",
+    "cancel", "checksum_check", "dispatch_queued", "due", "execute", "interrupt", "reap", "request", "run_due", "run_queued", "start_now",
+    "sync_schedule",
 ]  # fmt: skip
 
 logger = logging.getLogger(__name__)
@@ -41,7 +42,8 @@ MAX_INTERRUPTIONS = 3
 SCHEDULED_SECONDS = 20 * 60
 SCHEDULED_BYTES_PER_SECOND = 200_000_000
 
-STOPPED = "Stopped before the end; the next one goes on with the files that are left."
+GOES_ON = "the next one goes on with the files that are left."
+STOPPED = f"Stopped before the end; {GOES_ON}"
 
 State = DeepValidation.State
 
@@ -88,14 +90,23 @@ def cancel(run: DeepValidation) -> bool:
 def reap() -> int:
     """Marks runs whose process is gone as interrupted. Returns how many."""
     dead = [run for run in DeepValidation.objects.filter(state=State.RUNNING).select_related("model") if not is_alive(run)]
-    text = "The process that ran it is gone; the next one goes on with the files that are left."
     for run in dead:
-        ended = DeepValidation.objects.filter(pk=run.pk, state=State.RUNNING).update(
-            state=State.INTERRUPTED, finished_at=timezone.now(), message=text, current_path=""
-        )
-        if ended:
-            _record(run.model, Severity.WARNING, f"deep validation interrupted: {text}")
+        _interrupt(run, f"The process that ran it is gone; {GOES_ON}")
     return len(dead)
+
+
+def interrupt() -> int:
+    """For a host that stops its workers: what runs here stops within a second, and goes on after the next start. Returns how many."""
+    running = list(_running_here().select_related("model"))
+    for run in running:
+        _interrupt(run, f"Karen Admin was stopped while it ran; {GOES_ON}")
+    return len(running)
+
+
+def _interrupt(run: DeepValidation, text: str) -> None:
+    ended = {"state": State.INTERRUPTED, "finished_at": timezone.now(), "message": text, "current_path": ""}
+    if DeepValidation.objects.filter(pk=run.pk, state=State.RUNNING).update(**ended):
+        _record(run.model, Severity.WARNING, f"deep validation interrupted: {text}")
 
 
 def dispatch_queued() -> int:
@@ -141,7 +152,7 @@ def execute(run: DeepValidation, *, bytes_per_second: int = 0, until: float | No
         state, message = State.CANCELLED, STOPPED
         raise  # whoever loops over models stops too
     except TimeUp:
-        state, message = State.CANCELLED, "The time set aside is used up; the next one goes on with the files that are left."
+        state, message = State.CANCELLED, f"The time set aside is used up; {GOES_ON}"
     except NotRead as error:
         state, message = State.FAILED, str(error)
     except Exception as error:
@@ -197,21 +208,25 @@ def _record(model: RegisteredModel, level: Severity, text: str) -> None:
 def run_queued(pk: int) -> str:
     """Executes the run, then those that wait: one at a time a host, so that disks read in one place and scans find a free worker.
 
-    Returns the run's state; while another one runs here it is still ``queued``, and that one's worker takes it up.
+    Returns the run's state; while another one runs here it is still ``queued``, and that one's worker takes it up. One that was interrupted
+    is the last that this worker runs: it is to stop.
     """
     run = DeepValidation.objects.filter(pk=pk).select_related("model__root").first()
     if run is None:
         return "forgotten"
     state = str(execute(run, alone=True).state)
-    _drain()
+    if state != State.INTERRUPTED:
+        _drain()
     return state
 
 
-def _drain() -> None:
-    """Runs were queued before the worker that was to begin them looked here, so one that ends now sees them."""
+def _drain() -> bool:
+    """Runs were queued before the worker that was to begin them looked here, so one that ends now sees them. ``False``: one was interrupted."""
     while (run := _queued().first()) is not None:
-        if execute(run, alone=True).state == State.QUEUED:
-            return
+        state = execute(run, alone=True).state
+        if state in (State.QUEUED, State.INTERRUPTED):
+            return state == State.QUEUED
+    return True
 
 
 def _queued() -> QuerySet[DeepValidation]:
@@ -238,14 +253,16 @@ def run_due(seconds: float = SCHEDULED_SECONDS, *, bytes_per_second: int = SCHED
     count = 0
     tried: list[int] = []
     while time.monotonic() < until:
-        _drain()
-        model = None if _running_here().exists() else _oldest_due(tried)
+        model = None if not _drain() or _running_here().exists() else _oldest_due(tried)
         if model is None:
             break
         tried.append(model.pk)
         run, created = _create(model, None)
         if created:
-            count += execute(run, bytes_per_second=bytes_per_second, until=until, alone=True).state == State.DONE
+            state = execute(run, bytes_per_second=bytes_per_second, until=until, alone=True).state
+            count += state == State.DONE
+            if state == State.INTERRUPTED:
+                break
     return count
 
 

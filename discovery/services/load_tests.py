@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import time
 from collections.abc import Callable
 from typing import Any
@@ -93,9 +94,22 @@ def reap() -> int:
     """Marks tests whose process is gone as interrupted; returns how many."""
     dead = [test for test in LoadTest.objects.filter(state=LoadTest.State.RUNNING).select_related("model") if not liveness.is_alive(test)]
     for test in dead:
-        if _finish(test, LoadTest.State.INTERRUPTED, "The process that ran it is gone; try again."):
-            _note(test, Severity.WARNING, "test load interrupted: the process that ran it is gone")
+        _interrupt(test, "The process that ran it is gone; try again.")
     return len(dead)
+
+
+def interrupt() -> int:
+    """For a host that stops its workers: what runs here stops within a second, child and all. Returns how many."""
+    running = LoadTest.objects.filter(state=LoadTest.State.RUNNING, host=socket.gethostname()).select_related("model")
+    stopped = [test for test in running if _interrupt(test, "Karen Admin was stopped while it ran; try again.")]
+    return len(stopped)
+
+
+def _interrupt(test: LoadTest, text: str) -> bool:
+    if not _finish(test, LoadTest.State.INTERRUPTED, text):
+        return False
+    _note(test, Severity.WARNING, f"test load interrupted: {text}")
+    return True
 
 
 def latest(model: RegisteredModel) -> list[LoadTest]:
@@ -123,8 +137,8 @@ def execute(test: LoadTest, *, wall_seconds: float | None = None, memory_bytes: 
             outcome = _try(test, wall_seconds, memory_bytes, tick)
         _keep(test, outcome)
     except _Stopped:
-        _finish(test, LoadTest.State.CANCELLED, "Stopped.")
-        _note(test, Severity.INFO, "test load stopped")
+        if _finish(test, LoadTest.State.CANCELLED, "Stopped."):
+            _note(test, Severity.INFO, "test load stopped")
     except Exception as error:
         logger.exception("test load %s failed", test.pk)
         _finish(test, LoadTest.State.FAILED, f"The test itself failed ({type(error).__name__}: {error}); please report this.")

@@ -677,6 +677,26 @@ def test_a_run_that_is_heard_of_elsewhere_is_left_alone(models_root: Path, scan:
     assert deep_validation.reap() == 0
 
 
+def test_a_worker_that_is_told_to_stop_leaves_the_rest_of_the_queue_for_the_next_start(
+    models_root: Path, scan: Scan, monkeypatch: pytest.MonkeyPatch, task_queue: Broker
+) -> None:
+    a, b = two(models_root, scan)
+    first, _ = deep_validation.request(a)
+    second, _ = deep_validation.request(b)
+    stop_at(monkeypatch, "a/model.safetensors", how=lambda _: deep_validation.interrupt())
+    assert tasks.validate_deep(first.pk) == "interrupted"
+    second.refresh_from_db()
+    assert second.state == "queued"
+    assert "Karen Admin was stopped while it ran" in DeepValidation.objects.get(pk=first.pk).message
+    task_queue.purge_queue()
+    assert deep_validation.dispatch_queued() == 2
+
+
+def test_only_what_runs_on_this_host_is_interrupted(models_root: Path, scan: Scan) -> None:
+    dead(model(models_root, scan), host="elsewhere")
+    assert deep_validation.interrupt() == 0
+
+
 def test_after_a_restart_what_was_cut_off_and_what_waits_goes_on(models_root: Path, scan: Scan, task_queue: Broker) -> None:
     a, b = two(models_root, scan)
     dead(a)

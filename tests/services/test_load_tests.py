@@ -340,6 +340,23 @@ def test_a_running_test_is_stopped_and_its_child_is_gone(make_model: Make) -> No
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("slow_child")
+def test_a_host_that_stops_its_workers_ends_the_test_and_its_child_and_no_test_elsewhere(make_model: Make) -> None:
+    far, _ = load_tests.request(make_model("far", variants=[variant()]))
+    LoadTest.objects.filter(pk=far.pk).update(state="running", heartbeat_at=timezone.now(), host="elsewhere", pid=1)
+    test, _ = load_tests.request(make_model(variants=[variant()]))
+    thread, ended = _in_thread(test)
+    child = _wait_for(child_of_this_process)
+    assert load_tests.interrupt() == 1
+    thread.join(60)
+    assert not child.is_running()
+    assert ended == ["interrupted"]
+    test.refresh_from_db()
+    far.refresh_from_db()
+    assert (test.message, far.state) == ("Karen Admin was stopped while it ran; try again.", "running")
+
+
+@pytest.mark.django_db(transaction=True)
 def test_while_another_test_loads_here_the_next_one_waits_alive_and_can_be_stopped(make_model: Make, settings: Any) -> None:
     test, _ = load_tests.request(make_model(variants=[variant()]))
     with host_lock(settings.DATA_DIR / "test-load.lock", lambda: None):

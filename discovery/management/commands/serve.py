@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 import shutil
@@ -21,9 +22,12 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.core.management.base import BaseCommand
+from django.db import DatabaseError
 
 from discovery.models import Root, ScanRun
 from discovery.services import bulk, configs, deep_validation, load_tests, scans
+
+logger = logging.getLogger(__name__)
 
 #: Both web server and workers must be gone this long after the signal.
 GRACE_SECONDS = 7.0
@@ -66,7 +70,8 @@ class Command(BaseCommand):
             load_tests.dispatch_queued()
             bulk.dispatch_queued()
         self._greet(options, password)
-        sys.exit(_run(_children(options), before_stop=_stop_scans, after_stop=_reap))
+        meanwhile = (lambda: None) if options["no_cluster"] else _end_work
+        sys.exit(_run(_children(options), while_stopping=meanwhile, after_stop=_reap))
 
     def _greet(self, options: dict[str, Any], password: str | None) -> None:
         shown = f"[{options['host']}]" if ":" in options["host"] else options["host"]
@@ -156,7 +161,7 @@ def _run(
     env: dict[str, str] | None = None,
     *,
     grace: float = GRACE_SECONDS,
-    before_stop: Callable[[], object] = lambda: None,
+    while_stopping: Callable[[], object] = lambda: None,
     after_stop: Callable[[], object] = lambda: None,
 ) -> int:
     """Runs the children until a signal or until one of them ends, then stops all. Returns the exit code."""
@@ -175,8 +180,7 @@ def _run(
         ended = next((child for child in children if child.poll() is not None), None)
         return 0 if signals or ended is None else ended.returncode or 1
     finally:
-        before_stop()
-        _stop(children, grace)
+        _stop(children, grace, while_stopping)
         after_stop()
         for number, handler in previous.items():
             signal.signal(number, handler)
@@ -190,28 +194,33 @@ def _reap() -> None:
     bulk.reap()
 
 
-def _stop_scans() -> None:
-    """Running scans end by themselves within a second when told to; queued ones wait for the next start."""
-    for run in ScanRun.objects.filter(state=ScanRun.State.RUNNING):
-        scans.cancel(run)
-    deadline = time.monotonic() + 2
-    while time.monotonic() < deadline and ScanRun.objects.filter(state=ScanRun.State.RUNNING).exists():
-        time.sleep(0.1)
+def _end_work() -> None:
+    """What this host's workers are doing ends by itself within a second when told to; what is queued waits for the next start."""
+    try:
+        for run in ScanRun.objects.filter(state=ScanRun.State.RUNNING, host=socket.gethostname(), cancel_requested=False):
+            scans.cancel(run)
+        deep_validation.interrupt()
+        load_tests.interrupt()
+    except DatabaseError as error:
+        # They are asked again in a moment, and killed when their time is up: no fault of the database keeps anything running.
+        logger.warning("workers cannot be told to stop what they do: %s", error)
 
 
-def _stop(children: list[subprocess.Popen[bytes]], grace: float) -> None:
+def _stop(children: list[subprocess.Popen[bytes]], grace: float, meanwhile: Callable[[], object]) -> None:
+    """Asks the children to end, calls ``meanwhile`` a few times a second until they have, and kills those that have not after ``grace``."""
     for child in children:
         if child.poll() is None:
             child.terminate()
     deadline = time.monotonic() + grace
+    while any(child.poll() is None for child in children) and time.monotonic() < deadline:
+        meanwhile()
+        time.sleep(0.1)
     for child in children:
-        try:
-            child.wait(max(deadline - time.monotonic(), 0.1))
-        except subprocess.TimeoutExpired:
+        if child.poll() is None:
             os.killpg(child.pid, signal.SIGKILL)
             child.wait()
-            continue
-        _sweep(child.pid)
+        else:
+            _sweep(child.pid)
 
 
 def _sweep(group: int) -> None:
