@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from discovery.models import BulkEdit, LoadTest, ScanRun
-from discovery.services import bulk, categories, deep_validation, load_tests, scans, validation
+from discovery.models import BulkEdit, LoadTest, MetadataImport, ScanRun
+from discovery.services import bulk, categories, deep_validation, import_runs, load_tests, scans, validation
 
 
 def run_scan(pk: int) -> str:
@@ -52,3 +52,9 @@ def run_bulk_edit(pk: int) -> str:
     """Runs a queued change of many models; returns its final state."""
     edit = BulkEdit.objects.filter(pk=pk).first()
     return str(bulk.execute(edit).state) if edit else "forgotten"
+
+
+def run_import(pk: int) -> str:
+    """Checks or applies a queued file of metadata; returns the state it ended in."""
+    run = MetadataImport.objects.filter(pk=pk).first()
+    return str(import_runs.execute(run).state) if run else "forgotten"

@@ -125,3 +125,26 @@ class BulkEdit(Work):
 
     def __str__(self) -> str:
         return f"Bulk edit {self.pk}"
+
+
+class MetadataImport(Work):
+    """A file of edited metadata: first checked, then applied or thrown away. ``batch`` is that of its changes, which one click takes back."""
+
+    class Stage(models.TextChoices):
+        CHECK = "check", "Check"
+        APPLY = "apply", "Import"
+
+    name = models.CharField(max_length=200, help_text="What the file was called.")
+    content = models.BinaryField(help_text="The file, until it is applied: workers may run on another machine.")
+    stage = models.CharField(max_length=10, choices=Stage.choices, default=Stage.CHECK)
+    skip_errors = models.BooleanField(default=False, help_text="Rows that are wrong are left out; otherwise all rows or none are imported.")
+    done = models.PositiveIntegerField(default=0, help_text="Rows that were looked at.")
+    report = models.JSONField(default=dict, help_text="What came of the last stage, as services.imports tells it.")
+    batch = models.UUIDField(unique=True)
+
+    class Meta:
+        ordering = ["-pk"]
+        indexes = [models.Index(fields=["state"], condition=Q(state__in=("queued", "running")), name="active_imports")]
+
+    def __str__(self) -> str:
+        return f"Import {self.pk}: {self.name}"

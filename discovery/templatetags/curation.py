@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from typing import Any
 from urllib.parse import parse_qsl
@@ -44,6 +45,16 @@ def save_view(context: RequestContext) -> dict[str, Any]:
     rows = list(views.visible_to(request.user))
     return {"views": rows, "query": query, "current": next((view for view in rows if view.query == query and query), None), "user": request.user,
             "csrf_token": context.get("csrf_token")}  # fmt: skip
+
+
+@register.filter
+def plain_value(value: Any) -> str:
+    """A value of a document in a cell: lists with commas, objects as JSON, a dash for what is unknown."""
+    if value is None or value == [] or value == {}:
+        return "–"
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return ", ".join(value)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 @register.filter

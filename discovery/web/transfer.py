@@ -1,12 +1,26 @@
-"""Export: what a filter of the Models page shows, as a file that streams."""
+"""Export what a filter of the Models page shows; import what was edited: uploaded, looked at row by row, then applied or thrown away."""
 
 from __future__ import annotations
 
-from django.http import HttpRequest, StreamingHttpResponse
-from django.utils import timezone
-from django.views.decorators.http import require_safe
+from typing import TYPE_CHECKING, Any, cast
 
-from discovery.services import exports, search
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.utils import timezone
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from discovery.models import MetadataChange, MetadataImport
+from discovery.services import bulk, exports, import_runs, search, undo
+from discovery.services.import_files import UnreadableFile
+from discovery.web.pages import is_fragment, page_or_partial, staff_only
+from discovery.web.scans import STOP_POLLING
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+#: Earlier imports that are listed below the form.
+RECENT = 10
 
 
 @require_safe
@@ -21,3 +35,81 @@ def export(request: HttpRequest) -> StreamingHttpResponse:
     rows = search.found(request.user, search.Filters.read(asked))
     name = f"models-{timezone.now():%Y-%m-%d}.{form}"
     return StreamingHttpResponse(pieces(rows), content_type=kind, headers={"Content-Disposition": f'attachment; filename="{name}"'})
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@staff_only
+def upload(request: HttpRequest) -> HttpResponse:
+    context: dict[str, Any] = {"section": "import", "megabytes": import_runs.MAX_BYTES >> 20}
+    if request.method == "POST":
+        try:
+            return redirect("import-run", _submitted(request).pk)
+        except UnreadableFile as error:
+            context["error"] = str(error)
+    import_runs.reap()
+    context["recent"] = list(MetadataImport.objects.select_related("requested_by").defer("content", "report")[:RECENT])
+    return page_or_partial(request, "discovery/import.html", "form", context, status=422 if "error" in context else 200)
+
+
+def _submitted(request: HttpRequest) -> MetadataImport:
+    """Raises ``UnreadableFile``."""
+    file = request.FILES.get("file")
+    if file is None:
+        raise UnreadableFile("Choose a file first; if you did, it did not arrive whole: send it again.")
+    content = file.read(import_runs.MAX_BYTES + 1)
+    return import_runs.submit(file.name or "file", content, cast("User", request.user))
+
+
+def _fetch(pk: int) -> MetadataImport:
+    return get_object_or_404(MetadataImport.objects.select_related("requested_by").defer("content"), pk=pk)
+
+
+@require_safe
+@staff_only
+def run(request: HttpRequest, pk: int) -> HttpResponse:
+    """What each row does, or has done; while a worker is at it, how far it is."""
+    import_runs.reap()
+    shown = _fetch(pk)
+    written = MetadataChange.objects.filter(batch=shown.batch).exists() if shown.stage == MetadataImport.Stage.APPLY else False
+    context = {
+        "section": "import",
+        "run": shown,
+        "report": shown.report,
+        "applied": shown.stage == MetadataImport.Stage.APPLY and shown.state == MetadataImport.State.DONE,
+        "written": written,
+        "undone": written and MetadataChange.objects.filter(undoes=shown.batch).exists(),
+    }
+    status = STOP_POLLING if is_fragment(request) and not shown.is_active else 200
+    return page_or_partial(request, "discovery/import_run.html", "results", context, status=status)
+
+
+@require_POST
+@staff_only
+def act(request: HttpRequest, pk: int) -> HttpResponse:
+    """``action``: apply, skip (apply what is right), discard or undo."""
+    shown, user, action = _fetch(pk), cast("User", request.user), request.POST.get("action", "")
+    if action in ("apply", "skip"):
+        if not import_runs.apply(shown, user, skip_errors=action == "skip"):
+            messages.warning(request, "This file is being imported already, or was.")
+    elif action == "discard":
+        if import_runs.discard(shown):
+            messages.success(request, f"{shown.name} is thrown away. Nothing was imported from it.")
+            return redirect("import")
+        messages.warning(request, "It is being read at this moment: wait until that is over.")
+    elif action == "undo":
+        _take_back(request, shown, user)
+    else:
+        messages.error(request, "That is not something that can be done here.")
+    return redirect("import-run", pk)
+
+
+def _take_back(request: HttpRequest, shown: MetadataImport, user: User) -> None:
+    try:
+        edit = bulk.take_back(shown.batch, by=user)
+    except (bulk.NobodyChosen, undo.Kept) as error:
+        messages.error(request, str(error) or "There is nothing to take back.")
+        return
+    if edit.is_active:
+        messages.success(request, "The import is being taken back: that takes a moment.")
+    else:
+        messages.success(request, f"Taken back: {bulk.in_words(edit)}.")

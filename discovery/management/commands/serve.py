@@ -25,7 +25,7 @@ from django.core.management.base import BaseCommand
 from django.db import DatabaseError
 
 from discovery.models import Root, ScanRun
-from discovery.services import bulk, configs, deep_validation, load_tests, scans
+from discovery.services import bulk, configs, deep_validation, import_runs, load_tests, scans
 
 logger = logging.getLogger(__name__)
 
@@ -69,6 +69,7 @@ class Command(BaseCommand):
             deep_validation.dispatch_queued()
             load_tests.dispatch_queued()
             bulk.dispatch_queued()
+            import_runs.dispatch_queued()
         self._greet(options, password)
         meanwhile = (lambda: None) if options["no_cluster"] else _end_work
         sys.exit(_run(_children(options), while_stopping=meanwhile, after_stop=_reap))
@@ -192,6 +193,7 @@ def _reap() -> None:
     deep_validation.reap()
     load_tests.reap()
     bulk.reap()
+    import_runs.reap()
 
 
 def _end_work() -> None:
