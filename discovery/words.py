@@ -128,6 +128,9 @@ FILE_KINDS = {
     ".data": "weights, external data",
 }  # fmt: skip
 
+#: The surface that a change came through.
+THROUGH = {"page": "Page", "api": "API", "admin": "Admin", "import": "Import", "command": "Command", "scan": "Scan"}
+
 AXES = {"primary": "Category", "secondary": "Use", "specialization": "Domain"}
 
 #: What a category holds, for people who choose among rules.

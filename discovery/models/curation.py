@@ -80,7 +80,10 @@ class MetadataChange(models.Model):
 
     class Meta:
         ordering = ["-at", "-pk"]
-        indexes = [models.Index(fields=["batch", "field"])]  # the history counts the changes of each batch, field by field
+        indexes = [
+            models.Index(fields=["batch", "field"]),  # the history counts the changes of each batch, field by field
+            models.Index(fields=["undoes"], condition=Q(undoes__isnull=False), name="changes_that_undo"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.model_id}: {self.field}"

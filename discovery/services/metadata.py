@@ -21,7 +21,7 @@ from discovery.engine.text import plural
 from discovery.engine.types import ModelType, Severity
 from discovery.models import Channel, MetadataChange, RegisteredModel, Visibility
 from discovery.services import journal, links, strictness, tags
-from discovery.services.records import RESOLVED, resolve, save_many
+from discovery.services.records import follow, resolve, save_many
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -135,7 +135,8 @@ def edit_many(
     if not touched:
         return []
     with transaction.atomic():
-        save_many(touched, ["curated", "changed_at", *COLUMNS, *RESOLVED])
+        fields = {change.field for change in made}
+        save_many(touched, ["curated", "changed_at", *(COLUMNS & fields), *follow(fields)])
         if tagged := [change.model for change in made if change.field == "tags"]:
             tags.sync(tagged)
         for name, wanted in written.items():

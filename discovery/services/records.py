@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,8 +20,11 @@ from discovery.services.machine import this_machine
 #: Columns that hold resolved values.
 _VALUES = (*TEXTS_AND_NUMBERS, *CATEGORIES)
 
+#: What lists search and sort by.
+_DERIVED = ("sort_name", "search_text", "modality_words", "capability_words")
+
 #: Those, and the columns that lists search and sort by, which follow from them.
-RESOLVED = (*_VALUES, "sort_name", "search_text", "modality_words", "capability_words")
+RESOLVED = (*_VALUES, *_DERIVED)
 
 #: What ``resolve`` reads: a queryset of records to resolve that uses ``only`` names these, or each record costs queries of its own.
 READ_BY_RESOLVE = ("name", "path", "curated", "extracted")
@@ -62,6 +65,11 @@ def _words(values: Any) -> str:
     """``,IMAGE,TEXT,``: each word between commas, so that one of them can be asked for; empty when there is none."""
     words = sorted({value for value in values if isinstance(value, str) and value.isascii()}) if isinstance(values, list) else []
     return f",{','.join(words)}"[:254] + "," if words else ""
+
+
+def follow(fields: Collection[str]) -> list[str]:
+    """The resolved columns that change when these fields do."""
+    return [*(name for name in _VALUES if name in fields), *_DERIVED]
 
 
 def save_many(records: Sequence[RegisteredModel], names: Sequence[str]) -> None:

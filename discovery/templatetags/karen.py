@@ -26,6 +26,7 @@ from discovery.words import (
     SEVERITIES,
     STATES,
     STATUSES,
+    THROUGH,
     TYPES,
     listed,
 )  # fmt: skip
@@ -291,6 +292,11 @@ def word(value: str | None) -> str:
 def category_hint(name: str) -> str:
     """What a category is for, in a few words."""
     return CATEGORY_HINTS.get(name, "")
+
+
+@register.filter
+def through_word(name: str) -> str:
+    return THROUGH.get(name, name.capitalize())
 
 
 @register.filter

@@ -3,9 +3,11 @@
 from django.urls import path
 
 from discovery.web import (
+    bulk,
     duplicates,
     guide,
     health,
+    history,
     logs,
     memory,
     model,
@@ -29,6 +31,12 @@ urlpatterns = [
     path("help/", guide.index, name="help"),
     path("help/appear/", guide.appear, name="help-appear"),
     path("help/<slug:name>/", guide.page, name="help-topic"),
+    path("bulk/", bulk.index, name="bulk"),
+    path("bulk/<int:pk>/", bulk.edit, name="bulk-edit"),
+    path("bulk/<int:pk>/stop/", bulk.stop, name="bulk-stop"),
+    path("bulk/<int:pk>/go-on/", bulk.go_on, name="bulk-go-on"),
+    path("history/", history.index, name="history"),
+    path("history/undo/", history.take_back, name="history-undo"),
     path("logs/", logs.index, name="logs"),
     path("duplicates/", duplicates.index, name="duplicates"),
     path("duplicates/plan/", duplicates.plan, name="duplicates-plan"),
@@ -41,6 +49,7 @@ urlpatterns = [
     path("models/<str:model_id>/tensors/", model.tensors, name="model-tensors"),
     path("models/<str:model_id>/metadata/", model_metadata.tab, name="model-metadata"),
     path("models/<str:model_id>/metadata/<str:name>/", model_metadata.field, name="model-field"),
+    path("models/<str:model_id>/history/", history.of_model, name="model-history"),
     path("models/<str:model_id>/memory/", memory.panel, name="model-memory"),
     path("models/<str:model_id>/health/", health.health, name="model-health"),
     path("models/<str:model_id>/health/live/", health.live, name="model-health-live"),

@@ -1,0 +1,163 @@
+"""Changing many models: a form for what they shall have, what that comes to, and the edit under way or done. For administrators."""
+
+from __future__ import annotations
+
+import json
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any, cast
+
+from django.contrib import messages
+from django.db.models import Count
+from django.db.models.fields.json import KeyTextTransform
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import get_object_or_404, redirect
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from discovery.engine.text import plural
+from discovery.models import BulkEdit, MetadataChange, Tag
+from discovery.services import bulk, metadata
+from discovery.services.operations import KINDS, NothingToDo, Operation
+from discovery.services.selections import MAX_FAULTS, Preview, Selection, preview
+from discovery.web import bulk_form, changes
+from discovery.web.pages import is_fragment, numbered, page_or_partial, staff_only
+from discovery.web.scans import STOP_POLLING
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+EDITS_PAGE = 25
+MAX_NAMED = 5
+MAX_TAGS = 40
+
+NOTHING = "Nothing is filled in yet: say what the models shall have."
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@staff_only
+def index(request: HttpRequest) -> HttpResponse:
+    """The form for the chosen models, its preview, or applying it, as ``step`` says; without a selection, what was changed so far."""
+    if request.method != "POST":
+        return _edits(request)
+    user, kind, selection = cast("User", request.user), request.POST.get("kind", ""), _selection(request.POST)
+    count = selection.models(user).count() if kind in KINDS else 0
+    if not count:
+        messages.warning(request, "Choose some models first." if kind in KINDS else "Choose what is to be done with the models.")
+        return redirect("models")
+    form, step = bulk_form.read(kind, request.POST), request.POST.get("step", "")
+    atomic = request.POST.get("atomic") != "0"
+    context: dict[str, Any] = {"form": form, "selection": selection, "count": count, "atomic": atomic}
+    if not step and kind != "validate":
+        return _render(request, context)
+    try:
+        operation = form.operation()
+    except metadata.InvalidMetadata as error:
+        form.blame(error.errors)
+        return _render(request, {**context, "faulty": True}, status=422)
+    except NothingToDo:
+        return _render(request, {**context, "notice": NOTHING}, status=422)
+    mark = _mark(operation, count)
+    if step == "apply" and request.POST.get("mark") == mark:
+        try:
+            edit = bulk.request(operation, selection, by=user, through=_through(request.POST), atomic=atomic)
+        except bulk.Refused:
+            refused = {"refused": True, "mark": mark, **_foreseen(preview(operation, selection, user))}
+            return _render(request, {**context, **refused}, status=422)
+        return redirect("bulk-edit", edit.pk)
+    overtaken = step == "apply"
+    context |= {"mark": mark, "overtaken": overtaken, **_foreseen(preview(operation, selection, user))}
+    return _render(request, context, status=409 if overtaken else 200)
+
+
+def _selection(sent: QueryDict) -> Selection:
+    """``query`` as the Models page has it, or model IDs: one ``id`` each, or all of them in ``ids``."""
+    if "query" in sent and not sent.getlist("id"):
+        return Selection(query=sent.get("query", "")[:4_000])
+    return Selection(ids=tuple(dict.fromkeys([*sent.getlist("id"), *sent.get("ids", "").split()])))
+
+
+def _through(sent: QueryDict) -> str:
+    return "admin" if sent.get("through") == "admin" else "page"
+
+
+def _mark(operation: Operation, count: int) -> str:
+    """Tells whether what is applied is what the preview showed, for as many models."""
+    return blake2b(json.dumps([operation.as_json(), count], sort_keys=True).encode(), digest_size=8).hexdigest()
+
+
+def _foreseen(result: Preview) -> dict[str, Any]:
+    effects = [
+        (changes.label(name), effect, [(each, changes.told(name, each.before, each.after, nothing="nothing")) for each in effect.examples])
+        for name, effect in result.effects.items()
+    ]
+    return {"preview": result, "effects": effects, "max_faults": MAX_FAULTS}
+
+
+def _render(request: HttpRequest, context: dict[str, Any], status: int = 200) -> HttpResponse:
+    selection: Selection = context["selection"]
+    user, form = cast("User", request.user), context["form"]
+    chosen = selection.models(user)
+    more = {
+        "section": "models",
+        "kind_word": changes.KINDS[form.kind],
+        "ids": " ".join(selection.ids),
+        "through": _through(request.POST),
+        "named": list(chosen.only("model_id", "name", "display_name")[:MAX_NAMED]),
+        "unnamed": max(context["count"] - MAX_NAMED, 0),
+    }
+    if form.kind == "tags":
+        tagged = Tag.objects.filter(models__in=chosen.order_by().values("pk")).annotate(models_here=Count("models"))
+        more["tags"] = list(tagged.order_by("-models_here", "name")[:MAX_TAGS])
+        more["removed"] = bulk_form.split(form.remove)
+    return page_or_partial(request, "discovery/bulk.html", "bulk", {**context, **more}, status=status)
+
+
+def _edits(request: HttpRequest) -> HttpResponse:
+    bulk.reap()
+    rows = BulkEdit.objects.select_related("requested_by").defer("selection", "reasons")
+    page = numbered(request, rows, EDITS_PAGE)
+    shown = [(edit, changes.KINDS[edit.operation["kind"]], changes.wishes(edit.operation), bulk.in_words(edit)) for edit in page.object_list]
+    return page_or_partial(request, "discovery/bulk_edits.html", "results", {"section": "history", "page": page, "edits": shown})
+
+
+@require_safe
+@staff_only
+def edit(request: HttpRequest, pk: int) -> HttpResponse:
+    """One edit. While it goes on the page asks again every second."""
+    bulk.reap()
+    record = get_object_or_404(BulkEdit.objects.select_related("requested_by").defer("selection"), pk=pk)
+    kind = record.operation["kind"]
+    undone = MetadataChange.objects.filter(undoes=record.batch).select_related("by").only("by__username", "at", "batch").first()
+    context = {
+        "section": "history",
+        "edit": record,
+        "kind_word": changes.KINDS[kind],
+        "wishes": changes.wishes(record.operation),
+        "summary": bulk.in_words(record),
+        "undone": undone,
+        "has_changes": MetadataChange.objects.filter(batch=record.batch).exists(),
+        "left": record.total - record.done,
+        "query": "" if record.is_active else BulkEdit.objects.filter(pk=pk).values_list(KeyTextTransform("query", "selection"), flat=True).get(),
+    }
+    over = is_fragment(request) and not record.is_active
+    return page_or_partial(request, "discovery/bulk_edit.html", "state", context, status=STOP_POLLING if over else 200)
+
+
+@require_POST
+@staff_only
+def stop(request: HttpRequest, pk: int) -> HttpResponse:
+    if bulk.cancel(get_object_or_404(BulkEdit, pk=pk)):
+        messages.success(request, "It stops. What was done so far stands.")
+    else:
+        messages.warning(request, "It was over already.")
+    return redirect("bulk-edit", pk)
+
+
+@require_POST
+@staff_only
+def go_on(request: HttpRequest, pk: int) -> HttpResponse:
+    record = get_object_or_404(BulkEdit, pk=pk)
+    if bulk.go_on(record):
+        messages.success(request, f"It goes on with the {plural(record.total - record.done, 'model')} that are left.")
+    else:
+        messages.warning(request, "There is nothing left to go on with.")
+    return redirect("bulk-edit", pk)

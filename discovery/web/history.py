@@ -1,0 +1,261 @@
+"""What people changed: of all models, or of one; who, when, through what, before and after. Administrators take it back from here."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, time, timedelta
+from typing import Any, cast
+from uuid import UUID
+
+from django.contrib import messages
+from django.contrib.auth.models import User
+from django.db.models import Count, Max, Q, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import get_object_or_404, redirect
+from django.utils import timezone
+from django.utils.dateparse import parse_date
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.http import require_POST, require_safe
+
+from discovery.models import MetadataChange, RegisteredModel
+from discovery.services import bulk, search, undo
+from discovery.web import changes
+from discovery.web.model import frame
+from discovery.web.pages import fetch, numbered, page_or_partial, staff_only
+from discovery.words import THROUGH
+
+BATCHES_PAGE, CHANGES_PAGE = 25, 50
+#: Changes of a batch that the list of batches shows.
+MAX_EXAMPLES = 5
+MAX_PEOPLE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One change. ``can_undo`` says that it is of a kind that is taken back here."""
+
+    change: MetadataChange
+    told: changes.Told
+    can_undo: bool
+
+
+@dataclass(slots=True)
+class Batch:
+    """Changes that were made together. ``fields`` are (name, what it is called, changes); ``taken_back`` counts those that an undo took back."""
+
+    head: MetadataChange
+    fields: list[tuple[str, str, int]]
+    rows: list[Row] = field(default_factory=list)
+    taken_back: int = 0
+    can_undo: bool = False
+
+    @property
+    def total(self) -> int:
+        return sum(count for _, _, count in self.fields)
+
+    @property
+    def models(self) -> int:
+        """Each model is changed once a field at most."""
+        return max((count for _, _, count in self.fields), default=0)
+
+    @property
+    def more(self) -> int:
+        return self.total - len(self.rows)
+
+
+@dataclass(slots=True)
+class Filters:
+    """What the address asks for. A value that nothing has finds nothing; what cannot be read is named in ``faults``."""
+
+    by: str = ""
+    field_name: str = ""
+    through: str = ""
+    model: str = ""
+    since: str = ""
+    until: str = ""
+    batch: str = ""
+    faults: list[str] = field(default_factory=list)
+
+    @classmethod
+    def read(cls, sent: QueryDict) -> Filters:
+        names = ("by", "field", "through", "model", "since", "until", "batch")
+        by, name, through, model, since, until, batch = (search.normal_text(sent.get(name, "")) for name in names)
+        return cls(by, name, through, model, since, until, batch)
+
+    @property
+    def narrows(self) -> bool:
+        return any((self.by, self.field_name, self.through, self.model, self.since, self.until, self.batch))
+
+    def apply(self, rows: QuerySet[MetadataChange]) -> QuerySet[MetadataChange]:
+        if self.by:
+            rows = rows.filter(by__username=self.by)
+        if self.field_name:
+            rows = rows.filter(field=self.field_name)
+        if self.through:
+            rows = rows.filter(through=self.through)
+        for word in self.model.split()[: search.MAX_WORDS]:
+            found = Q(model_id__icontains=word) | Q(name__icontains=word) | Q(display_name__icontains=word)
+            rows = rows.filter(model__in=RegisteredModel.objects.filter(found).values("pk"))
+        if self.batch:
+            key = _uuid(self.batch)
+            rows = rows.filter(batch=key) if key else rows.none()
+        first, last = self._day("since", self.since), self._day("until", self.until)
+        if first:
+            rows = rows.filter(at__gte=first)
+        return rows.filter(at__lt=last + timedelta(days=1)) if last else rows
+
+    def _day(self, name: str, text: str) -> datetime | None:
+        if not text:
+            return None
+        try:
+            day = parse_date(text)
+        except ValueError:
+            day = None
+        if day is None or not date(1970, 1, 1) <= day <= date(9000, 1, 1):
+            self.faults.append(f"“{text[:40]}” is no day: write it as {timezone.now():%Y-%m-%d}.")
+            return None
+        return timezone.make_aware(datetime.combine(day, time()))
+
+
+@require_safe
+def index(request: HttpRequest) -> HttpResponse:
+    """Batches, the newest first; with ``batch``, each change of it."""
+    rows = MetadataChange.objects.order_by("-pk")
+    if not request.user.is_staff:
+        rows = rows.filter(model__in=RegisteredModel.objects.visible_to(request.user).values("pk"))
+    filters = Filters.read(request.GET)
+    found = filters.apply(rows)
+    context: dict[str, Any] = {
+        "section": "history",
+        "filters": filters,
+        "people": list(User.objects.filter(pk__in=MetadataChange.objects.order_by().values("by")).order_by("username")[:MAX_PEOPLE]),
+        "field_words": changes.FIELDS,
+        "through_words": THROUGH,
+    }
+    if filters.batch:
+        context["page"] = numbered(request, _light(found), CHANGES_PAGE)
+        context["batches"] = _grouped(context["page"].object_list, rows)
+    else:
+        heads = found.values("batch").annotate(head=Max("pk")).order_by("-head")
+        context["page"] = numbered(request, heads, BATCHES_PAGE)
+        context["batches"] = _batches([row["head"] for row in context["page"].object_list], found)
+    return page_or_partial(request, "discovery/history.html", "results", context)
+
+
+@require_safe
+def of_model(request: HttpRequest, model_id: str) -> HttpResponse:
+    """One model's changes, those made together side by side."""
+    record = fetch(request, model_id)
+    page = numbered(request, _light(MetadataChange.objects.filter(model=record).order_by("-pk")), CHANGES_PAGE)
+    context = {"page": page, "batches": _grouped(page.object_list, MetadataChange.objects.order_by("-pk")), "one_model": True}
+    return page_or_partial(request, "discovery/model_history.html", "results", {**frame(record, "history"), **context})
+
+
+@require_POST
+@staff_only
+def take_back(request: HttpRequest) -> HttpResponse:
+    """Undoes one ``change``, or all of a ``batch``."""
+    user, back = cast("User", request.user), request.POST.get("next", "")
+    back = back if url_has_allowed_host_and_scheme(back, allowed_hosts={request.get_host()}) else "history"
+    number = request.POST.get("change", "")
+    try:
+        if number:
+            key = int(number) if number.isascii() and number.isdigit() and len(number) < 19 else 0
+            change = get_object_or_404(MetadataChange.objects.select_related("model"), pk=key)
+            undo.undo_change(change, by=user, through="page")
+            messages.success(request, f"{changes.label(change.field)} of {change.model.title} is what it was before.")
+            return redirect(back)
+        batch = _uuid(request.POST.get("batch", ""))
+        if batch is None:
+            raise Http404("no such batch")
+        edit = bulk.take_back(batch, by=user)
+    except undo.Kept as error:
+        messages.error(request, f"Nothing was taken back. {error}")
+        return redirect(back)
+    except bulk.NobodyChosen:
+        messages.error(request, "There is nothing that could be taken back here: the models are forgotten, or it is decided elsewhere.")
+        return redirect(back)
+    if edit.is_active or edit.skipped or not request.POST.get("next"):
+        return redirect("bulk-edit", edit.pk)
+    messages.success(request, f"Taken back: {bulk.in_words(edit)}.")
+    return redirect(back)
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+def _light(rows: QuerySet[MetadataChange]) -> QuerySet[MetadataChange]:
+    columns = ("field", "before", "after", "at", "through", "batch", "undoes", "by__username")
+    return rows.select_related("model", "by").only(*columns, "model__model_id", "model__name", "model__display_name")
+
+
+def _row(change: MetadataChange) -> Row:
+    nothing = "nothing" if change.field == "finding" else "automatic"
+    return Row(change, changes.told(change.field, change.before, change.after, nothing=nothing), undo.is_undoable(change.field))
+
+
+def _batches(heads: Sequence[int], found: QuerySet[MetadataChange]) -> list[Batch]:
+    """The batches that end with ``heads``, each with a few of its changes that the filters found."""
+    if not heads:
+        return []
+    # Changes of a batch are written together: looking just below its last one is enough, however many there are.
+    near = Q()
+    keys = dict(MetadataChange.objects.filter(pk__in=heads).values_list("pk", "batch"))
+    for pk, batch in keys.items():
+        near |= Q(batch=batch, pk__gt=pk - 2 * MAX_EXAMPLES, pk__lte=pk)
+    examples: dict[UUID, list[MetadataChange]] = defaultdict(list)
+    for change in _light(found.filter(near)):
+        if len(examples[change.batch]) < MAX_EXAMPLES:
+            examples[change.batch].append(change)
+    return _told([examples[keys[head]] for head in heads if head in keys], found)
+
+
+def _grouped(page: Iterable[MetadataChange], rows: QuerySet[MetadataChange]) -> list[Batch]:
+    """Changes that follow each other and belong together, as one."""
+    groups: list[list[MetadataChange]] = []
+    for change in page:
+        if groups and groups[-1][0].batch == change.batch:
+            groups[-1].append(change)
+        else:
+            groups.append([change])
+    return _told(groups, rows)
+
+
+def _told(groups: Sequence[Sequence[MetadataChange]], rows: QuerySet[MetadataChange]) -> list[Batch]:
+    """``rows`` are those that are counted, field by field."""
+    batches = [group[0].batch for group in groups]
+    counts: dict[UUID, list[tuple[str, str, int]]] = defaultdict(list)
+    counted = rows.order_by().filter(batch__in=batches).values("batch", "field").annotate(count=Count("pk")).order_by("batch", "-count", "field")
+    for row in counted:
+        counts[row["batch"]].append((row["field"], changes.label(row["field"]), row["count"]))
+    undone = _taken_back(batches)
+    told = []
+    for group in groups:
+        batch = Batch(group[0], counts[group[0].batch], [_row(change) for change in group], undone.get(group[0].batch, 0))
+        batch.can_undo = any(undo.is_undoable(name) for name, _, _ in batch.fields) and batch.taken_back < batch.total
+        told.append(batch)
+    return told
+
+
+def _taken_back(batches: Sequence[UUID]) -> Mapping[UUID, int]:
+    """How many changes of each batch are taken back and have not been brought again."""
+    undos = _undos(batches)
+    again = _undos([each for _, each, _ in undos])
+    brought: dict[UUID, int] = defaultdict(int)
+    for undone, _, count in again:
+        brought[undone] += count
+    result: dict[UUID, int] = defaultdict(int)
+    for undone, each, count in undos:
+        result[undone] += count - brought[each]
+    return result
+
+
+def _undos(batches: Sequence[UUID]) -> list[tuple[UUID, UUID, int]]:
+    rows = MetadataChange.objects.filter(undoes__in=batches).order_by().values_list("undoes", "batch").annotate(count=Count("pk"))
+    return [(undone, batch, count) for undone, batch, count in rows.order_by("undoes", "batch")]
