@@ -8,6 +8,7 @@ from typing import Any
 
 from discovery.engine.document import needed
 from discovery.engine.memory import KV_TYPES, Estimate, Fits, Machine, fits
+from discovery.engine.memory import capacity as capacity_of
 from discovery.models import RegisteredModel
 from discovery.services import configs
 from discovery.services.machine import this_machine
@@ -42,6 +43,11 @@ def machines() -> list[Machine]:
     named = configs.machines()
     profiles = (named.machine(name) for name in named.names)
     return [this_machine().machine, *(machine for machine in profiles if machine)]
+
+
+def capacity() -> tuple[int, int]:
+    """Bytes that fit this machine's memory, and its memory with offload."""
+    return capacity_of(this_machine().machine)
 
 
 def need(record: RegisteredModel, *, variant: str = "", context: int | None = None, kv_type: str = "f16") -> Need | None:

@@ -1,68 +1,116 @@
-"""Which models a person finds: whole words of what they typed, in the order they asked for."""
+"""Which models a person finds: what they typed and chose, in the order they asked for.
+
+Lists are read from ``Listing``, the narrow copy of the registry; only the rows of one page come from the registry itself.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, overload
 
 from django.db.models import Expression, F, OrderBy, Q, Value
-from django.db.models.functions import Coalesce, Lower, NullIf
+from django.db.models.functions import Concat
 from django.http import QueryDict
 
 from discovery.engine.text import clean
-from discovery.models import RegisteredModel, RegisteredModelQuerySet
+from discovery.models import Listing, RegisteredModel, RegisteredModelQuerySet, Root
+from discovery.models.listing import ListingQuerySet
+from discovery.services import memory
+from discovery.services.search_language import NONE, Fault, Named, Phrase, Range, Term, numbers, parse
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 
-MAX_TEXT = 200
+    User = AbstractBaseUser | AnonymousUser
+
+MAX_TEXT = 500
 MAX_WORDS = 20
+MAX_VALUES = 50
 
-_SEARCHED = ("name", "display_name", "path")
-
-#: What lists can be sorted by; ``-`` in front turns the order round.
-SORTS: dict[str, Expression | F] = {
-    "name": Lower(Coalesce(NullIf("display_name", Value("")), "name")),
+#: What lists can be sorted by; ``-`` in front turns the order round. The same columns in the registry and in its narrow copy.
+SORTS: dict[str, F] = {
+    "name": F("sort_name"),
     "params": F("parameter_count"),
     "context": F("context_length"),
     "size": F("size_bytes"),
+    "memory": F("memory_bytes"),
     "added": F("added_at"),
+    "modified": F("modified_at"),
 }
 DEFAULT_SORT = "name"
-
 
 #: Address parameter → column whose value it names. Repeated it means "or"; an unknown value finds nothing, and is never dropped.
 COLUMNS = {
     "type": "type", "format": "format", "status": "status", "primary": "primary", "secondary": "secondary", "specialization": "specialization",
-    "visibility": "visibility", "license": "license", "family": "model_family", "tag": "tagged__name", "collection": "collections__name",
-    "root": "root__path",
+    "visibility": "visibility", "license": "license", "family": "model_family", "author": "author", "architecture": "architecture",
+    "quantization": "quantization", "dtype": "dtype", "modality": "modality_words", "capability": "capability_words", "fits": "memory_bytes",
+    "tag": "tag__name", "collection": "collection__name", "root": "root_id",
 }  # fmt: skip
-MAX_VALUES = 50
+
+#: Address parameter → (number that it bounds, whether from above).
+BOUNDS = {
+    "min_params": ("params", False), "max_params": ("params", True), "min_context": ("context", False), "max_context": ("context", True),
+    "min_size": ("size", False), "max_size": ("size", True), "min_memory": ("memory", False), "max_memory": ("memory", True),
+}  # fmt: skip
+_NUMBERS = {"params": "parameter_count", "context": "context_length", "size": "size_bytes", "memory": "memory_bytes"}
+
+_LINKS = {"tag": RegisteredModel.tagged.through, "collection": RegisteredModel.collections.through}
+_SETS = ("modality", "capability")
 
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """What an address of the Models page asks for. ``chosen`` maps a parameter of ``COLUMNS`` to the values wanted."""
+    """What an address of the Models page asks for. ``chosen`` maps a parameter of ``COLUMNS`` to the values wanted.
+
+    ``faults`` say what was not understood; as long as there are any, nothing is found: a term that is left out would find too much.
+    """
 
     text: str = ""
     sort: str = DEFAULT_SORT
     chosen: tuple[tuple[str, tuple[str, ...]], ...] = ()
     favourites: bool = False
+    bounds: tuple[tuple[str, str], ...] = ()
+    faults: tuple[Fault, ...] = ()
 
     @classmethod
     def read(cls, query: QueryDict | str) -> Filters:
         """From ``request.GET``, or from an address query as saved views and collections keep it."""
         given = QueryDict(query) if isinstance(query, str) else query
-        chosen = []
+        chosen, bounds, faults = [], [], []
         for name in COLUMNS:
-            values = tuple(dict.fromkeys(clean(value, MAX_TEXT) for value in given.getlist(name)[:MAX_VALUES] if value))
+            values = tuple(dict.fromkeys(clean(value, MAX_TEXT) for value in given.getlist(name) if value))
+            if len(values) > MAX_VALUES:
+                faults.append(Fault(name, f"{len(values)} values are too many: at most {MAX_VALUES}"))
             if values:
-                chosen.append((name, values))
-        return cls(normal_text(given.get("q", "")), normal_sort(given.get("sort", "")), tuple(chosen), given.get("favourites") == "1")
+                chosen.append((name, values[:MAX_VALUES]))
+        for name, (number, _) in BOUNDS.items():
+            if value := clean(given.get(name, ""), 40):
+                bounds.append((name, value))
+                try:
+                    _bound(name, value)
+                except ValueError as error:
+                    faults.append(Fault(f"{name}={value}", str(error).partition(f": {number}:")[0]))
+        typed = given.get("q", "")
+        text = normal_text(typed)
+        if len(typed) > MAX_TEXT:
+            faults.append(Fault(f"{text[:40]}…", f"the search is longer than {MAX_TEXT} characters: say it in fewer"))
+        faults += parse(text)[1]
+        favourites = given.get("favourites") == "1"
+        return cls(text, normal_sort(given.get("sort", "")), tuple(chosen), favourites, tuple(bounds), tuple(faults))
 
     @property
     def narrows(self) -> bool:
-        return bool(self.text or self.chosen or self.favourites)
+        return bool(self.text or self.chosen or self.favourites or self.bounds)
+
+    def values(self, name: str) -> tuple[str, ...]:
+        """What is chosen of one parameter."""
+        return dict(self.chosen).get(name, ())
+
+    def without(self, name: str) -> Filters:
+        """The same, with nothing chosen of this parameter."""
+        chosen = tuple(each for each in self.chosen if each[0] != name)
+        return replace(self, chosen=chosen, bounds=tuple(each for each in self.bounds if each[0] != name))
 
     def as_query(self) -> str:
         """The address query that ``read`` understands; the same filters give the same text."""
@@ -71,25 +119,13 @@ class Filters:
             query["q"] = self.text
         for name, values in self.chosen:
             query.setlist(name, list(values))
+        for name, value in self.bounds:
+            query[name] = value
         if self.favourites:
             query["favourites"] = "1"
         if self.sort != DEFAULT_SORT:
             query["sort"] = self.sort
         return query.urlencode()
-
-
-def found(user: AbstractBaseUser | AnonymousUser, filters: Filters) -> RegisteredModelQuerySet:
-    """The models that ``user`` may see and ``filters`` ask for, in their order, each once."""
-    rows = models(user, filters.text, filters.sort)
-    for name, values in filters.chosen:
-        column = COLUMNS[name]
-        if "__" in column:  # a subquery, so that a model with two of the tags comes once
-            rows = rows.filter(pk__in=RegisteredModel.objects.filter(**{f"{column}__in": values}).values("pk"))
-        else:
-            rows = rows.filter(**{f"{column}__in": values})
-    if filters.favourites:
-        rows = rows.filter(favoured_by=user.pk)
-    return rows
 
 
 def normal_text(text: str) -> str:
@@ -101,29 +137,138 @@ def normal_sort(sort: str) -> str:
     return sort if sort.removeprefix("-") in SORTS else DEFAULT_SORT
 
 
-def models(user: AbstractBaseUser | AnonymousUser, text: str = "", sort: str = DEFAULT_SORT) -> RegisteredModelQuerySet:
-    """Models that ``user`` may see whose name, display name or path contains every word of ``text``.
+def found(user: User, filters: Filters) -> RegisteredModelQuerySet:
+    """The models that ``user`` may see and ``filters`` ask for, in their order, each once. For one page of them, see ``Results``."""
+    rows = RegisteredModel.objects.visible_to(user)
+    if filters.narrows or filters.faults:
+        rows = rows.filter(pk__in=listed(user, filters).values("pk"))
+    return rows.order_by(*_order(filters.sort))
 
-    Unknown values come last, whichever way the list is sorted; a sort that does not exist is the default one.
-    """
-    found = RegisteredModel.objects.visible_to(user).filter(matching(text))
-    sort = normal_sort(sort)
+
+def listed(user: User, filters: Filters, leave: Collection[str] = ()) -> ListingQuerySet:
+    """Their narrow rows, in no order. Choices of the parameters in ``leave`` do not count."""
+    rows = Listing.objects.visible_to(user).order_by()
+    if filters.faults:
+        return rows.none()
+    for term in parse(filters.text)[0]:
+        rows = rows.filter(_condition(term))
+    for name, values in filters.chosen:
+        if name not in leave:
+            rows = rows.filter(_any(_one_of(name, value, _is) for value in values))
+    for name, value in filters.bounds:
+        rows = rows.filter(_condition(_bound(name, value)))
+    if filters.favourites:
+        rows = rows.filter(pk__in=RegisteredModel.favoured_by.through.objects.filter(user=user.pk).values("registeredmodel_id"))
+    return rows
+
+
+def _condition(term: Term) -> Q:
+    if isinstance(term, Phrase):
+        condition = Q(search_text__contains=term.text)
+    elif isinstance(term, Named):
+        condition = _one_of(term.field, term.value, _like)
+    else:
+        column = _NUMBERS[term.field]
+        condition = Q() if term.at_least is None else Q(**{f"{column}__gte": term.at_least})
+        condition &= Q() if term.at_most is None else Q(**{f"{column}__lte": term.at_most})
+    return ~condition if term.negated else condition
+
+
+def _one_of(name: str, value: str, compare: Callable[[str, str], Q]) -> Q:
+    column = COLUMNS[name]
+    if name == "fits":
+        return _fits(value)
+    if name in _LINKS:
+        links = _LINKS[name]._default_manager.all()
+        keys = Q(pk__in=(links if value == NONE else links.filter(compare(column, value))).values("registeredmodel_id"))
+        return ~keys if value == NONE else keys
+    if name == "root":
+        return Q(root_id__in=Root.objects.filter(compare("path", value)).values("pk"))
+    if value == NONE:
+        return Q(**{column: ""}) if name in _SETS else Q(**{column: None})
+    return Q(**{f"{column}__contains": f",{value},"}) if name in _SETS else compare(column, value)
+
+
+def _is(column: str, value: str) -> Q:
+    return Q(**{column: value})
+
+
+def _like(column: str, value: str) -> Q:
+    """As people type it: in any case, ``*`` at either end for anything."""
+    lookup = {(False, False): "iexact", (True, False): "iendswith", (False, True): "istartswith", (True, True): "icontains"}
+    core = value.strip("*")
+    return Q(**{f"{column}__{lookup[value.startswith('*'), value.endswith('*')]}": core}) if core else ~Q(**{column: None})
+
+
+def _fits(value: str) -> Q:
+    inside, together = memory.capacity()
+    return {
+        "memory": Q(memory_bytes__lte=inside),
+        "offload": Q(memory_bytes__gt=inside, memory_bytes__lte=together),
+        "no": Q(memory_bytes__gt=together),
+        NONE: Q(memory_bytes=None),
+    }.get(value, Q(pk__in=()))
+
+
+def _bound(name: str, value: str) -> Range:
+    """Raises ``ValueError``."""
+    number, above = BOUNDS[name]
+    if value.isascii() and value.isdecimal() and len(value) < 19:
+        return Range(number, None, int(value)) if above else Range(number, int(value))
+    return numbers(number, ("<=" if above else ">=") + value)
+
+
+def _any(conditions: Iterable[Q]) -> Q:
+    result = Q()
+    for condition in conditions:
+        result |= condition
+    return result
+
+
+def _order(sort: str) -> tuple[Expression | str, ...]:
+    """Unknown values come last, whichever way. Names are never unknown, so that their index serves."""
     key = SORTS[sort.removeprefix("-")]
-    order = OrderBy(key, descending=sort.startswith("-"), nulls_last=True)
-    return found.order_by(order, "pk")
+    return OrderBy(key, descending=sort.startswith("-"), nulls_last=True if sort.removeprefix("-") != "name" else None), "pk"
 
 
-def matching(text: str) -> Q:
-    condition = Q()
-    for word in normal_text(text).split()[:MAX_WORDS]:
-        anywhere = Q()
-        for spelling in _spellings(word):
-            for field in _SEARCHED:
-                anywhere |= Q(**{f"{field}__icontains": spelling})
-        condition &= anywhere
-    return condition
+class Results(Sequence[RegisteredModel]):
+    """What ``filters`` find, a page at a time: ``results[50:100]`` reads a slice of keys from the narrow rows, then those models.
 
+    ``total`` saves counting when it is known, ``most`` says that they are most of all that ``user`` may see (see ``facets.count``).
+    ``columns`` are all that is read of a model; the others cost a query each.
+    """
 
-def _spellings(word: str) -> set[str]:
-    """SQLite ignores case for ASCII only: other words are asked for in each case."""
-    return {word} if word.isascii() else {word, word.lower(), word.upper(), word.capitalize()}
+    def __init__(self, user: User, filters: Filters, *, columns: Sequence[str] = (), total: int | None = None, most: bool = False) -> None:
+        self._user, self._filters, self._columns, self._total = user, filters, columns, total
+        self._most = most or not filters.narrows
+
+    def __len__(self) -> int:
+        if self._total is None:
+            self._total = listed(self._user, self._filters).count()
+        return self._total
+
+    @overload
+    def __getitem__(self, index: int) -> RegisteredModel: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[RegisteredModel]: ...
+    def __getitem__(self, index: int | slice) -> RegisteredModel | list[RegisteredModel]:
+        if isinstance(index, int):
+            return self[index : index + 1][0]
+        start, stop, _ = index.indices(len(self))
+        keys = self.keys(start, stop)
+        rows = RegisteredModel.objects.visible_to(self._user).filter(pk__in=keys)
+        models = {row.pk: row for row in (rows.only(*self._columns) if self._columns else rows)}
+        return [models[key] for key in keys if key in models]
+
+    def keys(self, start: int, stop: int) -> list[int]:
+        rows = listed(self._user, self._filters)
+        order = _order(self._filters.sort)
+        if self._filters.sort.removeprefix("-") == "name" and not self._most:
+            # Few among many: SQLite would walk its index of names and look up nearly every row to find them; looking at each row once is quicker.
+            name = Concat(F("sort_name"), Value(""))
+            order = OrderBy(name, descending=self._filters.sort.startswith("-")), "pk"
+        return list(rows.order_by(*order).values_list("pk", flat=True)[start:stop])
+
+    def count(self, value: Any = None) -> int:
+        """As a queryset says it, for Django's paginator."""
+        return len(self)

@@ -20,9 +20,9 @@ COLUMNS = (
 
 @require_safe
 def index(request: HttpRequest) -> HttpResponse:
-    text = search.normal_text(request.GET.get("q", ""))
-    sort = search.normal_sort(request.GET.get("sort", ""))
-    page = numbered(request, search.models(request.user, text, sort).only(*COLUMNS), PAGE_SIZE)
+    filters = search.Filters.read(request.GET)
+    text, sort = filters.text, filters.sort
+    page = numbered(request, search.Results(request.user, filters, columns=COLUMNS), PAGE_SIZE)
     visible = RegisteredModel.objects.visible_to(request.user)
     context = {
         "section": "models",

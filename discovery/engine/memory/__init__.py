@@ -4,9 +4,9 @@ from discovery.engine.memory.attention import KV_TYPES, AttentionShape, Kind, La
 from discovery.engine.memory.config_shape import shape_from_config
 from discovery.engine.memory.estimate import Estimate, estimate
 from discovery.engine.memory.gguf_shape import shape_from_gguf
-from discovery.engine.memory.machines import Fits, Gpu, Machine, MachineProfile, Machines, fits
+from discovery.engine.memory.machines import Fits, Gpu, Machine, MachineProfile, Machines, capacity, fits
 
 __all__ = [
-    "KV_TYPES", "AttentionShape", "Estimate", "Fits", "Gpu", "Kind", "LayerGroup", "Machine", "MachineProfile", "Machines", "estimate", "fits",
-    "kv_cache_bytes", "shape_from_config", "shape_from_gguf", "without_cache",
+    "KV_TYPES", "AttentionShape", "Estimate", "Fits", "Gpu", "Kind", "LayerGroup", "Machine", "MachineProfile", "Machines", "capacity", "estimate",
+    "fits", "kv_cache_bytes", "shape_from_config", "shape_from_gguf", "without_cache",
 ]  # fmt: skip

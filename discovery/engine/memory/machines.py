@@ -43,13 +43,19 @@ class Machine:
         return sum(gpu.usable_bytes for gpu in self.gpus)
 
 
+def capacity(machine: Machine) -> tuple[int, int]:
+    """Bytes that fit in the GPUs (in RAM where there is none), and in GPUs and RAM together."""
+    if not machine.gpus:
+        return machine.usable_ram_bytes, machine.usable_ram_bytes
+    return machine.usable_gpu_bytes, machine.usable_gpu_bytes + machine.usable_ram_bytes
+
+
 def fits(total_bytes: int, machine: Machine) -> Fits:
     """``memory``: wholly in the GPUs, or in RAM where there is none. ``offload``: in GPUs and RAM together, or RAM alone beside a GPU."""
-    if total_bytes <= (machine.usable_gpu_bytes if machine.gpus else machine.usable_ram_bytes):
+    inside, together = capacity(machine)
+    if total_bytes <= inside:
         return "memory"
-    if machine.gpus and total_bytes <= machine.usable_gpu_bytes + machine.usable_ram_bytes:
-        return "offload"
-    return "no"
+    return "offload" if total_bytes <= together else "no"
 
 
 Gigabytes = Annotated[float, Field(gt=0, le=1_000_000, allow_inf_nan=False)]

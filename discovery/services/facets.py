@@ -1,0 +1,205 @@
+"""How many of the models found have each value of each field, so that lists can be narrowed without dead ends.
+
+A facet is counted under all other filters, not under its own choice. Fields with few values are counted from one grouped walk along the
+index of profiles (see ``models.listing``): each combination of their values comes once with the number of models that have it, and Python
+adds up. Tags and collections, of which a model has many, are counted by a statement each, and only where they are asked for.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
+
+from django.db.models import Case, Count, F, IntegerField, Q, Sum, TextField, Value, When
+from django.db.models.functions import Concat
+
+from discovery.models import RegisteredModel, Root
+from discovery.models.listing import PROFILE, SEPARATOR
+from discovery.services import memory
+from discovery.services.search import Filters, listed
+from discovery.services.search_language import FITS, NONE
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+
+    User = AbstractBaseUser | AnonymousUser
+
+#: Values counted of a facet that may have any number of them.
+MAX_VALUES = 200
+
+#: Column of a profile → the address parameter that chooses among its values.
+_PROFILED = {"root_id": "root", "modality_words": "modality", "capability_words": "capability"}
+_PARAMETERS = tuple(_PROFILED.get(column, column) for column in PROFILE)
+#: Fields with many values: they are kept apart from profiles, and multiply the combinations only where they are asked for.
+_APART = {"license": "license", "family": "model_family"}
+
+_COUNTED = (*_PARAMETERS, *_APART, "fits")
+
+#: Facets that a statement of their own counts.
+LINKED = ("tag", "collection")
+
+FIELDS = (*_COUNTED, *LINKED)
+
+Counts = dict[str, list[tuple[str, int]]]
+
+
+class _Row(NamedTuple):
+    """Models alike in all fields with few values, by what they need of this machine's memory: at most what is inside, what is there together."""
+
+    profile: str
+    apart: dict[str, str | None]
+    models: int
+    inside: int
+    together: int
+    known: int
+
+
+@dataclass(slots=True)
+class Facets:
+    """``total`` models are found; ``counts`` has the values of each field, the most frequent first.
+
+    ``most`` says that they are most of all that the person may see.
+    """
+
+    total: int = 0
+    most: bool = False
+    counts: Counts = field(default_factory=dict)
+
+
+def counts(user: User, filters: Filters, fields: Collection[str] = FIELDS) -> Counts:
+    """``{field: [(value, models)]}``; ``none`` stands for models without a value."""
+    return count(user, filters, fields).counts
+
+
+def count(user: User, filters: Filters, fields: Collection[str] = FIELDS) -> Facets:
+    """The same with the number of models found, which comes from the same walk."""
+    covered = _is_covered(filters)
+    apart = [name for name in _APART if name in fields or filters.values(name)]
+    rows = _rows(user, filters, apart, covered)
+    total, tallies = _tally(rows, _Choice.of(filters))
+    result = Facets(total, covered and total * 2 > sum(row.models for row in rows))
+    for name in fields:
+        if name in LINKED:
+            result.counts[name] = _linked(user, filters, name)
+        elif name == "root":
+            result.counts[name] = _ordered(_paths(tallies[name]))
+        else:
+            result.counts[name] = _ordered(tallies[name])
+    return result
+
+
+def _is_covered(filters: Filters) -> bool:
+    """Whether nothing is asked for but what the index of profiles holds."""
+    return not (filters.text or filters.bounds or filters.favourites or any(name not in _COUNTED for name, _ in filters.chosen))
+
+
+def _rows(user: User, filters: Filters, apart: Collection[str], covered: bool) -> list[_Row]:
+    """Every combination under the filters that are no facets here, and under those that choose tags and collections."""
+    inside, together = memory.capacity()
+    # To group along the index where it does not hold what is filtered by would look up every row: sorting what was found is quicker.
+    profile = F("profile") if covered else Concat(F("profile"), Value("", TextField()))
+    rows = (
+        listed(user, filters, leave=_COUNTED)
+        .values_list(profile, *(_APART[name] for name in apart))
+        .annotate(
+            models=Count("pk"),
+            inside=_sum(Q(memory_bytes__lte=inside)),
+            together=_sum(Q(memory_bytes__lte=together)),
+            known=Count("memory_bytes"),
+        )
+        .order_by()
+    )
+    return [_Row(profile, dict(zip(apart, found, strict=False)), *found[len(apart) :]) for profile, *found in rows]
+
+
+def _sum(condition: Q) -> Sum:
+    return Sum(Case(When(condition, then=Value(1)), default=Value(0), output_field=IntegerField()))
+
+
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """What is chosen of the fields that are counted in Python."""
+
+    profile: dict[int, frozenset[str]]
+    apart: dict[str, frozenset[str]]
+    fits: frozenset[str]
+
+    @classmethod
+    def of(cls, filters: Filters) -> _Choice:
+        chosen = {name: frozenset(values) for name, values in filters.chosen}
+        if "root" in chosen:
+            chosen["root"] = frozenset(str(key) for key in Root.objects.filter(path__in=chosen["root"]).values_list("pk", flat=True))
+        profile = {place: chosen[name] for place, name in enumerate(_PARAMETERS) if name in chosen}
+        return cls(profile, {name: chosen[name] for name in _APART if name in chosen}, chosen.get("fits", frozenset()))
+
+    def models(self, row: _Row) -> int:
+        """How many of the row fit as was asked."""
+        return sum(models for value, models in _fitting(row.models, row.inside, row.together, row.known) if value in self.fits)
+
+
+def _fitting(models: int, inside: int, together: int, known: int) -> list[tuple[str, int]]:
+    return list(zip((*FITS, NONE), (inside, together - inside, known - together, models - known), strict=True))
+
+
+def _tally(rows: Iterable[_Row], choice: _Choice) -> tuple[int, dict[str, Counter[str]]]:
+    """(models found, {parameter: {value: models}}). A row counts for a facet when all *other* choices hold for it."""
+    tallies: dict[str, Counter[str]] = defaultdict(Counter)
+    alike: dict[str, list[_Row]] = defaultdict(list)
+    for row in rows:
+        alike[row.profile].append(row)
+    total = 0
+    memory_of = [0, 0, 0, 0]
+    for profile, same in alike.items():
+        values = _split(profile)
+        missed = [place for place, wanted in choice.profile.items() if wanted.isdisjoint(values[place])]
+        if len(missed) > 1:
+            continue
+        whole = 0
+        for row in same:
+            models = choice.models(row) if choice.fits else row.models
+            wrong = [name for name, wanted in choice.apart.items() if (row.apart[name] or NONE) not in wanted]
+            if not wrong:
+                whole += models
+            if missed or len(wrong) > 1:
+                continue
+            for name in wrong or row.apart:
+                tallies[name][row.apart[name] or NONE] += models
+            if not wrong:
+                for place, number in enumerate(row[2:]):
+                    memory_of[place] += number
+        total += 0 if missed else whole
+        for place in missed or range(len(values)):
+            tally = tallies[_PARAMETERS[place]]
+            for value in values[place]:
+                tally[value] += whole
+    tallies["fits"].update(dict(_fitting(*memory_of)))
+    return total, tallies
+
+
+@lru_cache(maxsize=20_000)
+def _split(profile: str) -> tuple[tuple[str, ...], ...]:
+    """The values of each column of a profile; where a model may have several, all of them."""
+    return tuple(tuple(text.strip(",").split(",")) if text else (NONE,) for text in profile.split(SEPARATOR))
+
+
+def _paths(tally: Counter[str]) -> Counter[str]:
+    names = {str(key): path for key, path in Root.objects.filter(pk__in=list(tally)).values_list("pk", "path")}
+    return Counter({names[key]: models for key, models in tally.items() if key in names})
+
+
+def _ordered(tally: Counter[str]) -> list[tuple[str, int]]:
+    """The most frequent first; models without a value last."""
+    return sorted(((value, models) for value, models in tally.items() if models), key=lambda each: (each[0] == NONE, -each[1], each[0]))
+
+
+def _linked(user: User, filters: Filters, name: str) -> list[tuple[str, int]]:
+    links = {"tag": RegisteredModel.tagged.through, "collection": RegisteredModel.collections.through}[name]._default_manager.all()
+    rows = listed(user, filters, leave=(name,))
+    if filters.faults or filters.without(name).narrows or rows.query.where:
+        links = links.filter(registeredmodel__in=rows.values("pk"))
+    label = f"{name}__name"
+    found = links.values_list(f"{name}_id", label).annotate(models=Count("pk")).order_by("-models", label)[:MAX_VALUES]
+    return [(value, models) for _, value, models in found]
