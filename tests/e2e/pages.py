@@ -1,0 +1,92 @@
+"""Every page there is, from the URL conf, with something on it: what is added to the conf is looked at without being named here."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from discovery.models import (
+    BulkEdit,
+    Collection,
+    DeepValidation,
+    Finding,
+    LoadTest,
+    LogEntry,
+    MetadataChange,
+    RegisteredModel,
+    SavedView,
+    ScanRun,
+    Skipped,
+    Tag,
+)
+from discovery.services import metadata
+from discovery.web.urls import urlpatterns
+
+#: What the parts of addresses stand for, by their names; keys of rows are found by ``KEYS``.
+PARTS = {"model_id": "llama-chat", "axis": "secondary", "category": "creative", "field": "license"}
+
+#: Beginning of a page's name → the row whose key its address takes.
+KEYS: dict[str, Callable[[], Any]] = {
+    "scan": ScanRun.objects.first,
+    "bulk": BulkEdit.objects.first,
+    "tag": Tag.objects.first,
+    "collection": Collection.objects.first,
+    "view": SavedView.objects.first,
+    "history": MetadataChange.objects.first,
+}
+
+
+def furnish(user: User) -> None:
+    """Puts one of everything into the registry that ``shelf`` made, so that no page is empty."""
+    now = timezone.now()
+    llama, bert = (RegisteredModel.objects.get(model_id=name) for name in ("llama-chat", "bert-base"))
+    run = ScanRun.objects.get()
+    metadata.edit(llama, {"license": "mit", "tags": ["kept"], "description": "Made for tests."}, by=user, through="page")
+    Collection.objects.create(name="Shortlist", description="What we try next.").models.add(llama)
+    SavedView.objects.create(owner=user, name="Mine", query="q=llama")
+    Tag.objects.get_or_create(name="kept")
+    BulkEdit.objects.create(
+        operation={"kind": "tags", "add": ["kept"]}, selection={"ids": ["llama-chat"]}, batch=uuid.uuid4(), total=1, done=1, changed=1,
+        state="done", requested_by=user, started_at=now, finished_at=now,
+    )  # fmt: skip
+    Finding.objects.create(
+        model=bert,
+        source="scan",
+        code="truncated",
+        severity="error",
+        message="3 of 8 bytes are there",
+        path="bert-base/model.safetensors",
+        first_seen_at=now,
+        last_seen_at=now,
+    )
+    DeepValidation.objects.create(model=llama, state="done", started_at=now, finished_at=now)
+    LoadTest.objects.create(model=llama, state="done", result="passed", loader="safetensors", started_at=now, finished_at=now)
+    Skipped.objects.create(root=llama.root, place="half", signature="0", reason="no weights in a known format")
+    LogEntry.objects.create(at=now, level="warning", channel="validation", model_id="bert-base", message="checked", scan=run)
+
+
+def addresses(client: Client) -> dict[str, str]:
+    """{name: address} of every page. What answers no GET, or leads elsewhere, or is no page, is none."""
+    found = {}
+    for pattern in urlpatterns:
+        name = pattern.name
+        row = next((find() for start, find in KEYS.items() if name.startswith(start)), None)
+        parts = {part: PARTS.get(part, row.pk if row else 1) for part in pattern.pattern.converters}
+        if name == "help-topic":
+            parts["name"] = "scans"
+        elif name == "model-field":
+            parts["name"] = "license"
+        address = reverse(name, kwargs=parts)
+        response = client.get(address)
+        if response.status_code in (301, 302, 405):
+            continue
+        assert response.status_code == 200, f"{name}: {address} answers {response.status_code}; say in tests/e2e/pages.py what its address stands for"
+        if response.headers["Content-Type"].startswith("text/html") and b"<html" in response.content:
+            found[name] = address
+    return found
