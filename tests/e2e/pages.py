@@ -19,13 +19,14 @@ from discovery.models import (
     LoadTest,
     LogEntry,
     MetadataChange,
+    MetadataImport,
     RegisteredModel,
     SavedView,
     ScanRun,
     Skipped,
     Tag,
 )
-from discovery.services import metadata
+from discovery.services import import_runs, metadata
 from discovery.web.urls import urlpatterns
 
 #: What the parts of addresses stand for, by their names; keys of rows are found by ``KEYS``.
@@ -39,6 +40,7 @@ KEYS: dict[str, Callable[[], Any]] = {
     "collection": Collection.objects.first,
     "view": SavedView.objects.first,
     "history": MetadataChange.objects.first,
+    "import": MetadataImport.objects.first,
 }
 
 
@@ -67,6 +69,7 @@ def furnish(user: User) -> None:
     )
     DeepValidation.objects.create(model=llama, state="done", started_at=now, finished_at=now)
     LoadTest.objects.create(model=llama, state="done", result="passed", loader="safetensors", started_at=now, finished_at=now)
+    import_runs.execute(import_runs.submit("edited.csv", b"model_id,license\nllama-chat,apache-2.0\nnobody,mit\n", user))
     Skipped.objects.create(root=llama.root, place="half", signature="0", reason="no weights in a known format")
     LogEntry.objects.create(at=now, level="warning", channel="validation", model_id="bert-base", message="checked", scan=run)
 
