@@ -29,10 +29,11 @@ def star(context: RequestContext, record: RegisteredModel) -> dict[str, Any]:
 
 
 @register.inclusion_tag("includes/tag_chips.html", takes_context=True)
-def tag_chips(context: RequestContext, names: Iterable[str] | None, limit: int = 0) -> dict[str, Any]:
-    """Tags as links to their models, in their colour; past ``limit`` the rest is counted."""
+def tag_chips(context: RequestContext, whose: RegisteredModel | Iterable[str] | None, limit: int = 0) -> dict[str, Any]:
+    """Tags (of a model, or as they are listed) as links to their models, in their colour; past ``limit`` the rest is counted."""
+    names = whose.value("tags") if isinstance(whose, RegisteredModel) else whose
     colours = _once(context["request"], "tag_colours", tags.colours)
-    shown = [str(name) for name in names or ()] if isinstance(names, list | tuple) else []
+    shown = [str(name) for name in names] if isinstance(names, list | tuple) else []
     cut = shown[:limit] if limit else shown
     return {"tags": [(name, colours.get(name, "")) for name in cut], "more": len(shown) - len(cut)}
 

@@ -1,0 +1,104 @@
+"""Tags as people keep them: made, coloured, renamed, merged and deleted everywhere at once, each a change of many models that can be undone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+
+from django.db import IntegrityError, transaction
+
+from discovery.engine.types import Severity
+from discovery.models import BulkEdit, Channel, RegisteredModel, Tag
+from discovery.services import bulk, journal, metadata
+from discovery.services.operations import Operation
+from discovery.services.selections import Selection
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+
+class NotDone(Exception):
+    """The text says why and what to do. Nothing was changed."""
+
+
+class NameTaken(NotDone):
+    """There is a tag of that name: the two can be merged."""
+
+
+def create(name: str, colour: str, *, by: User) -> Tag:
+    """A tag kept ready, without a model yet; its colour says that it is wanted. Raises ``NotDone``."""
+    name = _name(name)
+    if not colour:
+        raise NotDone("Choose a colour for it.")
+    try:
+        with transaction.atomic():
+            tag = Tag.objects.create(name=name, colour=_colour(colour))
+    except IntegrityError:
+        raise NameTaken(f"There is a tag {name} already.") from None
+    journal.record(Channel.METADATA, Severity.INFO, f"{by.get_username()} made the tag {name}")
+    return tag
+
+
+def recolour(tag: Tag, colour: str) -> None:
+    """Raises ``NotDone``."""
+    tag.colour = _colour(colour)
+    tag.save(update_fields=["colour"])
+
+
+def rename(tag: Tag, name: str, *, by: User, merge: bool = False) -> BulkEdit | None:
+    """Gives all models of ``tag`` the other name in its place. Raises ``NotDone``, and ``NameTaken`` unless ``merge``.
+
+    Returns the change of the models, which a worker may still be at; ``None`` when no model had the tag.
+    """
+    old, name = tag.name, _name(name)
+    if name == old:
+        raise NotDone("That is its name already.")
+    other = Tag.objects.filter(name=name).first()
+    if other and not merge:
+        raise NameTaken(f"There is a tag {name} already. Merge the two, or choose another name.")
+    with transaction.atomic():
+        # The colour goes along; an old tag without one disappears with the last model that has it.
+        Tag.objects.filter(pk=tag.pk).update(colour="")
+        if other is None:
+            Tag.objects.create(name=name, colour=tag.colour)
+        elif tag.colour and not other.colour:
+            Tag.objects.filter(pk=other.pk).update(colour=tag.colour)
+        edit = _change(Operation.read("tags", add={"tags": [name]}, remove={"tags": [old]}), old, by)
+        sweep()
+    journal.record(Channel.METADATA, Severity.INFO, f"{by.get_username()} {'merged' if merge else 'renamed'} the tag {old} into {name}")
+    return edit
+
+
+def delete(tag: Tag, *, by: User) -> BulkEdit | None:
+    """Takes the tag from all its models; a later scan that reads it in a file does not bring it back to them."""
+    with transaction.atomic():
+        Tag.objects.filter(pk=tag.pk).update(colour="")
+        edit = _change(Operation.read("tags", remove={"tags": [tag.name]}), tag.name, by)
+        sweep()
+    journal.record(Channel.METADATA, Severity.INFO, f"{by.get_username()} deleted the tag {tag.name}")
+    return edit
+
+
+def sweep() -> None:
+    """Forgets tags that no model has and nobody gave a colour: what renaming and deleting leave behind."""
+    Tag.objects.filter(models=None, colour="").delete()
+
+
+def _change(operation: Operation, name: str, by: User) -> BulkEdit | None:
+    if not RegisteredModel.objects.filter(tagged__name=name).exists():
+        return None
+    return bulk.request(operation, Selection(query=urlencode({"tag": name})), by=by, atomic=False)
+
+
+def _name(name: str) -> str:
+    try:
+        (tidy,) = metadata.clean({"tags": [" ".join(name.split())]})["tags"]
+    except metadata.InvalidMetadata as error:
+        raise NotDone(f"This cannot be a tag: {error.errors['tags']}.") from None
+    return str(tidy)
+
+
+def _colour(colour: str) -> str:
+    if colour not in Tag.Colour.values:
+        raise NotDone("Choose one of the colours.")
+    return colour

@@ -1,0 +1,107 @@
+"""The Tags page: every tag with how many models have it, and what administrators do to a tag wherever it is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from django.contrib import messages
+from django.db.models import Count, Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_POST
+
+from discovery.models import BulkEdit, RegisteredModel, Tag
+from discovery.services import bulk, search, tag_edits, undo
+from discovery.web.pages import numbered, page_or_partial, staff_only
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+PAGE_SIZE = 100
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def index(request: HttpRequest) -> HttpResponse:
+    context: dict[str, Any] = {}
+    if request.method == "POST":
+        return _create(request)
+    return _page(request, context)
+
+
+@staff_only
+def _create(request: HttpRequest) -> HttpResponse:
+    given = {name: request.POST.get(name, "") for name in ("name", "colour")}
+    try:
+        tag = tag_edits.create(given["name"], given["colour"], by=cast("User", request.user))
+    except tag_edits.NotDone as error:
+        return _page(request, {"given": given, "error": str(error)}, status=422)
+    messages.success(request, f"The tag {tag.name} is ready.")
+    return redirect("tags")
+
+
+def _page(request: HttpRequest, context: dict[str, Any], status: int = 200) -> HttpResponse:
+    text = search.normal_text(request.GET.get("q", ""))
+    often = request.GET.get("sort", "") == "-models"
+    rows = _counted(request)
+    for word in text.split()[: search.MAX_WORDS]:
+        rows = rows.filter(name__icontains=word)
+    page = numbered(request, rows.order_by("-count", "name") if often else rows.order_by("name"), PAGE_SIZE)
+    context = {"section": "tags", "page": page, "text": text, "often": often, "colours": Tag.Colour.choices, **context, **_edit(request)}
+    return page_or_partial(request, "discovery/tags.html", "results", context, status=status)
+
+
+def _counted(request: HttpRequest) -> QuerySet[Any]:
+    """Tags with ``count``, of the models that this person may see; one that none of those has is shown to administrators alone."""
+    if request.user.is_staff:
+        return Tag.objects.annotate(count=Count("models")).exclude(count=0, colour="")
+    visible = RegisteredModel.objects.visible_to(request.user).values("pk")
+    return Tag.objects.annotate(count=Count("models", filter=Q(models__in=visible))).filter(count__gt=0)
+
+
+def _edit(request: HttpRequest) -> dict[str, Any]:
+    """The change of models that ``?edit=`` names, one's own."""
+    number = request.GET.get("edit", "")
+    key = int(number) if number.isascii() and number.isdigit() and len(number) < 19 else 0
+    edit = BulkEdit.objects.filter(pk=key, requested_by=request.user.pk).defer("selection").first() if key else None
+    return {"edit": edit, "said": bulk.in_words(edit)} if edit else {}
+
+
+@require_POST
+@staff_only
+def change(request: HttpRequest, pk: int) -> HttpResponse:
+    """``action``: rename, merge, colour or delete."""
+    tag, user = get_object_or_404(Tag, pk=pk), cast("User", request.user)
+    action, name = request.POST.get("action", ""), request.POST.get("name", "")
+    edit: BulkEdit | None = None
+    try:
+        if action == "colour":
+            tag_edits.recolour(tag, request.POST.get("colour", ""))
+            messages.success(request, f"{tag.name} has its colour.")
+        elif action in ("rename", "merge"):
+            edit = tag_edits.rename(tag, name, by=user, merge=action == "merge")
+            messages.success(request, f"{tag.name} is {' '.join(name.split())} now.")
+        elif action == "delete":
+            edit = tag_edits.delete(tag, by=user)
+            messages.success(request, f"The tag {tag.name} is deleted.")
+        else:
+            messages.error(request, "That is not something that can be done here.")
+    except tag_edits.NameTaken as error:
+        return _page(request, {"changing": tag, "given_name": name, "error": str(error)}, status=422)
+    except tag_edits.NotDone as error:
+        messages.error(request, str(error))
+    return redirect(f"{reverse('tags')}?edit={edit.pk}" if edit else "tags")
+
+
+@require_POST
+@staff_only
+def take_back(request: HttpRequest, pk: int) -> HttpResponse:
+    """Undoes a change of a tag: each model has the tags that it had."""
+    edit = get_object_or_404(BulkEdit.objects.defer("selection"), pk=pk)
+    try:
+        undone = bulk.take_back(edit.batch, by=cast("User", request.user))
+    except (bulk.NobodyChosen, undo.Kept) as error:
+        messages.error(request, str(error) or "There is nothing to take back.")
+        return redirect("tags")
+    tag_edits.sweep()
+    return redirect(f"{reverse('tags')}?edit={undone.pk}")
