@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -16,7 +17,7 @@ from discovery.engine.sidecars import metadata_json
 from discovery.engine.types import ModelType
 from discovery.models import Collection, Visibility
 from discovery.services import metadata
-from discovery.services.operations import Operation
+from discovery.services.operations import NothingToDo, Operation
 from discovery.services.strictness import MODALITIES
 from discovery.templatetags.karen import type_name, word
 from discovery.web.changes import label
@@ -56,6 +57,10 @@ class Entry:
         return f"f-{self.name}"
 
     @property
+    def is_used(self) -> bool:
+        return bool(self.text or self.ticked or self.automatic or self.error)
+
+    @property
     def label(self) -> str:
         return label(self.name)
 
@@ -88,9 +93,25 @@ class Form:
                 values |= dict(_wanted(entry))
             except ValueError as error:
                 faults[entry.name] = str(error)
-        if faults:
+        if faults:  # together with what is wrong with the other values, so that all of it can be mended at once
+            with contextlib.suppress(NothingToDo):
+                faults = self._faults(values) | faults
             raise metadata.InvalidMetadata(faults)
         return Operation.read(self.kind, values=values, add=self._chosen("add"), remove=self._chosen("remove"))
+
+    def _faults(self, values: dict[str, Any]) -> dict[str, str]:
+        try:
+            Operation.read(self.kind, values=values)
+        except metadata.InvalidMetadata as error:
+            return error.errors
+        return {}
+
+    @property
+    def sections(self) -> list[tuple[str, list[Entry], bool]]:
+        """(title, fields, whether it is open) of the metadata form; the first has no title and is always open."""
+        parts = (("", SHARED), ("What files usually say themselves", FACTS), ("Metrics, requirements, settings and other fields", OBJECTS))
+        shown = [(title, [self.entries[name] for name in names]) for title, names in parts]
+        return [(title, entries, any(entry.is_used for entry in entries)) for title, entries in shown]
 
     def _chosen(self, how: str) -> dict[str, list[str]]:
         return {name: [each for each, choice, _ in rows if choice == how] for name, rows in self.memberships.items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from typing import Any, cast
@@ -34,11 +34,12 @@ MAX_PEOPLE = 200
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One change. ``can_undo`` says that it is of a kind that is taken back here."""
+    """One change. ``can_undo`` says that it is of a kind that is taken back here, and is not so already."""
 
     change: MetadataChange
     told: changes.Told
     can_undo: bool
+    taken_back: bool
 
 
 @dataclass(slots=True)
@@ -195,9 +196,11 @@ def _light(rows: QuerySet[MetadataChange]) -> QuerySet[MetadataChange]:
     return rows.select_related("model", "by").only(*columns, "model__model_id", "model__name", "model__display_name")
 
 
-def _row(change: MetadataChange) -> Row:
+def _row(change: MetadataChange, gone: Set[tuple[UUID, int, str]]) -> Row:
     nothing = "nothing" if change.field == "finding" else "automatic"
-    return Row(change, changes.told(change.field, change.before, change.after, nothing=nothing), undo.is_undoable(change.field))
+    taken_back = (change.batch, change.model_id, change.field) in gone
+    told = changes.told(change.field, change.before, change.after, nothing=nothing)
+    return Row(change, told, undo.is_undoable(change.field) and not taken_back, taken_back)
 
 
 def _batches(heads: Sequence[int], found: QuerySet[MetadataChange]) -> list[Batch]:
@@ -234,10 +237,10 @@ def _told(groups: Sequence[Sequence[MetadataChange]], rows: QuerySet[MetadataCha
     counted = rows.order_by().filter(batch__in=batches).values("batch", "field").annotate(count=Count("pk")).order_by("batch", "-count", "field")
     for row in counted:
         counts[row["batch"]].append((row["field"], changes.label(row["field"]), row["count"]))
-    undone = _taken_back(batches)
+    undone, gone = _taken_back(batches), _gone([change for group in groups for change in group])
     told = []
     for group in groups:
-        batch = Batch(group[0], counts[group[0].batch], [_row(change) for change in group], undone.get(group[0].batch, 0))
+        batch = Batch(group[0], counts[group[0].batch], [_row(change, gone) for change in group], undone.get(group[0].batch, 0))
         batch.can_undo = any(undo.is_undoable(name) for name, _, _ in batch.fields) and batch.taken_back < batch.total
         told.append(batch)
     return told
@@ -254,6 +257,16 @@ def _taken_back(batches: Sequence[UUID]) -> Mapping[UUID, int]:
     for undone, each, count in undos:
         result[undone] += count - brought[each]
     return result
+
+
+def _gone(shown: Sequence[MetadataChange]) -> set[tuple[UUID, int, str]]:
+    """(batch, model, field) of those of the changes that are taken back and have not been brought again."""
+    rows = (
+        MetadataChange.objects.order_by().filter(model__in={change.model_id for change in shown}).values_list("undoes", "model_id", "field", "batch")
+    )
+    undos = list(rows.filter(undoes__in={change.batch for change in shown}))
+    again = {(undone, model, name) for undone, model, name, _ in rows.filter(undoes__in={batch for *_, batch in undos})}
+    return {(undone, model, name) for undone, model, name, batch in undos if undone and (batch, model, name) not in again}
 
 
 def _undos(batches: Sequence[UUID]) -> list[tuple[UUID, UUID, int]]:
