@@ -17,7 +17,7 @@ from django.utils.safestring import SafeString
 
 from discovery.engine.text import human_bytes
 from discovery.forms import CURATED, PREFIX, RegisteredModelForm, RootForm
-from discovery.models import Collection, LogEntry, MetadataChange, RegisteredModel, Root, ScanRun, Skipped
+from discovery.models import Collection, Finding, LogEntry, MetadataChange, RegisteredModel, Root, ScanRun, Skipped
 from discovery.services import metadata
 from discovery.words import STATUSES, TYPES
 
@@ -88,9 +88,9 @@ class RegisteredModelAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             metadata.edit(obj, changes, by=request.user, through="admin")
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
-        """To forget a model is to forget its changes too, which nobody may delete by themselves."""
+        """To forget a model is to forget its changes and findings too, which nobody may delete by themselves."""
         shown, counts, lacking, protected = super().get_deleted_objects(objs, request)
-        return shown, counts, lacking - {MetadataChange._meta.verbose_name}, protected
+        return shown, counts, lacking - {MetadataChange._meta.verbose_name, Finding._meta.verbose_name}, protected
 
     def view_on_site(self, obj: RegisteredModel) -> str:
         return reverse("model", args=[obj.model_id])
@@ -115,10 +115,10 @@ class RegisteredModelAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 @admin.register(Root)
 class RootAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     form = RootForm
-    list_display = ("path", "enabled", "frozen_reason", "last_scan_at")
+    list_display = ("path", "enabled", "deep_every_days", "frozen_reason", "last_scan_at")
     list_filter = ("enabled",)
     search_fields = ("path",)
-    fields = ("path", "enabled", "frozen_reason", "missing_count", "last_scan_at", "claim", "created_at")
+    fields = ("path", "enabled", "deep_every_days", "frozen_reason", "missing_count", "last_scan_at", "claim", "created_at")
     readonly_fields = ("frozen_reason", "missing_count", "last_scan_at", "claim", "created_at")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> tuple[str, ...]:
@@ -170,6 +170,30 @@ class MetadataChangeAdmin(ReadOnlyAdmin):
     @admin.display(description="after")
     def shown_after(self, change: MetadataChange) -> str:
         return _shortened(change.after)
+
+
+@admin.register(Finding)
+class FindingAdmin(ReadOnlyAdmin):
+    """What is wrong and what was decided about it: to search and to filter. Decisions are made on the Problems page."""
+
+    list_display = ("shown_code", "severity", "model", "message", "path", "source", "first_seen_at", "accepted_by", "resolved_at")
+    list_filter = ("severity", "source", ("resolved_at", admin.EmptyFieldListFilter), ("accepted_at", admin.EmptyFieldListFilter), "code")
+    list_select_related = ("model", "accepted_by")
+    search_fields = ("message", "path", "model__model_id", "model__name")
+    search_help_text = "Message, file, model ID or name"
+    date_hierarchy = "first_seen_at"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Finding]:
+        rows: QuerySet[Finding] = super().get_queryset(request)
+        heavy = ("files", "variants", "extracted", "curated", "problems", "signals", "evidence", "attention", "checks")
+        return rows.defer(*(f"model__{name}" for name in heavy))
+
+    def view_on_site(self, obj: Finding) -> str:
+        return reverse("model-health", args=[obj.model.model_id])
+
+    @admin.display(description="problem", ordering="code")
+    def shown_code(self, finding: Finding) -> str:
+        return finding.code.replace("_", " ")
 
 
 @admin.register(Skipped)

@@ -88,7 +88,7 @@ for _name in CURATED:
 class RootForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = Root
-        fields = ("path", "enabled")
+        fields = ("path", "enabled", "deep_every_days")
 
     def clean_path(self) -> str:
         """The folder as scans will find it. A folder below a root is part of that root already."""

@@ -12,13 +12,14 @@ from django.contrib.auth.models import Group, Permission, User
 from django.test import Client
 from django.utils import timezone
 
-from discovery.models import Collection, LogEntry, MetadataChange, RegisteredModel, Root, ScanRun, Skipped, Visibility
-from discovery.services import metadata
+from discovery.engine.types import Problem
+from discovery.models import Collection, Finding, LogEntry, MetadataChange, RegisteredModel, Root, ScanRun, Skipped, Visibility
+from discovery.services import findings, metadata
 
 Make = Callable[..., RegisteredModel]
 
 LIST = "/admin/discovery/registeredmodel/"
-READ_ONLY = ("scanrun", "logentry", "metadatachange", "skipped")
+READ_ONLY = ("scanrun", "logentry", "metadatachange", "skipped", "finding")
 
 
 def form(**fields: Any) -> dict[str, Any]:
@@ -74,6 +75,7 @@ def test_lists_need_a_fixed_number_of_queries(admin_client: Client, admin_user: 
         Skipped.objects.create(root=root, place=f"p{number}", signature="0", reason="no weights")
         MetadataChange.objects.create(model=record, field="license", after="mit", by=admin_user, at=timezone.now(), through="page", batch=uuid4())
         Collection.objects.create(name=f"c{number}")
+        found(record)
     for name in ("registeredmodel", "root", "collection", *READ_ONLY):
         with django_assert_max_num_queries(10):
             assert admin_client.get(f"/admin/discovery/{name}/").status_code == 200
@@ -167,6 +169,37 @@ def test_models_are_forgotten_with_their_changes_and_never_added(admin_client: C
     assert not MetadataChange.objects.exists()
 
 
+def found(record: RegisteredModel) -> Finding:
+    findings.replace(record, Finding.Source.DEEP, [Problem("bit_rot", "its <b>bytes</b> changed", "x/w.bin", offset=3)])
+    return Finding.objects.get(model=record)
+
+
+@pytest.mark.parametrize(
+    ("query", "there"),
+    [
+        ("q=bytes", True),
+        ("q=tiny-model", True),
+        ("q=nothing", False),
+        ("severity__exact=error", True),
+        ("code__exact=bit_rot", True),
+        ("source__exact=scan", False),
+        ("resolved_at__isempty=1", True),
+        ("resolved_at__isempty=0", False),
+        ("accepted_at__isempty=0", False),
+    ],
+)
+def test_findings_are_searched_and_filtered(query: str, there: bool, admin_client: Client, make_model: Make) -> None:
+    found(make_model())
+    page = admin_client.get(f"/admin/discovery/finding/?{query}").content.decode()
+    assert ("its &lt;b&gt;bytes&lt;/b&gt; changed" in page) == there
+
+
+def test_a_model_with_findings_can_be_forgotten(admin_client: Client, make_model: Make) -> None:
+    record = found(make_model()).model
+    admin_client.post(f"{LIST}{record.pk}/delete/", {"post": "yes"})
+    assert not Finding.objects.exists()
+
+
 @pytest.mark.parametrize("name", READ_ONLY)
 def test_what_only_services_write_is_only_read(name: str, admin_client: Client, admin_user: User, make_model: Make) -> None:
     record = make_model()
@@ -178,6 +211,7 @@ def test_what_only_services_write_is_only_read(name: str, admin_client: Client, 
             model=record, field="f", after=["a"], by=admin_user, at=timezone.now(), through="page", batch=uuid4()
         ),
         "skipped": Skipped.objects.create(root=record.root, place="p", signature="0", reason="r"),
+        "finding": found(record),
     }
     base = f"/admin/discovery/{name}/"
     assert admin_client.get(f"{base}{rows[name].pk}/change/").status_code == 200
@@ -187,16 +221,16 @@ def test_what_only_services_write_is_only_read(name: str, admin_client: Client, 
 
 
 def test_a_root_is_added_by_an_absolute_path_that_exists(admin_client: Client, tmp_path: Path) -> None:
-    add = "/admin/discovery/root/add/"
+    add, sent = "/admin/discovery/root/add/", {"enabled": "on", "deep_every_days": "30"}
     for wrong, message in (("models", "Give an absolute path."), (str(tmp_path / "none"), "does not exist")):
-        assert message in admin_client.post(add, {"path": wrong, "enabled": "on"}).content.decode()
-    assert admin_client.post(add, {"path": f"{tmp_path}/", "enabled": "on"}).status_code == 302
+        assert message in admin_client.post(add, {**sent, "path": wrong}).content.decode()
+    assert admin_client.post(add, {**sent, "path": f"{tmp_path}/"}).status_code == 302
     root = Root.objects.get()
-    assert root.path == str(tmp_path)
-    assert "a root already" in admin_client.post(add, {"path": str(tmp_path), "enabled": "on"}).content.decode()
-    admin_client.post(f"/admin/discovery/root/{root.pk}/change/", {"path": "/elsewhere"})
+    assert (root.path, root.deep_every_days) == (str(tmp_path), 30)
+    assert "a root already" in admin_client.post(add, {**sent, "path": str(tmp_path)}).content.decode()
+    admin_client.post(f"/admin/discovery/root/{root.pk}/change/", {"path": "/elsewhere", "deep_every_days": "7"})
     root.refresh_from_db()
-    assert (root.path, root.enabled) == (str(tmp_path), False)
+    assert (root.path, root.enabled, root.deep_every_days) == (str(tmp_path), False, 7)
 
 
 def test_a_root_with_models_is_not_deleted_one_without_is(admin_client: Client, make_model: Make) -> None:
