@@ -19,7 +19,7 @@ router = Router(tags=["Models"])
 
 
 @router.get("/models/{model_id}/files", auth=PUBLIC, response=schemas.Files, operation_id="list_files", summary="Files of a model")
-def files(request: HttpRequest, model_id: str, asked: Query[schemas.Wanted]) -> dict[str, Any]:
+def files(request: HttpRequest, model_id: str, asked: Query[schemas.WantedFiles]) -> dict[str, Any]:
     """As the last scan saw them."""
     rows = [row for row in fetch(request, model_id).files if _matches(row[0], asked.search)]
     return paging.numbered(request, rows, asked, lambda row: {"path": row[0], "size_bytes": row[1]})

@@ -13,11 +13,11 @@ from discovery.api.paging import Paged
 from discovery.services.search import MAX_TEXT
 
 
-class Wanted(Paged):
+class WantedFiles(Paged):
     search: str = Field("", max_length=MAX_TEXT, description="Words that the name must all contain.")
 
 
-class WantedTensors(Wanted):
+class WantedTensors(WantedFiles):
     file: str = Field("", max_length=4096, description="One weight file, by its path below the root; by default those of the first variant.")
 
 

@@ -11,7 +11,7 @@ from ninja import Path, Query, Router
 
 from discovery.api import paging
 from discovery.api.access import ADMIN, PUBLIC, READ, caller_of
-from discovery.api.discovery_schemas import Asked, Cancelled, Log, Refresh, ScanId, Scans, Status, WantedLog
+from discovery.api.discovery_schemas import Asked, Cancelled, DiscoveryStatus, Log, Refresh, ScanId, Scans, WantedLog
 from discovery.api.errors import ApiError
 from discovery.api.preconditions import once
 from discovery.models import LogEntry, RegisteredModel, ScanRun
@@ -20,7 +20,7 @@ from discovery.services import scans, strictness
 router = Router(tags=["Discovery"])
 
 
-@router.get("/models/discovery/status", auth=PUBLIC, response=Status, operation_id="discovery_status", summary="How discovery stands")
+@router.get("/models/discovery/status", auth=PUBLIC, response=DiscoveryStatus, operation_id="discovery_status", summary="How discovery stands")
 def status(request: HttpRequest) -> dict[str, Any]:
     """The scan under way, the last one, the next one, and models by status."""
     return scans.standing(caller_of(request).user)

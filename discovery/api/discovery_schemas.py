@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from ninja import Schema
-from pydantic import ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field
 
 from discovery.api.paging import Paged
 from discovery.engine.types import Severity
 from discovery.models import Channel
 from discovery.services.search import MAX_VALUES
 
+
+def _is_iso(value: Any) -> Any:
+    """Numbers would be taken for seconds since 1970."""
+    if isinstance(value, str) and value.strip().lstrip("+-").replace(".", "", 1).isdigit():
+        raise ValueError("write the time as ISO 8601, like 2026-11-25T18:00:00Z")
+    return value
+
+
+Moment = Annotated[datetime, BeforeValidator(_is_iso)]
 ScanId = Annotated[int, Field(ge=1, lt=1 << 63)]
 
 
@@ -59,7 +68,7 @@ class RootStatus(Schema):
     frozen_reason: str | None
 
 
-class Status(Schema):
+class DiscoveryStatus(Schema):
     """Who is no administrator is told neither of scans nor of roots: their counts are of all models."""
 
     state: Literal["idle", "queued", "running"]
@@ -103,7 +112,7 @@ class WantedLog(Paged):
     channel: list[Channel] = Field([], max_length=MAX_VALUES)
     scan_id: int | None = Field(None, ge=1, lt=1 << 63)
     model_id: str | None = Field(None, max_length=200, pattern=r"^[^\x00]*$")
-    since: datetime | None = Field(None, description="ISO 8601; without an offset it is UTC.")
+    since: Moment | None = Field(None, description="ISO 8601; without an offset it is UTC.")
 
 
 class Event(Schema):

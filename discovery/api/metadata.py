@@ -23,7 +23,7 @@ def metadata(request: HttpRequest, model_id: str, payload: schemas.Metadata, res
 
 
 @router.put("/models/{model_id}/category", auth=WRITE, response=ModelDocument, operation_id="update_category", summary="Change the category")
-def category(request: HttpRequest, model_id: str, payload: schemas.Category, response: HttpResponse) -> dict[str, Any]:
+def category(request: HttpRequest, model_id: str, payload: schemas.CategoryChange, response: HttpResponse) -> dict[str, Any]:
     """Any of the three axes."""
     return _changed(request, model_id, payload.given(), response)
 

@@ -55,7 +55,7 @@ Metadata: type[Strict] = create_model(
 )
 
 
-class Category(Strict):
+class CategoryChange(Strict):
     """What is left out stays as it is; ``null`` is what the rules say."""
 
     primary: Primary | None = None

@@ -48,13 +48,20 @@ class Document(OpenAPISchema):
         components["securitySchemes"] = SECURITY
         return components
 
+    def add_schema_definitions(self, definitions: dict[str, Any]) -> None:
+        """Two schemas of one name would silently become one."""
+        for name, schema in definitions.items():
+            assert self.schemas.setdefault(name, schema) == schema, f"there are two schemas called {name}"
+
     def operation_details(self, operation: Operation) -> dict[str, Any]:
         details: dict[str, Any] = super().operation_details(operation)
         needed = next((door.needed for door in operation.auth_callbacks if isinstance(door, Access)), None)
         open_to_all: list[dict[str, list[str]]] = [] if needed else [{}]
         details["security"] = [*open_to_all, {"token": []}, {"session": []}]
         for status, text in {**_ALWAYS, **self._errors(operation, details, needed)}.items():
-            details["responses"].setdefault(status, {"description": text, "content": _CONTENT})
+            content = details["responses"].get(status, {}).get("content", {}).get("application/json")
+            either = {"application/json": {"schema": {"anyOf": [content["schema"], _REF]}}} if content else _CONTENT
+            details["responses"][status] = {"description": text, "content": either}
         note = f"Needs the scope `{needed}`." if needed else "Without credentials: public models only."
         details["description"] = f"{details.get('description', '').strip()}\n\n{note}".strip()
         return details
@@ -80,4 +87,5 @@ class Document(OpenAPISchema):
         }
 
 
-_CONTENT = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
+_REF = {"$ref": "#/components/schemas/Error"}
+_CONTENT = {"application/json": {"schema": _REF}}

@@ -21,7 +21,7 @@ router = Router(tags=["Curating"])
 _OWN: dict[str, Any] = {
     "name": (str, Field(min_length=1, max_length=registration.MAX_NAME)),
     "path": (str | None, Field(None, max_length=registration.MAX_PATH, description="Absolute, or below a root.")),
-    "category": (metadata_schemas.Category | None, None),
+    "category": (metadata_schemas.CategoryChange | None, None),
 }
 Registration = create_model("Registration", __base__=metadata_schemas.Metadata, __doc__="`path`, or for type OPENAI `endpoint`.", **_OWN)
 
@@ -30,7 +30,7 @@ Registration = create_model("Registration", __base__=metadata_schemas.Metadata, 
 def register(request: HttpRequest, payload: Registration) -> HttpResponse:  # type: ignore[valid-type]
     """What can be read of it is read; the rest is metadata. 409 when it is registered already. Takes an `Idempotency-Key`."""
     given = payload.given()  # type: ignore[attr-defined]
-    if isinstance(given.get("category"), metadata_schemas.Category):
+    if isinstance(given.get("category"), metadata_schemas.CategoryChange):
         given["category"] = given["category"].given()
 
     def act() -> tuple[int, Any]:

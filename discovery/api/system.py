@@ -18,7 +18,7 @@ class Cpu(Schema):
     load_percent: float
 
 
-class Memory(Schema):
+class SystemMemory(Schema):
     total_bytes: int
     available_bytes: int
 
@@ -46,7 +46,7 @@ class Worker(Schema):
 
 class Resources(Schema):
     cpu: Cpu
-    memory: Memory
+    memory: SystemMemory
     gpus: list[Gpu]
     disks: list[Disk]
     workers: list[Worker]

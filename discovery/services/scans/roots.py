@@ -33,9 +33,9 @@ def locate(path: str, *, add: bool) -> tuple[Root, str]:
     Raises ``NoSuchFolder``.
     """
     absolute = os.path.abspath(Path(path).expanduser())
-    if not Path(absolute).is_dir():
-        what = "is not a folder" if Path(absolute).exists() else "does not exist"
-        raise NoSuchFolder(f"{to_text(absolute)} {what}: give a folder of models, or one below it.")
+    if not os.path.isdir(absolute):
+        what = "is not a folder" if os.path.exists(absolute) else "does not exist"
+        raise NoSuchFolder(f"{to_text(absolute)[:500]} {what}: give a folder of models, or one below it.")
     try:
         os.scandir(absolute).close()
     except OSError as error:
