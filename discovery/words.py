@@ -131,6 +131,12 @@ FILE_KINDS = {
 #: The surface that a change came through.
 THROUGH = {"page": "Page", "api": "API", "admin": "Admin", "import": "Import", "command": "Command", "scan": "Scan"}
 
+#: What a report finds lacking → how its filter is called.
+LACKING = {
+    "description": "No description", "license": "No license", "capabilities": "No capabilities", "resource_requirements": "No requirements",
+    "performance_metrics": "No performance", "language_support": "No languages", "naming": "Unusual name",
+}  # fmt: skip
+
 AXES = {"primary": "Category", "secondary": "Use", "specialization": "Domain"}
 
 #: What a category holds, for people who choose among rules.

@@ -11,8 +11,7 @@ from enum import StrEnum
 from hashlib import blake2b
 from typing import Any
 
-from discovery.engine import names
-from discovery.engine.completeness import naming
+from discovery.engine.completeness import naming, own_name
 from discovery.engine.files import read_file
 from discovery.engine.paths import to_text
 from discovery.engine.pointed import UNREAD
@@ -290,8 +289,10 @@ def _license_present(facts: _Facts, name: str) -> Check:
 
 
 def _naming_convention(facts: _Facts, name: str) -> Check:
-    own = names.stem(facts.found.path.rpartition("/")[2]) if facts.found.path != "." else facts.found.name
-    advice = naming(own.removeprefix("models--"), facts.value("parameter_count"))
+    own = own_name(facts.found.path) if facts.found.path != "." else facts.found.name
+    if own is None:
+        return Check(name, Outcome.SKIPPED, "its name is given by the store that it lies in")
+    advice = naming(own, facts.value("parameter_count"))
     if advice is None:
         return Check(name, Outcome.PASSED, f"{own} follows the convention")
     better = f": {advice.better} would" if advice.better else ""

@@ -137,6 +137,9 @@ class RegisteredModel(models.Model):
     memory_bytes = models.BigIntegerField(null=True, blank=True, help_text="Weights, KV cache at its own context, overhead and projector.")
     signals = models.JSONField(default=dict, help_text="What rules decide by, so that they can change without reading the files again.")
 
+    completeness = models.PositiveSmallIntegerField(null=True, editable=False, help_text="Percent of what users of a model ask for that is known.")
+    lacking = models.PositiveSmallIntegerField(null=True, editable=False, help_text="What is not, a bit each (engine.completeness.REPORTED).")
+
     size_bytes = models.BigIntegerField(default=0)
     file_count = models.PositiveIntegerField(default=0)
     modified_at = models.DateTimeField(null=True, blank=True)
@@ -166,6 +169,9 @@ class RegisteredModel(models.Model):
             models.Index(fields=["parameter_count", "id"]),
             models.Index(fields=["context_length", "id"]),
             models.Index(fields=["added_at"]),
+            # Wide enough that the report never opens a row it does not show.
+            models.Index(fields=["completeness", "sort_name", "id"], name="worst_described_first"),
+            models.Index(fields=["lacking", "completeness", "sort_name", "id"], name="described_by_what_is_lacking"),
             models.Index(fields=["changed_at"]),
             # The Overview's sums, and its count of models that look alike, are answered from these alone.
             models.Index(fields=["primary", "type", "status", "root", "visibility", "size_bytes"], name="kinds_of_models"),

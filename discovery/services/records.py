@@ -10,6 +10,7 @@ from django.db import connection
 
 from discovery.engine import validate
 from discovery.engine.categorize import as_json
+from discovery.engine.completeness import WANTED, completeness, mask, naming, own_name
 from discovery.engine.document import CATEGORIES, TEXTS_AND_NUMBERS, assemble, needed, problems_of, variants_of
 from discovery.engine.paths import to_text
 from discovery.engine.text import clean
@@ -20,8 +21,8 @@ from discovery.services.machine import this_machine
 #: Columns that hold resolved values.
 _VALUES = (*TEXTS_AND_NUMBERS, *CATEGORIES)
 
-#: What lists search and sort by.
-_DERIVED = ("sort_name", "search_text", "modality_words", "capability_words")
+#: What lists and reports search and sort by.
+_DERIVED = ("sort_name", "search_text", "modality_words", "capability_words", "completeness", "lacking")
 
 #: Those, and the columns that lists search and sort by, which follow from them.
 RESOLVED = (*_VALUES, *_DERIVED)
@@ -59,6 +60,10 @@ def resolve(record: RegisteredModel) -> None:
     )  # fmt: skip
     record.search_text = "\n".join(str(text) for text in searched if text).casefold()[:MAX_SEARCHED]
     record.modality_words, record.capability_words = _words(record.value("modalities")), _words(record.value("capabilities"))
+    told = completeness({name: record.value(name) for name in (*WANTED, "modalities")})
+    own = own_name(record.path)
+    odd = own is not None and naming(own, record.parameter_count) is not None
+    record.completeness, record.lacking = told.score, mask([*told.missing, "naming"] if odd else told.missing)
 
 
 def _words(values: Any) -> str:

@@ -207,6 +207,12 @@ def wanted_words(missing: list[str]) -> str:
 
 
 @register.filter
+def wanted_word(name: str) -> str:
+    """``license`` → ``a license``."""
+    return WANTED.get(name, name)
+
+
+@register.filter
 def get(mapping: dict[str, Any], key: str) -> Any:
     return mapping.get(key, "")
 

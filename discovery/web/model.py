@@ -10,7 +10,7 @@ from django.views.decorators.http import require_safe
 from discovery.engine.text import plural
 from discovery.engine.types import Severity
 from discovery.models import RegisteredModel, Root
-from discovery.services import browse, search
+from discovery.services import browse, reports, search
 from discovery.web import cards, facts, memory, why
 from discovery.web.pages import fetch, numbered, page_or_partial
 
@@ -46,6 +46,7 @@ def overview(request: HttpRequest, model_id: str) -> HttpResponse:
         "facts": facts.facts(record),
         "objects": facts.objects(record),
         "verdicts": why.verdicts(record),
+        "advice": reports.advice(record),
         **memory.context(request, record),
         "card": card,
         "card_html": cards.render(card.text) if card else "",

@@ -64,7 +64,7 @@ def tab(request: HttpRequest, model_id: str) -> HttpResponse:
         return _save_all(request, record)
     rows = _rows(record)
     if request.GET.get("edit") == "all" and request.user.is_staff:
-        _open(record, [row for _, group in rows for row in group])
+        open_rows(record, [row for _, group in rows for row in group])
         return _page(request, record, rows, whole=True)
     return _page(request, record, rows)
 
@@ -76,46 +76,47 @@ def field(request: HttpRequest, model_id: str, name: str) -> HttpResponse:
     record = fetch(request, model_id)
     if name not in FIELDS or name not in {row.field.name for _, group in _rows(record) for row in group}:
         raise Http404(f"no field {name}")
-    row = _row(record, FIELDS[name])
+    row = row_of(record, FIELDS[name])
     if request.method == "POST":
         return _save(request, record, row)
     if "show" not in request.GET:
-        _open(record, [row])
+        open_rows(record, [row])
     elif not is_fragment(request):
         return redirect(f"{reverse('model-metadata', args=[model_id])}#field-{name}")
     return _one(request, record, row)
 
 
 def _save(request: HttpRequest, record: RegisteredModel, row: Row) -> HttpResponse:
-    name, automatic = row.field.name, request.POST.get("action") == "automatic"
-    row.input = Input.sent(row.field, request.POST)
-    row.stamp = seen = request.POST.get(f"seen-{name}", "")
+    row, status, said = save(request, record, row.field)
+    if said and not is_fragment(request):
+        messages.success(request, said)
+        return redirect(f"{reverse('model-metadata', args=[record.model_id])}#field-{row.field.name}")
+    return _one(request, record, row, said=said, status=status)
+
+
+def save(request: HttpRequest, record: RegisteredModel, spec: Field) -> tuple[Row, int, str]:
+    """Saves one field as it was sent: (the row to show, the status to answer with, what to say once it is saved)."""
+    name, automatic = spec.name, request.POST.get("action") == "automatic"
+    row, given = row_of(record, spec), Input.sent(spec, request.POST)
+    row.input, row.stamp = given, request.POST.get(f"seen-{name}", "")
     if request.POST.get("action") == "row":
-        row.input.rows += Input.of(row.field, None).rows
-        return _one(request, record, row)
+        given.rows += Input.of(spec, None).rows
+        return row, 200, ""
     try:
-        value = None if automatic else row.input.value()
-        made = metadata.edit(record, {name: value}, by=cast("User", request.user), through="page", seen={name: seen})
+        value = None if automatic else given.value()
+        made = metadata.edit(record, {name: value}, by=cast("User", request.user), through="page", seen={name: row.stamp})
     except ValueError as error:
-        row.input.error = str(error)
-        return _one(request, record, row, status=422)
+        given.error = str(error)
+        return row, 422, ""
     except metadata.InvalidMetadata as error:
-        row.input.error = error.errors[name]
-        return _one(request, record, row, status=422)
+        given.error = error.errors[name]
+        return row, 422, ""
     except metadata.Conflict:
         record.refresh_from_db()
-        if automatic:
-            row.input = Input.of(row.field, row.read)
-        return _one(request, record, _disputed(_row(record, row.field), row.input), status=409)
-    said = (
-        f"{row.field.label}: nothing changed."
-        if not made
-        else f"{row.field.label} {'is automatic again' if automatic or value is None else 'saved'}."
-    )
-    messages.success(request, said)
-    if not is_fragment(request):
-        return redirect(f"{reverse('model-metadata', args=[record.model_id])}#field-{name}")
-    return _one(request, record, _row(record, row.field), saved=True)
+        mine = Input.of(spec, None) if automatic else given
+        return _disputed(row_of(record, spec), mine), 409, ""
+    done = "is automatic again" if value is None else "saved"
+    return row_of(record, spec), 200, f"{spec.label} {done}." if made else f"{spec.label}: nothing changed."
 
 
 def _save_all(request: HttpRequest, record: RegisteredModel) -> HttpResponse:
@@ -141,7 +142,7 @@ def _save_all(request: HttpRequest, record: RegisteredModel) -> HttpResponse:
         wrong += [_blamed(row, error.errors[row.field.name]) for row in flat if row.field.name in error.errors]
     except metadata.Conflict as conflict:
         record.refresh_from_db()
-        fresh = {row.field.name: _row(record, row.field) for row in flat}
+        fresh = {row.field.name: row_of(record, row.field) for row in flat}
         rows = [(title, [_kept(record, fresh[row.field.name], row, changes, conflict) for row in group]) for title, group in rows]
         return _page(request, record, rows, whole=True, status=409)
     if wrong:
@@ -177,7 +178,7 @@ def _kept(record: RegisteredModel, fresh: Row, sent: Row, changes: dict[str, Any
     assert sent.input is not None
     name = sent.field.name
     if name not in changes:
-        _open(record, [fresh])
+        open_rows(record, [fresh])
     else:
         fresh.was, fresh.input, fresh.conflict = sent.was, sent.input, name in conflict.theirs
     return fresh
@@ -190,10 +191,10 @@ def _disputed(row: Row, mine: Input) -> Row:
 
 def _rows(record: RegisteredModel) -> list[tuple[str, list[Row]]]:
     hosted = record.type == ModelType.OPENAI or "endpoint" in record.extracted
-    return [(title, [_row(record, each) for each in group]) for title, group in ((*GROUPS, HOSTING) if hosted else GROUPS)]
+    return [(title, [row_of(record, each) for each in group]) for title, group in ((*GROUPS, HOSTING) if hosted else GROUPS)]
 
 
-def _row(record: RegisteredModel, spec: Field) -> Row:
+def row_of(record: RegisteredModel, spec: Field) -> Row:
     curated, read = record.curated.get(spec.name), record.extracted.get(spec.name)
     entry = curated or read
     return Row(
@@ -217,7 +218,7 @@ def _items(spec: Field, value: Any) -> list[str]:
     return [said.get(str(item), str(item)) for item in value]
 
 
-def _open(record: RegisteredModel, rows: list[Row]) -> None:
+def open_rows(record: RegisteredModel, rows: list[Row]) -> None:
     """For a choice the empty entry means the files' own verdict, so only what people chose is filled in."""
     for row in rows:
         name = row.field.name
@@ -226,12 +227,12 @@ def _open(record: RegisteredModel, rows: list[Row]) -> None:
         row.was = row.input.mark
 
 
-def _one(request: HttpRequest, record: RegisteredModel, row: Row, *, saved: bool = False, status: int = 200) -> HttpResponse:
+def _one(request: HttpRequest, record: RegisteredModel, row: Row, *, said: str = "", status: int = 200) -> HttpResponse:
     """The row alone for htmx, else the page with it in its place."""
     if not is_fragment(request):
         rows = [(title, [row if each.field == row.field else each for each in group]) for title, group in _rows(record)]
         return _page(request, record, rows, status=status)
-    context = {**frame(record, "metadata"), "row": row, "saved": saved, "kinds": KINDS, "fragment": True}
+    context = {**frame(record, "metadata"), "row": row, "said": said, "kinds": KINDS, "fragment": True}
     response = render(request, "includes/metadata_row.html", context, status=status)
     patch_vary_headers(response, ["HX-Request"])
     return response

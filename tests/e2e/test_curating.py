@@ -10,8 +10,8 @@ from typing import Any
 from django.contrib.auth.models import User
 from playwright.sync_api import Page, expect
 
-from discovery.models import RegisteredModel
-from discovery.services import metadata
+from discovery.models import RegisteredModel, ScanRun
+from discovery.services import metadata, records, scans
 
 SignIn = Callable[..., None]
 
@@ -146,3 +146,78 @@ def test_the_whole_form_works_without_javascript(browser: Any, live_server: Any,
     page.get_by_role("button", name="License back to automatic").click()
     expect(page.locator("#field-license")).not_to_contain_text("edited by ada")
     context.close()
+
+
+#: Twelve fields of every kind of widget: how each is entered, and the value that stands afterwards.
+TWELVE: dict[str, tuple[str, Any]] = {
+    "display_name": ("Bert, ours", "Bert, ours"),
+    "description": ("For tests.\nTwo lines.", "For tests.\nTwo lines."),
+    "license": ("apache-2.0", "apache-2.0"),
+    "author": ("Ada", "Ada"),
+    "version": ("2.1", "2.1"),
+    "tags": ("prod\nsmall", ["prod", "small"]),
+    "language_support": ("en\nde", ["en", "de"]),
+    "secondary": ("CODE", "CODE"),
+    "context_length": ("4,096", 4096),
+    "base_model": ("google/bert", "google/bert"),
+    "use_cases": ("search", ["search"]),
+    "resource_requirements": ("min_ram_gb=8", {"min_ram_gb": "8"}),
+}
+
+
+def enter(page: Page, name: str, text: str) -> None:
+    row = page.locator(f"#field-{name}")
+    row.get_by_role("link", name=re.compile("^Edit ")).click()
+    if name == "resource_requirements":
+        key, _, value = text.partition("=")
+        row.get_by_label("Name 1").fill(key)
+        row.get_by_label("Value 1").fill(value)
+    elif name in ("tags", "language_support", "use_cases"):
+        expect(row.get_by_label(re.compile("^Add to "))).to_be_focused()
+        for _ in range(row.get_by_role("button", name=re.compile("^Remove ")).count()):
+            row.get_by_role("button", name=re.compile("^Remove ")).first.click()
+        for item in text.split("\n"):
+            page.keyboard.type(item)
+            page.keyboard.press("Enter")
+    elif name == "secondary":
+        row.locator("select").select_option(text)
+    else:
+        row.locator(f"[name={name}]").fill(text)
+    row.get_by_role("button", name="Save", exact=True).click()
+    expect(row).to_contain_text("edited by ada")
+
+
+def test_twelve_edits_stand_through_a_full_scan_and_a_move_and_each_goes_back_to_automatic(page: Page, shelf: Path, sign_in: SignIn) -> None:
+    sign_in(to="/models/bert-base/metadata/")
+    automatic = {name: model().value(name) for name in TWELVE}
+    assert automatic["license"] == "mit"
+    for name, (text, _) in TWELVE.items():
+        enter(page, name, text)
+    wanted = {name: value for name, (_, value) in TWELVE.items()}
+
+    def stands() -> None:
+        record = model()
+        assert {name: record.value(name) for name in TWELVE} == wanted
+        assert {name: each["source"] for name, each in records.sources(record).items() if name in TWELVE} == dict.fromkeys(TWELVE, "edited by ada")
+
+    def scanned(*, full: bool) -> ScanRun:
+        run, _ = scans.start_now(ScanRun.Trigger.COMMAND, full=full)
+        return scans.execute(run)
+
+    stands()
+    assert scanned(full=True).found == 3
+    stands()
+    (shelf / "moved/here").mkdir(parents=True)
+    (shelf / "bert-base").rename(shelf / "moved/here/bert-renamed")
+    assert scanned(full=False).moved == 1
+    assert model().path == "moved/here/bert-renamed"
+    stands()
+    page.reload()
+    for name in TWELVE:
+        row = page.locator(f"#field-{name}")
+        expect(row.locator(".from")).to_contain_text("edited by ada")
+        row.get_by_role("button", name=re.compile("back to automatic$")).click()
+        expect(row).not_to_contain_text("edited by ada")
+        assert model().value(name) == automatic[name], name
+    assert model().curated == {}
+    assert model().changes.count() == 2 * len(TWELVE)

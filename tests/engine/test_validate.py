@@ -179,7 +179,12 @@ def test_content_changes_with_the_files_and_not_with_the_place(models_root: Path
         ("Llama-2-7b", None, "capital letters", "llama-2-7b"),
         ("my model_v2", None, "other characters", "my-model-v2"),
         ("模型", None, "other characters", None),
-        ("falcon", 7_200_000_000, "does not say its size (7.2b)", None),
+        ("falcon", 7_200_000_000, "does not say its size (7.2b)", "falcon-7.2b"),
+        ("llama-2-chat", 6_740_000_000, "does not say its size (6.7b)", "llama-2-6.7b-chat"),
+        ("Mistral_Instruct v0.2", 7_240_000_000, "and does not say its size (7.2b)", "mistral-7.2b-instruct-v0.2"),
+        ("deepseek-v3", 671 * 10**9, "does not say its size (671b)", "deepseek-671b-v3"),
+        ("Qwen2.5-0.5B-Instruct", 494_000_000, "capital letters", "qwen2.5-0.5b-instruct"),
+        ("--a..b__", None, "other characters", "a.b"),
     ],
 )
 def test_names_are_judged_by_the_convention_of_the_guide(name: str, parameters: int | None, says: str | None, better: str | None) -> None:
