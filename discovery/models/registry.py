@@ -173,6 +173,7 @@ class RegisteredModel(models.Model):
             models.Index(fields=["completeness", "sort_name", "id"], name="worst_described_first"),
             models.Index(fields=["lacking", "completeness", "sort_name", "id"], name="described_by_what_is_lacking"),
             models.Index(fields=["changed_at"]),
+            models.Index(fields=["base_model"]),
             # The Overview's sums, and its count of models that look alike, are answered from these alone.
             models.Index(fields=["primary", "type", "status", "root", "visibility", "size_bytes"], name="kinds_of_models"),
             models.Index(fields=["fingerprint", "status", "size_bytes"], name="alike_models"),

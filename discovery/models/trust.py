@@ -84,6 +84,7 @@ class FileChecksum(models.Model):
     class Meta:
         ordering = ["model", "path"]
         constraints = [models.UniqueConstraint(fields=["model", "path"], name="one_checksum_a_file")]
+        indexes = [models.Index(fields=["sha256"], name="files_by_content")]
 
     def __str__(self) -> str:
         return f"{self.path}: {self.sha256[:12]}"

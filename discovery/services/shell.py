@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -70,6 +71,19 @@ else say "$done of {count} steps can be done, $left cannot. Nothing was removed:
 def quoted(text: str) -> str:
     """``text`` as one word of a POSIX shell, whatever is in it. A shell holds no NUL; neither does a path."""
     return "'" + text.replace("\0", "").replace("'", "'\\''") + "'"
+
+
+def typed(text: str) -> str:
+    """``text`` as one word that a person can read, copy and paste: in plain quotes where it is printable, else escaped as ``$'\\n'``."""
+    if text.isprintable():
+        return shlex.quote(text)
+    escaped = "".join(f"\\{character}" if character in "\\'" else character if character.isprintable() else _escaped(character) for character in text)
+    return f"$'{escaped}'"
+
+
+def _escaped(character: str) -> str:
+    """Its bytes; a lone surrogate stands for one byte of a name that is not UTF-8."""
+    return "".join(f"\\x{byte:02x}" for byte in os.fsencode(character))
 
 
 def comment(text: str) -> str:

@@ -23,6 +23,7 @@ from discovery.words import (
     LEVELS,
     LOADS,
     OUTCOMES,
+    RELATIONS,
     SEVERITIES,
     STATES,
     STATUSES,
@@ -303,6 +304,12 @@ def category_hint(name: str) -> str:
 @register.filter
 def through_word(name: str) -> str:
     return THROUGH.get(name, name.capitalize())
+
+
+@register.filter
+def relation_word(relation: str) -> str:
+    """``finetune`` → ``Fine-tune``; a word of somebody's own stays."""
+    return RELATIONS.get(relation, relation)
 
 
 @register.filter

@@ -10,8 +10,8 @@ from django.views.decorators.http import require_safe
 from discovery.engine.text import plural
 from discovery.engine.types import Severity
 from discovery.models import RegisteredModel, Root
-from discovery.services import browse, reports, search
-from discovery.web import cards, facts, memory, why
+from discovery.services import browse, family, reports, search, usage_lines
+from discovery.web import cards, facts, family_graph, memory, why
 from discovery.web.pages import fetch, numbered, page_or_partial
 
 PAGE_SIZE = 200
@@ -50,8 +50,20 @@ def overview(request: HttpRequest, model_id: str) -> HttpResponse:
         **memory.context(request, record),
         "card": card,
         "card_html": cards.render(card.text) if card else "",
+        "relatives": family_graph.brief(record, family.family(record, request.user)),
+        "usages": usage_lines.usages(record, family.base_of(record, request.user)),
+        "why_no_usage": usage_lines.why_none(record),
     }
     return page_or_partial(request, "discovery/model_overview.html", "tab", {**frame(record, "overview"), **context})
+
+
+@require_safe
+def relatives(request: HttpRequest, model_id: str) -> HttpResponse:
+    """Its family: a graph and lists."""
+    record = fetch(request, model_id)
+    found = family.family(record, request.user)
+    context = {"family": found, "graph": family_graph.graph(record, found), "groups": family_graph.groups(found)}
+    return page_or_partial(request, "discovery/model_family.html", "tab", {**frame(record, "family"), **context})
 
 
 @require_safe

@@ -11,7 +11,7 @@ import squarify
 from discovery.templatetags.karen import size as human_size
 
 #: Width of a character, and the height of a line, in units of the picture (CSS pixels at its own width).
-CHARACTER = 6.4
+CHARACTER = 7.2
 LINE = 14.0
 PADDING = 7.0
 #: Height of the strip that names a group; a group that is smaller goes without.
@@ -103,7 +103,7 @@ def _group(group: Group, frame: Frame, area: float) -> list[Box]:
     boxes: list[Box] = []
     if width >= MIN_STRIP_WIDTH and height >= MIN_STRIP_HEIGHT:
         text = f"{group.heading.label} · {human_size(group.heading.size)}"
-        label = text if _width(text) <= width - 2 * PADDING else _fitting(group.heading.label, width - 2 * PADDING)
+        label = text if _width(text) <= width - 2 * PADDING else fitting(group.heading.label, width - 2 * PADDING)
         boxes.append(Box(group.heading, x, y, width, STRIP, 0, (label,), strip=True))
         y, height = y + STRIP, height - STRIP
     items = _seen(list(group.items), group.heading.size * max(1.0, SMALLEST * area / (width * height)))
@@ -133,24 +133,25 @@ def _frames(sizes: Sequence[int], frame: Frame) -> list[Frame]:
 
 def _lines(item: Item, width: float, height: float) -> tuple[str, ...]:
     room = width - 2 * PADDING
-    label = _fitting(item.label, room) if height >= LINE + 8 else ""
+    label = fitting(item.label, room) if height >= LINE + 8 else ""
     if not label:
         return ()
     told = human_size(item.size)
     return (label, told) if height >= 2 * LINE + 8 and _width(told) <= room else (label,)
 
 
-def _fitting(text: str, room: float) -> str:
-    """``text``, cut so that it fits; nothing where not even a few characters would."""
-    if _width(text) <= room:
+def fitting(text: str, room: float, character: float = CHARACTER) -> str:
+    """``text``, cut so that it fits; nothing where not even a few characters would. ``character`` is the width of a usual one."""
+    if _width(text, character) <= room:
         return text
-    kept = ""
-    for character in text:
-        if _width(kept + character) + CHARACTER > room:
+    kept, width = "", character  # of the ellipsis
+    for each in text:
+        width += _width(each, character)
+        if width > room:
             break
-        kept += character
+        kept += each
     return f"{kept.rstrip()}…" if len(kept) > 2 else ""
 
 
-def _width(text: str) -> float:
-    return sum(CHARACTER * (2 if unicodedata.east_asian_width(character) in "WF" else 1) for character in text)
+def _width(text: str, character: float = CHARACTER) -> float:
+    return sum(character * (2 if unicodedata.east_asian_width(each) in "WF" else 1) for each in text)

@@ -47,6 +47,7 @@ urlpatterns = [
     path("models/", models.index, name="models"),
     path("models/<str:model_id>/", model.overview, name="model"),
     path("models/<str:model_id>/favourite/", views.favourite, name="favourite"),
+    path("models/<str:model_id>/family/", model.relatives, name="model-family"),
     path("models/<str:model_id>/files/", model.files, name="model-files"),
     path("models/<str:model_id>/tensors/", model.tensors, name="model-tensors"),
     path("models/<str:model_id>/metadata/", model_metadata.tab, name="model-metadata"),

@@ -26,3 +26,15 @@ def test_clicks_lead_down_into_the_disk_map_and_back_leads_up(page: Page, shelf:
     expect(page.get_by_role("link", name="Open the model")).to_be_visible()
     page.get_by_role("link", name="Open the model").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("llama-chat")
+
+
+def test_the_lines_to_use_a_model_are_copied_by_one_click(page: Page, shelf: Path, sign_in: Callable[..., None]) -> None:
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    sign_in(to="/models/llama-chat/")
+    page.get_by_role("button", name="Copy the lines for Transformers").click()
+    expect(page.locator("#live")).to_contain_text("Copied.")
+    told = page.evaluate("navigator.clipboard.readText()")
+    assert told.startswith("from transformers import pipeline\n")
+    assert str(shelf / "llama-chat") in told
+    page.get_by_role("link", name="Family").click()
+    expect(page.get_by_role("heading", name="No relatives known")).to_be_visible()
