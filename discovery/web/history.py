@@ -193,7 +193,7 @@ def _uuid(text: str) -> UUID | None:
 
 def _light(rows: QuerySet[MetadataChange]) -> QuerySet[MetadataChange]:
     columns = ("field", "before", "after", "at", "through", "batch", "undoes", "by__username")
-    return rows.select_related("model", "by").only(*columns, "model__model_id", "model__name", "model__display_name")
+    return rows.select_related("model", "by").only(*columns, "model__model_id", "model__name", "model__display_name", "model__status")
 
 
 def _row(change: MetadataChange, gone: Set[tuple[UUID, int, str]]) -> Row:
