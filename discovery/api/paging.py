@@ -46,13 +46,13 @@ def numbered(
 
 
 def by_cursor(
-    request: HttpRequest, rows: QuerySet[Any], cursor: str, size: int, shown: Callable[[Any], dict[str, Any]], **more: Any
+    request: HttpRequest, keys: QuerySet[Any], cursor: str, size: int, shown: Callable[[list[int]], list[dict[str, Any]]], **more: Any
 ) -> dict[str, Any]:
     """Rows in the order they were registered, which nothing changes: each comes once, however many are added, edited or moved meanwhile."""
     after = _read(cursor) if cursor else 0
-    found = list(rows.filter(pk__gt=after).order_by("pk")[: size + 1])
-    following = _address(request, cursor=_written(found[size - 1].pk)) if len(found) > size else None
-    return {"count": rows.order_by().count(), "next": following, "previous": None, "results": [shown(row) for row in found[:size]], **more}
+    found = list(keys.filter(pk__gt=after).order_by("pk").values_list("pk", flat=True)[: size + 1])
+    following = _address(request, cursor=_written(found[size - 1])) if len(found) > size else None
+    return {"count": keys.count(), "next": following, "previous": None, "results": shown(found[:size]), **more}
 
 
 def _written(pk: int) -> str:

@@ -255,7 +255,10 @@ class Results(Sequence[RegisteredModel]):
         if isinstance(index, int):
             return self[index : index + 1][0]
         start, stop, _ = index.indices(len(self))
-        keys = self.keys(start, stop)
+        return self.models(self.keys(start, stop))
+
+    def models(self, keys: Sequence[int]) -> list[RegisteredModel]:
+        """Those of these that are still there, in this order."""
         rows = RegisteredModel.objects.visible_to(self._user).filter(pk__in=keys)
         models = {row.pk: row for row in (rows.only(*self._columns) if self._columns else rows)}
         return [models[key] for key in keys if key in models]

@@ -127,11 +127,11 @@ def test_a_database_that_does_not_answer_is_503_and_a_fault_of_ours_500_without_
 
         return failing
 
-    monkeypatch.setattr(search, "found", fail(OperationalError("database is locked")))
+    monkeypatch.setattr(search, "listed", fail(OperationalError("database is locked")))
     unavailable = anybody.get(LIST)
     assert_error(unavailable, 503)
     assert unavailable["Retry-After"] == "1"
-    monkeypatch.setattr(search, "found", fail(RuntimeError("a secret of ours")))
+    monkeypatch.setattr(search, "listed", fail(RuntimeError("a secret of ours")))
     assert "secret" not in str(assert_error(anybody.get(LIST), 500))
 
 

@@ -26,8 +26,28 @@ def names(client: Client, query: str = "") -> list[str]:
 
 @pytest.fixture
 def shelf(make_model: Make) -> None:
-    chat = make_model("chat", size_bytes=3, parameter_count=7_000, license="mit", primary="LANGUAGE", secondary="CHAT", tags=["good", "new"])
-    seeing = make_model("seeing", size_bytes=1, parameter_count=1_000, license="apache-2.0", primary="VISION", type="ONNX", tags=["new"])
+    chat = make_model(
+        "chat",
+        size_bytes=3,
+        parameter_count=7_000,
+        license="mit",
+        primary="LANGUAGE",
+        secondary="CHAT",
+        tags=["good", "new"],
+        memory_bytes=5,
+        extracted={"modalities": ["TEXT"], "capabilities": ["CHAT"]},
+    )
+    seeing = make_model(
+        "seeing",
+        size_bytes=1,
+        parameter_count=1_000,
+        license="apache-2.0",
+        primary="VISION",
+        type="ONNX",
+        tags=["new"],
+        memory_bytes=10**15,
+        extracted={"modalities": ["TEXT", "IMAGE"]},
+    )
     make_model("plain", size_bytes=2, status="CORRUPT")
     tags.sync([chat, seeing])
 
@@ -55,6 +75,26 @@ def shelf(make_model: Make) -> None:
 )
 def test_filters_narrow_and_order_is_stable(query: str, found: list[str], shelf: None, administrator: Client) -> None:
     assert names(administrator, query) == found
+
+
+def test_facets_count_what_the_caller_sees_each_under_all_other_filters(shelf: None, administrator: Client, anybody: Client) -> None:
+    told = administrator.get(f"{LIST}?facets=true&primary=VISION").json()
+    filters = "type format primary secondary specialization modality capability tag license status visibility root fits"
+    assert set(told["facets"]) == set(filters.split())
+    assert [row["name"] for row in told["results"]] == ["seeing"]
+    assert {row["value"]: row["count"] for row in told["facets"]["primary"]} == {"LANGUAGE": 1, "VISION": 1, "none": 1}
+    assert told["facets"]["type"] == [{"value": "ONNX", "count": 1}]
+    assert told["facets"]["tag"] == [{"value": "new", "count": 1}]
+    hidden = anybody.get(f"{LIST}?facets=true").json()
+    assert (hidden["count"], [row for rows in hidden["facets"].values() for row in rows]) == (0, [])
+    assert "facets" not in administrator.get(LIST).json()
+
+
+def test_a_search_that_is_not_understood_is_refused_with_the_reason(shelf: None, administrator: Client) -> None:
+    response = administrator.get(f"{LIST}?search=params:many")
+    assert response.status_code == 422
+    assert response.json()["errors"][0]["loc"] == ["query", "search"]
+    assert "params" in response.json()["errors"][0]["msg"]
 
 
 def test_pages_link_to_their_neighbours_and_end(make_model: Make, administrator: Client) -> None:
@@ -102,7 +142,7 @@ def test_the_list_takes_the_same_few_queries_however_long(make_model: Make, admi
     for number in range(30):
         make_model(f"m{number}", tags=["a", "b"])
         if number in (0, 29):
-            with queries(3):  # the token, the count, the rows
+            with queries(5):  # the token, the roots, the count, the keys, the rows
                 administrator.get(LIST)
 
 
