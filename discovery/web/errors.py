@@ -1,22 +1,37 @@
-"""Error pages. The one for our own failures needs neither the database nor the request."""
+"""Error pages, and what an error says in place of a part of a page. The one for our own failures needs neither the database nor the request."""
 
 from __future__ import annotations
 
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 
-
-def bad_request(_request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001  (Django passes it by name)
-    return HttpResponse(render_to_string("400.html"), status=400)
+from discovery.web.pages import is_fragment
 
 
-def permission_denied(_request: HttpRequest, exception: Exception) -> HttpResponse:
-    return HttpResponse(render_to_string("403.html", {"reason": str(exception)}), status=403)
+def _answer(request: HttpRequest, status: int, sentence: str, reason: str = "") -> HttpResponse:
+    """The page of this status; for htmx, which shows it as a message, one sentence of plain text."""
+    if is_fragment(request):
+        return HttpResponse(reason or sentence, status=status, content_type="text/plain; charset=utf-8")
+    return HttpResponse(render_to_string(f"{status}.html", {"reason": reason}), status=status)
 
 
-def page_not_found(_request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001
-    return HttpResponse(render_to_string("404.html"), status=404)
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001  (Django passes it by name)
+    return _answer(request, 400, "This request makes no sense. Reload the page.")
 
 
-def server_error(_request: HttpRequest) -> HttpResponse:
-    return HttpResponse(render_to_string("500.html"), status=500)
+def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return _answer(request, 403, "You may not do this.", str(exception))
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:  # noqa: ARG001
+    if is_fragment(request):
+        return _answer(request, 403, "The form has expired. Nothing was changed: reload the page and send it again.")
+    return HttpResponse(render_to_string("403_csrf.html"), status=403)
+
+
+def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001
+    return _answer(request, 404, "It is not there any more, or not shared with you. Reload the page.")
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    return _answer(request, 500, "The server failed. What went wrong is in its log; try again.")

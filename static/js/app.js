@@ -81,11 +81,23 @@ document.addEventListener("htmx:afterSwap", (event) => {
   showCopyButtons(event.target);
   settle();
 });
+
+// An error says one sentence, once. What asks again and again for something that is gone, or forbidden, is given up.
+let told = "";
+function tell(text) {
+  if (text !== told) toast(text);
+  told = text;
+}
 document.addEventListener("htmx:responseError", (event) => {
-  const status = event.detail.xhr.status;
-  toast(status === 403 ? "You may not do this." : status === 404 ? "This is not there any more. Reload the page." : `The server could not answer (${status}).`);
+  const { xhr, elt, requestConfig } = event.detail;
+  const plain = xhr.getResponseHeader("Content-Type")?.startsWith("text/plain");
+  tell(plain && xhr.responseText ? xhr.responseText.slice(0, 300) : `The server could not answer (${xhr.status}).`);
+  if (!requestConfig.triggeringEvent && xhr.status < 500) elt.replaceWith(elt.cloneNode(true));
 });
-document.addEventListener("htmx:sendError", () => toast("The server does not answer."));
+document.addEventListener("htmx:sendError", () => tell("The server does not answer."));
+document.addEventListener("htmx:beforeSwap", (event) => {
+  if (!event.detail.isError) told = "";
+});
 
 showCopyButtons(document);
 settle();

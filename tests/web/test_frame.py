@@ -128,6 +128,36 @@ def test_pages_that_do_not_exist_say_so_in_the_house_style(client: Client, db: N
     assert b"app.css" in response.content
 
 
+@pytest.mark.parametrize(
+    ("address", "status", "said"),
+    [("/models/gone/", 404, "It is not there any more, or not shared with you."), ("/scans/", 403, "Only administrators may do this.")],
+)
+def test_an_error_in_place_of_a_part_is_one_sentence(address: str, status: int, said: str, reader_client: Client) -> None:
+    response = reader_client.get(address, headers={"HX-Request": "true"})
+    assert response.status_code == status
+    assert response.headers["Content-Type"].startswith("text/plain")
+    assert response.content.decode().startswith(said)
+    whole = reader_client.get(address)
+    assert whole.status_code == status
+    assert b"<h1>" in whole.content
+
+
+def test_a_form_without_a_token_says_so_in_place_of_a_part_too(admin_user: User) -> None:
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(admin_user)
+    response = client.post("/scans/start/", headers={"HX-Request": "true"})
+    assert (response.status_code, response.headers["Content-Type"]) == (403, "text/plain; charset=utf-8")
+    assert response.content.startswith(b"The form has expired.")
+
+
+def test_a_part_that_fails_says_so_without_a_trace(reader_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("discovery.web.guide.topic", lambda _name: 1 / 0)
+    reader_client.raise_request_exception = False
+    response = reader_client.get("/help/", headers={"HX-Request": "true"})
+    assert response.status_code == 500
+    assert response.content == b"The server failed. What went wrong is in its log; try again."
+
+
 def test_the_page_for_our_own_failures_needs_no_database(rf: RequestFactory) -> None:
     """Without the ``db`` fixture any query fails."""
     response = errors.server_error(rf.get("/"))
