@@ -2,28 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, cast
 
 from django.contrib import admin
 from django.contrib.admin.utils import display_for_value
 from django.contrib.auth.models import User
 from django.db.models import ManyToManyField, Model, QuerySet
 from django.forms import CheckboxSelectMultiple
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
-from discovery.engine.text import human_bytes
-from discovery.forms import CURATED, PREFIX, RegisteredModelForm, RootForm
+from discovery.engine.text import human_bytes, plural
+from discovery.forms import CURATED, INLINE, PREFIX, InlineForm, RegisteredModelForm, RootForm
 from discovery.models import Collection, Finding, LogEntry, MetadataChange, RegisteredModel, Root, ScanRun, Skipped
 from discovery.services import metadata
+from discovery.services.forgetting import forget
+from discovery.services.operations import KINDS
 from discovery.words import STATUSES, TYPES
 
 admin.site.site_header = "Karen Admin"
 admin.site.site_title = "Karen Admin"
 admin.site.index_title = "Administration"
+
+#: Kind of bulk edit → what its action is called.
+_ACTIONS = {
+    "metadata": "Change metadata", "tags": "Add and remove tags", "category": "Set the category", "visibility": "Set who may see them",
+    "collection": "Put into collections, take out", "validate": "Validate",
+}  # fmt: skip
+#: Models that the page before a bulk edit names.
+MAX_NAMED = 20
 
 SCANNED = (
     "model_id", "name", "root", "path", "shown_status", "format", "size", "file_count", "shown_problems", "modified_at", "added_at", "changed_at",
@@ -56,13 +67,38 @@ class InWords(admin.ChoicesFieldListFilter):
             yield {**choice, "display": words.get(str(choice["display"]), choice["display"])}
 
 
+def _in_bulk(kind: str) -> Callable[..., HttpResponse]:
+    """An action that hands the chosen models to the bulk page, where they are changed as from the Models page."""
+
+    def action(modeladmin: admin.ModelAdmin[RegisteredModel], request: HttpRequest, queryset: QuerySet[RegisteredModel]) -> HttpResponse:
+        ids = list(queryset.order_by("pk").values_list("model_id", flat=True))
+        context = {
+            **modeladmin.admin_site.each_context(request),
+            "opts": modeladmin.model._meta,
+            "title": f"{_ACTIONS[kind]} of {plural(len(ids), 'model')}",
+            "kind": kind,
+            "ids": " ".join(ids),
+            "named": queryset.order_by("pk")[:MAX_NAMED],
+            "unnamed": max(len(ids) - MAX_NAMED, 0),
+        }
+        return TemplateResponse(request, "admin/bulk.html", context)
+
+    action.__name__ = f"bulk_{kind}"
+    return admin.action(action, description=f"{_ACTIONS[kind]}…", permissions=["change"])
+
+
 @admin.register(RegisteredModel)
 class RegisteredModelAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     form = RegisteredModelForm
-    list_display = ("title", "model_id", "shown_type", "format", "shown_status", "visibility", "size", "root")
+    list_display = ("title", "model_id", "shown_type", "format", "shown_status", "license", "visibility", "size", "root")
+    list_editable = INLINE
+    actions = [_in_bulk(kind) for kind in KINDS]
+    delete_confirmation_template = "admin/forget.html"
+    delete_selected_confirmation_template = "admin/forget_selected.html"
     list_filter = (("status", InWords), ("type", InWords), "format", "visibility", "root", "primary")
     list_select_related = ("root",)
     list_per_page = 50
+    list_max_show_all = 100  # each row is four fields of a form, and a form has at most a thousand
     show_full_result_count = False
     search_fields = ("name", "display_name", "path", "model_id")
     search_help_text = "Name, display name, path or model ID"
@@ -81,11 +117,32 @@ class RegisteredModelAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
-    def save_model(self, request: HttpRequest, obj: RegisteredModel, form: RegisteredModelForm, change: bool) -> None:
-        obj.save(update_fields=["visibility"])
-        changes = form.curated_changes()
-        if changes and isinstance(request.user, User):
-            metadata.edit(obj, changes, by=request.user, through="admin")
+    def get_changelist_form(self, request: HttpRequest, **kwargs: Any) -> Any:
+        return InlineForm
+
+    def save_model(self, request: HttpRequest, obj: RegisteredModel, form: RegisteredModelForm | InlineForm, change: bool) -> None:
+        """Of the form and of a row of the list alike: through the service, which keeps the history."""
+        changes = form.changes()
+        if changes:
+            metadata.edit(obj, changes, by=cast("User", request.user), through="admin")
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        """Groups and collections are written with the rest, by the service."""
+
+    def delete_model(self, request: HttpRequest, obj: RegisteredModel) -> None:
+        forget(obj, by=cast("User", request.user), through="admin")
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[RegisteredModel]) -> None:
+        for record in queryset:
+            self.delete_model(request, record)
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        """What the bulk page offers, and forgetting in its own words."""
+        actions: dict[str, Any] = super().get_actions(request)
+        if "delete_selected" in actions:
+            function, name, _ = actions.pop("delete_selected")
+            actions["delete_selected"] = (function, name, "Forget the chosen models (their files stay)")
+        return actions
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
         """To forget a model is to forget its changes and findings too, which nobody may delete by themselves."""

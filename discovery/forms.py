@@ -1,18 +1,17 @@
-"""Forms of the administration: what people may set, and how it is written."""
+"""Forms of the administration: what people may set. Nothing is saved here: ``changes`` is what the service is asked to write."""
 
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.utils.html import escape
 
 from discovery.engine.paths import to_text
-from discovery.engine.sidecars import metadata_json
 from discovery.engine.types import ModelType
-from discovery.models import RegisteredModel, Root
-from discovery.services import scans
+from discovery.models import Collection, RegisteredModel, Root, Visibility
+from discovery.services import metadata, scans
 from discovery.words import TYPES
 
 PREFIX = "set_"
@@ -20,6 +19,8 @@ PREFIX = "set_"
 TEXTS = ("display_name", "license", "author", "version", "architecture", "model_family", "base_model", "quantization")
 NUMBERS = ("parameter_count", "active_parameter_count", "context_length")
 LISTS = ("tags", "language_support", "use_cases", "specialized_domains")
+#: Fields that can be set in the list, where they are shown as they count.
+INLINE = ("license", "visibility")
 CURATED = ("display_name", "description", "type", *TEXTS[1:], *NUMBERS, *LISTS)
 
 
@@ -36,7 +37,7 @@ def _field(name: str) -> forms.Field:
 
 
 class RegisteredModelForm(forms.ModelForm):  # type: ignore[type-arg]
-    """Access as columns; what people decide about the model as ``set_<field>``: empty means that the files decide."""
+    """Access as it is; what people decide about the model as ``set_<field>``: empty means that the files decide."""
 
     class Meta:
         model = RegisteredModel
@@ -45,6 +46,7 @@ class RegisteredModelForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        cast("forms.ModelMultipleChoiceField[Collection]", self.fields["collections"]).queryset = Collection.objects.filter(query="")
         for name in CURATED:
             field = self.fields[PREFIX + name]
             field.initial = self._text(self.instance.curated.get(name))
@@ -62,16 +64,18 @@ class RegisteredModelForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
-        for name, value in self.curated_changes().items():
-            _, complaints = metadata_json.fields({name: value}) if value and name != "type" else ({}, [])
-            for complaint in complaints:
-                self.add_error(PREFIX + name, complaint.removeprefix(f"{name} ").capitalize() + ".")
+        _blame(self, self.changes(), PREFIX)
         return cleaned
 
-    def curated_changes(self) -> dict[str, Any]:
+    def changes(self) -> dict[str, Any]:
         """{field: new value} of what was changed; ``None`` gives a field back to the files."""
         changed = [name for name in CURATED if PREFIX + name in self.changed_data and PREFIX + name in self.cleaned_data]
-        return {name: self._value(name, self.cleaned_data[PREFIX + name]) for name in changed}
+        changes = {name: self._value(name, self.cleaned_data[PREFIX + name]) for name in changed}
+        for name in metadata.LINKS & set(self.changed_data) & self.cleaned_data.keys():
+            changes[name] = [each.name for each in self.cleaned_data[name]]
+        if "visibility" in self.changed_data and "visibility" in self.cleaned_data:
+            changes["visibility"] = self.cleaned_data["visibility"]
+        return changes
 
     @staticmethod
     def _value(name: str, given: Any) -> Any:
@@ -83,6 +87,43 @@ class RegisteredModelForm(forms.ModelForm):  # type: ignore[type-arg]
 for _name in CURATED:
     RegisteredModelForm.base_fields[PREFIX + _name] = _field(_name)
     RegisteredModelForm.declared_fields[PREFIX + _name] = RegisteredModelForm.base_fields[PREFIX + _name]
+
+
+class InlineForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A row of the list. Each field brings along what it showed, so that nobody overwrites a change that they have not seen."""
+
+    license = forms.CharField(required=False, show_hidden_initial=True, widget=forms.TextInput(attrs={"size": 14}))
+    visibility = forms.ChoiceField(choices=Visibility.choices, show_hidden_initial=True)
+
+    class Meta:
+        model = RegisteredModel
+        fields = INLINE
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        for name in self.changed_data:
+            shown, now = self.data.get(self[name].html_initial_name), self.initial.get(name) or ""
+            if shown is not None and shown != now and cleaned.get(name) != now:
+                self.add_error(name, f"Somebody else has set it to “{now}” meanwhile. Look at it again, then change it.")
+        _blame(self, self.changes(), "")
+        return cleaned
+
+    def changes(self) -> dict[str, Any]:
+        return {name: self.cleaned_data[name] or None for name in self.changed_data if name in self.cleaned_data}
+
+
+def _blame(form: Any, changes: dict[str, Any], prefix: str) -> None:
+    """Puts what the service would refuse beside the fields."""
+    if not changes:
+        return
+    errors: dict[str, str] = {}
+    try:
+        errors = metadata.refusals(RegisteredModel.objects.get(pk=form.instance.pk), metadata.clean(changes))
+    except metadata.InvalidMetadata as error:
+        errors = error.errors
+    for name, reason in errors.items():
+        field = name if name in form.fields else prefix + name
+        form.add_error(field, f"{reason[0].upper()}{reason[1:]}.")
 
 
 class RootForm(forms.ModelForm):  # type: ignore[type-arg]

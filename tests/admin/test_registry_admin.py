@@ -13,7 +13,7 @@ from django.test import Client
 from django.utils import timezone
 
 from discovery.engine.types import Problem
-from discovery.models import Collection, Finding, LogEntry, MetadataChange, RegisteredModel, Root, ScanRun, Skipped, Visibility
+from discovery.models import Collection, Finding, Forgotten, LogEntry, MetadataChange, RegisteredModel, Root, ScanRun, Skipped, Visibility
 from discovery.services import findings, metadata
 
 Make = Callable[..., RegisteredModel]
@@ -163,10 +163,12 @@ def test_models_are_forgotten_with_their_changes_and_never_added(admin_client: C
     record = make_model()
     metadata.edit(record, {"license": "mit"}, by=admin_user, through="page")
     assert admin_client.get(f"{LIST}add/").status_code == 403
-    assert b"Are you sure" in admin_client.get(f"{LIST}{record.pk}/delete/").content
+    assert b"Its files stay where they are." in admin_client.get(f"{LIST}{record.pk}/delete/").content
     admin_client.post(f"{LIST}{record.pk}/delete/", {"post": "yes"})
     assert not RegisteredModel.objects.exists()
     assert not MetadataChange.objects.exists()
+    kept = Forgotten.objects.get(model_id=record.model_id).kept
+    assert kept["curated"]["license"]["value"] == "mit"
 
 
 def found(record: RegisteredModel) -> Finding:

@@ -152,6 +152,14 @@ def test_wrong_input_says_what_is_wrong_and_keeps_what_was_entered(
     assert MetadataChange.objects.count() == 1
 
 
+def test_all_that_is_wrong_is_told_at_once_and_folded_fields_are_open(admin_client: Client, three: list[RegisteredModel]) -> None:
+    html = send(admin_client, "metadata", "preview", 422, **{"f-license": "x" * 300, "f-context_length": "many", "f-author": "Ada"})
+    assert '<a href="#f-license">License</a>: must be a text of at most 200 characters.' in html
+    assert '<a href="#f-context_length">Context length</a>: must be a whole number above zero.' in html
+    assert '<details class="more" open>' in html
+    assert 'value="Ada"' in html
+
+
 @pytest.mark.parametrize(
     "sent", [{}, {"kind": "tags"}, {"kind": "tags", "id": "nobody"}, {"kind": "fly", "id": "a"}, {"kind": "tags", "query": "q=zzz"}]
 )
