@@ -21,7 +21,7 @@ from discovery.engine.rules import AXES, CategorizationRules
 from discovery.engine.signals import Signals
 from discovery.engine.types import Severity
 from discovery.models import Channel, RegisteredModel
-from discovery.services import configs, journal
+from discovery.services import collections, configs, journal
 from discovery.services.records import RESOLVED, resolve
 
 if TYPE_CHECKING:
@@ -168,6 +168,7 @@ def recategorize() -> int:
                 RegisteredModel.objects.bulk_create(batch, update_conflicts=True, unique_fields=["model_id"], update_fields=fields)
             log.write()
         changed += len(batch)
+    collections.refresh()
     return changed
 
 

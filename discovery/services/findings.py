@@ -19,6 +19,7 @@ from discovery.engine.paths import to_text
 from discovery.engine.text import clean
 from discovery.engine.types import Problem, Severity, Status
 from discovery.models import Finding, RegisteredModel
+from discovery.services import collections
 
 Key = tuple[int, str, str, str]
 
@@ -128,6 +129,8 @@ def settle(records: Sequence[RegisteredModel]) -> None:
             by_status[verdict].append(record)
     for status, changed in by_status.items():
         RegisteredModel.objects.filter(pk__in=[record.pk for record in changed]).update(status=status)
+    if by_status:
+        collections.refresh([record.pk for changed in by_status.values() for record in changed])
 
 
 def _status(record: RegisteredModel, errors: Sequence[Finding]) -> Status:

@@ -20,7 +20,7 @@ from discovery.engine.text import clean as clean_text
 from discovery.engine.text import plural
 from discovery.engine.types import ModelType, Severity
 from discovery.models import Channel, MetadataChange, RegisteredModel, Visibility
-from discovery.services import journal, links, strictness, tags
+from discovery.services import collections, journal, links, strictness, tags
 from discovery.services.records import follow, resolve, save_many
 
 if TYPE_CHECKING:
@@ -141,6 +141,7 @@ def edit_many(
             tags.sync(tagged)
         for name, wanted in written.items():
             links.write(name, wanted)
+        collections.refresh([record.pk for record in touched])
         MetadataChange.objects.bulk_create(made, batch_size=500)
         _note(made, touched, person, through)
     return made

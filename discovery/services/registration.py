@@ -26,7 +26,7 @@ from discovery.engine.model_ids import new_id
 from discovery.engine.paths import is_under, to_native, to_text
 from discovery.engine.types import Found, ModelType, Severity
 from discovery.models import Channel, Forgotten, RegisteredModel, Root, Skipped
-from discovery.services import configs, findings, forgetting, journal, metadata, strictness, tags
+from discovery.services import collections, configs, findings, forgetting, journal, metadata, strictness, tags
 from discovery.services.metadata import InvalidMetadata
 from discovery.services.records import resolve, take
 from discovery.services.scans.roots import others
@@ -245,6 +245,7 @@ def _write(root: Root, found: Found, name: str, curated: dict[str, Any], by: Use
             forgetting.link_again([(record, memory) for memory in memories.values()])
             findings.after_scan([record])
             tags.sync([record])
+            collections.refresh([record.pk])
             Skipped.objects.filter(root=root, place=record.place).delete()
             journal.record(
                 Channel.DISCOVERY, Severity.INFO, f"registered by {by.get_username()} ({through})", model_id=record.model_id, path=record.path

@@ -11,7 +11,7 @@ from django import template
 from django.http import HttpRequest
 from django.template.context import RequestContext
 
-from discovery.models import RegisteredModel
+from discovery.models import Collection, RegisteredModel
 from discovery.services import favourites, tags, views
 
 register = template.Library()
@@ -36,6 +36,15 @@ def tag_chips(context: RequestContext, whose: RegisteredModel | Iterable[str] | 
     shown = [str(name) for name in names] if isinstance(names, list | tuple) else []
     cut = shown[:limit] if limit else shown
     return {"tags": [(name, colours.get(name, "")) for name in cut], "more": len(shown) - len(cut)}
+
+
+@register.inclusion_tag("includes/model_collections.html", takes_context=True)
+def model_collections(context: RequestContext, record: RegisteredModel) -> dict[str, Any]:
+    """The collections of a model, and for administrators the form that puts it into others."""
+    own = list(record.collections.order_by("name"))
+    staff = context["request"].user.is_staff
+    others = Collection.objects.filter(query="").exclude(pk__in=[each.pk for each in own]).order_by("name") if staff else ()
+    return {"model": record, "own": own, "others": others, "user": context["request"].user, "csrf_token": context.get("csrf_token")}
 
 
 @register.inclusion_tag("includes/save_view.html", takes_context=True)

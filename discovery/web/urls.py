@@ -4,6 +4,7 @@ from django.urls import path
 
 from discovery.web import (
     bulk,
+    collections,
     duplicates,
     guide,
     health,
@@ -46,6 +47,7 @@ urlpatterns = [
     path("duplicates/compare/", duplicates.compare, name="duplicates-compare"),
     path("models/", models.index, name="models"),
     path("models/<str:model_id>/", model.overview, name="model"),
+    path("models/<str:model_id>/collections/", collections.of_model, name="model-collections"),
     path("models/<str:model_id>/favourite/", views.favourite, name="favourite"),
     path("models/<str:model_id>/family/", model.relatives, name="model-family"),
     path("models/<str:model_id>/files/", model.files, name="model-files"),
@@ -57,6 +59,11 @@ urlpatterns = [
     path("models/<str:model_id>/health/", health.health, name="model-health"),
     path("models/<str:model_id>/health/live/", health.live, name="model-health-live"),
     path("models/<str:model_id>/health/act/", health.act, name="model-health-act"),
+    path("collections/", collections.index, name="collections"),
+    path("collections/new/", collections.edit, name="collection-new"),
+    path("collections/<int:pk>/", collections.detail, name="collection"),
+    path("collections/<int:pk>/edit/", collections.edit, name="collection-edit"),
+    path("collections/<int:pk>/delete/", collections.delete, name="collection-delete"),
     path("export/", transfer.export, name="export"),
     path("import/", transfer.upload, name="import"),
     path("import/<int:pk>/", transfer.run, name="import-run"),

@@ -1,0 +1,117 @@
+"""Collections: models that belong together for people, chosen by hand or by a filter. The groups of one may see all that is in it.
+
+The members of a collection that follows a filter are rows like those of any other, so that lists and rights need not ask the filter: they are
+brought up to date with each edit of a model, in its transaction, and with each scan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from django.contrib.auth.models import Group, User
+from django.db import IntegrityError, transaction
+
+from discovery.engine.text import clean, plural
+from discovery.engine.types import Severity
+from discovery.models import Channel, Collection, RegisteredModel
+from discovery.services import journal, search
+from discovery.services.search_language import Named, parse
+
+if TYPE_CHECKING:
+    from django.db.models import QuerySet
+
+MAX_NAME, MAX_DESCRIPTION, MAX_QUERY = 120, 1_000, 2_000
+_CHUNK = 500
+
+_Link = RegisteredModel.collections.through
+
+
+class NotDone(Exception):
+    """``field`` is what is wrong with the collection, the text says why and what to do. Nothing was changed."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(reason)
+        self.field = field
+
+
+def save(collection: Collection, *, name: str, description: str = "", query: str = "", groups: Iterable[Group] = (), by: User) -> Collection:
+    """Creates it or writes its changes. What turns from a filter to choice by hand keeps its models. Raises ``NotDone``."""
+    collection.name, collection.description = _name(name), _description(description)
+    collection.query = normal_query(query) if query.strip() else ""
+    made = collection.pk is None
+    try:
+        with transaction.atomic():
+            collection.save()
+            collection.groups.set(groups)
+            if collection.query:
+                _refresh(collection, None)
+    except IntegrityError:
+        raise NotDone("name", f"There is a collection {collection.name} already. Choose another name.") from None
+    told = f", seen by {', '.join(sorted(group.name for group in groups))}" if groups else ""
+    what = "made" if made else "changed"
+    journal.record(Channel.METADATA, Severity.INFO, f"{by.get_username()} {what} the collection {collection.name}{told}")
+    return collection
+
+
+def delete(collection: Collection, *, by: User) -> None:
+    """The models stay; rights that the collection gave are gone with it."""
+    count = collection.models.count()
+    collection.delete()
+    journal.record(Channel.METADATA, Severity.INFO, f"{by.get_username()} deleted the collection {collection.name} of {plural(count, 'model')}")
+
+
+def refresh(keys: Sequence[int] | None = None) -> None:
+    """Brings collections that follow a filter up to date: for these models (primary keys), or for all. A fixed number of statements."""
+    for collection in Collection.objects.exclude(query="").order_by("pk"):
+        with transaction.atomic():
+            _refresh(collection, keys)
+
+
+def _refresh(collection: Collection, keys: Sequence[int] | None) -> None:
+    found = search.listed(_everyone(), search.Filters.read(collection.query))
+    links: QuerySet[Any] = _Link.objects.filter(collection=collection)
+    if keys is not None:
+        found, links = found.filter(pk__in=keys), links.filter(registeredmodel__in=keys)
+    want = set(found.values_list("pk", flat=True))
+    have = dict(links.values_list("registeredmodel_id", "pk"))
+    stale = [pk for model, pk in have.items() if model not in want]
+    for start in range(0, len(stale), _CHUNK):
+        _Link.objects.filter(pk__in=stale[start : start + _CHUNK]).delete()
+    new = [_Link(registeredmodel_id=model, collection_id=collection.pk) for model in sorted(want - have.keys())]
+    _Link.objects.bulk_create(new, ignore_conflicts=True, batch_size=_CHUNK)
+
+
+def normal_query(query: str) -> str:
+    """The filter of an address of the Models page, as collections keep it. Raises ``NotDone`` for one that no collection can follow."""
+    filters = search.Filters.read(query.strip().rpartition("?")[2])
+    if filters.faults:
+        raise NotDone("query", f"The filter is not understood: {filters.faults[0].term}: {filters.faults[0].reason}.")
+    if filters.favourites:
+        raise NotDone("query", "Favourites are different for everybody, so no collection can follow them.")
+    if filters.values("collection") or any(isinstance(term, Named) and term.field == "collection" for term in parse(filters.text)[0]):
+        raise NotDone("query", "A collection cannot follow another one.")
+    if not filters.narrows:
+        raise NotDone("query", "This is no filter: filter the models first, then copy the address of the page.")
+    text = search.Filters.read(filters.as_query()).as_query()
+    if len(text) > MAX_QUERY:
+        raise NotDone("query", f"The filter is too long: {len(text):,} characters of at most {MAX_QUERY:,}.")
+    return text
+
+
+def _everyone() -> User:
+    """Somebody who sees every model."""
+    return User(is_staff=True, is_active=True)
+
+
+def _name(name: str) -> str:
+    tidy = " ".join(clean(name, MAX_NAME + 1).split())
+    if not tidy or len(tidy) > MAX_NAME:
+        raise NotDone("name", f"Give it a name of at most {MAX_NAME} characters.")
+    return tidy
+
+
+def _description(text: str) -> str:
+    if len(text) > MAX_DESCRIPTION:
+        raise NotDone("description", f"It has {len(text):,} characters, at most {MAX_DESCRIPTION:,} are kept.")
+    return clean(text, MAX_DESCRIPTION)
