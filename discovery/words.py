@@ -92,6 +92,7 @@ ADVICE = {
     "card_invalid": "Correct the front matter of README.md, then scan.",
     "link_dangling": "Restore the file that the link points to, or remove the link.",
     "link_leaves_root": "Move the files below the root, or make the place they are in a root of its own.",
+    "format_unknown": "Trust its author, or keep it in a format that can be read, such as safetensors or GGUF.",
     "unknown_tensor_type": "Update Karen Admin, or use a more common quantization.",
     "model_missing": "Put the files back and scan, or forget the model if it is gone for good.",
     "checksum_mismatch": "The file is not what was published: download it again, then validate deeply.",

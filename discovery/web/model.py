@@ -46,6 +46,7 @@ def overview(request: HttpRequest, model_id: str) -> HttpResponse:
         "facts": facts.facts(record),
         "objects": facts.objects(record),
         "verdicts": why.verdicts(record),
+        "key_variable": record.value("api_key_variable"),
         "advice": reports.advice(record),
         **memory.context(request, record),
         "card": card,
