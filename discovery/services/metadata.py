@@ -18,10 +18,11 @@ from discovery.engine.document import CATEGORIES, LISTS, OBJECTS
 from discovery.engine.sidecars import metadata_json
 from discovery.engine.text import clean as clean_text
 from discovery.engine.text import plural
-from discovery.engine.types import ModelType, Severity
-from discovery.models import Channel, MetadataChange, RegisteredModel, Visibility
+from discovery.engine.types import Severity
+from discovery.models import Channel, MetadataChange, RegisteredModel
 from discovery.services import collections, journal, links, strictness, tags
 from discovery.services.records import follow, resolve, save_many
+from discovery.services.strictness import CHOICES as CHOICES
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -45,15 +46,6 @@ Linked = Mapping[str, Mapping[int, list[str]]]
 
 #: (field of ``LINKS``, names) → those of the names that nothing has.
 Unknown = Callable[[str, Iterable[str]], list[str]]
-
-#: Fields whose value is one of a few words of the contract.
-CHOICES: dict[str, tuple[str, ...]] = {
-    "type": tuple(ModelType),
-    "primary": ("LANGUAGE", "VISION", "AUDIO", "MULTIMODAL"),
-    "secondary": ("CHAT", "CODE", "REASONING", "CREATIVE", "ANALYSIS"),
-    "specialization": ("MEDICAL", "LEGAL", "TECHNICAL", "SCIENTIFIC", "GENERAL"),
-    "visibility": tuple(Visibility.values),
-}
 
 
 class InvalidMetadata(Exception):

@@ -14,7 +14,7 @@ from discovery.engine.describe import CAPABILITIES
 from discovery.engine.rules import MODALITIES
 from discovery.engine.text import MAX_INTEGER
 from discovery.engine.types import Status
-from discovery.services.metadata import CHOICES
+from discovery.services.strictness import CHOICES
 
 MAX_TERMS = 20
 

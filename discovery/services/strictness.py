@@ -11,6 +11,17 @@ from urllib.parse import urlsplit
 from discovery.engine.describe import CAPABILITIES
 from discovery.engine.document import LISTS, OBJECTS
 from discovery.engine.text import MAX_DEPTH, MAX_INTEGER, MAX_ITEM_TEXT, MAX_ITEMS, MAX_TEXT
+from discovery.engine.types import ModelType
+from discovery.models import Visibility
+
+#: Fields whose value is one of a few words of the contract.
+CHOICES: dict[str, tuple[str, ...]] = {
+    "type": tuple(ModelType),
+    "primary": ("LANGUAGE", "VISION", "AUDIO", "MULTIMODAL"),
+    "secondary": ("CHAT", "CODE", "REASONING", "CREATIVE", "ANALYSIS"),
+    "specialization": ("MEDICAL", "LEGAL", "TECHNICAL", "SCIENTIFIC", "GENERAL"),
+    "visibility": tuple(Visibility.values),
+}
 
 MODALITIES = ("TEXT", "IMAGE", "VIDEO", "AUDIO")
 
