@@ -1,0 +1,28 @@
+"""Each module can be the first one that a program imports: no circle of imports hides behind a lucky order."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+SERVICES = Path(__file__).parents[1] / "discovery" / "services"
+
+#: Forgets the application between imports: one process for all, and each begins anew.
+SCRIPT = """
+import importlib, sys, django
+django.setup()
+kept = {name for name in sys.modules if not name.startswith("discovery.services")}
+for name in sys.argv[1:]:
+    for loaded in [each for each in sys.modules if each not in kept and each.startswith("discovery.services")]:
+        del sys.modules[loaded]
+    importlib.import_module(name)
+"""
+
+
+def test_every_service_can_be_imported_first() -> None:
+    names = sorted(f"discovery.services.{path.stem}" for path in SERVICES.glob("*.py") if path.stem != "__init__")
+    assert len(names) > 20
+    environment = {"DJANGO_SETTINGS_MODULE": "tests.settings", "PYTHONPATH": str(SERVICES.parents[1]), "PATH": ""}
+    done = subprocess.run([sys.executable, "-c", SCRIPT, *names], env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
