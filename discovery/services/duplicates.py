@@ -23,7 +23,7 @@ from discovery.engine.paths import is_under, to_native
 from discovery.engine.types import Status
 from discovery.models import FileChecksum, RegisteredModel
 from discovery.services import browse, checksums
-from discovery.services.overview import ABSENT
+from discovery.services.overview import NO_COPY
 from discovery.services.patience import ask
 
 #: Seconds that the disks have to tell what the copies of a page weigh.
@@ -106,7 +106,7 @@ class Group:
 
 def fingerprints() -> list[tuple[str, int, int]]:
     """(fingerprint, models, bytes beyond the largest) of all models that look alike, what could be had back most first."""
-    there = RegisteredModel.objects.exclude(status__in=ABSENT).exclude(size_bytes=0).order_by()
+    there = RegisteredModel.objects.exclude(status__in=NO_COPY).exclude(size_bytes=0).order_by()
     groups = there.values("fingerprint").annotate(models=Count("pk"), spare=Sum("size_bytes") - Max("size_bytes")).filter(models__gt=1)
     rows = groups.order_by(F("spare").desc(), "fingerprint").values_list("fingerprint", "models", "spare")
     return list(rows)
@@ -114,7 +114,7 @@ def fingerprints() -> list[tuple[str, int, int]]:
 
 def groups(chosen: Sequence[str]) -> list[Group]:
     """The groups of these fingerprints as they are now, without models known to differ. Raises ``NoAnswer``."""
-    there = RegisteredModel.objects.filter(fingerprint__in=chosen).exclude(status__in=ABSENT).select_related("root").only(*_COLUMNS, "root__path")
+    there = RegisteredModel.objects.filter(fingerprint__in=chosen).exclude(status__in=NO_COPY).select_related("root").only(*_COLUMNS, "root__path")
     by_fingerprint: dict[str, list[RegisteredModel]] = defaultdict(list)
     for record in there.order_by("root__path", "path", "pk"):
         by_fingerprint[record.fingerprint].append(record)

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 #: Nothing of these lies on a disk.
 ABSENT = (Status.MISSING, Status.REMOTE)
+#: What is not whole is no copy of anything: two empty files are alike, and say nothing.
+NO_COPY = (*ABSENT, Status.INCOMPLETE)
 #: What needs somebody, the worst first.
 TROUBLED = (Status.UNSAFE, Status.CORRUPT, Status.INCOMPLETE, Status.MISSING)
 
@@ -160,7 +162,7 @@ def growth(now: datetime | None = None) -> list[Growth]:
 
 def possible_duplicates() -> int:
     """Bytes that could be had back if models with the same fingerprint are the same: at most that, see ``services.duplicates``."""
-    there = RegisteredModel.objects.exclude(status__in=ABSENT).order_by()
+    there = RegisteredModel.objects.exclude(status__in=NO_COPY).order_by()
     groups = there.values("fingerprint").annotate(models=Count("pk"), total=Sum("size_bytes"), kept=Max("size_bytes")).filter(models__gt=1)
     spare = groups.aggregate(spare=Sum(F("total") - F("kept")))["spare"]
     return int(spare or 0)

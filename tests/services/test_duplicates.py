@@ -381,3 +381,12 @@ def test_a_script_of_twenty_thousand_entries_can_be_read_and_run(tmp_path: Path)
     assert run(planned(500), tmp_path).returncode == 0
     (tmp_path / "long.sh").write_bytes(clean_up.as_script(planned(20_000)))
     assert subprocess.run(["sh", "-n", str(tmp_path / "long.sh")], check=False).returncode == 0
+
+
+def test_two_empty_downloads_are_no_copies_of_each_other(models_root: Path, scan: Scan) -> None:
+    for name in ("first", "second"):
+        builders.transformers(models_root / name)
+        (models_root / name / "model.safetensors").write_bytes(b"")
+    scan()
+    assert model("first").fingerprint == model("second").fingerprint
+    assert groups() == []
