@@ -85,4 +85,5 @@ def hosted(endpoint: str, name: str) -> Found:
     merge = Merge()
     merge.add(REGISTERED, {"type": ModelType.OPENAI, "endpoint": endpoint})
     found = build(Candidate(path, Layout.FILES, (), mark), path, name, merge, [Variant(name, path, "", Status.REMOTE, 0)], [], (), ())
-    return replace(found, status=Status.REMOTE, fingerprint=mark)
+    values = {name: value for name, value in found.values.items() if not name.endswith("modalities")}  # a name alone is a guess
+    return replace(found, status=Status.REMOTE, fingerprint=mark, values=values, evidence={})

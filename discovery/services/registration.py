@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -24,7 +25,7 @@ from discovery.engine.document import CATEGORIES
 from discovery.engine.errors import NotAModel
 from discovery.engine.model_ids import new_id
 from discovery.engine.paths import is_under, to_native, to_text
-from discovery.engine.types import Found, ModelType, Severity
+from discovery.engine.types import Found, ModelType, Severity, Value
 from discovery.models import Channel, Forgotten, RegisteredModel, Root, Skipped
 from discovery.services import collections, configs, findings, forgetting, journal, metadata, strictness, tags
 from discovery.services.metadata import InvalidMetadata
@@ -42,6 +43,8 @@ IDENTITY = frozenset({"name", "path", "endpoint", "category"})
 
 #: The general form of these: what the files say is more exact.
 _HUB_TYPES = frozenset({ModelType.TRANSFORMERS, ModelType.SENTENCE_TRANSFORMERS, ModelType.DIFFUSERS, ModelType.PEFT})
+
+_FLOW = ("modalities", "input_modalities", "output_modalities")
 
 _KEYS = frozenset({"api_key", "key", "token", "secret", "password"})
 
@@ -88,7 +91,17 @@ def _understood(data: Mapping[str, Any]) -> tuple[Root, Found, str, dict[str, An
     root, found = _hosted(data, name, errors) if curated.get("type") == ModelType.OPENAI else _on_disk(data, errors)
     if errors or root is None or found is None:
         raise InvalidMetadata(errors)
-    return root, categorized(found, Categorizer(configs.rules())), name, curated
+    return root, _categorized(found, curated), name, curated
+
+
+def _categorized(found: Found, curated: Mapping[str, Any]) -> Found:
+    """Of a hosted model nothing can be read but its name: the rules decide by what the person says it takes and gives."""
+    categorizer = Categorizer(configs.rules())
+    if found.files:
+        return categorized(found, categorizer)
+    said = {name: Value(curated[name], pointed.REGISTERED) for name in _FLOW if name in curated}
+    decided = categorized(replace(found, values={**found.values, **said}), categorizer)
+    return replace(decided, values={name: value for name, value in decided.values.items() if name not in said})
 
 
 def _name(data: Mapping[str, Any], errors: dict[str, str]) -> str:

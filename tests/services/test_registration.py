@@ -12,7 +12,7 @@ import pytest
 from django.contrib.auth.models import User
 
 from discovery.models import Finding, MetadataChange, RegisteredModel, Root, ScanRun, Skipped
-from discovery.services import metadata, registration, validation
+from discovery.services import forgetting, metadata, registration, validation
 from discovery.services.metadata import InvalidMetadata
 from discovery.services.registration import AlreadyRegistered
 from tests import builders
@@ -207,6 +207,27 @@ def test_a_hosted_model_is_known_by_its_address_and_name(register: Register, sca
     assert other.fingerprint != record.fingerprint
     scan()
     assert set(RegisteredModel.objects.values_list("model_id", "status")) == {("gpt-4-vision", "REMOTE"), ("gpt-4", "REMOTE"), ("tiny", "READY")}
+
+
+def test_what_a_hosted_model_takes_and_gives_decides_its_category(register: Register) -> None:
+    record = register(name="seer", type="OPENAI", endpoint="http://a.example", modalities=["TEXT", "IMAGE"], input_modalities=["TEXT", "IMAGE"])
+    assert (record.primary, record.value("modalities"), "modalities" in record.extracted) == ("MULTIMODAL", ["TEXT", "IMAGE"], False)
+
+
+def test_a_model_that_was_forgotten_comes_back_with_what_people_made_of_it(register: Register, models_root: Path, user: User) -> None:
+    builders.transformers(models_root / "tiny", hidden=64)
+    record = register(path="tiny", name="first", license="mit")
+    forgetting.forget(record, by=user, through="page")
+    again = register(path="tiny", author="Ada")
+    assert (again.model_id, again.license, again.author, again.title) == ("first", "mit", "Ada", "first")
+    assert set(again.changes.values_list("field", flat=True)) == {"display_name", "license", "author"}
+
+
+def test_a_name_that_a_forgotten_model_keeps_is_not_given_away(register: Register, models_root: Path, user: User) -> None:
+    builders.transformers(models_root / "tiny", hidden=64)
+    builders.transformers(models_root / "other", hidden=72)
+    forgetting.forget(register(path="tiny", name="mine"), by=user, through="page")
+    assert register(path="other", name="mine").model_id == "mine-2"
 
 
 def test_a_hosted_model_can_move_and_change_its_key(register: Register, user: User) -> None:

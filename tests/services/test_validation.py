@@ -9,10 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from django.contrib.auth.models import User
 from django.core.management import call_command
 
 from discovery.models import LogEntry, RegisteredModel, ScanRun
-from discovery.services import validation
+from discovery.services import metadata, validation
 from discovery.services.validation import Report
 from tests import builders
 
@@ -48,6 +49,16 @@ def test_the_tokenizer_is_compared_on_demand_and_not_by_scans(models_root: Path,
     record = RegisteredModel.objects.select_related("root").get()
     assert outcome(validation.report(record), "tokenizer_matches_vocab") == "skipped"
     assert outcome(validation.validate(record), "tokenizer_matches_vocab") == "warning"
+
+
+def test_a_license_that_a_person_has_set_is_known(models_root: Path, scan: Scan, user: User) -> None:
+    builders.transformers(models_root / "tiny-llama")
+    (models_root / "tiny-llama/README.md").unlink()
+    scan(models_root)
+    record = RegisteredModel.objects.select_related("root").get()
+    assert outcome(validation.report(record), "license_present") == "warning"
+    metadata.edit(record, {"license": "mit"}, by=user, through="page")
+    assert outcome(validation.report(record), "license_present") == "passed"
 
 
 def test_a_model_whose_files_are_gone_is_said_to_be_gone_and_keeps_its_record(models_root: Path, scan: Scan) -> None:

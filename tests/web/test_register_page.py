@@ -100,6 +100,9 @@ def test_a_hosted_model_is_registered_and_its_page_says_where_it_is(admin_client
         assert page.status_code == 200
     assert "http://127.0.0.1:9/v1" in admin_client.get("/models/gpt-4/").content.decode()
     assert "http://127.0.0.1:9/v1" in admin_client.get("/models/").content.decode()
+    health = admin_client.get("/models/gpt-4/health/").content.decode()
+    assert "Read all" not in health
+    assert "Try to load it" in health
     again = admin_client.post("/register/", data)
     assert again.status_code == 409
     assert 'name="endpoint" value="http://127.0.0.1:9/v1"' in again.content.decode()
