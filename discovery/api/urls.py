@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
-from discovery.api import catalogue, contents, discovered, discovery, documents, health, metadata, openai, probes, registration, system
+from discovery.api import catalogue, contents, discovered, discovery, docs, documents, health, metadata, openai, probes, registration, system
 from discovery.api.app import api
 
 #: What stands in the place of a model_id comes first.
@@ -17,6 +17,8 @@ for _address in _addresses:
         _address.callback.login_required = False  # type: ignore[attr-defined]
 
 urlpatterns = [
+    path("api/docs", docs.docs, name="openapi-page"),
+    path("api/examples", docs.examples, name="openapi-examples"),
     path("api/", (_addresses, _app_name, _namespace)),
     path("v1/models", openai.listed, name="openai-models"),
     path("v1/models/<str:model_id>", openai.one, name="openai-model"),

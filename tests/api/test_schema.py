@@ -13,7 +13,7 @@ import jsonschema_rs
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
-from django.urls import URLPattern
+from django.urls import URLPattern, URLResolver
 from schemathesis.specs.openapi.definitions import OPENAPI_31
 
 from discovery.api.urls import urlpatterns
@@ -37,7 +37,8 @@ def test_the_document_is_valid_openapi_3_1(document: Any) -> None:
 
 
 def test_every_address_of_the_api_is_in_the_document(document: Any) -> None:
-    routes = {f"/api/{pattern.pattern}" for pattern in urlpatterns[0].url_patterns if isinstance(pattern, URLPattern)}  # type: ignore[attr-defined]
+    [resolver] = [item for item in urlpatterns if isinstance(item, URLResolver)]
+    routes = {f"/api/{pattern.pattern}" for pattern in resolver.url_patterns if isinstance(pattern, URLPattern)}
     described = {re.sub(r"[{](\w+)[}]", r"<\1>", path) for path in document["paths"]}
     assert routes - described == {"/api/", SCHEMA}
 
