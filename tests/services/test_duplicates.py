@@ -387,6 +387,6 @@ def test_two_empty_downloads_are_no_copies_of_each_other(models_root: Path, scan
     for name in ("first", "second"):
         builders.transformers(models_root / name)
         (models_root / name / "model.safetensors").write_bytes(b"")
-    scan()
+    scan(models_root)
     assert model("first").fingerprint == model("second").fingerprint
     assert groups() == []
