@@ -12,7 +12,7 @@ from discovery.engine import names
 from discovery.engine.completeness import WANTED
 from discovery.engine.text import human_bytes
 from discovery.engine.text import plural as counted
-from discovery.models import ScanRun
+from discovery.models import LogEntry, ScanRun
 from discovery.words import (
     ADVICE,
     CATEGORY_HINTS,
@@ -172,6 +172,13 @@ def level_tone(level: str) -> str:
 @register.filter
 def event_tone(event: str) -> str:
     return EVENTS.get(event, "plain")
+
+
+@register.filter
+def event_words(entry: LogEntry) -> str:
+    """What an event says beyond its name, which stands beside it: ``new: ready, 3 files`` → ``ready, 3 files``."""
+    name, colon, rest = entry.message.partition(": ")
+    return rest if colon and name in (entry.event, "not a model") else entry.message
 
 
 @register.filter

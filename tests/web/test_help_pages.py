@@ -28,7 +28,7 @@ def test_every_file_of_help_is_a_topic_with_a_title_and_a_summary() -> None:
     for name in guide.TOPICS:
         topic = guide.topic(name)
         assert topic.title
-        assert topic.summary[-1] in ".:"
+        assert topic.summary.endswith(".")
         assert "<h1" not in topic.html
 
 

@@ -212,7 +212,7 @@ def test_past_scans_are_paged(admin_client: Client, django_assert_num_queries: A
 
 
 def tell(run: ScanRun, event: str, **fields: Any) -> LogEntry:
-    defaults = {"at": timezone.now(), "level": Severity.INFO, "channel": Channel.DISCOVERY, "message": f"{event} <b>text</b>", "path": "a/b"}
+    defaults = {"at": timezone.now(), "level": Severity.INFO, "channel": Channel.DISCOVERY, "message": f"{event}: <b>text</b>", "path": "a/b"}
     return LogEntry.objects.create(scan=run, event=event, **{**defaults, **fields})
 
 
@@ -227,7 +227,7 @@ def test_a_run_shows_what_it_did_and_filters_it(admin_client: Client, make_model
     assert "Something to know." in html
     assert '<a class="name" href="/models/known/">known</a>' in html
     assert '<span class="strong break">forgotten</span>' in html
-    assert "new &lt;b&gt;text" in html
+    assert "<bdi>&lt;b&gt;text" in html
     assert "a/broken" in html
     assert "only in the log" not in html
     assert f'href="/logs/?scan={run.pk}"' in html
