@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -26,11 +25,13 @@ from discovery.models import (
     Skipped,
     Tag,
 )
-from discovery.services import import_runs, metadata
+from discovery.services import bulk, import_runs, metadata
+from discovery.services.operations import Operation
+from discovery.services.selections import Selection
 from discovery.web.urls import urlpatterns
 
 #: What the parts of addresses stand for, by their names; keys of rows are found by ``KEYS``.
-PARTS = {"model_id": "llama-chat", "axis": "secondary", "category": "creative", "field": "license"}
+PARTS = {"model_id": "llama-chat", "axis": "secondary", "category": "creative", "name": "license"}
 
 #: Beginning of a page's name → the row whose key its address takes.
 KEYS: dict[str, Callable[[], Any]] = {
@@ -53,10 +54,7 @@ def furnish(user: User) -> None:
     Collection.objects.create(name="Shortlist", description="What we try next.").models.add(llama)
     SavedView.objects.create(owner=user, name="Mine", query="q=llama")
     Tag.objects.get_or_create(name="kept")
-    BulkEdit.objects.create(
-        operation={"kind": "tags", "add": ["kept"]}, selection={"ids": ["llama-chat"]}, batch=uuid.uuid4(), total=1, done=1, changed=1,
-        state="done", requested_by=user, started_at=now, finished_at=now,
-    )  # fmt: skip
+    bulk.request(Operation("tags", add={"tags": ["together"]}), Selection(ids=("llama-chat", "bert-base")), by=user)
     Finding.objects.create(
         model=bert,
         source="scan",
@@ -83,8 +81,6 @@ def addresses(client: Client) -> dict[str, str]:
         parts = {part: PARTS.get(part, row.pk if row else 1) for part in pattern.pattern.converters}
         if name == "help-topic":
             parts["name"] = "scans"
-        elif name == "model-field":
-            parts["name"] = "license"
         address = reverse(name, kwargs=parts)
         response = client.get(address)
         if response.status_code in (301, 302, 405):
