@@ -150,7 +150,7 @@ def test_the_content_policy_allows_nothing_inline_anywhere(pages: dict[str, str]
 def test_browsing_filtering_and_editing_by_keyboard_alone(pages: dict[str, str], page: Page, live_server: Any) -> None:
     went(page, f"{live_server.url}/models/")
     page.keyboard.press("/")
-    page.keyboard.type("llama")
+    page.keyboard.type("llama-chat")
     expect(page.locator("#results td .name")).to_have_count(1)
     tab_to(page, "a[href$='/models/llama-chat/']")
     page.keyboard.press("Enter")
