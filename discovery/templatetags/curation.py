@@ -13,11 +13,13 @@ from django.template.context import RequestContext
 
 from discovery.models import Collection, RegisteredModel
 from discovery.services import favourites, tags, views
+from discovery.templatetags.karen import word
+from discovery.words import AXES, TYPES
 
 register = template.Library()
 
-#: Address parameter of the Models page → what people call it.
-_PARAMETERS = {"q": "search", "sort": "order", "favourites": "favourites", "min_params": "at least", "max_params": "at most"}
+#: Address parameter of the Models page → what people call it; the others are called what they are.
+_PARAMETERS = {**AXES, "q": "Search", "sort": "Order", "type": "Runs with", "favourites": "Favourites", "family": "Family"}
 
 
 @register.inclusion_tag("includes/star.html", takes_context=True)
@@ -69,8 +71,16 @@ def plain_value(value: Any) -> str:
 
 @register.filter
 def query_words(query: str) -> list[tuple[str, str]]:
-    """``primary=VISION&sort=-size`` → pairs of what is asked for and its value."""
-    return [(_PARAMETERS.get(name, name.replace("_", " ")), value) for name, value in parse_qsl(query)]
+    """``primary=VISION&sort=-size`` → (Category, Vision), (Order, size ↓): what is asked for and its value."""
+    return [(_PARAMETERS.get(name) or word(name), _value_words(name, value)) for name, value in parse_qsl(query)]
+
+
+def _value_words(name: str, value: str) -> str:
+    if name == "sort":
+        return f"{value.removeprefix('-')} {'↓' if value.startswith('-') else '↑'}"
+    if name == "favourites":
+        return "only"
+    return TYPES.get(value) or (word(value) if value.isupper() and name not in ("q", "tag", "collection") else value)
 
 
 def _query(request: HttpRequest) -> str:
