@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
 from hashlib import blake2b
+from typing import TYPE_CHECKING
 
 from django.db.models import Count, F, Max, Sum
 
@@ -23,8 +24,13 @@ from discovery.engine.paths import is_under, to_native
 from discovery.engine.types import Status
 from discovery.models import FileChecksum, RegisteredModel
 from discovery.services import browse, checksums
-from discovery.services.overview import NO_COPY
+from discovery.services.overview import ABSENT, NO_COPY
 from discovery.services.patience import ask
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+
+    User = AbstractBaseUser | AnonymousUser
 
 #: Seconds that the disks have to tell what the copies of a page weigh.
 PATIENCE = 4.0
@@ -214,6 +220,36 @@ def _certainty(copies: Sequence[Copy]) -> Certainty:
     if all(copy.sums is not None for copy in copies):
         return Certainty.CHECKSUM
     return Certainty.ALIKE
+
+
+def alike(record: RegisteredModel, user: User, limit: int = 5) -> list[RegisteredModel]:
+    """Models that ``user`` may see whose weights have the same sizes and first bytes."""
+    if record.status in NO_COPY:
+        return []
+    there = RegisteredModel.objects.visible_to(user).filter(fingerprint=record.fingerprint).exclude(pk=record.pk).exclude(status__in=NO_COPY)
+    return list(there.exclude(size_bytes=0).only("model_id", "name", "display_name").order_by("sort_name", "pk")[:limit])
+
+
+def elsewhere(record: RegisteredModel, paths: Sequence[str], user: User) -> dict[str, list[RegisteredModel]]:
+    """Other models that hold the same file, by checksum, for those of ``paths`` that a deep validation has read."""
+    folder = checksums.home(record)
+    below = {checksums.below(path, folder): path for path in paths}
+    own = FileChecksum.objects.filter(model=record, path__in=list(below)).exclude(sha256="").values_list("path", "sha256")
+    by_content: dict[str, list[str]] = defaultdict(list)
+    for path, sha256 in own:
+        by_content[sha256].append(below[path])
+    if not by_content:
+        return {}
+    visible = RegisteredModel.objects.visible_to(user).exclude(status__in=ABSENT).values("pk")
+    same = FileChecksum.objects.filter(sha256__in=list(by_content), model__in=visible).exclude(model=record)
+    found: dict[str, list[RegisteredModel]] = defaultdict(list)
+    for row in (
+        same.select_related("model").only("sha256", "model__model_id", "model__name", "model__display_name").order_by("model__sort_name", "pk")
+    ):
+        for path in by_content[row.sha256]:
+            if row.model not in found[path]:
+                found[path].append(row.model)
+    return dict(found)
 
 
 @dataclass(frozen=True, slots=True)

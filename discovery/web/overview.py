@@ -21,6 +21,7 @@ from discovery.services import browse, overview, system
 from discovery.services.overview import Growth, Registry
 from discovery.templatetags.karen import category_class, status_word, type_name, word
 from discovery.web import disk_map
+from discovery.web.bars import Bar, percent
 from discovery.web.context import frame
 from discovery.web.pages import is_fragment, page_or_partial, staff_only
 from discovery.web.scans import STOP_POLLING, under_way
@@ -28,17 +29,6 @@ from discovery.web.system import disk_bar
 
 MAX_RUNTIMES = 6
 MAX_LISTED = 6
-
-
-@dataclass(frozen=True, slots=True)
-class Bar:
-    """One row of a bar chart. ``width`` is percent of the longest; ``href`` leads to the models, empty where no filter says it."""
-
-    label: str
-    models: int
-    width: int
-    href: str
-    tone: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +106,8 @@ def _categories(registry: Registry) -> list[Bar]:
     return [
         Bar(
             word(share.value) or disk_map.UNSORTED,
-            share.models,
-            _percent(share.models, most),
+            f"{share.models:,}",
+            percent(share.models, most),
             _filtered(primary=share.value) if share.value else "",
             category_class(share.value) or "cat-none",
         )
@@ -129,20 +119,16 @@ def _runtimes(registry: Registry) -> list[Bar]:
     shares = registry.by("type")
     most = shares[0].models if shares else 0
     shown = shares if len(shares) <= MAX_RUNTIMES + 1 else shares[:MAX_RUNTIMES]
-    bars = [Bar(type_name(share.value), share.models, _percent(share.models, most), _filtered(type=share.value)) for share in shown]
+    bars = [Bar(type_name(share.value), f"{share.models:,}", percent(share.models, most), _filtered(type=share.value)) for share in shown]
     rest = shares[len(shown) :]
     if rest:
         count = sum(share.models for share in rest)
-        bars.append(Bar(plural(len(rest), "other"), count, _percent(count, most), _filtered(type=[share.value for share in rest])))
+        bars.append(Bar(plural(len(rest), "other"), f"{count:,}", percent(count, most), _filtered(type=[share.value for share in rest])))
     return bars
 
 
 def _filtered(**chosen: str | list[str]) -> str:
     return f"{reverse('models')}?{urlencode(chosen, doseq=True)}"
-
-
-def _percent(part: int, whole: int) -> int:
-    return min(max(round(100 * part / whole), 1), 100) if whole and part else 0
 
 
 def _chart(points: list[Growth]) -> Chart | None:

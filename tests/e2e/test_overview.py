@@ -38,3 +38,18 @@ def test_the_lines_to_use_a_model_are_copied_by_one_click(page: Page, shelf: Pat
     assert str(shelf / "llama-chat") in told
     page.get_by_role("link", name="Family").click()
     expect(page.get_by_role("heading", name="No relatives known")).to_be_visible()
+
+
+def test_a_module_of_tensors_opens_by_click_and_by_keyboard(page: Page, shelf: Path, sign_in: Callable[..., None]) -> None:
+    sign_in(to="/models/llama-chat/tensors/")
+    attention = page.locator("summary", has_text="self_attn").first
+    expect(attention).to_be_visible()
+    expect(page.get_by_text("q_proj")).to_have_count(0)
+    attention.click()
+    expect(page.get_by_text("q_proj.weight").first).to_be_visible()
+    other = page.locator("summary", has_text="mlp").first
+    other.focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("gate_proj.weight").first).to_be_visible()
+    page.get_by_role("link", name="All in a list").click()
+    expect(page.get_by_role("cell", name="lm_head.weight")).to_be_visible()

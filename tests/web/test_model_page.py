@@ -12,9 +12,10 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
-from discovery.models import RegisteredModel, Root, Visibility
+from discovery.models import FileChecksum, RegisteredModel, Root, Visibility
 from discovery.services import browse, metadata
 from tests import builders
+from tests.timing import at_most
 
 Make = Callable[..., RegisteredModel]
 Register = Callable[[str], RegisteredModel]
@@ -189,11 +190,38 @@ def test_a_card_that_vanished_or_is_a_link_out_of_the_root_is_explained(
 def test_files_are_listed_with_size_and_kind(admin_client: Client, make_model: Make) -> None:
     make_model(files=[["tiny-model/config.json", 700], ["tiny-model/model.safetensors", 16_100_000_000], ["tiny-model/<b>.txt", 1]], file_count=3)
     html = get(admin_client, "tiny-model/files/")
-    assert '<bdi>config.json</bdi></td><td class="wide-only muted nowrap">configuration</td><td class="num">700 B</td>' in html
+    assert '<bdi>config.json</bdi></td><td class="wide-only muted nowrap">configuration</td>' in html
+    assert '<td class="num">700 B</td>' in html
     assert "weights, safetensors" in html
     assert "16.1 GB" in html
     assert "&lt;b&gt;.txt" in html
     assert "3 files" in html
+
+
+def test_bytes_are_shown_by_kind_and_files_sorted_by_size(admin_client: Client, make_model: Make) -> None:
+    make_model(files=[["tiny-model/a.json", 100], ["tiny-model/b.safetensors", 900], ["tiny-model/c.json", 200]], file_count=3, size_bytes=1200)
+    html = get(admin_client, "tiny-model/files/", sort="-size")
+    assert "<span>Weights, safetensors</span>" in html
+    assert "900 B · 1 file" in html
+    assert html.index("b.safetensors") < html.index("c.json") < html.index("a.json")
+    assert 'aria-sort="descending"' in html
+    assert get(admin_client, "tiny-model/files/", sort="nonsense").index("a.json") > 0
+
+
+def test_files_say_which_other_models_hold_the_same_content(admin_client: Client, reader_client: Client, make_model: Make) -> None:
+    record = make_model("one", visibility=Visibility.PUBLIC, files=[["one/a.bin", 5]], fingerprint="a" * 32)
+    other = make_model("other", fingerprint="b" * 32)
+    for model, path in ((record, "a.bin"), (other, "b.bin")):
+        FileChecksum.objects.create(model=model, path=path, size=5, mtime_ns=1, sha256="c" * 64, blake3="", checked_at=timezone.now())
+    assert 'the same content in <a class="link" href="/models/other/">' in get(admin_client, "one/files/")
+    assert "the same content" not in get(reader_client, "one/files/")
+
+
+def test_models_that_look_alike_are_named_on_the_files_tab(admin_client: Client, reader_client: Client, make_model: Make) -> None:
+    make_model("one", visibility=Visibility.PUBLIC, size_bytes=5)
+    make_model("twin", size_bytes=5)
+    assert 'Looks like <a href="/models/twin/">' in get(admin_client, "one/files/")
+    assert "Looks like" not in get(reader_client, "one/files/")
 
 
 def test_twenty_thousand_files_come_two_hundred_at_a_time(admin_client: Client, make_model: Make) -> None:
@@ -207,14 +235,42 @@ def test_twenty_thousand_files_come_two_hundred_at_a_time(admin_client: Client, 
 def test_tensors_are_read_from_the_headers_now(admin_client: Client, models_root: Path, register: Register) -> None:
     builders.transformers(models_root / "llama", shards=2)
     record = register("llama")
-    html = get(admin_client, f"{record.model_id}/tensors/")
+    html = get(admin_client, f"{record.model_id}/tensors/", view="all")
     assert "model.embed_tokens.weight" in html
-    assert '<td class="mono wide-only nowrap">1,000 × 64</td><td class="num wide-only">64,000</td><td class="num">128.0 kB</td>' in html
+    assert '<td class="mono wide-only nowrap">1,000 × 64</td><td class="num wide-only">64,000</td>' in html
+    assert '<td class="num">128.0 kB</td>' in html
     assert "in 2 files" in html
     assert html.index("layers.0.") < html.index("layers.1.")
     part = admin_client.get(f"/models/{record.model_id}/tensors/", {"q": "EMBED"}, headers=HTMX).content.decode()
     assert "1 tensor<" in part
     assert "<html" not in part
+
+
+def test_tensors_are_grouped_by_module_and_opened_one_by_one(admin_client: Client, models_root: Path, register: Register) -> None:
+    builders.transformers(models_root / "llama", layers=5)
+    record = register("llama")
+    html = get(admin_client, f"{record.model_id}/tensors/")
+    assert "<bdi>model.layers.4</bdi>" not in html
+    assert 'hx-get="?at=model.layers.4&amp;part=1"' in html
+    assert 'href="?at=model.layers.4"' in html
+    part = admin_client.get(f"/models/{record.model_id}/tensors/", {"at": "model.layers.4.self_attn", "part": "1"}, headers=HTMX).content.decode()
+    assert part.strip().startswith('<ul class="tree">')
+    assert "q_proj" in part
+    page = get(admin_client, f"{record.model_id}/tensors/", at="model.layers.4")
+    assert "self_attn" in page
+    assert "All modules" in page
+    assert "There is no module of this name." in get(admin_client, f"{record.model_id}/tensors/", at="nothing\0")
+
+
+def test_five_thousand_tensors_are_quick_and_small(admin_client: Client, models_root: Path, register: Register) -> None:
+    names = [f"model.layers.{layer}.block.{part}.weight" for layer in range(100) for part in range(50)]
+    builders.safetensors(models_root / "big.safetensors", [(name, "F16", (8, 8)) for name in names])
+    record = register("big.safetensors")
+    get(admin_client, f"{record.model_id}/tensors/")  # templates are compiled once
+    with at_most(6):
+        html = get(admin_client, f"{record.model_id}/tensors/")
+    assert "5,000 tensors" in html
+    assert len(html) < 120_000
 
 
 def test_one_weight_file_can_be_chosen_and_no_other_file(admin_client: Client, models_root: Path, register: Register) -> None:
