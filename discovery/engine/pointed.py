@@ -7,14 +7,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from hashlib import blake2b
 
+from discovery.engine import folder
 from discovery.engine.config import FORMATS, Discovery
 from discovery.engine.errors import NotAModel
-from discovery.engine.folder import Folder
 from discovery.engine.found import Merge, build
 from discovery.engine.identify import identify
 from discovery.engine.sidecar_fields import add_card, add_config, add_metadata_json
 from discovery.engine.types import Candidate, Found, Layout, ModelType, Problem, Severity, Status, Variant
-from discovery.engine.walk import everything, walk
+from discovery.engine.walk import Folder, Walker, everything, walk
 
 #: Models looked at before it is said that there are several.
 MAX_MODELS = 20
@@ -26,9 +26,12 @@ UNREAD = "no reader knows the format of these files: what is in them was not che
 
 def candidates(root: str, path: str, settings: Discovery, skip: Sequence[str] = ()) -> Iterator[Candidate]:
     """What may be a model at or below ``path``, at any depth; the exclusions are lifted where they leave nothing. Opens no file."""
+    deep = settings.model_copy(update={"max_scan_depth": 64, "scan_subdirectories": True})
+    if (owner := _owner(root, path, deep)) is not None:
+        yield owner
+        return
     is_folder = os.path.isdir(os.path.join(root, path))
     start = path if is_folder else path.rpartition("/")[0] or "."
-    deep = settings.model_copy(update={"max_scan_depth": 64, "scan_subdirectories": True})
     for chosen in (deep, deep.model_copy(update={"exclude_patterns": ()})):
         met = False
         for item in walk(root, chosen, start=start, skip=skip):
@@ -37,6 +40,20 @@ def candidates(root: str, path: str, settings: Discovery, skip: Sequence[str] = 
                 yield item
         if met:
             return
+
+
+def _owner(root: str, path: str, settings: Discovery) -> Candidate | None:
+    """The candidate of a folder above that counts what is at ``path`` among its own: a pipeline, a model with parts, a repository or a store."""
+    walker = Walker(root, settings, frozenset())
+    parts = path.split("/")
+    for depth in range(len(parts)):
+        listing = walker.listing("/".join(parts[:depth]) or ".")
+        if not isinstance(listing, Folder):
+            continue
+        for candidate in walker.candidates(listing)[0]:
+            if candidate.place == path or any(entry.path == path or entry.path.startswith(f"{path}/") for entry in candidate.files):
+                return candidate
+    return None
 
 
 def read(root: str, path: str, settings: Discovery, memory_bytes: int | None, skip: Sequence[str] = ()) -> tuple[Candidate, Found]:
@@ -67,14 +84,14 @@ def _unread(root: str, path: str, candidate: Candidate) -> tuple[Candidate, Foun
     """A model whose files no reader knows: its sidecars are read, the rest is taken on a person's word. Raises ``NotAModel``."""
     if not candidate.files:
         raise NotAModel("the folder is empty")
-    folder, merge, name = Folder(root, path, candidate.files), Merge(), path.rpartition("/")[2]
-    add_metadata_json(merge, folder)
-    if config := folder.json("config.json"):
-        add_config(merge, folder, "config.json", config)
-    add_card(merge, folder)
+    files, merge, name = folder.Folder(root, path, candidate.files), Merge(), path.rpartition("/")[2]
+    add_metadata_json(merge, files)
+    if config := files.json("config.json"):
+        add_config(merge, files, "config.json", config)
+    add_card(merge, files)
     size = sum(entry.size for entry in candidate.files)
     variant = Variant(name, path, "", Status.READY, size, files=tuple(entry.path for entry in candidate.files))
-    problems = [*folder.problems, *candidate.problems, Problem("format_unknown", UNREAD, path, Severity.WARNING)]
+    problems = [*files.problems, *candidate.problems, Problem("format_unknown", UNREAD, path, Severity.WARNING)]
     return candidate, build(candidate, path, name, merge, [variant], [], candidate.files, problems)
 
 

@@ -142,6 +142,57 @@ def test_what_is_registered_already_is_named(register: Register, models_root: Pa
     assert RegisteredModel.objects.count() == 1
 
 
+@pytest.mark.parametrize(
+    ("path", "owner"),
+    [
+        ("models--org--small", "models--org--small"),
+        ("ollama/manifests/registry.ollama.ai/library/smollm", "ollama/manifests/registry.ollama.ai/library/smollm"),
+        ("tiny/onnx", "tiny"),
+        ("tiny/onnx/model.onnx", "tiny"),
+        ("tiny/config.json", "tiny"),
+        ("pipeline/unet", "pipeline"),
+    ],
+)
+def test_a_part_of_a_model_stands_for_the_whole_that_a_scan_finds(
+    register: Register, models_root: Path, scan: Scan, path: str, owner: str
+) -> None:  # fmt: skip
+    builders.hub_cache(models_root, "org/small")
+    builders.ollama_store(models_root / "ollama", "smollm")
+    builders.transformers(models_root / "tiny", hidden=64)
+    builders.onnx_folder(models_root / "export")
+    (models_root / "tiny/onnx").mkdir()
+    shutil.move(next((models_root / "export").rglob("*.onnx")), models_root / "tiny/onnx/model.onnx")
+    shutil.rmtree(models_root / "export")
+    builders.diffusers(models_root / "pipeline")
+    record = register(path=path)
+    assert record.path == owner
+    run = scan(models_root)
+    assert (run.new, run.unchanged) == (3, 1)
+    assert RegisteredModel.objects.count() == 4
+
+
+def test_a_snapshot_of_a_cached_repository_stands_for_the_repository(register: Register, models_root: Path, scan: Scan) -> None:
+    snapshot = next((builders.hub_cache(models_root, "org/small") / "snapshots").iterdir())
+    assert register(path=str(snapshot)).path == "models--org--small"
+    assert scan(models_root).new == 0
+
+
+def test_two_people_who_register_the_same_model_at_once_get_one(register: Register, models_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    builders.transformers(models_root / "tiny", hidden=64)
+    first = register(path="tiny")
+    known, asked = registration._known, []
+
+    def late(*args: Any) -> str | None:
+        asked.append(args)
+        return None if len(asked) == 1 else known(*args)
+
+    monkeypatch.setattr(registration, "_known", late)
+    with pytest.raises(AlreadyRegistered) as caught:
+        register(path="tiny")
+    assert caught.value.model_id == first.model_id
+    assert RegisteredModel.objects.count() == 1
+
+
 def test_a_path_is_refused_with_the_reason(register: Register, models_root: Path, tmp_path: Path) -> None:
     builders.transformers(tmp_path / "elsewhere", hidden=64)
     builders.transformers(models_root / "shelf/a", hidden=64)
