@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from discovery.models import RegisteredModel, RegisteredModelQuerySet
 from discovery.services import metadata, search
 from discovery.services.operations import COLUMNS, Fault, Operation, Plan
+from discovery.services.search_language import Fault as Misunderstood
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -32,6 +33,11 @@ class Selection:
             return search.found(user, search.Filters.read(self.query)).order_by("pk")
         ids = [each for each in self.ids if "\0" not in each]
         return RegisteredModel.objects.visible_to(user).filter(model_id__in=ids).order_by("pk")
+
+    @property
+    def faults(self) -> tuple[Misunderstood, ...]:
+        """What the query says that is not understood: then it finds nothing."""
+        return search.Filters.read(self.query).faults if self.query else ()
 
     def keys(self, user: User) -> list[int]:
         return list(self.models(user).values_list("pk", flat=True))

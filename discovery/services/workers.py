@@ -20,11 +20,11 @@ from django_q.models import Failure, Schedule
 from django_q.status import Stat
 
 from discovery.engine.text import plural
-from discovery.models import DeepValidation, LoadTest, ScanRun
+from discovery.models import BulkEdit, DeepValidation, LoadTest, ScanRun
 from discovery.services.liveness import SILENCE
 from discovery.services.patience import ask
 
-Job = ScanRun | DeepValidation | LoadTest
+Job = ScanRun | DeepValidation | LoadTest | BulkEdit
 
 #: A broker on another machine has so many seconds to answer.
 PATIENCE = 1.5
@@ -114,6 +114,7 @@ def _jobs() -> Iterator[Job]:
     yield from ScanRun.objects.filter(**alive)
     yield from DeepValidation.objects.filter(**alive).select_related("model")
     yield from LoadTest.objects.filter(**alive).select_related("model")
+    yield from BulkEdit.objects.filter(**alive).defer("selection", "reasons")
 
 
 def _of(cluster: Any, jobs: dict[tuple[str, int | None], Job]) -> Iterator[Worker]:

@@ -40,6 +40,9 @@ def index(request: HttpRequest) -> HttpResponse:
         return _edits(request)
     user, kind, selection = cast("User", request.user), request.POST.get("kind", ""), _selection(request.POST)
     count = selection.models(user).count() if kind in KINDS else 0
+    if faults := selection.faults:
+        messages.error(request, f"The filter is not understood, so no model was chosen. {faults[0].term}: {faults[0].reason}.")
+        return redirect("models")
     if not count:
         messages.warning(request, "Choose some models first." if kind in KINDS else "Choose what is to be done with the models.")
         return redirect("models")

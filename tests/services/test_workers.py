@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.utils import timezone
@@ -15,7 +16,7 @@ from django_q.models import Schedule, Task
 from django_q.status import Stat, Status
 from django_q.tasks import async_task
 
-from discovery.models import DeepValidation, LoadTest, RegisteredModel, ScanRun
+from discovery.models import BulkEdit, DeepValidation, LoadTest, RegisteredModel, ScanRun
 from discovery.services import workers
 
 Make = Callable[..., RegisteredModel]
@@ -67,6 +68,12 @@ def test_deep_validations_and_test_loads_name_their_worker_too(
 ) -> None:
     clusters.append(cluster())
     job = kind.objects.create(model=make_model(), **at_work(pid=12))
+    assert [(each.state, each.job) for each in workers.workers().workers] == [("idle", None), ("working", job)]
+
+
+def test_a_bulk_edit_names_its_worker_too(clusters: list[Status]) -> None:
+    clusters.append(cluster())
+    job = BulkEdit.objects.create(operation={"kind": "tags"}, selection={"keys": []}, batch=uuid4(), **at_work(pid=12))
     assert [(each.state, each.job) for each in workers.workers().workers] == [("idle", None), ("working", job)]
 
 

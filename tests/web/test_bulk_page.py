@@ -169,6 +169,12 @@ def test_without_models_or_a_kind_one_is_sent_back_to_choose(admin_client: Clien
     assert "Choose" in response.content.decode()
 
 
+def test_a_filter_that_is_not_understood_chooses_nothing(admin_client: Client, three: list[RegisteredModel]) -> None:
+    response = admin_client.post("/bulk/", {"kind": "tags", "query": "q=params%3A%3Ehuge", "add": "t", "step": "preview"}, follow=True)
+    assert response.redirect_chain == [("/models/", 302)]
+    assert "The filter is not understood" in response.content.decode()
+
+
 def test_what_was_not_previewed_is_shown_first_and_not_applied(admin_client: Client, three: list[RegisteredModel], make_model: Make) -> None:
     mark = mark_of(send(admin_client, "tags", "preview", add="one"))
     assert "this is not what the preview showed" in send(admin_client, "tags", "apply", 409, add="two", mark=mark)

@@ -1,0 +1,142 @@
+"""Changing many models in a browser: looked at, applied, taken back; by keyboard, by a worker with a Stop button, and without JavaScript."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from discovery.models import BulkEdit, MetadataChange, RegisteredModel
+from discovery.services import bulk
+
+SignIn = Callable[..., None]
+
+#: What the Models page sends when models are chosen there.
+CHOOSE = """fields => {
+  const form = document.createElement("form");
+  form.method = "post"; form.action = "/bulk/";
+  form.append(document.querySelector("[name=csrfmiddlewaretoken]").cloneNode());
+  for (const [name, value] of fields) { const field = document.createElement("input"); field.name = name; field.value = value; form.append(field); }
+  document.body.append(form); form.submit();
+}"""
+
+
+def choose(page: Page, kind: str, **fields: str) -> None:
+    with page.expect_navigation():
+        page.evaluate(CHOOSE, [["kind", kind], *fields.items()])
+
+
+def tags() -> dict[str, list[str]]:
+    return {model.model_id: model.value("tags") or [] for model in RegisteredModel.objects.all()}
+
+
+@pytest.fixture
+def a_refusal_is_expected(quiet_console: list[str]) -> Any:
+    """Browsers report an answer of 409 or 422 on the console."""
+    yield
+    quiet_console[:] = [text for text in quiet_console if "409" not in text and "422" not in text]
+
+
+def test_tags_of_many_are_looked_at_applied_and_taken_back_by_keyboard(page: Page, shelf: Path, sign_in: SignIn) -> None:
+    before = tags()
+    sign_in()
+    choose(page, "tags", query="q=a")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Tags of 3 models")
+    page.get_by_label("Add", exact=True).focus()
+    page.keyboard.type("prod, reviewed")
+    page.keyboard.press("Enter")
+    expect(page.locator("#preview-title")).to_have_text("3 models of 3 would change")
+    assert tags() == before
+    page.get_by_role("button", name="Change 3 models").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#edit-title")).to_have_text("3 models changed")
+    assert tags() == {name: [*own, "prod", "reviewed"] for name, own in before.items()}
+    page.get_by_role("button", name="Undo all of it").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#edit-title")).to_have_text("3 models restored")
+    assert tags() == before
+
+
+def test_a_preview_comes_without_a_new_page_and_what_was_changed_since_is_shown_first(
+    a_refusal_is_expected: None, page: Page, shelf: Path, sign_in: SignIn
+) -> None:
+    sign_in()
+    choose(page, "metadata", ids="bert-base llama-chat")
+    page.get_by_label("License", exact=True).fill("apache-2.0")
+    page.evaluate("window.same = true")
+    page.get_by_role("button", name="Preview").click()
+    expect(page.locator("#result")).to_contain_text("mit")
+    assert page.evaluate("window.same")
+    page.get_by_label("License", exact=True).fill("gpl-3.0")
+    page.get_by_role("button", name="Change 2 models").click()
+    expect(page.get_by_role("alert")).to_contain_text("this is not what the preview showed")
+    assert not BulkEdit.objects.exists()
+
+
+def test_a_wrong_value_is_told_beside_its_field(a_refusal_is_expected: None, page: Page, shelf: Path, sign_in: SignIn) -> None:
+    sign_in()
+    choose(page, "metadata", query="")
+    page.get_by_text("What files usually say themselves").click()
+    page.get_by_label("Context length", exact=True).fill("long")
+    page.get_by_role("button", name="Preview").click()
+    field = page.get_by_label("Context length", exact=True)
+    expect(field).to_have_attribute("aria-invalid", "true")
+    expect(field).to_have_accessible_description("Must be a whole number above zero.")
+    expect(page.get_by_role("alert")).to_contain_text("Nothing was changed.")
+
+
+def test_a_large_edit_shows_how_far_it_is_until_it_is_done(page: Page, shelf: Path, sign_in: SignIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bulk, "AT_ONCE", 0)
+    sign_in()
+    choose(page, "category", query="")
+    page.get_by_label("Category", exact=True).select_option("AUDIO")
+    page.get_by_role("button", name="Preview").click()
+    page.get_by_role("button", name="Change").click()
+    expect(page.locator("#edit-title")).to_have_text("Waiting for a worker")
+    expect(page.get_by_role("button", name="Stop")).to_be_visible()
+    bulk.execute(BulkEdit.objects.get())
+    expect(page.locator("#edit-title")).to_contain_text("changed")
+    expect(page.locator("#live")).to_contain_text("Category:")
+    assert set(RegisteredModel.objects.values_list("primary", flat=True)) == {"AUDIO"}
+
+
+def test_one_change_is_taken_back_from_the_history(page: Page, shelf: Path, sign_in: SignIn) -> None:
+    before = tags()
+    sign_in()
+    choose(page, "tags", query="", add="t", step="preview")
+    page.get_by_role("button", name="Change 3 models").click()
+    page.get_by_role("link", name="Every change").click()
+    page.get_by_role("button", name="Undo tags of bert-base").click()
+    expect(page.locator("#live")).to_contain_text("Tags of bert-base is what it was before.")
+    expect(page.get_by_text("1 of 3 taken back")).to_be_visible()
+    assert tags() == {name: own if name == "bert-base" else [*own, "t"] for name, own in before.items()}
+    page.get_by_role("link", name="llama-chat").first.click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("llama-chat")
+    expect(page.locator("#results")).to_contain_text("automatic")
+
+
+def test_without_javascript_models_are_chosen_in_the_administration_changed_and_taken_back(
+    page: Page, browser: Browser, live_server: Any, shelf: Path, sign_in: SignIn
+) -> None:
+    before = tags()
+    sign_in()
+    plain = browser.new_context(java_script_enabled=False, storage_state=page.context.storage_state()).new_page()
+    plain.goto(f"{live_server.url}/admin/discovery/registeredmodel/")
+    for name in ("bert-base", "llama-chat"):
+        plain.get_by_role("row", name=name).get_by_role("checkbox").check()
+    plain.locator("select[name=action]").select_option("bulk_tags")
+    plain.get_by_role("button", name="Go", exact=True).click()
+    plain.get_by_role("button", name="Continue").click()
+    plain.get_by_label("Add", exact=True).fill("plain")
+    plain.get_by_role("button", name="Preview").click()
+    expect(plain.locator("#preview-title")).to_have_text("2 models of 2 would change")
+    plain.get_by_role("button", name="Change 2 models").click()
+    expect(plain.locator("#edit-title")).to_have_text("2 models changed")
+    assert set(MetadataChange.objects.values_list("through", flat=True)) == {"admin"}
+    plain.get_by_role("button", name="Undo all of it").click()
+    expect(plain.locator("#edit-title")).to_have_text("2 models restored")
+    assert tags() == before
+    plain.context.close()
