@@ -12,7 +12,7 @@ from discovery.engine import names
 from discovery.engine.completeness import WANTED
 from discovery.engine.text import human_bytes
 from discovery.engine.text import plural as counted
-from discovery.models import LogEntry, ScanRun
+from discovery.models import LogEntry, RegisteredModel, ScanRun
 from discovery.words import (
     ADVICE,
     CATEGORY_HINTS,
@@ -223,6 +223,12 @@ def wanted_word(name: str) -> str:
 @register.filter
 def get(mapping: dict[str, Any], key: str) -> Any:
     return mapping.get(key, "")
+
+
+@register.filter
+def document_value(record: RegisteredModel, field: str) -> Any:
+    """A field of the model document: what people decided, else what was read."""
+    return record.value(field)
 
 
 @register.filter

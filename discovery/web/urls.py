@@ -5,6 +5,7 @@ from django.urls import path
 from discovery.web import (
     bulk,
     collections,
+    compare,
     duplicates,
     guide,
     health,
@@ -45,6 +46,8 @@ urlpatterns = [
     path("duplicates/plan/", duplicates.plan, name="duplicates-plan"),
     path("duplicates/look/", duplicates.look_again, name="duplicates-look"),
     path("duplicates/compare/", duplicates.compare, name="duplicates-compare"),
+    path("compare/", compare.index, name="compare"),
+    path("facets/<slug:name>/", models.facet, name="facet"),
     path("models/", models.index, name="models"),
     path("models/<str:model_id>/", model.overview, name="model"),
     path("models/<str:model_id>/collections/", collections.of_model, name="model-collections"),
