@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from discovery.engine.text import clean
 from discovery.models import RegisteredModel, Tag
 
+if TYPE_CHECKING:
+    from django.db.models import QuerySet
+
 MAX_NAME = 200
+MAX_SUGGESTED = 300
 _Link = RegisteredModel.tagged.through
 
 
@@ -16,6 +21,11 @@ def names_of(record: RegisteredModel) -> list[str]:
     value = record.value("tags")
     names = (clean(str(name), MAX_NAME) for name in value) if isinstance(value, list) else ()
     return list(dict.fromkeys(name for name in names if name))
+
+
+def suggestions() -> QuerySet[Tag, str]:
+    """Names that a form offers. Asked for once a form shows them."""
+    return Tag.objects.order_by("name").values_list("name", flat=True)[:MAX_SUGGESTED]
 
 
 def sync(records: Sequence[RegisteredModel]) -> None:

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_http_methods
 
 from discovery.engine.types import ModelType
 from discovery.models import RegisteredModel
-from discovery.services import metadata
+from discovery.services import metadata, tags
 from discovery.web import facts
 from discovery.web.fields import FIELDS, GROUPS, HOSTING, Field
 from discovery.web.inputs import KINDS, Input
@@ -232,7 +232,7 @@ def _one(request: HttpRequest, record: RegisteredModel, row: Row, *, said: str =
     if not is_fragment(request):
         rows = [(title, [row if each.field == row.field else each for each in group]) for title, group in _rows(record)]
         return _page(request, record, rows, status=status)
-    context = {**frame(record, "metadata"), "row": row, "said": said, "kinds": KINDS, "fragment": True}
+    context = {**frame(record, "metadata"), "row": row, "said": said, "kinds": KINDS, "tag_names": tags.suggestions(), "fragment": True}
     response = render(request, "includes/metadata_row.html", context, status=status)
     patch_vary_headers(response, ["HX-Request"])
     return response
@@ -247,6 +247,7 @@ def _page(
         "groups": rows,
         "whole": whole,
         "kinds": KINDS,
+        "tag_names": tags.suggestions(),
         "faults": [row for row in flat if row.input and row.input.error],
         "conflicts": [row for row in flat if row.conflict],
         "edited_count": sum(row.edited for row in flat),

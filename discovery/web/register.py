@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods
 
 from discovery.engine.types import Found, ModelType
 from discovery.models import RegisteredModel, Root
-from discovery.services import registration
+from discovery.services import registration, tags
 from discovery.services.metadata import InvalidMetadata
 from discovery.web import facts
 from discovery.web.fields import FIELDS, GROUPS, HOSTING, Field
@@ -120,6 +120,7 @@ def _page(
         "more_open": any(entry.input.error or entry.input.text or entry.input.ticked for entry in more),
         "faults": [entry for entry in (*identity, *first, *more) if entry.input.error],
         "kinds": KINDS,
+        "tag_names": tags.suggestions(),
         "roots": [] if hosted else list(Root.objects.exclude(path=Root.REMOTE).order_by("path").values_list("path", flat=True)),
         "found": found,
         "told": _told(found) if found else [],

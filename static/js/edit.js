@@ -9,6 +9,7 @@ function chips(area) {
   const entry = document.createElement("input");
   entry.setAttribute("aria-label", `Add to ${area.dataset.chips}`);
   if (area.getAttribute("aria-describedby")) entry.setAttribute("aria-describedby", area.getAttribute("aria-describedby"));
+  if (area.dataset.list) entry.setAttribute("list", area.dataset.list);
   entry.placeholder = "Add, then Enter";
   entry.autocomplete = "off";
   entry.spellcheck = false;

@@ -12,6 +12,7 @@ from playwright.sync_api import Page, expect
 
 from discovery.models import RegisteredModel, ScanRun
 from discovery.services import metadata, records, scans
+from tests import builders
 
 SignIn = Callable[..., None]
 
@@ -146,6 +147,41 @@ def test_the_whole_form_works_without_javascript(browser: Any, live_server: Any,
     page.get_by_role("button", name="License back to automatic").click()
     expect(page.locator("#field-license")).not_to_contain_text("edited by ada")
     context.close()
+
+
+def test_what_the_report_misses_is_filled_in_by_keyboard_where_it_is_listed(page: Page, shelf: Path, sign_in: SignIn) -> None:
+    sign_in(to="/report/")
+    record = model()
+    line = page.locator(f"#report-{record.pk}")
+    before = record.completeness
+    line.get_by_role("link", name="Add resource requirements to bert-base").press("Enter")
+    expect(line.get_by_label("Name 1")).to_be_focused()
+    page.keyboard.type("min_ram_gb")
+    line.get_by_label("Kind 1").select_option("number")
+    line.get_by_label("Value 1").fill("8")
+    line.get_by_role("button", name="Save").press("Enter")
+    expect(page.locator("#live")).to_contain_text("Resource requirements saved.")
+    expect(line.get_by_role("link", name="Add resource requirements to bert-base")).to_have_count(0)
+    expect(line.locator("a:focus")).to_have_count(1)
+    record = model()
+    assert record.completeness is not None
+    assert before is not None
+    assert record.completeness > before
+    assert record.value("resource_requirements") == {"min_ram_gb": 8}
+
+
+def test_a_model_is_registered_after_a_look(page: Page, shelf: Path, sign_in: SignIn) -> None:
+    builders.transformers(shelf / "deep/a/b/c/d/e/f/hidden-gem", hidden=96)
+    sign_in(to="/models/")
+    page.get_by_role("link", name="Register a model").click()
+    page.locator("[name=path]").fill("deep/a/b/c/d/e/f/hidden-gem")
+    page.get_by_role("button", name="Look first").click()
+    expect(page.get_by_role("status").filter(has_text="This is what is there")).to_contain_text("LlamaForCausalLM")
+    page.get_by_label("Add to Tags").fill("found by hand")
+    page.get_by_role("button", name="Register").press("Enter")
+    page.wait_for_url("**/models/hidden-gem/")
+    expect(page.locator("#live")).to_contain_text("Registered.")
+    assert model("hidden-gem").value("tags") == ["found by hand"]
 
 
 #: Twelve fields of every kind of widget: how each is entered, and the value that stands afterwards.

@@ -301,6 +301,13 @@ def test_another_row_is_added_without_javascript(admin_client: Client, model: Re
     assert model.curated == {}
 
 
+def test_tags_that_others_use_are_offered(admin_client: Client, make_model: Make, model: RegisteredModel, user: User) -> None:
+    metadata.edit(make_model("other"), {"tags": ["kept <ready>"]}, by=user, through="page")
+    html = admin_client.get("/models/tiny/metadata/tags/", headers=HTMX).content.decode()
+    assert '<datalist id="list-tags"><option value="kept &lt;ready&gt;"></option>' in html
+    assert "kept &lt;ready&gt;" not in admin_client.get("/models/tiny/metadata/").content.decode()
+
+
 def test_an_object_with_many_entries_is_written_as_one_piece(admin_client: Client, make_model: Make) -> None:
     model = make_model("big", extracted={"custom": {f"key {number}": number for number in range(60)}})
     html = admin_client.get("/models/big/metadata/custom/").content.decode()
