@@ -32,7 +32,7 @@ _INSIDES = re.compile(
 _BY_FILTER = re.compile(r"\|\s*attr\s*\(")
 _SPELLED = re.compile(r"\\x5f|\\u005f|\\137|\[\s*['\"]_+['\"]\s*~|\\N\{LOW LINE\}", re.IGNORECASE)
 _WAY_OUT = re.compile(r"(?<![\w.])(lipsum|cycler|joiner|self|namespace)\s*[.\[]\s*['\"]?_")
-_OTHER_FILES = re.compile(r"^\s*[-+]?\s*(import|include|extends|from)\b")
+_OTHER_FILES = re.compile(r"[-+]?\s*(import|include|extends|from)\b")
 _ROUNDS = re.compile(r"\brange\s*\(([\d_,\s*]+)\)")
 
 
@@ -64,7 +64,7 @@ def _oddities(template: str) -> Iterator[tuple[str, Oddity]]:
             yield "spelled", Oddity(Severity.ERROR, "it spells out underscores, as code does that hides what it reaches for")
         if hit := _WAY_OUT.search(bare):
             yield "way out", Oddity(Severity.ERROR, f"it reaches through {hit[1]} into Python itself")
-        if hit := _OTHER_FILES.search(code):
+        if hit := _OTHER_FILES.match(code):
             yield "files", Oddity(Severity.WARNING, f"it asks for another template ({hit[1]}), which chat templates cannot have")
         if (hit := _ROUNDS.search(bare)) and _rounds(hit[1]) > MAX_ROUNDS:
             yield "rounds", Oddity(Severity.WARNING, "it counts through more than a million rounds, which can hold up a server")

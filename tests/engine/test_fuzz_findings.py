@@ -21,9 +21,9 @@ def test_a_template_whose_tags_never_end_takes_no_longer_than_others(piece: str)
         chat_templates.oddities(template)
 
 
-@pytest.mark.parametrize("piece", ["\\'", '\\"', "[", "9*", "1,", ". ", "['_"])
+@pytest.mark.parametrize("piece", [" ", "\\'", '\\"', "[", "9*", "1,", ". ", "['_"])
 def test_a_tag_as_long_as_the_template_takes_no_longer_than_others(piece: str) -> None:
     count = chat_templates.MAX_TEMPLATE // len(piece) - 20
-    for start in ("{{ '", "{{ range("):
+    for start in ("{{ '", "{{ range(", "{% ", "{% x.", "{{ x |", "{{ x["):
         with timing.at_most(LOOPS):
             chat_templates.oddities(f"{start}{piece * count} }}}}")

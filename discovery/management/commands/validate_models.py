@@ -20,6 +20,7 @@ from discovery.services.validation import Report
 
 class Command(BaseCommand):
     help = "Check models: headers and names, with --deep also every byte. Without MODEL_ID all models."
+    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("model_ids", nargs="*", metavar="MODEL_ID", help="as the model's page and address show it; default: every model")
