@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from discovery.models import BulkEdit, LoadTest, MetadataImport, ScanRun
-from discovery.services import bulk, categories, deep_validation, import_runs, load_tests, scans, validation
+from discovery.services import bulk, categories, deep_validation, import_runs, load_tests, scans, validation, webhooks
 
 
 def run_scan(pk: int) -> str:
@@ -58,3 +58,8 @@ def run_import(pk: int) -> str:
     """Checks or applies a queued file of metadata; returns the state it ended in."""
     run = MetadataImport.objects.filter(pk=pk).first()
     return str(import_runs.execute(run).state) if run else "forgotten"
+
+
+def deliver_webhook(pk: int) -> str:
+    """One attempt at a message for a webhook; returns the state it leaves it in."""
+    return webhooks.deliver(pk)

@@ -1,6 +1,6 @@
 """The database: the registry itself, what people make of it, how far it can be trusted, and which programs use it."""
 
-from discovery.models.access import ApiToken, IdempotentCall
+from discovery.models.access import ApiToken, IdempotentCall, Webhook, WebhookDelivery
 from discovery.models.curation import BulkEdit, Collection, Forgotten, MetadataChange, MetadataImport, SavedView, Tag
 from discovery.models.listing import Listing
 from discovery.models.registry import Channel, LogEntry, RegisteredModel, RegisteredModelQuerySet, Root, ScanRun, Skipped, Visibility
@@ -9,5 +9,5 @@ from discovery.models.trust import DeepValidation, FileChecksum, Finding, LoadTe
 __all__ = [
     "ApiToken", "BulkEdit", "Channel", "Collection", "DeepValidation", "FileChecksum", "Finding", "Forgotten", "IdempotentCall", "Listing",
     "LoadTest", "LogEntry", "MetadataChange", "MetadataImport", "RegisteredModel", "RegisteredModelQuerySet", "Root", "SavedView", "ScanRun",
-    "Skipped", "Tag", "Visibility",
+    "Skipped", "Tag", "Visibility", "Webhook", "WebhookDelivery",
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Programs that use the registry: the tokens they come with, and the calls they may repeat."""
+"""Programs that use the registry: the tokens they come with, the calls they may repeat, and the addresses that want to be told."""
 
 from __future__ import annotations
 
@@ -55,3 +55,49 @@ class IdempotentCall(models.Model):
 
     def __str__(self) -> str:
         return f"{self.caller}: {self.key}"
+
+
+class Webhook(models.Model):
+    """An address that wants to be told what happens. What is sent is signed with ``secret``, which both ends know."""
+
+    url = models.CharField("address", max_length=1000)
+    events = models.JSONField(default=list, help_text="Names of services.webhooks.EVENTS.")
+    secret = models.CharField(max_length=100)
+    enabled = models.BooleanField(default=True)
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["url", "pk"]
+
+    def __str__(self) -> str:
+        return self.url
+
+
+class WebhookDelivery(models.Model):
+    """One message for one address: waiting, delivered, or given up after several attempts."""
+
+    class State(models.TextChoices):
+        WAITING = "waiting", "Waiting"
+        DELIVERED = "delivered", "Delivered"
+        FAILED = "failed", "Given up"
+
+    webhook = models.ForeignKey(Webhook, on_delete=models.CASCADE, related_name="deliveries")
+    uuid = models.UUIDField(unique=True, help_text="The same on every attempt: the receiver can tell a repetition.")
+    event = models.CharField(max_length=40)
+    body = models.JSONField()
+    state = models.CharField(max_length=10, choices=State.choices, default=State.WAITING)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    status = models.PositiveSmallIntegerField(null=True, help_text="What the address answered last.")
+    message = models.CharField(max_length=500, blank=True)
+    seconds = models.FloatField(null=True)
+    created_at = models.DateTimeField(db_index=True)
+    next_at = models.DateTimeField(null=True, help_text="When it is tried again.")
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-pk"]
+        verbose_name_plural = "webhook deliveries"
+
+    def __str__(self) -> str:
+        return f"{self.event} to {self.webhook_id}"

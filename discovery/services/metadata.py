@@ -20,7 +20,7 @@ from discovery.engine.text import clean as clean_text
 from discovery.engine.text import plural
 from discovery.engine.types import Severity
 from discovery.models import Channel, MetadataChange, RegisteredModel
-from discovery.services import collections, journal, links, strictness, tags
+from discovery.services import collections, journal, links, strictness, tags, webhooks
 from discovery.services.records import follow, resolve, save_many
 from discovery.services.strictness import CHOICES as CHOICES
 
@@ -136,6 +136,7 @@ def edit_many(
         collections.refresh([record.pk for record in touched])
         MetadataChange.objects.bulk_create(made, batch_size=500)
         _note(made, touched, person, through)
+        webhooks.after_edit(made, person, through)
     return made
 
 

@@ -27,7 +27,7 @@ from discovery.engine.model_ids import new_id
 from discovery.engine.paths import is_under, to_native, to_text
 from discovery.engine.types import Found, ModelType, Severity, Value
 from discovery.models import Channel, Forgotten, RegisteredModel, Root, Skipped
-from discovery.services import collections, configs, findings, forgetting, journal, metadata, strictness, tags
+from discovery.services import collections, configs, findings, forgetting, journal, metadata, strictness, tags, webhooks
 from discovery.services.metadata import InvalidMetadata
 from discovery.services.records import resolve, take
 from discovery.services.scans.roots import others
@@ -264,6 +264,7 @@ def _write(root: Root, found: Found, name: str, curated: dict[str, Any], by: Use
                 Channel.DISCOVERY, Severity.INFO, f"registered by {by.get_username()} ({through})", model_id=record.model_id, path=record.path
             )
             metadata.edit_many({record: curated}, by=by, through=through, batch=uuid4())
+            webhooks.after_registration(record, by.get_username())
     except IntegrityError:
         known = _known(root, found)
         if known is None:

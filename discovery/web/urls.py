@@ -26,6 +26,7 @@ from discovery.web import (
     tokens,
     transfer,
     views,
+    webhooks,
 )
 
 urlpatterns = [
@@ -92,6 +93,8 @@ urlpatterns = [
     path("tags/", tags.index, name="tags"),
     path("tags/<int:pk>/", tags.change, name="tag-change"),
     path("tags/taken-back/<int:pk>/", tags.take_back, name="tags-take-back"),
+    path("webhooks/", webhooks.index, name="webhooks"),
+    path("webhooks/<int:pk>/act/", webhooks.act, name="webhook-act"),
     path("tokens/", tokens.index, name="tokens"),
     path("tokens/<int:pk>/revoke/", tokens.revoke, name="token-revoke"),
     path("views/", views.index, name="views"),

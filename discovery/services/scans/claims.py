@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from discovery.engine.types import Severity
 from discovery.models import Channel, Root, ScanRun
-from discovery.services import journal
+from discovery.services import journal, webhooks
 from discovery.services.liveness import SILENCE, is_alive, mine
 
 __all__ = ["SILENCE", "begin", "claim", "reap", "release"]
@@ -43,4 +43,6 @@ def reap() -> int:
         if ended:
             Root.objects.filter(claim=run).update(claim=None)
             journal.record(Channel.DISCOVERY, Severity.WARNING, "scan interrupted: the process that ran it is gone", scan=run)
+            run.refresh_from_db()
+            webhooks.after_scan(run)
     return len(dead)

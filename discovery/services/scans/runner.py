@@ -21,7 +21,7 @@ from discovery.engine.paths import to_native, to_text
 from discovery.engine.types import Candidate, Problem, Severity, Status
 from discovery.engine.walk import walk
 from discovery.models import Channel, LogEntry, RegisteredModel, Root, ScanRun, Skipped
-from discovery.services import collections, configs, journal
+from discovery.services import collections, configs, journal, webhooks
 from discovery.services.journal import Journal
 from discovery.services.scans import claims, moves
 from discovery.services.scans.by_hand import ByHand
@@ -311,3 +311,4 @@ def _finish(run: ScanRun, progress: Progress, log: Journal, state: ScanRun.State
     run.refresh_from_db()
     collections.refresh()
     journal.prune()
+    webhooks.after_scan(run)
