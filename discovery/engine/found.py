@@ -30,20 +30,23 @@ _PACKED = frozenset({"I32", "U32", "I8", "U8", "I4", "U4", "F4", "F8_E4M3", "F8_
 
 
 class Merge:
-    """The fields of a document, first source wins. Empty values never take a place."""
+    """The fields of a document, first source wins. Empty values never take a place, but for lists that metadata.json says are empty."""
 
     def __init__(self) -> None:
         self.values: dict[str, Value] = {}
         self.clues = Clues()
+        self._none: set[str] = set()
 
     def add(self, source: str, fields: Mapping[str, Any]) -> None:
         for name, value in fields.items():
             if value is None or value == "" or value == [] or value == {}:
+                # An administrator's empty list is an answer: there are none, whatever other files say.
+                self._none.update({name} if source == "metadata.json" and value == [] and name not in self.values else ())
                 continue
             if name == "custom" and name in self.values:
                 first = self.values[name]
                 self.values[name] = Value({**storable(value), **first.value}, first.source)
-            elif name not in self.values:
+            elif name not in self.values and name not in self._none:
                 self.values[name] = Value(storable(value), source)
 
     def drop(self, name: str) -> None:

@@ -17,7 +17,7 @@ from django.db import transaction
 
 from discovery.engine.text import clean
 from discovery.models import RegisteredModel
-from discovery.services import import_files, metadata, spreadsheet
+from discovery.services import import_files, metadata, operations, spreadsheet
 from discovery.services.import_files import Row, UnreadableFile
 from discovery.services.metadata import COLUMNS
 
@@ -29,9 +29,6 @@ __all__ = ["Change", "Effect", "Report", "UnreadableFile", "apply", "check"]
 BATCH = 250
 #: Rows that a report lists one by one, unless more are asked for; its counts are always whole.
 LISTED = 200
-
-#: What a check needs of a model; the rest of a record is large.
-_CHECKED = ("model_id", "name", "display_name", "curated", "extracted", "visibility", "quarantined_at")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +106,7 @@ def check(file: IO[bytes], *, listed: int = LISTED, tick: Callable[[int], None] 
     report = Report()
     seen: dict[str, int] = {}
     for rows in _batches(file):
-        records = {record.model_id: record for record in RegisteredModel.objects.filter(model_id__in=_ids(rows)).only(*_CHECKED)}
+        records = {record.model_id: record for record in RegisteredModel.objects.filter(model_id__in=_ids(rows)).only(*operations.COLUMNS)}
         for row in rows:
             report.add(_effect(row, records.get(row.model_id), seen)[0], listed)
         tick(report.rows)
@@ -148,7 +145,7 @@ def _write(file: IO[bytes], by: User | None, batch: UUID, listed: int, tick: Cal
     seen: dict[str, int] = {}
     for rows in _batches(file):
         with transaction.atomic():
-            locked = RegisteredModel.objects.select_for_update().filter(model_id__in=_ids(rows)).order_by("pk")
+            locked = RegisteredModel.objects.select_for_update().only(*operations.COLUMNS).filter(model_id__in=_ids(rows)).order_by("pk")
             records = {record.model_id: record for record in locked}
             changes: dict[RegisteredModel, Mapping[str, Any]] = {}
             for row in rows:

@@ -8,12 +8,14 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.contrib.auth.models import User
 
 from discovery.models import LogEntry, RegisteredModel, Root
 from discovery.services import metadata, write_back
+from discovery.services.operations import Operation
 from discovery.services.write_back import Outcome
 from tests import builders
 
@@ -134,6 +136,20 @@ def test_custom_fields_that_people_took_away_stay_away_and_unseen_ones_stay(mode
     forget_everything()
     scan(models_root)
     assert RegisteredModel.objects.get().value("custom") == {"new": 5, "loose": 10, "mine": 4}
+
+
+def test_that_a_model_has_no_tags_whatever_its_card_says_is_written_too(models_root: Path, scan: Scan, user: User) -> None:
+    builders.transformers(models_root / "m", card=builders.Card("Card", "Text", license="mit", tags=("from-card",)))
+    scan(models_root)
+    record = RegisteredModel.objects.get()
+    assert record.value("tags") == ["from-card"]
+    nothing = Operation.read("tags", values={"tags": []}).plan([record])
+    metadata.edit_many(nothing.changes, by=user, through="page", batch=uuid4())
+    list(write_back.write([record]))
+    assert json.loads((models_root / "m/metadata.json").read_text()) == {"tags": []}
+    forget_everything()
+    scan(models_root)
+    assert not RegisteredModel.objects.get().value("tags")
 
 
 def refused(record: RegisteredModel) -> str:
