@@ -96,9 +96,11 @@ class Filters:
             rows = rows.filter(field=self.field_name)
         if self.through:
             rows = rows.filter(through=self.through)
-        for word in self.model.split()[: search.MAX_WORDS]:
-            found = Q(model_id__icontains=word) | Q(name__icontains=word) | Q(display_name__icontains=word)
-            rows = rows.filter(model__in=RegisteredModel.objects.filter(found).values("pk"))
+        if words := self.model.split()[: search.MAX_WORDS]:
+            models = RegisteredModel.objects.all()
+            for word in words:
+                models = models.filter(Q(model_id__icontains=word) | Q(name__icontains=word) | Q(display_name__icontains=word))
+            rows = rows.filter(model__in=models.values("pk"))
         if self.batch:
             key = _uuid(self.batch)
             rows = rows.filter(batch=key) if key else rows.none()
