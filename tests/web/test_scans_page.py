@@ -118,6 +118,11 @@ def test_models_of_a_root_out_of_reach_can_be_given_up(admin_client: Client) -> 
 def test_frozen_roots_are_told_on_other_pages_too(admin_client: Client) -> None:
     Root.objects.create(path="/mnt/nas", frozen_reason="It is empty.")
     assert "<code>/mnt/nas</code> is frozen.</strong> It is empty." in get(admin_client, "/models/")
+    Root.objects.create(path="/mnt/attic", frozen_reason="It is empty, too.")
+    html = get(admin_client, "/models/")
+    assert "2 roots are frozen." in html
+    assert "<code>/mnt/attic</code>: It is empty, too." in html
+    assert "roots are frozen" not in get(admin_client)
 
 
 @pytest.mark.parametrize("root", ["999", "abc", "-1", "9" * 40, "１"])
