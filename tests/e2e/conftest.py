@@ -11,9 +11,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 
-from discovery.models import RegisteredModel, Root, ScanRun
-from discovery.services import scans
-from tests import builders
+from tests.pages import shelve
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 REQUIRED = os.environ.get("KAREN_REQUIRE_BROWSER") == "1"
@@ -62,15 +60,7 @@ def quiet_console(page: Any) -> Iterator[list[str]]:
 @pytest.fixture
 def shelf(transactional_db: None, models_root: Path) -> Path:
     """Three models on disk, registered."""
-    for name, hidden in (("llama-chat", 64), ("bert-base", 72), ("whisper-tiny", 80)):
-        builders.transformers(models_root / name, hidden=hidden)
-    (models_root / "bert-base/README.md").write_text(
-        "---\nlicense: mit\n---\n# Bert\n\n![pixel](http://127.0.0.1:9/pixel.png)\n\n<script>alert(1)</script>\n\n| a |\n|---|\n| 1 |\n"
-    )
-    Root.objects.create(path=str(models_root))
-    run, _ = scans.start_now(ScanRun.Trigger.COMMAND)
-    scans.execute(run)
-    assert RegisteredModel.objects.count() == 3
+    shelve(models_root)
     return models_root
 
 

@@ -14,7 +14,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from tests.e2e.pages import addresses, furnish
+from tests.pages import addresses, furnish
 
 SignIn = Callable[..., None]
 

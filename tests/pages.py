@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -20,15 +21,17 @@ from discovery.models import (
     MetadataChange,
     MetadataImport,
     RegisteredModel,
+    Root,
     SavedView,
     ScanRun,
     Skipped,
     Tag,
 )
-from discovery.services import bulk, import_runs, metadata
+from discovery.services import bulk, import_runs, metadata, scans
 from discovery.services.operations import Operation
 from discovery.services.selections import Selection
 from discovery.web.urls import urlpatterns
+from tests import builders
 
 #: What the parts of addresses stand for, by their names; keys of rows are found by ``KEYS``.
 PARTS = {"model_id": "llama-chat", "axis": "secondary", "category": "creative", "name": "license"}
@@ -45,8 +48,21 @@ KEYS: dict[str, Callable[[], Any]] = {
 }
 
 
+def shelve(models_root: Path) -> None:
+    """Three models on disk, registered."""
+    for name, hidden in (("llama-chat", 64), ("bert-base", 72), ("whisper-tiny", 80)):
+        builders.transformers(models_root / name, hidden=hidden)
+    (models_root / "bert-base/README.md").write_text(
+        "---\nlicense: mit\n---\n# Bert\n\n![pixel](http://127.0.0.1:9/pixel.png)\n\n<script>alert(1)</script>\n\n| a |\n|---|\n| 1 |\n"
+    )
+    Root.objects.create(path=str(models_root))
+    run, _ = scans.start_now(ScanRun.Trigger.COMMAND)
+    scans.execute(run)
+    assert RegisteredModel.objects.count() == 3
+
+
 def furnish(user: User) -> None:
-    """Puts one of everything into the registry that ``shelf`` made, so that no page is empty."""
+    """Puts one of everything into the registry that ``shelve`` made, so that no page is empty."""
     now = timezone.now()
     llama, bert = (RegisteredModel.objects.get(model_id=name) for name in ("llama-chat", "bert-base"))
     run = ScanRun.objects.get()
@@ -72,20 +88,24 @@ def furnish(user: User) -> None:
     LogEntry.objects.create(at=now, level="warning", channel="validation", model_id="bert-base", message="checked", scan=run)
 
 
+def every_address() -> Iterator[tuple[str, str]]:
+    """(name, address) of all that the conf holds, pages or not."""
+    for pattern in urlpatterns:
+        row = next((find() for start, find in KEYS.items() if pattern.name.startswith(start)), None)
+        parts = {part: PARTS.get(part, row.pk if row else 1) for part in pattern.pattern.converters}
+        if pattern.name == "help-topic":
+            parts["name"] = "scans"
+        yield pattern.name, reverse(pattern.name, kwargs=parts)
+
+
 def addresses(client: Client) -> dict[str, str]:
     """{name: address} of every page. What answers no GET, or leads elsewhere, or is no page, is none."""
     found = {}
-    for pattern in urlpatterns:
-        name = pattern.name
-        row = next((find() for start, find in KEYS.items() if name.startswith(start)), None)
-        parts = {part: PARTS.get(part, row.pk if row else 1) for part in pattern.pattern.converters}
-        if name == "help-topic":
-            parts["name"] = "scans"
-        address = reverse(name, kwargs=parts)
+    for name, address in every_address():
         response = client.get(address)
         if response.status_code in (301, 302, 405):
             continue
-        assert response.status_code == 200, f"{name}: {address} answers {response.status_code}; say in tests/e2e/pages.py what its address stands for"
+        assert response.status_code == 200, f"{name}: {address} answers {response.status_code}; say in tests/pages.py what its address stands for"
         if response.headers["Content-Type"].startswith("text/html") and b"<html" in response.content:
             found[name] = address
     return found
