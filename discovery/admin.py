@@ -8,18 +8,17 @@ from typing import Any, cast
 from django.contrib import admin
 from django.contrib.admin.utils import display_for_value
 from django.contrib.auth.models import User
-from django.db.models import ManyToManyField, Model, QuerySet
-from django.forms import CheckboxSelectMultiple
-from django.http import HttpRequest, HttpResponse
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
 from discovery.engine.text import human_bytes, plural
-from discovery.forms import CURATED, INLINE, PREFIX, InlineForm, RegisteredModelForm, RootForm
+from discovery.forms import CURATED, INLINE, PREFIX, CollectionForm, InlineForm, RegisteredModelForm, RootForm
 from discovery.models import Collection, Finding, LogEntry, MetadataChange, RegisteredModel, Root, ScanRun, Skipped
-from discovery.services import metadata
+from discovery.services import collections, exports, metadata
 from discovery.services.forgetting import forget
 from discovery.services.operations import KINDS
 from discovery.words import STATUSES, TYPES
@@ -87,12 +86,29 @@ def _in_bulk(kind: str) -> Callable[..., HttpResponse]:
     return admin.action(action, description=f"{_ACTIONS[kind]}…", permissions=["change"])
 
 
+def _export_as(form: str) -> Callable[..., StreamingHttpResponse]:
+    """An action that streams the chosen models as a file; the same service as the Models page's, so that every export can be imported.
+
+    django-import-export would write through model forms of its own, past the one road of changes, and keep each file in memory.
+    """
+
+    def action(_: admin.ModelAdmin[RegisteredModel], request: HttpRequest, queryset: QuerySet[RegisteredModel]) -> StreamingHttpResponse:
+        pieces, kind = exports.FORMATS[form]
+        rows = RegisteredModel.objects.visible_to(request.user).filter(pk__in=queryset.order_by().values("pk")).order_by("sort_name", "pk")
+        headers = {"Content-Disposition": f'attachment; filename="models.{form}"'}
+        return StreamingHttpResponse(pieces(rows), content_type=kind, headers=headers)
+
+    action.__name__ = f"export_{form}"
+    return admin.action(action, description=f"Export as {form.upper()}", permissions=["view"])
+
+
 @admin.register(RegisteredModel)
 class RegisteredModelAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     form = RegisteredModelForm
     list_display = ("title", "model_id", "shown_type", "format", "shown_status", "license", "visibility", "size", "root")
     list_editable = INLINE
-    actions = [_in_bulk(kind) for kind in KINDS]
+    actions = [*(_in_bulk(kind) for kind in KINDS), *(_export_as(form) for form in exports.FORMATS)]
+    change_list_template = "admin/models.html"
     delete_confirmation_template = "admin/forget.html"
     delete_selected_confirmation_template = "admin/forget_selected.html"
     list_filter = (("status", InWords), ("type", InWords), "format", "visibility", "root", "primary")
@@ -188,9 +204,13 @@ class RootAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
 @admin.register(Collection)
 class CollectionAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    list_display = ("name",)
+    form = CollectionForm
+    list_display = ("name", "description", "query")
     search_fields = ("name",)
-    formfield_overrides = {ManyToManyField: {"widget": CheckboxSelectMultiple}}
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        super().save_related(request, form, formsets, change)
+        collections.follow(form.instance)
 
 
 @admin.register(ScanRun)

@@ -11,7 +11,7 @@ from django.utils.html import escape
 from discovery.engine.paths import to_text
 from discovery.engine.types import ModelType
 from discovery.models import Collection, RegisteredModel, Root, Visibility
-from discovery.services import metadata, scans
+from discovery.services import collections, metadata, scans
 from discovery.words import TYPES
 
 PREFIX = "set_"
@@ -124,6 +124,21 @@ def _blame(form: Any, changes: dict[str, Any], prefix: str) -> None:
     for name, reason in errors.items():
         field = name if name in form.fields else prefix + name
         form.add_error(field, f"{reason[0].upper()}{reason[1:]}.")
+
+
+class CollectionForm(forms.ModelForm):  # type: ignore[type-arg]
+    class Meta:
+        model = Collection
+        fields = ("name", "description", "query", "groups")
+        widgets = {"groups": forms.CheckboxSelectMultiple}
+
+    def clean_query(self) -> str:
+        """The filter as collections follow it; empty for choice by hand."""
+        query: str = self.cleaned_data["query"]
+        try:
+            return collections.normal_query(query) if query.strip() else ""
+        except collections.NotDone as error:
+            raise forms.ValidationError(str(error)) from error
 
 
 class RootForm(forms.ModelForm):  # type: ignore[type-arg]

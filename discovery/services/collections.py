@@ -44,8 +44,7 @@ def save(collection: Collection, *, name: str, description: str = "", query: str
         with transaction.atomic():
             collection.save()
             collection.groups.set(groups)
-            if collection.query:
-                _refresh(collection, None)
+            follow(collection)
     except IntegrityError:
         raise NotDone("name", f"There is a collection {collection.name} already. Choose another name.") from None
     told = f", seen by {', '.join(sorted(group.name for group in groups))}" if groups else ""
@@ -66,6 +65,12 @@ def refresh(keys: Sequence[int] | None = None) -> None:
     for collection in Collection.objects.exclude(query="").order_by("pk"):
         with transaction.atomic():
             _refresh(collection, keys)
+
+
+def follow(collection: Collection) -> None:
+    """Brings one collection up to date; one chosen by hand stays as it is."""
+    if collection.query:
+        _refresh(collection, None)
 
 
 def _refresh(collection: Collection, keys: Sequence[int] | None) -> None:

@@ -260,3 +260,24 @@ def test_the_front_page_and_the_way_back(admin_client: Client) -> None:
     html = admin_client.get("/admin/").content.decode()
     assert '<a href="/models/">Karen Admin</a>' in html
     assert "Skipped places" in html
+
+
+def test_chosen_models_are_exported_as_a_file_that_can_be_imported(admin_client: Client, make_model: Make) -> None:
+    one, _ = make_model("one"), make_model("two")
+    response = admin_client.post(LIST, {"action": "export_csv", "_selected_action": [one.pk]})
+    assert response["Content-Disposition"] == 'attachment; filename="models.csv"'
+    lines = b"".join(response).decode().splitlines()
+    assert (lines[0].split(",")[0], [line.split(",")[0] for line in lines[1:]]) == ("model_id", ["one"])
+    response = admin_client.post(LIST, {"action": "export_json", "_selected_action": [one.pk]})
+    assert b'"model_id": "one"' in b"".join(response)
+    page = admin_client.get(LIST).content.decode()
+    for address in ("/import/", "/export/?format=csv", "/export/?format=json"):
+        assert f'href="{address}"' in page
+
+
+def test_a_collection_saved_here_follows_its_filter_and_a_wrong_one_is_refused(admin_client: Client, make_model: Make) -> None:
+    make_model("one", license="mit")
+    add = "/admin/discovery/collection/add/"
+    assert "different for everybody" in admin_client.post(add, {"name": "x", "query": "favourites=1"}).content.decode()
+    assert admin_client.post(add, {"name": "x", "query": "license=mit"}).status_code == 302
+    assert [model.name for model in Collection.objects.get().models.all()] == ["one"]
