@@ -212,6 +212,8 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 5 << 20
 #: or empty for no limit. Each web process counts by itself.
 API_RATE_TOKEN = _rate("KAREN_API_RATE_TOKEN", "12000/min")
 API_RATE_ADDRESS = _rate("KAREN_API_RATE_ADDRESS", "1200/min")
+#: Origins (``https://chat.example.org``) whose pages may call the API with a token; empty: none but our own.
+API_CORS_ORIGINS = env.list("KAREN_API_CORS_ORIGINS", default=[])
 #: Hosts and networks inside this one (``10.1.0.0/16``, ``hooks.local``) that webhooks may reach; others are refused.
 WEBHOOK_PRIVATE = env.list("KAREN_WEBHOOK_PRIVATE", default=[])
 #: Proxies in front of the server whose X-Forwarded-For is to be believed.

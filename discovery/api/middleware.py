@@ -9,6 +9,7 @@ from django.http.response import HttpResponseBase
 from django.middleware.http import ConditionalGetMiddleware
 from django.utils.cache import patch_cache_control, patch_vary_headers
 
+from discovery.api import cors
 from discovery.api.errors import respond
 
 _KEPT = ("Allow", "Retry-After", "WWW-Authenticate")
@@ -25,13 +26,14 @@ class ApiMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        response = self.get_response(request)
         if not is_api(request):
-            return response
+            return self.get_response(request)
+        response = cors.preflight(request) or self.get_response(request)
         if response.status_code >= 400 and not response.headers.get("Content-Type", "").startswith("application/json"):
             kept = {name: response.headers[name] for name in _KEPT if name in response.headers}
             response = respond(response.status_code, headers=kept)
         patch_vary_headers(response, ["Authorization", "Cookie"])
+        cors.add_headers(request, response)
         if not response.has_header("Cache-Control"):
             patch_cache_control(response, private=True, no_cache=True)
         return response

@@ -175,3 +175,21 @@ def test_answers_are_compressed_for_those_who_ask(make_model: Make, administrato
         make_model(f"model-{number}")
     assert administrator.get(LIST, headers={"Accept-Encoding": "gzip"})["Content-Encoding"] == "gzip"
     assert not administrator.get(LIST).has_header("Content-Encoding")
+
+
+def test_pages_of_other_sites_get_no_answer_unless_the_settings_name_them(shelf: dict[str, RegisteredModel], reader: Client, settings: Any) -> None:
+    asks = {"Origin": "https://chat.example.org", "Access-Control-Request-Method": "PUT"}
+    assert_error(reader.options(LIST, headers=asks), 405)
+    assert not reader.get(LIST, headers=asks).has_header("Access-Control-Allow-Origin")
+    settings.API_CORS_ORIGINS = ["https://chat.example.org"]
+    allowed = reader.options("/api/models/public/metadata", headers=asks)
+    assert (allowed.status_code, allowed["Access-Control-Allow-Origin"]) == (204, "https://chat.example.org")
+    assert "Authorization" in allowed["Access-Control-Allow-Headers"]
+    answer = reader.get(LIST, headers=asks)
+    assert answer["Access-Control-Allow-Origin"] == "https://chat.example.org"
+    assert "Origin" in answer["Vary"]
+    assert not answer.has_header("Access-Control-Allow-Credentials")
+    refused = reader.get("/api/models/nope", headers=asks)
+    assert refused["Access-Control-Allow-Origin"] == "https://chat.example.org"
+    assert not reader.get(LIST, headers={"Origin": "https://evil.example"}).has_header("Access-Control-Allow-Origin")
+    assert not reader.get("/login/", headers=asks).has_header("Access-Control-Allow-Origin")
