@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from django.contrib.auth.models import Group, User
@@ -24,3 +25,45 @@ def explained(record: RegisteredModel) -> dict[str, Any]:
         "collections": [{"name": item.name, "groups": sorted(group.name for group in item.groups.all())} for item in collections],
         "users": [user.username for user in people] if record.visibility == Visibility.RESTRICTED else [],
     }
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Whether one person sees a model, and why in a sentence; ``None`` where there is no such person."""
+
+    allowed: bool | None
+    why: str
+
+
+def of_person(record: RegisteredModel, username: str) -> Answer:
+    """The answer for one account, as ``visible_to`` gives it."""
+    person = User.objects.filter(username=username.replace("\0", "")).first()
+    if person is None:
+        return Answer(None, "There is no account of this name.")
+    if not person.is_active:
+        return Answer(record.visibility == Visibility.PUBLIC, "The account is switched off: it sees no more than a visitor.")
+    if person.is_staff:
+        return Answer(True, "Administrators see every model.")
+    if record.visibility == Visibility.PUBLIC:
+        return Answer(True, "The model is public.")
+    if record.visibility == Visibility.ADMIN_ONLY:
+        return Answer(False, "In quarantine only administrators see it." if record.quarantined_at else "Only administrators see it.")
+    return _restricted(record, person)
+
+
+def _restricted(record: RegisteredModel, person: User) -> Answer:
+    own = list(person.groups.order_by("name").values_list("name", flat=True))
+    direct = list(record.groups.filter(name__in=own).order_by("name").values_list("name", flat=True))
+    if direct:
+        return Answer(True, f"{_groups(direct)} may see it.")
+    granted = record.collections.filter(groups__name__in=own).order_by("name", "groups__name").values_list("name", "groups__name").first()
+    if granted:
+        return Answer(True, f"{_groups([granted[1]])} may see the collection {granted[0]}, which it is in.")
+    if not own:
+        return Answer(False, "The model is restricted, and the account is in no group.")
+    return Answer(False, f"The model is restricted, and {_groups(own, first=False)} may not see it.")
+
+
+def _groups(names: list[str], *, first: bool = True) -> str:
+    text = f"group{'s' if len(names) > 1 else ''} {', '.join(names[:5])}{' …' if len(names) > 5 else ''}"
+    return f"The {text}" if first else f"the {text}"

@@ -16,7 +16,7 @@ from django.db.models.functions import TruncDate
 from django.utils import timezone
 
 from discovery.engine.types import Status
-from discovery.models import Finding, RegisteredModel, RegisteredModelQuerySet, ScanRun
+from discovery.models import Finding, Listing, RegisteredModel, RegisteredModelQuerySet, ScanRun
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
@@ -132,6 +132,11 @@ def recently_changed(user: User, limit: int) -> list[RegisteredModel]:
     """Changed since they were added. Only the newest changes are looked at: after a first scan there are none to tell."""
     newest = _listed(user).order_by("-changed_at", "-pk")[: limit * 5]
     return [record for record in newest if record.changed_at - record.added_at > timedelta(minutes=1)][:limit]
+
+
+def unlicensed() -> int:
+    """Models that nobody names a license for. For administrators."""
+    return Listing.objects.filter(license=None).exclude(status__in=ABSENT).count()
 
 
 def attention(limit: int) -> list[Finding]:

@@ -11,7 +11,7 @@ from django.utils.http import urlencode
 
 from discovery.engine.text import human_bytes, plural
 from discovery.models import RegisteredModel
-from discovery.services import overview
+from discovery.services import overview, search_language
 from discovery.services.overview import Registry, Share
 from discovery.templatetags.karen import category_class, word
 from discovery.web import treemap
@@ -92,7 +92,7 @@ def _models(records: list[RegisteredModel], share: Share, rest: str = "") -> tup
 
 
 def _category(request: HttpRequest, share: Share) -> Layout:
-    query = {"sort": "-size", **({"primary": share.value} if share.value else {})}
+    query = {"sort": "-size", "primary": share.value or search_language.NONE}
     records = overview.largest(request.user, MAX_MODELS, share.value)
     items = _models(records, share, f"{reverse('models')}?{urlencode(query)}")
     return lambda width, height: treemap.flat(items, width, height)

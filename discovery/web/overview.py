@@ -19,6 +19,7 @@ from discovery.engine.types import Status
 from discovery.models import Root
 from discovery.services import browse, overview, system
 from discovery.services.overview import Growth, Registry
+from discovery.services.search_language import NONE
 from discovery.templatetags.karen import category_class, status_word, type_name, word
 from discovery.web import disk_map
 from discovery.web.bars import Bar, percent
@@ -96,8 +97,10 @@ def _for_administrators(registry: Registry) -> dict[str, Any]:
 
 
 def _trouble(registry: Registry) -> str:
-    """``3 unsafe · 8 incomplete``."""
-    return " · ".join(f"{count:,} {status_word(status).lower()}" for status, count in overview.troubled(registry))
+    """``3 unsafe · 8 incomplete · 12 without a license``."""
+    told = [f"{count:,} {status_word(status).lower()}" for status, count in overview.troubled(registry)]
+    count = overview.unlicensed()
+    return " · ".join([*told, f"{count:,} without a license"] if count else told)
 
 
 def _categories(registry: Registry) -> list[Bar]:
@@ -108,7 +111,7 @@ def _categories(registry: Registry) -> list[Bar]:
             word(share.value) or disk_map.UNSORTED,
             f"{share.models:,}",
             percent(share.models, most),
-            _filtered(primary=share.value) if share.value else "",
+            _filtered(primary=share.value or NONE),
             category_class(share.value) or "cat-none",
         )
         for share in shares
