@@ -105,7 +105,7 @@ def _export_as(form: str) -> Callable[..., StreamingHttpResponse]:
 @admin.register(RegisteredModel)
 class RegisteredModelAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     form = RegisteredModelForm
-    list_display = ("title", "model_id", "shown_type", "format", "shown_status", "license", "visibility", "size", "root")
+    list_display = ("title", "shown_type", "format", "shown_status", "visibility", "license", "size", "root")
     list_editable = INLINE
     actions = [*(_in_bulk(kind) for kind in KINDS), *(_export_as(form) for form in exports.FORMATS)]
     change_list_template = "admin/models.html"

@@ -72,8 +72,8 @@ def index(request: HttpRequest) -> HttpResponse:
 
 
 def _selection(sent: QueryDict) -> Selection:
-    """``query`` as the Models page has it, or model IDs: one ``id`` each, or all of them in ``ids``."""
-    if "query" in sent and not sent.getlist("id"):
+    """All that a ``query`` of the Models page finds, whatever is ticked beside it; else model IDs: one ``id`` each, or all in ``ids``."""
+    if "query" in sent:
         return Selection(query=sent.get("query", "")[:4_000])
     return Selection(ids=tuple(dict.fromkeys([*sent.getlist("id"), *sent.get("ids", "").split()])))
 

@@ -76,7 +76,7 @@ def said(name: str, value: Any, nothing: str = "automatic") -> Said:
     text = _text(name, value)
     if not text:
         return Said("none" if isinstance(value, list) else "empty", faint=True)
-    return Said(f"{text[: MAX_SHOWN - 1]}…", text[:4_000]) if len(text) > MAX_SHOWN else Said(text)
+    return Said(f"{text[: MAX_SHOWN - 1].rstrip(' .,;:')}…", text[:4_000]) if len(text) > MAX_SHOWN else Said(text)
 
 
 def _text(name: str, value: Any) -> str:

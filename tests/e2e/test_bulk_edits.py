@@ -60,6 +60,16 @@ def test_tags_of_many_are_looked_at_applied_and_taken_back_by_keyboard(page: Pag
     assert tags() == before
 
 
+def test_models_are_chosen_on_the_models_page_by_keyboard(page: Page, shelf: Path, sign_in: SignIn) -> None:
+    sign_in()
+    for name in ("bert-base", "llama-chat"):
+        page.get_by_role("row", name=name).get_by_role("checkbox").focus()
+        page.keyboard.press("Space")
+    page.get_by_role("button", name="Tag", exact=True).focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Tags of 2 models")
+
+
 def test_a_preview_comes_without_a_new_page_and_what_was_changed_since_is_shown_first(
     a_refusal_is_expected: None, page: Page, shelf: Path, sign_in: SignIn
 ) -> None:

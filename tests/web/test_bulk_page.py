@@ -67,6 +67,7 @@ def test_a_filter_stands_for_all_that_match_it(admin_client: Client, three: list
     assert "Tags of 1 model</h1>" in html
     assert '<a class="link" href="/models/?tag=old">this filter</a>' in html
     assert 'name="query" value="tag=old"' in html
+    assert "Tags of 1 model</h1>" in admin_client.post("/bulk/", {"kind": "tags", "query": "tag=old", "id": ["b", "c"]}).content.decode()
     assert "Every model there is" in admin_client.post("/bulk/", {"kind": "tags", "query": ""}).content.decode()
 
 
