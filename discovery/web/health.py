@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
+from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from discovery.engine.text import plural
@@ -54,11 +56,20 @@ def _context(record: RegisteredModel) -> dict[str, Any]:
         "findings": list(record.findings.filter(resolved_at=None).select_related("accepted_by", "model").order_by("severity", "pk")),
         "resolved": record.findings.exclude(resolved_at=None).count(),
         "deep": deep,
+        "next_deep": _next_deep(record),
         "checksums": list(checksums[:MAX_FILES]),
         "checksum_count": checksums.count(),
         "tests": tests,
         "under_way": bool(deep and deep.is_active) or any(test.is_active for test in tests),
     }
+
+
+def _next_deep(record: RegisteredModel) -> str:
+    """``12 days``; empty when the schedule may take it at any moment, or never."""
+    if not record.root.deep_every_days or record.deep_validated_at is None:
+        return ""
+    left = record.deep_validated_at + timedelta(days=record.root.deep_every_days) - timezone.now()
+    return plural(left.days, "day") if left >= timedelta(days=1) else ""
 
 
 def _counted(checks: list[dict[str, Any]]) -> str:

@@ -184,6 +184,17 @@ def test_each_button_does_what_it_says(admin_client: Client, models_root: Path, 
     assert "not something that can be done" in press("explode")
 
 
+@pytest.mark.parametrize(
+    ("every", "days_ago", "said"),
+    [(30, 10, "in 19 days"), (30, None, "when its turn comes, once in 30 days"), (30, 40, "when its turn comes"), (0, 10, "on demand only")],
+)
+def test_the_tab_says_when_all_bytes_are_read_again(every: int, days_ago: int | None, said: str, admin_client: Client, make_model: Make) -> None:
+    record = make_model(deep_validated_at=None if days_ago is None else timezone.now() - timedelta(days=days_ago))
+    record.root.deep_every_days = every
+    record.root.save()
+    assert said in html(admin_client, "/models/tiny-model/health/")
+
+
 def test_the_tab_polls_while_something_is_under_way_and_stops_with_it(admin_client: Client, make_model: Make) -> None:
     record = make_model()
     run = DeepValidation.objects.create(model=record)
