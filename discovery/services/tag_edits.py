@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import urlencode
 
 from django.db import IntegrityError, transaction
 
 from discovery.engine.types import Severity
-from discovery.models import BulkEdit, Channel, RegisteredModel, Tag
+from discovery.models import BulkEdit, Channel, RegisteredModel, RegisteredModelQuerySet, Tag
 from discovery.services import bulk, journal, metadata
 from discovery.services.operations import Operation
 from discovery.services.selections import Selection
@@ -84,10 +84,21 @@ def sweep() -> None:
     Tag.objects.filter(models=None, colour="").delete()
 
 
+@dataclass(frozen=True, slots=True)
+class _Tagged(Selection):
+    """The models that have a tag. No address of the Models page: one may be called like a word of the search."""
+
+    tag: str = ""
+
+    def models(self, user: User) -> RegisteredModelQuerySet:
+        return RegisteredModel.objects.visible_to(user).filter(tagged__name=self.tag).order_by("pk")
+
+
 def _change(operation: Operation, name: str, by: User) -> BulkEdit | None:
-    if not RegisteredModel.objects.filter(tagged__name=name).exists():
+    try:
+        return bulk.request(operation, _Tagged(tag=name), by=by, atomic=False)
+    except bulk.NobodyChosen:
         return None
-    return bulk.request(operation, Selection(query=urlencode({"tag": name})), by=by, atomic=False)
 
 
 def _name(name: str) -> str:

@@ -38,7 +38,7 @@ def table(client: Client, query: str) -> list[str]:
         ("q=a&format=csv", ["a"]),
         ("sort=-name", ["secret", "b", "a"]),
         ("format=gguf&format=csv", ["b"]),
-        ("tag=none", []),
+        ("tag=nowhere", []),
     ],
 )
 def test_the_filter_and_order_of_the_list_hold(query: str, found: list[str], shelf: None, admin_client: Client) -> None:

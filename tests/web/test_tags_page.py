@@ -81,6 +81,14 @@ def test_a_renamed_tag_is_renamed_everywhere_in_one_batch_and_comes_back(shelf: 
     assert set(RegisteredModel.objects.get(name="beta").tagged.values_list("name", flat=True)) == {"old"}
 
 
+def test_a_tag_called_like_a_word_of_the_search_is_a_tag_like_others(make_model: Make, admin_client: Client) -> None:
+    tagged, bare = make_model("tagged", tags=["none"]), make_model("bare")
+    tags.sync([tagged, bare])
+    act(admin_client, "none", action="rename", name="some")
+    assert own("tagged") == ["some"]
+    assert not own("bare")
+
+
 def test_a_name_that_exists_is_merged_only_when_that_is_meant(shelf: None, admin_client: Client) -> None:
     response = admin_client.post(f"/tags/{Tag.objects.get(name='old').pk}/", {"action": "rename", "name": "chat"})
     assert response.status_code == 422
