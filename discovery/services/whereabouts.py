@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from discovery.engine.config import Discovery
 from discovery.engine.paths import is_under, to_native, to_text
-from discovery.engine.trace import Trace, trace
+from discovery.engine.trace import End, Trace, trace
 from discovery.models import Root
 from discovery.services import browse, configs
 from discovery.services.patience import ask
@@ -82,8 +82,23 @@ def _explain(path: str, person: Person) -> Answer:
         detail = f"The root {root.path} cannot be scanned: {fault}."
         return Answer(to_text(path), "Its root is out of reach.", "bad", detail, "Bring the disk back, then scan. Its models stay registered.", root)
     real, below, traced = patiently("trace", path, partial(_traced, root.path, below, configs.discovery()))
-    answer = VERDICTS[traced.end](Case(to_text(path), root, real, below, traced, person))
-    return _with_state_of_root(answer, root)
+    case = Case(to_text(path), root, real, below, traced, person)
+    answer = _registered_by_hand(case) or VERDICTS[traced.end](case)
+    return _with_state_of_root(replace(answer, by_hand=traced.end in _PASSED_BY and not answer.models and not answer.scan), root)
+
+
+#: Ways to end at something that a person may know to be a model.
+_PASSED_BY = (End.MODEL, End.FOLDER, End.NO_WEIGHTS, End.EXCLUDED, End.NEVER, End.TOO_DEEP)
+
+
+def _registered_by_hand(case: Case) -> Answer | None:
+    """For what the walk does not come by; the rest has its own verdict."""
+    if case.traced.end is End.MODEL or case.traced.end not in _PASSED_BY:
+        return None
+    record = case.records.filter(path=to_text(case.below), by_hand=True, missing_since=None).first()
+    if record is None:
+        return None
+    return case.answer(f"It is registered as {record.title}, by hand.", "Every scan looks after it, wherever it lies.", tone="ok", models=(record,))
 
 
 def _home_of(path: str) -> tuple[Root, str] | None:

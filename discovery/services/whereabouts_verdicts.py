@@ -51,7 +51,7 @@ class NoAnswer(Exception):
 class Answer:
     """What is the matter with ``path``. ``tone`` is ok, warn or bad; ``advice`` says what to do, ``models`` what is registered there.
 
-    ``scan`` says that a scan would help.
+    ``scan`` says that a scan would help, ``by_hand`` that a person may register it all the same.
     """
 
     path: str
@@ -63,6 +63,7 @@ class Answer:
     models: tuple[RegisteredModel, ...] = ()
     problems: tuple[str, ...] = ()
     scan: bool = False
+    by_hand: bool = False
 
 
 def patiently(what: str, path: str, question: Callable[[], Answered]) -> Answered:

@@ -13,7 +13,7 @@ import pytest
 from django.contrib.auth.models import AnonymousUser, User
 
 from discovery.models import RegisteredModel, Root, ScanRun, Skipped
-from discovery.services import browse, whereabouts, whereabouts_verdicts
+from discovery.services import browse, registration, whereabouts, whereabouts_verdicts
 from discovery.services.whereabouts import Answer, NotAPath
 from tests import builders
 
@@ -239,3 +239,17 @@ def test_models_that_a_person_may_not_see_are_not_named(ask: Ask, shelf: Path, s
     answer = whereabouts.explain(str(shelf / "chat/llama"), AnonymousUser())
     assert answer.models == ()
     assert answer.title == "Nothing that is shared with you lies there."
+
+
+@pytest.mark.parametrize("path", ["chat/checkpoint-500", "trash-bin/gone", "a/b/c/d/e/f", "alone"])
+def test_what_scans_pass_by_may_be_registered_by_hand_and_is_named_from_then_on(
+    path: str, ask: Ask, scan: Scan, shelf: Path, admin_user: User
+) -> None:
+    scan()
+    assert ask(path).by_hand
+    record = registration.register({"path": str(shelf / path)}, by=admin_user, through="page")
+    answer = ask(path)
+    assert (answer.tone, answer.models, answer.by_hand) == ("ok", (record,), False)
+    assert answer.title.endswith("by hand.")
+    assert not ask("chat/llama").by_hand
+    assert not ask("nowhere").by_hand

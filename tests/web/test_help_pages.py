@@ -79,6 +79,16 @@ def test_what_a_scan_would_find_can_be_scanned_from_here(admin_client: Client, d
     assert f'<input type="hidden" name="root" value="{root.pk}"><button class="btn">Scan this root now</button>' in html
 
 
+def test_what_scans_pass_by_can_be_registered_from_here(admin_client: Client, db: None, models_root: Path) -> None:
+    builders.transformers(models_root / "run & more/checkpoint-500", hidden=64)
+    Root.objects.create(path=str(models_root))
+    html = get(admin_client, "/help/appear/", path=str(models_root / "run & more/checkpoint-500"))
+    found = re.search(r'href="(/register/\?path=[^"]*)"', html)
+    assert found
+    form = get(admin_client, unescape(found[1]))
+    assert "run &amp; more/checkpoint-500" in form
+
+
 @pytest.mark.parametrize(
     ("path", "said"),
     [("", "Type or paste a path"), ("/a\0b", "NUL"), ("x" * 100_000, "100,000 characters")],
