@@ -78,7 +78,7 @@ class Listing(models.Model):
         default_permissions = ()
         indexes = [
             # The two that no page can do without; any other would tempt SQLite away from them.
-            models.Index(fields=["sort_name", "id"], name="listing_by_name"),
+            models.Index(fields=["sort_name", "id", "visibility"], name="listing_by_name"),
             models.Index(fields=["profile", "license", "model_family", "memory_bytes", "visibility"], name="listing_by_profile"),
         ]
 

@@ -28,6 +28,9 @@ MAX_TEXT = 500
 MAX_WORDS = 20
 MAX_VALUES = 50
 
+#: So many keys are handed from one statement to the next.
+FEW = 5_000
+
 #: What lists can be sorted by; ``-`` in front turns the order round. The same columns in the registry and in its narrow copy.
 SORTS: dict[str, F] = {
     "name": F("sort_name"),
@@ -72,6 +75,8 @@ class Filters:
     favourites: bool = False
     bounds: tuple[tuple[str, str], ...] = ()
     faults: tuple[Fault, ...] = ()
+    #: Keys of all models that ``text`` and ``bounds`` ask for, where ``hurried`` has looked them up.
+    keys: tuple[int, ...] | None = None
 
     @classmethod
     def read(cls, query: QueryDict | str) -> Filters:
@@ -150,16 +155,28 @@ def listed(user: User, filters: Filters, leave: Collection[str] = ()) -> Listing
     rows = Listing.objects.visible_to(user).order_by()
     if filters.faults:
         return rows.none()
-    for term in parse(filters.text)[0]:
-        rows = rows.filter(_condition(term))
+    if filters.keys is not None:
+        rows = rows.filter(pk__in=filters.keys)
+    else:
+        for term in parse(filters.text)[0]:
+            rows = rows.filter(_condition(term))
+        for name, value in filters.bounds:
+            rows = rows.filter(_condition(_bound(name, value)))
     for name, values in filters.chosen:
         if name not in leave:
             rows = rows.filter(_any(_one_of(name, value, _is) for value in values))
-    for name, value in filters.bounds:
-        rows = rows.filter(_condition(_bound(name, value)))
     if filters.favourites:
         rows = rows.filter(pk__in=RegisteredModel.favoured_by.through.objects.filter(user=user.pk).values("registeredmodel_id"))
     return rows
+
+
+def hurried(user: User, filters: Filters) -> Filters:
+    """The same filters for a page that asks several times: where words and numbers find few models, these are looked for only once."""
+    if filters.faults or not (filters.text or filters.bounds):
+        return filters
+    asked = replace(filters, chosen=(), favourites=False)
+    keys = tuple(listed(user, asked).values_list("pk", flat=True)[: FEW + 1])
+    return filters if len(keys) > FEW else replace(filters, keys=keys)
 
 
 def _condition(term: Term) -> Q:
@@ -266,7 +283,7 @@ class Results(Sequence[RegisteredModel]):
     def keys(self, start: int, stop: int) -> list[int]:
         rows = listed(self._user, self._filters)
         order = _order(self._filters.sort)
-        if self._filters.sort.removeprefix("-") == "name" and not self._most:
+        if self._filters.sort.removeprefix("-") == "name" and not self._most and len(self) <= FEW:
             # Few among many: SQLite would walk its index of names and look up nearly every row to find them; looking at each row once is quicker.
             name = Concat(F("sort_name"), Value(""))
             order = OrderBy(name, descending=self._filters.sort.startswith("-")), "pk"

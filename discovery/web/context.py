@@ -6,7 +6,7 @@ from typing import Any
 
 from django.http import HttpRequest
 
-from discovery.models import Finding, RegisteredModel, Root, ScanRun
+from discovery.models import Finding, Listing, Root, ScanRun
 from discovery.services import configs
 from discovery.web.pages import is_fragment
 
@@ -26,7 +26,7 @@ def frame(request: HttpRequest) -> dict[str, Any]:
     runs = ScanRun.objects.all()
     staff = request.user.is_staff
     return {
-        "model_count": RegisteredModel.objects.visible_to(request.user).count(),
+        "model_count": Listing.objects.visible_to(request.user).count(),
         "active_scan": runs.filter(state__in=ScanRun.ACTIVE).order_by("-state").first(),  # running before queued
         "last_scan": runs.exclude(state__in=ScanRun.ACTIVE).first(),
         "rules_file": configs.RULES.name,

@@ -65,7 +65,9 @@ class Facet:
     more: Sequence[Option]
     is_open: bool
     counted: bool
+    #: Of its options alone, and of the page with the facet open.
     address: str
+    page: str
 
     @property
     def searchable(self) -> bool:
@@ -113,7 +115,8 @@ def facet(request: HttpRequest, filters: Filters, name: str, counts: facets.Coun
     query = request.GET.copy()
     query.pop("page", None)
     address = f"{reverse('facet', args=[name])}?{query.urlencode()}"
-    return Facet(name, HEADINGS[name], first, rest, opened, name in counts, address)
+    query.appendlist("open", name)
+    return Facet(name, HEADINGS[name], first, rest, opened, name in counts, address, f"{reverse('models')}?{query.urlencode()}")
 
 
 def _option(name: str, value: str, models: int, *, chosen: bool) -> Option:

@@ -31,12 +31,12 @@ _ALWAYS = ("model_id", "name", "display_name", "path", "type", "status", "parame
 def index(request: HttpRequest) -> HttpResponse:
     filters = search.Filters.read(request.GET)
     # While somebody types, facets stay as they are without what is not understood yet; the list waits.
-    counted = replace(filters, text="", bounds=(), faults=()) if filters.faults else filters
+    counted = replace(filters, text="", bounds=(), faults=()) if filters.faults else search.hurried(request.user, filters)
     found = facets.count(request.user, counted, model_list.wanted(request, filters))
     total = 0 if filters.faults else found.total
     shown = model_list.columns(request.GET)
     read = (*_ALWAYS, *(column for name in shown for column in _READ.get(name, ())))
-    results = search.Results(request.user, filters, columns=read, total=total, most=found.most)
+    results = search.Results(request.user, filters if filters.faults else counted, columns=read, total=total, most=found.most)
     context = {
         "section": "models",
         "page": numbered(request, results, PAGE_SIZE),

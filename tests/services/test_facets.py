@@ -99,6 +99,7 @@ def test_every_count_is_what_choosing_that_value_finds(admin_user: User, user: U
             assert not filters.faults
             told = facets.count(who, filters)
             assert told.total == search.listed(who, filters).count() == search.found(who, filters).count()
+            assert facets.count(who, search.hurried(who, filters)) == told
             for name, values in told.counts.items():
                 for value, number in chance.sample(values, min(2, len(values))):
                     narrowed = Filters.read(f"{filters.without(name).as_query()}&{name}={value}")
@@ -146,6 +147,22 @@ def test_pages_read_by_keys_are_the_list_in_its_order(sort: str, admin_user: Use
         assert [model.pk for model in Results(admin_user, filters, total=len(whole), most=True)[0:20]] == whole[:20]
         assert results[3].pk == whole[3]
         assert results[500:510] == []
+
+
+@pytest.mark.django_db
+def test_what_few_models_match_is_looked_for_once(admin_user: User, monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: Any) -> None:
+    fill(60)
+    filters = Filters.read("q=llama&status=READY")
+    with django_assert_num_queries(1):
+        hurried = search.hurried(admin_user, filters)
+    assert hurried.keys
+    assert hurried.as_query() == filters.as_query()
+    assert [model.pk for model in Results(admin_user, hurried)[0:9]] == [model.pk for model in Results(admin_user, filters)[0:9]]
+    monkeypatch.setattr(search, "FEW", 3)
+    assert search.hurried(admin_user, filters) == filters
+    for untouched in (Filters.read("status=READY"), Filters.read("q=params:>x")):
+        with django_assert_num_queries(0):
+            assert search.hurried(admin_user, untouched) == untouched
 
 
 @pytest.mark.django_db
