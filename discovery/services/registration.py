@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -20,6 +21,7 @@ from django.utils import timezone
 
 from discovery.engine import pointed
 from discovery.engine.categorize import Categorizer
+from discovery.engine.config import Discovery
 from discovery.engine.describe import categorized
 from discovery.engine.document import CATEGORIES
 from discovery.engine.errors import NotAModel
@@ -29,14 +31,17 @@ from discovery.engine.types import Found, ModelType, Severity, Value
 from discovery.models import Channel, Forgotten, RegisteredModel, Root, Skipped
 from discovery.services import collections, configs, findings, forgetting, journal, metadata, strictness, tags, webhooks
 from discovery.services.metadata import InvalidMetadata
+from discovery.services.patience import ask
 from discovery.services.records import resolve, take
-from discovery.services.scans.roots import others
+from discovery.services.scans.roots import sync_roots
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 MAX_NAME = 300
 MAX_PATH = 2_000
+#: Seconds that the disk has to answer.
+PATIENCE = 30.0
 
 #: What says which model is meant; the rest of what is sent is metadata.
 IDENTITY = frozenset({"name", "path", "endpoint", "category"})
@@ -146,9 +151,13 @@ def _on_disk(data: Mapping[str, Any], errors: dict[str, str]) -> tuple[Root | No
     if data.get("endpoint"):
         errors["endpoint"] = "only a hosted model has an endpoint: its type is OPENAI"
     try:
-        root, path = locate(data.get("path"))
-        native = to_native("/", root.path)
-        _, found = pointed.read(native, path, configs.discovery(), psutil.virtual_memory().total, others(root))
+        given = _given(data.get("path"))
+        sync_roots()
+        roots = {to_native("/", root.path): root for root in Root.objects.exclude(path=Root.REMOTE).order_by("path")}
+        read = partial(_read, given, {native: root.path for native, root in roots.items()}, configs.discovery(), psutil.virtual_memory().total)
+        answers = ask({("register", given): read}, PATIENCE)
+        if not answers:
+            raise _Unusable(f"the disk did not answer within {PATIENCE:.0f} seconds: a network drive may be away, or the folder too large")
     except _Unusable as error:
         errors["path"] = str(error)
     except NotAModel as error:
@@ -156,33 +165,41 @@ def _on_disk(data: Mapping[str, Any], errors: dict[str, str]) -> tuple[Root | No
     except OSError as error:
         errors["path"] = f"cannot be read: {error.strerror}"
     else:
-        return root, found
+        home, found = answers["register", given]
+        return roots[home], found
     return None, None
 
 
-def locate(given: Any) -> tuple[Root, str]:
-    """(root, native path below it, links resolved) of an absolute path, or of one that exists below one root. Raises ``ValueError``."""
-    if not isinstance(given, str) or not given.strip():
+def _given(path: Any) -> str:
+    """Raises ``_Unusable`` for what cannot be the path of a model, whatever is on the disk."""
+    if not isinstance(path, str) or not path.strip():
         raise _Unusable("say where the model is: an absolute path, or one below a root")
-    if reason := strictness.fault("path", given):
+    if reason := strictness.fault("path", path):
         raise _Unusable(reason)
-    if len(given) > MAX_PATH:
-        raise _Unusable(f"has {len(given):,} characters; paths of at most {MAX_PATH:,} can be registered")
-    if ".." in re.split(r"[/\\]", given):
+    if len(path) > MAX_PATH:
+        raise _Unusable(f"has {len(path):,} characters; paths of at most {MAX_PATH:,} can be registered")
+    if ".." in re.split(r"[/\\]", path):
         raise _Unusable("must not contain '..': give the path as it is")
-    roots = {to_native("/", root.path): root for root in Root.objects.exclude(path=Root.REMOTE).order_by("path")}
+    return path
+
+
+def _read(given: str, roots: Mapping[str, str], settings: Discovery, memory_bytes: int) -> tuple[str, Found]:
+    """(the root it lies in, the model) of an absolute path, or of one that exists below one of ``roots`` ({native path: as it is shown}).
+
+    Asks the disk and nothing else. Raises ``_Unusable``, ``NotAModel`` or ``OSError``.
+    """
     path = os.path.normpath(to_native("/", given) if os.path.isabs(given) else _below_one(given, list(roots)))
-    real = os.path.realpath(path)
-    homes = [native for native in roots if is_under(real, os.path.realpath(native))]
+    real, places = os.path.realpath(path), {native: os.path.realpath(native) for native in roots}
+    homes = [native for native, place in places.items() if is_under(real, place)]
     if not homes:
         if any(is_under(path, native) for native in roots):
             raise _Unusable("leads through a link to a place outside the roots")
-        raise _Unusable(
-            f"is outside the roots ({', '.join(root.path for root in roots.values()) or 'there are none'}): put the model into one of them"
-        )
+        raise _Unusable(f"is outside the roots ({', '.join(roots.values()) or 'there are none'}): put the model into one of them")
     _readable(path, real)
-    home = max(homes, key=lambda native: len(os.path.realpath(native)))
-    return roots[home], os.path.relpath(real, os.path.realpath(home)).replace(os.sep, "/")
+    home = max(homes, key=lambda native: len(places[native]))
+    inside = [place for native, place in places.items() if native != home and is_under(native, home)]
+    below = os.path.relpath(real, places[home]).replace(os.sep, "/")
+    return home, pointed.read(home, below, settings, memory_bytes, inside)[1]
 
 
 def _below_one(given: str, roots: list[str]) -> str:

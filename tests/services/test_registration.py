@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -193,6 +194,13 @@ def test_two_people_who_register_the_same_model_at_once_get_one(register: Regist
     assert RegisteredModel.objects.count() == 1
 
 
+def test_a_model_may_be_registered_before_anything_was_scanned(models_root: Path, user: User, settings: Any) -> None:
+    settings.MODELS_DIR = models_root
+    builders.transformers(models_root / "tiny", hidden=64)
+    record = registration.register({"path": "tiny"}, by=user, through="page")
+    assert (record.root.path, record.path) == (str(models_root), "tiny")
+
+
 def test_a_path_is_refused_with_the_reason(register: Register, models_root: Path, tmp_path: Path) -> None:
     builders.transformers(tmp_path / "elsewhere", hidden=64)
     builders.transformers(models_root / "shelf/a", hidden=64)
@@ -230,6 +238,17 @@ def test_a_path_that_cannot_be_read_is_refused(register: Register, models_root: 
         assert refused(register, path="tiny")["path"].startswith("cannot be read")
     finally:
         (models_root / "tiny").chmod(0o755)
+
+
+def test_a_disk_that_hangs_holds_nobody_up(register: Register, models_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    builders.transformers(models_root / "tiny", hidden=64)
+    woken = threading.Event()
+    monkeypatch.setattr(registration, "PATIENCE", 0.05)
+    monkeypatch.setattr(registration.pointed, "read", lambda *_args: woken.wait(10))
+    try:
+        assert refused(register, path="tiny")["path"].startswith("the disk did not answer")
+    finally:
+        woken.set()
 
 
 def test_everything_that_is_wrong_is_said_at_once(register: Register) -> None:
