@@ -95,7 +95,9 @@ def _named(name: str, user: User, not_this: int) -> RegisteredModel | None:
         return None
     forms = list(dict.fromkeys([name, tail]))
     spelled = Q(name__in=forms) | Q(sort_name__in=[form.casefold() for form in forms]) | Q(model_id=slug(tail))
-    found = list(_visible(user).filter(spelled).exclude(pk=not_this).order_by("pk")[:MAX_EACH])
+    # Asked without regard to who may see them: each half of the condition has an index, both together have none.
+    keys = list(RegisteredModel.objects.filter(spelled).exclude(pk=not_this).order_by().values_list("pk", flat=True)[:MAX_EACH])
+    found = list(_visible(user).filter(pk__in=keys))
     found.sort(key=lambda each: (each.name != name, each.name.casefold() != name.casefold(), bool(each.base_model), each.pk))
     return found[0] if found else None
 
@@ -118,9 +120,10 @@ def _children(record: RegisteredModel, user: User) -> tuple[Relative, ...]:
     own = dict.fromkeys([record.name, _tail(record.name), *([record.display_name] if record.display_name else [])])
     if record.author:
         own[f"{record.author}/{_tail(record.name)}"] = None
-    spelled = Q(base_model__in=list(own)) | Q(base_model__iendswith=f"/{_tail(record.name)}")
-    keys = RegisteredModel.objects.visible_to(user).filter(spelled).exclude(pk=record.pk).order_by("pk").values_list("pk", flat=True)
-    found = _visible(user).filter(pk__in=list(keys[:MAX_EACH])).order_by("base_model_relation", "sort_name", "pk")
+    others = RegisteredModel.objects.visible_to(user).exclude(pk=record.pk).order_by("base_model", "pk").values_list("pk", flat=True)
+    keys = list(others.filter(base_model__in=list(own))[:MAX_EACH])
+    keys += others.filter(base_model__isnull=False, base_model__iendswith=f"/{_tail(record.name)}")[: MAX_EACH - len(keys)]
+    found = _visible(user).filter(pk__in=keys).order_by("base_model_relation", "sort_name", "pk")
     return tuple(Relative(each.title, each.base_model_relation or "", each) for each in found)
 
 
@@ -134,15 +137,19 @@ def _siblings(record: RegisteredModel, user: User, told: Iterable[int]) -> tuple
 def _formats(record: RegisteredModel, user: User) -> tuple[Relative, ...]:
     """Records whose names differ in words for formats and quantizations alone."""
     key = same_model(record.name)
-    start = re.match(r"[^\W_]+[-_. ]?[^\W_]*", _tail(record.name).casefold())
-    if not key or not start:
+    prefix = _beginning(record.name, key)
+    if not prefix:
         return ()
-    prefix = start[0]
-    near = (
-        _visible(user).filter(sort_name__gte=prefix, sort_name__lt=prefix + _LAST).exclude(pk=record.pk).order_by("sort_name", "pk")[: MAX_EACH * 5]
-    )
+    near = _visible(user).filter(sort_name__gte=prefix, sort_name__lt=prefix + _LAST).exclude(pk=record.pk).order_by("sort_name", "pk")[:MAX_EACH]
     alike = [each for each in near if same_model(each.name) == key and (each.format, each.quantization) != (record.format, record.quantization)]
-    return tuple(Relative(each.title, "format", each) for each in alike[:MAX_EACH])
+    return tuple(Relative(each.title, "format", each) for each in alike)
+
+
+def _beginning(name: str, key: str) -> str:
+    """How names of the same model begin: all of ``name`` before its first word for a format."""
+    folded = _tail(name).casefold()
+    match = re.match(r"[-_. ]+".join(map(re.escape, key.split("-"))), folded) if key else None
+    return match[0] if match else folded
 
 
 def same_model(name: str) -> str:

@@ -136,7 +136,7 @@ def recently_changed(user: User, limit: int) -> list[RegisteredModel]:
 
 def unlicensed() -> int:
     """Models that nobody names a license for. For administrators."""
-    return Listing.objects.filter(license=None).exclude(status__in=ABSENT).count()
+    return Listing.objects.filter(license=None).count()
 
 
 def attention(limit: int) -> list[Finding]:

@@ -16,7 +16,7 @@ from discovery.words import RELATIONS
 #: Units of the picture: CSS pixels at its own width.
 WIDTH, BOX_WIDTH, BOX_HEIGHT, GAP = 760, 208, 44, 12
 #: Width of a character in the two lines of a box.
-LARGE, SMALL = 7.8, 6.8
+LARGE, SMALL = 7.8, 5.8
 #: Boxes of a column; the rest is counted in one more.
 MAX_BOXES = 9
 
