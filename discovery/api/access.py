@@ -36,8 +36,8 @@ class Caller:
         return bool(self.user.is_active and self.user.is_staff)
 
     @property
-    def administrator(self) -> User:
-        """The user behind a call that only staff get through with."""
+    def person(self) -> User:
+        """The user behind a call that takes credentials."""
         return cast("User", self.user)
 
     def may(self, needed: Scope) -> bool:
@@ -45,16 +45,19 @@ class Caller:
 
 
 class Access:
-    """The door of an endpoint. ``needed`` is the scope that opens it; ``None`` opens it to everybody, for what they may see."""
+    """The door of an endpoint. ``needed`` is the scope that opens it; ``None`` opens it to everybody, for what they may see.
 
-    def __init__(self, needed: Scope | None) -> None:
-        self.needed = needed
+    Some reading is for staff alone (``staff``), as changing always is.
+    """
+
+    def __init__(self, needed: Scope | None, *, staff: bool = False) -> None:
+        self.needed, self.staff = needed, staff
 
     def __call__(self, request: HttpRequest) -> Caller:
         if int(request.META.get("CONTENT_LENGTH") or 0) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
             raise ApiError(413)
         caller = _caller(request)
-        if self.needed is None or caller.may(self.needed):
+        if self.needed is None or (caller.may(self.needed) and (caller.is_staff or not self.staff)):
             return caller
         if caller.scope is None:
             raise ApiError(401)
@@ -65,6 +68,7 @@ class Access:
 
 PUBLIC = Access(None)
 READ = Access(Scope.READ)
+STAFF = Access(Scope.READ, staff=True)
 WRITE = Access(Scope.WRITE)
 ADMIN = Access(Scope.ADMIN)
 

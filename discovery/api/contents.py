@@ -9,7 +9,7 @@ from ninja import Query, Router
 
 from discovery.api import contents_schemas as schemas
 from discovery.api import paging
-from discovery.api.access import ADMIN, PUBLIC, READ, fetch
+from discovery.api.access import PUBLIC, READ, caller_of, fetch
 from discovery.api.errors import ApiError
 from discovery.models import MetadataChange
 from discovery.services import access, browse
@@ -69,10 +69,10 @@ def _change(row: MetadataChange) -> dict[str, Any]:
     }
 
 
-@router.get("/models/{model_id}/access", auth=ADMIN, response=schemas.AccessRules, operation_id="get_access", summary="Who may see a model")
+@router.get("/models/{model_id}/access", auth=READ, response=schemas.AccessRules, operation_id="get_access", summary="Who may see a model")
 def who(request: HttpRequest, model_id: str) -> dict[str, Any]:
-    """Its visibility, and through which groups and collections people see it."""
-    return access.explained(fetch(request, model_id))
+    """Its visibility, and through which groups and collections people see it. Others than administrators are told of their own groups alone."""
+    return access.explained_to(caller_of(request).person, fetch(request, model_id))
 
 
 def _matches(name: str, text: str) -> bool:

@@ -10,7 +10,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from ninja import Path, Query, Router
 
 from discovery.api import paging
-from discovery.api.access import ADMIN, PUBLIC, READ, caller_of
+from discovery.api.access import ADMIN, PUBLIC, READ, STAFF, caller_of
 from discovery.api.discovery_schemas import Asked, Cancelled, DiscoveryStatus, Log, Refresh, ScanId, Scans, WantedLog
 from discovery.api.errors import ApiError
 from discovery.api.preconditions import once
@@ -26,7 +26,7 @@ def status(request: HttpRequest) -> dict[str, Any]:
     return scans.standing(caller_of(request).user)
 
 
-@router.get("/models/discovery/scans", auth=ADMIN, response=Scans, operation_id="list_scans", summary="Past scans")
+@router.get("/models/discovery/scans", auth=STAFF, response=Scans, operation_id="list_scans", summary="Past scans")
 def past(request: HttpRequest, asked: Query[paging.Paged]) -> dict[str, Any]:
     """Scans that are over or under way, the newest first."""
     return paging.numbered(request, ScanRun.objects.select_related("requested_by"), asked, scans.result_of)

@@ -27,5 +27,5 @@ def forget(request: HttpRequest, model_id: str) -> Status[None]:
     record = fetch(request, model_id)
     if not as_seen(request)(record):
         raise stale()
-    forgetting.forget(record, by=caller_of(request).administrator, through="api")
+    forgetting.forget(record, by=caller_of(request).person, through="api")
     return Status(204, None)

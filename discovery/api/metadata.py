@@ -31,7 +31,7 @@ def category(request: HttpRequest, model_id: str, payload: schemas.CategoryChang
 def _changed(request: HttpRequest, model_id: str, changes: dict[str, Any], response: HttpResponse) -> dict[str, Any]:
     record = fetch(request, model_id)
     try:
-        record = updates.update(record, changes, by=caller_of(request).administrator, through="api", as_seen=as_seen(request))
+        record = updates.update(record, changes, by=caller_of(request).person, through="api", as_seen=as_seen(request))
     except updates.Stale:
         raise stale() from None
     return tagged(record, response)
@@ -48,7 +48,7 @@ def _changed(request: HttpRequest, model_id: str, changes: dict[str, Any], respo
 def bulk(request: HttpRequest, payload: schemas.Bulk, asked: Query[schemas.WantedBulk]) -> Status[dict[str, Any]]:
     """Up to 1,000, in one batch that one undo takes back. Each result says what came of its model."""
     wanted = [(item.model_id, item.metadata) for item in payload.updates]
-    told = updates.update_many(wanted, by=caller_of(request).administrator, through="api", atomic=asked.atomic)
+    told = updates.update_many(wanted, by=caller_of(request).person, through="api", atomic=asked.atomic)
     failed = sum(bool(result.errors) for result in told)
     undone = asked.atomic and failed
     return Status(

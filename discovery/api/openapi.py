@@ -9,7 +9,7 @@ from typing import Any
 from ninja.openapi.schema import OpenAPISchema
 from ninja.operation import Operation
 
-from discovery.api.access import Access
+from discovery.api.access import Access, Scope
 
 SECURITY = {
     "token": {"type": "http", "scheme": "bearer", "description": "A token made on the page API tokens, or by create_token."},
@@ -55,14 +55,16 @@ class Document(OpenAPISchema):
 
     def operation_details(self, operation: Operation) -> dict[str, Any]:
         details: dict[str, Any] = super().operation_details(operation)
-        needed = next((door.needed for door in operation.auth_callbacks if isinstance(door, Access)), None)
+        door = next(door for door in operation.auth_callbacks if isinstance(door, Access))
+        needed = door.needed
         open_to_all: list[dict[str, list[str]]] = [] if needed else [{}]
         details["security"] = [*open_to_all, {"token": []}, {"session": []}]
         for status, text in {**_ALWAYS, **self._errors(operation, details, needed)}.items():
             content = details["responses"].get(status, {}).get("content", {}).get("application/json")
             either = {"application/json": {"schema": {"anyOf": [content["schema"], _REF]}}} if content else _CONTENT
             details["responses"][status] = {"description": text, "content": either}
-        note = f"Needs the scope `{needed}`." if needed else "Without credentials: public models only."
+        staff = " of an administrator" if needed and (door.staff or needed != Scope.READ) else ""
+        note = f"Needs a token with the scope `{needed}`{staff}." if needed else "Without credentials: public models only."
         details["description"] = f"{details.get('description', '').strip()}\n\n{note}".strip()
         return details
 

@@ -35,7 +35,7 @@ def register(request: HttpRequest, payload: Registration) -> HttpResponse:  # ty
 
     def act() -> tuple[int, Any]:
         try:
-            record = registration.register(given, by=caller_of(request).administrator, through="api")
+            record = registration.register(given, by=caller_of(request).person, through="api")
         except AlreadyRegistered as error:
             text = f"It is registered already, as {error.model_id}."
             raise ApiError(409, text, errors=[(("body", "path"), f"is the model {error.model_id}")]) from None

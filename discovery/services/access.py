@@ -67,3 +67,14 @@ def _restricted(record: RegisteredModel, person: User) -> Answer:
 def _groups(names: list[str], *, first: bool = True) -> str:
     text = f"group{'s' if len(names) > 1 else ''} {', '.join(names[:5])}{' …' if len(names) > 5 else ''}"
     return f"The {text}" if first else f"the {text}"
+
+
+def explained_to(user: User, record: RegisteredModel) -> dict[str, Any]:
+    """The same for administrators; others are told of their own groups and of themselves."""
+    told = explained(record)
+    if user.is_staff:
+        return told
+    own = set(user.groups.values_list("name", flat=True))
+    shared = [{**item, "groups": sorted(own.intersection(item["groups"]))} for item in told["collections"] if own.intersection(item["groups"])]
+    mine = [name for name in told["users"] if name == user.username]
+    return {**told, "groups": sorted(own.intersection(told["groups"])), "collections": shared, "users": mine}

@@ -106,7 +106,14 @@ def test_access_says_through_which_groups_people_see_a_restricted_model(make_mod
     body = administrator.get("/api/models/m/access").json()
     assert (body["groups"], body["users"]) == (["direct"], ["reader"])
     assert body["collections"] == [{"name": "Chosen", "groups": ["collected"]}]
-    assert_error(reader.get("/api/models/m/access"), 403)
+    mine = reader.get("/api/models/m/access").json()
+    assert (mine["groups"], mine["users"]) == (["direct"], ["reader"])
+    assert mine["collections"] == [{"name": "Chosen", "groups": ["collected"]}]
+    direct.name = "renamed"
+    direct.save()
+    Group.objects.create(name="strangers").models.add(model)
+    assert reader.get("/api/models/m/access").json()["groups"] == ["renamed"]
+    assert administrator.get("/api/models/m/access").json()["groups"] == ["renamed", "strangers"]
     model.visibility = "ADMIN_ONLY"
     model.save()
     assert administrator.get("/api/models/m/access").json()["users"] == []
@@ -131,8 +138,8 @@ def test_status_tells_the_scan_under_way_to_administrators_and_counts_what_the_c
     assert (public["state"], public["scan"], public["last_scan"], public["roots"]) == ("queued", None, None, [])
 
 
-def test_past_scans_are_for_administrators(on_disk: RegisteredModel, reader: Client, administrator: Client) -> None:
-    body = administrator.get("/api/models/discovery/scans").json()
+def test_past_scans_are_for_administrators(on_disk: RegisteredModel, admin_user: User, caller: Callable[..., Client], reader: Client) -> None:
+    body = caller(admin_user, "read").get("/api/models/discovery/scans").json()
     assert (body["count"], body["results"][0]["new"], body["results"][0]["trigger"]) == (1, 1, "command")
     assert_error(reader.get("/api/models/discovery/scans"), 403)
 

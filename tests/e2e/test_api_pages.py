@@ -9,6 +9,8 @@ from typing import Any
 
 from playwright.sync_api import Page, expect
 
+from tests.e2e.test_every_page import barriers
+
 
 def test_a_call_is_sent_from_its_page_as_the_person_signed_in(page: Page, live_server: Any, shelf: Path, sign_in: Callable[..., None]) -> None:
     sign_in()
@@ -41,3 +43,14 @@ def test_a_token_made_in_the_browser_opens_the_api(page: Page, live_server: Any,
     expect(page.locator("main")).not_to_contain_text(token)
     page.get_by_role("button", name="Revoke nightly job").click()
     expect(page.get_by_text("Revoked", exact=True)).to_be_visible()
+
+
+def test_the_pages_about_the_api_have_no_barriers(page: Page, live_server: Any, shelf: Path, sign_in: Callable[..., None]) -> None:
+    for address in ("/api/docs", "/api/examples"):
+        page.goto(f"{live_server.url}{address}")
+        assert barriers(page) == [], address
+    sign_in()
+    page.goto(f"{live_server.url}/api/docs")
+    for call in ("#list_models", "#bulk_update"):
+        page.locator(f"{call} summary").click()
+    assert barriers(page) == []
