@@ -42,9 +42,12 @@ def editable_by(user: User) -> QuerySet[SavedView]:
 
 
 def normal_query(query: str) -> str:
-    """An address query without the page, and without parameters that say nothing. Raises ``NotSaved`` when it is too long to keep."""
+    """An address query without the page and without parameters that say nothing, in one order: the same list gives the same text.
+
+    Raises ``NotSaved`` when it is too long to keep.
+    """
     given, kept = QueryDict(query.removeprefix("?")), QueryDict(mutable=True)
-    for name, values in given.lists():
+    for name, values in sorted(given.lists()):
         if name not in _LEFT_OUT and (said := [clean(value, 500) for value in values if value]):
             kept.setlist(clean(name, 60), said)
     text = kept.urlencode()

@@ -55,8 +55,10 @@ def save_view(context: RequestContext) -> dict[str, Any]:
     request = context["request"]
     query = _query(request)
     rows = list(views.visible_to(request.user))
-    return {"views": rows, "query": query, "current": next((view for view in rows if view.query == query and query), None), "user": request.user,
-            "csrf_token": context.get("csrf_token")}  # fmt: skip
+    marked = _once(request, "favourite_keys", lambda: favourites.keys(request.user))
+    current = next((view for view in rows if query and view.query == query), None)
+    shown = {"views": rows, "current": current, "query": query, "favourites": len(marked)}
+    return {**shown, "user": request.user, "csrf_token": context.get("csrf_token")}
 
 
 @register.filter

@@ -33,6 +33,7 @@ def test_a_filtered_list_offers_to_be_saved_and_is_shown_by_its_name(admin_clien
     assert '<a href="/models/?q=m&amp;sort=-size"' in shown
     assert SavedView.objects.get().name == "Large ones"
     assert "Save view" not in page(admin_client, "/models/?q=m&sort=-size")
+    assert 'aria-current="true"><bdi>Large ones</bdi>' in page(admin_client, "/models/?sort=-size&q=m&page=1")
 
 
 def test_views_are_personal_until_an_administrator_shares_them(admin_client: Client, reader_client: Client, admin_user: User, user: User) -> None:
@@ -107,10 +108,12 @@ def test_a_star_marks_a_model_for_one_person(reader_client: Client, user: User, 
     reader_client.post("/models/m/favourite/", {"favourite": "1"}, headers=HTMX)
     assert list(model.favoured_by.all()) == [user]
     assert 'aria-pressed="true"' in page(reader_client, "/models/")
-    assert "m" in page(reader_client, "/models/?favourites=1")
+    assert '<a href="/models/?favourites=1" aria-current="true">' in page(reader_client, "/models/?favourites=1")
+    assert 'href="/models/m/"' in page(reader_client, "/models/?favourites=1")
     response = reader_client.post("/models/m/favourite/", {"favourite": "0"}, headers={"Referer": "http://testserver/models/?q=m"})
     assert (response.status_code, response["Location"]) == (302, "http://testserver/models/?q=m")
     assert not model.favoured_by.exists()
+    assert "?favourites=1" not in page(reader_client, "/models/")
 
 
 def test_a_star_leads_nowhere_else_and_hidden_models_have_none(reader_client: Client, make_model: Make) -> None:
