@@ -89,8 +89,8 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "django.middleware.gzip.GZipMiddleware",  # before what serves the static files: scripts and styles are most of a first visit
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "django.middleware.gzip.GZipMiddleware",
     "discovery.api.middleware.ApiMiddleware",
     "discovery.api.middleware.ApiConditionalGetMiddleware",
     "csp.middleware.CSPMiddleware",
