@@ -34,6 +34,12 @@ def prepare(shared: Path, folder: Path) -> tuple[Path, dict[str, dict[str, str]]
     hostile = root / "hostile"
     subprocess.run([sys.executable, str(shared / "hostile" / "gen_hostile.py"), str(hostile)], check=True)
     manifest = json.loads((hostile / "manifest.json").read_text())
+    for found in sorted((shared / "hostile" / "wild").glob("*.config.json")):
+        name = f"json/wild-{found.name.removesuffix('.config.json')}/config.json"
+        (hostile / name).parent.mkdir()
+        shutil.copy(found, hostile / name)
+        manifest[name] = {"group": "json", "what": "found in a public repository", "expect": "flag"}
+    (hostile / "manifest.json").write_text(json.dumps(manifest))
     for name in manifest:
         if name.startswith(NEEDS_A_MODEL):
             builders.safetensors(hostile / Path(name).parent / "model.safetensors", [("w", "F32", (len(name), 2))])
@@ -74,7 +80,7 @@ def scan(root: Path, env: dict[str, str]) -> list[str]:
 
 
 def read_each(root: Path) -> tuple[dict[str, str], dict[str, list[str]], list[str]]:
-    """(status by path, messages by path, complaints): each candidate read on its own and timed."""
+    """(status by path, messages by path, complaints): each candidate read on its own, its CPU time taken: others may be at work here."""
     from discovery.engine.config import Discovery
     from discovery.engine.errors import NotAModel
     from discovery.engine.identify import identify
@@ -94,13 +100,13 @@ def read_each(root: Path) -> tuple[dict[str, str], dict[str, list[str]], list[st
         if isinstance(item, Problem):
             said(item.path, item.message)
             continue
-        started = time.perf_counter()
+        started = time.process_time()
         try:
             models = identify(str(root), item, Discovery())
         except NotAModel as error:
             said(item.place, error.reason)
             models = []
-        taken = (time.perf_counter() - started) / max(len(item.files), 1)
+        taken = (time.process_time() - started) / max(len(item.files), 1)
         if taken > SECONDS and taken > SECONDS * (slow := slowness()):
             complaints.append(f"{to_text(item.place)} took {taken:.2f} s a file on a machine {slow:.1f} times slower than the reference")
         for problem in item.problems:
