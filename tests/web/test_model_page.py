@@ -135,6 +135,22 @@ def test_ids_of_any_kind_work(tab: str, admin_client: Client, make_model: Make) 
     assert admin_client.get(f"/models/{record.model_id.replace('#', '%23').replace('?', '%3F')}/{tab}").status_code == 200
 
 
+@pytest.mark.parametrize("tab", [*TABS, "access/"])
+@pytest.mark.parametrize("name", ["x" * 500, "模型" * 250, "\u0645\u0631\u062d\u0628\u0627 <b>", "a\"b'c&d"])
+def test_names_of_any_length_and_script_leave_every_tab_whole(tab: str, name: str, admin_client: Client, make_model: Make) -> None:
+    variant = {"name": name, "path": name, "format": "gguf", "status": "READY", "size_bytes": 5, "files": [f"{name}/a.gguf"]}
+    make_model(name, model_id="odd", variants=[variant], files=[[f"{name}/a.gguf", 5]], size_bytes=5, base_model=name[:300])
+    html = get(admin_client, f"odd/{tab}")
+    assert "</html>" in html
+    assert "<b>" not in html
+
+
+@pytest.mark.parametrize("tab", TABS)
+def test_a_model_without_files_leaves_every_tab_whole(tab: str, admin_client: Client, make_model: Make) -> None:
+    make_model(files=[], variants=[], file_count=0)
+    assert "</html>" in get(admin_client, f"tiny-model/{tab}")
+
+
 @pytest.mark.parametrize("tab", TABS)
 def test_the_number_of_queries_is_fixed(tab: str, admin_client: Client, make_model: Make, django_assert_max_num_queries: Any) -> None:
     make_model(files=[[f"tiny-model/{n}.bin", 1] for n in range(500)])
