@@ -98,7 +98,7 @@ def _offers(request: HttpRequest, chosen: Chosen, only: bool) -> dict[str, objec
     if not text or len(chosen.models) >= MOST:
         return {"add": text, "offers": []}
     filters = search.Filters.read(urlencode({"q": text}))
-    results = search.Results(request.user, filters, columns=("model_id", "name", "display_name", "path"))
+    results = search.Results(request.user, filters, columns=("model_id", "name", "display_name", "path", "status"))
     found = [each for each in results[: MAX_OFFERED + MOST] if each.model_id not in chosen.ids][:MAX_OFFERED]
     return {"add": text, "offers": [(each, _address([*chosen.ids, each.model_id], only)) for each in found], "misread": filters.faults}
 

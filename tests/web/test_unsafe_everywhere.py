@@ -25,12 +25,13 @@ def pair(make_model: Make, admin_user: User) -> None:
         code = "unsafe_pickle" if status == "UNSAFE" else "unknown_import"
         record.problems = [{"code": code, "message": "it calls os.system", "path": f"{name}/w.bin", "severity": "error", "offset": 1}]
         record.save()
-        metadata.edit(record, {"license": "mit"}, by=admin_user, through="page")
+        metadata.edit(record, {"license": "mit", "base_model": "other" if name.startswith("evil") else "evil-model"}, by=admin_user, through="page")
         if status == "UNSAFE":
             findings.after_scan([record])
 
 
-PAGES = ["/", "/models/", "/problems/", "/history/", "/report/", "/models/evil-model/", "/models/evil-model/health/", "/models/evil-model/files/"]
+PAGES = ["/", "/models/", "/problems/", "/history/", "/report/", "/models/evil-model/", "/models/evil-model/health/", "/models/evil-model/files/",
+    "/compare/?id=evil-model&id=good-model", "/compare/?id=good-model&add=evil", "/models/good-model/family/"]  # fmt: skip
 
 
 @pytest.mark.parametrize("path", PAGES)
