@@ -28,8 +28,10 @@ MAX_TEXT = 500
 MAX_WORDS = 20
 MAX_VALUES = 50
 
-#: So many keys are handed from one statement to the next.
-FEW = 5_000
+#: So many keys are handed from one statement to the next: to find out that there are more costs little.
+FEW = 1_000
+#: From so many on, a walk along the names meets a page of them soon.
+MANY = 5_000
 
 #: What lists can be sorted by; ``-`` in front turns the order round. The same columns in the registry and in its narrow copy.
 SORTS: dict[str, F] = {
@@ -283,7 +285,7 @@ class Results(Sequence[RegisteredModel]):
     def keys(self, start: int, stop: int) -> list[int]:
         rows = listed(self._user, self._filters)
         order = _order(self._filters.sort)
-        if self._filters.sort.removeprefix("-") == "name" and not self._most and len(self) <= FEW:
+        if self._filters.sort.removeprefix("-") == "name" and not self._most and len(self) < MANY:
             # Few among many: SQLite would walk its index of names and look up nearly every row to find them; looking at each row once is quicker.
             name = Concat(F("sort_name"), Value(""))
             order = OrderBy(name, descending=self._filters.sort.startswith("-")), "pk"

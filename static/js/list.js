@@ -122,16 +122,24 @@ document.addEventListener("htmx:beforeSwap", (event) => {
 document.addEventListener("htmx:afterSwap", (event) => {
   showNarrowing();
   if (event.detail.target?.id !== "results" && event.detail.elt?.id !== "results") return;
-  for (const [id, open] of states) {
-    const each = document.getElementById(id);
-    if (each && each.open !== open) each.open = open;
-  }
-  states = new Map();
+  restore("aside details:not([hx-get])");
   const field = document.getElementById("q");
   if (document.querySelector("#search-faults > *")) field?.setAttribute("aria-invalid", "true");
   else field?.removeAttribute("aria-invalid");
   showSelection();
 });
+
+// Facets that are counted when they are opened have to be listened to first.
+document.addEventListener("htmx:afterSettle", (event) => {
+  if (event.detail.target?.id === "results" || event.detail.elt?.id === "results") restore("aside details[hx-get]");
+});
+
+function restore(which) {
+  for (const each of document.querySelectorAll(which)) {
+    if (states.has(each.id) && each.open !== states.get(each.id)) each.open = states.get(each.id);
+    states.delete(each.id);
+  }
+}
 
 function showNarrowing() {
   for (const field of document.querySelectorAll("[data-narrow][hidden]")) field.hidden = false;
