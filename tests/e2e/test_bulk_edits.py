@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Group, User
 from playwright.sync_api import Browser, Page, expect
 
-from discovery.models import BulkEdit, MetadataChange, RegisteredModel
-from discovery.services import bulk
+from discovery.models import BulkEdit, Collection, MetadataChange, RegisteredModel
+from discovery.services import bulk, judgement
+from discovery.services.operations import KINDS
+from tests.e2e.test_every_page import barriers
 
 SignIn = Callable[..., None]
 
@@ -68,6 +71,28 @@ def test_models_are_chosen_on_the_models_page_by_keyboard(page: Page, shelf: Pat
     page.get_by_role("button", name="Tag", exact=True).focus()
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", level=1)).to_have_text("Tags of 2 models")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_form_and_no_preview_has_a_barrier_or_is_wider_than_a_phone(page: Page, shelf: Path, sign_in: SignIn, kind: str) -> None:
+    group, shelved = Group.objects.create(name="team"), Collection.objects.create(name="shelf")
+    wanted = {
+        "metadata": {"f-license": "mit", "f-custom": "team: blue"},
+        "tags": {"add": "t", "remove": "demo"},
+        "category": {"f-primary": "AUDIO"},
+        "visibility": {"f-visibility": "PUBLIC", f"groups-{group.pk}": "add"},
+        "collection": {f"collections-{shelved.pk}": "add"},
+        "validate": {},
+    }
+    sign_in()
+    judgement.quarantine(RegisteredModel.objects.get(model_id="bert-base"), by=User.objects.get())
+    choose(page, kind, query="", **wanted[kind], step="preview")
+    page.wait_for_selector("#result")
+    assert barriers(page) == []
+    page.emulate_media(color_scheme="dark")
+    assert barriers(page, ["color-contrast"]) == []
+    page.set_viewport_size({"width": 390, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
 def test_a_preview_comes_without_a_new_page_and_what_was_changed_since_is_shown_first(
