@@ -54,7 +54,7 @@ class Access:
         self.needed, self.staff = needed, staff
 
     def __call__(self, request: HttpRequest) -> Caller:
-        if int(request.META.get("CONTENT_LENGTH") or 0) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+        if _length(request) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
             raise ApiError(413)
         caller = _caller(request)
         if self.needed is None or (caller.may(self.needed) and (caller.is_staff or not self.staff)):
@@ -71,6 +71,13 @@ READ = Access(Scope.READ)
 STAFF = Access(Scope.READ, staff=True)
 WRITE = Access(Scope.WRITE)
 ADMIN = Access(Scope.ADMIN)
+
+
+def _length(request: HttpRequest) -> int:
+    given = str(request.META.get("CONTENT_LENGTH") or "0")
+    if not (given.isascii() and given.isdigit()):
+        raise ApiError(400, "The Content-Length is no number.")
+    return int(given[:20])
 
 
 def _caller(request: HttpRequest) -> Caller:

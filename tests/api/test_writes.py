@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group, User
-from django.db import DatabaseError
+from django.db import DatabaseError, connection
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
@@ -105,6 +105,8 @@ def test_bad_bodies_are_refused_with_the_place_and_nothing_is_written(
 def test_a_body_over_five_mebibytes_is_413_before_it_is_read(make_model: Make, editor: Client) -> None:
     make_model("m")
     assert_error(put(editor, "/api/models/m/metadata", json.dumps({"description": "x" * (6 << 20)})), 413)
+    assert_error(put(editor, "/api/models/m/metadata", "{}", CONTENT_LENGTH="9" * 50), 413)
+    assert_error(put(editor, "/api/models/m/metadata", "{}", CONTENT_LENGTH="many"), 400)
 
 
 def test_json_is_taken_whatever_the_content_type_says(make_model: Make, editor: Client) -> None:
@@ -445,6 +447,7 @@ def test_a_test_load_that_ends_in_time_is_answered_with_its_result(models_root: 
             time.sleep(0.05)
         assert test
         LoadTest.objects.filter(pk=test.pk).update(state="done", result="passed", loader="safetensors", load_seconds=0.5, message="2 tensors read")
+        connection.close()
 
     worker = threading.Thread(target=work)
     worker.start()
