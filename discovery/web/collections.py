@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 PAGE_SIZE = 50
 
 #: What the rows of a collection show of a model.
-COLUMNS = ("model_id", "name", "display_name", "path", "type", "parameter_count", "size_bytes", "status", "problems")
+COLUMNS = ("model_id", "name", "display_name", "path", "type", "parameter_count", "size_bytes", "status", "quarantined_at", "problems")
 
 
 def _seen(request: HttpRequest) -> QuerySet[Any]:

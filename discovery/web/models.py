@@ -24,7 +24,7 @@ _READ = {
     "added": ("added_at",), "modified": ("modified_at",),
 }  # fmt: skip
 _ALWAYS = ("model_id", "name", "display_name", "path", "type", "status", "parameter_count", "dtype", "quantization", "size_bytes", "problems",
-           "missing_since")  # fmt: skip
+           "missing_since", "quarantined_at")  # fmt: skip
 
 
 @require_safe

@@ -208,6 +208,15 @@ def test_the_tab_polls_while_something_is_under_way_and_stops_with_it(admin_clie
     assert admin_client.get("/models/tiny-model/health/live/").status_code == 302
 
 
+def test_a_quarantined_model_is_marked_in_lists_for_the_administrators_who_see_it(admin_client: Client, user: User, make_model: Make) -> None:
+    record = make_model(visibility="PUBLIC")
+    assert "Quarantine</span>" not in html(admin_client, "/models/")
+    admin_client.post(f"/models/{record.model_id}/health/act/", {"action": "quarantine"})
+    assert "Quarantine</span>" in html(admin_client, "/models/")
+    admin_client.force_login(user)
+    assert "tiny-model" not in html(admin_client, "/models/")
+
+
 def test_an_unsafe_model_warns_on_every_tab(admin_client: Client, unsafe: RegisteredModel) -> None:
     for tab in ("", "files/", "tensors/"):
         assert "Do not load this model." in html(admin_client, f"/models/evil-model/{tab}")
