@@ -19,7 +19,7 @@ from discovery.engine.disk_use import FILE, FOLDER, Piece, freed, piece
 from discovery.engine.paths import is_under, to_native, to_text
 from discovery.engine.text import human_bytes, plural
 from discovery.models import RegisteredModel
-from discovery.services import duplicates, leftovers
+from discovery.services import duplicates, leftovers, second_formats
 from discovery.services.duplicates import Copy, Group
 from discovery.services.shell import Command, script_of
 
@@ -155,9 +155,7 @@ def _copy(copy: Copy, kept: Copy, group: Group) -> Step:
     staying = {(kept.home, path) for path, _ in kept.record.files}
     entries = [each for each in copy.pieces if (copy.home, each.path) not in staying]
     removals = [_removal(copy.home, each, pairs.get(each.path, "")) for each in entries]
-    folder = piece(copy.home, copy.record.path) if copy.record.path != "." else None
-    if folder and folder.kind == FOLDER:
-        removals += [_removal(copy.home, each) for each in _folders(copy.home, copy.record.path, entries)]
+    removals += [_removal(copy.home, each) for each in _own_folders(copy.home, copy.record, entries)]
     if not removals:
         raise CannotPlan(f"All files of {copy.record.title} belong to the copy that stays as well.")
     why = {
@@ -168,8 +166,12 @@ def _copy(copy: Copy, kept: Copy, group: Group) -> Step:
     return Step(copy.record.title, why, tuple(removals), kept.location, copy.record.model_id)
 
 
-def _folders(home: str, top: str, entries: Sequence[Piece]) -> list[Piece]:
+def _own_folders(home: str, record: RegisteredModel, entries: Sequence[Piece]) -> list[Piece]:
     """Folders of the entries up to the model's own, the deepest first: each is removed if nothing is left in it."""
+    top = record.path
+    own = piece(home, top) if top != "." else None
+    if own is None or own.kind != FOLDER:
+        return []
     found = {top}
     for entry in entries:
         folder = entry.path.rpartition("/")[0]
@@ -181,18 +183,20 @@ def _folders(home: str, top: str, entries: Sequence[Piece]) -> list[Piece]:
 
 
 def _formats(chosen: Sequence[str]) -> Made:
-    keys = [key.partition(":") for key in chosen]
-    numbers = [int(number) for number, _, _ in keys if number.isascii() and number.isdigit() and len(number) < 19]
-    found = {each.key: each for each in duplicates.second_formats(numbers)}
-    missing = [key for key in chosen if key not in found]
-    if missing:
-        raise CannotPlan("One of the ticked variants is not there any more. Look at the list again.")
+    found = {each.key: each for each in second_formats.found()}
+    if any(key not in found for key in chosen):
+        raise CannotPlan("One of the ticked things is not there any more. Look at the list again.")
+    going = {found[key].record.pk for key in chosen if found[key].is_whole}
     steps, roots = [], set[str]()
-    for key in chosen:
+    for key in dict.fromkeys(chosen):
         each = found[key]
+        if each.is_whole and each.members <= going:
+            raise CannotPlan(f"Every format of {each.record.title} is ticked. Leave the one that shall stay.")
         why = f"the model is there as {each.kept} as well; a program that wants {each.format} would miss it"
-        removals = tuple(_removal(each.home, entry) for entry in each.pieces)
-        steps.append(Step(f"{each.record.title}, {each.name}", why, removals, each.kept, each.record.model_id))
+        entries = [*each.pieces, *(_own_folders(each.home, each.record, each.pieces) if each.is_whole else ())]
+        removals = tuple(_removal(each.home, entry) for entry in entries)
+        title = ", ".join(part for part in (each.record.title, each.name) if part)
+        steps.append(Step(title, why, removals, each.kept, each.record.model_id))
         roots.add(each.home)
     return steps, roots
 

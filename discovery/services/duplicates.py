@@ -1,4 +1,4 @@
-"""Models that hold the same: alike by fingerprint, the same by checksum, one file by links; and models kept in several formats.
+"""Models that hold the same: alike by fingerprint, the same by checksum, one file by links.
 
 The registry says which models look alike (size and first bytes of their weights); checksums and the disk, asked at this moment, say
 how sure that is and what removing a copy would give back. Nothing here removes anything: see ``services.clean_up``.
@@ -13,7 +13,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
-from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from django.db.models import Count, F, Max, Sum
@@ -21,7 +20,6 @@ from django.db.models import Count, F, Max, Sum
 from discovery.engine.disk_use import FILE, Piece, freed, piece
 from discovery.engine.leftover_stores import Store
 from discovery.engine.paths import is_under, to_native
-from discovery.engine.types import Status
 from discovery.models import FileChecksum, RegisteredModel
 from discovery.services import browse, checksums
 from discovery.services.overview import ABSENT, NO_COPY
@@ -36,11 +34,9 @@ if TYPE_CHECKING:
 PATIENCE = 4.0
 #: Copies of one group that are looked at.
 MAX_COPIES = 50
-#: The largest models are looked through for second formats.
-LARGEST = 5_000
 
 _BLOB = re.compile(r"(?:^|/)blobs/(?:sha256-)?([0-9a-f]{64})$")
-_COLUMNS = ("model_id", "name", "display_name", "path", "status", "files", "variants", "fingerprint", "size_bytes", "root", "missing_since")
+COLUMNS = ("model_id", "name", "display_name", "path", "status", "files", "variants", "fingerprint", "size_bytes", "root", "missing_since")
 
 
 class Certainty(StrEnum):
@@ -120,7 +116,7 @@ def fingerprints() -> list[tuple[str, int, int]]:
 
 def groups(chosen: Sequence[str]) -> list[Group]:
     """The groups of these fingerprints as they are now, without models known to differ. Raises ``NoAnswer``."""
-    there = RegisteredModel.objects.filter(fingerprint__in=chosen).exclude(status__in=NO_COPY).select_related("root").only(*_COLUMNS, "root__path")
+    there = RegisteredModel.objects.filter(fingerprint__in=chosen).exclude(status__in=NO_COPY).select_related("root").only(*COLUMNS, "root__path")
     by_fingerprint: dict[str, list[RegisteredModel]] = defaultdict(list)
     for record in there.order_by("root__path", "path", "pk"):
         by_fingerprint[record.fingerprint].append(record)
@@ -153,7 +149,7 @@ def _weigh(records: Sequence[RegisteredModel], known: Mapping[int, Mapping[str, 
     made: dict[int, Copy] = {}
     for record in records:
         copy = Copy(record, browse.home_of(record))
-        copy.pieces = tuple(each for path in _own_files(record, copy.home, stores) if (each := _inside(copy.home, path)))
+        copy.pieces = tuple(each for path in own_files(record, copy.home, stores) if (each := inside(copy.home, path)))
         folder = checksums.home(record)
         for path in browse.weight_files(record):
             weight = _weight(copy.home, path, known.get(record.pk, {}).get(checksums.below(path, folder)))
@@ -166,7 +162,7 @@ def _weigh(records: Sequence[RegisteredModel], known: Mapping[int, Mapping[str, 
     return made
 
 
-def _own_files(record: RegisteredModel, home: str, stores: dict[str, Store]) -> list[str]:
+def own_files(record: RegisteredModel, home: str, stores: dict[str, Store]) -> list[str]:
     """Its files; of an Ollama store without the blobs that other models name as well."""
     paths = [path for path, _ in record.files]
     store, manifests, rest = f"/{record.path}".rpartition("/manifests/")
@@ -180,7 +176,7 @@ def _own_files(record: RegisteredModel, home: str, stores: dict[str, Store]) -> 
     return [path for path in paths if path.removeprefix(prefix) in own or path in blobs]
 
 
-def _inside(home: str, path: str) -> Piece | None:
+def inside(home: str, path: str) -> Piece | None:
     """The entry, where its folder really lies in the root."""
     native = to_native(home, path)
     return piece(home, path) if is_under(os.path.realpath(os.path.dirname(native)), home) else None
@@ -250,59 +246,3 @@ def elsewhere(record: RegisteredModel, paths: Sequence[str], user: User) -> dict
             if row.model not in found[path]:
                 found[path].append(row.model)
     return dict(found)
-
-
-@dataclass(frozen=True, slots=True)
-class SecondFormat:
-    """A variant in another format than the one that speaks for the model."""
-
-    record: RegisteredModel
-    home: str
-    name: str
-    format: str
-    kept: str
-    pieces: tuple[Piece, ...]
-
-    @property
-    def key(self) -> str:
-        """Names it in forms."""
-        return f"{self.record.pk}:{blake2b(self.name.encode('utf-8', 'surrogateescape'), digest_size=8).hexdigest()}"
-
-    @property
-    def freed(self) -> int:
-        return freed(self.pieces)
-
-
-def second_formats(only: Sequence[int] | None = None) -> list[SecondFormat]:
-    """Variants that hold a model once more in another format, among the ``LARGEST`` models or those named. Raises ``NoAnswer``."""
-    there = RegisteredModel.objects.filter(status=Status.READY).order_by("-size_bytes", "-pk")
-    rows = there.values_list("pk", "variants") if only is None else there.filter(pk__in=only).values_list("pk", "variants")
-    chosen = [pk for pk, variants in rows[:LARGEST] if len({item["format"] for item in variants}) > 1]
-    records = list(RegisteredModel.objects.filter(pk__in=chosen).select_related("root").only(*_COLUMNS, "root__path").order_by("-size_bytes", "-pk"))
-    key = ("second formats", tuple(chosen))
-    answer = ask({key: partial(_formats_of, records)}, PATIENCE) if records else {key: []}
-    if key not in answer:
-        raise NoAnswer(f"The disks did not answer within {PATIENCE:g} seconds. Try again in a moment.")
-    return answer[key]
-
-
-def _formats_of(records: Sequence[RegisteredModel]) -> list[SecondFormat]:
-    made = []
-    for record in records:
-        home, main = browse.home_of(record), record.variants[0]
-        for variant in record.variants[1:]:
-            if variant["format"] == main["format"]:
-                continue
-            taken = {path for other in record.variants if other is not variant for path in _files_of(record, other)}
-            pieces = tuple(each for path in _files_of(record, variant) if path not in taken and (each := _inside(home, path)))
-            if any(each.kind == FILE for each in pieces):
-                made.append(SecondFormat(record, home, variant["name"], variant["format"], main["format"], pieces))
-    return sorted(made, key=lambda each: (-each.freed, each.record.pk, each.name))
-
-
-def _files_of(record: RegisteredModel, variant: Mapping[str, object]) -> list[str]:
-    """Its weight files, with the data that an ONNX file keeps beside itself."""
-    listed = variant.get("files")
-    paths = [str(path) for path in listed] if isinstance(listed, list) else []
-    beside = [path for path, _ in record.files for each in paths if each.endswith(".onnx") and path in (f"{each}_data", f"{each}.data")]
-    return [*paths, *beside]

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_POST, require_safe
 from discovery.engine import leftovers as kinds
 from discovery.engine.text import plural
 from discovery.models import RegisteredModel
-from discovery.services import clean_up, deep_validation, duplicates, leftovers
+from discovery.services import clean_up, deep_validation, duplicates, leftovers, second_formats
 from discovery.services.clean_up import COPIES, FORMATS, CannotPlan, Plan
 from discovery.web.pages import numbered, page_or_partial, staff_only
 
@@ -24,7 +24,7 @@ ITEMS_PAGE = 100
 #: Kind → its name, and what it is, in a sentence.
 KINDS = {
     COPIES: ("Copies", "Models whose weights have the same sizes and the same first bytes; checksums or links say whether they are the same."),
-    FORMATS: ("Second formats", "Models that hold their weights once more in another format."),
+    FORMATS: ("Second formats", "Models that hold their weights once more in another format, in the same folder or under the same name elsewhere."),
     kinds.REVISIONS: ("Old revisions", "Revisions in the Hub’s cache that no branch or tag names any more."),
     kinds.BLOBS: ("Unnamed blobs", "Contents in the Hub’s cache and in Ollama stores that nothing names any more."),
     kinds.SHARDS: ("Lone shards", "Parts of weights whose other parts are missing, or that the model beside them does not use."),
@@ -66,8 +66,8 @@ def _copies(request: HttpRequest) -> dict[str, Any]:
 
 
 def _formats(request: HttpRequest) -> dict[str, Any]:
-    found = duplicates.second_formats()
-    return {"page": numbered(request, found, ITEMS_PAGE), "total": sum(each.freed for each in found), "largest": duplicates.LARGEST}
+    found = second_formats.found()
+    return {"page": numbered(request, found, ITEMS_PAGE), "total": sum(each.freed for each in found), "largest": second_formats.LARGEST}
 
 
 def _leftovers(request: HttpRequest, kind: str) -> dict[str, Any]:

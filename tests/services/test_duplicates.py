@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from discovery.engine.disk_use import piece
 from discovery.models import FileChecksum, RegisteredModel, Root, ScanRun
-from discovery.services import clean_up, duplicates, leftovers
+from discovery.services import clean_up, duplicates, leftovers, second_formats
 from discovery.services.clean_up import CannotPlan, Plan
 from discovery.services.duplicates import Certainty, Group
 from discovery.services.shell import comment, quoted
@@ -305,7 +305,7 @@ def test_a_second_format_can_go_with_its_data_and_the_first_stays(models_root: P
     builders.transformers(folder)
     builders.torch_zip(folder / "pytorch_model.bin", [("a.weight", "F32", (8, 8))])
     scan(models_root)
-    (second,) = duplicates.second_formats()
+    (second,) = second_formats.found()
     assert (second.format, second.kept) == ("pytorch", "safetensors")
     made = clean_up.plan("formats", [second.key], by="ada")
     assert run(made, tmp_path, "--remove").returncode == 0
@@ -313,6 +313,25 @@ def test_a_second_format_can_go_with_its_data_and_the_first_stays(models_root: P
     assert (folder / "model.safetensors").exists()
     with pytest.raises(CannotPlan, match="not there any more"):
         clean_up.plan("formats", [second.key], by="ada")
+
+
+def test_one_model_in_two_places_and_formats_can_go_in_either_and_not_in_both(models_root: Path, scan: Scan, tmp_path: Path) -> None:
+    builders.transformers(models_root / "llama-3.1-8b")
+    (models_root / "gguf/llama-3.1-8b-GGUF").mkdir(parents=True)
+    builders.gguf_model(models_root / "gguf/llama-3.1-8b-GGUF/llama-3.1-8b.Q8_0.gguf", "llama-3.1-8b", builders.Sizes(hidden=64), "Q8_0")
+    builders.transformers(models_root / "llama-3.1-70b")
+    scan(models_root)
+    whole = {each.format: each for each in second_formats.found()}
+    assert set(whole) == {"gguf", "safetensors"}
+    assert whole["safetensors"].kept.startswith("gguf in ")
+    with pytest.raises(CannotPlan, match="Every format of"):
+        clean_up.plan("formats", [each.key for each in whole.values()], by="ada")
+    made = clean_up.plan("formats", [whole["gguf"].key], by="ada")
+    done = run(made, tmp_path, "--remove")
+    assert done.returncode == 0, done.stdout
+    assert names_in(models_root) in (["gguf", "llama-3.1-70b", "llama-3.1-8b"], ["llama-3.1-70b", "llama-3.1-8b"])
+    assert not list(models_root.rglob("*.gguf"))
+    assert (models_root / "llama-3.1-8b/model.safetensors").exists()
 
 
 def age(root: Path) -> None:
