@@ -61,8 +61,9 @@ class Option:
 class Facet:
     name: str
     heading: str
+    #: From ``cut`` on they are shown on demand; ``None``: all show.
     options: Sequence[Option]
-    more: Sequence[Option]
+    cut: int | None
     is_open: bool
     counted: bool
     #: Of its options alone, and of the page with the facet open.
@@ -71,7 +72,11 @@ class Facet:
 
     @property
     def searchable(self) -> bool:
-        return len(self.options) + len(self.more) >= MANY
+        return len(self.options) >= MANY
+
+    @property
+    def more(self) -> int:
+        return 0 if self.cut is None else len(self.options) - self.cut
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,14 +114,22 @@ def facet(request: HttpRequest, filters: Filters, name: str, counts: facets.Coun
     options = [_option(name, value, found.get(value, 0), chosen=value in chosen) for value in values]
     first = [each for place, each in enumerate(options) if place < SHOWN or each.chosen]
     rest = [each for place, each in enumerate(options) if place >= SHOWN and not each.chosen]
-    if len(rest) == 1:
-        first, rest = options, []
+    cut = len(first) if len(rest) > 1 else None
     opened = name in OPEN or bool(chosen) or name in request.GET.getlist("open")
     query = request.GET.copy()
     query.pop("page", None)
     address = f"{reverse('facet', args=[name])}?{query.urlencode()}"
     query.appendlist("open", name)
-    return Facet(name, HEADINGS[name], first, rest, opened, name in counts, address, f"{reverse('models')}?{query.urlencode()}")
+    return Facet(
+        name,
+        HEADINGS[name],
+        options if cut is None else [*first, *rest],
+        cut,
+        opened,
+        name in counts,
+        address,
+        f"{reverse('models')}?{query.urlencode()}",
+    )
 
 
 def _option(name: str, value: str, models: int, *, chosen: bool) -> Option:

@@ -66,7 +66,7 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "j" || (event.key === "ArrowDown" && arrows)) move(1);
   else if (event.key === "k" || (event.key === "ArrowUp" && arrows)) move(-1);
   else if (event.key === "x" && row) row.querySelector('input[name="id"]').click();
-  else if (event.key === "e" && row?.dataset.edit) window.location.assign(row.dataset.edit);
+  else if (event.key === "e" && row?.closest("[data-editable]")) window.location.assign(`${row.querySelector("a.name").href}metadata/`);
   else if (event.key === "?") document.getElementById("keys").showModal();
   else return;
   event.preventDefault();

@@ -138,7 +138,7 @@ def test_every_column_can_be_shown(admin_client: Client) -> None:
     html = get(admin_client, f"columns={','.join(COLUMNS)}&density=compact")
     assert len(names(html)) == 50
     assert "None" not in re.sub(r"<[^>]+>", "", html)
-    assert '<table class="models compact">' in html
+    assert '<table class="models compact" data-editable>' in html
     for name in COLUMNS:
         assert len(names(get(admin_client, f"columns={name}"))) == 50
 
