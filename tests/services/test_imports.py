@@ -8,6 +8,7 @@ import io
 import json
 import tracemalloc
 from collections.abc import Callable
+from random import Random
 from typing import Any
 
 import pytest
@@ -19,6 +20,8 @@ from discovery.models import MetadataChange, RegisteredModel
 from discovery.services import exports, imports, metadata
 from discovery.services.import_files import UnreadableFile
 from discovery.services.records import resolve
+from discovery.services.spreadsheet import FIELDS
+from tests.awkward import awkward
 
 Make = Callable[..., RegisteredModel]
 Edit = Callable[[dict[str, Any]], None]
@@ -277,3 +280,36 @@ def peak(form: str, count: int) -> int:
 def test_a_table_cannot_run_in_a_spreadsheet(shelf: None) -> None:
     for row in csv.reader(io.StringIO(exported("csv").decode(), newline="")):
         assert not [cell for cell in row if cell[:1] in ("=", "+", "-", "@", "\t", "\r")]
+
+
+@FORMATS
+@pytest.mark.parametrize("seed", range(6))
+def test_an_export_without_its_stamps_gives_everything_back_that_was_lost(form: str, seed: int, make_model: Make, user: User) -> None:
+    chance = Random(seed)
+    for name in ("one", "two"):
+        metadata.edit(make_model(name, license="mit", tags=["read"]), awkward(chance), by=user, through="page")
+    before = {model.model_id: (values_of(model), model.visibility) for model in RegisteredModel.objects.all()}
+    assert imports.check(io.BytesIO(edited(form, lambda _row: None))).unchanged == 2
+
+    def unstamped(row: dict[str, Any]) -> None:
+        row.pop("stamps")
+
+    file = edited(form, unstamped) if form == "json" else without_column(exported("csv"), "stamps")
+    for model in RegisteredModel.objects.all():
+        metadata.edit(model, dict.fromkeys(model.curated), by=user, through="page")
+    report = imports.apply(io.BytesIO(file), by=user)
+    assert report.faults == []
+    assert {model.model_id: (values_of(model), model.visibility) for model in RegisteredModel.objects.all()} == before
+
+
+def values_of(model: RegisteredModel) -> dict[str, Any]:
+    return {name: model.value(name) for name in FIELDS if name != "visibility"}
+
+
+def without_column(table: bytes, name: str) -> bytes:
+    rows = list(csv.DictReader(io.StringIO(table.decode(), newline="")))
+    stream = io.StringIO(newline="")
+    writer = csv.DictWriter(stream, [column for column in rows[0] if column != name], extrasaction="ignore")
+    writer.writeheader()
+    writer.writerows(rows)
+    return stream.getvalue().encode()

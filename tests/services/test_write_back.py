@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 from typing import Any
 from uuid import uuid4
 
@@ -18,6 +19,7 @@ from discovery.services import metadata, write_back
 from discovery.services.operations import Operation
 from discovery.services.write_back import Outcome
 from tests import builders
+from tests.awkward import awkward
 
 Scan = Callable[..., Any]
 
@@ -90,6 +92,25 @@ def test_a_scan_on_an_empty_database_gives_the_same_curated_values(folder: str, 
     assert found.curated == {}
     assert {name: found.value(name) for name in wanted} == wanted
     assert {entry["source"] for name, entry in found.extracted.items() if name in wanted} == {"metadata.json"}
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_awkward_values_come_back_from_the_files_too(seed: int, models_root: Path, scan: Scan, user: User) -> None:
+    chance = Random(seed)
+    builders.transformers(models_root / "m", card=builders.Card("Card", "Text", license="mit", tags=("x",)))
+    style = chance.choice([{"indent": 4}, {"indent": None}, {"indent": "\t", "ensure_ascii": False}])
+    (models_root / "m/metadata.json").write_text(json.dumps({"house": [1, 2], **awkward(chance), "visibility": "kept"}, **style))
+    scan(models_root)
+    record = RegisteredModel.objects.get()
+    metadata.edit(record, awkward(chance), by=user, through="page")
+    wanted = decided(record)
+    list(write_back.write([record]))
+    forget_everything()
+    scan(models_root)
+    found = RegisteredModel.objects.get()
+    assert {name: found.value(name) for name in wanted} == wanted
+    written = json.loads((models_root / "m/metadata.json").read_text())
+    assert (written["house"], written["visibility"]) == ([1, 2], "kept")
 
 
 def test_writing_again_changes_nothing(models_root: Path, scan: Scan, user: User) -> None:
