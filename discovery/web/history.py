@@ -125,9 +125,7 @@ class Filters:
 @require_safe
 def index(request: HttpRequest) -> HttpResponse:
     """Batches, the newest first; with ``batch``, each change of it."""
-    rows = MetadataChange.objects.order_by("-pk")
-    if not request.user.is_staff:
-        rows = rows.filter(model__in=RegisteredModel.objects.visible_to(request.user).values("pk"))
+    rows = _visible(request)
     filters = Filters.read(request.GET)
     found = filters.apply(rows)
     context: dict[str, Any] = {
@@ -143,7 +141,7 @@ def index(request: HttpRequest) -> HttpResponse:
     else:
         heads = found.values("batch").annotate(head=Max("pk")).order_by("-head")
         context["page"] = numbered(request, heads, BATCHES_PAGE)
-        context["batches"] = _batches([row["head"] for row in context["page"].object_list], found)
+        context["batches"] = _batches([row["head"] for row in context["page"].object_list], found, rows)
     return page_or_partial(request, "discovery/history.html", "results", context)
 
 
@@ -151,8 +149,9 @@ def index(request: HttpRequest) -> HttpResponse:
 def of_model(request: HttpRequest, model_id: str) -> HttpResponse:
     """One model's changes, those made together side by side."""
     record = fetch(request, model_id)
-    page = numbered(request, _light(MetadataChange.objects.filter(model=record).order_by("-pk")), CHANGES_PAGE)
-    context = {"page": page, "batches": _grouped(page.object_list, MetadataChange.objects.order_by("-pk")), "one_model": True}
+    rows = _visible(request)
+    page = numbered(request, _light(rows.filter(model=record)), CHANGES_PAGE)
+    context = {"page": page, "batches": _grouped(page.object_list, rows), "one_model": True}
     return page_or_partial(request, "discovery/model_history.html", "results", {**frame(record, "history"), **context})
 
 
@@ -186,6 +185,12 @@ def take_back(request: HttpRequest) -> HttpResponse:
     return redirect(back)
 
 
+def _visible(request: HttpRequest) -> QuerySet[MetadataChange]:
+    """The changes of models that this person may see, the newest first. Only these are listed, and counted."""
+    rows = MetadataChange.objects.order_by("-pk")
+    return rows if request.user.is_staff else rows.filter(model__in=RegisteredModel.objects.visible_to(request.user).values("pk"))
+
+
 def _uuid(text: str) -> UUID | None:
     try:
         return UUID(text)
@@ -205,7 +210,7 @@ def _row(change: MetadataChange, gone: Set[tuple[UUID, int, str]]) -> Row:
     return Row(change, told, undo.is_undoable(change.field) and not taken_back, taken_back)
 
 
-def _batches(heads: Sequence[int], found: QuerySet[MetadataChange]) -> list[Batch]:
+def _batches(heads: Sequence[int], found: QuerySet[MetadataChange], rows: QuerySet[MetadataChange]) -> list[Batch]:
     """The batches that end with ``heads``, each with a few of its changes that the filters found."""
     if not heads:
         return []
@@ -218,7 +223,7 @@ def _batches(heads: Sequence[int], found: QuerySet[MetadataChange]) -> list[Batc
     for change in _light(found.filter(near)):
         if len(examples[change.batch]) < MAX_EXAMPLES:
             examples[change.batch].append(change)
-    return _told([examples[keys[head]] for head in heads if head in keys], found)
+    return _told([examples[keys[head]] for head in heads if head in keys], rows)
 
 
 def _grouped(page: Iterable[MetadataChange], rows: QuerySet[MetadataChange]) -> list[Batch]:
@@ -233,13 +238,13 @@ def _grouped(page: Iterable[MetadataChange], rows: QuerySet[MetadataChange]) -> 
 
 
 def _told(groups: Sequence[Sequence[MetadataChange]], rows: QuerySet[MetadataChange]) -> list[Batch]:
-    """``rows`` are those that are counted, field by field."""
+    """Each with what all of its batch comes to among ``rows``, field by field, and how much of that is taken back."""
     batches = [group[0].batch for group in groups]
     counts: dict[UUID, list[tuple[str, str, int]]] = defaultdict(list)
     counted = rows.order_by().filter(batch__in=batches).values("batch", "field").annotate(count=Count("pk")).order_by("batch", "-count", "field")
     for row in counted:
         counts[row["batch"]].append((row["field"], changes.label(row["field"]), row["count"]))
-    undone, gone = _taken_back(batches), _gone([change for group in groups for change in group])
+    undone, gone = _taken_back(batches, rows), _gone([change for group in groups for change in group])
     told = []
     for group in groups:
         batch = Batch(group[0], counts[group[0].batch], [_row(change, gone) for change in group], undone.get(group[0].batch, 0))
@@ -248,10 +253,10 @@ def _told(groups: Sequence[Sequence[MetadataChange]], rows: QuerySet[MetadataCha
     return told
 
 
-def _taken_back(batches: Sequence[UUID]) -> Mapping[UUID, int]:
+def _taken_back(batches: Sequence[UUID], rows: QuerySet[MetadataChange]) -> Mapping[UUID, int]:
     """How many changes of each batch are taken back and have not been brought again."""
-    undos = _undos(batches)
-    again = _undos([each for _, each, _ in undos])
+    undos = _undos(batches, rows)
+    again = _undos([each for _, each, _ in undos], rows)
     brought: dict[UUID, int] = defaultdict(int)
     for undone, _, count in again:
         brought[undone] += count
@@ -271,6 +276,6 @@ def _gone(shown: Sequence[MetadataChange]) -> set[tuple[UUID, int, str]]:
     return {(undone, model, name) for undone, model, name, batch in undos if undone and (batch, model, name) not in again}
 
 
-def _undos(batches: Sequence[UUID]) -> list[tuple[UUID, UUID, int]]:
-    rows = MetadataChange.objects.filter(undoes__in=batches).order_by().values_list("undoes", "batch").annotate(count=Count("pk"))
-    return [(undone, batch, count) for undone, batch, count in rows.order_by("undoes", "batch")]
+def _undos(batches: Sequence[UUID], rows: QuerySet[MetadataChange]) -> list[tuple[UUID, UUID, int]]:
+    counted = rows.filter(undoes__in=batches).order_by("undoes", "batch").values_list("undoes", "batch").annotate(count=Count("pk"))
+    return [(undone, batch, count) for undone, batch, count in counted if undone]

@@ -13,7 +13,7 @@ from django.test import Client
 from django.utils import timezone
 
 from discovery.models import MetadataChange, RegisteredModel
-from discovery.services import bulk, judgement, metadata
+from discovery.services import bulk, judgement, metadata, undo
 from discovery.services.operations import Operation
 from discovery.services.selections import Selection
 
@@ -136,6 +136,23 @@ def test_a_batch_counts_only_models_that_the_reader_may_see(reader_client: Clien
         assert "2 models" not in page
 
 
+def test_what_is_counted_and_taken_back_is_told_of_what_the_reader_may_see(reader_client: Client, admin_user: User, make_model: Make) -> None:
+    make_model("seen", visibility="PUBLIC")
+    hidden = make_model("unseen")
+    bulk.request(Operation.read("tags", add={"tags": ["t"]}), Selection(query=""), by=admin_user)
+    undo.undo_change(MetadataChange.objects.get(model=hidden), by=admin_user, through="page")
+    for path in ("/history/", "/models/seen/history/"):
+        page = html(reader_client, path)
+        assert page.count('class="panel batch"') == 1
+        assert "taken back" not in page.lower()
+        assert "of other models" not in page
+
+
+def test_a_filter_by_field_tells_how_much_of_the_whole_edit_is_taken_back(admin_client: Client, edited: RegisteredModel) -> None:
+    admin_client.post("/history/undo/", {"change": MetadataChange.objects.get(field="license").pk})
+    assert "1 of 2 taken back" in html(admin_client, field="tags")
+
+
 def test_one_change_is_taken_back_alone(admin_client: Client, edited: RegisteredModel) -> None:
     change = MetadataChange.objects.get(field="license")
     response = admin_client.post("/history/undo/", {"change": change.pk, "next": "/models/bert-base/history/"}, follow=True)
@@ -164,9 +181,9 @@ def test_an_undo_can_be_undone_from_the_page(admin_client: Client, edited: Regis
     toast = admin_client.post("/history/undo/", {"batch": str(batch), "next": "/history/"}, follow=True).content.decode()
     assert "Taken back: 1 model restored." in toast
     assert ">Taken back</span>" in toast
-    undo = MetadataChange.objects.filter(undoes=batch).first()
-    assert undo
-    back = admin_client.post("/history/undo/", {"batch": str(undo.batch), "next": "/history/"}, follow=True).content.decode()
+    taken_back = MetadataChange.objects.filter(undoes=batch).first()
+    assert taken_back
+    back = admin_client.post("/history/undo/", {"batch": str(taken_back.batch), "next": "/history/"}, follow=True).content.decode()
     edited.refresh_from_db()
     assert edited.value("tags") == ["b", "c"]
     assert back.count(">Taken back</span>") == 1
