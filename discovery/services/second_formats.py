@@ -65,6 +65,15 @@ def found() -> list[SecondFormat]:
     return answer[key]
 
 
+def spare(found: Sequence[SecondFormat]) -> int:
+    """Bytes that can be had back at most: of a model in several records one stays, the largest at the least."""
+    whole: dict[frozenset[int], list[int]] = defaultdict(list)
+    for each in found:
+        if each.is_whole:
+            whole[each.members].append(each.freed)
+    return sum(each.freed for each in found if not each.is_whole) + sum(sum(sizes) - max(sizes) for sizes in whole.values())
+
+
 def _groups(rows: Sequence[tuple[int, str, str | None, object]]) -> dict[int, frozenset[int]]:
     """Record → all records that are called the same but for words for formats, where those are several."""
     named: dict[str, dict[int, str]] = defaultdict(dict)

@@ -67,7 +67,7 @@ def _copies(request: HttpRequest) -> dict[str, Any]:
 
 def _formats(request: HttpRequest) -> dict[str, Any]:
     found = second_formats.found()
-    return {"page": numbered(request, found, ITEMS_PAGE), "total": sum(each.freed for each in found), "largest": second_formats.LARGEST}
+    return {"page": numbered(request, found, ITEMS_PAGE), "total": second_formats.spare(found), "largest": second_formats.LARGEST}
 
 
 def _leftovers(request: HttpRequest, kind: str) -> dict[str, Any]:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
+from django.utils import timezone
 from playwright.sync_api import Page, expect
+
+from discovery.models import ScanRun
 
 
 def test_clicks_lead_down_into_the_disk_map_and_back_leads_up(page: Page, shelf: Path, sign_in: Callable[..., None]) -> None:
@@ -53,3 +58,18 @@ def test_a_module_of_tensors_opens_by_click_and_by_keyboard(page: Page, shelf: P
     expect(page.get_by_text("gate_proj.weight").first).to_be_visible()
     page.get_by_role("link", name="All in a list").click()
     expect(page.get_by_role("cell", name="lm_head.weight")).to_be_visible()
+
+
+def test_a_scan_under_way_is_followed_and_the_page_renews_itself_when_it_is_over(page: Page, shelf: Path, sign_in: Callable[..., None]) -> None:
+    alive = {"started_at": timezone.now(), "heartbeat_at": timezone.now(), "host": socket.gethostname(), "pid": os.getpid()}
+    run = ScanRun.objects.create(state="running", trigger="page", expected=3, **alive)
+    sign_in(to="/?from=test")
+    expect(page.get_by_role("heading", name="Scan in progress")).to_be_visible()
+    ScanRun.objects.filter(pk=run.pk).update(found=2, unchanged=2, current_path="llama-chat")
+    expect(page.get_by_text("2 found")).to_be_visible()
+    ScanRun.objects.filter(pk=run.pk).update(state="done", finished_at=timezone.now(), found=3, new=1)
+    expect(page.locator("#live")).to_contain_text("The scan is done: 1 new")
+    expect(page.get_by_role("heading", name="Scan in progress")).to_have_count(0)
+    expect(page.locator("#nav-last")).to_contain_text("just now")
+    expect(page.locator("#overview")).to_have_count(1)
+    expect(page.locator(".tile").last).to_contain_text("3 checked")

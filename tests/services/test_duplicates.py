@@ -324,6 +324,7 @@ def test_one_model_in_two_places_and_formats_can_go_in_either_and_not_in_both(mo
     whole = {each.format: each for each in second_formats.found()}
     assert set(whole) == {"gguf", "safetensors"}
     assert whole["safetensors"].kept.startswith("gguf in ")
+    assert second_formats.spare(second_formats.found()) == min(each.freed for each in whole.values())
     with pytest.raises(CannotPlan, match="Every format of"):
         clean_up.plan("formats", [each.key for each in whole.values()], by="ada")
     made = clean_up.plan("formats", [whole["gguf"].key], by="ada")
