@@ -73,15 +73,15 @@ def reconcile(root: Root, run: ScanRun | None, readings: Sequence[Reading], jour
                 else:
                     matched.add(record.pk)
                     event = LogEntry.Event.BACK if record.status == Status.MISSING else LogEntry.Event.CHANGED
-                before = _state(record)
+                before = {} if record.pk is None else _state(record)
                 record.root = root
                 take(record, found, now)
-                after = _state(record)
-                if record.pk is not None and after == before:
+                different = [name for name in before if getattr(record, name) != before[name]]
+                if record.pk is not None and not different:
                     outcome.unchanged += 1
                     continue
                 outcome.changed += record.pk is not None
-                _note(journal, record, found, event, [name for name in after if after[name] != before[name]])
+                _note(journal, record, found, event, different)
                 batch.append(record)
         _upsert(batch)
         forgetting.link_again(found_again)
