@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from django.db.models import Count, OuterRef, Subquery
+from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 from ninja import Query, Router, Schema
@@ -60,35 +61,36 @@ class Categories(Schema):
     specialization: list[CategoryRow]
 
 
-def _counted(request: HttpRequest, join: Any, column: str) -> Coalesce:
-    """How many models that the caller sees each row has. It is looked up for the rows of the page alone."""
-    links = join.objects.filter(**{column: OuterRef("pk")})
-    caller = caller_of(request)
-    if not caller.is_staff:
-        links = links.filter(registeredmodel__in=Listing.objects.visible_to(caller.user).order_by().values("pk"))
-    return Coalesce(Subquery(links.order_by().values(column).annotate(models=Count("pk")).values("models")), 0)
+def _counted(request: HttpRequest, rows: QuerySet[Any], join: Any, column: str) -> tuple[QuerySet[Any], Callable[[Any], int]]:
+    """(the rows that the caller may know of, how many models that they see each of them has).
+
+    Staff know of all: theirs are counted for the rows of the page alone. For others one walk over what they see tells which there are.
+    """
+    links, caller = join.objects.order_by(), caller_of(request)
+    if caller.is_staff:
+        own = links.filter(**{column: OuterRef("pk")}).values(column).annotate(models=Count("pk")).values("models")
+        return rows.annotate(seen=Coalesce(Subquery(own), 0)), lambda row: int(row.seen)
+    seen = links.filter(registeredmodel__in=Listing.objects.visible_to(caller.user).order_by().values("pk"))
+    counts = dict(seen.values_list(column).annotate(Count("pk")))
+    return rows.filter(pk__in=list(counts)), lambda row: counts[row.pk]
 
 
 @router.get("/tags", auth=PUBLIC, response=Tags, operation_id="list_tags", summary="Tags")
 def tags(request: HttpRequest, asked: Query[paging.Paged]) -> dict[str, Any]:
     """Tags of the models that you may see. Administrators get those that no model has, too."""
-    rows = Tag.objects.order_by("name").annotate(seen=_counted(request, RegisteredModel.tagged.through, "tag"))
-    if not caller_of(request).is_staff:
-        rows = rows.filter(seen__gt=0)
-    return paging.numbered(request, rows, asked, lambda tag: {"name": tag.name, "colour": tag.colour, "models": tag.seen})
+    rows, models = _counted(request, Tag.objects.order_by("name"), RegisteredModel.tagged.through, "tag")
+    return paging.numbered(request, rows, asked, lambda tag: {"name": tag.name, "colour": tag.colour, "models": models(tag)})
 
 
 @router.get("/collections", auth=READ, response=Collections, operation_id="list_collections", summary="Collections")
 def collections(request: HttpRequest, asked: Query[paging.Paged]) -> dict[str, Any]:
     """Collections with models that you may see. Administrators get all."""
-    rows = Collection.objects.order_by("name").annotate(seen=_counted(request, RegisteredModel.collections.through, "collection"))
-    if not caller_of(request).is_staff:
-        rows = rows.filter(seen__gt=0)
-    return paging.numbered(request, rows, asked, _collection)
+    rows, models = _counted(request, Collection.objects.order_by("name"), RegisteredModel.collections.through, "collection")
+    return paging.numbered(request, rows, asked, lambda row: _collection(row, models(row)))
 
 
-def _collection(row: Any) -> dict[str, Any]:
-    return {"name": row.name, "description": row.description, "query": row.query or None, "models": row.seen}
+def _collection(row: Collection, models: int) -> dict[str, Any]:
+    return {"name": row.name, "description": row.description, "query": row.query or None, "models": models}
 
 
 @router.get("/categories", auth=PUBLIC, response=Categories, operation_id="list_categories", summary="Categories")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from django.db.models import Count, Sum
 
 from discovery.engine.types import Severity, Status
-from discovery.models import Finding, RegisteredModel, ScanRun
+from discovery.models import Finding, Listing, ScanRun
 from discovery.services import browse, system, versions
 from discovery.services.workers import workers
 
@@ -31,7 +31,7 @@ def text(user: AbstractBaseUser | AnonymousUser) -> str:
 def _models(user: AbstractBaseUser | AnonymousUser) -> Iterator[str]:
     version = versions.programs()[0].version or "unknown"
     yield from _metric("karen_info", "The program that answers.", [({"version": version}, 1)])
-    visible = RegisteredModel.objects.visible_to(user).order_by()
+    visible = Listing.objects.visible_to(user).order_by()
     rows = {status: (count, size) for status, count, size in visible.values_list("status").annotate(Count("pk"), Sum("size_bytes"))}
     counts: list[Sample] = [({"status": status}, rows.get(status, (0, 0))[0]) for status in Status]
     sizes: list[Sample] = [({"status": status}, rows.get(status, (0, 0))[1]) for status in Status]

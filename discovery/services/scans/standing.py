@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from django.db.models import Count
 from django_q.models import Schedule
 
-from discovery.models import RegisteredModel, ScanRun
-from discovery.services import browse
+from discovery.models import ScanRun
+from discovery.services import browse, facets
 from discovery.services.scans.claims import reap
 from discovery.services.scans.requests import SCHEDULE
+from discovery.services.search import Filters
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
@@ -24,7 +24,6 @@ def standing(user: AbstractBaseUser | AnonymousUser) -> dict[str, Any]:
     running = ScanRun.objects.filter(state=ScanRun.State.RUNNING).first()
     active = running or ScanRun.objects.filter(state=ScanRun.State.QUEUED).first()
     last = ScanRun.objects.exclude(state__in=ScanRun.ACTIVE).first()
-    models = RegisteredModel.objects.visible_to(user).order_by().values_list("status").annotate(Count("pk"))
     schedule = Schedule.objects.filter(name=SCHEDULE).only("next_run").first()
     staff = getattr(user, "is_staff", False)
     return {
@@ -32,7 +31,7 @@ def standing(user: AbstractBaseUser | AnonymousUser) -> dict[str, Any]:
         "scan": progress_of(active) if active and staff else None,
         "last_scan": result_of(last) if last and staff else None,
         "next_scan_at": schedule.next_run if schedule else None,
-        "models": dict(sorted(models)),
+        "models": dict(sorted(facets.counts(user, Filters(), ("status",))["status"])),
         "roots": _roots() if staff else [],
     }
 
