@@ -74,7 +74,7 @@ def index(request: HttpRequest) -> HttpResponse:
 def _selection(sent: QueryDict) -> Selection:
     """All that a ``query`` of the Models page finds, whatever is ticked beside it; else model IDs: one ``id`` each, or all in ``ids``."""
     if "query" in sent:
-        return Selection(query=sent.get("query", "")[:4_000])
+        return Selection(query=sent.get("query", ""))
     return Selection(ids=tuple(dict.fromkeys([*sent.getlist("id"), *sent.get("ids", "").split()])))
 
 
@@ -106,6 +106,7 @@ def _render(request: HttpRequest, context: dict[str, Any], status: int = 200) ->
         "through": _through(request.POST),
         "named": list(chosen.only("model_id", "name", "display_name")[:MAX_NAMED]),
         "unnamed": max(context["count"] - MAX_NAMED, 0),
+        "gone": len(selection.ids) - context["count"] if selection.query is None else 0,
     }
     if form.kind == "tags":
         tagged = Tag.objects.filter(models__in=chosen.order_by().values("pk")).annotate(models_here=Count("models"))

@@ -62,6 +62,13 @@ def test_each_kind_shows_its_form_and_who_is_chosen(admin_client: Client, three:
     assert MetadataChange.objects.count() == 1
 
 
+def test_chosen_models_that_are_gone_are_told(admin_client: Client, three: list[RegisteredModel]) -> None:
+    html = send(admin_client, "tags", id=["a", "gone", "nul\0"])
+    assert "Tags of 1 model</h1>" in html
+    assert "2 chosen models are not there any more." in html
+    assert "not there any more" not in send(admin_client, "tags")
+
+
 def test_a_filter_stands_for_all_that_match_it(admin_client: Client, three: list[RegisteredModel]) -> None:
     html = admin_client.post("/bulk/", {"kind": "tags", "query": "tag=old"}).content.decode()
     assert "Tags of 1 model</h1>" in html
