@@ -39,8 +39,9 @@ esac
 done=0
 left=0
 
-say() {{ printf '%s\\n' "$*"; }}
-no() {{ say "  left alone: $1"; shift; printf '    %s\\n' "$*"; return 1; }}
+# A name may hold what a terminal would obey.
+say() {{ printf '%s\\n' "$*" | tr '\\001-\\011\\013-\\037\\177' '?'; }}
+no() {{ say "  left alone: $1"; shift; say "    $*"; return 1; }}
 # The folder must be the very one that was looked at, not a link that took its place.
 at_home() {{ [ "$(cd -P -- "$1" 2>/dev/null && pwd -P && printf x)" = "$1
 x" ] || no 'its folder is not where it was' "$1"; }}

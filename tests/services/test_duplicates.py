@@ -227,6 +227,17 @@ def test_names_are_names_whatever_stands_in_them(name: str, models_root: Path, s
     assert names_in(tmp_path) == ["clean-up.sh", "models"]
 
 
+def test_what_the_script_says_holds_nothing_that_a_terminal_obeys(models_root: Path, scan: Scan, tmp_path: Path) -> None:
+    twins(models_root, "a/m", "b/\x1b[31mred\x07")
+    scan(models_root)
+    made = plan_of("b/\x1b[31mred\x07")
+    (models_root / "b/\x1b[31mred\x07/config.json").unlink()
+    done = run(made, tmp_path)
+    assert done.returncode == 1
+    assert "?[31mred?/config.json" in done.stdout
+    assert "\x1b" not in done.stdout + done.stderr
+
+
 def test_a_name_that_is_not_utf_8_is_removed_by_its_bytes(models_root: Path, scan: Scan, tmp_path: Path) -> None:
     twins(models_root, "a/m", "b/m")
     os.rename(models_root / "b/m", os.fsencode(models_root) + b"/b/\xff\xfe")
