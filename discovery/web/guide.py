@@ -16,8 +16,8 @@ from discovery.web.pages import page_or_partial
 FOLDER = Path(__file__).resolve().parent.parent / "help"
 
 #: Topics in the order they are listed, each a file of that name; those for administrators lead to their pages.
-TOPICS = ("layout", "scans", "metadata", "categories", "loading", "slow", "access", "commands")
-FOR_ALL = ("layout", "metadata", "access")
+TOPICS = ("layout", "searching", "scans", "metadata", "categories", "loading", "slow", "access", "commands")
+FOR_ALL = ("layout", "searching", "metadata", "access")
 
 
 @dataclass(frozen=True, slots=True)
