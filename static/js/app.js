@@ -71,6 +71,17 @@ document.addEventListener("keydown", (event) => {
   field.select();
 });
 
+// What drops down is closed by Escape, and by a click beside it.
+document.addEventListener("keydown", (event) => {
+  const drop = event.key === "Escape" && event.target.closest("details.drop[open]");
+  if (!drop) return;
+  drop.open = false;
+  drop.querySelector("summary").focus();
+});
+document.addEventListener("click", (event) => {
+  for (const drop of document.querySelectorAll("details.drop[open]")) if (!drop.contains(event.target)) drop.open = false;
+});
+
 // What is not asked for has no place in the address.
 document.addEventListener("htmx:configRequest", (event) => {
   if (event.detail.verb !== "get") return;

@@ -72,14 +72,6 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
 });
 
-document.addEventListener("keydown", (event) => {
-  if (event.key === "Escape" && event.target.closest("details.drop[open]")) {
-    const drop = event.target.closest("details.drop");
-    drop.open = false;
-    drop.querySelector("summary").focus();
-  }
-});
-
 for (const button of document.querySelectorAll("[data-keys]")) {
   button.hidden = false;
   button.addEventListener("click", () => document.getElementById("keys").showModal());
@@ -95,7 +87,6 @@ document.addEventListener("click", (event) => {
     document.querySelector(".browse").classList.toggle("choosing", open);
     if (open) document.querySelector("#facets summary")?.focus();
   }
-  for (const drop of document.querySelectorAll("details.drop[open]")) if (!drop.contains(event.target)) drop.open = false;
 });
 
 function narrow(field) {

@@ -9,7 +9,7 @@ from typing import Any
 
 from playwright.sync_api import Browser, Page, expect
 
-from discovery.models import RegisteredModel, SavedView
+from discovery.models import RegisteredModel, SavedView, Tag
 
 SignIn = Callable[..., None]
 
@@ -48,6 +48,22 @@ def test_a_filtered_list_is_saved_found_again_and_deleted_by_keyboard(shelf: Pat
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="No view is saved yet")).to_be_visible()
     assert not SavedView.objects.exists()
+
+
+def test_what_drops_down_closes_by_escape_and_by_a_click_beside_it(shelf: Path, sign_in: SignIn, page: Page) -> None:
+    sign_in(to="/models/")
+    Tag.objects.create(name="ready", colour="teal")
+    page.goto(page.url.replace("/models/", "/tags/"))
+    change = page.get_by_label("Change ready")
+    name = page.get_by_role("row", name="ready").get_by_role("textbox", name="Name")
+    change.click()
+    name.press("Escape")
+    expect(name).to_be_hidden()
+    expect(change).to_be_focused()
+    change.click()
+    expect(name).to_be_visible()
+    page.get_by_role("heading", name="Tags", exact=True).click()
+    expect(name).to_be_hidden()
 
 
 def test_a_star_answers_at_once_and_keeps_the_focus(shelf: Path, sign_in: SignIn, page: Page) -> None:
