@@ -10,7 +10,7 @@ import os
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING
@@ -95,11 +95,12 @@ class Weight:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Copies of one content. ``freed`` are the bytes that come back when all but the first are removed."""
+    """Copies of one content. ``freed`` are the bytes that come back when all but the first are removed; ``left`` models were not looked at."""
 
     fingerprint: str
     certainty: Certainty
     copies: tuple[Copy, ...]
+    left: int = 0
 
     @property
     def freed(self) -> int:
@@ -126,7 +127,8 @@ def groups(chosen: Sequence[str]) -> list[Group]:
     for fingerprint in chosen:
         mine = [copies[record.pk] for record in by_fingerprint[fingerprint][:MAX_COPIES] if record.pk in copies]
         mine.sort(key=lambda copy: copy.links)  # what links lead to is what should stay
-        made += _sorted_out(fingerprint, mine)
+        left = max(len(by_fingerprint[fingerprint]) - MAX_COPIES, 0)
+        made += [replace(group, left=left) for group in _sorted_out(fingerprint, mine)]
     return made
 
 

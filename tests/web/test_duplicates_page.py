@@ -64,6 +64,17 @@ def test_copies_are_listed_with_how_sure_it_is_and_where_they_lie(admin_client: 
     assert "checked" not in html
 
 
+def test_copies_beyond_the_limit_are_counted(
+    admin_client: Client, twins: list[RegisteredModel], models_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    builders.transformers(models_root / "c/llama")
+    run, _ = scans.start_now(ScanRun.Trigger.COMMAND)
+    scans.execute(run)
+    assert "more model" not in get(admin_client)
+    monkeypatch.setattr(duplicates, "MAX_COPIES", 2)
+    assert "1 more model that looks like these" in get(admin_client)
+
+
 def test_all_but_the_first_of_each_can_be_ticked_without_javascript(admin_client: Client, twins: list[RegisteredModel]) -> None:
     html = get(admin_client, tick="rest")
     assert html.count(" checked>") == 1
