@@ -14,6 +14,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from discovery.models import RegisteredModel
 from tests.pages import addresses, furnish
 
 SignIn = Callable[..., None]
@@ -157,7 +158,14 @@ def test_browsing_filtering_and_editing_by_keyboard_alone(pages: dict[str, str],
     expect(page.get_by_role("heading", level=1)).to_contain_text("llama-chat")
     tab_to(page, "a[href$='/metadata/']")
     page.keyboard.press("Enter")
-    expect(page.locator("main")).to_contain_text("License")
+    page.wait_for_url("**/metadata/", wait_until="load")
+    tab_to(page, "a[href*='/metadata/version/']")
+    page.keyboard.press("Enter")
+    expect(page.locator("#in-version")).to_be_focused()
+    page.keyboard.type("2.1")
+    page.keyboard.press("Enter")
+    expect(page.locator("#field-version")).to_contain_text("edited by")
+    assert RegisteredModel.objects.get(model_id="llama-chat").version == "2.1"
 
 
 def tab_to(page: Page, selector: str, most: int = 120) -> None:
