@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any, cast
 from django.contrib import messages
 from django.contrib.auth.models import Group
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods
 
 from discovery.engine.text import clean
 from discovery.models import RegisteredModel, Visibility
 from discovery.services import access, metadata
 from discovery.web.model import frame
-from discovery.web.pages import fetch, staff_only
+from discovery.web.pages import fetch, page_or_partial, staff_only
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -35,16 +35,16 @@ HINTS = {
 def tab(request: HttpRequest, model_id: str) -> HttpResponse:
     record = fetch(request, model_id)
     if request.method != "POST":
-        return render(request, "discovery/model_access.html", _context(request, record))
+        return page_or_partial(request, "discovery/model_access.html", "tab", _context(request, record))
     sent = request.POST
     changes = {"visibility": sent.get("visibility", ""), "groups": sent.getlist("groups")}
     seen = {name: sent[f"seen-{name}"] for name in changes if f"seen-{name}" in sent}
     try:
         made = metadata.edit(record, changes, by=cast("User", request.user), through="page", seen=seen)
     except metadata.InvalidMetadata as error:
-        return render(request, "discovery/model_access.html", _context(request, record, changes, errors=error.errors), status=422)
+        return page_or_partial(request, "discovery/model_access.html", "tab", _context(request, record, changes, errors=error.errors), status=422)
     except metadata.Conflict:
-        return render(request, "discovery/model_access.html", {**_context(request, record), "overtaken": True}, status=409)
+        return page_or_partial(request, "discovery/model_access.html", "tab", {**_context(request, record), "overtaken": True}, status=409)
     messages.success(request, "Who sees the model is changed." if made else "Nothing was changed.")
     return redirect("model-access", model_id)
 
