@@ -161,7 +161,7 @@ def build(
         evidence={"modalities": tuple(modalities.evidence)},
         signals=signals.to_json(),
         attention=merge.clues.attention(),
-        problems=_tidy(_softened(problems) if status is Status.READY else problems),
+        problems=tidy(_softened(problems) if status is Status.READY else problems),
     )
 
 
@@ -200,7 +200,7 @@ def _softened(problems: Sequence[Problem]) -> list[Problem]:
     return [replace(p, severity=Severity.WARNING) if p.code in ("lfs_pointer", "shards_missing") else p for p in problems]
 
 
-def _tidy(problems: Sequence[Problem]) -> tuple[Problem, ...]:
+def tidy(problems: Sequence[Problem]) -> tuple[Problem, ...]:
     """Errors first; a hundred problems alike (each shard of a clone without LFS) become one that counts the rest."""
     kept: list[Problem] = []
     alike: dict[str, int] = {}

@@ -19,6 +19,7 @@ from django.db.models import Count
 
 from discovery.engine import weights
 from discovery.engine.files import read_file
+from discovery.engine.found import tidy
 from discovery.engine.paths import is_under, to_native
 from discovery.engine.sidecars import card as card_file
 from discovery.engine.types import FileEntry, Problem, Tensor
@@ -169,6 +170,7 @@ def tensors(record: RegisteredModel, file: str = "") -> Tensors:
         result.read += 1
         _add(result, home, path, siblings)
     result.rows.sort(key=lambda row: _natural(row.tensor.name))
+    result.problems = list(tidy(result.problems))
     return result
 
 

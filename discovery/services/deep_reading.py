@@ -204,7 +204,10 @@ def _conclude(work: Work) -> str:
     RegisteredModel.objects.filter(pk=work.record.pk).update(deep_validated_at=timezone.now())
     absent = sum(not row.sha256 for row in kept)
     vouched = sum(bool(row.sha256 and row.expected_sha256) for row in kept)
-    notes = [f"{plural(len(kept) - absent, 'file')} read ({human_bytes(work.read_bytes)} now)", f"{vouched:,} vouched for"]
+    notes = [
+        f"{plural(len(kept) - absent, 'file')} read ({human_bytes(work.read_bytes)} now)",
+        f"{vouched:,} compared with a known checksum" if vouched else "no checksum to compare with",
+    ]
     notes += [f"{plural(absent, 'git-lfs pointer')} without its file"] if absent else []
     notes += [f"{_named(work, work.gone)} not there any more"] if work.gone else []
     return f"{', '.join(notes)}; {plural(len(found), 'problem')} found." if found else f"{', '.join(notes)}; nothing wrong."

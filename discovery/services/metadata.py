@@ -178,7 +178,7 @@ def _put(record: RegisteredModel, field: str, value: Any, by: str, at: str) -> N
 
 
 def _note(made: Sequence[MetadataChange], touched: Sequence[RegisteredModel], person: str, through: str) -> None:
-    fields = ", ".join(sorted({change.field for change in made}))
+    fields = ", ".join(sorted({change.field.replace("_", " ") for change in made}))
     if len(touched) == 1:
         text, model_id = f"{person} set {fields} ({through})", touched[0].model_id
     else:

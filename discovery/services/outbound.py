@@ -91,9 +91,8 @@ def allowed(host: str, port: int) -> str:
         raise Unreachable(f"There is no address for {clean(host, 200)}.") from error
     inside = [address for address in found if _is_inside(address) and not _is_permitted(host, address)]
     if inside:
-        raise Refused(
-            f"{clean(host, 200)} is {inside[0]}, an address inside this network: nothing was sent. KAREN_WEBHOOK_PRIVATE names what may be reached."
-        )
+        where = f"{clean(host, 200)} is" if host == inside[0] else f"{clean(host, 200)} is {inside[0]},"
+        raise Refused(f"{where} an address inside this network: nothing was sent. KAREN_WEBHOOK_PRIVATE names what may be reached.")
     return found[0]
 
 

@@ -28,7 +28,7 @@ PAGE_SIZE = 50
 #: What one submission may decide about at once.
 MAX_CHOSEN = 1_000
 
-STATES = {"open": "Open", "snoozed": "Snoozed", "accepted": "Accepted", "resolved": "Resolved"}
+STATES = {"open": "Open", "snoozed": "Put off", "accepted": "Accepted", "resolved": "Resolved"}
 
 _ACCEPTED = Q(accepted_content=F("model__content")) & ~Q(accepted_content="")
 

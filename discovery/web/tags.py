@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from django.contrib import messages
 from django.db.models import Count, Q, QuerySet
+from django.db.models.functions import Lower
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
@@ -46,7 +47,7 @@ def _page(request: HttpRequest, context: dict[str, Any], status: int = 200) -> H
     rows = _counted(request)
     for word in text.split()[: search.MAX_WORDS]:
         rows = rows.filter(name__icontains=word)
-    page = numbered(request, rows.order_by("-count", "name") if often else rows.order_by("name"), PAGE_SIZE)
+    page = numbered(request, rows.order_by("-count", Lower("name"), "name") if often else rows.order_by(Lower("name"), "name"), PAGE_SIZE)
     context = {"section": "tags", "page": page, "text": text, "often": often, "colours": Tag.Colour.choices, **context, **_edit(request)}
     return page_or_partial(request, "discovery/tags.html", "results", context, status=status)
 

@@ -107,7 +107,7 @@ def test_all_problems_on_a_page_are_put_off_and_checked_again_at_once(page: Page
     page.get_by_label("How long to put them off").select_option("a month")
     page.get_by_role("button", name="Put off").click()
     expect(page.get_by_role("heading", name="Nothing is wrong")).to_be_visible()
-    page.get_by_role("navigation", name="State").get_by_role("link", name="Snoozed").click()
+    page.get_by_role("navigation", name="State").get_by_role("link", name="Put off").click()
     expect(page.locator("#results tbody tr")).to_have_count(count)
     expect(page.get_by_text("Put off until").first).to_be_visible()
 

@@ -54,7 +54,7 @@ def test_a_change_says_what_is_different(shelf: Path, scan: Scan) -> None:
     scan()
     (shelf / "two/README.md").write_text("---\nlicense: mit\n---\n# Two\n")
     [entry] = scans.events(scan(), "changed")
-    assert "different now: size bytes, files" in entry.message
+    assert "different now: size, files" in entry.message
     assert "license" in entry.message
 
 

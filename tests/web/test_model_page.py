@@ -312,7 +312,7 @@ def test_weight_files_that_are_gone_or_broken_say_what_is_the_matter(admin_clien
     (models_root / "llama/model-00002-of-00002.safetensors").write_bytes(b"\x10")
     html = get(admin_client, f"{record.model_id}/tensors/")
     assert "model-00001-of-00002.safetensors cannot be shown: it is not there any more" in html
-    assert "invalid header" in html or "not this format" in html
+    assert "Invalid header" in html
     assert "No tensors to show" in html
 
 

@@ -158,7 +158,9 @@ def _state(record: RegisteredModel) -> dict[str, object]:
 
 def _note(journal: Journal, record: RegisteredModel, found: Found, event: LogEntry.Event, different: Sequence[str]) -> None:
     text = f"{event.value}: {found.status.lower()}, {plural(len(found.files), 'file')}"
-    if event is LogEntry.Event.CHANGED and (named := [name.removeprefix("scanned_").replace("_", " ") for name in _TELLING if name in different]):
+    if event is LogEntry.Event.CHANGED and (
+        named := [name.removeprefix("scanned_").removesuffix("_bytes").replace("_", " ") for name in _TELLING if name in different]
+    ):
         text += f"; different now: {', '.join(named)}"
     journal.add(Channel.DISCOVERY, Severity.INFO, text, model_id=record.model_id, path=found.path, event=event)
     for problem in found.problems:

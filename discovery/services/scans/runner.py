@@ -18,6 +18,7 @@ from discovery.engine.describe import categorized
 from discovery.engine.errors import NotAModel
 from discovery.engine.identify import identify
 from discovery.engine.paths import to_native, to_text
+from discovery.engine.text import plural
 from discovery.engine.types import Candidate, Problem, Severity, Status
 from discovery.engine.walk import walk
 from discovery.models import Channel, LogEntry, RegisteredModel, Root, ScanRun, Skipped
@@ -303,8 +304,8 @@ def _log_problem(scan: RootScan, problem: Problem) -> None:
 def _finish(run: ScanRun, progress: Progress, log: Journal, state: ScanRun.State, message: str) -> None:
     level = Severity.INFO if state == ScanRun.State.DONE and not message else Severity.WARNING
     counts = progress.counts()
-    text = ", ".join(f"{counts[name]:,} {name}" for name in ("found", "new", "changed", "unchanged", "moved", "missing", "errors"))
-    log.add(Channel.DISCOVERY, level, f"scan {state.label.lower()}: {text}. {message}".strip())
+    text = ", ".join(f"{counts[name]:,} {name}" for name in ("found", "new", "changed", "unchanged", "moved", "missing"))
+    log.add(Channel.DISCOVERY, level, f"scan {state.label.lower()}: {text}, {plural(counts['errors'], 'error')}. {message}".strip())
     log.write()
     fields = {"state": state, "finished_at": timezone.now(), "message": message[:1000], "current_path": "", **counts}
     ScanRun.objects.filter(pk=run.pk, state=ScanRun.State.RUNNING).update(**fields)
