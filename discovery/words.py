@@ -17,6 +17,12 @@ FORMATS = {
     "ctranslate2": "CTranslate2", "tensorrt": "TensorRT", "nemo": "NeMo", "rust": "rust-bert",
 }  # fmt: skip
 
+#: Parameter of the Models page that bounds a number → its words.
+BOUNDS = {
+    "min_params": "Parameters from", "max_params": "Parameters up to", "min_context": "Context from", "max_context": "Context up to",
+    "min_size": "Size from", "max_size": "Size up to", "min_memory": "Memory from", "max_memory": "Memory up to",
+}  # fmt: skip
+
 #: Status → word and tone.
 STATUSES = {
     "READY": ("Ready", "ok"), "INCOMPLETE": ("Incomplete", "warn"), "CORRUPT": ("Corrupt", "bad"), "UNSAFE": ("Unsafe", "bad"),

@@ -14,12 +14,12 @@ from django.template.context import RequestContext
 from discovery.models import Collection, RegisteredModel
 from discovery.services import favourites, tags, views
 from discovery.templatetags.karen import word
-from discovery.words import AXES, TYPES
+from discovery.words import AXES, BOUNDS, TYPES
 
 register = template.Library()
 
 #: Address parameter of the Models page → what people call it; the others are called what they are.
-_PARAMETERS = {**AXES, "q": "Search", "sort": "Order", "type": "Runs with", "favourites": "Favourites", "family": "Family"}
+_PARAMETERS = {**AXES, **BOUNDS, "q": "Search", "sort": "Order", "type": "Runs with", "favourites": "Favourites", "family": "Family"}
 
 
 @register.inclusion_tag("includes/star.html", takes_context=True)

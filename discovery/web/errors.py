@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from django.http import HttpRequest, HttpResponse
+from collections.abc import Callable
+
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.template.loader import render_to_string
 
 from discovery.web.pages import is_fragment
@@ -35,3 +37,17 @@ def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse: 
 
 def server_error(request: HttpRequest) -> HttpResponse:
     return _answer(request, 500, "The server failed. What went wrong is in its log; try again.")
+
+
+def method_not_allowed(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    """Middleware: who comes to the address of a form (after signing in again, say) is told so; Django answers with nothing at all."""
+
+    def answer(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        if isinstance(response, HttpResponseNotAllowed) and not response.content:
+            page = _answer(request, 405, "This cannot be asked for. Nothing was changed: reload the page.")
+            page.headers["Allow"] = response.headers["Allow"]
+            return page
+        return response
+
+    return answer

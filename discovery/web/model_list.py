@@ -14,7 +14,7 @@ from discovery.services import facets, search
 from discovery.services.search import Filters
 from discovery.services.search_language import NONE, WORDS
 from discovery.templatetags.karen import word
-from discovery.words import FORMATS, STATUSES, TYPES, family_name, listed
+from discovery.words import BOUNDS, FORMATS, STATUSES, TYPES, family_name, listed
 
 #: Options shown before "more", and options from which on a facet can be searched.
 SHOWN, MANY = 8, 15
@@ -33,10 +33,6 @@ STAFF = ("visibility",)
 #: Chosen by an address or a link, without a facet.
 _OTHERS = {"author": "Author", "architecture": "Architecture", "quantization": "Quantization", "dtype": "Precision"}
 _FITS = {"memory": "In memory", "offload": "With offload", "no": "Too large", NONE: "Not known"}
-_BOUNDS = {
-    "min_params": "Parameters from", "max_params": "Parameters up to", "min_context": "Context from", "max_context": "Context up to",
-    "min_size": "Size from", "max_size": "Size up to", "min_memory": "Memory from", "max_memory": "Memory up to",
-}  # fmt: skip
 
 #: Column → its label in the list of columns. The name always shows, first.
 COLUMNS = {
@@ -153,7 +149,7 @@ def label(name: str, value: str) -> str:
 
 def chips(request: HttpRequest, filters: Filters) -> list[Chip]:
     result = [Chip(_said(name, values), address(request, name)) for name, values in filters.chosen]
-    result += [Chip(f"{_BOUNDS[name]} {value}", address(request, name)) for name, value in filters.bounds]
+    result += [Chip(f"{BOUNDS[name]} {value}", address(request, name)) for name, value in filters.bounds]
     if filters.favourites:
         result.append(Chip("My favourites", address(request, "favourites")))
     return result

@@ -42,6 +42,15 @@ def test_a_wrong_password_says_so_and_keeps_the_name(client: Client, user: User)
     assert "wrong" not in html
 
 
+def test_the_address_of_a_form_says_that_there_is_nothing_to_look_at(admin_client: Client, db: None) -> None:
+    response = admin_client.get("/scans/start/")
+    assert (response.status_code, response.headers["Allow"]) == (405, "POST")
+    assert "only takes what a form sends" in response.content.decode()
+    part = admin_client.get("/scans/start/", headers={"HX-Request": "true"})
+    assert part.headers["Content-Type"].startswith("text/plain")
+    assert b"<" not in part.content
+
+
 def test_signing_out_takes_a_form(reader_client: Client) -> None:
     assert reader_client.get("/logout/").status_code == 405
     assert reader_client.post("/logout/").headers["Location"] == "/login/"

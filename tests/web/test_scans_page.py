@@ -120,7 +120,7 @@ def test_frozen_roots_are_told_on_other_pages_too(admin_client: Client) -> None:
     assert "<code>/mnt/nas</code> is frozen.</strong> It is empty." in get(admin_client, "/models/")
     Root.objects.create(path="/mnt/attic", frozen_reason="It is empty, too.")
     html = get(admin_client, "/models/")
-    assert "2 roots are frozen." in html
+    assert "2 roots are frozen.</strong> No model was marked missing." in html
     assert "<code>/mnt/attic</code>: It is empty, too." in html
     assert "roots are frozen" not in get(admin_client)
 
