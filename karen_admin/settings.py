@@ -126,11 +126,12 @@ TEMPLATES: list[dict[str, Any]] = [
 
 DATABASES = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'karen.sqlite3'}")}
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
-    # Writers queue up instead of failing: WAL lets readers go on, IMMEDIATE takes the write lock at the start of a transaction.
+    # Writers queue up instead of failing: WAL lets readers go on, IMMEDIATE takes the write lock at the start of a transaction. Pages are read
+    # where the system has them in memory already, instead of being copied one by one.
     DATABASES["default"]["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",
         "timeout": 30,
-        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-16000;",
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-16000; PRAGMA mmap_size=2147418112;",
     }
 else:
     DATABASES["default"].update({"CONN_MAX_AGE": 600, "CONN_HEALTH_CHECKS": True})

@@ -11,15 +11,15 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from django.db.models import Case, Count, F, IntegerField, Q, Sum, TextField, Value, When
+from django.db.models import Aggregate, Case, Count, F, IntegerField, Q, Sum, TextField, Value, When
 from django.db.models.functions import Concat
 
 from discovery.models import RegisteredModel, Root
 from discovery.models.listing import PROFILE, SEPARATOR
 from discovery.services import memory
-from discovery.services.search import Filters, listed
+from discovery.services.search import KEYS, Filters, listed
 from discovery.services.search_language import FITS, NONE
 
 if TYPE_CHECKING:
@@ -55,18 +55,27 @@ class _Row(NamedTuple):
     inside: int
     together: int
     known: int
+    #: Theirs, with commas, where they are gathered.
+    keys: str = ""
 
 
 @dataclass(slots=True)
 class Facets:
     """``total`` models are found; ``counts`` has the values of each field, the most frequent first.
 
-    ``most`` says that they are most of all that the person may see.
+    ``seen`` models are all that the person may see, where counting met them all. ``keys`` are those of what ``Filters.keys`` says, where
+    counting met these alone and they are no more than can be handed on: a page of them need not look for them again.
     """
 
     total: int = 0
-    most: bool = False
+    seen: int | None = None
+    keys: tuple[int, ...] | None = field(default=None, compare=False, repr=False)
     counts: Counts = field(default_factory=dict)
+
+    @property
+    def most(self) -> bool:
+        """Whether those found are surely most of all that the person may see."""
+        return self.seen is not None and self.total * 2 > self.seen
 
 
 def counts(user: User, filters: Filters, fields: Collection[str] = FIELDS) -> Counts:
@@ -78,9 +87,11 @@ def count(user: User, filters: Filters, fields: Collection[str] = FIELDS) -> Fac
     """The same with the number of models found, which comes from the same walk."""
     covered = _is_covered(filters)
     apart = [name for name in _APART if name in fields or filters.values(name)]
-    rows = _rows(user, filters, apart, covered)
+    gather = not covered and filters.keys is None
+    rows = _rows(user, filters, apart, covered, gather)
     total, tallies = _tally(rows, _Choice.of(filters))
-    result = Facets(total, covered and total * 2 > sum(row.models for row in rows))
+    met = sum(row.models for row in rows)
+    result = Facets(total, met if covered else None, _keys(rows) if gather and met <= KEYS else filters.keys)
     for name in fields:
         if name in LINKED:
             result.counts[name] = _linked(user, filters, name)
@@ -96,7 +107,7 @@ def _is_covered(filters: Filters) -> bool:
     return not (filters.text or filters.bounds or filters.favourites or any(name not in _COUNTED for name, _ in filters.chosen))
 
 
-def _rows(user: User, filters: Filters, apart: Collection[str], covered: bool) -> list[_Row]:
+def _rows(user: User, filters: Filters, apart: Collection[str], covered: bool, gather: bool) -> list[_Row]:
     """Every combination under the filters that are no facets here, and under those that choose tags and collections."""
     inside, together = memory.capacity()
     # To group along the index where it does not hold what is filtered by would look up every row: sorting what was found is quicker.
@@ -109,6 +120,7 @@ def _rows(user: User, filters: Filters, apart: Collection[str], covered: bool) -
             inside=_sum(Q(memory_bytes__lte=inside)),
             together=_sum(Q(memory_bytes__lte=together)),
             known=Count("memory_bytes"),
+            **({"keys": _Keys("pk")} if gather else {}),
         )
         .order_by()
     )
@@ -117,6 +129,20 @@ def _rows(user: User, filters: Filters, apart: Collection[str], covered: bool) -
 
 def _sum(condition: Q) -> Sum:
     return Sum(Case(When(condition, then=Value(1)), default=Value(0), output_field=IntegerField()))
+
+
+class _Keys(Aggregate):
+    """``"7,12"``: the keys of a group, in no order."""
+
+    function = "GROUP_CONCAT"
+    output_field = TextField()
+
+    def as_postgresql(self, compiler: Any, connection: Any, **extra: Any) -> Any:
+        return self.as_sql(compiler, connection, function="STRING_AGG", template="%(function)s(%(expressions)s::text, ',')", **extra)
+
+
+def _keys(rows: Iterable[_Row]) -> tuple[int, ...]:
+    return tuple(int(key) for row in rows for key in row.keys.split(","))
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +194,7 @@ def _tally(rows: Iterable[_Row], choice: _Choice) -> tuple[int, dict[str, Counte
             for name in wrong or row.apart:
                 tallies[name][row.apart[name] or NONE] += models
             if not wrong:
-                for place, number in enumerate(row[2:]):
+                for place, number in enumerate(row[2:6]):
                     memory_of[place] += number
         total += 0 if missed else whole
         for place in missed or range(len(values)):

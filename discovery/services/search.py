@@ -5,11 +5,12 @@ Lists are read from ``Listing``, the narrow copy of the registry; only the rows 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, overload
 
-from django.db.models import Exists, Expression, F, OrderBy, OuterRef, Q, Value
+from django.db.models import BigIntegerField, Exists, Expression, F, Func, OrderBy, OuterRef, Q, Value
 from django.db.models.functions import Concat
 from django.http import QueryDict
 
@@ -30,6 +31,8 @@ MAX_VALUES = 50
 
 #: So many keys are handed from one statement to the next: to find out that there are more costs little.
 FEW = 1_000
+#: So many keys that are known are handed on: to look for them again would cost more.
+KEYS = 10_000
 #: From so many on, a walk along the names meets a page of them soon.
 MANY = 5_000
 
@@ -77,7 +80,7 @@ class Filters:
     favourites: bool = False
     bounds: tuple[tuple[str, str], ...] = ()
     faults: tuple[Fault, ...] = ()
-    #: Keys of all models that ``text`` and ``bounds`` ask for, where ``hurried`` has looked them up.
+    #: Keys of all models that ``text`` and ``bounds`` ask for, where they are known; perhaps without some that the rest leaves out anyway.
     keys: tuple[int, ...] | None = None
 
     @classmethod
@@ -158,7 +161,7 @@ def listed(user: User, filters: Filters, leave: Collection[str] = ()) -> Listing
     if filters.faults:
         return rows.none()
     if filters.keys is not None:
-        rows = rows.filter(pk__in=filters.keys)
+        rows = rows.filter(pk__in=_Keys(Value(json.dumps(filters.keys))))
     else:
         for term in parse(filters.text)[0]:
             rows = rows.filter(_condition(term))
@@ -179,6 +182,16 @@ def hurried(user: User, filters: Filters) -> Filters:
     asked = replace(filters, chosen=(), favourites=False)
     keys = tuple(listed(user, asked).values_list("pk", flat=True)[: FEW + 1])
     return filters if len(keys) > FEW else replace(filters, keys=keys)
+
+
+class _Keys(Func):
+    """All keys of a list of JSON, which is one parameter: to write a placeholder for each costs more than to look it up."""
+
+    template = "(SELECT value FROM json_each(%(expressions)s))"
+    output_field = BigIntegerField()
+
+    def as_postgresql(self, compiler: Any, connection: Any) -> Any:
+        return self.as_sql(compiler, connection, template="(SELECT value::bigint FROM json_array_elements_text(%(expressions)s::json))")
 
 
 def _condition(term: Term) -> Q:
@@ -291,7 +304,7 @@ class Results(Sequence[RegisteredModel]):
     def keys(self, start: int, stop: int) -> list[int]:
         rows = listed(self._user, self._filters)
         order = _order(self._filters.sort)
-        if self._filters.sort.removeprefix("-") == "name" and not self._most and len(self) < MANY:
+        if self._filters.sort.removeprefix("-") == "name" and (self._filters.keys is not None or (not self._most and len(self) < MANY)):
             # Few among many: SQLite would walk its index of names and look up nearly every row to find them; looking at each row once is quicker.
             name = Concat(F("sort_name"), Value(""))
             order = OrderBy(name, descending=self._filters.sort.startswith("-")), "pk"

@@ -36,7 +36,9 @@ def index(request: HttpRequest) -> HttpResponse:
     total = 0 if filters.faults else found.total
     shown = model_list.columns(request.GET)
     read = (*_ALWAYS, *(column for name in shown for column in _READ.get(name, ())))
-    results = search.Results(request.user, filters if filters.faults else counted, columns=read, total=total, most=found.most)
+    results = search.Results(
+        request.user, filters if filters.faults else replace(counted, keys=found.keys), columns=read, total=total, most=found.most
+    )
     context = {
         "section": "models",
         "page": numbered(request, results, PAGE_SIZE),
@@ -54,6 +56,8 @@ def index(request: HttpRequest) -> HttpResponse:
         "compact": model_list.is_compact(request),
         **_nothing(request, filters, total),
     }
+    if found.seen is not None:
+        context["model_count"] = found.seen
     if "memory" in shown:
         context["inside"], context["together"] = memory.capacity()
     return page_or_partial(request, "discovery/models.html", "results", context, status=422 if filters.faults else 200)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -100,6 +101,10 @@ def test_every_count_is_what_choosing_that_value_finds(admin_user: User, user: U
             told = facets.count(who, filters)
             assert told.total == search.listed(who, filters).count() == search.found(who, filters).count()
             assert facets.count(who, search.hurried(who, filters)) == told
+            assert told.seen in (None, Listing.objects.visible_to(who).count())
+            assert (told.keys is not None) == (told.seen is None)
+            handed = Results(who, replace(filters, keys=told.keys), total=told.total, most=told.most)
+            assert handed.keys(0, 50) == Results(who, filters).keys(0, 50)
             for name, values in told.counts.items():
                 for value, number in chance.sample(values, min(2, len(values))):
                     narrowed = Filters.read(f"{filters.without(name).as_query()}&{name}={value}")
