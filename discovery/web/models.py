@@ -31,8 +31,10 @@ _ALWAYS = ("model_id", "name", "display_name", "path", "type", "status", "parame
 def index(request: HttpRequest) -> HttpResponse:
     filters = search.Filters.read(request.GET)
     # While somebody types, facets stay as they are without what is not understood yet; the list waits.
-    counted = replace(filters, text="", bounds=(), faults=()) if filters.faults else search.hurried(request.user, filters)
-    found = facets.count(request.user, counted, model_list.wanted(request, filters))
+    counted, names = replace(filters, text="", bounds=(), faults=()) if filters.faults else filters, model_list.wanted(request, filters)
+    if not set(names).isdisjoint(facets.LINKED):  # statements of their own count these
+        counted = search.hurried(request.user, counted)
+    found = facets.count(request.user, counted, names)
     total = 0 if filters.faults else found.total
     shown = model_list.columns(request.GET)
     read = (*_ALWAYS, *(column for name in shown for column in _READ.get(name, ())))
