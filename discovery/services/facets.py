@@ -124,7 +124,7 @@ def _rows(user: User, filters: Filters, apart: Collection[str], covered: bool, g
         )
         .order_by()
     )
-    return [_Row(profile, dict(zip(apart, found, strict=False)), *found[len(apart) :]) for profile, *found in rows]
+    return [_Row(profile, dict(zip(apart, found, strict=False)) if apart else {}, *found[len(apart) :]) for profile, *found in rows]
 
 
 def _sum(condition: Q) -> Sum:
