@@ -36,6 +36,14 @@ ERROR = {
     },
 }
 
+#: Operations that somebody else may be ahead of.
+_MEETING = {
+    "register_model": {409: "Registered already, or the first request with this Idempotency-Key is under way"},
+    "refresh": {409: "The first request with this Idempotency-Key is under way"},
+    "update_metadata": {412: "Changed since it was read (If-Match)"},
+    "update_category": {412: "Changed since it was read (If-Match)"},
+}
+
 _ALWAYS = {422: "Well-formed but wrong", 429: "Too many requests", 503: "Not now"}
 
 
@@ -77,7 +85,7 @@ class Document(OpenAPISchema):
             found[404] = "Not there, or not to be seen"
         if "requestBody" in details:
             found |= {400: "Malformed JSON", 413: "Body over 5 MiB"}
-        return found
+        return found | _MEETING.get(operation.operation_id or "", {})
 
     @cached_property
     def queries(self) -> dict[tuple[str, str], frozenset[str]]:

@@ -54,6 +54,14 @@ def test_each_operation_says_what_it_needs_and_how_it_fails(document: Any) -> No
     assert {} not in document["paths"]["/api/system/resources"]["get"]["security"]
 
 
+def test_what_somebody_else_may_have_done_first_is_in_the_document(document: Any) -> None:
+    paths = document["paths"]
+    assert "409" in paths["/api/models/register"]["post"]["responses"]
+    assert "409" in paths["/api/models/discovery/refresh"]["post"]["responses"]
+    for what in ("metadata", "category"):
+        assert "412" in paths[f"/api/models/{{model_id}}/{what}"]["put"]["responses"]
+
+
 @pytest.mark.django_db(transaction=True)
 def test_no_endpoint_breaks_its_promises(live_server: Any, make_model: Callable[..., RegisteredModel], admin_user: User, tmp_path: Path) -> None:
     make_model("bert", variants=[{"name": "Q4", "path": "bert", "status": "READY", "size_bytes": 5, "weights_bytes": 5}])
