@@ -12,7 +12,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
-from discovery.models import MetadataChange, RegisteredModel
+from discovery.models import Finding, MetadataChange, RegisteredModel
 from discovery.services import bulk, judgement, metadata, undo
 from discovery.services.operations import Operation
 from discovery.services.selections import Selection
@@ -207,6 +207,14 @@ def test_decisions_about_findings_are_listed_without_an_undo(admin_client: Clien
     assert "history/undo" not in page
     batch = MetadataChange.objects.get().batch
     assert "decided elsewhere" in admin_client.post("/history/undo/", {"batch": str(batch)}, follow=True).content.decode()
+
+
+def test_what_was_accepted_is_told_as_a_judgement(admin_client: Client, admin_user: User, make_model: Make) -> None:
+    now = timezone.now()
+    told = {"source": "scan", "code": "truncated", "severity": "error", "first_seen_at": now, "last_seen_at": now}
+    keys = [Finding.objects.create(model=make_model(name), message="3 of 8 bytes are there", **told).pk for name in ("one", "two")]
+    admin_client.post("/problems/decide/", {"finding": keys, "action": "accept", "reason": "a mirror"})
+    assert "judged 2 findings of 2 models" in " ".join(html(admin_client).split())
 
 
 def test_without_changes_the_page_says_so(admin_client: Client) -> None:
