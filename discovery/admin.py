@@ -16,8 +16,25 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
 from discovery.engine.text import human_bytes, plural
-from discovery.forms import CURATED, INLINE, PREFIX, CollectionForm, InlineForm, RegisteredModelForm, RootForm
-from discovery.models import Collection, Finding, LogEntry, MetadataChange, RegisteredModel, Root, ScanRun, Skipped
+from discovery.forms import (
+    CURATED,
+    INLINE,
+    PREFIX,
+    CollectionForm,
+    InlineForm,
+    RegisteredModelForm,
+    RootForm,
+)
+from discovery.models import (
+    Collection,
+    Finding,
+    LogEntry,
+    MetadataChange,
+    RegisteredModel,
+    Root,
+    ScanRun,
+    Skipped,
+)
 from discovery.services import collections, exports, metadata
 from discovery.services.forgetting import forget
 from discovery.services.operations import KINDS
@@ -69,7 +86,11 @@ class InWords(admin.ChoicesFieldListFilter):
 def _in_bulk(kind: str) -> Callable[..., HttpResponse]:
     """An action that hands the chosen models to the bulk page, where they are changed as from the Models page."""
 
-    def action(modeladmin: admin.ModelAdmin[RegisteredModel], request: HttpRequest, queryset: QuerySet[RegisteredModel]) -> HttpResponse:
+    def action(
+        modeladmin: admin.ModelAdmin[RegisteredModel],
+        request: HttpRequest,
+        queryset: QuerySet[RegisteredModel],
+    ) -> HttpResponse:
         ids = list(queryset.order_by("pk").values_list("model_id", flat=True))
         context = {
             **modeladmin.admin_site.each_context(request),
@@ -92,9 +113,17 @@ def _export_as(form: str) -> Callable[..., StreamingHttpResponse]:
     django-import-export would write through model forms of its own, past the one road of changes, and keep each file in memory.
     """
 
-    def action(_: admin.ModelAdmin[RegisteredModel], request: HttpRequest, queryset: QuerySet[RegisteredModel]) -> StreamingHttpResponse:
+    def action(
+        _: admin.ModelAdmin[RegisteredModel],
+        request: HttpRequest,
+        queryset: QuerySet[RegisteredModel],
+    ) -> StreamingHttpResponse:
         pieces, kind = exports.FORMATS[form]
-        rows = RegisteredModel.objects.visible_to(request.user).filter(pk__in=queryset.order_by().values("pk")).order_by("sort_name", "pk")
+        rows = (
+            RegisteredModel.objects.visible_to(request.user)
+            .filter(pk__in=queryset.order_by().values("pk"))
+            .order_by("sort_name", "pk")
+        )
         headers = {"Content-Disposition": f'attachment; filename="models.{form}"'}
         return StreamingHttpResponse(pieces(rows), content_type=kind, headers=headers)
 
@@ -105,13 +134,29 @@ def _export_as(form: str) -> Callable[..., StreamingHttpResponse]:
 @admin.register(RegisteredModel)
 class RegisteredModelAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     form = RegisteredModelForm
-    list_display = ("title", "shown_type", "format", "shown_status", "visibility", "license", "size", "root")
+    list_display = (
+        "title",
+        "shown_type",
+        "format",
+        "shown_status",
+        "visibility",
+        "license",
+        "size",
+        "root",
+    )
     list_editable = INLINE
     actions = [*(_in_bulk(kind) for kind in KINDS), *(_export_as(form) for form in exports.FORMATS)]
     change_list_template = "admin/models.html"
     delete_confirmation_template = "admin/forget.html"
     delete_selected_confirmation_template = "admin/forget_selected.html"
-    list_filter = (("status", InWords), ("type", InWords), "format", "visibility", "root", "primary")
+    list_filter = (
+        ("status", InWords),
+        ("type", InWords),
+        "format",
+        "visibility",
+        "root",
+        "primary",
+    )
     list_select_related = ("root",)
     list_per_page = 50
     list_max_show_all = 100  # each row is four fields of a form, and a form has at most a thousand
@@ -122,7 +167,13 @@ class RegisteredModelAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     readonly_fields = SCANNED
     fieldsets = (
         ("Who may see it", {"fields": ("visibility", "groups", "collections")}),
-        ("What people decide", {"fields": tuple(PREFIX + name for name in CURATED), "description": "An empty field is filled in from the files."}),
+        (
+            "What people decide",
+            {
+                "fields": tuple(PREFIX + name for name in CURATED),
+                "description": "An empty field is filled in from the files.",
+            },
+        ),
         ("What the last scan read", {"fields": SCANNED}),
     )
 
@@ -136,7 +187,13 @@ class RegisteredModelAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def get_changelist_form(self, request: HttpRequest, **kwargs: Any) -> Any:
         return InlineForm
 
-    def save_model(self, request: HttpRequest, obj: RegisteredModel, form: RegisteredModelForm | InlineForm, change: bool) -> None:
+    def save_model(
+        self,
+        request: HttpRequest,
+        obj: RegisteredModel,
+        form: RegisteredModelForm | InlineForm,
+        change: bool,
+    ) -> None:
         """Of the form and of a row of the list alike: through the service, which keeps the history."""
         changes = form.changes()
         if changes:
@@ -157,13 +214,22 @@ class RegisteredModelAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         actions: dict[str, Any] = super().get_actions(request)
         if "delete_selected" in actions:
             function, name, _ = actions.pop("delete_selected")
-            actions["delete_selected"] = (function, name, "Forget the chosen models (their files stay)")
+            actions["delete_selected"] = (
+                function,
+                name,
+                "Forget the chosen models (their files stay)",
+            )
         return actions
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
         """To forget a model is to forget its changes and findings too, which nobody may delete by themselves."""
         shown, counts, lacking, protected = super().get_deleted_objects(objs, request)
-        return shown, counts, lacking - {MetadataChange._meta.verbose_name, Finding._meta.verbose_name}, protected
+        return (
+            shown,
+            counts,
+            lacking - {MetadataChange._meta.verbose_name, Finding._meta.verbose_name},
+            protected,
+        )
 
     def view_on_site(self, obj: RegisteredModel) -> str:
         return reverse("model", args=[obj.model_id])
@@ -182,7 +248,12 @@ class RegisteredModelAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     @admin.display(description="problems")
     def shown_problems(self, record: RegisteredModel) -> SafeString | str:
-        return format_html_join("", "<div>{}</div>", ((problem["message"],) for problem in record.problems)) or "None"
+        return (
+            format_html_join(
+                "", "<div>{}</div>", ((problem["message"],) for problem in record.problems)
+            )
+            or "None"
+        )
 
 
 @admin.register(Root)
@@ -191,10 +262,21 @@ class RootAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     list_display = ("path", "enabled", "deep_every_days", "frozen_reason", "last_scan_at")
     list_filter = ("enabled",)
     search_fields = ("path",)
-    fields = ("path", "enabled", "deep_every_days", "frozen_reason", "missing_count", "last_scan_at", "claim", "created_at")
+    fields = (
+        "path",
+        "enabled",
+        "deep_every_days",
+        "frozen_reason",
+        "missing_count",
+        "last_scan_at",
+        "claim",
+        "created_at",
+    )
     readonly_fields = ("frozen_reason", "missing_count", "last_scan_at", "claim", "created_at")
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> tuple[str, ...]:
+    def get_readonly_fields(
+        self, request: HttpRequest, obj: Model | None = None
+    ) -> tuple[str, ...]:
         return (*self.readonly_fields, "path") if obj else self.readonly_fields
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
@@ -215,7 +297,19 @@ class CollectionAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
 @admin.register(ScanRun)
 class ScanRunAdmin(ReadOnlyAdmin):
-    list_display = ("__str__", "state", "trigger", "requested_by", "created_at", "found", "new", "changed", "missing", "errors", "seconds")
+    list_display = (
+        "__str__",
+        "state",
+        "trigger",
+        "requested_by",
+        "created_at",
+        "found",
+        "new",
+        "changed",
+        "missing",
+        "errors",
+        "seconds",
+    )
     list_filter = ("state", "trigger")
     list_select_related = ("requested_by",)
 
@@ -253,8 +347,24 @@ class MetadataChangeAdmin(ReadOnlyAdmin):
 class FindingAdmin(ReadOnlyAdmin):
     """What is wrong and what was decided about it: to search and to filter. Decisions are made on the Problems page."""
 
-    list_display = ("shown_code", "severity", "model", "message", "path", "source", "first_seen_at", "accepted_by", "resolved_at")
-    list_filter = ("severity", "source", ("resolved_at", admin.EmptyFieldListFilter), ("accepted_at", admin.EmptyFieldListFilter), "code")
+    list_display = (
+        "shown_code",
+        "severity",
+        "model",
+        "message",
+        "path",
+        "source",
+        "first_seen_at",
+        "accepted_by",
+        "resolved_at",
+    )
+    list_filter = (
+        "severity",
+        "source",
+        ("resolved_at", admin.EmptyFieldListFilter),
+        ("accepted_at", admin.EmptyFieldListFilter),
+        "code",
+    )
     list_select_related = ("model", "accepted_by")
     search_fields = ("message", "path", "model__model_id", "model__name")
     search_help_text = "Message, file, model ID or name"
@@ -262,7 +372,17 @@ class FindingAdmin(ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Finding]:
         rows: QuerySet[Finding] = super().get_queryset(request)
-        heavy = ("files", "variants", "extracted", "curated", "problems", "signals", "evidence", "attention", "checks")
+        heavy = (
+            "files",
+            "variants",
+            "extracted",
+            "curated",
+            "problems",
+            "signals",
+            "evidence",
+            "attention",
+            "checks",
+        )
         return rows.defer(*(f"model__{name}" for name in heavy))
 
     def view_on_site(self, obj: Finding) -> str:
@@ -282,5 +402,9 @@ class SkippedAdmin(ReadOnlyAdmin):
 
 
 def _shortened(value: Any) -> str:
-    text = ", ".join(map(str, value)) if isinstance(value, list) else str(display_for_value(value, "–"))
+    text = (
+        ", ".join(map(str, value))
+        if isinstance(value, list)
+        else str(display_for_value(value, "–"))
+    )
     return text if len(text) <= 100 else f"{text[:99]}…"

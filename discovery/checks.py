@@ -14,4 +14,6 @@ HINT = "The last good version stays in force until the file is mended."
 @checks.register()
 def config_files(**_: Any) -> list[checks.CheckMessage]:
     """Warnings, not errors: a config file that is wrong stops nothing."""
-    return [checks.Warning(str(fault), hint=HINT, id="discovery.W001") for fault in configs.faults()]
+    return [
+        checks.Warning(str(fault), hint=HINT, id="discovery.W001") for fault in configs.faults()
+    ]

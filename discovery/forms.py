@@ -16,7 +16,16 @@ from discovery.words import TYPES
 
 PREFIX = "set_"
 
-TEXTS = ("display_name", "license", "author", "version", "architecture", "model_family", "base_model", "quantization")
+TEXTS = (
+    "display_name",
+    "license",
+    "author",
+    "version",
+    "architecture",
+    "model_family",
+    "base_model",
+    "quantization",
+)
 NUMBERS = ("parameter_count", "active_parameter_count", "context_length")
 LISTS = ("tags", "language_support", "use_cases", "specialized_domains")
 #: Fields that can be set in the list, where they are shown as they count.
@@ -30,10 +39,14 @@ def _field(name: str) -> forms.Field:
         names = [("", "As the files say"), *((kind.value, TYPES[kind.value]) for kind in ModelType)]
         return forms.ChoiceField(required=False, label="Runs with", choices=names)
     if name == "description":
-        return forms.CharField(required=False, label=label, widget=forms.Textarea(attrs={"rows": 4}))
+        return forms.CharField(
+            required=False, label=label, widget=forms.Textarea(attrs={"rows": 4})
+        )
     if name in NUMBERS:
         return forms.IntegerField(required=False, label=label, min_value=1)
-    return forms.CharField(required=False, label=label, widget=forms.TextInput(attrs={"class": "vTextField"}))
+    return forms.CharField(
+        required=False, label=label, widget=forms.TextInput(attrs={"class": "vTextField"})
+    )
 
 
 class RegisteredModelForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -42,25 +55,40 @@ class RegisteredModelForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = RegisteredModel
         fields = ("visibility", "groups", "collections")
-        widgets = {"groups": forms.CheckboxSelectMultiple, "collections": forms.CheckboxSelectMultiple}
+        widgets = {
+            "groups": forms.CheckboxSelectMultiple,
+            "collections": forms.CheckboxSelectMultiple,
+        }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        cast("forms.ModelMultipleChoiceField[Collection]", self.fields["collections"]).queryset = Collection.objects.filter(query="")
+        cast(
+            "forms.ModelMultipleChoiceField[Collection]", self.fields["collections"]
+        ).queryset = Collection.objects.filter(query="")
         for name in CURATED:
             field = self.fields[PREFIX + name]
             field.initial = self._text(self.instance.curated.get(name))
             read = self.instance.extracted.get(name)
             shown = self._text(read)[:300] if read else ""
             shown = TYPES.get(shown, shown) if name == "type" else shown
-            hint = f"Read in {read['source']}: {shown}" if read and shown else "The files say nothing about it."
+            hint = (
+                f"Read in {read['source']}: {shown}"
+                if read and shown
+                else "The files say nothing about it."
+            )
             # Django puts help texts into the page as they are.
             field.help_text = escape(f"Separated by commas. {hint}" if name in LISTS else hint)
 
     @staticmethod
     def _text(entry: dict[str, Any] | None) -> str:
         value = entry["value"] if entry else None
-        return ", ".join(str(item) for item in value) if isinstance(value, list) else "" if value is None else str(value)
+        return (
+            ", ".join(str(item) for item in value)
+            if isinstance(value, list)
+            else ""
+            if value is None
+            else str(value)
+        )
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
@@ -69,7 +97,11 @@ class RegisteredModelForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def changes(self) -> dict[str, Any]:
         """{field: new value} of what was changed; ``None`` gives a field back to the files."""
-        changed = [name for name in CURATED if PREFIX + name in self.changed_data and PREFIX + name in self.cleaned_data]
+        changed = [
+            name
+            for name in CURATED
+            if PREFIX + name in self.changed_data and PREFIX + name in self.cleaned_data
+        ]
         changes = {name: self._value(name, self.cleaned_data[PREFIX + name]) for name in changed}
         for name in metadata.LINKS & set(self.changed_data) & self.cleaned_data.keys():
             changes[name] = [each.name for each in self.cleaned_data[name]]
@@ -86,13 +118,17 @@ class RegisteredModelForm(forms.ModelForm):  # type: ignore[type-arg]
 
 for _name in CURATED:
     RegisteredModelForm.base_fields[PREFIX + _name] = _field(_name)
-    RegisteredModelForm.declared_fields[PREFIX + _name] = RegisteredModelForm.base_fields[PREFIX + _name]
+    RegisteredModelForm.declared_fields[PREFIX + _name] = RegisteredModelForm.base_fields[
+        PREFIX + _name
+    ]
 
 
 class InlineForm(forms.ModelForm):  # type: ignore[type-arg]
     """A row of the list. Each field brings along what it showed, so that nobody overwrites a change that they have not seen."""
 
-    license = forms.CharField(required=False, show_hidden_initial=True, widget=forms.TextInput(attrs={"size": 14}))
+    license = forms.CharField(
+        required=False, show_hidden_initial=True, widget=forms.TextInput(attrs={"size": 14})
+    )
     visibility = forms.ChoiceField(choices=Visibility.choices, show_hidden_initial=True)
 
     class Meta:
@@ -104,12 +140,19 @@ class InlineForm(forms.ModelForm):  # type: ignore[type-arg]
         for name in self.changed_data:
             shown, now = self.data.get(self[name].html_initial_name), self.initial.get(name) or ""
             if shown is not None and shown != now and cleaned.get(name) != now:
-                self.add_error(name, f"Somebody else has set it to “{now}” meanwhile. Look at it again, then change it.")
+                self.add_error(
+                    name,
+                    f"Somebody else has set it to “{now}” meanwhile. Look at it again, then change it.",
+                )
         _blame(self, self.changes(), "")
         return cleaned
 
     def changes(self) -> dict[str, Any]:
-        return {name: self.cleaned_data[name] or None for name in self.changed_data if name in self.cleaned_data}
+        return {
+            name: self.cleaned_data[name] or None
+            for name in self.changed_data
+            if name in self.cleaned_data
+        }
 
 
 def _blame(form: Any, changes: dict[str, Any], prefix: str) -> None:
@@ -118,7 +161,9 @@ def _blame(form: Any, changes: dict[str, Any], prefix: str) -> None:
         return
     errors: dict[str, str] = {}
     try:
-        errors = metadata.refusals(RegisteredModel.objects.get(pk=form.instance.pk), metadata.clean(changes))
+        errors = metadata.refusals(
+            RegisteredModel.objects.get(pk=form.instance.pk), metadata.clean(changes)
+        )
     except metadata.InvalidMetadata as error:
         errors = error.errors
     for name, reason in errors.items():

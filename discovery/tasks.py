@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from discovery.models import BulkEdit, LoadTest, MetadataImport, ScanRun
-from discovery.services import bulk, categories, deep_validation, import_runs, load_tests, scans, validation, webhooks
+from discovery.services import (
+    bulk,
+    categories,
+    deep_validation,
+    import_runs,
+    load_tests,
+    scans,
+    validation,
+    webhooks,
+)
 
 
 def run_scan(pk: int) -> str:

@@ -30,7 +30,14 @@ STATUSES = {
 }  # fmt: skip
 
 #: State of a scan → tone.
-STATES = {"queued": "plain", "running": "accent", "done": "ok", "cancelled": "warn", "failed": "bad", "interrupted": "warn"}
+STATES = {
+    "queued": "plain",
+    "running": "accent",
+    "done": "ok",
+    "cancelled": "warn",
+    "failed": "bad",
+    "interrupted": "warn",
+}
 
 LEVELS = {"info": ("Info", "plain"), "warning": ("Warning", "warn"), "error": ("Error", "bad")}
 
@@ -43,10 +50,20 @@ EVENTS = {
 SEVERITIES = {"error": ("Error", "bad"), "warning": ("Warning", "warn")}
 
 #: Outcome of a check → word and tone.
-OUTCOMES = {"failed": ("Failed", "bad"), "warning": ("Warning", "warn"), "passed": ("Passed", "ok"), "skipped": ("Skipped", "plain")}
+OUTCOMES = {
+    "failed": ("Failed", "bad"),
+    "warning": ("Warning", "warn"),
+    "passed": ("Passed", "ok"),
+    "skipped": ("Skipped", "plain"),
+}
 
 #: Result of a test load → word and tone.
-LOADS = {"passed": ("Loads", "ok"), "failed": ("Does not load", "bad"), "unsupported": ("Cannot be tried", "plain"), "refused": ("Refused", "warn")}
+LOADS = {
+    "passed": ("Loads", "ok"),
+    "failed": ("Does not load", "bad"),
+    "unsupported": ("Cannot be tried", "plain"),
+    "refused": ("Refused", "warn"),
+}
 
 #: The checks of a validation, as people say them.
 CHECKS = {
@@ -136,7 +153,14 @@ FILE_KINDS = {
 }  # fmt: skip
 
 #: The surface that a change came through.
-THROUGH = {"page": "Page", "api": "API", "admin": "Admin", "import": "Import", "command": "Command", "scan": "Scan"}
+THROUGH = {
+    "page": "Page",
+    "api": "API",
+    "admin": "Admin",
+    "import": "Import",
+    "command": "Command",
+    "scan": "Scan",
+}
 
 #: What a report finds lacking → how its filter is called.
 LACKING = {
@@ -188,7 +212,12 @@ LICENSES = (
     "other",
 )  # fmt: skip
 
-RELATIONS = {"finetune": "Fine-tune", "adapter": "Adapter", "quantized": "Quantized", "merge": "Merge"}
+RELATIONS = {
+    "finetune": "Fine-tune",
+    "adapter": "Adapter",
+    "quantized": "Quantized",
+    "merge": "Merge",
+}
 
 
 def family_name(name: str) -> str:
@@ -206,7 +235,13 @@ def listed(items: Sequence[str], last: str = "and", limit: int = 0) -> str:
 def signal(name: str) -> str:
     """``library:setfit`` → ``the library setfit``; a fact without a word of its own stays as it is."""
     kind, _, rest = name.partition(":")
-    named = {"library": "the library", "component": "the component", "config": "the config section", "key": "the config key", "task": "the task"}
+    named = {
+        "library": "the library",
+        "component": "the component",
+        "config": "the config section",
+        "key": "the config key",
+        "task": "the task",
+    }
     return SIGNALS.get(name) or (f"{named[kind]} {rest}" if kind in named and rest else name)
 
 
@@ -214,7 +249,9 @@ def flow(inputs: Sequence[str], outputs: Sequence[str]) -> str:
     """``text, image → text``; what gives neither text, pictures nor sound gives numbers."""
     if not inputs and not outputs:
         return ""
-    return f"{', '.join(inputs).lower() or '–'} → {', '.join(outputs).lower() or 'vectors or labels'}"
+    return (
+        f"{', '.join(inputs).lower() or '–'} → {', '.join(outputs).lower() or 'vectors or labels'}"
+    )
 
 
 def evidence(rule: str, matched: str, where: str) -> str:
@@ -230,5 +267,10 @@ def evidence(rule: str, matched: str, where: str) -> str:
         takes, _, gives = matched.partition(" → ")
         parts = [] if takes in ("", "–") else [f"takes {listed(takes.split(', '))}"]
         return ", ".join([*parts, *([f"gives {listed(gives.split(', '))}"] if gives else [])])
-    named = {"architectures": "class name", "model_types": "model type", "pipeline_tags": "pipeline_tag", "file_patterns": "file"}
+    named = {
+        "architectures": "class name",
+        "model_types": "model type",
+        "pipeline_tags": "pipeline_tag",
+        "file_patterns": "file",
+    }
     return f"{named[kind]} {matched}" if kind in named else matched

@@ -18,4 +18,6 @@ class SignInMiddleware(LoginRequiredMiddleware):
         if not htmx:
             return super().handle_no_permission(request, view_func)
         there = htmx.current_url_abs_path or request.get_full_path()
-        return HttpResponseClientRedirect(redirect_to_login(there, self.get_login_url(view_func)).url)
+        return HttpResponseClientRedirect(
+            redirect_to_login(there, self.get_login_url(view_func)).url
+        )

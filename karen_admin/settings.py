@@ -61,7 +61,9 @@ def _secret_key() -> str:
 def _rate(name: str, default: str) -> str:
     rate: str = env.str(name, default=default)
     if rate and not re.fullmatch(r"[1-9]\d{0,8}/(s|min|h)", rate):
-        raise ImproperlyConfigured(f"{name} is {rate!r}: write a number and s, min or h, like 600/min, or nothing for no limit.")
+        raise ImproperlyConfigured(
+            f"{name} is {rate!r}: write a number and s, min or h, like 600/min, or nothing for no limit."
+        )
     return rate
 
 
@@ -124,7 +126,9 @@ TEMPLATES: list[dict[str, Any]] = [
     }
 ]
 
-DATABASES = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'karen.sqlite3'}")}
+DATABASES = {
+    "default": env.db_url("DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'karen.sqlite3'}")
+}
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     # Writers queue up instead of failing: WAL lets readers go on, IMMEDIATE takes the write lock at the start of a transaction. Pages are read
     # where the system has them in memory already, instead of being copied one by one.
@@ -142,8 +146,14 @@ REDIS_URL = env.str("REDIS_URL", default="")
 # SQLite all of them are on this machine and files do, which take no write lock; beside PostgreSQL they may be anywhere.
 _ONE_MACHINE = DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3"
 CACHES = {
-    "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "OPTIONS": {"MAX_ENTRIES": 20_000}},
-    "clusters": {"BACKEND": "django.core.cache.backends.filebased.FileBasedCache", "LOCATION": str(DATA_DIR / "clusters")}
+    "default": {
+        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+        "OPTIONS": {"MAX_ENTRIES": 20_000},
+    },
+    "clusters": {
+        "BACKEND": "django.core.cache.backends.filebased.FileBasedCache",
+        "LOCATION": str(DATA_DIR / "clusters"),
+    }
     if _ONE_MACHINE
     else {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "cluster_states"},
 }
@@ -151,7 +161,8 @@ Q_CLUSTER: dict[str, Any] = {
     "name": "karen-admin",
     "label": "Tasks",
     "workers": 2,
-    "timeout": 6 * 86_400,  # a scan takes as long as the disks need; it is stopped by its own Stop button
+    "timeout": 6
+    * 86_400,  # a scan takes as long as the disks need; it is stopped by its own Stop button
     "retry": 7 * 86_400,
     "max_attempts": 1,
     "ack_failures": True,
@@ -207,7 +218,9 @@ _HTTPS = any(origin.startswith("https://") for origin in CSRF_TRUSTED_ORIGINS)
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _HTTPS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _HTTPS else None
 # HTTPS and HSTS are the proxy's: on 127.0.0.1, where `serve` listens, there is none to redirect to.
-SILENCED_SYSTEM_CHECKS = ["security.W004", "security.W008"] + ([] if _HTTPS else ["security.W012", "security.W016"])
+SILENCED_SYSTEM_CHECKS = ["security.W004", "security.W008"] + (
+    [] if _HTTPS else ["security.W012", "security.W016"]
+)
 DATA_UPLOAD_MAX_MEMORY_SIZE = 5 << 20
 
 #: Requests that one token or signed-in person, and one address without credentials, may make of the API: ``600/s``, ``600/min``, ``600/h``,
@@ -232,14 +245,25 @@ LOG_FILES = {
 LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"event": {"format": "%(message)s"}, "plain": {"format": "{levelname} {name}: {message}", "style": "{"}},
+    "formatters": {
+        "event": {"format": "%(message)s"},
+        "plain": {"format": "{levelname} {name}: {message}", "style": "{"},
+    },
     "handlers": {
         "console": {"class": "logging.StreamHandler", "formatter": "plain", "stream": sys.stderr},
         **{
             channel: {
-                "class": "concurrent_log_handler.ConcurrentRotatingFileHandler" if _LOGS_WRITABLE else "logging.NullHandler",
+                "class": "concurrent_log_handler.ConcurrentRotatingFileHandler"
+                if _LOGS_WRITABLE
+                else "logging.NullHandler",
                 **(
-                    {"filename": str(LOGS_DIR / name), "maxBytes": 5_000_000, "backupCount": 5, "formatter": "event", "encoding": "utf-8"}
+                    {
+                        "filename": str(LOGS_DIR / name),
+                        "maxBytes": 5_000_000,
+                        "backupCount": 5,
+                        "formatter": "event",
+                        "encoding": "utf-8",
+                    }
                     if _LOGS_WRITABLE
                     else {}
                 ),
@@ -247,6 +271,9 @@ LOGGING: dict[str, Any] = {
             for channel, name in LOG_FILES.items()
         },
     },
-    "loggers": {f"karen.{channel}": {"handlers": [channel], "level": "INFO", "propagate": False} for channel in LOG_FILES},
+    "loggers": {
+        f"karen.{channel}": {"handlers": [channel], "level": "INFO", "propagate": False}
+        for channel in LOG_FILES
+    },
     "root": {"handlers": ["console"], "level": "WARNING"},
 }

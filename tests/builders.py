@@ -1,7 +1,12 @@
 """Short names for the writers of small models that tests read back. No logic of its own."""
 
 from discovery.demo.writers.cards import Card, write_card
-from discovery.demo.writers.exports import ctranslate2_folder, flax_folder, onnx_folder, openvino_folder
+from discovery.demo.writers.exports import (
+    ctranslate2_folder,
+    flax_folder,
+    onnx_folder,
+    openvino_folder,
+)
 from discovery.demo.writers.folders import adapter_folder as adapter
 from discovery.demo.writers.folders import awq_folder as awq
 from discovery.demo.writers.folders import diffusers_folder as diffusers

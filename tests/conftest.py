@@ -66,11 +66,19 @@ def make_model(db: None) -> Callable[..., RegisteredModel]:
     Keyword arguments that are columns are set as they are; other document fields go to ``extracted`` with the source config.json.
     """
 
-    def make(name: str = "tiny-model", *, root: Root | None = None, extracted: dict[str, Any] | None = None, **columns: Any) -> RegisteredModel:
+    def make(
+        name: str = "tiny-model",
+        *,
+        root: Root | None = None,
+        extracted: dict[str, Any] | None = None,
+        **columns: Any,
+    ) -> RegisteredModel:
         root = root or Root.objects.get_or_create(path="/srv/models")[0]
         now = timezone.now()
         facts = {"type": "TRANSFORMERS", "format": "safetensors", **(extracted or {})}
-        resolved = {field: columns.pop(field) for field in list(columns) if field in _DOCUMENT_FIELDS}
+        resolved = {
+            field: columns.pop(field) for field in list(columns) if field in _DOCUMENT_FIELDS
+        }
         record = RegisteredModel(
             model_id=columns.pop("model_id", name.lower()),
             root=root,
@@ -84,7 +92,10 @@ def make_model(db: None) -> Callable[..., RegisteredModel]:
             changed_at=now,
             **columns,
         )
-        record.extracted = {field: {"value": value, "source": "config.json"} for field, value in {**facts, **resolved}.items()}
+        record.extracted = {
+            field: {"value": value, "source": "config.json"}
+            for field, value in {**facts, **resolved}.items()
+        }
         resolve(record)
         record.save()
         return record

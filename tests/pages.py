@@ -64,13 +64,24 @@ def shelve(models_root: Path) -> None:
 def furnish(user: User) -> None:
     """Puts one of everything into the registry that ``shelve`` made, so that no page is empty."""
     now = timezone.now()
-    llama, bert = (RegisteredModel.objects.get(model_id=name) for name in ("llama-chat", "bert-base"))
+    llama, bert = (
+        RegisteredModel.objects.get(model_id=name) for name in ("llama-chat", "bert-base")
+    )
     run = ScanRun.objects.get()
-    metadata.edit(llama, {"license": "mit", "tags": ["kept"], "description": "Made for tests."}, by=user, through="page")
+    metadata.edit(
+        llama,
+        {"license": "mit", "tags": ["kept"], "description": "Made for tests."},
+        by=user,
+        through="page",
+    )
     Collection.objects.create(name="Shortlist", description="What we try next.").models.add(llama)
     SavedView.objects.create(owner=user, name="Mine", query="q=llama")
     Tag.objects.get_or_create(name="kept")
-    bulk.request(Operation("tags", add={"tags": ["together"]}), Selection(ids=("llama-chat", "bert-base")), by=user)
+    bulk.request(
+        Operation("tags", add={"tags": ["together"]}),
+        Selection(ids=("llama-chat", "bert-base")),
+        by=user,
+    )
     Finding.objects.create(
         model=bert,
         source="scan",
@@ -82,10 +93,30 @@ def furnish(user: User) -> None:
         last_seen_at=now,
     )
     DeepValidation.objects.create(model=llama, state="done", started_at=now, finished_at=now)
-    LoadTest.objects.create(model=llama, state="done", result="passed", loader="safetensors", started_at=now, finished_at=now)
-    import_runs.execute(import_runs.submit("edited.csv", b"model_id,license\nllama-chat,apache-2.0\nnobody,mit\n", user))
-    Skipped.objects.create(root=llama.root, place="half", signature="0", reason="no weights in a known format")
-    LogEntry.objects.create(at=now, level="warning", channel="validation", model_id="bert-base", message="checked", scan=run)
+    LoadTest.objects.create(
+        model=llama,
+        state="done",
+        result="passed",
+        loader="safetensors",
+        started_at=now,
+        finished_at=now,
+    )
+    import_runs.execute(
+        import_runs.submit(
+            "edited.csv", b"model_id,license\nllama-chat,apache-2.0\nnobody,mit\n", user
+        )
+    )
+    Skipped.objects.create(
+        root=llama.root, place="half", signature="0", reason="no weights in a known format"
+    )
+    LogEntry.objects.create(
+        at=now,
+        level="warning",
+        channel="validation",
+        model_id="bert-base",
+        message="checked",
+        scan=run,
+    )
 
 
 def every_address() -> Iterator[tuple[str, str]]:
@@ -105,7 +136,12 @@ def addresses(client: Client) -> dict[str, str]:
         response = client.get(address)
         if response.status_code in (301, 302, 405):
             continue
-        assert response.status_code == 200, f"{name}: {address} answers {response.status_code}; say in tests/pages.py what its address stands for"
-        if response.headers["Content-Type"].startswith("text/html") and b"<html" in response.content:
+        assert response.status_code == 200, (
+            f"{name}: {address} answers {response.status_code}; say in tests/pages.py what its address stands for"
+        )
+        if (
+            response.headers["Content-Type"].startswith("text/html")
+            and b"<html" in response.content
+        ):
             found[name] = address
     return found

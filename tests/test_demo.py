@@ -16,7 +16,20 @@ from discovery.engine import formats
 from discovery.engine.errors import InvalidHeader, NotThisFormat
 from discovery.engine.types import Header
 
-WEIGHTS = (".safetensors", ".gguf", ".onnx", ".bin", ".xml", ".pb", ".h5", ".keras", ".tflite", ".msgpack", ".nemo", ".engine")
+WEIGHTS = (
+    ".safetensors",
+    ".gguf",
+    ".onnx",
+    ".bin",
+    ".xml",
+    ".pb",
+    ".h5",
+    ".keras",
+    ".tflite",
+    ".msgpack",
+    ".nemo",
+    ".engine",
+)
 SECONDS, DISK_BYTES = 3, 20_000_000
 
 
@@ -36,13 +49,23 @@ def tree(made: tuple[Path, float]) -> Path:
 def headers(tree: Path) -> Iterator[tuple[str, Header | Exception]]:
     """Of every weight file; data files that belong to another one are left out."""
     for path in sorted(tree.rglob("*")):
-        beside = path.name == "weight.bin" or (path.with_suffix(".xml").exists() and path.suffix == ".bin")
-        if not path.is_file() or path.is_symlink() or beside or not (path.suffix in WEIGHTS or path.name == "Manifest.json"):
+        beside = path.name == "weight.bin" or (
+            path.with_suffix(".xml").exists() and path.suffix == ".bin"
+        )
+        if (
+            not path.is_file()
+            or path.is_symlink()
+            or beside
+            or not (path.suffix in WEIGHTS or path.name == "Manifest.json")
+        ):
             continue
         with path.open("rb") as stream:
             head = stream.read(512)
             try:
-                yield path.relative_to(tree).as_posix(), formats.read(stream, path.stat().st_size, path.name, head)
+                yield (
+                    path.relative_to(tree).as_posix(),
+                    formats.read(stream, path.stat().st_size, path.name, head),
+                )
             except (NotThisFormat, InvalidHeader) as error:
                 yield path.relative_to(tree).as_posix(), error
 
@@ -56,8 +79,20 @@ def test_it_takes_little_time_and_disk(made: tuple[Path, float]) -> None:
 
 
 def test_it_follows_the_layout_of_the_guide(tree: Path) -> None:
-    assert {path.name for path in tree.iterdir()} == {"audio", "language", "multimodal", "specialized", "stores", "vision"}
-    for place in ("language/chat/llama-2-7b-chat", "language/code/codellama-13b", "language/reasoning/mixtral-8x7b", "vision/clip-vit-large"):
+    assert {path.name for path in tree.iterdir()} == {
+        "audio",
+        "language",
+        "multimodal",
+        "specialized",
+        "stores",
+        "vision",
+    }
+    for place in (
+        "language/chat/llama-2-7b-chat",
+        "language/code/codellama-13b",
+        "language/reasoning/mixtral-8x7b",
+        "vision/clip-vit-large",
+    ):
         assert (tree / place / "config.json").is_file()
     for place in (
         "audio/whisper-large-v3",
@@ -91,7 +126,9 @@ def test_one_file_is_cut_short_one_shard_is_missing_and_all_others_are_whole(tre
     assert shards == {"model-00001-of-00003.safetensors", "model-00003-of-00003.safetensors"}
 
 
-def test_no_pickle_is_loaded_and_no_command_run_while_it_is_made_and_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_pickle_is_loaded_and_no_command_run_while_it_is_made_and_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(*_: Any, **__: Any) -> None:
         raise AssertionError("a pickle was loaded or a command run")
 

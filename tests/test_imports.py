@@ -21,8 +21,23 @@ for name in sys.argv[1:]:
 
 
 def test_every_service_can_be_imported_first() -> None:
-    names = sorted(f"discovery.services.{path.stem}" for path in SERVICES.glob("*.py") if path.stem != "__init__")
+    names = sorted(
+        f"discovery.services.{path.stem}"
+        for path in SERVICES.glob("*.py")
+        if path.stem != "__init__"
+    )
     assert len(names) > 20
-    environment = {"DJANGO_SETTINGS_MODULE": "tests.settings", "PYTHONPATH": str(SERVICES.parents[1]), "PATH": ""}
-    done = subprocess.run([sys.executable, "-c", SCRIPT, *names], env=environment, capture_output=True, text=True, timeout=120, check=False)
+    environment = {
+        "DJANGO_SETTINGS_MODULE": "tests.settings",
+        "PYTHONPATH": str(SERVICES.parents[1]),
+        "PATH": "",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, *names],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr

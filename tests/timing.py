@@ -32,4 +32,6 @@ def at_most(loops: float) -> Iterator[None]:
     yield
     taken = time.process_time() - started
     yardstick = max(before, loop())
-    assert taken < loops * yardstick, f"{taken / yardstick:.1f} loops of CPU time where {loops} are allowed"
+    assert taken < loops * yardstick, (
+        f"{taken / yardstick:.1f} loops of CPU time where {loops} are allowed"
+    )

@@ -63,7 +63,9 @@ class Access:
             raise ApiError(401)
         if not caller.is_staff:
             raise ApiError(403, "Only administrators may do this.")
-        raise ApiError(403, f"This needs a token with the scope {self.needed}; this one has {caller.scope}.")
+        raise ApiError(
+            403, f"This needs a token with the scope {self.needed}; this one has {caller.scope}."
+        )
 
 
 PUBLIC = Access(None)
@@ -88,14 +90,20 @@ def _caller(request: HttpRequest) -> Caller:
         row = tokens.find(token.strip()) if scheme.lower() == "bearer" else None
         if row is None:
             _count(f"address:{address}", settings.API_RATE_ADDRESS)  # guessing is slow
-            raise ApiError(401, "This token is not valid: it is unknown, expired or revoked, or its user may not sign in.")
+            raise ApiError(
+                401,
+                "This token is not valid: it is unknown, expired or revoked, or its user may not sign in.",
+            )
         _count(f"token:{row.pk}", settings.API_RATE_TOKEN)
         return Caller(row.user, Scope(row.scope), f"token:{row.pk}")
     user = request.user
     if user.is_authenticated and user.is_active:
         _count(f"user:{user.pk}", settings.API_RATE_TOKEN)
         if request.method not in _SAFE and check_csrf(request):
-            raise ApiError(403, "The CSRF token is missing or wrong: send the cookie csrftoken as the header X-CSRFToken, or use an API token.")
+            raise ApiError(
+                403,
+                "The CSRF token is missing or wrong: send the cookie csrftoken as the header X-CSRFToken, or use an API token.",
+            )
         return Caller(user, Scope.ADMIN if user.is_staff else Scope.READ, f"user:{user.pk}")
     _count(f"address:{address}", settings.API_RATE_ADDRESS)
     return Caller(AnonymousUser(), None, f"address:{address}")
@@ -104,7 +112,9 @@ def _caller(request: HttpRequest) -> Caller:
 def _count(key: str, rate: str) -> None:
     seconds = throttle.wait(key, rate)
     if seconds:
-        raise ApiError(429, f"Too many requests: wait {seconds} s.", headers={"Retry-After": str(seconds)})
+        raise ApiError(
+            429, f"Too many requests: wait {seconds} s.", headers={"Retry-After": str(seconds)}
+        )
 
 
 def caller_of(request: HttpRequest) -> Caller:

@@ -56,12 +56,20 @@ def _no_unknown_query(endpoint: Endpoint) -> Endpoint:
 
     @wraps(endpoint)
     def checked(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        route = f"/{request.resolver_match.route}".replace("<", "{").replace(">", "}") if request.resolver_match else ""
+        route = (
+            f"/{request.resolver_match.route}".replace("<", "{").replace(">", "}")
+            if request.resolver_match
+            else ""
+        )
         known = api.document.queries[(route, str(request.method))]
         unknown = [name for name in request.GET if name not in known]
         if unknown:
             may_be = f"known are {', '.join(sorted(known))}" if known else "none is known here"
-            raise ApiError(422, "There is no such query parameter.", errors=[(("query", name[:80]), f"unknown; {may_be}") for name in unknown])
+            raise ApiError(
+                422,
+                "There is no such query parameter.",
+                errors=[(("query", name[:80]), f"unknown; {may_be}") for name in unknown],
+            )
         return endpoint(request, *args, **kwargs)
 
     return checked  # type: ignore[return-value]

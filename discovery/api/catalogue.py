@@ -61,16 +61,25 @@ class Categories(Schema):
     specialization: list[CategoryRow]
 
 
-def _counted(request: HttpRequest, rows: QuerySet[Any], join: Any, column: str) -> tuple[QuerySet[Any], Callable[[Any], int]]:
+def _counted(
+    request: HttpRequest, rows: QuerySet[Any], join: Any, column: str
+) -> tuple[QuerySet[Any], Callable[[Any], int]]:
     """(the rows that the caller may know of, how many models that they see each of them has).
 
     Staff know of all: theirs are counted for the rows of the page alone. For others one walk over what they see tells which there are.
     """
     links, caller = join.objects.order_by(), caller_of(request)
     if caller.is_staff:
-        own = links.filter(**{column: OuterRef("pk")}).values(column).annotate(models=Count("pk")).values("models")
+        own = (
+            links.filter(**{column: OuterRef("pk")})
+            .values(column)
+            .annotate(models=Count("pk"))
+            .values("models")
+        )
         return rows.annotate(seen=Coalesce(Subquery(own), 0)), lambda row: int(row.seen)
-    seen = links.filter(registeredmodel__in=Listing.objects.visible_to(caller.user).order_by().values("pk"))
+    seen = links.filter(
+        registeredmodel__in=Listing.objects.visible_to(caller.user).order_by().values("pk")
+    )
     counts = dict(seen.values_list(column).annotate(Count("pk")))
     return rows.filter(pk__in=list(counts)), lambda row: counts[row.pk]
 
@@ -78,24 +87,56 @@ def _counted(request: HttpRequest, rows: QuerySet[Any], join: Any, column: str) 
 @router.get("/tags", auth=PUBLIC, response=Tags, operation_id="list_tags", summary="Tags")
 def tags(request: HttpRequest, asked: Query[paging.Paged]) -> dict[str, Any]:
     """Tags of the models that you may see. Administrators get those that no model has, too."""
-    rows, models = _counted(request, Tag.objects.order_by("name"), RegisteredModel.tagged.through, "tag")
-    return paging.numbered(request, rows, asked, lambda tag: {"name": tag.name, "colour": tag.colour, "models": models(tag)})
+    rows, models = _counted(
+        request, Tag.objects.order_by("name"), RegisteredModel.tagged.through, "tag"
+    )
+    return paging.numbered(
+        request,
+        rows,
+        asked,
+        lambda tag: {"name": tag.name, "colour": tag.colour, "models": models(tag)},
+    )
 
 
-@router.get("/collections", auth=READ, response=Collections, operation_id="list_collections", summary="Collections")
+@router.get(
+    "/collections",
+    auth=READ,
+    response=Collections,
+    operation_id="list_collections",
+    summary="Collections",
+)
 def collections(request: HttpRequest, asked: Query[paging.Paged]) -> dict[str, Any]:
     """Collections with models that you may see. Administrators get all."""
-    rows, models = _counted(request, Collection.objects.order_by("name"), RegisteredModel.collections.through, "collection")
+    rows, models = _counted(
+        request,
+        Collection.objects.order_by("name"),
+        RegisteredModel.collections.through,
+        "collection",
+    )
     return paging.numbered(request, rows, asked, lambda row: _collection(row, models(row)))
 
 
 def _collection(row: Collection, models: int) -> dict[str, Any]:
-    return {"name": row.name, "description": row.description, "query": row.query or None, "models": models}
+    return {
+        "name": row.name,
+        "description": row.description,
+        "query": row.query or None,
+        "models": models,
+    }
 
 
-@router.get("/categories", auth=PUBLIC, response=Categories, operation_id="list_categories", summary="Categories")
+@router.get(
+    "/categories",
+    auth=PUBLIC,
+    response=Categories,
+    operation_id="list_categories",
+    summary="Categories",
+)
 def categories(request: HttpRequest) -> dict[str, Any]:
     """Every value of the three axes, with how many models that you may see have it."""
     counted = facets.counts(caller_of(request).user, Filters(), CATEGORIES)
     found = {axis: dict(counted[axis]) for axis in CATEGORIES}
-    return {axis: [{"value": value, "models": found[axis].get(value, 0)} for value in CHOICES[axis]] for axis in CATEGORIES}
+    return {
+        axis: [{"value": value, "models": found[axis].get(value, 0)} for value in CHOICES[axis]]
+        for axis in CATEGORIES
+    }

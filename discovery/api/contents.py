@@ -18,23 +18,52 @@ from discovery.services.search import normal_text
 router = Router(tags=["Models"])
 
 
-@router.get("/models/{model_id}/files", auth=PUBLIC, response=schemas.Files, operation_id="list_files", summary="Files of a model")
+@router.get(
+    "/models/{model_id}/files",
+    auth=PUBLIC,
+    response=schemas.Files,
+    operation_id="list_files",
+    summary="Files of a model",
+)
 def files(request: HttpRequest, model_id: str, asked: Query[schemas.WantedFiles]) -> dict[str, Any]:
     """As the last scan saw them."""
     rows = [row for row in fetch(request, model_id).files if _matches(row[0], asked.search)]
     return paging.numbered(request, rows, asked, lambda row: {"path": row[0], "size_bytes": row[1]})
 
 
-@router.get("/models/{model_id}/tensors", auth=PUBLIC, response=schemas.Tensors, operation_id="list_tensors", summary="Tensors of a model")
-def tensors(request: HttpRequest, model_id: str, asked: Query[schemas.WantedTensors]) -> dict[str, Any]:
+@router.get(
+    "/models/{model_id}/tensors",
+    auth=PUBLIC,
+    response=schemas.Tensors,
+    operation_id="list_tensors",
+    summary="Tensors of a model",
+)
+def tensors(
+    request: HttpRequest, model_id: str, asked: Query[schemas.WantedTensors]
+) -> dict[str, Any]:
     """Read now, from the headers of the weight files."""
     record = fetch(request, model_id)
     if asked.file and asked.file not in browse.weight_files(record):
-        raise ApiError(422, "The model has no such weight file.", errors=[(("query", "file"), "is none of its weight files")])
+        raise ApiError(
+            422,
+            "The model has no such weight file.",
+            errors=[(("query", "file"), "is none of its weight files")],
+        )
     read = browse.tensors(record, asked.file) if record.missing_since is None else browse.Tensors()
     rows = [row for row in read.rows if _matches(row.tensor.name, asked.search)]
-    problems = [{"code": p.code, "message": p.message, "path": p.path, "severity": p.severity, "offset": p.offset} for p in read.problems]
-    return paging.numbered(request, rows, asked, _tensor, files=read.total, files_read=read.read, problems=problems)
+    problems = [
+        {
+            "code": p.code,
+            "message": p.message,
+            "path": p.path,
+            "severity": p.severity,
+            "offset": p.offset,
+        }
+        for p in read.problems
+    ]
+    return paging.numbered(
+        request, rows, asked, _tensor, files=read.total, files_read=read.read, problems=problems
+    )
 
 
 def _tensor(row: browse.Row) -> dict[str, Any]:
@@ -49,7 +78,13 @@ def _tensor(row: browse.Row) -> dict[str, Any]:
     }
 
 
-@router.get("/models/{model_id}/history", auth=READ, response=schemas.History, operation_id="list_changes", summary="What people changed")
+@router.get(
+    "/models/{model_id}/history",
+    auth=READ,
+    response=schemas.History,
+    operation_id="list_changes",
+    summary="What people changed",
+)
 def history(request: HttpRequest, model_id: str, asked: Query[paging.Paged]) -> dict[str, Any]:
     """Who changed what, when and through what, the newest first."""
     rows = MetadataChange.objects.filter(model=fetch(request, model_id)).select_related("by")
@@ -69,7 +104,13 @@ def _change(row: MetadataChange) -> dict[str, Any]:
     }
 
 
-@router.get("/models/{model_id}/access", auth=READ, response=schemas.AccessRules, operation_id="get_access", summary="Who may see a model")
+@router.get(
+    "/models/{model_id}/access",
+    auth=READ,
+    response=schemas.AccessRules,
+    operation_id="get_access",
+    summary="Who may see a model",
+)
 def who(request: HttpRequest, model_id: str) -> dict[str, Any]:
     """Its visibility, and through which groups and collections people see it. Others than administrators are told of their own groups alone."""
     return access.explained_to(caller_of(request).person, fetch(request, model_id))

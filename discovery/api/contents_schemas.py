@@ -14,11 +14,17 @@ from discovery.services.search import MAX_TEXT
 
 
 class WantedFiles(Paged):
-    search: str = Field("", max_length=MAX_TEXT, description="Words that the name must all contain.")
+    search: str = Field(
+        "", max_length=MAX_TEXT, description="Words that the name must all contain."
+    )
 
 
 class WantedTensors(WantedFiles):
-    file: str = Field("", max_length=4096, description="One weight file, by its path below the root; by default those of the first variant.")
+    file: str = Field(
+        "",
+        max_length=4096,
+        description="One weight file, by its path below the root; by default those of the first variant.",
+    )
 
 
 class File(Schema):
@@ -85,4 +91,6 @@ class AccessRules(Schema):
     quarantined_at: datetime | None
     groups: list[str]
     collections: list[SharingCollection]
-    users: list[str] = Field(description="Active people, no administrators, whom a group of theirs lets see it.")
+    users: list[str] = Field(
+        description="Active people, no administrators, whom a group of theirs lets see it."
+    )

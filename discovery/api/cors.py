@@ -18,9 +18,17 @@ _MAX_AGE = "600"
 
 def preflight(request: HttpRequest) -> HttpResponse | None:
     """The answer to a browser that asks whether it may; ``None`` for every other request, and for origins that may not."""
-    if request.method != "OPTIONS" or "Access-Control-Request-Method" not in request.headers or not _is_welcome(request):
+    if (
+        request.method != "OPTIONS"
+        or "Access-Control-Request-Method" not in request.headers
+        or not _is_welcome(request)
+    ):
         return None
-    headers = {"Access-Control-Allow-Methods": _METHODS, "Access-Control-Allow-Headers": _SENT, "Access-Control-Max-Age": _MAX_AGE}
+    headers = {
+        "Access-Control-Allow-Methods": _METHODS,
+        "Access-Control-Allow-Headers": _SENT,
+        "Access-Control-Max-Age": _MAX_AGE,
+    }
     return HttpResponse(status=204, headers=headers)
 
 

@@ -11,7 +11,15 @@ from pydantic import Field, model_validator
 from discovery.api import paging
 from discovery.api.access import PUBLIC, caller_of
 from discovery.api.errors import ApiError
-from discovery.api.model_schemas import Fits, Modality, Primary, Secondary, Specialization, Summary, VisibilityName
+from discovery.api.model_schemas import (
+    Fits,
+    Modality,
+    Primary,
+    Secondary,
+    Specialization,
+    Summary,
+    VisibilityName,
+)
 from discovery.engine.describe import CAPABILITIES
 from discovery.engine.text import MAX_INTEGER
 from discovery.engine.types import ModelType, Status
@@ -68,13 +76,19 @@ class Wanted(paging.Paged):
     status: list[Status] = _MANY
     visibility: list[VisibilityName] = _MANY
     root: list[str] = Field([], max_length=MAX_VALUES, description="Absolute path of a root.")
-    fits: list[Fits | Unknown] = Field([], max_length=MAX_VALUES, description="What this machine's memory makes of the first variant.")
+    fits: list[Fits | Unknown] = Field(
+        [],
+        max_length=MAX_VALUES,
+        description="What this machine's memory makes of the first variant.",
+    )
     min_params: Bound = None
     max_params: Bound = None
     min_size: Bound = Field(None, description="In bytes.")
     max_size: Bound = Field(None, description="In bytes.")
     ordering: Ordering = Field("name", description="Unknown values come last, whichever way.")
-    facets: bool = Field(False, description="Count the values of each field, each under all other filters.")
+    facets: bool = Field(
+        False, description="Count the values of each field, each under all other filters."
+    )
     cursor: str | None = Field(
         None,
         max_length=200,
@@ -101,26 +115,47 @@ class Discovered(Schema):
     facets: dict[str, list[FacetValue]] | None = None
 
 
-@router.get("/models/discovered", auth=PUBLIC, response=Discovered, operation_id="list_models", summary="List models", exclude_unset=True)
+@router.get(
+    "/models/discovered",
+    auth=PUBLIC,
+    response=Discovered,
+    operation_id="list_models",
+    summary="List models",
+    exclude_unset=True,
+)
 def discovered(request: HttpRequest, asked: Query[Wanted]) -> dict[str, Any]:
     """Summaries of the models that you may see."""
     user, filters, shown = caller_of(request).user, _filters(asked), _Shown()
     more, results = {}, search.Results(user, filters, columns=_COLUMNS)
     if asked.facets:
         counted = facets.count(user, filters, FACETS)
-        more["facets"] = {name: [{"value": value, "count": models} for value, models in counted.counts[name]] for name in FACETS}
-        results = search.Results(user, filters, columns=_COLUMNS, total=counted.total, most=counted.most)
+        more["facets"] = {
+            name: [{"value": value, "count": models} for value, models in counted.counts[name]]
+            for name in FACETS
+        }
+        results = search.Results(
+            user, filters, columns=_COLUMNS, total=counted.total, most=counted.most
+        )
     if asked.cursor is None:
         return paging.numbered(request, results, asked, shown, **more)
     keys = search.listed(user, filters)
-    return paging.by_cursor(request, keys, asked.cursor, asked.page_size, lambda found: [shown(row) for row in results.models(found)], **more)
+    return paging.by_cursor(
+        request,
+        keys,
+        asked.cursor,
+        asked.page_size,
+        lambda found: [shown(row) for row in results.models(found)],
+        **more,
+    )
 
 
 def _filters(asked: Wanted) -> search.Filters:
     """As an address of the Models page says it. A search that is not understood is refused: a term left out would find too much."""
     query = QueryDict(mutable=True)
     query["q"] = asked.search
-    query["sort"] = ("-" if asked.ordering.startswith("-") else "") + ORDERINGS[asked.ordering.removeprefix("-")]
+    query["sort"] = ("-" if asked.ordering.startswith("-") else "") + ORDERINGS[
+        asked.ordering.removeprefix("-")
+    ]
     for name in search.COLUMNS:
         if chosen := getattr(asked, name, None):
             query.setlist(name, chosen)
@@ -130,7 +165,11 @@ def _filters(asked: Wanted) -> search.Filters:
     filters = search.Filters.read(query)
     if filters.faults:
         raise ApiError(
-            422, "The search is not understood.", errors=[(("query", "search"), f"{fault.term}: {fault.reason}") for fault in filters.faults]
+            422,
+            "The search is not understood.",
+            errors=[
+                (("query", "search"), f"{fault.term}: {fault.reason}") for fault in filters.faults
+            ],
         )
     return filters
 
@@ -165,7 +204,11 @@ def summary(record: RegisteredModel, root: str) -> dict[str, Any]:
         "bits_per_weight": record.bits_per_weight,
         "modalities": known.get("modalities") or [],
         "capabilities": known.get("capabilities") or [],
-        "category": {"primary": record.primary, "secondary": record.secondary, "specialization": record.specialization},
+        "category": {
+            "primary": record.primary,
+            "secondary": record.secondary,
+            "specialization": record.specialization,
+        },
         "tags": known.get("tags") or [],
         "license": record.license,
         "author": record.author,

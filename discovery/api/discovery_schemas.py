@@ -91,7 +91,9 @@ class Refresh(Schema):
 class Asked(Schema):
     scan_id: int
     status: str
-    created: bool = Field(description="False while a scan of the same folders was queued or running already: then it is that one.")
+    created: bool = Field(
+        description="False while a scan of the same folders was queued or running already: then it is that one."
+    )
 
 
 class Cancelled(Schema):

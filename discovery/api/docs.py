@@ -46,14 +46,22 @@ class Operation:
 @require_safe
 @login_not_required
 def docs(request: HttpRequest) -> HttpResponse:
-    return render(request, "discovery/api_docs.html", {**_frame(request), "section": "docs", "groups": _groups()})
+    return render(
+        request,
+        "discovery/api_docs.html",
+        {**_frame(request), "section": "docs", "groups": _groups()},
+    )
 
 
 @require_safe
 @login_not_required
 def examples(request: HttpRequest) -> HttpResponse:
     here = request.build_absolute_uri("/").rstrip("/")
-    return render(request, "discovery/api_examples.html", {**_frame(request), "section": "docs", "examples": EXAMPLES, "here": here})
+    return render(
+        request,
+        "discovery/api_examples.html",
+        {**_frame(request), "section": "docs", "examples": EXAMPLES, "here": here},
+    )
 
 
 def _frame(request: HttpRequest) -> dict[str, Any]:
@@ -70,7 +78,9 @@ def _groups() -> dict[str, list[Operation]]:
 
 
 def _operation(path: str, method: str, details: dict[str, Any]) -> Operation:
-    body = details.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema")
+    body = (
+        details.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema")
+    )
     return Operation(
         name=details["operationId"],
         method=method.upper(),
@@ -79,7 +89,10 @@ def _operation(path: str, method: str, details: dict[str, Any]) -> Operation:
         description=details["description"].split("`"),
         parameters=[_parameter(item) for item in details["parameters"]],
         body=json.dumps(_sample(body), indent=2) if body else "",
-        responses=sorted((str(status), response["description"]) for status, response in details["responses"].items()),
+        responses=sorted(
+            (str(status), response["description"])
+            for status, response in details["responses"].items()
+        ),
     )
 
 
@@ -87,7 +100,11 @@ def _parameter(item: dict[str, Any]) -> Parameter:
     schema = item["schema"]
     many = schema.get("type") == "array"
     inner = schema.get("items", schema) if many else schema
-    choices = [str(word) for part in (inner, *inner.get("anyOf", ())) for word in part.get("enum", [part["const"]] if "const" in part else [])]
+    choices = [
+        str(word)
+        for part in (inner, *inner.get("anyOf", ()))
+        for word in part.get("enum", [part["const"]] if "const" in part else [])
+    ]
     default = schema.get("default")
     return Parameter(
         name=item["name"],
@@ -117,7 +134,9 @@ def _sample(schema: dict[str, Any], depth: int = 0) -> Any:
     kind = schema.get("type")
     if kind == "object":
         fields = schema.get("properties", {})
-        wanted = [name for name in fields if name in schema.get("required", ())] or list(fields)[: 3 if depth == 0 else 0]
+        wanted = [name for name in fields if name in schema.get("required", ())] or list(fields)[
+            : 3 if depth == 0 else 0
+        ]
         return {name: _sample(fields[name], depth + 1) for name in wanted}
     if kind == "array":
         return [_sample(schema["items"], depth + 1)] if "items" in schema else []

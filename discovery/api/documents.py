@@ -15,13 +15,25 @@ from discovery.services import forgetting
 router = Router(tags=["Models"])
 
 
-@router.get("/models/{model_id}", auth=PUBLIC, response=ModelDocument, operation_id="get_model", summary="One model")
+@router.get(
+    "/models/{model_id}",
+    auth=PUBLIC,
+    response=ModelDocument,
+    operation_id="get_model",
+    summary="One model",
+)
 def document(request: HttpRequest, model_id: str, response: HttpResponse) -> dict[str, Any]:
     """The model document, with the source of every value."""
     return tagged(fetch(request, model_id), response)
 
 
-@router.delete("/models/{model_id}", auth=WRITE, response={204: None}, operation_id="forget_model", summary="Forget a model")
+@router.delete(
+    "/models/{model_id}",
+    auth=WRITE,
+    response={204: None},
+    operation_id="forget_model",
+    summary="Forget a model",
+)
 def forget(request: HttpRequest, model_id: str) -> Status[None]:
     """Its files stay. A scan that still finds them brings it back, with all that people made of it."""
     record = fetch(request, model_id)

@@ -44,7 +44,14 @@ MAX_TOLD = 100
 class ApiError(Exception):
     """An answer other than success, raised where it becomes clear."""
 
-    def __init__(self, status: int, detail: str = "", *, errors: Sequence[tuple[Loc, str]] = (), headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        detail: str = "",
+        *,
+        errors: Sequence[tuple[Loc, str]] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(detail)
         self.status = status
         self.detail = detail or SENTENCES[status]
@@ -53,12 +60,22 @@ class ApiError(Exception):
 
 
 def shape(detail: str, errors: Sequence[tuple[Loc, str]] = ()) -> dict[str, Any]:
-    return {"detail": detail, "errors": [{"loc": list(loc), "msg": msg} for loc, msg in errors[:MAX_TOLD]]}
+    return {
+        "detail": detail,
+        "errors": [{"loc": list(loc), "msg": msg} for loc, msg in errors[:MAX_TOLD]],
+    }
 
 
-def respond(status: int, detail: str = "", errors: Sequence[tuple[Loc, str]] = (), headers: Mapping[str, str] | None = None) -> HttpResponse:
+def respond(
+    status: int,
+    detail: str = "",
+    errors: Sequence[tuple[Loc, str]] = (),
+    headers: Mapping[str, str] | None = None,
+) -> HttpResponse:
     body = json.dumps(shape(detail or SENTENCES.get(status, SENTENCES[400]), errors))
-    response = HttpResponse(body, status=status, content_type="application/json", headers=dict(headers or {}))
+    response = HttpResponse(
+        body, status=status, content_type="application/json", headers=dict(headers or {})
+    )
     if status == 401:
         response["WWW-Authenticate"] = "Bearer"
     return response
@@ -105,7 +122,9 @@ def _why(cause: BaseException) -> str:
 
 
 def _validation_error(_request: HttpRequest, error: ValidationError) -> HttpResponse:
-    errors = [(_loc(item["loc"]), str(item["msg"]).removeprefix("Value error, ")) for item in error.errors]
+    errors = [
+        (_loc(item["loc"]), str(item["msg"]).removeprefix("Value error, ")) for item in error.errors
+    ]
     return respond(422, f"{plural(len(errors), 'value')} in the request cannot be used.", errors)
 
 
@@ -120,7 +139,11 @@ def _not_found(_request: HttpRequest, error: Http404) -> HttpResponse:
 
 
 def _invalid_metadata(_request: HttpRequest, error: InvalidMetadata) -> HttpResponse:
-    return respond(422, f"{plural(len(error.errors), 'field')} cannot be set like that; nothing was changed.", invalid(error, "body"))
+    return respond(
+        422,
+        f"{plural(len(error.errors), 'field')} cannot be set like that; nothing was changed.",
+        invalid(error, "body"),
+    )
 
 
 def _unavailable(request: HttpRequest, error: Exception) -> HttpResponse:

@@ -32,9 +32,15 @@ class Example:
 
     @property
     def curl(self) -> str:
-        lines = [f'curl -X {self.method} "$KAREN{self.address}"', '-H "Authorization: Bearer $TOKEN"']
+        lines = [
+            f'curl -X {self.method} "$KAREN{self.address}"',
+            '-H "Authorization: Bearer $TOKEN"',
+        ]
         if self.body is not None:
-            lines += ['-H "Content-Type: application/json"', f"-d '{json.dumps(self.body, indent=2)}'"]
+            lines += [
+                '-H "Content-Type: application/json"',
+                f"-d '{json.dumps(self.body, indent=2)}'",
+            ]
         return " \\\n  ".join(lines)
 
     @property
@@ -87,7 +93,13 @@ EXAMPLES = (
         "POST",
         "/api/models/register",
         'print(answer.json()["model_id"], answer.json()["type"])',
-        {"name": "custom-model", "path": "custom-model", "type": "HUGGINGFACE", "modalities": ["TEXT"], "capabilities": ["CHAT", "CODE"]},
+        {
+            "name": "custom-model",
+            "path": "custom-model",
+            "type": "HUGGINGFACE",
+            "modalities": ["TEXT"],
+            "capabilities": ["CHAT", "CODE"],
+        },
     ),
     Example(
         "Update metadata",
@@ -95,7 +107,11 @@ EXAMPLES = (
         "PUT",
         "/api/models/llama-2-7b-chat/metadata",
         'print(answer.json()["display_name"], answer.json()["sources"]["tags"])',
-        {"display_name": "Updated Model Name", "tags": ["new_tag", "updated"], "performance_metrics": {"accuracy_score": 0.9}},
+        {
+            "display_name": "Updated Model Name",
+            "tags": ["new_tag", "updated"],
+            "performance_metrics": {"accuracy_score": 0.9},
+        },
     ),
     Example(
         "Update many models",
@@ -106,7 +122,10 @@ EXAMPLES = (
         {
             "updates": [
                 {"model_id": "llama-2-7b-chat", "metadata": {"license": "llama2"}},
-                {"model_id": "mistral-7b-instruct", "metadata": {"license": "apache-2.0", "tags": ["reviewed"]}},
+                {
+                    "model_id": "mistral-7b-instruct",
+                    "metadata": {"license": "apache-2.0", "tags": ["reviewed"]},
+                },
             ]
         },
     ),

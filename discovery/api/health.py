@@ -53,14 +53,19 @@ def _validated(request: HttpRequest, model_id: str, deep: bool) -> Any:
     caller, record = caller_of(request), fetch(request, model_id)
     if deep:
         if not caller.may(Scope.WRITE):
-            raise ApiError(401 if caller.scope is None else 403, "" if caller.scope is None else "Reading all bytes needs the scope write.")
+            raise ApiError(
+                401 if caller.scope is None else 403,
+                "" if caller.scope is None else "Reading all bytes needs the scope write.",
+            )
         run, created = deep_validation.request(record, user_id=caller.user.pk)
         return Status(202, _deep(request, run, model_id, created))
     report = validation.validate(record) if caller.is_staff else validation.report(record)
     return Status(200, report.as_json())
 
 
-def _deep(request: HttpRequest, run: DeepValidation, model_id: str, created: bool) -> dict[str, Any]:
+def _deep(
+    request: HttpRequest, run: DeepValidation, model_id: str, created: bool
+) -> dict[str, Any]:
     return {
         "model_id": model_id,
         "validation_id": run.pk,
@@ -79,14 +84,22 @@ def _deep(request: HttpRequest, run: DeepValidation, model_id: str, created: boo
     operation_id="test_load",
     summary="Try to load a model",
 )
-def test_load(request: HttpRequest, model_id: str, asked: Query[schemas.WantedTest], response: HttpResponse) -> Any:
+def test_load(
+    request: HttpRequest, model_id: str, asked: Query[schemas.WantedTest], response: HttpResponse
+) -> Any:
     """In a child process, with limits. With ``wait`` the result, if it is there in time; else where it will be."""
     record = fetch(request, model_id)
     try:
-        test, created = load_tests.request(record, asked.variant, user_id=caller_of(request).user.pk)
+        test, created = load_tests.request(
+            record, asked.variant, user_id=caller_of(request).user.pk
+        )
     except load_tests.UnknownVariant:
         names = ", ".join(str(item["name"]) for item in record.variants) or "none"
-        raise ApiError(422, "The model has no such variant.", errors=[(("query", "variant"), f"its variants: {names}")]) from None
+        raise ApiError(
+            422,
+            "The model has no such variant.",
+            errors=[(("query", "variant"), f"its variants: {names}")],
+        ) from None
     if asked.wait and _SEATS.acquire(blocking=False):
         try:
             _wait(test, asked.wait)
@@ -109,7 +122,9 @@ def _wait(test: LoadTest, seconds: int) -> None:
     operation_id="get_test_load",
     summary="Result of a test load",
 )
-def tested(request: HttpRequest, model_id: str, test_id: Path[schemas.TestId], response: HttpResponse) -> Any:
+def tested(
+    request: HttpRequest, model_id: str, test_id: Path[schemas.TestId], response: HttpResponse
+) -> Any:
     """200 with the result, 202 while it is under way."""
     load_tests.reap()
     test = LoadTest.objects.filter(pk=test_id, model=fetch(request, model_id)).first()
@@ -118,12 +133,23 @@ def tested(request: HttpRequest, model_id: str, test_id: Path[schemas.TestId], r
     return _told(request, test, model_id, False, response)
 
 
-def _told(request: HttpRequest, test: LoadTest, model_id: str, created: bool, response: HttpResponse) -> Status[dict[str, Any]]:
-    told: dict[str, Any] = {"model_id": model_id, "test_id": test.pk, "variant": test.variant or None, "status": str(test.result or test.state)}
+def _told(
+    request: HttpRequest, test: LoadTest, model_id: str, created: bool, response: HttpResponse
+) -> Status[dict[str, Any]]:
+    told: dict[str, Any] = {
+        "model_id": model_id,
+        "test_id": test.pk,
+        "variant": test.variant or None,
+        "status": str(test.result or test.state),
+    }
     if test.is_active:
         place = request.path if request.method == "GET" else f"{request.path}/{test.pk}"
         told |= {"created": created, "location": request.build_absolute_uri(place)}
         response["Location"] = told["location"]
         return Status(202, told)
-    told |= {"loader": test.loader or None, "seconds": test.load_seconds, "peak_memory_bytes": test.peak_memory_bytes}
+    told |= {
+        "loader": test.loader or None,
+        "seconds": test.load_seconds,
+        "peak_memory_bytes": test.peak_memory_bytes,
+    }
     return Status(200, {**told, "message": test.message, "finished_at": test.finished_at})

@@ -48,7 +48,9 @@ class DeepRun(Schema):
 
 
 class WantedReport(Schema):
-    deep: bool = Field(False, description="Queue reading all bytes, and answer 202. Needs the scope `write`.")
+    deep: bool = Field(
+        False, description="Queue reading all bytes, and answer 202. Needs the scope `write`."
+    )
 
 
 class WantedTest(Schema):

@@ -16,22 +16,42 @@ from discovery.services import updates
 router = Router(tags=["Curating"])
 
 
-@router.put("/models/{model_id}/metadata", auth=WRITE, response=ModelDocument, operation_id="update_metadata", summary="Change metadata")
-def metadata(request: HttpRequest, model_id: str, payload: schemas.Metadata, response: HttpResponse) -> dict[str, Any]:  # type: ignore[valid-type]
+@router.put(
+    "/models/{model_id}/metadata",
+    auth=WRITE,
+    response=ModelDocument,
+    operation_id="update_metadata",
+    summary="Change metadata",
+)
+def metadata(
+    request: HttpRequest, model_id: str, payload: schemas.Metadata, response: HttpResponse
+) -> dict[str, Any]:  # type: ignore[valid-type]
     """Only the fields that are sent. With `If-Match` nothing is written once the model has changed: 412."""
     return _changed(request, model_id, payload.given(), response)  # type: ignore[attr-defined]
 
 
-@router.put("/models/{model_id}/category", auth=WRITE, response=ModelDocument, operation_id="update_category", summary="Change the category")
-def category(request: HttpRequest, model_id: str, payload: schemas.CategoryChange, response: HttpResponse) -> dict[str, Any]:
+@router.put(
+    "/models/{model_id}/category",
+    auth=WRITE,
+    response=ModelDocument,
+    operation_id="update_category",
+    summary="Change the category",
+)
+def category(
+    request: HttpRequest, model_id: str, payload: schemas.CategoryChange, response: HttpResponse
+) -> dict[str, Any]:
     """Any of the three axes."""
     return _changed(request, model_id, payload.given(), response)
 
 
-def _changed(request: HttpRequest, model_id: str, changes: dict[str, Any], response: HttpResponse) -> dict[str, Any]:
+def _changed(
+    request: HttpRequest, model_id: str, changes: dict[str, Any], response: HttpResponse
+) -> dict[str, Any]:
     record = fetch(request, model_id)
     try:
-        record = updates.update(record, changes, by=caller_of(request).person, through="api", as_seen=as_seen(request))
+        record = updates.update(
+            record, changes, by=caller_of(request).person, through="api", as_seen=as_seen(request)
+        )
     except updates.Stale:
         raise stale() from None
     return tagged(record, response)
@@ -45,10 +65,14 @@ def _changed(request: HttpRequest, model_id: str, changes: dict[str, Any], respo
     summary="Change metadata of many models",
     exclude_unset=True,
 )
-def bulk(request: HttpRequest, payload: schemas.Bulk, asked: Query[schemas.WantedBulk]) -> Status[dict[str, Any]]:
+def bulk(
+    request: HttpRequest, payload: schemas.Bulk, asked: Query[schemas.WantedBulk]
+) -> Status[dict[str, Any]]:
     """Up to 1,000, in one batch that one undo takes back. Each result says what came of its model."""
     wanted = [(item.model_id, item.metadata) for item in payload.updates]
-    told = updates.update_many(wanted, by=caller_of(request).person, through="api", atomic=asked.atomic)
+    told = updates.update_many(
+        wanted, by=caller_of(request).person, through="api", atomic=asked.atomic
+    )
     failed = sum(bool(result.errors) for result in told)
     undone = asked.atomic and failed
     return Status(
@@ -56,7 +80,9 @@ def bulk(request: HttpRequest, payload: schemas.Bulk, asked: Query[schemas.Wante
         {
             "updated": 0 if undone else len(told) - failed,
             "failed": failed,
-            "results": [_result(number, result, bool(undone)) for number, result in enumerate(told)],
+            "results": [
+                _result(number, result, bool(undone)) for number, result in enumerate(told)
+            ],
         },
     )
 
@@ -66,7 +92,13 @@ def _result(number: int, result: updates.Update, undone: bool) -> dict[str, Any]
         return {"model_id": result.model_id, "status": "updated"}
     place = ("body", "updates", number)
     faults = [
-        {"loc": [*place, "model_id"] if name == "model_id" else [*place, "metadata", name], "msg": text} for name, text in result.errors.items()
+        {
+            "loc": [*place, "model_id"] if name == "model_id" else [*place, "metadata", name],
+            "msg": text,
+        }
+        for name, text in result.errors.items()
     ]
-    faults = faults or [{"loc": [*place], "msg": "not written, because others of the batch are wrong"}]
+    faults = faults or [
+        {"loc": [*place], "msg": "not written, because others of the batch are wrong"}
+    ]
     return {"model_id": result.model_id, "status": "error", "errors": faults}

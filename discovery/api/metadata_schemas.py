@@ -18,7 +18,9 @@ from discovery.services.strictness import MAX_ADDRESS
 MAX_UPDATES = 1_000
 
 Item = Annotated[str, Field(min_length=1, max_length=MAX_ITEM_TEXT)]
-_WORDS: dict[str, Any] = dict.fromkeys(("modalities", "input_modalities", "output_modalities"), Modality)
+_WORDS: dict[str, Any] = dict.fromkeys(
+    ("modalities", "input_modalities", "output_modalities"), Modality
+)
 _WORDS["capabilities"] = Literal[CAPABILITIES]
 
 
@@ -44,14 +46,27 @@ _FIELDS: dict[str, Any] = {
     "secondary": _optional(Secondary),
     "specialization": _optional(Specialization),
     "endpoint": _optional(str, max_length=MAX_ADDRESS, description="Of a hosted model."),
-    "api_key_variable": _optional(str, max_length=100, description="Variable of the environment that holds the key of a hosted model."),
+    "api_key_variable": _optional(
+        str,
+        max_length=100,
+        description="Variable of the environment that holds the key of a hosted model.",
+    ),
     "visibility": _optional(VisibilityName),
-    "groups": _optional(list[Item], max_length=MAX_ITEMS, description="Names of the groups that see it while it is restricted."),
-    "collections": _optional(list[Item], max_length=MAX_ITEMS, description="Names of the collections it is in."),
+    "groups": _optional(
+        list[Item],
+        max_length=MAX_ITEMS,
+        description="Names of the groups that see it while it is restricted.",
+    ),
+    "collections": _optional(
+        list[Item], max_length=MAX_ITEMS, description="Names of the collections it is in."
+    ),
 }
 
 Metadata: type[Strict] = create_model(
-    "Metadata", __base__=Strict, __doc__="Objects merge key by key, lists replace, null gives back to automatic.", **_FIELDS
+    "Metadata",
+    __base__=Strict,
+    __doc__="Objects merge key by key, lists replace, null gives back to automatic.",
+    **_FIELDS,
 )
 
 
@@ -92,4 +107,6 @@ class BulkAnswer(Schema):
 
 
 class WantedBulk(Schema):
-    atomic: bool = Field(False, description="All or nothing: 422 with the same body when any fails.")
+    atomic: bool = Field(
+        False, description="All or nothing: 422 with the same body when any fails."
+    )

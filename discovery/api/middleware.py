@@ -29,7 +29,9 @@ class ApiMiddleware:
         if not is_api(request):
             return self.get_response(request)
         response = cors.preflight(request) or self.get_response(request)
-        if response.status_code >= 400 and not response.headers.get("Content-Type", "").startswith("application/json"):
+        if response.status_code >= 400 and not response.headers.get("Content-Type", "").startswith(
+            "application/json"
+        ):
             kept = {name: response.headers[name] for name in _KEPT if name in response.headers}
             response = respond(response.status_code, headers=kept)
         patch_vary_headers(response, ["Authorization", "Cookie"])
@@ -42,7 +44,13 @@ class ApiMiddleware:
 class ApiConditionalGetMiddleware(ConditionalGetMiddleware):
     """``ETag`` on what is read from the API, 304 for ``If-None-Match``. Pages carry a fresh CSRF token each time: no tag would hold."""
 
-    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
-        if not is_api(request) or response.status_code != 200 or not isinstance(response, HttpResponse):
+    def process_response(
+        self, request: HttpRequest, response: HttpResponseBase
+    ) -> HttpResponseBase:
+        if (
+            not is_api(request)
+            or response.status_code != 200
+            or not isinstance(response, HttpResponse)
+        ):
             return response
         return super().process_response(request, response)

@@ -101,7 +101,9 @@ class Summary(Schema):
     version: str | None
     size_bytes: int
     file_count: int
-    memory_bytes: int | None = Field(description="What loading the first variant takes at its own context length.")
+    memory_bytes: int | None = Field(
+        description="What loading the first variant takes at its own context length."
+    )
     modified_at: datetime | None
     added_at: datetime
     visibility: VisibilityName

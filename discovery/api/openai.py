@@ -26,14 +26,20 @@ def listed(request: HttpRequest) -> HttpResponse:
         rows = _visible(PUBLIC(request)).order_by("model_id")
     except ApiError as error:
         return respond(error.status, error.detail, error.errors, error.headers)
-    return JsonResponse({"object": "list", "data": [_row(*row) for row in rows.values_list(*_COLUMNS).iterator()]})
+    return JsonResponse(
+        {"object": "list", "data": [_row(*row) for row in rows.values_list(*_COLUMNS).iterator()]}
+    )
 
 
 @require_safe
 @login_not_required
 def one(request: HttpRequest, model_id: str) -> HttpResponse:
     try:
-        row = _visible(PUBLIC(request)).filter(model_id=model_id).values_list(*_COLUMNS).first() if "\0" not in model_id else None
+        row = (
+            _visible(PUBLIC(request)).filter(model_id=model_id).values_list(*_COLUMNS).first()
+            if "\0" not in model_id
+            else None
+        )
     except ApiError as error:
         return respond(error.status, error.detail, error.errors, error.headers)
     return JsonResponse(_row(*row)) if row else respond(404, f"There is no model {model_id[:200]}.")
@@ -44,4 +50,9 @@ def _visible(caller: Caller) -> Any:
 
 
 def _row(model_id: str, added_at: datetime, author: str | None) -> dict[str, Any]:
-    return {"id": model_id, "object": "model", "created": int(added_at.timestamp()), "owned_by": author or "unknown"}
+    return {
+        "id": model_id,
+        "object": "model",
+        "created": int(added_at.timestamp()),
+        "owned_by": author or "unknown",
+    }

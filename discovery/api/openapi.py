@@ -12,8 +12,17 @@ from ninja.operation import Operation
 from discovery.api.access import Access, Scope
 
 SECURITY = {
-    "token": {"type": "http", "scheme": "bearer", "description": "A token made on the page API tokens, or by create_token."},
-    "session": {"type": "apiKey", "in": "cookie", "name": "sessionid", "description": "A signed-in browser; changes need the header X-CSRFToken."},
+    "token": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "A token made on the page API tokens, or by create_token.",
+    },
+    "session": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": "sessionid",
+        "description": "A signed-in browser; changes need the header X-CSRFToken.",
+    },
 }
 
 ERROR = {
@@ -28,7 +37,10 @@ ERROR = {
                 "type": "object",
                 "required": ["loc", "msg"],
                 "properties": {
-                    "loc": {"type": "array", "items": {"anyOf": [{"type": "string"}, {"type": "integer"}]}},
+                    "loc": {
+                        "type": "array",
+                        "items": {"anyOf": [{"type": "string"}, {"type": "integer"}]},
+                    },
                     "msg": {"type": "string"},
                 },
             },
@@ -38,7 +50,9 @@ ERROR = {
 
 #: Operations that somebody else may be ahead of.
 _MEETING = {
-    "register_model": {409: "Registered already, or the first request with this Idempotency-Key is under way"},
+    "register_model": {
+        409: "Registered already, or the first request with this Idempotency-Key is under way"
+    },
     "refresh": {409: "The first request with this Idempotency-Key is under way"},
     "update_metadata": {412: "Changed since it was read (If-Match)"},
     "update_category": {412: "Changed since it was read (If-Match)"},
@@ -59,7 +73,9 @@ class Document(OpenAPISchema):
     def add_schema_definitions(self, definitions: dict[str, Any]) -> None:
         """Two schemas of one name would silently become one."""
         for name, schema in definitions.items():
-            assert self.schemas.setdefault(name, schema) == schema, f"there are two schemas called {name}"
+            assert self.schemas.setdefault(name, schema) == schema, (
+                f"there are two schemas called {name}"
+            )
 
     def operation_details(self, operation: Operation) -> dict[str, Any]:
         details: dict[str, Any] = super().operation_details(operation)
@@ -68,17 +84,29 @@ class Document(OpenAPISchema):
         open_to_all: list[dict[str, list[str]]] = [] if needed else [{}]
         details["security"] = [*open_to_all, {"token": []}, {"session": []}]
         for status, text in {**_ALWAYS, **self._errors(operation, details, needed)}.items():
-            content = details["responses"].get(status, {}).get("content", {}).get("application/json")
-            either = {"application/json": {"schema": {"anyOf": [content["schema"], _REF]}}} if content else _CONTENT
+            content = (
+                details["responses"].get(status, {}).get("content", {}).get("application/json")
+            )
+            either = (
+                {"application/json": {"schema": {"anyOf": [content["schema"], _REF]}}}
+                if content
+                else _CONTENT
+            )
             details["responses"][status] = {"description": text, "content": either}
         staff = " of an administrator" if needed and (door.staff or needed != Scope.READ) else ""
-        note = f"Needs a token with the scope `{needed}`{staff}." if needed else "Without credentials: public models only."
+        note = (
+            f"Needs a token with the scope `{needed}`{staff}."
+            if needed
+            else "Without credentials: public models only."
+        )
         details["description"] = f"{details.get('description', '').strip()}\n\n{note}".strip()
         return details
 
     @staticmethod
     def _errors(operation: Operation, details: Mapping[str, Any], needed: object) -> dict[int, str]:
-        found = {401: "Not a valid token" if needed is None else "No credentials, or not valid ones"}
+        found = {
+            401: "Not a valid token" if needed is None else "No credentials, or not valid ones"
+        }
         if needed is not None or "GET" not in operation.methods:
             found[403] = "Not allowed"
         if "{" in operation.path:
@@ -91,7 +119,9 @@ class Document(OpenAPISchema):
     def queries(self) -> dict[tuple[str, str], frozenset[str]]:
         """{(path, METHOD): names of the query parameters that exist}."""
         return {
-            (path, method.upper()): frozenset(item["name"] for item in details["parameters"] if item["in"] == "query")
+            (path, method.upper()): frozenset(
+                item["name"] for item in details["parameters"] if item["in"] == "query"
+            )
             for path, methods in self["paths"].items()
             for method, details in methods.items()
         }

@@ -30,7 +30,11 @@ class Paged(Schema):
 
 
 def numbered(
-    request: HttpRequest, rows: QuerySet[Any] | Sequence[Any], asked: Paged, shown: Callable[[Any], dict[str, Any]], **more: Any
+    request: HttpRequest,
+    rows: QuerySet[Any] | Sequence[Any],
+    asked: Paged,
+    shown: Callable[[Any], dict[str, Any]],
+    **more: Any,
 ) -> dict[str, Any]:
     """``{"count", "next", "previous", "results"}``."""
     count = Paginator(rows, asked.page_size).count
@@ -39,20 +43,35 @@ def numbered(
     return {
         "count": count,
         "next": _address(request, page=asked.page + 1) if first + asked.page_size < count else None,
-        "previous": _address(request, page=min(asked.page - 1, max(-(-count // asked.page_size), 1))) if asked.page > 1 else None,
+        "previous": _address(
+            request, page=min(asked.page - 1, max(-(-count // asked.page_size), 1))
+        )
+        if asked.page > 1
+        else None,
         "results": [shown(row) for row in found],
         **more,
     }
 
 
 def by_cursor(
-    request: HttpRequest, keys: QuerySet[Any], cursor: str, size: int, shown: Callable[[list[int]], list[dict[str, Any]]], **more: Any
+    request: HttpRequest,
+    keys: QuerySet[Any],
+    cursor: str,
+    size: int,
+    shown: Callable[[list[int]], list[dict[str, Any]]],
+    **more: Any,
 ) -> dict[str, Any]:
     """Rows in the order they were registered, which nothing changes: each comes once, however many are added, edited or moved meanwhile."""
     after = _read(cursor) if cursor else 0
     found = list(keys.filter(pk__gt=after).order_by("pk").values_list("pk", flat=True)[: size + 1])
     following = _address(request, cursor=_written(found[size - 1])) if len(found) > size else None
-    return {"count": keys.count(), "next": following, "previous": None, "results": shown(found[:size]), **more}
+    return {
+        "count": keys.count(),
+        "next": following,
+        "previous": None,
+        "results": shown(found[:size]),
+        **more,
+    }
 
 
 def _written(pk: int) -> str:
@@ -61,12 +80,18 @@ def _written(pk: int) -> str:
 
 def _read(cursor: str) -> int:
     try:
-        word, number = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii").split(" ")
+        word, number = (
+            base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii").split(" ")
+        )
         pk = int(number)
     except (ValueError, binascii.Error):
         word, pk = "", 0
     if word != "after" or not 0 < pk < 1 << 63:
-        raise ApiError(422, "The cursor is not one that this list gave.", errors=[(("query", "cursor"), "take it from next of the page before")])
+        raise ApiError(
+            422,
+            "The cursor is not one that this list gave.",
+            errors=[(("query", "cursor"), "take it from next of the page before")],
+        )
     return pk
 
 

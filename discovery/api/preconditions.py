@@ -48,27 +48,41 @@ def as_seen(request: HttpRequest) -> Callable[[RegisteredModel], bool]:
     return lambda record: etag(records.document(record)) in tags
 
 
-def once(request: HttpRequest, act: Callable[[], tuple[int, Any]], schema: type[Schema]) -> HttpResponse:
+def once(
+    request: HttpRequest, act: Callable[[], tuple[int, Any]], schema: type[Schema]
+) -> HttpResponse:
     """Answers with what ``act`` gives, in the shape of ``schema``, or gave when the caller sent the same ``Idempotency-Key`` before."""
 
     def answer() -> tuple[int, Any]:
         status, body = act()
-        return status, json.loads(json.dumps(schema.model_validate(body).model_dump(), cls=NinjaJSONEncoder))
+        return status, json.loads(
+            json.dumps(schema.model_validate(body).model_dump(), cls=NinjaJSONEncoder)
+        )
 
     key = request.headers.get("Idempotency-Key", "")
     if not key:
         return _json(*answer())
     if not _KEY.fullmatch(key):
-        raise ApiError(422, "The Idempotency-Key cannot be used.", errors=[(("header", "Idempotency-Key"), "1 to 200 visible ASCII characters")])
+        raise ApiError(
+            422,
+            "The Idempotency-Key cannot be used.",
+            errors=[(("header", "Idempotency-Key"), "1 to 200 visible ASCII characters")],
+        )
     asked = f"{request.method} {request.get_full_path()}\n".encode() + request.body
     try:
         (status, body), again = idempotency.once(caller_of(request).key, key, asked, answer)
     except idempotency.OtherRequest:
         raise ApiError(
-            422, "This Idempotency-Key was used for another request.", errors=[(("header", "Idempotency-Key"), "take a new one for each request")]
+            422,
+            "This Idempotency-Key was used for another request.",
+            errors=[(("header", "Idempotency-Key"), "take a new one for each request")],
         ) from None
     except idempotency.UnderWay:
-        raise ApiError(409, "The first request with this Idempotency-Key is not answered yet.", headers={"Retry-After": "1"}) from None
+        raise ApiError(
+            409,
+            "The first request with this Idempotency-Key is not answered yet.",
+            headers={"Retry-After": "1"},
+        ) from None
     response = _json(status, body)
     if again:
         response["Idempotency-Replayed"] = "true"
@@ -76,4 +90,6 @@ def once(request: HttpRequest, act: Callable[[], tuple[int, Any]], schema: type[
 
 
 def _json(status: int, body: Any) -> HttpResponse:
-    return HttpResponse(json.dumps(body), status=status, content_type="application/json; charset=utf-8")
+    return HttpResponse(
+        json.dumps(body), status=status, content_type="application/json; charset=utf-8"
+    )

@@ -33,9 +33,14 @@ def readyz(_request: HttpRequest) -> JsonResponse:
     checks = {name: "failed" if fault else "ok" for name, fault in faults.items()}
     if not any(faults.values()):
         return JsonResponse({"status": "ready", "checks": checks})
-    logger.warning("not ready: %s", "; ".join(f"{name}: {fault}" for name, fault in faults.items() if fault))
+    logger.warning(
+        "not ready: %s", "; ".join(f"{name}: {fault}" for name, fault in faults.items() if fault)
+    )
     failed = ", ".join(name for name, fault in faults.items() if fault)
-    return JsonResponse({"status": "not ready", "checks": checks, "detail": f"Not ready: {failed}.", "errors": []}, status=503)
+    return JsonResponse(
+        {"status": "not ready", "checks": checks, "detail": f"Not ready: {failed}.", "errors": []},
+        status=503,
+    )
 
 
 @require_safe

@@ -20,13 +20,27 @@ router = Router(tags=["Curating"])
 
 _OWN: dict[str, Any] = {
     "name": (str, Field(min_length=1, max_length=registration.MAX_NAME)),
-    "path": (str | None, Field(None, max_length=registration.MAX_PATH, description="Absolute, or below a root.")),
+    "path": (
+        str | None,
+        Field(None, max_length=registration.MAX_PATH, description="Absolute, or below a root."),
+    ),
     "category": (metadata_schemas.CategoryChange | None, None),
 }
-Registration = create_model("Registration", __base__=metadata_schemas.Metadata, __doc__="`path`, or for type OPENAI `endpoint`.", **_OWN)
+Registration = create_model(
+    "Registration",
+    __base__=metadata_schemas.Metadata,
+    __doc__="`path`, or for type OPENAI `endpoint`.",
+    **_OWN,
+)
 
 
-@router.post("/models/register", auth=WRITE, response={201: ModelDocument}, operation_id="register_model", summary="Register a model by hand")
+@router.post(
+    "/models/register",
+    auth=WRITE,
+    response={201: ModelDocument},
+    operation_id="register_model",
+    summary="Register a model by hand",
+)
 def register(request: HttpRequest, payload: Registration) -> HttpResponse:  # type: ignore[valid-type]
     """What can be read of it is read; the rest is metadata. 409 when it is registered already. Takes an `Idempotency-Key`."""
     given = payload.given()  # type: ignore[attr-defined]
@@ -38,7 +52,9 @@ def register(request: HttpRequest, payload: Registration) -> HttpResponse:  # ty
             record = registration.register(given, by=caller_of(request).person, through="api")
         except AlreadyRegistered as error:
             text = f"It is registered already, as {error.model_id}."
-            raise ApiError(409, text, errors=[(("body", "path"), f"is the model {error.model_id}")]) from None
+            raise ApiError(
+                409, text, errors=[(("body", "path"), f"is the model {error.model_id}")]
+            ) from None
         return 201, records.document(record)
 
     return once(request, act, ModelDocument)

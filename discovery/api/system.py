@@ -52,7 +52,13 @@ class Resources(Schema):
     workers: list[Worker]
 
 
-@router.get("/system/resources", auth=ADMIN, response=Resources, operation_id="system_resources", summary="Resources")
+@router.get(
+    "/system/resources",
+    auth=ADMIN,
+    response=Resources,
+    operation_id="system_resources",
+    summary="Resources",
+)
 def resources(request: HttpRequest) -> dict[str, Any]:  # noqa: ARG001  (ninja passes it)
     """Processor, memory, GPUs, the disks that hold models, and the task workers."""
     return system.resources()

@@ -43,5 +43,9 @@ def address(request: HttpRequest) -> str:
     trusted = settings.API_PROXIES
     if not trusted:
         return direct
-    seen = [part.strip() for part in str(request.META.get("HTTP_X_FORWARDED_FOR", "")).split(",") if part.strip()]
+    seen = [
+        part.strip()
+        for part in str(request.META.get("HTTP_X_FORWARDED_FOR", "")).split(",")
+        if part.strip()
+    ]
     return seen[-min(trusted, len(seen))] if seen else direct

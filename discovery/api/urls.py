@@ -4,11 +4,34 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
-from discovery.api import catalogue, contents, discovered, discovery, docs, documents, health, metadata, openai, probes, registration, system
+from discovery.api import (
+    catalogue,
+    contents,
+    discovered,
+    discovery,
+    docs,
+    documents,
+    health,
+    metadata,
+    openai,
+    probes,
+    registration,
+    system,
+)
 from discovery.api.app import api
 
 #: What stands in the place of a model_id comes first.
-for resource in (discovered, discovery, registration, metadata, documents, contents, health, catalogue, system):
+for resource in (
+    discovered,
+    discovery,
+    registration,
+    metadata,
+    documents,
+    contents,
+    health,
+    catalogue,
+    system,
+):
     api.add_router("", resource.router)
 
 _addresses, _app_name, _namespace = api.urls

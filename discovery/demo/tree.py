@@ -24,7 +24,12 @@ def make_demo_tree(root: Path) -> None:
 def _stores(root: Path) -> None:
     """Blobs carry the hash of what they hold, so these models are small."""
     hub_cache(root / "huggingface/hub", "sentence-transformers/all-MiniLM-L6-v2", build=_minilm)
-    ollama_store(root / "ollama", "pocketllama", ("latest", "115m", "115m-instruct-q4_0"), sizes=Sizes(30, 576, 8192, 8192, 1536, 9, 3))
+    ollama_store(
+        root / "ollama",
+        "pocketllama",
+        ("latest", "115m", "115m-instruct-q4_0"),
+        sizes=Sizes(30, 576, 8192, 8192, 1536, 9, 3),
+    )
 
 
 def _minilm(folder: Path) -> None:
@@ -36,4 +41,6 @@ def _minilm(folder: Path) -> None:
         library="sentence-transformers",
         uses="Semantic search, clustering, finding duplicates. Text beyond 256 word pieces is cut off.",
     )
-    sentence_transformers_folder(folder, sizes=Sizes(layers=6, hidden=384, vocab=30522, context=512, heads=12), card=card)
+    sentence_transformers_folder(
+        folder, sizes=Sizes(layers=6, hidden=384, vocab=30522, context=512, heads=12), card=card
+    )

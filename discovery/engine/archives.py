@@ -30,7 +30,21 @@ MAX_PROBLEMS = 30
 
 _PLAIN_REFERENCE = re.compile(r"[A-Za-z_][\w.]*", re.ASCII)
 #: Members that somebody would load, though their name does not say that they are pickled.
-_LOADED = (".bin", ".h5", ".keras", ".nemo", ".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".py", ".mar")
+_LOADED = (
+    ".bin",
+    ".h5",
+    ".keras",
+    ".nemo",
+    ".zip",
+    ".tar",
+    ".tgz",
+    ".gz",
+    ".bz2",
+    ".xz",
+    ".7z",
+    ".py",
+    ".mar",
+)
 
 
 class Inspector:
@@ -52,7 +66,9 @@ class Inspector:
     def is_unsafe(self) -> bool:
         return any(problem.severity is Severity.ERROR for problem in self.problems)
 
-    def look(self, stream: BinaryIO, size: int, name: str, where: str = "", nesting: int = 0) -> None:
+    def look(
+        self, stream: BinaryIO, size: int, name: str, where: str = "", nesting: int = 0
+    ) -> None:
         """Looks into a file, or a member (``where`` it is, from the outermost archive on). Never raises but for ``OSError``."""
         stream.seek(0)
         head = stream.read(HEAD_BYTES)
@@ -61,7 +77,9 @@ class Inspector:
             return None
         self.found = self.found or kind in ("zip", "tar", "npy", "opaque")
         if kind in ("zip", "tar", "packed") and nesting >= MAX_NESTING:
-            return self._unchecked(where, f"archives lie in each other more than {MAX_NESTING} deep", certain=True)
+            return self._unchecked(
+                where, f"archives lie in each other more than {MAX_NESTING} deep", certain=True
+            )
         try:
             if kind == "zip":
                 self._zip(stream, size, name, where, nesting)
@@ -81,7 +99,9 @@ class Inspector:
             self.broken = None if nesting else error
         return None
 
-    def members(self, archive: Archive, members: Iterable[Member], where: str = "", nesting: int = 0) -> None:
+    def members(
+        self, archive: Archive, members: Iterable[Member], where: str = "", nesting: int = 0
+    ) -> None:
         """Looks into members of a zip archive, and takes over what is wrong with them."""
         for member in members:
             self._members_left -= 1
@@ -89,7 +109,9 @@ class Inspector:
                 self._unchecked(where, f"it has more than {MAX_MEMBERS:,} members", certain=False)
                 break
             try:
-                self._member(archive, member, f"{where}/{member.name}" if where else member.name, nesting + 1)
+                self._member(
+                    archive, member, f"{where}/{member.name}" if where else member.name, nesting + 1
+                )
             except InvalidHeader as error:
                 self._unchecked(where, str(error), certain=True)
         for problem in archive.problems:
@@ -102,10 +124,23 @@ class Inspector:
         archive = Archive(stream, size)
         passed_over: set[str] = set()
         try:
-            for main in [member for member in archive.members if member.name.rpartition("/")[2] == "data.pkl"]:
-                passed_over |= self._checkpoint(archive, main, f"{where}/{main.name}" if where else main.name)
+            for main in [
+                member for member in archive.members if member.name.rpartition("/")[2] == "data.pkl"
+            ]:
+                passed_over |= self._checkpoint(
+                    archive, main, f"{where}/{main.name}" if where else main.name
+                )
         finally:
-            self.members(archive, (member for member in archive.members if member.size and member.name not in passed_over), where, nesting)
+            self.members(
+                archive,
+                (
+                    member
+                    for member in archive.members
+                    if member.size and member.name not in passed_over
+                ),
+                where,
+                nesting,
+            )
 
     def _checkpoint(self, archive: Archive, main: Member, where: str) -> set[str]:
         """Looks into the pickle of a checkpoint of torch's. Its name, and those of the members that its tensors lie in."""
@@ -114,7 +149,14 @@ class Inspector:
             return {main.name}
         value = self._pickles(BytesIO(data), len(data), where)
         root = main.name.removesuffix("data.pkl")
-        return {main.name, *(f"{root}data/{found.storage.key}" for found in collect(value) if isinstance(found, Found) and found.storage)}
+        return {
+            main.name,
+            *(
+                f"{root}data/{found.storage.key}"
+                for found in collect(value)
+                if isinstance(found, Found) and found.storage
+            ),
+        }
 
     def _member(self, archive: Archive, member: Member, where: str, nesting: int) -> None:
         if member.flags & 1:
@@ -122,11 +164,20 @@ class Inspector:
             self._unchecked(where, "it is encrypted", certain=certain)
         head = archive.head(member, HEAD_BYTES)
         kind = unpacking.kind(head, member.name)
-        if kind is None or (kind == "npy" and unpacking.is_plain_array(archive.head(member, unpacking.array_header(head)))):
+        if kind is None or (
+            kind == "npy"
+            and unpacking.is_plain_array(archive.head(member, unpacking.array_header(head)))
+        ):
             return
         start = archive.start(member)
         if start is not None:
-            self.look(unpacking.window(archive.stream, start, member.size), member.size, member.name, where, nesting)
+            self.look(
+                unpacking.window(archive.stream, start, member.size),
+                member.size,
+                member.name,
+                where,
+                nesting,
+            )
         elif (data := archive.read(member, max(self._bytes_left, 0))) is not None:
             self._bytes_left -= len(data)
             self.look(BytesIO(data), len(data), member.name, where, nesting)
@@ -135,16 +186,37 @@ class Inspector:
         for member in tar.members(stream, size):
             self._members_left -= 1
             if self._members_left < 0:
-                return self._unchecked(where, f"it has more than {MAX_MEMBERS:,} members", certain=False)
+                return self._unchecked(
+                    where, f"it has more than {MAX_MEMBERS:,} members", certain=False
+                )
             inner = f"{where}/{member.name}" if where else member.name
-            leading_out = next((path for path in (member.name, member.link if member.kind in tar.LINKS else "") if LEADS_OUT.search(path)), None)
+            leading_out = next(
+                (
+                    path
+                    for path in (member.name, member.link if member.kind in tar.LINKS else "")
+                    if LEADS_OUT.search(path)
+                ),
+                None,
+            )
             if leading_out is not None:
                 text = f"a member leads to {clean(leading_out, 80)!r}: unpacked, it would reach outside the folder"
-                self._add(Problem("archive_tampered", text, "", Severity.ERROR, member.start), where)
+                self._add(
+                    Problem("archive_tampered", text, "", Severity.ERROR, member.start), where
+                )
             if member.is_file and member.start + member.size > size:
-                return self._unchecked(inner, "the archive ends inside it, as after an interrupted download", certain=False)
+                return self._unchecked(
+                    inner,
+                    "the archive ends inside it, as after an interrupted download",
+                    certain=False,
+                )
             if member.is_file:
-                self.look(unpacking.window(stream, member.start, member.size), member.size, member.name, inner, nesting + 1)
+                self.look(
+                    unpacking.window(stream, member.start, member.size),
+                    member.size,
+                    member.name,
+                    inner,
+                    nesting + 1,
+                )
         return None
 
     def _packed(self, stream: BinaryIO, size: int, name: str, where: str, nesting: int) -> None:
@@ -175,17 +247,27 @@ class Inspector:
             self.broken, stopped = error if not nesting else None, str(error)
         self.found = True
         before = len(self.problems)
-        self.look(content, content.tell(), unpacking.inner_name(name), where or unpacking.inner_name(name), nesting + 1)
+        self.look(
+            content,
+            content.tell(),
+            unpacking.inner_name(name),
+            where or unpacking.inner_name(name),
+            nesting + 1,
+        )
         if stopped:
             # That it breaks off where unpacking stopped is no news.
-            self.problems[before:] = [problem for problem in self.problems[before:] if problem.code != "archive_unchecked"]
+            self.problems[before:] = [
+                problem for problem in self.problems[before:] if problem.code != "archive_unchecked"
+            ]
             self._unchecked(where, stopped, certain=named or "times" in stopped)
 
     @staticmethod
     def _is_idle(start: bytes, name: str) -> bool:
         """Whether what starts like this is nothing that could be unpickled."""
         kind = unpacking.kind(start[:HEAD_BYTES], name)
-        return kind is None or (kind == "npy" and unpacking.is_plain_array(start[: unpacking.array_header(start)]))
+        return kind is None or (
+            kind == "npy" and unpacking.is_plain_array(start[: unpacking.array_header(start)])
+        )
 
     # -- pickles
 
@@ -194,20 +276,32 @@ class Inspector:
         start = unpacking.array_header(stream.read(HEAD_BYTES))
         stream.seek(0)
         if not unpacking.is_plain_array(stream.read(start)):
-            self._pickles(unpacking.window(stream, start, size - start), size - start, where, named=True)
+            self._pickles(
+                unpacking.window(stream, start, size - start), size - start, where, named=True
+            )
 
     def _pickles(self, stream: BinaryIO, size: int, where: str, *, named: bool = False) -> Any:
         """Looks into the pickles that follow each other, and gives the value of the first."""
         position, first = 0, None
         for number in range(MAX_STREAMS):
-            scanner = Scanner(unpacking.window(stream, position, size - position), size - position, self._allowance)
+            scanner = Scanner(
+                unpacking.window(stream, position, size - position),
+                size - position,
+                self._allowance,
+            )
             stream.seek(position)
             certain = unpacking.looks_like_pickle(stream.read(2))
             try:
                 value = scanner.load()
             except InvalidHeader:
                 return first
-            self._take(scanner, where, certain=certain or not (scanner.stopped or scanner.broken) or (named and scanner.stopped is not None))
+            self._take(
+                scanner,
+                where,
+                certain=certain
+                or not (scanner.stopped or scanner.broken)
+                or (named and scanner.stopped is not None),
+            )
             if not number:
                 first = value
             elif first == LEGACY_MAGIC and number == LEGACY_PICKLES - 1:
@@ -222,8 +316,16 @@ class Inspector:
         """Takes over what a pickle does. What is not ``certain`` to be one may be anything: there only imports count that no accident spells."""
         imports, problems = scanner.imports, scanner.problems()
         if not certain:
-            imports = {reference: at for reference, at in imports.items() if _PLAIN_REFERENCE.fullmatch(reference)}
-            problems = [problem for problem in pickle_imports.problems(imports) if problem.severity is Severity.ERROR]
+            imports = {
+                reference: at
+                for reference, at in imports.items()
+                if _PLAIN_REFERENCE.fullmatch(reference)
+            }
+            problems = [
+                problem
+                for problem in pickle_imports.problems(imports)
+                if problem.severity is Severity.ERROR
+            ]
         self.found = self.found or certain or bool(problems)
         for problem in problems:
             self._add(problem, where)
@@ -233,9 +335,17 @@ class Inspector:
 
     def _add(self, problem: Problem, where: str) -> None:
         if sum(known.severity is problem.severity for known in self.problems) < MAX_PROBLEMS:
-            self.problems.append(replace(problem, message=f"{clean(where, 160)}: {problem.message}" if where else problem.message))
+            self.problems.append(
+                replace(
+                    problem,
+                    message=f"{clean(where, 160)}: {problem.message}" if where else problem.message,
+                )
+            )
 
     def _unchecked(self, where: str, reason: str, *, certain: bool) -> None:
         """``certain``: what is there would be unpickled, or is made to exhaust its reader. Else it may be harmless, and nobody can tell."""
         text = f"it cannot be checked to its end ({reason}): do not load or unpack it unless you trust where it comes from"
-        self._add(Problem("archive_unchecked", text, "", Severity.ERROR if certain else Severity.WARNING), where)
+        self._add(
+            Problem("archive_unchecked", text, "", Severity.ERROR if certain else Severity.WARNING),
+            where,
+        )

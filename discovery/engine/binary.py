@@ -30,16 +30,24 @@ class Reader:
     def exact(self, count: int, what: str) -> bytes:
         """The next ``count`` bytes; ``InvalidHeader`` when the file ends before."""
         if count > self.left:
-            raise InvalidHeader(f"{what} needs {count:,} bytes, the file has {max(self.left, 0):,} left", self.position)
+            raise InvalidHeader(
+                f"{what} needs {count:,} bytes, the file has {max(self.left, 0):,} left",
+                self.position,
+            )
         data = self.stream.read(count)
         if len(data) != count:
-            raise InvalidHeader(f"{what} ends after {len(data):,} of {count:,} bytes", self.position)
+            raise InvalidHeader(
+                f"{what} ends after {len(data):,} of {count:,} bytes", self.position
+            )
         self.position += count
         return data
 
     def skip(self, count: int, what: str) -> None:
         if count > self.left:
-            raise InvalidHeader(f"{what} needs {count:,} bytes, the file has {max(self.left, 0):,} left", self.position)
+            raise InvalidHeader(
+                f"{what} needs {count:,} bytes, the file has {max(self.left, 0):,} left",
+                self.position,
+            )
         self.seek(self.position + count)
 
     def seek(self, position: int) -> None:

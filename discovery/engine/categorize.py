@@ -61,7 +61,9 @@ class _Scores:
             weight = min(weight, room)
             self.card[category] = self.card.get(category, 0.0) + weight
         self.totals[category] = self.totals.get(category, 0.0) + weight
-        self.evidence.setdefault(category, []).append(Evidence(rule, matched, where, round(weight, 2)))
+        self.evidence.setdefault(category, []).append(
+            Evidence(rule, matched, where, round(weight, 2))
+        )
 
 
 class Categorizer:
@@ -72,7 +74,11 @@ class Categorizer:
         self.words: dict[str, list[tuple[int, Rule, str]]] = {}
         self.phrases: dict[str, list[tuple[str, int, Rule, str]]] = {}  # by their first word
         self.exact: dict[tuple[str, str], list[tuple[int, Rule]]] = {}
-        self.globs: dict[str, list[tuple[re.Pattern[str], str, int, Rule]]] = {"architectures": [], "model_types": [], "file_patterns": []}
+        self.globs: dict[str, list[tuple[re.Pattern[str], str, int, Rule]]] = {
+            "architectures": [],
+            "model_types": [],
+            "file_patterns": [],
+        }
         self.matching = lru_cache(MAX_KNOWN)(self._matching)
         self.modal: list[tuple[int, Rule]] = []
         for axis in AXES:
@@ -85,7 +91,9 @@ class Categorizer:
         for keyword in rule.keywords:
             plain = " ".join(re.findall(r"[^\W_]+(?:\.\d+)?", keyword.lower()))
             if " " in plain:
-                self.phrases.setdefault(plain.partition(" ")[0], []).append((plain, category, rule, keyword))
+                self.phrases.setdefault(plain.partition(" ")[0], []).append(
+                    (plain, category, rule, keyword)
+                )
             elif plain:
                 self.words.setdefault(plain, []).append((category, rule, keyword))
         for kind in ("pipeline_tags", "tags", "signals"):
@@ -102,9 +110,15 @@ class Categorizer:
 
     def _matching(self, kind: str, item: str) -> list[tuple[str, int, Rule]]:
         """(glob, category, rule) of the globs that match; asked once a name, since thousands of models share their class and file names."""
-        return [(glob, category, rule) for pattern, glob, category, rule in self.globs[kind] if pattern.match(item)]
+        return [
+            (glob, category, rule)
+            for pattern, glob, category, rule in self.globs[kind]
+            if pattern.match(item)
+        ]
 
-    def verdicts(self, signals: Signals, inputs: Iterable[str], outputs: Iterable[str]) -> dict[str, Verdict]:
+    def verdicts(
+        self, signals: Signals, inputs: Iterable[str], outputs: Iterable[str]
+    ) -> dict[str, Verdict]:
         """One verdict an axis."""
         scores = _Scores()
         self._structure(scores, signals)
@@ -124,14 +138,26 @@ class Categorizer:
         for kind, items in listed.items():
             for item in items:
                 for category, rule in self.exact.get((kind, item), ()):
-                    scores.add(category, kind, item, _where(kind, item, signals), STRUCTURE[kind] * rule.weight)
+                    scores.add(
+                        category,
+                        kind,
+                        item,
+                        _where(kind, item, signals),
+                        STRUCTURE[kind] * rule.weight,
+                    )
         for kind in self.globs:
             told: set[tuple[int, str]] = set()  # a glob counts once, for the first name it matches
             for item in listed[kind]:
                 for glob, category, rule in self.matching(kind, item):
                     if (id(rule), glob) not in told:
                         told.add((id(rule), glob))
-                        scores.add(category, f"{kind} {glob}", item, _where(kind, item, signals), STRUCTURE[kind] * rule.weight)
+                        scores.add(
+                            category,
+                            f"{kind} {glob}",
+                            item,
+                            _where(kind, item, signals),
+                            STRUCTURE[kind] * rule.weight,
+                        )
 
     def _modalities(self, scores: _Scores, inputs: set[str], outputs: set[str]) -> None:
         shown = f"{', '.join(sorted(inputs)).lower() or '–'} → {', '.join(sorted(outputs)).lower() or 'vectors or labels'}"
@@ -139,7 +165,13 @@ class Categorizer:
             wanted = set(rule.modalities)
             takes = wanted <= inputs if len(wanted) > 1 else wanted <= inputs | outputs
             if takes and set(rule.outputs) <= outputs and inputs | outputs:
-                scores.add(category, "modalities", shown, "what goes in and out", STRUCTURE["modalities"] * rule.weight)
+                scores.add(
+                    category,
+                    "modalities",
+                    shown,
+                    "what goes in and out",
+                    STRUCTURE["modalities"] * rule.weight,
+                )
 
     def _keywords(self, scores: _Scores, signals: Signals) -> None:
         """Each keyword counts once, where it counts most."""
@@ -158,7 +190,9 @@ class Categorizer:
                 for category, rule, keyword in self.words.get(word, ()):
                     tell(category, rule, keyword, place)
             text = signals.phrases.get(place, "")
-            for first in sorted(self.phrases.keys() & (tag_words if place == "tags" else text.split())):
+            for first in sorted(
+                self.phrases.keys() & (tag_words if place == "tags" else text.split())
+            ):
                 for phrase, category, rule, keyword in self.phrases[first]:
                     if phrase in whole_tags if place == "tags" else f" {phrase} " in text:
                         tell(category, rule, keyword, place)
@@ -188,4 +222,10 @@ def _where(kind: str, item: str, signals: Signals) -> str:
 
 
 def as_json(evidence: Mapping[str, Sequence[Evidence]]) -> dict[str, list[dict[str, Any]]]:
-    return {axis: [{"rule": e.rule, "matched": e.matched, "where": e.where, "weight": e.weight} for e in items] for axis, items in evidence.items()}
+    return {
+        axis: [
+            {"rule": e.rule, "matched": e.matched, "where": e.where, "weight": e.weight}
+            for e in items
+        ]
+        for axis, items in evidence.items()
+    }

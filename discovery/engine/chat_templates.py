@@ -49,25 +49,60 @@ def oddities(template: str) -> list[Oddity]:
     for kind, oddity in _oddities(template[:MAX_TEMPLATE]):
         found.setdefault(kind, oddity)
     if len(template) > MAX_TEMPLATE:
-        found["length"] = Oddity(Severity.WARNING, f"it has {len(template):,} characters, of which the first {MAX_TEMPLATE:,} were looked at")
+        found["length"] = Oddity(
+            Severity.WARNING,
+            f"it has {len(template):,} characters, of which the first {MAX_TEMPLATE:,} were looked at",
+        )
     return list(found.values())
 
 
 def _oddities(template: str) -> Iterator[tuple[str, Oddity]]:
     for code in _tags(template):
-        bare = _TEXT.sub("''", code)  # what stands in quotes is said, not done; but for names of attributes
+        bare = _TEXT.sub(
+            "''", code
+        )  # what stands in quotes is said, not done; but for names of attributes
         if (hit := _INSIDES.search(code)) and (hit[0].lstrip()[0] != "." or _INSIDES.search(bare)):
-            yield "insides", Oddity(Severity.ERROR, f"it reaches for {hit[1]}, a way into Python itself")
+            yield (
+                "insides",
+                Oddity(Severity.ERROR, f"it reaches for {hit[1]}, a way into Python itself"),
+            )
         if _BY_FILTER.search(bare):
-            yield "attr", Oddity(Severity.ERROR, "it gets at attributes by the filter attr, which real templates have no use for")
+            yield (
+                "attr",
+                Oddity(
+                    Severity.ERROR,
+                    "it gets at attributes by the filter attr, which real templates have no use for",
+                ),
+            )
         if _SPELLED.search(code):
-            yield "spelled", Oddity(Severity.ERROR, "it spells out underscores, as code does that hides what it reaches for")
+            yield (
+                "spelled",
+                Oddity(
+                    Severity.ERROR,
+                    "it spells out underscores, as code does that hides what it reaches for",
+                ),
+            )
         if hit := _WAY_OUT.search(bare):
-            yield "way out", Oddity(Severity.ERROR, f"it reaches through {hit[1]} into Python itself")
+            yield (
+                "way out",
+                Oddity(Severity.ERROR, f"it reaches through {hit[1]} into Python itself"),
+            )
         if hit := _OTHER_FILES.match(code):
-            yield "files", Oddity(Severity.WARNING, f"it asks for another template ({hit[1]}), which chat templates cannot have")
+            yield (
+                "files",
+                Oddity(
+                    Severity.WARNING,
+                    f"it asks for another template ({hit[1]}), which chat templates cannot have",
+                ),
+            )
         if (hit := _ROUNDS.search(bare)) and _rounds(hit[1]) > MAX_ROUNDS:
-            yield "rounds", Oddity(Severity.WARNING, "it counts through more than a million rounds, which can hold up a server")
+            yield (
+                "rounds",
+                Oddity(
+                    Severity.WARNING,
+                    "it counts through more than a million rounds, which can hold up a server",
+                ),
+            )
 
 
 def _tags(template: str) -> Iterator[str]:

@@ -31,7 +31,9 @@ class Sums:
     @property
     def fault(self) -> str:
         more = len(self.refused) - MAX_REASONS
-        return "; ".join(self.refused[:MAX_REASONS]) + (f"; and {plural(more, 'line')} more" if more > 0 else "")
+        return "; ".join(self.refused[:MAX_REASONS]) + (
+            f"; and {plural(more, 'line')} more" if more > 0 else ""
+        )
 
 
 def is_list(name: str) -> bool:
@@ -58,7 +60,9 @@ def parse(raw: bytes, list_name: str) -> Sums:
 def _take(told: Sums, text: str, list_name: str) -> str | None:
     """Adds what the line says; returns why it is refused."""
     if text.startswith("\\"):
-        return "gives an escaped name (with a line break or a backslash in it), which is not supported"
+        return (
+            "gives an escaped name (with a line break or a backslash in it), which is not supported"
+        )
     if match := _GNU.fullmatch(text):
         digest, name = match.groups()
     elif match := _BSD.fullmatch(text):

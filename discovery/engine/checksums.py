@@ -63,20 +63,30 @@ def read(root: str, entry: FileEntry, tick: Tick, *, bytes_per_second: int = 0) 
         after = os.fstat(stream.fileno())
     if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
         raise Changed
-    return Reading(before.st_size, before.st_mtime_ns, sha256, blake3_, samples.sampled, samples.nonfinite)
+    return Reading(
+        before.st_size, before.st_mtime_ns, sha256, blake3_, samples.sampled, samples.nonfinite
+    )
 
 
 def pointer(root: str, entry: FileEntry) -> lfs.Pointer | None:
     """The git-lfs pointer that stands in the file's place, if one does. Raises ``OSError``."""
-    return lfs.read(read_file(root, entry, lfs.MAX_POINTER_BYTES)) if entry.size <= lfs.MAX_POINTER_BYTES else None
+    return (
+        lfs.read(read_file(root, entry, lfs.MAX_POINTER_BYTES))
+        if entry.size <= lfs.MAX_POINTER_BYTES
+        else None
+    )
 
 
-def _digest(file: io.FileIO, size: int, samples: WeightSamples, tick: Tick, bytes_per_second: int) -> tuple[str, str]:
+def _digest(
+    file: io.FileIO, size: int, samples: WeightSamples, tick: Tick, bytes_per_second: int
+) -> tuple[str, str]:
     first, second = hashlib.sha256(), blake3()
     # One byte more than the file has: that it ends, or that it grew, shows without another buffer.
     buffers = cycle([memoryview(bytearray(min(size + 1, CHUNK_BYTES))) for _ in range(2)])
     position, started, earlier = 0, time.monotonic(), _over()
-    with ThreadPoolExecutor(max_workers=1) as aside:  # left only when no thread reads from the buffers any more
+    with ThreadPoolExecutor(
+        max_workers=1
+    ) as aside:  # left only when no thread reads from the buffers any more
         while count := file.readinto(buffer := next(buffers)):
             chunk = buffer[:count]
             running = aside.submit(first.update, chunk)

@@ -25,9 +25,29 @@ def _any_of(*marks: str) -> re.Pattern[str]:
 _DIFFUSION = re.compile(
     r"(?:^|\n)(?:model\.diffusion_model\.|unet\.|lora_unet_|transformer_blocks\.|double_blocks\.|down_blocks\.|lora_te_|text_encoder\.text_model)"
 )
-_TEXT = _any_of("embed_tokens", "word_embeddings", "wte.", "token_embd", "bert.encoder", "lm_head", "transformer.h.", "language_model")
-_EYES = _any_of("vision_model.", "visual.", "vision_tower.", "patch_embed", "vit.", "image_encoder", "conv1.weight", "backbone.")
-_EARS = _any_of("feature_extractor.conv_layers", "encoder.conv1", "mel_", "audio_tower", "wav2vec2.")
+_TEXT = _any_of(
+    "embed_tokens",
+    "word_embeddings",
+    "wte.",
+    "token_embd",
+    "bert.encoder",
+    "lm_head",
+    "transformer.h.",
+    "language_model",
+)
+_EYES = _any_of(
+    "vision_model.",
+    "visual.",
+    "vision_tower.",
+    "patch_embed",
+    "vit.",
+    "image_encoder",
+    "conv1.weight",
+    "backbone.",
+)
+_EARS = _any_of(
+    "feature_extractor.conv_layers", "encoder.conv1", "mel_", "audio_tower", "wav2vec2."
+)
 
 
 def _line(names: str, match: re.Match[str]) -> str:
@@ -73,12 +93,21 @@ def read_sidecars(clues: Clues, folder: Folder, tokenizer: Mapping[str, Any] | N
         clues.mark("chat_template", source)
         if "tool" in str(template):
             clues.mark("tools", source)
-    for name in ("tokenizer_config.json", "tokenizer.json", "vocab.txt", "tokenizer.model", "spiece.model"):
+    for name in (
+        "tokenizer_config.json",
+        "tokenizer.json",
+        "vocab.txt",
+        "tokenizer.model",
+        "spiece.model",
+    ):
         if name in folder:
             clues.mark("tokenizer", name)
             break
     if "modules.json" in folder or "config_sentence_transformers.json" in folder:
-        clues.mark("sentence_transformers", "modules.json" if "modules.json" in folder else "config_sentence_transformers.json")
+        clues.mark(
+            "sentence_transformers",
+            "modules.json" if "modules.json" in folder else "config_sentence_transformers.json",
+        )
     if "preprocessor_config.json" in folder:
         preprocessor = folder.json("preprocessor_config.json") or {}
         remote_code.note_config(folder, "preprocessor_config.json", preprocessor)
@@ -88,9 +117,17 @@ def read_sidecars(clues: Clues, folder: Folder, tokenizer: Mapping[str, Any] | N
 def _read_preprocessor(clues: Clues, config: Mapping[str, Any]) -> None:
     kind = f"{config.get('image_processor_type') or ''} {config.get('feature_extractor_type') or ''} {config.get('processor_class') or ''}"
     where = "preprocessor_config.json"
-    if any(word in kind for word in ("Whisper", "Wav2Vec2", "Seamless", "Speech", "Audio", "Clap", "Encodec", "Asr")) or config.get("sampling_rate"):
+    if any(
+        word in kind
+        for word in ("Whisper", "Wav2Vec2", "Seamless", "Speech", "Audio", "Clap", "Encodec", "Asr")
+    ) or config.get("sampling_rate"):
         clues.mark("processor:audio", where)
-    if "Image" in kind or any(word in kind for word in ("CLIP", "ViT", "Donut", "DETR")) or config.get("image_mean") or config.get("image_size"):
+    if (
+        "Image" in kind
+        or any(word in kind for word in ("CLIP", "ViT", "Donut", "DETR"))
+        or config.get("image_mean")
+        or config.get("image_size")
+    ):
         clues.mark("processor:image", where)
 
 
@@ -101,7 +138,9 @@ def read_weights(clues: Clues, sets: Sequence[WeightSet]) -> None:
             _read_tensors(clues, header.tensors[:_SAMPLE])
             _read_graph(clues, header)
             for imported in header.imports:
-                if imported.endswith(("DetectionModel", "SegmentationModel", "PoseModel", "ClassificationModel")):
+                if imported.endswith(
+                    ("DetectionModel", "SegmentationModel", "PoseModel", "ClassificationModel")
+                ):
                     clues.architectures.setdefault(imported.rpartition(".")[2])
 
 
@@ -118,7 +157,9 @@ def _read_tensors(clues: Clues, tensors: Sequence[Tensor]) -> None:
         clues.mark("tensors:text", _line(names, text))
     elif eyes:
         clues.mark("tensors:image", _line(names, eyes))
-    elif pixels := next((tensor.name for tensor in tensors if len(tensor.shape) == 4 and tensor.shape[1] == 3), None):
+    elif pixels := next(
+        (tensor.name for tensor in tensors if len(tensor.shape) == 4 and tensor.shape[1] == 3), None
+    ):
         clues.mark("tensors:image", pixels)
 
 
@@ -127,24 +168,41 @@ def _read_graph(clues: Clues, header: Header) -> None:
     for item in inputs if isinstance(inputs, list) else []:
         if isinstance(item, Mapping):
             name, shape = str(item.get("name", "")), item.get("shape") or []
-            if kind := _kind_of_input(name.lower(), [n for n in shape if isinstance(n, int)], len(shape)):
+            if kind := _kind_of_input(
+                name.lower(), [n for n in shape if isinstance(n, int)], len(shape)
+            ):
                 clues.mark(f"input:{kind}", f"{name[:60]} {list(shape)}")
     properties = header.metadata.get("properties")
     if isinstance(properties, Mapping) and isinstance(task := properties.get("task"), str):
         clues.mark(f"task:{task[:40].lower()}", "ONNX metadata")
         clues.pipeline_tags.setdefault(
-            {"detect": "object-detection", "segment": "image-segmentation", "classify": "image-classification"}.get(task, task.lower())
+            {
+                "detect": "object-detection",
+                "segment": "image-segmentation",
+                "classify": "image-classification",
+            }.get(task, task.lower())
         )
 
 
 def _kind_of_input(name: str, known: list[int], rank: int) -> str | None:
     if name in ("input_ids", "attention_mask", "token_type_ids", "decoder_input_ids", "tokens"):
         return "TEXT"
-    if any(word in name for word in ("input_features", "input_values", "audio", "waveform", "mel", "wav")):
+    if any(
+        word in name
+        for word in ("input_features", "input_values", "audio", "waveform", "mel", "wav")
+    ):
         return "AUDIO"
-    if "pixel" in name or "image" in name or (rank == 4 and (3 in known or 1 in known) and max(known, default=0) >= 28):
+    if (
+        "pixel" in name
+        or "image" in name
+        or (rank == 4 and (3 in known or 1 in known) and max(known, default=0) >= 28)
+    ):
         return "IMAGE"
-    return "AUDIO" if rank == 3 and (80 in known or 128 in known) and max(known, default=0) >= 1000 else None
+    return (
+        "AUDIO"
+        if rank == 3 and (80 in known or 128 in known) and max(known, default=0) >= 1000
+        else None
+    )
 
 
 def read_gguf(clues: Clues, model: GGUFModel) -> None:
@@ -152,7 +210,9 @@ def read_gguf(clues: Clues, model: GGUFModel) -> None:
     metadata = model.metadata
     kind = architecture(metadata)
     clues.shape = clues.shape or shape_from_gguf(metadata)
-    clues.projector_bytes = sum(tensor.size for file in model.projectors if file.header for tensor in file.header.tensors)
+    clues.projector_bytes = sum(
+        tensor.size for file in model.projectors if file.header for tensor in file.header.tensors
+    )
     if kind:
         clues.model_types.setdefault(kind)
         if f"{kind}.pooling_type" in metadata and metadata[f"{kind}.pooling_type"] not in (0, None):
@@ -167,4 +227,7 @@ def read_gguf(clues: Clues, model: GGUFModel) -> None:
     for file in model.projectors:
         seen = file.header.metadata if file.header else {}
         where = file.entry.name
-        clues.mark("projector:audio" if seen.get("clip.has_audio_encoder") is True else "projector:image", where)
+        clues.mark(
+            "projector:audio" if seen.get("clip.has_audio_encoder") is True else "projector:image",
+            where,
+        )

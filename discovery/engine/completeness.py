@@ -43,7 +43,11 @@ class Completeness(NamedTuple):
 
 def completeness(values: Mapping[str, Any]) -> Completeness:
     """``values``: {field: resolved value}. Languages are asked of models that read or write text only."""
-    wanted = [name for name in WANTED if name != "language_support" or "TEXT" in (values.get("modalities") or [])]
+    wanted = [
+        name
+        for name in WANTED
+        if name != "language_support" or "TEXT" in (values.get("modalities") or [])
+    ]
     missing = [name for name in wanted if not values.get(name)]
     return Completeness(round(100 * (len(wanted) - len(missing)) / len(wanted)), missing)
 
@@ -88,8 +92,14 @@ def naming(name: str, parameters: int | None = None) -> NamingAdvice | None:
         better = _sized(better, _shown(parameters))
     if not _GOOD_NAME.fullmatch(own):
         capitals = own != own.lower() and _GOOD_NAME.fullmatch(own.lower())
-        what = "capital letters" if capitals else "other characters than letters, digits, dots and hyphens"
-        more = f", and does not say its size ({_shown(parameters)})" if unsized and parameters else ""
+        what = (
+            "capital letters"
+            if capitals
+            else "other characters than letters, digits, dots and hyphens"
+        )
+        more = (
+            f", and does not say its size ({_shown(parameters)})" if unsized and parameters else ""
+        )
         return NamingAdvice(f"{own} has {what}{more}", better or None)
     return NamingAdvice(f"{own} does not say its size ({_shown(parameters or 0)})", better)
 

@@ -15,7 +15,16 @@ FORMATS = (
 )  # fmt: skip
 
 #: What a download or an editor leaves behind, besides the guide's own list.
-EXCLUDED = ("*.tmp", "*.lock", "*.part", "*.incomplete", "*.crdownload", "*.aria2", ".git", "__pycache__")
+EXCLUDED = (
+    "*.tmp",
+    "*.lock",
+    "*.part",
+    "*.incomplete",
+    "*.crdownload",
+    "*.aria2",
+    ".git",
+    "__pycache__",
+)
 
 
 class Discovery(BaseModel):
@@ -37,7 +46,9 @@ class Discovery(BaseModel):
         known = tuple(FORMAT_ALIASES.get(name.lower(), name.lower()) for name in formats)
         unknown = sorted(set(known) - set(FORMATS))
         if unknown:
-            raise ValueError(f"{unknown[0]!r} is not a format; choose from {', '.join((*FORMATS, *FORMAT_ALIASES))}")
+            raise ValueError(
+                f"{unknown[0]!r} is not a format; choose from {', '.join((*FORMATS, *FORMAT_ALIASES))}"
+            )
         return known
 
 
@@ -50,7 +61,10 @@ class DiscoveryFile(BaseModel):
 
 def explain(error: ValidationError) -> list[str]:
     """``discovery.max_scan_depth: …``, one sentence for each fault."""
-    return [f"{'.'.join(str(part) for part in fault['loc']) or 'the file'}: {_sentence(fault)}" for fault in error.errors()]
+    return [
+        f"{'.'.join(str(part) for part in fault['loc']) or 'the file'}: {_sentence(fault)}"
+        for fault in error.errors()
+    ]
 
 
 def _sentence(fault: Any) -> str:

@@ -30,7 +30,10 @@ def categorized(found: Found, categorizer: Categorizer) -> Found:
     """``found`` with categories, capabilities and their evidence. What metadata.json states is left as it is."""
     signals = Signals.from_json(found.signals)
     values = dict(found.values)
-    inputs, outputs = _listed(values, "input_modalities", "modalities"), _listed(values, "output_modalities")
+    inputs, outputs = (
+        _listed(values, "input_modalities", "modalities"),
+        _listed(values, "output_modalities"),
+    )
     decided, evidence = decide(signals, inputs, outputs, categorizer)
     for name, value in decided.items():
         if name not in values:
@@ -44,23 +47,34 @@ def decide(
     """({field: value}, {axis: evidence}) for categories and capabilities; fields without a verdict are left out."""
     inputs, outputs = tuple(inputs), tuple(outputs)
     verdicts = categorizer.verdicts(signals, inputs, outputs)
-    values: dict[str, Any] = {axis: verdict.value for axis, verdict in verdicts.items() if verdict.value}
+    values: dict[str, Any] = {
+        axis: verdict.value for axis, verdict in verdicts.items() if verdict.value
+    }
     able = capabilities(signals, set(inputs), set(outputs), values.get("secondary"))
     if able:
         values["capabilities"] = able
     return values, {axis: verdict.evidence for axis, verdict in verdicts.items()}
 
 
-def capabilities(signals: Signals, inputs: set[str], outputs: set[str], secondary: str | None) -> list[str]:
+def capabilities(
+    signals: Signals, inputs: set[str], outputs: set[str], secondary: str | None
+) -> list[str]:
     marks, classes = signals.marks, signals.architectures
-    tasks = [task.capability for tag in signals.pipeline_tags if (task := TASKS.get(tag)) and task.capability]
+    tasks = [
+        task.capability
+        for tag in signals.pipeline_tags
+        if (task := TASKS.get(tag)) and task.capability
+    ]
     embeds = "sentence_transformers" in marks or "pooling" in marks
-    generates = any(_GENERATES.search(name) for name in classes) or (bool(signals.model_types) and not classes and outputs == {"TEXT"} and not embeds)
+    generates = any(_GENERATES.search(name) for name in classes) or (
+        bool(signals.model_types) and not classes and outputs == {"TEXT"} and not embeds
+    )
     has = {
         "CHAT": "chat_template" in marks or secondary == "CHAT",
         "CODE": secondary == "CODE",
         "REASONING": secondary == "REASONING",
-        "EMBEDDING": embeds or any(kind in ("clip", "siglip", "clap") for kind in signals.model_types),
+        "EMBEDDING": embeds
+        or any(kind in ("clip", "siglip", "clap") for kind in signals.model_types),
         "GENERATION": generates and "TEXT" in inputs and "TEXT" in outputs,
         "CLASSIFICATION": any(_CLASSIFIES.search(name) for name in classes),
         "TRANSLATION": any(_TRANSLATES.search(kind) for kind in signals.model_types),
@@ -71,7 +85,8 @@ def capabilities(signals: Signals, inputs: set[str], outputs: set[str], secondar
         "SPEECH": "AUDIO" in outputs,
         "IMAGE_GENERATION": "IMAGE" in outputs,
         "VIDEO_GENERATION": "VIDEO" in outputs,
-        "RERANKING": "text-ranking" in signals.pipeline_tags or "reranker" in signals.words.get("name", ()),
+        "RERANKING": "text-ranking" in signals.pipeline_tags
+        or "reranker" in signals.words.get("name", ()),
     }
     return [name for name in CAPABILITIES if has[name] or name in tasks]
 
@@ -96,7 +111,11 @@ _LICENSES = {
 def license_name(text: str) -> str:
     """The SPDX identifier where the words are a spelling of one, else the words as they stand."""
     plain = " ".join(text.lower().replace(",", " ").replace("(", " ").replace(")", " ").split())
-    return _LICENSES.get(plain) or (plain if re.fullmatch(r"[a-z][\w.+]*(-[\w.+]+)+|mit|unlicense|wtfpl|zlib|isc", plain) else text)
+    return _LICENSES.get(plain) or (
+        plain
+        if re.fullmatch(r"[a-z][\w.+]*(-[\w.+]+)+|mit|unlicense|wtfpl|zlib|isc", plain)
+        else text
+    )
 
 
 def family(model_type: str | None) -> str | None:

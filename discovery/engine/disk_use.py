@@ -46,7 +46,15 @@ def piece_of(path: str, absolute: str) -> Piece | None:
         return None
     blocks = getattr(status, "st_blocks", None)  # in 512 bytes; not told on Windows
     held = status.st_size if blocks is None else min(status.st_size, blocks * 512)
-    return Piece(path, FILE, status.st_size, held, (status.st_dev, status.st_ino), status.st_nlink, status.st_mtime_ns)
+    return Piece(
+        path,
+        FILE,
+        status.st_size,
+        held,
+        (status.st_dev, status.st_ino),
+        status.st_nlink,
+        status.st_mtime_ns,
+    )
 
 
 def freed(pieces: Iterable[Piece]) -> int:

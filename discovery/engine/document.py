@@ -23,7 +23,12 @@ OBJECTS = ("performance_metrics", "resource_requirements", "optimization_setting
 CATEGORIES = ("primary", "secondary", "specialization")
 
 
-def assemble(values: Mapping[str, Any], variants: list[dict[str, Any]], attention: Mapping[str, Any], machine: Machine | None) -> dict[str, Any]:
+def assemble(
+    values: Mapping[str, Any],
+    variants: list[dict[str, Any]],
+    attention: Mapping[str, Any],
+    machine: Machine | None,
+) -> dict[str, Any]:
     """The fields that come from ``values`` ({field: resolved value}); unknown ones are ``null`` or empty."""
     document: dict[str, Any] = {name: values.get(name) for name in TEXTS_AND_NUMBERS}
     document["display_name"] = values.get("display_name") or values.get("name")
@@ -32,19 +37,47 @@ def assemble(values: Mapping[str, Any], variants: list[dict[str, Any]], attentio
     document["category"] = {name: values.get(name) for name in CATEGORIES}
     document["endpoint"] = values.get("endpoint")
     document["variants"] = [_variant(item, attention, machine) for item in variants]
-    document["memory"] = document["variants"][0]["memory"] if variants else memory(needed({}, attention), machine)
+    document["memory"] = (
+        document["variants"][0]["memory"] if variants else memory(needed({}, attention), machine)
+    )
     return document
 
 
-def _variant(item: Mapping[str, Any], attention: Mapping[str, Any], machine: Machine | None) -> dict[str, Any]:
-    shown = {key: item.get(key) for key in ("name", "path", "format", "quantization", "bits_per_weight", "dtype", "size_bytes", "status")}
+def _variant(
+    item: Mapping[str, Any], attention: Mapping[str, Any], machine: Machine | None
+) -> dict[str, Any]:
+    shown = {
+        key: item.get(key)
+        for key in (
+            "name",
+            "path",
+            "format",
+            "quantization",
+            "bits_per_weight",
+            "dtype",
+            "size_bytes",
+            "status",
+        )
+    }
     return {**shown, "memory": memory(needed(item, attention), machine)}
 
 
-def needed(variant: Mapping[str, Any], attention: Mapping[str, Any], *, context: int | None = None, kv_type: str = "f16") -> Estimate:
+def needed(
+    variant: Mapping[str, Any],
+    attention: Mapping[str, Any],
+    *,
+    context: int | None = None,
+    kv_type: str = "f16",
+) -> Estimate:
     """Memory of a variant, at its own or a chosen context. Raises ``ValueError`` for an unknown ``kv_type``."""
     shape = AttentionShape.from_json(attention["shape"]) if "shape" in attention else None
-    return estimate(variant.get("weights_bytes"), shape, context=context, kv_type=kv_type, projector_bytes=attention.get("projector_bytes", 0))
+    return estimate(
+        variant.get("weights_bytes"),
+        shape,
+        context=context,
+        kv_type=kv_type,
+        projector_bytes=attention.get("projector_bytes", 0),
+    )
 
 
 def memory(need: Estimate, machine: Machine | None) -> dict[str, Any]:
@@ -58,14 +91,27 @@ def memory(need: Estimate, machine: Machine | None) -> dict[str, Any]:
         "at_least": list(need.missing),
         "context_length": need.context_length,
         "kv_type": need.kv_type,
-        "fits": fits(need.total_bytes, machine) if machine and need.total_bytes is not None else None,
+        "fits": fits(need.total_bytes, machine)
+        if machine and need.total_bytes is not None
+        else None,
     }
 
 
-def document(found: Found, root: str, model_id: str, machine: Machine | None = None) -> dict[str, Any]:
+def document(
+    found: Found, root: str, model_id: str, machine: Machine | None = None
+) -> dict[str, Any]:
     """The document of a model that is not in the registry: what only the registry knows is ``null``."""
-    modified = datetime.fromtimestamp(found.modified_ns / 1e9, UTC).isoformat() if found.modified_ns else None
-    body = assemble({name: value.value for name, value in found.values.items()}, variants_of(found), found.attention, machine)
+    modified = (
+        datetime.fromtimestamp(found.modified_ns / 1e9, UTC).isoformat()
+        if found.modified_ns
+        else None
+    )
+    body = assemble(
+        {name: value.value for name, value in found.values.items()},
+        variants_of(found),
+        found.attention,
+        machine,
+    )
     return {
         "model_id": model_id,
         "name": found.name,
@@ -80,7 +126,9 @@ def document(found: Found, root: str, model_id: str, machine: Machine | None = N
         "last_seen_at": None,
         "visibility": None,
         "groups": [],
-        "sources": {name: {"source": value.source, "curated": False} for name, value in found.values.items()},
+        "sources": {
+            name: {"source": value.source, "curated": False} for name, value in found.values.items()
+        },
         "evidence": as_json(found.evidence),
         "problems": problems_of(found),
     }
@@ -107,6 +155,12 @@ def variants_of(found: Found) -> list[dict[str, Any]]:
 
 def problems_of(found: Found) -> list[dict[str, Any]]:
     return [
-        {"code": p.code, "message": to_text(p.message), "path": to_text(p.path), "severity": p.severity.value, "offset": p.offset}
+        {
+            "code": p.code,
+            "message": to_text(p.message),
+            "path": to_text(p.path),
+            "severity": p.severity.value,
+            "offset": p.offset,
+        }
         for p in found.problems
     ]

@@ -55,7 +55,12 @@ def shape_parameters(config: Mapping[str, Any]) -> int | None:
     if not hidden or not layers:
         return None
     half: Mapping[str, Any] = next(
-        (c for key in ("text_config", "llm_config", "language_config") if isinstance(c := config.get(key), dict) and c.get("hidden_size")), config
+        (
+            c
+            for key in ("text_config", "llm_config", "language_config")
+            if isinstance(c := config.get(key), dict) and c.get("hidden_size")
+        ),
+        config,
     )
     inner = positive(half.get("intermediate_size")) or positive(half.get("ffn_dim")) or 4 * hidden
     heads = positive(half.get("num_attention_heads")) or 1
@@ -63,4 +68,7 @@ def shape_parameters(config: Mapping[str, Any]) -> int | None:
     gates = 3 if half.get("hidden_act") in ("silu", "swish", "gelu_pytorch_tanh") else 2
     experts = positive(half.get("num_local_experts")) or positive(half.get("n_routed_experts")) or 1
     attention = hidden * hidden * (2 + 2 * shared)
-    return int(layers * (attention + gates * hidden * inner * min(experts, 8)) + 2 * (fields.get("vocab_size") or 0) * hidden)
+    return int(
+        layers * (attention + gates * hidden * inner * min(experts, 8))
+        + 2 * (fields.get("vocab_size") or 0) * hidden
+    )

@@ -86,7 +86,9 @@ def _add_records(found: Vouchers, root: str, files: Sequence[FileEntry]) -> None
             if not known[folder]:
                 continue
             inside = entry.path if folder == "." else entry.path[len(folder) + 1 :]
-            record = _read(found, root, _join(folder, f"{_RECORDS}/{inside}.metadata"), MAX_RECORD_BYTES).splitlines()
+            record = _read(
+                found, root, _join(folder, f"{_RECORDS}/{inside}.metadata"), MAX_RECORD_BYTES
+            ).splitlines()
             etag = record[1].strip().decode("ascii", "replace").lower() if len(record) > 1 else ""
             if _SHA256.fullmatch(etag):
                 found.by_path[entry.path].append(Expected(etag, "the Hub's record of the download"))
@@ -95,7 +97,12 @@ def _add_records(found: Vouchers, root: str, files: Sequence[FileEntry]) -> None
 
 def _add_lists(found: Vouchers, root: str, place: str, files: Sequence[FileEntry]) -> None:
     ours = {entry.path for entry in files}
-    folders = {folder for path in ours for folder in _ancestors(path) if place == "." or f"{folder}/".startswith(f"{place}/")}
+    folders = {
+        folder
+        for path in ours
+        for folder in _ancestors(path)
+        if place == "." or f"{folder}/".startswith(f"{place}/")
+    }
     for folder in sorted(folders):
         for name in _lists(root, folder, ours):
             path = _join(folder, name)

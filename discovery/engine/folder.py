@@ -17,7 +17,9 @@ class Folder:
         self.root = root
         self.place = place
         prefix = "" if place == "." else place + "/"
-        self.entries = {entry.path[len(prefix) :]: entry for entry in files if entry.path.startswith(prefix)}
+        self.entries = {
+            entry.path[len(prefix) :]: entry for entry in files if entry.path.startswith(prefix)
+        }
         self.problems: list[Problem] = []
         self.faulty: set[str] = set()
 
@@ -32,7 +34,9 @@ class Folder:
         try:
             return read_file(self.root, entry, limit)
         except OSError as error:
-            self.complain("file_unreadable", name, f"{name} cannot be read: {error.strerror or error}")
+            self.complain(
+                "file_unreadable", name, f"{name} cannot be read: {error.strerror or error}"
+            )
             self.faulty.add(name)
             return None
 
@@ -44,11 +48,22 @@ class Folder:
         parsed = json_file.parse_object(raw)
         if parsed.fault:
             self.complain(
-                "config_invalid" if severity is Severity.ERROR else "sidecar_invalid", name, f"{name}: {parsed.fault}", severity, parsed.offset
+                "config_invalid" if severity is Severity.ERROR else "sidecar_invalid",
+                name,
+                f"{name}: {parsed.fault}",
+                severity,
+                parsed.offset,
             )
             self.faulty.add(name)
         return parsed.data if isinstance(parsed.data, dict) else None
 
-    def complain(self, code: str, name: str, message: str, severity: Severity = Severity.ERROR, offset: int | None = None) -> None:
+    def complain(
+        self,
+        code: str,
+        name: str,
+        message: str,
+        severity: Severity = Severity.ERROR,
+        offset: int | None = None,
+    ) -> None:
         path = name if self.place == "." else f"{self.place}/{name}"
         self.problems.append(Problem(code, message, path, severity, offset))

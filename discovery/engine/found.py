@@ -15,7 +15,17 @@ from discovery.engine.modality import detect
 from discovery.engine.parameters import count_parameters
 from discovery.engine.signals import Clues
 from discovery.engine.text import storable
-from discovery.engine.types import Candidate, FileEntry, Found, ModelType, Problem, Severity, Status, Value, Variant
+from discovery.engine.types import (
+    Candidate,
+    FileEntry,
+    Found,
+    ModelType,
+    Problem,
+    Severity,
+    Status,
+    Value,
+    Variant,
+)
 from discovery.engine.weights import WeightFile, WeightSet
 
 MAX_PROBLEMS = 40
@@ -23,7 +33,9 @@ MAX_PROBLEMS = 40
 MAX_ALIKE = 3
 
 #: A file with one of these is damaged; one that is merely not there (pointer, missing shard) is not.
-_DAMAGE = frozenset({"truncated", "file_empty", "invalid_header", "not_this_format", "file_unreadable"})
+_DAMAGE = frozenset(
+    {"truncated", "file_empty", "invalid_header", "not_this_format", "file_unreadable"}
+)
 
 _UNQUANTIZED = frozenset({"F64", "F32", "F16", "BF16"})
 _PACKED = frozenset({"I32", "U32", "I8", "U8", "I4", "U4", "F4", "F8_E4M3", "F8_E5M2", "F8_E4M3FN"})
@@ -41,7 +53,11 @@ class Merge:
         for name, value in fields.items():
             if value is None or value == "" or value == [] or value == {}:
                 # An administrator's empty list is an answer: there are none, whatever other files say.
-                self._none.update({name} if source == "metadata.json" and value == [] and name not in self.values else ())
+                self._none.update(
+                    {name}
+                    if source == "metadata.json" and value == [] and name not in self.values
+                    else ()
+                )
                 continue
             if name == "custom" and name in self.values:
                 first = self.values[name]
@@ -57,7 +73,14 @@ class Merge:
     def drop_denied(self) -> None:
         """Leaves out what a source denied: fields of ``custom`` that are ``null`` there."""
         if custom := self.values.pop("custom", None):
-            self.add(custom.source, {"custom": {key: value for key, value in custom.value.items() if value is not None}})
+            self.add(
+                custom.source,
+                {
+                    "custom": {
+                        key: value for key, value in custom.value.items() if value is not None
+                    }
+                },
+            )
 
     def get(self, name: str) -> Any:
         return self.values[name].value if name in self.values else None
@@ -68,18 +91,34 @@ def quantization_of(group: WeightSet, declared: str | None) -> str | None:
     for header in group.headers:
         if header.quantization:
             return None if header.quantization in _UNQUANTIZED else header.quantization
-    if declared and group.headers and not any(tensor.dtype in _PACKED for header in group.headers for tensor in header.tensors):
+    if (
+        declared
+        and group.headers
+        and not any(
+            tensor.dtype in _PACKED for header in group.headers for tensor in header.tensors
+        )
+    ):
         return None
     return declared
 
 
-def variant(group: WeightSet, name: str, path: str, declared: str | None = None, bits: int | None = None) -> Variant:
+def variant(
+    group: WeightSet, name: str, path: str, declared: str | None = None, bits: int | None = None
+) -> Variant:
     """``declared`` and ``bits`` are the config's quantization, believed where the tensors agree."""
     quantization = quantization_of(group, declared)
     parameters = parameter_count(group, bits)
     stored = sum(tensor.size for header in group.headers for tensor in header.tensors)
     dtype = next(
-        (d for header in group.headers if (d := header.dtype or (header.quantization if header.quantization in _UNQUANTIZED else None))), None
+        (
+            d
+            for header in group.headers
+            if (
+                d := header.dtype
+                or (header.quantization if header.quantization in _UNQUANTIZED else None)
+            )
+        ),
+        None,
     )
     per_weight = round(stored * 8 / parameters, 2) if stored and parameters else None
     return Variant(
@@ -89,7 +128,10 @@ def variant(group: WeightSet, name: str, path: str, declared: str | None = None,
         status=group.status,
         size_bytes=group.size,
         quantization=quantization,
-        bits_per_weight=next((header.bits_per_weight for header in group.headers if header.bits_per_weight), per_weight),
+        bits_per_weight=next(
+            (header.bits_per_weight for header in group.headers if header.bits_per_weight),
+            per_weight,
+        ),
         dtype=dtype,
         parameter_count=parameters,
         weights_bytes=stored or None,
@@ -134,9 +176,14 @@ def build(
     """``variants`` come in order of preference: the first speaks for the model."""
     own = tuple(dict.fromkeys(files))
     status = _status(variants, weight_files, faulty_config)
-    if any(problem.code in UNSAFE_CODES and problem.severity is Severity.ERROR for problem in problems):
+    if any(
+        problem.code in UNSAFE_CODES and problem.severity is Severity.ERROR for problem in problems
+    ):
         status = Status.UNSAFE
-    merge.add("folder name" if not path.endswith(tuple(names.WEIGHT_SUFFIXES)) else "file name", {"name": name})
+    merge.add(
+        "folder name" if not path.endswith(tuple(names.WEIGHT_SUFFIXES)) else "file name",
+        {"name": name},
+    )
     _name_things(merge)
     inside = [entry.path.removeprefix(f"{candidate.place}/") for entry in own]
     merge.drop_denied()
@@ -144,7 +191,13 @@ def build(
     modalities = detect(signals)
     if modalities.evidence:
         source = modalities.evidence[0].where
-        merge.add(source, {"modalities": modalities.all, "input_modalities": modalities.ordered(modalities.inputs)})
+        merge.add(
+            source,
+            {
+                "modalities": modalities.all,
+                "input_modalities": modalities.ordered(modalities.inputs),
+            },
+        )
         merge.add(source, {"output_modalities": modalities.ordered(modalities.outputs)})
     return Found(
         place=candidate.place,
@@ -168,7 +221,11 @@ def build(
 def _name_things(merge: Merge) -> None:
     """The licence by its usual name (the card's words are kept), the family, and how the model relates to the base it names."""
     told = merge.values.get("license")
-    if told and told.source != "metadata.json" and (usual := license_name(str(told.value))) != told.value:
+    if (
+        told
+        and told.source != "metadata.json"
+        and (usual := license_name(str(told.value))) != told.value
+    ):
         merge.values["license"] = Value(usual, told.source)
         merge.add(told.source, {"custom": {"license_text": told.value}})
     kinds = merge.clues.model_types or merge.clues.architectures
@@ -180,24 +237,40 @@ def _name_things(merge: Merge) -> None:
         merge.add(base.source, {"base_model_relation": how})
 
 
-def _status(variants: Sequence[Variant], files: Sequence[WeightFile], faulty_config: Status | None) -> Status:
+def _status(
+    variants: Sequence[Variant], files: Sequence[WeightFile], faulty_config: Status | None
+) -> Status:
     states = {variants[0].status if variants else Status.INCOMPLETE}
     if faulty_config:
         states.add(faulty_config)
     for file in files:
-        if file.status is Status.UNSAFE or any(problem.code in _DAMAGE for problem in file.problems):
+        if file.status is Status.UNSAFE or any(
+            problem.code in _DAMAGE for problem in file.problems
+        ):
             states.add(file.status)
-    return next((status for status in (Status.UNSAFE, Status.CORRUPT, Status.INCOMPLETE) if status in states), Status.READY)
+    return next(
+        (
+            status
+            for status in (Status.UNSAFE, Status.CORRUPT, Status.INCOMPLETE)
+            if status in states
+        ),
+        Status.READY,
+    )
 
 
 def _fingerprint(files: Sequence[WeightFile], own: Sequence[FileEntry]) -> str:
-    stamps = sorted({file.stamp for file in files if file.stamp}) or [f"{entry.name}|{entry.size}" for entry in own]
+    stamps = sorted({file.stamp for file in files if file.stamp}) or [
+        f"{entry.name}|{entry.size}" for entry in own
+    ]
     return blake2b("\n".join(stamps).encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
 
 
 def _softened(problems: Sequence[Problem]) -> list[Problem]:
     """What is absent from a model that is ready (another format's pointers, say) harms nobody: a warning."""
-    return [replace(p, severity=Severity.WARNING) if p.code in ("lfs_pointer", "shards_missing") else p for p in problems]
+    return [
+        replace(p, severity=Severity.WARNING) if p.code in ("lfs_pointer", "shards_missing") else p
+        for p in problems
+    ]
 
 
 def tidy(problems: Sequence[Problem]) -> tuple[Problem, ...]:

@@ -17,7 +17,23 @@ from discovery.engine.types import Variant
 from discovery.engine.weights import WeightFile, WeightSet, complete
 
 #: Names that tell nothing: a file so called is told by its header alone.
-_GENERIC = frozenset({"", "model", "ggmlmodel", "gguf", "ggml", "unsloth", "llama", "weights", "converted", "output", "merged", "models", "llamav2"})
+_GENERIC = frozenset(
+    {
+        "",
+        "model",
+        "ggmlmodel",
+        "gguf",
+        "ggml",
+        "unsloth",
+        "llama",
+        "weights",
+        "converted",
+        "output",
+        "merged",
+        "models",
+        "llamav2",
+    }
+)
 
 
 @dataclass(slots=True)
@@ -37,7 +53,9 @@ def group(files: Sequence[WeightFile]) -> list[GGUFModel]:
     """Models in the order of their first file; a projector without a model is a model of its own."""
     models: list[GGUFModel] = []
     projectors = [file for file in files if _is_projector(file)]
-    for weights in _sets([file for file in files if not _is_projector(file) and not _is_calibration(file)]):
+    for weights in _sets(
+        [file for file in files if not _is_projector(file) and not _is_calibration(file)]
+    ):
         home = next((model for model in models if _same_model(model.sets[0], weights)), None)
         if home is None:
             models.append(home := GGUFModel())
@@ -45,7 +63,11 @@ def group(files: Sequence[WeightFile]) -> list[GGUFModel]:
     for projector in projectors:
         home = _home(projector, models)
         if home is None:
-            models.append(GGUFModel([WeightSet("gguf", [projector], names.quantization(projector.entry.name))]))
+            models.append(
+                GGUFModel(
+                    [WeightSet("gguf", [projector], names.quantization(projector.entry.name))]
+                )
+            )
         else:
             home.projectors.append(projector)
     return models
@@ -59,7 +81,15 @@ def variants(model: GGUFModel, memory_bytes: int | None) -> list[Variant]:
         name = group.label or names.stem(first.name)
         made.append(variant(group, name, first.path))
     limit = memory_bytes or 1 << 62
-    return sorted(made, key=lambda v: (v.status != "READY", v.size_bytes > limit, -v.size_bytes if v.size_bytes <= limit else v.size_bytes, v.path))
+    return sorted(
+        made,
+        key=lambda v: (
+            v.status != "READY",
+            v.size_bytes > limit,
+            -v.size_bytes if v.size_bytes <= limit else v.size_bytes,
+            v.path,
+        ),
+    )
 
 
 def architecture(metadata: dict[str, Any]) -> str | None:
@@ -75,7 +105,10 @@ def length(metadata: dict[str, Any], key: str) -> int | None:
 
 def active(model: GGUFModel, total: int | None) -> int | None:
     """Parameters that one token meets, for a mixture of experts."""
-    experts, used = length(model.metadata, "expert_count"), length(model.metadata, "expert_used_count")
+    experts, used = (
+        length(model.metadata, "expert_count"),
+        length(model.metadata, "expert_used_count"),
+    )
     if not total or not experts or not used:
         return None
     tensors = [tensor for header in model.sets[0].headers for tensor in header.tensors]
@@ -86,7 +119,11 @@ def _sets(files: Sequence[WeightFile]) -> list[WeightSet]:
     sets: dict[str, WeightSet] = {}
     for file in files:
         name = file.entry.name
-        key = f"{file.entry.path.rpartition('/')[0]}/{names.stem(name)}" if names.shard(name) else file.entry.path
+        key = (
+            f"{file.entry.path.rpartition('/')[0]}/{names.stem(name)}"
+            if names.shard(name)
+            else file.entry.path
+        )
         label = names.quantization(name) or (file.header.quantization if file.header else None)
         sets.setdefault(key, WeightSet("gguf", [], label)).files.append(file)
     return [complete(weights) for weights in sets.values()]
@@ -98,11 +135,15 @@ def _metadata(weights: WeightSet) -> dict[str, Any]:
 
 def _same_model(one: WeightSet, other: WeightSet) -> bool:
     first, second = _metadata(one), _metadata(other)
-    stems = _squash(names.base_stem(one.files[0].entry.name)), _squash(names.base_stem(other.files[0].entry.name))
+    stems = (
+        _squash(names.base_stem(one.files[0].entry.name)),
+        _squash(names.base_stem(other.files[0].entry.name)),
+    )
     if not first or not second:  # a broken file joins the model it is named after
         return stems[0] == stems[1]
     if architecture(first) != architecture(second) or any(
-        length(first, key) != length(second, key) for key in ("embedding_length", "block_count", "expert_count", "feed_forward_length")
+        length(first, key) != length(second, key)
+        for key in ("embedding_length", "block_count", "expert_count", "feed_forward_length")
     ):
         return False
     named = [_squash(str(metadata.get("general.name") or "")) for metadata in (first, second)]
@@ -110,7 +151,11 @@ def _same_model(one: WeightSet, other: WeightSet) -> bool:
     if stems[0] == stems[1]:
         return len(known) < 2 or known[0] == known[1]
     generic = any(stem in _GENERIC for stem in stems)
-    return len(known) == 2 and known[0] == known[1] and (generic or all(known[0] in stem or stem in known[0] for stem in stems))
+    return (
+        len(known) == 2
+        and known[0] == known[1]
+        and (generic or all(known[0] in stem or stem in known[0] for stem in stems))
+    )
 
 
 def _squash(name: str) -> str:
@@ -121,7 +166,9 @@ def _is_projector(file: WeightFile) -> bool:
     if file.header is None:
         return names.is_projector(file.entry.name)
     metadata = file.header.metadata
-    return metadata.get("general.architecture") == "clip" or metadata.get("general.type") == "mmproj"
+    return (
+        metadata.get("general.architecture") == "clip" or metadata.get("general.type") == "mmproj"
+    )
 
 
 def _is_calibration(file: WeightFile) -> bool:
@@ -131,19 +178,39 @@ def _is_calibration(file: WeightFile) -> bool:
 def _home(projector: WeightFile, models: Sequence[GGUFModel]) -> GGUFModel | None:
     """The model whose embedding length the projector projects to; among equals the one that shares most of its name."""
     widths = _output_widths(projector)
-    fitting = [model for model in models if not widths or length(model.metadata, "embedding_length") in (*widths, None)]
+    fitting = [
+        model
+        for model in models
+        if not widths or length(model.metadata, "embedding_length") in (*widths, None)
+    ]
     stem = _squash(names.base_stem(projector.entry.name).replace("mmproj", ""))
-    return max(fitting, key=lambda model: _common(stem, _squash(names.base_stem(model.sets[0].files[0].entry.name))), default=None)
+    return max(
+        fitting,
+        key=lambda model: _common(
+            stem, _squash(names.base_stem(model.sets[0].files[0].entry.name))
+        ),
+        default=None,
+    )
 
 
 def _output_widths(projector: WeightFile) -> set[int]:
     """Lengths that the projector may put out: of its own tensors (old files keep CLIP's width under ``projection_dim``), else as declared."""
     if projector.header is None:
         return set()
-    shapes = [tensor.shape for tensor in projector.header.tensors if tensor.name.startswith(("mm.", "resampler.", "model.mm")) and tensor.shape]
-    declared = (projector.header.metadata.get(f"clip.{part}projection_dim") for part in ("vision.", "audio.", ""))
+    shapes = [
+        tensor.shape
+        for tensor in projector.header.tensors
+        if tensor.name.startswith(("mm.", "resampler.", "model.mm")) and tensor.shape
+    ]
+    declared = (
+        projector.header.metadata.get(f"clip.{part}projection_dim")
+        for part in ("vision.", "audio.", "")
+    )
     return {shape[0] for shape in shapes} or {width for width in declared if isinstance(width, int)}
 
 
 def _common(one: str, other: str) -> int:
-    return next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+    return next(
+        (i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b),
+        min(len(one), len(other)),
+    )

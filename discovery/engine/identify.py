@@ -28,7 +28,9 @@ from discovery.engine.weight_sets import weight_entries
 from discovery.engine.weights import WeightFile, WeightSet
 
 
-def identify(root: str, candidate: Candidate, settings: Discovery, memory_bytes: int | None = None) -> list[Found]:
+def identify(
+    root: str, candidate: Candidate, settings: Discovery, memory_bytes: int | None = None
+) -> list[Found]:
     """The models of a candidate, one or (loose GGUF files) a few.
 
     ``memory_bytes`` is the machine's: of several quantizations the largest that fits it comes first.
@@ -38,7 +40,9 @@ def identify(root: str, candidate: Candidate, settings: Discovery, memory_bytes:
         return _identify(root, candidate, frozenset(settings.supported_formats), memory_bytes)
 
 
-def _identify(root: str, candidate: Candidate, allowed: frozenset[str], memory_bytes: int | None) -> list[Found]:
+def _identify(
+    root: str, candidate: Candidate, allowed: frozenset[str], memory_bytes: int | None
+) -> list[Found]:
     if candidate.layout is Layout.OLLAMA:
         return [_ollama(root, candidate, memory_bytes)]
     if candidate.layout is Layout.HUB_CACHE:
@@ -52,7 +56,9 @@ def _identify(root: str, candidate: Candidate, allowed: frozenset[str], memory_b
         return _folder(candidate, folder, files, ggufs, left_out, memory_bytes)
     if ggufs:
         models = gguf_models.group(ggufs)
-        whole = len(models) == 1 and _is_home(folder.place, models[0].sets[0].files[0].entry.name, folder)
+        whole = len(models) == 1 and _is_home(
+            folder.place, models[0].sets[0].files[0].entry.name, folder
+        )
         return [_gguf(candidate, folder, model, whole, memory_bytes) for model in models]
     if not files:
         raise NotAModel(_left_out(left_out) or "no weights in a known format")
@@ -61,26 +67,52 @@ def _identify(root: str, candidate: Candidate, allowed: frozenset[str], memory_b
 
 def _home(candidate: Candidate) -> str:
     """The folder that the files of a candidate lie in."""
-    if candidate.layout is Layout.FILES and any(entry.path == candidate.place for entry in candidate.files):
+    if candidate.layout is Layout.FILES and any(
+        entry.path == candidate.place for entry in candidate.files
+    ):
         return candidate.place.rpartition("/")[0] or "."
     return candidate.place
 
 
 def _left_out(formats: Collection[str]) -> str | None:
-    return f"its weights are in formats that supported_formats leaves out: {', '.join(sorted(formats))}" if formats else None
+    return (
+        f"its weights are in formats that supported_formats leaves out: {', '.join(sorted(formats))}"
+        if formats
+        else None
+    )
 
 
 def _folder(
-    candidate: Candidate, folder: Folder, files: list[WeightFile], ggufs: list[WeightFile], left_out: set[str], memory_bytes: int | None
+    candidate: Candidate,
+    folder: Folder,
+    files: list[WeightFile],
+    ggufs: list[WeightFile],
+    left_out: set[str],
+    memory_bytes: int | None,
 ) -> list[Found]:
     """A model folder, and any GGUF files in it that are no quantizations of its model."""
     models = gguf_models.group(ggufs)
     others = [file for file in files if file.format != "gguf"]
     config = folder.json("config.json") if "config.json" in folder and ggufs else None
-    folder.problems = [problem for problem in folder.problems if problem.code != "sidecar_invalid"] if config is None else folder.problems
-    own = [model for model in models if _belongs(model, config, alone=len(models) == 1 and not others)]
+    folder.problems = (
+        [problem for problem in folder.problems if problem.code != "sidecar_invalid"]
+        if config is None
+        else folder.problems
+    )
+    own = [
+        model for model in models if _belongs(model, config, alone=len(models) == 1 and not others)
+    ]
     strangers = [model for model in models if model not in own]
-    found = [_gguf(candidate, Folder(folder.root, folder.place, folder.entries.values()), model, False, memory_bytes) for model in strangers]
+    found = [
+        _gguf(
+            candidate,
+            Folder(folder.root, folder.place, folder.entries.values()),
+            model,
+            False,
+            memory_bytes,
+        )
+        for model in strangers
+    ]
     try:
         claimed = {path for model in found for path in (entry.path for entry in model.files)}
         mine = [entry for entry in candidate.files if entry.path not in claimed]
@@ -96,7 +128,10 @@ def _belongs(model: GGUFModel, config: dict[str, Any] | None, alone: bool) -> bo
     """Whether GGUF files beside a config are that model's: their shape says so, or nothing contradicts it."""
     if alone:
         return True
-    width, layers = gguf_models.length(model.metadata, "embedding_length"), gguf_models.length(model.metadata, "block_count")
+    width, layers = (
+        gguf_models.length(model.metadata, "embedding_length"),
+        gguf_models.length(model.metadata, "block_count"),
+    )
     declared = (config or {}).get("hidden_size"), (config or {}).get("num_hidden_layers")
     return None not in declared and (width, layers) == declared
 
@@ -118,10 +153,14 @@ def _squash(text: str) -> str:
     return "".join(letter for letter in text.lower() if letter.isalnum())
 
 
-def _gguf(candidate: Candidate, folder: Folder, model: GGUFModel, whole: bool, memory_bytes: int | None) -> Found:
+def _gguf(
+    candidate: Candidate, folder: Folder, model: GGUFModel, whole: bool, memory_bytes: int | None
+) -> Found:
     files = [file for group in model.sets for file in group.files] + model.projectors
     variants = gguf_models.variants(model, memory_bytes)
-    first = min((file.entry for group in model.sets for file in group.files), key=lambda entry: entry.path)
+    first = min(
+        (file.entry for group in model.sets for file in group.files), key=lambda entry: entry.path
+    )
     path = candidate.place if whole else first.path
     merge = Merge()
     if whole or candidate.place == path:
@@ -129,11 +168,16 @@ def _gguf(candidate: Candidate, folder: Folder, model: GGUFModel, whole: bool, m
     merge.add("gguf header", {**gguf_fields(model), "type": ModelType.LLAMA_CPP, "format": "gguf"})
     clue_readers.read_gguf(merge.clues, model)
     weight_fields(merge, variants[0])
-    merge.add("tensors", {"active_parameter_count": gguf_models.active(model, merge.get("parameter_count"))})
+    merge.add(
+        "tensors",
+        {"active_parameter_count": gguf_models.active(model, merge.get("parameter_count"))},
+    )
     if whole:
         add_card(merge, folder)
     problems = [*folder.problems, *(problem for file in files for problem in file.problems)]
-    problems += [p for group in model.sets if (p := weights.missing_problem(group, candidate.place))]
+    problems += [
+        p for group in model.sets if (p := weights.missing_problem(group, candidate.place))
+    ]
     name = candidate.place.rpartition("/")[2] if whole else _variantless(first.name)
     own = candidate.files if whole else [file.entry for file in files]
     return build(candidate, path, name, merge, variants, files, own, problems)
@@ -149,10 +193,22 @@ def _variantless(name: str) -> str:
 def _loose(candidate: Candidate, folder: Folder, files: list[WeightFile]) -> Found:
     """Weight files that stand alone: one checkpoint, perhaps in several formats or precisions. A folder of their own gives them its name."""
     first = files[0].entry
-    return folder_model(candidate, folder, files, [], list(candidate.files), None, None, loose=first, home=_is_home(folder.place, first.name, folder))
+    return folder_model(
+        candidate,
+        folder,
+        files,
+        [],
+        list(candidate.files),
+        None,
+        None,
+        loose=first,
+        home=_is_home(folder.place, first.name, folder),
+    )
 
 
-def _hub_cache(root: str, candidate: Candidate, allowed: frozenset[str], memory_bytes: int | None) -> Found:
+def _hub_cache(
+    root: str, candidate: Candidate, allowed: frozenset[str], memory_bytes: int | None
+) -> Found:
     repository, revisions = hub_cache(root, candidate)
     if not revisions:
         raise NotAModel("the cached repository has no snapshot")
@@ -167,17 +223,38 @@ def _hub_cache(root: str, candidate: Candidate, allowed: frozenset[str], memory_
             continue
         found = found or model
         several = len(model.variants) > 1
-        variants += [replace(v, name=f"{v.name} · {revision.label}" if several else revision.label) for v in model.variants]
+        variants += [
+            replace(v, name=f"{v.name} · {revision.label}" if several else revision.label)
+            for v in model.variants
+        ]
     assert found is not None
     merge = Merge()
     owner, slash, _ = repository.partition("/")
     merge.add("hub cache", {"name": repository})
     for field_name, value in found.values.items():
         merge.add(value.source, {field_name: value.value})
-    merge.add("folder name", {"author": owner if slash else None, "version": revisions[0].commit[:12]})
-    rebuilt = build(candidate, candidate.place, repository, merge, variants, [], candidate.files, [*candidate.problems, *found.problems])
-    rebuilt = replace(rebuilt, fingerprint=found.fingerprint)  # the same weights outside the cache have the same one
-    return replace(rebuilt, status=found.status, evidence=found.evidence, signals=_renamed(found.signals, repository))
+    merge.add(
+        "folder name", {"author": owner if slash else None, "version": revisions[0].commit[:12]}
+    )
+    rebuilt = build(
+        candidate,
+        candidate.place,
+        repository,
+        merge,
+        variants,
+        [],
+        candidate.files,
+        [*candidate.problems, *found.problems],
+    )
+    rebuilt = replace(
+        rebuilt, fingerprint=found.fingerprint
+    )  # the same weights outside the cache have the same one
+    return replace(
+        rebuilt,
+        status=found.status,
+        evidence=found.evidence,
+        signals=_renamed(found.signals, repository),
+    )
 
 
 def _renamed(signals: Mapping[str, Any], repository: str) -> dict[str, Any]:
@@ -185,16 +262,33 @@ def _renamed(signals: Mapping[str, Any], repository: str) -> dict[str, Any]:
     told = Clues()
     told.text("name", repository)
     named = told.finish("", "", None, None, ())
-    return {**signals, "words": {**signals["words"], "name": named.words["name"]}, "phrases": {**signals["phrases"], "name": named.phrases["name"]}}
+    return {
+        **signals,
+        "words": {**signals["words"], "name": named.words["name"]},
+        "phrases": {**signals["phrases"], "name": named.phrases["name"]},
+    }
 
 
-def _revision(root: str, candidate: Candidate, revision: Revision, allowed: frozenset[str], memory_bytes: int | None) -> Found:
+def _revision(
+    root: str,
+    candidate: Candidate,
+    revision: Revision,
+    allowed: frozenset[str],
+    memory_bytes: int | None,
+) -> Found:
     place = f"{candidate.place}/snapshots/{revision.commit}"
     inner = Candidate(place, Layout.FOLDER, revision.files, candidate.signature)
     folder = Folder(root, place, revision.files)
     entries, left_out = weight_entries(folder, allowed)
     files = [weights.read(root, entry, revision.files) for entry in entries]
-    return _folder(inner, folder, files, [file for file in files if file.format == "gguf"], left_out, memory_bytes)[0]
+    return _folder(
+        inner,
+        folder,
+        files,
+        [file for file in files if file.format == "gguf"],
+        left_out,
+        memory_bytes,
+    )[0]
 
 
 def _ollama(root: str, candidate: Candidate, memory_bytes: int | None) -> Found:
@@ -203,9 +297,13 @@ def _ollama(root: str, candidate: Candidate, memory_bytes: int | None) -> Found:
         raise NotAModel(problems[0].message if problems else "its manifests name no model")
     model = GGUFModel()
     for item in tagged:
-        model.sets.append(WeightSet("gguf", [weights.read(root, item.weights)], ", ".join(item.tags)))
+        model.sets.append(
+            WeightSet("gguf", [weights.read(root, item.weights)], ", ".join(item.tags))
+        )
         model.projectors += [weights.read(root, entry) for entry in item.projectors]
-    files: Sequence[WeightFile] = [file for group in model.sets for file in group.files] + model.projectors
+    files: Sequence[WeightFile] = [
+        file for group in model.sets for file in group.files
+    ] + model.projectors
     variants = gguf_models.variants(model, memory_bytes)
     merge = Merge()
     merge.add("gguf header", {**gguf_fields(model), "type": ModelType.LLAMA_CPP, "format": "gguf"})

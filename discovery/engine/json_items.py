@@ -74,9 +74,13 @@ class _Reader:
                 raise ValueError(f"item {number} is nested too deep") from None
             except json.JSONDecodeError as error:
                 if len(self.text) - self.at > MAX_ITEM:
-                    raise ValueError(f"item {number} is no JSON ({error.msg}), or longer than {MAX_ITEM >> 20} million characters") from None
+                    raise ValueError(
+                        f"item {number} is no JSON ({error.msg}), or longer than {MAX_ITEM >> 20} million characters"
+                    ) from None
                 if not self.more(max(BLOCK, len(self.text) - self.at)):
-                    raise ValueError(f"item {number} is no whole JSON: {error.msg}, {error.pos - self.at} characters after its beginning") from None
+                    raise ValueError(
+                        f"item {number} is no whole JSON: {error.msg}, {error.pos - self.at} characters after its beginning"
+                    ) from None
             else:
                 if end < len(self.text) or not self.more(BLOCK):
                     self.at = end

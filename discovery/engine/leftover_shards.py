@@ -22,7 +22,11 @@ def lone_shards(folder: str, files: Sequence[str]) -> Iterator[tuple[Named, str]
     if not sets:
         return
     known = frozenset(files)
-    wanted = [shards for name in files if name.endswith(".index.json") and (shards := _asked_for(f"{folder}/{name}"))]
+    wanted = [
+        shards
+        for name in files
+        if name.endswith(".index.json") and (shards := _asked_for(f"{folder}/{name}"))
+    ]
     complete = [shards for shards in wanted if shards <= known]
     for (stem, total, suffix), members in sorted(sets.items()):
         if any(not shards.isdisjoint(members) for shards in complete):

@@ -35,7 +35,9 @@ class Repository:
                     made.refs.add(stream.read(200).strip())
             for path in _files(folder, "snapshots"):
                 commit = path.split("/", 2)[1]
-                target = os.path.relpath(os.path.realpath(f"{folder}/{path}"), os.path.realpath(folder))
+                target = os.path.relpath(
+                    os.path.realpath(f"{folder}/{path}"), os.path.realpath(folder)
+                )
                 made.links.setdefault(commit, {})[path] = target
         except OSError as error:
             made.fault = f"its cache cannot be read whole: {error.strerror or error}"
@@ -57,9 +59,22 @@ class Repository:
     def of_revisions(self, commits: Sequence[str]) -> list[str]:
         """Their links, the blobs that no other revision links to, and their folders, the deepest first."""
         own = {path: target for commit in commits for path, target in self.links[commit].items()}
-        others = {target for commit, links in self.links.items() if commit not in commits for target in links.values()}
-        blobs = sorted({target for target in own.values() if target.startswith("blobs/") and target not in others})
-        folders = {path.rsplit("/", depth)[0] for path in own for depth in range(1, path.count("/"))}
+        others = {
+            target
+            for commit, links in self.links.items()
+            if commit not in commits
+            for target in links.values()
+        }
+        blobs = sorted(
+            {
+                target
+                for target in own.values()
+                if target.startswith("blobs/") and target not in others
+            }
+        )
+        folders = {
+            path.rsplit("/", depth)[0] for path in own for depth in range(1, path.count("/"))
+        }
         return [*sorted(own), *blobs, *sorted(folders, key=lambda path: (-path.count("/"), path))]
 
 
@@ -88,7 +103,9 @@ class Store:
         data = parsed.data if isinstance(parsed.data, dict) and not parsed.fault else None
         layers = data.get("layers") if data else None
         if data is None or not isinstance(layers, list):
-            self.fault = f"{path} is no manifest that can be read, so nobody knows which blobs it names"
+            self.fault = (
+                f"{path} is no manifest that can be read, so nobody knows which blobs it names"
+            )
             return
         for layer in [*layers, data.get("config")]:
             digest = layer.get("digest") if isinstance(layer, dict) else None
@@ -96,14 +113,22 @@ class Store:
                 self.named_by.setdefault(f"blobs/{digest.replace(':', '-')}", set()).add(path)
 
     def unnamed(self) -> list[str]:
-        return [path for path in self.blobs if _OLLAMA_BLOB.match(path[6:]) and path not in self.named_by]
+        return [
+            path
+            for path in self.blobs
+            if _OLLAMA_BLOB.match(path[6:]) and path not in self.named_by
+        ]
 
     def unfinished(self) -> list[str]:
         return [path for path in self.blobs if "-partial" in path]
 
     def only_of(self, manifests: set[str]) -> list[str]:
         """Blobs that no manifest but these names."""
-        return sorted(path for path in self.blobs if path in self.named_by and self.named_by[path] <= manifests)
+        return sorted(
+            path
+            for path in self.blobs
+            if path in self.named_by and self.named_by[path] <= manifests
+        )
 
 
 def _unfinished(path: str) -> bool:
@@ -112,7 +137,9 @@ def _unfinished(path: str) -> bool:
 
 def _files(top: str, below: str) -> Iterator[str]:
     """Every entry that is no folder in ``top``/``below``, as a path below ``top``; nothing where there is no such folder. Raises ``OSError``."""
-    stack = [below] if os.path.isdir(f"{top}/{below}") and not os.path.islink(f"{top}/{below}") else []
+    stack = (
+        [below] if os.path.isdir(f"{top}/{below}") and not os.path.islink(f"{top}/{below}") else []
+    )
     while stack:
         path = stack.pop()
         with os.scandir(f"{top}/{path}") as entries:

@@ -57,7 +57,9 @@ class _Folder:
     occupied: bool = False
 
 
-def look(root: str, skip: Collection[str] = (), seconds: float = 60.0, now: float | None = None) -> Look:
+def look(
+    root: str, skip: Collection[str] = (), seconds: float = 60.0, now: float | None = None
+) -> Look:
     """Walks ``root``, a real absolute path, following no link; ``skip`` are real paths of other roots below it."""
     walker = _Walker(root, frozenset(skip), now or time.time(), time.monotonic() + seconds)
     walker.run()
@@ -129,7 +131,9 @@ class _Walker:
     def old(self, entries: Iterable[tuple[str, str]]) -> tuple[Piece, ...]:
         """The entries (path, absolute path) that can be seen and are not young; none when one of them is young."""
         pieces = [made for path, absolute in entries if (made := piece_of(to_text(path), absolute))]
-        return () if any(self.now - each.mtime_ns / 1e9 < YOUNG for each in pieces) else tuple(pieces)
+        return (
+            () if any(self.now - each.mtime_ns / 1e9 < YOUNG for each in pieces) else tuple(pieces)
+        )
 
     def add(self, leftovers: Iterable[Leftover]) -> None:
         for leftover in leftovers:
@@ -147,7 +151,12 @@ class _Walker:
                 parts.append(name[:-6])  # the file itself, of full length and full of holes
             pieces = self.old((self.child(folder, part), f"{absolute}/{part}") for part in parts)
             if pieces and all(each.kind == FILE for each in pieces):
-                yield Leftover(PARTIAL, pieces[0].path, "a download that broke off; a program that resumes it would begin anew", pieces)
+                yield Leftover(
+                    PARTIAL,
+                    pieces[0].path,
+                    "a download that broke off; a program that resumes it would begin anew",
+                    pieces,
+                )
 
     def repository(self, folder: _Folder, absolute: str) -> None:
         repository = Repository.read(absolute)
@@ -155,13 +164,32 @@ class _Walker:
             self.result.unread.append((to_text(folder.path), repository.fault))
             return
         title = to_text(folder.path)
-        self._stored(BLOBS, title, repository.unnamed(), folder, absolute, "no revision of the repository links to {count}")
-        self._stored(PARTIAL, f"{title}/blobs", repository.unfinished(), folder, absolute, "a download that broke off")
+        self._stored(
+            BLOBS,
+            title,
+            repository.unnamed(),
+            folder,
+            absolute,
+            "no revision of the repository links to {count}",
+        )
+        self._stored(
+            PARTIAL,
+            f"{title}/blobs",
+            repository.unfinished(),
+            folder,
+            absolute,
+            "a download that broke off",
+        )
         commits = repository.old_revisions()
-        pieces = self.old((self.child(folder, each), f"{absolute}/{each}") for each in repository.of_revisions(commits))
+        pieces = self.old(
+            (self.child(folder, each), f"{absolute}/{each}")
+            for each in repository.of_revisions(commits)
+        )
         if pieces:
             many = "this revision" if len(commits) == 1 else f"these {len(commits):,} revisions"
-            told = ", ".join(to_text(commit)[:12] for commit in commits[:8]) + (" …" if len(commits) > 8 else "")
+            told = ", ".join(to_text(commit)[:12] for commit in commits[:8]) + (
+                " …" if len(commits) > 8 else ""
+            )
             note = f"no branch or tag names {many} ({told}); a program that asks for one by its commit would download it again"
             self.add([Leftover(REVISIONS, f"{title}/snapshots", note, pieces)])
 
@@ -171,11 +199,26 @@ class _Walker:
             self.result.unread.append((to_text(folder.path), store.fault))
             return
         title = to_text(self.child(folder, "blobs"))
-        self._stored(BLOBS, title, store.unnamed(), folder, absolute, "no manifest of the Ollama store names {count}")
-        self._stored(PARTIAL, title, store.unfinished(), folder, absolute, "a download that broke off")
+        self._stored(
+            BLOBS,
+            title,
+            store.unnamed(),
+            folder,
+            absolute,
+            "no manifest of the Ollama store names {count}",
+        )
+        self._stored(
+            PARTIAL, title, store.unfinished(), folder, absolute, "a download that broke off"
+        )
 
-    def _stored(self, kind: str, title: str, entries: list[str], folder: _Folder, absolute: str, note: str) -> None:
-        aged = [made for each in entries for made in self.old([(self.child(folder, each), f"{absolute}/{each}")])]
+    def _stored(
+        self, kind: str, title: str, entries: list[str], folder: _Folder, absolute: str, note: str
+    ) -> None:
+        aged = [
+            made
+            for each in entries
+            for made in self.old([(self.child(folder, each), f"{absolute}/{each}")])
+        ]
         if aged:
             count = "this blob" if len(aged) == 1 else f"these {len(aged):,} blobs"
             self.add([Leftover(kind, title, note.format(count=count), tuple(aged))])
@@ -193,6 +236,9 @@ class _Walker:
             tops[index] = tops.get(each.parent, index)
             below.setdefault(tops[index], []).append(index)
         for members in below.values():
-            pieces = self.old((self.folders[index].path, f"{self.root}/{self.folders[index].path}") for index in reversed(members))
+            pieces = self.old(
+                (self.folders[index].path, f"{self.root}/{self.folders[index].path}")
+                for index in reversed(members)
+            )
             if pieces and all(each.kind == FOLDER for each in pieces):
                 yield Leftover(EMPTY, pieces[-1].path, "there is no file in it", pieces)

@@ -68,19 +68,35 @@ _IMAGE_CLASS = re.compile(
 _SPEECH_CLASS = re.compile(
     r"ForCTC$|SpeechSeq2Seq|Speech2Text|AudioClassification|ForXVector|AudioFrame|(Asr|ASR)(?=[A-Z]|$)|Hu[Bb][Ee][Rr][Tt]|Wav2?[Vv]ec|Whisper"
 )
-_VOICE_CLASS = re.compile(r"TextToSpeech|TextToWaveform|(Tts|TTS)(?=[A-Z]|$)|SpeechT5HifiGan|MusicGen")
+_VOICE_CLASS = re.compile(
+    r"TextToSpeech|TextToWaveform|(Tts|TTS)(?=[A-Z]|$)|SpeechT5HifiGan|MusicGen"
+)
 _VISION_WORD = re.compile(
     r"(?<![a-z])(VL|VLM|Vl|MiniCPMV|Vision|Visual|OCR\d?|Ocr|Llava|LLaVA|CogVLM|ImageText|PaliGemma|Pixtral|Molmo)(?=[A-Z0-9]|For|$)"
 )
-_VIDEO_WORD = re.compile(r"Video|Animate|Motion|CogVideoX|HunyuanVideo|LTX|Mochi|(^|[a-z])Wan(?=[A-Z]|$)|3DConditionModel|Transformer3DModel")
+_VIDEO_WORD = re.compile(
+    r"Video|Animate|Motion|CogVideoX|HunyuanVideo|LTX|Mochi|(^|[a-z])Wan(?=[A-Z]|$)|3DConditionModel|Transformer3DModel"
+)
 _SOUND_WORD = re.compile(r"Audio|Music|Sound|Speech")
 
 _STRONG_WORDS = {
-    "TEXT>AUDIO": ("text to speech", "tts", "speech synthesis", "voice cloning", "text to music", "music generation"),
+    "TEXT>AUDIO": (
+        "text to speech",
+        "tts",
+        "speech synthesis",
+        "voice cloning",
+        "text to music",
+        "music generation",
+    ),
     "AUDIO>TEXT": ("speech recognition", "speech to text", "asr"),
     "TEXT>IMAGE": ("text to image", "stable diffusion", "sdxl"),
     "TEXT>VIDEO": ("text to video",),
-    "TEXT,IMAGE>TEXT": ("vision language model", "llava", "visual question answering", "image text to text"),
+    "TEXT,IMAGE>TEXT": (
+        "vision language model",
+        "llava",
+        "visual question answering",
+        "image text to text",
+    ),
 }
 
 
@@ -97,7 +113,14 @@ class Modalities:
         inputs, _, outputs = shape.partition(">")
         self.inputs |= set(filter(None, inputs.split(",")))
         self.outputs |= set(filter(None, outputs.split(",")))
-        self.evidence.append(Evidence(f"{_spoken(inputs)} → {_spoken(outputs) or 'vectors or labels'}", matched, where, 1.0))
+        self.evidence.append(
+            Evidence(
+                f"{_spoken(inputs)} → {_spoken(outputs) or 'vectors or labels'}",
+                matched,
+                where,
+                1.0,
+            )
+        )
 
     @property
     def all(self) -> list[str]:
@@ -134,9 +157,17 @@ def _pipeline(signals: Signals) -> Iterator[Sign]:
     if "diffusers" not in signals.marks:
         return
     name, where = next(iter(signals.architectures), ""), signals.marks["diffusers"]
-    gives = "AUDIO" if _SOUND_WORD.search(name) else "VIDEO" if _VIDEO_WORD.search(name) else "IMAGE"
-    takes = ["TEXT"] if "component:text_encoder" in signals.marks or "text_conditioned" in signals.marks else []
-    if re.search(r"Img2Img|Inpaint|ControlNet|ImageToVideo|Upscale|InstructPix2Pix|^StableVideo", name):
+    gives = (
+        "AUDIO" if _SOUND_WORD.search(name) else "VIDEO" if _VIDEO_WORD.search(name) else "IMAGE"
+    )
+    takes = (
+        ["TEXT"]
+        if "component:text_encoder" in signals.marks or "text_conditioned" in signals.marks
+        else []
+    )
+    if re.search(
+        r"Img2Img|Inpaint|ControlNet|ImageToVideo|Upscale|InstructPix2Pix|^StableVideo", name
+    ):
         takes.append("IMAGE")
     yield f"{','.join(takes)}>{gives}", name or "diffusion pipeline", where
 
@@ -145,7 +176,9 @@ def _graph(signals: Signals) -> Iterator[Sign]:
     """Inputs of an ONNX, TFLite or OpenVINO graph whose config says nothing."""
     if signals.architectures or signals.model_types:
         return
-    if where := signals.marks.get("input:AUDIO"):  # a decoder's token inputs beside it are what it writes
+    if where := signals.marks.get(
+        "input:AUDIO"
+    ):  # a decoder's token inputs beside it are what it writes
         yield f"AUDIO>{'TEXT' if 'input:TEXT' in signals.marks else ''}", where, "graph inputs"
         return
     for kind in ("IMAGE", "TEXT"):
@@ -166,24 +199,70 @@ def _classes(signals: Signals) -> Iterator[Sign]:
             yield "TEXT>AUDIO", name, where
             return
         if _SPEECH_CLASS.search(name):
-            yield ("AUDIO>TEXT" if re.search(r"CTC|Seq2Seq|Speech2Text|Asr|ASR|Whisper", name) else "AUDIO>"), name, where
+            yield (
+                (
+                    "AUDIO>TEXT"
+                    if re.search(r"CTC|Seq2Seq|Speech2Text|Asr|ASR|Whisper", name)
+                    else "AUDIO>"
+                ),
+                name,
+                where,
+            )
             return
     eyes = next(
-        (mark for mark in marks if mark.startswith("config:") and mark[7:] in ("vision_config", "visual", "vision_tower_config", "vit_config")), None
+        (
+            mark
+            for mark in marks
+            if mark.startswith("config:")
+            and mark[7:] in ("vision_config", "visual", "vision_tower_config", "vit_config")
+        ),
+        None,
     )
     eyes = eyes or next(
-        (f"key:{key}" for key in ("image_token_id", "image_token_index", "mm_vision_tower", "vision_tower", "visual") if f"key:{key}" in marks), None
+        (
+            f"key:{key}"
+            for key in (
+                "image_token_id",
+                "image_token_index",
+                "mm_vision_tower",
+                "vision_tower",
+                "visual",
+            )
+            if f"key:{key}" in marks
+        ),
+        None,
     )
     ears = next(
-        (mark for mark in marks if mark in ("config:audio_config", "config:speech_config", "key:audio_token_id", "key:audio_token_index")), None
+        (
+            mark
+            for mark in marks
+            if mark
+            in (
+                "config:audio_config",
+                "config:speech_config",
+                "key:audio_token_id",
+                "key:audio_token_index",
+            )
+        ),
+        None,
     )
     vision_class = next((name for name in signals.architectures if _VISION_WORD.search(name)), None)
-    pixels = "key:vocab_size" in marks and ("key:patch_size" in marks or ("key:image_size" in marks and "key:query_num" in marks))
+    pixels = "key:vocab_size" in marks and (
+        "key:patch_size" in marks or ("key:image_size" in marks and "key:query_num" in marks)
+    )
     if eyes or vision_class or pixels or ears:
-        takes = ["TEXT", *(["IMAGE"] if eyes or vision_class or pixels else []), *(["AUDIO"] if ears else [])]
+        takes = [
+            "TEXT",
+            *(["IMAGE"] if eyes or vision_class or pixels else []),
+            *(["AUDIO"] if ears else []),
+        ]
         reason = eyes or ears or vision_class or "key:patch_size beside key:vocab_size"
         joint = any(name.endswith(("CLIPModel", "SiglipModel")) for name in signals.architectures)
-        yield f"{','.join(takes)}>{'' if joint else 'TEXT'}", reason.partition(":")[2] or reason, "config.json"
+        yield (
+            f"{','.join(takes)}>{'' if joint else 'TEXT'}",
+            reason.partition(":")[2] or reason,
+            "config.json",
+        )
         return
     for name in signals.architectures:
         if _IMAGE_CLASS.search(name):
@@ -192,27 +271,49 @@ def _classes(signals: Signals) -> Iterator[Sign]:
     if "key:vocab_size" not in marks and ("key:image_size" in marks or "key:num_channels" in marks):
         yield "IMAGE>", "image_size without a vocabulary", "config.json"
         return
-    if "key:vocab_size" not in marks and ("key:sample_rate" in marks or "key:sampling_rate" in marks or "key:num_mel_bins" in marks):
+    if "key:vocab_size" not in marks and (
+        "key:sample_rate" in marks or "key:sampling_rate" in marks or "key:num_mel_bins" in marks
+    ):
         yield "AUDIO>", "sampling rate without a vocabulary", "config.json"
         return
     for name in (*signals.architectures, *signals.model_types):
         if _TEXT_CLASS.search(name) or _TEXT_TYPES.search(name.lower()):
-            generates = re.search(r"CausalLM|LMHead|ConditionalGeneration|Seq2SeqLM", name) or name.islower()
-            yield ("TEXT>TEXT" if generates else "TEXT>"), name, where if name in signals.architectures else "model type"
+            generates = (
+                re.search(r"CausalLM|LMHead|ConditionalGeneration|Seq2SeqLM", name)
+                or name.islower()
+            )
+            yield (
+                ("TEXT>TEXT" if generates else "TEXT>"),
+                name,
+                where if name in signals.architectures else "model type",
+            )
             return
-    if any(name.endswith(("ForConditionalGeneration", "ForSeq2SeqLM")) for name in signals.architectures) and "key:vocab_size" in marks:
+    if (
+        any(
+            name.endswith(("ForConditionalGeneration", "ForSeq2SeqLM"))
+            for name in signals.architectures
+        )
+        and "key:vocab_size" in marks
+    ):
         yield "TEXT>TEXT", signals.architectures[0], where
 
 
 def _task(signals: Signals) -> Iterator[Sign]:
     for tag in (*signals.pipeline_tags, *(tag.replace(" ", "-") for tag in signals.tags)):
         if task := TASKS.get(tag):
-            yield task.modalities, tag, "README.md pipeline_tag" if tag in signals.pipeline_tags else "README.md tags"
+            yield (
+                task.modalities,
+                tag,
+                "README.md pipeline_tag" if tag in signals.pipeline_tags else "README.md tags",
+            )
             return
 
 
 def _processors(signals: Signals) -> Iterator[Sign]:
-    for mark, shape in (("processor:image", "TEXT,IMAGE>TEXT" if "tokenizer" in signals.marks else "IMAGE>"), ("processor:audio", "AUDIO>")):
+    for mark, shape in (
+        ("processor:image", "TEXT,IMAGE>TEXT" if "tokenizer" in signals.marks else "IMAGE>"),
+        ("processor:audio", "AUDIO>"),
+    ):
         if mark in signals.marks:
             yield shape, mark.partition(":")[2] + " processor", signals.marks[mark]
             return
@@ -245,7 +346,9 @@ def _words(signals: Signals) -> Iterator[Sign]:
                     yield shape, phrase, place
                     return
     for place in ("name", "base model"):
-        hit = next((word for word in signals.words.get(place, ()) if _TEXT_TYPES.fullmatch(word)), None)
+        hit = next(
+            (word for word in signals.words.get(place, ()) if _TEXT_TYPES.fullmatch(word)), None
+        )
         if hit:
             yield "TEXT>", hit, place
             return
@@ -261,14 +364,23 @@ def _additions(signals: Signals, found: Modalities) -> Iterator[Sign]:
     if found.inputs == {"TEXT"} and "processor:image" in marks:
         yield "IMAGE>", "image processor", marks["processor:image"]
     if found.inputs <= {"TEXT"} and found.outputs <= {"TEXT"} and "lora" in marks:
-        base = next((p for p in ("vision language model", "llava", "paligemma", "vl") if _says(signals, "base model", p)), None)
+        base = next(
+            (
+                p
+                for p in ("vision language model", "llava", "paligemma", "vl")
+                if _says(signals, "base model", p)
+            ),
+            None,
+        )
         if base:
             yield "IMAGE>", base, "base model"
     if "IMAGE" in found.inputs and any(_VIDEO_WORD.search(name) for name in signals.architectures):
         yield "VIDEO>", "video", "config.json architectures"
     if found.inputs <= {"TEXT"} and found.outputs <= {"TEXT"}:
         for place in ("name", "title", "description", "tags"):
-            phrase = next((p for p in _STRONG_WORDS["TEXT>AUDIO"] if _says(signals, place, p)), None)
+            phrase = next(
+                (p for p in _STRONG_WORDS["TEXT>AUDIO"] if _says(signals, place, p)), None
+            )
             if phrase:
                 yield ">AUDIO", phrase, place
                 return

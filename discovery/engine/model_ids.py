@@ -24,7 +24,9 @@ def options(name: str, path: str) -> list[str]:
     """Ids that would do, best first: the name alone, then with the folders above it."""
     parts = [part for part in path.split("/") if part != "."]
     base = slug(name.rpartition("/")[2] or name)
-    longer = (slug("-".join([*parts[-depth:-1], base])) for depth in range(2, min(len(parts), 4) + 1))
+    longer = (
+        slug("-".join([*parts[-depth:-1], base])) for depth in range(2, min(len(parts), 4) + 1)
+    )
     return [option for option in dict.fromkeys([base, *longer]) if option not in RESERVED]
 
 

@@ -17,7 +17,15 @@ WEIGHT_SUFFIXES = {
 }  # fmt: skip
 
 #: What ``supported_formats`` may call them besides their own names.
-FORMAT_ALIASES = {"bin": "pytorch", "pt": "pytorch", "pth": "pytorch", "ckpt": "pytorch", "h5": "tensorflow", "pb": "tensorflow", "msgpack": "flax"}
+FORMAT_ALIASES = {
+    "bin": "pytorch",
+    "pt": "pytorch",
+    "pth": "pytorch",
+    "ckpt": "pytorch",
+    "h5": "tensorflow",
+    "pb": "tensorflow",
+    "msgpack": "flax",
+}
 
 #: Files with a weight suffix that hold none: optimizer states, random states, tokenizers.
 _NOT_WEIGHTS = re.compile(
@@ -35,8 +43,12 @@ _STANDARD = re.compile(
     re.IGNORECASE,
 )
 
-_SHARD = re.compile(r"^(?P<stem>.*?)[-_.](?P<number>\d{5,6})[-_]of[-_](?P<total>\d{5,6})(?P<suffix>\.[A-Za-z0-9]+)$")
-_CONSOLIDATED = re.compile(r"^(?P<stem>consolidated)\.(?P<number>\d{2,5})(?P<suffix>\.[A-Za-z0-9]+)$")
+_SHARD = re.compile(
+    r"^(?P<stem>.*?)[-_.](?P<number>\d{5,6})[-_]of[-_](?P<total>\d{5,6})(?P<suffix>\.[A-Za-z0-9]+)$"
+)
+_CONSOLIDATED = re.compile(
+    r"^(?P<stem>consolidated)\.(?P<number>\d{2,5})(?P<suffix>\.[A-Za-z0-9]+)$"
+)
 
 #: Quantization as written in the names of GGUF files.
 QUANTIZATION = re.compile(
@@ -67,9 +79,26 @@ NEVER = frozenset(
 )  # fmt: skip
 
 #: Files that mark a folder as a model's, or say something about the model in it.
-MARKERS = frozenset(("model_index.json", "modules.json", "adapter_config.json", "config.json", "saved_model.pb", "params.json"))
+MARKERS = frozenset(
+    (
+        "model_index.json",
+        "modules.json",
+        "adapter_config.json",
+        "config.json",
+        "saved_model.pb",
+        "params.json",
+    )
+)
 SIDECARS = frozenset(
-    ("README.md", "metadata.json", "tokenizer_config.json", "tokenizer.json", "generation_config.json", "preprocessor_config.json", *MARKERS)
+    (
+        "README.md",
+        "metadata.json",
+        "tokenizer_config.json",
+        "tokenizer.json",
+        "generation_config.json",
+        "preprocessor_config.json",
+        *MARKERS,
+    )
 )
 
 
@@ -112,7 +141,11 @@ def stem(name: str) -> str:
     if part := shard(name):
         return part.stem
     dot = name.rfind(".")
-    return name[:dot] if dot > 0 and name[dot:].lower() in (*WEIGHT_SUFFIXES, ".xml", ".mlpackage") else name
+    return (
+        name[:dot]
+        if dot > 0 and name[dot:].lower() in (*WEIGHT_SUFFIXES, ".xml", ".mlpackage")
+        else name
+    )
 
 
 def base_stem(name: str) -> str:

@@ -39,7 +39,9 @@ def main_dtype(tensors: Sequence[Tensor]) -> str | None:
     held: dict[str, int] = {}
     for tensor in tensors:
         held[tensor.dtype] = held.get(tensor.dtype, 0) + tensor.size + 1
-    floating = {dtype: size for dtype, size in held.items() if dtype not in _INTEGERS and dtype != "U8"}
+    floating = {
+        dtype: size for dtype, size in held.items() if dtype not in _INTEGERS and dtype != "U8"
+    }
     return max(floating or held, key=(floating or held).__getitem__, default=None)
 
 
@@ -57,7 +59,9 @@ def active_parameters(tensors: Sequence[Tensor], total: int, experts: int, used:
     """Parameters that one token meets in a mixture of experts: all but the experts it is not sent to. ``None`` without expert tensors."""
     if not 0 < used < experts:
         return None
-    routed = sum(prod(t.shape) for t in tensors if _EXPERT.search(t.name) and not t.name.endswith(_HELPERS))
+    routed = sum(
+        prod(t.shape) for t in tensors if _EXPERT.search(t.name) and not t.name.endswith(_HELPERS)
+    )
     everything = sum(prod(t.shape) for t in tensors if not t.name.endswith(_HELPERS))
     if not routed or not everything:
         return None
@@ -87,7 +91,9 @@ def _unpacked(tensor: Tensor, helpers: dict[str, tuple[int, ...]], bits: int | N
     return count
 
 
-def _qweight_count(tensor: Tensor, count: int, helpers: dict[str, tuple[int, ...]], bits: int | None) -> int:
+def _qweight_count(
+    tensor: Tensor, count: int, helpers: dict[str, tuple[int, ...]], bits: int | None
+) -> int:
     """AWQ packs along the output side, GPTQ along the input side: the scales and ``g_idx`` keep the real lengths."""
     base, rows, columns = tensor.name[: -len(".qweight")], tensor.shape[0], tensor.shape[-1]
     scales = helpers.get(f"{base}.scales")
@@ -97,7 +103,9 @@ def _qweight_count(tensor: Tensor, count: int, helpers: dict[str, tuple[int, ...
     return groups[0] * columns if groups else count * 32 // (bits or 4)
 
 
-def _mlx_count(tensor: Tensor, count: int, helpers: dict[str, tuple[int, ...]], bits: int | None) -> int:
+def _mlx_count(
+    tensor: Tensor, count: int, helpers: dict[str, tuple[int, ...]], bits: int | None
+) -> int:
     """Without a declared width: MLX's default group of 64 inputs shares one scale."""
     if bits:
         return count * 32 // bits

@@ -34,7 +34,16 @@ _TORCH_REBUILDERS = frozenset({
     "_rebuild_sparse_tensor", "_rebuild_sparse_csr_tensor", "_rebuild_meta_tensor_no_storage", "_rebuild_nested_tensor",
     "_rebuild_wrapper_subclass", "_rebuild_device_tensor_from_numpy", "_rebuild_device_tensor_from_cpu_tensor",
 })  # fmt: skip
-_TORCHSCRIPT = frozenset({"build_intlist", "build_tensorlist", "build_doublelist", "build_boollist", "build_tensor_from_id", "restore_type_tag"})
+_TORCHSCRIPT = frozenset(
+    {
+        "build_intlist",
+        "build_tensorlist",
+        "build_doublelist",
+        "build_boollist",
+        "build_tensor_from_id",
+        "restore_type_tag",
+    }
+)
 _RANDOM = frozenset({
     "__randomstate_ctor", "__bit_generator_ctor", "__generator_ctor",
 })  # fmt: skip
@@ -46,8 +55,12 @@ _ALLOWED = {
     "torch": _TORCH_NAMES,
     "torch._utils": _TORCH_REBUILDERS,
     "torch._tensor": frozenset({"_rebuild_from_type_v2", "Tensor"}),
-    "torch.storage": frozenset({"TypedStorage", "UntypedStorage", "_TypedStorage", "_UntypedStorage"}),
-    "torch.nn.parameter": frozenset({"Parameter", "Buffer", "UninitializedParameter", "UninitializedBuffer"}),
+    "torch.storage": frozenset(
+        {"TypedStorage", "UntypedStorage", "_TypedStorage", "_UntypedStorage"}
+    ),
+    "torch.nn.parameter": frozenset(
+        {"Parameter", "Buffer", "UninitializedParameter", "UninitializedBuffer"}
+    ),
     "torch.serialization": frozenset({"_get_layout"}),
     "torch.jit._pickle": _TORCHSCRIPT,
     "collections": frozenset({"OrderedDict", "defaultdict", "Counter", "deque"}),
@@ -62,7 +75,21 @@ _ALLOWED = {
     "argparse": frozenset({"Namespace"}),
     "pathlib": _PATHS,
     "datetime": frozenset({"datetime", "date", "time", "timedelta", "timezone"}),
-    "typing": frozenset({"Any", "Dict", "List", "Tuple", "Set", "Union", "Optional", "Sequence", "Mapping", "Callable", "Literal"}),
+    "typing": frozenset(
+        {
+            "Any",
+            "Dict",
+            "List",
+            "Tuple",
+            "Set",
+            "Union",
+            "Optional",
+            "Sequence",
+            "Mapping",
+            "Callable",
+            "Literal",
+        }
+    ),
     "types": frozenset({"SimpleNamespace"}),
     "decimal": frozenset({"Decimal"}),
     "fractions": frozenset({"Fraction"}),
@@ -112,7 +139,20 @@ _DANGEROUS_NAMES = frozenset({
     "load_library", "open", "apply", "globals", "locals", "vars", "breakpoint",
 })  # fmt: skip
 #: A name that reaches through its module into one of these, as ``torch`` + ``serialization.os.system`` does.
-_REACHED = frozenset({"os", "sys", "subprocess", "builtins", "importlib", "posix", "nt", "shutil", "ctypes", "socket"})
+_REACHED = frozenset(
+    {
+        "os",
+        "sys",
+        "subprocess",
+        "builtins",
+        "importlib",
+        "posix",
+        "nt",
+        "shutil",
+        "ctypes",
+        "socket",
+    }
+)
 
 #: Modules and functions → what a call of them can do.
 _HARM: tuple[tuple[frozenset[str], str], ...] = (
@@ -141,13 +181,21 @@ _HARM: tuple[tuple[frozenset[str], str], ...] = (
 def judge(reference: str) -> Severity | None:
     """How bad ``module.name`` is: ``None`` harmless, ``WARNING`` unknown, ``ERROR`` dangerous."""
     module, _, name = reference.rpartition(".")
-    if name in _ALLOWED.get(_ALIASES.get(module, module), ()) or _ALLOWED_PATTERN.fullmatch(reference):
+    if name in _ALLOWED.get(_ALIASES.get(module, module), ()) or _ALLOWED_PATTERN.fullmatch(
+        reference
+    ):
         return None
     if reference in ("builtins.object", "__builtin__.object"):
-        return Severity.WARNING  # every class has it: of no use to a weight file, and of little to an attacker
+        return (
+            Severity.WARNING
+        )  # every class has it: of no use to a weight file, and of little to an attacker
     root, *rest = reference.split(".")
     dangerous = (
-        not (reference.isascii() and root.isidentifier() and all(part.isidentifier() for part in rest))
+        not (
+            reference.isascii()
+            and root.isidentifier()
+            and all(part.isidentifier() for part in rest)
+        )
         or root in _STANDARD
         or root in _DANGEROUS_ROOTS
         or f"{module}.".startswith(_DANGEROUS_MODULES)
@@ -163,11 +211,17 @@ def problems(imports: dict[str, int]) -> list[Problem]:
     Where ours only says that nobody knows it, picklescan's list is asked too.
     """
     judged = {reference: severity for reference in imports if (severity := judge(reference))}
-    unknown = tuple(reference for reference, severity in judged.items() if severity is Severity.WARNING)
+    unknown = tuple(
+        reference for reference, severity in judged.items() if severity is Severity.WARNING
+    )
     listed = second_opinion.dangerous(unknown) if unknown else frozenset()
     found = []
     for reference, severity in judged.items():
-        shown = reference[:120] if reference.isprintable() and reference.isascii() else ascii(reference[:120])
+        shown = (
+            reference[:120]
+            if reference.isprintable() and reference.isascii()
+            else ascii(reference[:120])
+        )
         if severity is Severity.ERROR or reference in listed:
             text = f"loading it would call {shown}, which {_harm(reference)}has no place in a weight file: never load it"
             found.append(Problem("unsafe_pickle", text, "", Severity.ERROR, imports[reference]))

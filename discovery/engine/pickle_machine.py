@@ -74,22 +74,30 @@ class Machine:
                 handlers[code](self)
                 allowance.opcodes -= 1
                 if allowance.opcodes < 0:
-                    raise UncheckedPickleError(f"it has more than {MAX_OPCODES:,} instructions", self.tape.position)
+                    raise UncheckedPickleError(
+                        f"it has more than {MAX_OPCODES:,} instructions", self.tape.position
+                    )
             return self.stack.pop()
         except (IndexError, KeyError, TypeError, ValueError, OverflowError) as error:
-            raise InvalidHeader("an instruction of the pickle makes no sense", self.tape.position) from error
+            raise InvalidHeader(
+                "an instruction of the pickle makes no sense", self.tape.position
+            ) from error
 
     # Each handler is one opcode, or several that differ in the width of their argument.
 
     def keep(self, size: int) -> None:
         self.allowance.kept -= size + 56
         if self.allowance.kept < 0:
-            raise UncheckedPickleError(f"its text is longer than {MAX_KEPT_IN_ALL:,} bytes in all", self.tape.position)
+            raise UncheckedPickleError(
+                f"its text is longer than {MAX_KEPT_IN_ALL:,} bytes in all", self.tape.position
+            )
 
     def container(self, value: Any) -> None:
         self.allowance.containers -= 1
         if self.allowance.containers < 0:
-            raise UncheckedPickleError(f"it makes more than {MAX_CONTAINERS:,} lists and objects", self.tape.position)
+            raise UncheckedPickleError(
+                f"it makes more than {MAX_CONTAINERS:,} lists and objects", self.tape.position
+            )
         self.stack.append(value)
 
     def to_mark(self) -> list[Any]:
@@ -152,14 +160,19 @@ class Machine:
             self.stack.append(Blob(position, len(line)))
         else:
             self.keep(len(line))
-            self.stack.append((line if encoding != "ascii" else line.strip(b"'\"")).decode(encoding, "replace"))
+            self.stack.append(
+                (line if encoding != "ascii" else line.strip(b"'\"")).decode(encoding, "replace")
+            )
 
     def get(self, key: int) -> None:
         self.stack.append(self.memo[key])
 
     def put(self, key: int) -> None:
         if key >= MAX_MEMO:
-            raise UncheckedPickleError(f"it asks for a memo of {key:,} entries, which takes gigabytes to load", self.tape.position)
+            raise UncheckedPickleError(
+                f"it asks for a memo of {key:,} entries, which takes gigabytes to load",
+                self.tape.position,
+            )
         self.memo[key] = self.stack[-1]
 
     def note(self, text: str) -> None:
@@ -169,13 +182,17 @@ class Machine:
 
     def import_(self, module: Any, name: Any) -> Global:
         """Notes the import; a value that stands for it. Shared: a checkpoint names the same few thousands of times."""
-        known = self._globals.get((module, name)) if type(module) is str and type(name) is str else None
+        known = (
+            self._globals.get((module, name)) if type(module) is str and type(name) is str else None
+        )
         if known is None:
             if type(module) is not str or type(name) is not str:
                 self.note("it imports something whose name it works out")
                 return Global("?", "?")
             if len(self.imports) >= MAX_IMPORTS:
-                raise UncheckedPickleError(f"it has more than {MAX_IMPORTS:,} imports", self.tape.position)
+                raise UncheckedPickleError(
+                    f"it has more than {MAX_IMPORTS:,} imports", self.tape.position
+                )
             known = self._globals[module, name] = Global(module, name)
             self.imports.setdefault(str(known), self.tape.position)
         return known
@@ -229,11 +246,20 @@ class Machine:
         shape, dtype = state.get("shape"), state.get("dtype")
         code = dtype.arguments[0] if isinstance(dtype, Object) and dtype.arguments else None
         known = _NUMPY_TYPE.fullmatch(code) if isinstance(code, str) else None
-        if not known or not state.get("numpy_array_alignment_bytes") or len(shape) > _MAX_DIMENSIONS or any(type(n) is not int for n in shape):
-            raise UncheckedPickleError("it keeps an array of joblib's that cannot be followed", self.tape.position)
+        if (
+            not known
+            or not state.get("numpy_array_alignment_bytes")
+            or len(shape) > _MAX_DIMENSIONS
+            or any(type(n) is not int for n in shape)
+        ):
+            raise UncheckedPickleError(
+                "it keeps an array of joblib's that cannot be followed", self.tape.position
+            )
         padding = self.tape.byte()
         if padding >= 0x20:
-            raise UncheckedPickleError("an array of joblib's does not start as it should", self.tape.position)
+            raise UncheckedPickleError(
+                "an array of joblib's does not start as it should", self.tape.position
+            )
         self.tape.skip(padding)
         self.tape.skip(prod(shape) * int(known[2]) * (4 if known[1] == "U" else 1))
 
@@ -274,7 +300,12 @@ class Machine:
 
 def _class_name(target: Object) -> str:
     function = target.function
-    if isinstance(function, Global) and function.name == "_reconstructor" and type(target.arguments) is tuple and target.arguments:
+    if (
+        isinstance(function, Global)
+        and function.name == "_reconstructor"
+        and type(target.arguments) is tuple
+        and target.arguments
+    ):
         function = target.arguments[0]
     return str(function) if isinstance(function, Global) else ""
 

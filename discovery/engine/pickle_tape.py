@@ -57,13 +57,18 @@ class Tape:
 
     def check(self, count: int) -> None:
         if not 0 <= count <= self.size - self.position:
-            raise InvalidHeader(f"the pickle needs {count:,} bytes, {max(self.size - self.position, 0):,} are left", self.position)
+            raise InvalidHeader(
+                f"the pickle needs {count:,} bytes, {max(self.size - self.position, 0):,} are left",
+                self.position,
+            )
 
     def _fill(self, count: int) -> None:
         self.check(count)
         rest = self._block[self._at :]
         self._base, self._at = self.position, 0
         self.stream.seek(self._base + len(rest))
-        self._block = rest + self.stream.read(min(max(BLOCK, count - len(rest)), self.size - self._base - len(rest)))
+        self._block = rest + self.stream.read(
+            min(max(BLOCK, count - len(rest)), self.size - self._base - len(rest))
+        )
         if len(self._block) < count:
             raise InvalidHeader("the file became shorter while it was read", self._base)

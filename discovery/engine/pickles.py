@@ -47,7 +47,11 @@ class Scanner:
 
     @property
     def at_end(self) -> bool:
-        return self._tape.position >= self._tape.size or self.stopped is not None or self.broken is not None
+        return (
+            self._tape.position >= self._tape.size
+            or self.stopped is not None
+            or self.broken is not None
+        )
 
     def load(self) -> Any:
         """The next pickle's value, in symbols; ``None`` when it was stopped or breaks after doing harm.
@@ -73,12 +77,23 @@ class Scanner:
 
     def problems(self) -> list[Problem]:
         found = pickle_imports.problems(self.imports)
-        found += [Problem("unsafe_pickle", f"{text}: never load it", "", Severity.ERROR, offset) for text, offset in self._machine.notes]
+        found += [
+            Problem("unsafe_pickle", f"{text}: never load it", "", Severity.ERROR, offset)
+            for text, offset in self._machine.notes
+        ]
         if self.stopped:
             text = f"it cannot be checked to its end ({self.stopped.reason}): do not load it"
             found.append(Problem("unsafe_pickle", text, "", Severity.ERROR, self.stopped.offset))
         if self.broken:
-            found.append(Problem("invalid_pickle", f"it is broken as well: {self.broken.reason}", "", Severity.ERROR, self.broken.offset))
+            found.append(
+                Problem(
+                    "invalid_pickle",
+                    f"it is broken as well: {self.broken.reason}",
+                    "",
+                    Severity.ERROR,
+                    self.broken.offset,
+                )
+            )
         return found
 
 
@@ -95,7 +110,11 @@ def _check_expansion(root: Any, offset: int) -> None:
             if id(value) not in measured:
                 measured[id(value)] = (0, 0)  # what a part that contains itself finds of itself
                 waiting.append((value, True))
-                waiting += [(part, False) for part in children(value) if type(part) in _CONTAINERS and id(part) not in measured]
+                waiting += [
+                    (part, False)
+                    for part in children(value)
+                    if type(part) in _CONTAINERS and id(part) not in measured
+                ]
             continue
         depth, size = 0, 1
         for part in children(value):
@@ -106,4 +125,6 @@ def _check_expansion(root: Any, offset: int) -> None:
     if depth > MAX_DEPTH:
         raise UncheckedPickleError(f"it is nested {depth:,} deep", offset)
     if size >= MAX_EXPANDED:
-        raise UncheckedPickleError(f"written out it has more than {MAX_EXPANDED:,} elements", offset)
+        raise UncheckedPickleError(
+            f"written out it has more than {MAX_EXPANDED:,} elements", offset
+        )

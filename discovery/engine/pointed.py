@@ -13,7 +13,16 @@ from discovery.engine.errors import NotAModel
 from discovery.engine.found import Merge, build
 from discovery.engine.identify import identify
 from discovery.engine.sidecar_fields import add_card, add_config, add_metadata_json
-from discovery.engine.types import Candidate, Found, Layout, ModelType, Problem, Severity, Status, Variant
+from discovery.engine.types import (
+    Candidate,
+    Found,
+    Layout,
+    ModelType,
+    Problem,
+    Severity,
+    Status,
+    Variant,
+)
 from discovery.engine.walk import Folder, Walker, everything, walk
 
 #: Models looked at before it is said that there are several.
@@ -24,7 +33,9 @@ REGISTERED = "registration"
 UNREAD = "no reader knows the format of these files: what is in them was not checked"
 
 
-def candidates(root: str, path: str, settings: Discovery, skip: Sequence[str] = ()) -> Iterator[Candidate]:
+def candidates(
+    root: str, path: str, settings: Discovery, skip: Sequence[str] = ()
+) -> Iterator[Candidate]:
     """What may be a model at or below ``path``, at any depth; the exclusions are lifted where they leave nothing. Opens no file."""
     deep = settings.model_copy(update={"max_scan_depth": 64, "scan_subdirectories": True})
     if (owner := _owner(root, path, deep)) is not None:
@@ -35,7 +46,9 @@ def candidates(root: str, path: str, settings: Discovery, skip: Sequence[str] = 
     for chosen in (deep, deep.model_copy(update={"exclude_patterns": ()})):
         met = False
         for item in walk(root, chosen, start=start, skip=skip):
-            if isinstance(item, Candidate) and (is_folder or any(entry.path == path for entry in item.files)):
+            if isinstance(item, Candidate) and (
+                is_folder or any(entry.path == path for entry in item.files)
+            ):
                 met = True
                 yield item
         if met:
@@ -51,12 +64,16 @@ def _owner(root: str, path: str, settings: Discovery) -> Candidate | None:
         if not isinstance(listing, Folder):
             continue
         for candidate in walker.candidates(listing)[0]:
-            if candidate.place == path or any(entry.path == path or entry.path.startswith(f"{path}/") for entry in candidate.files):
+            if candidate.place == path or any(
+                entry.path == path or entry.path.startswith(f"{path}/") for entry in candidate.files
+            ):
                 return candidate
     return None
 
 
-def read(root: str, path: str, settings: Discovery, memory_bytes: int | None, skip: Sequence[str] = ()) -> tuple[Candidate, Found]:
+def read(
+    root: str, path: str, settings: Discovery, memory_bytes: int | None, skip: Sequence[str] = ()
+) -> tuple[Candidate, Found]:
     """The one model at ``path`` (relative to ``root``, links resolved), and the candidate it comes from.
 
     Raises ``NotAModel`` when there are several or nothing at all, ``OSError`` when the place cannot be listed.
@@ -67,16 +84,24 @@ def read(root: str, path: str, settings: Discovery, memory_bytes: int | None, sk
     for candidate in candidates(root, path, settings, skip):
         met = candidate if candidate.place == path else met
         try:
-            models += [(candidate, found) for found in identify(root, candidate, settings, memory_bytes)]
+            models += [
+                (candidate, found) for found in identify(root, candidate, settings, memory_bytes)
+            ]
         except NotAModel:
             continue
         if len(models) > MAX_MODELS:
             break
     exact = [pair for pair in models if pair[1].path == path]
-    holding = exact or [pair for pair in models if any(entry.path == path for entry in pair[1].files)] or models
+    holding = (
+        exact
+        or [pair for pair in models if any(entry.path == path for entry in pair[1].files)]
+        or models
+    )
     if len(holding) > 1:
         shown = ", ".join(found.path for _, found in holding[:3])
-        raise NotAModel(f"there are several models: {shown}{', …' if len(holding) > 3 else ''}; register one of them")
+        raise NotAModel(
+            f"there are several models: {shown}{', …' if len(holding) > 3 else ''}; register one of them"
+        )
     return holding[0] if holding else _unread(root, path, met or everything(root, settings, path))
 
 
@@ -84,14 +109,24 @@ def _unread(root: str, path: str, candidate: Candidate) -> tuple[Candidate, Foun
     """A model whose files no reader knows: its sidecars are read, the rest is taken on a person's word. Raises ``NotAModel``."""
     if not candidate.files:
         raise NotAModel("the folder is empty")
-    files, merge, name = folder.Folder(root, path, candidate.files), Merge(), path.rpartition("/")[2]
+    files, merge, name = (
+        folder.Folder(root, path, candidate.files),
+        Merge(),
+        path.rpartition("/")[2],
+    )
     add_metadata_json(merge, files)
     if config := files.json("config.json"):
         add_config(merge, files, "config.json", config)
     add_card(merge, files)
     size = sum(entry.size for entry in candidate.files)
-    variant = Variant(name, path, "", Status.READY, size, files=tuple(entry.path for entry in candidate.files))
-    problems = [*files.problems, *candidate.problems, Problem("format_unknown", UNREAD, path, Severity.WARNING)]
+    variant = Variant(
+        name, path, "", Status.READY, size, files=tuple(entry.path for entry in candidate.files)
+    )
+    problems = [
+        *files.problems,
+        *candidate.problems,
+        Problem("format_unknown", UNREAD, path, Severity.WARNING),
+    ]
     return candidate, build(candidate, path, name, merge, [variant], [], candidate.files, problems)
 
 
@@ -101,6 +136,17 @@ def hosted(endpoint: str, name: str) -> Found:
     mark = blake2b(path.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
     merge = Merge()
     merge.add(REGISTERED, {"type": ModelType.OPENAI, "endpoint": endpoint})
-    found = build(Candidate(path, Layout.FILES, (), mark), path, name, merge, [Variant(name, path, "", Status.REMOTE, 0)], [], (), ())
-    values = {name: value for name, value in found.values.items() if not name.endswith("modalities")}  # a name alone is a guess
+    found = build(
+        Candidate(path, Layout.FILES, (), mark),
+        path,
+        name,
+        merge,
+        [Variant(name, path, "", Status.REMOTE, 0)],
+        [],
+        (),
+        (),
+    )
+    values = {
+        name: value for name, value in found.values.items() if not name.endswith("modalities")
+    }  # a name alone is a guess
     return replace(found, status=Status.REMOTE, fingerprint=mark, values=values, evidence={})

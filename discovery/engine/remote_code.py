@@ -36,7 +36,11 @@ def note_config(folder: Folder, name: str, config: Mapping[str, Any]) -> None:
 def _references(config: Mapping[str, Any]) -> Iterator[str]:
     auto_map = config.get("auto_map")
     for value in auto_map.values() if isinstance(auto_map, Mapping) else ():
-        yield from (item for item in (value if isinstance(value, list) else [value]) if isinstance(item, str))
+        yield from (
+            item
+            for item in (value if isinstance(value, list) else [value])
+            if isinstance(item, str)
+        )
     pipelines = config.get("custom_pipelines")
     for value in pipelines.values() if isinstance(pipelines, Mapping) else ():
         if isinstance(value, Mapping) and isinstance(value.get("impl"), str):
@@ -64,9 +68,15 @@ def note_pipeline(folder: Folder, pipeline: Mapping[str, Any]) -> None:
     if isinstance(own, list) and len(own) == 2 and all(isinstance(item, str) for item in own):
         _complain(folder, "model_index.json", f"{own[0]}.{own[1]}")
     for part, value in list(pipeline.items())[:100]:
-        if isinstance(value, list) and len(value) == 2 and all(isinstance(item, str) for item in value):
+        if (
+            isinstance(value, list)
+            and len(value) == 2
+            and all(isinstance(item, str) for item in value)
+        ):
             library, cls = value
-            if library.partition(".")[0] not in _INSTALLED and (f"{part}/{library}.py" in folder or f"{library}.py" in folder):
+            if library.partition(".")[0] not in _INSTALLED and (
+                f"{part}/{library}.py" in folder or f"{library}.py" in folder
+            ):
                 place = f"{part}/{library}" if f"{part}/{library}.py" in folder else library
                 _complain(folder, "model_index.json", f"{place.replace('/', '.')}.{cls}")
 
@@ -82,21 +92,41 @@ def note_modules(folder: Folder, modules: Any) -> None:
 def note_files(folder: Folder) -> None:
     """Python files that no config names: nothing runs them by itself."""
     named = {problem.message for problem in folder.problems if problem.code == "remote_code"}
-    files = [name for name in folder.entries if name.endswith(".py") and not any(name in text for text in named)]
+    files = [
+        name
+        for name in folder.entries
+        if name.endswith(".py") and not any(name in text for text in named)
+    ]
     if files:
-        shown = ", ".join(sorted(files)[:5]) + (f" and {len(files) - 5} more" if len(files) > 5 else "")
-        folder.complain("remote_code", min(files), f"code lies beside the weights, and no config asks for it: {clean(shown, 400)}", Severity.INFO)
+        shown = ", ".join(sorted(files)[:5]) + (
+            f" and {len(files) - 5} more" if len(files) > 5 else ""
+        )
+        folder.complain(
+            "remote_code",
+            min(files),
+            f"code lies beside the weights, and no config asks for it: {clean(shown, 400)}",
+            Severity.INFO,
+        )
 
 
 def note_template(folder: Folder, name: str, template: Any) -> None:
     """A chat template as text, or several by name (``[{"name": ..., "template": ...}]``)."""
     texts = [template] if isinstance(template, str) else []
     texts += (
-        [item["template"] for item in template if isinstance(item, Mapping) and isinstance(item.get("template"), str)]
+        [
+            item["template"]
+            for item in template
+            if isinstance(item, Mapping) and isinstance(item.get("template"), str)
+        ]
         if isinstance(template, list)
         else []
     )
     for text in texts[:MAX_REFERENCES]:
         for oddity in chat_templates.oddities(text):
             code = "unsafe_template" if oddity.severity is Severity.ERROR else "odd_template"
-            folder.complain(code, name, f"the chat template in {name} is not like those of other models: {oddity.reason}", oddity.severity)
+            folder.complain(
+                code,
+                name,
+                f"the chat template in {name} is not like those of other models: {oddity.reason}",
+                oddity.severity,
+            )

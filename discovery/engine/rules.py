@@ -17,7 +17,11 @@ from discovery.engine.signals import PLACES
 MAX_RULES = 2_000
 
 AXES = ("primary", "secondary", "specialization")
-SECTIONS = {"primary": "primary_category", "secondary": "secondary_category", "specialization": "specialization"}
+SECTIONS = {
+    "primary": "primary_category",
+    "secondary": "secondary_category",
+    "specialization": "specialization",
+}
 CATEGORIES = {
     "primary": ("LANGUAGE", "VISION", "AUDIO", "MULTIMODAL"),
     "secondary": ("CHAT", "CODE", "REASONING", "CREATIVE", "ANALYSIS"),
@@ -92,7 +96,9 @@ class Rule(BaseModel):
     @model_validator(mode="after")
     def _says_something(self) -> Rule:
         if not any(getattr(self, name) for name in CONDITIONS):
-            raise ValueError("the rule is empty: give it keywords, tags, architectures or another condition")
+            raise ValueError(
+                "the rule is empty: give it keywords, tags, architectures or another condition"
+            )
         return self
 
 
@@ -115,7 +121,11 @@ class CategorizationRules(BaseModel):
     @field_validator("primary_category", "secondary_category", "specialization", mode="before")
     @classmethod
     def _lists(cls, section: Any) -> Any:
-        return {name: _as_rules(value) for name, value in section.items()} if isinstance(section, dict) else section
+        return (
+            {name: _as_rules(value) for name, value in section.items()}
+            if isinstance(section, dict)
+            else section
+        )
 
     @model_validator(mode="after")
     def _known_categories(self) -> CategorizationRules:
@@ -124,7 +134,9 @@ class CategorizationRules(BaseModel):
             rules: dict[str, Rules] = getattr(self, section)
             unknown = next((name for name in rules if name not in CATEGORIES[axis]), None)
             if unknown is not None:
-                raise ValueError(f"{section}.{unknown}: there is no such category; choose from {', '.join(CATEGORIES[axis])}")
+                raise ValueError(
+                    f"{section}.{unknown}: there is no such category; choose from {', '.join(CATEGORIES[axis])}"
+                )
             total += sum(len(items) for items in rules.values())
         if total > MAX_RULES:
             raise ValueError(f"there are {total:,} rules, at most {MAX_RULES:,} are evaluated")

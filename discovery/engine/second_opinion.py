@@ -22,13 +22,22 @@ def dangerous(references: tuple[str, ...]) -> frozenset[str]:
 
     The public way to ask it is a pickle: one that imports every reference, cut into module and name at each of its dots.
     """
-    from picklescan.scanner import SafetyLevel, scan_pickle_bytes  # where nothing is unknown, it is never needed
+    from picklescan.scanner import (
+        SafetyLevel,
+        scan_pickle_bytes,
+    )  # where nothing is unknown, it is never needed
 
-    asked = [reference for reference in references if _WORKED_OUT not in reference and "\n" not in reference]
+    asked = [
+        reference
+        for reference in references
+        if _WORKED_OUT not in reference and "\n" not in reference
+    ]
     cuts = {(module, name): reference for reference in asked for module, name in _cuts(reference)}
     pickle = b"".join(f"c{module}\n{name}\n0".encode() for module, name in cuts) + b"N."
     told = scan_pickle_bytes(BytesIO(pickle), "", multiple_pickles=False).globals
-    return frozenset(cuts[found.module, found.name] for found in told if found.safety is SafetyLevel.Dangerous)
+    return frozenset(
+        cuts[found.module, found.name] for found in told if found.safety is SafetyLevel.Dangerous
+    )
 
 
 def _cuts(reference: str) -> list[tuple[str, str]]:

@@ -18,7 +18,12 @@ def add_metadata_json(merge: Merge, folder: Folder) -> None:
         return
     fields, complaints = metadata_json.fields(data)
     for complaint in complaints:
-        folder.complain("metadata_invalid", "metadata.json", f"metadata.json: {complaint}; it is ignored", Severity.WARNING)
+        folder.complain(
+            "metadata_invalid",
+            "metadata.json",
+            f"metadata.json: {complaint}; it is ignored",
+            Severity.WARNING,
+        )
     merge.add("metadata.json", fields)
 
 
@@ -33,7 +38,12 @@ def add_config(merge: Merge, folder: Folder, name: str, config: dict[str, Any]) 
     if "_diffusers_version" in config:
         clue_readers.read_component(merge.clues, config, name)
     base = config.get("_name_or_path")
-    if isinstance(base, str) and base.count("/") == 1 and not base.startswith((".", "/", "~")) and "\\" not in base:
+    if (
+        isinstance(base, str)
+        and base.count("/") == 1
+        and not base.startswith((".", "/", "~"))
+        and "\\" not in base
+    ):
         merge.add(name, {"custom": {"trained_from": base[:200]}})
 
 
@@ -47,14 +57,20 @@ def add_tokenizer(merge: Merge, folder: Folder) -> None:
         merge.add("tokenizer_config.json", tokenizer.fields(config))
         remote_code.note_config(folder, "tokenizer_config.json", config)
     clue_readers.read_sidecars(merge.clues, folder, config)
-    if "vocab_size" not in merge.values and (raw := folder.read("tokenizer.json", tokenizer.MAX_BYTES + 1)):
+    if "vocab_size" not in merge.values and (
+        raw := folder.read("tokenizer.json", tokenizer.MAX_BYTES + 1)
+    ):
         merge.add("tokenizer.json", {"vocab_size": tokenizer.vocabulary_size(raw)})
 
 
 def add_generation_config(merge: Merge, folder: Folder) -> None:
     if config := folder.json("generation_config.json"):
         wanted = ("temperature", "top_p", "top_k", "repetition_penalty", "max_new_tokens")
-        settings = {key: config[key] for key in wanted if isinstance(config.get(key), int | float) and not isinstance(config[key], bool)}
+        settings = {
+            key: config[key]
+            for key in wanted
+            if isinstance(config.get(key), int | float) and not isinstance(config[key], bool)
+        }
         merge.add("generation_config.json", {"optimization_settings": settings})
 
 

@@ -14,7 +14,15 @@ from discovery.engine.words import affirmed, sequence, words
 MAX_FILES = 120
 
 #: Where a word may stand, and how much it counts there.
-PLACES = {"name": 4.0, "tags": 3.0, "base model": 2.0, "title": 2.0, "folder": 2.0, "description": 1.5, "card": 0.5}
+PLACES = {
+    "name": 4.0,
+    "tags": 3.0,
+    "base model": 2.0,
+    "title": 2.0,
+    "folder": 2.0,
+    "description": 1.5,
+    "card": 0.5,
+}
 #: Places where sentences stand, which may deny what they name.
 PROSE = frozenset({"title", "description", "card"})
 
@@ -33,13 +41,29 @@ class Signals:
     phrases: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        lists = {name: list(getattr(self, name)) for name in ("architectures", "model_types", "pipeline_tags", "tags", "files")}
-        return {**lists, "marks": dict(self.marks), "words": dict(self.words), "phrases": dict(self.phrases)}
+        lists = {
+            name: list(getattr(self, name))
+            for name in ("architectures", "model_types", "pipeline_tags", "tags", "files")
+        }
+        return {
+            **lists,
+            "marks": dict(self.marks),
+            "words": dict(self.words),
+            "phrases": dict(self.phrases),
+        }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Signals:
-        lists = {name: tuple(data.get(name, ())) for name in ("architectures", "model_types", "pipeline_tags", "tags", "files")}
-        return cls(**lists, marks=data.get("marks", {}), words=data.get("words", {}), phrases=data.get("phrases", {}))
+        lists = {
+            name: tuple(data.get(name, ()))
+            for name in ("architectures", "model_types", "pipeline_tags", "tags", "files")
+        }
+        return cls(
+            **lists,
+            marks=data.get("marks", {}),
+            words=data.get("words", {}),
+            phrases=data.get("phrases", {}),
+        )
 
 
 class Clues:
@@ -71,8 +95,14 @@ class Clues:
                 self.architectures.setdefault(clean(item, 120))
         if isinstance(kind := config.get("model_type"), str) and kind:
             self.model_types.setdefault(clean(kind, 80))
-        for half in (*model_config.TEXT_CONFIGS, *model_config.VISION_CONFIGS, *model_config.AUDIO_CONFIGS):
-            if isinstance(inner := config.get(half), dict) and isinstance(kind := inner.get("model_type"), str):
+        for half in (
+            *model_config.TEXT_CONFIGS,
+            *model_config.VISION_CONFIGS,
+            *model_config.AUDIO_CONFIGS,
+        ):
+            if isinstance(inner := config.get(half), dict) and isinstance(
+                kind := inner.get("model_type"), str
+            ):
                 self.model_types.setdefault(clean(kind, 80))
         for name in _marks_of(config):
             self.mark(name, source)
@@ -97,14 +127,19 @@ class Clues:
         self.text("title", title)
         self.text("card", prose)
 
-    def finish(self, name: str, path: str, description: Any, tags: Any, files: Iterable[str]) -> Signals:
+    def finish(
+        self, name: str, path: str, description: Any, tags: Any, files: Iterable[str]
+    ) -> Signals:
         self.text("name", name)
         self.text("folder", path.rpartition("/")[0])
         self.text("description", description)
         for tag in strings(tags):
             self.tags.setdefault(tag.lower())
         self.text("tags", " ; ".join(self.tags))
-        told = {place: affirmed(" \n ".join(texts)) if place in PROSE else " \n ".join(texts) for place, texts in self.texts.items()}
+        told = {
+            place: affirmed(" \n ".join(texts)) if place in PROSE else " \n ".join(texts)
+            for place, texts in self.texts.items()
+        }
         return Signals(
             architectures=tuple(self.architectures)[:8],
             model_types=tuple(self.model_types)[:8],
@@ -120,7 +155,11 @@ class Clues:
 def _marks_of(config: Mapping[str, Any]) -> list[str]:
     found = [
         f"config:{key}"
-        for key in (*model_config.VISION_CONFIGS, *model_config.AUDIO_CONFIGS, *model_config.TEXT_CONFIGS)
+        for key in (
+            *model_config.VISION_CONFIGS,
+            *model_config.AUDIO_CONFIGS,
+            *model_config.TEXT_CONFIGS,
+        )
         if isinstance(config.get(key), dict)
     ]
     told = (

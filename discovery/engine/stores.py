@@ -46,8 +46,17 @@ def hub_cache(root: str, candidate: Candidate) -> tuple[str, list[Revision]]:
             refs.setdefault(commit, []).append(rest)
         elif kind == "snapshots" and "/" in rest:
             snapshots.setdefault(rest.partition("/")[0], []).append(entry)
-    revisions = [Revision(commit, tuple(refs.get(commit, ())), tuple(files)) for commit, files in snapshots.items()]
-    revisions.sort(key=lambda revision: ("main" not in revision.refs, -max(entry.mtime_ns for entry in revision.files), revision.commit))
+    revisions = [
+        Revision(commit, tuple(refs.get(commit, ())), tuple(files))
+        for commit, files in snapshots.items()
+    ]
+    revisions.sort(
+        key=lambda revision: (
+            "main" not in revision.refs,
+            -max(entry.mtime_ns for entry in revision.files),
+            revision.commit,
+        )
+    )
     return repository, revisions
 
 
@@ -72,12 +81,20 @@ def ollama(root: str, candidate: Candidate) -> tuple[str, list[Tagged], list[Pro
     problems: list[Problem] = []
     for manifest in candidate.files:
         layers = _layers(root, manifest, problems)
-        model = next((layer for layer in layers if layer.get("mediaType") == f"{_LAYER}model"), None)
+        model = next(
+            (layer for layer in layers if layer.get("mediaType") == f"{_LAYER}model"), None
+        )
         digest = str(model.get("digest")) if model else ""
         entry = blobs.get(digest)
         if entry is None:
             if model:
-                problems.append(Problem("blob_missing", f"the weights of tag {manifest.name} ({digest[:19]}…) are not in the store", manifest.path))
+                problems.append(
+                    Problem(
+                        "blob_missing",
+                        f"the weights of tag {manifest.name} ({digest[:19]}…) are not in the store",
+                        manifest.path,
+                    )
+                )
             continue
         home = tagged.setdefault(digest, Tagged([], entry))
         home.tags.append(manifest.name)
@@ -91,16 +108,35 @@ def _layers(root: str, manifest: FileEntry, problems: list[Problem]) -> list[Map
     try:
         parsed = json_file.parse_object(read_file(root, manifest, 1 << 20))
     except OSError as error:
-        problems.append(Problem("file_unreadable", f"the manifest {manifest.name} cannot be read: {error.strerror or error}", manifest.path))
+        problems.append(
+            Problem(
+                "file_unreadable",
+                f"the manifest {manifest.name} cannot be read: {error.strerror or error}",
+                manifest.path,
+            )
+        )
         return []
     if parsed.fault:
-        problems.append(Problem("sidecar_invalid", f"the manifest {manifest.name}: {parsed.fault}", manifest.path, offset=parsed.offset))
+        problems.append(
+            Problem(
+                "sidecar_invalid",
+                f"the manifest {manifest.name}: {parsed.fault}",
+                manifest.path,
+                offset=parsed.offset,
+            )
+        )
     layers = parsed.data.get("layers") if isinstance(parsed.data, dict) else None
     config = parsed.data.get("config") if isinstance(parsed.data, dict) else None
-    return [layer for layer in [*(layers if isinstance(layers, list) else []), config] if isinstance(layer, dict)]
+    return [
+        layer
+        for layer in [*(layers if isinstance(layers, list) else []), config]
+        if isinstance(layer, dict)
+    ]
 
 
-def _take_layer(root: str, home: Tagged, layer: Mapping[str, Any], blobs: Mapping[str, FileEntry]) -> None:
+def _take_layer(
+    root: str, home: Tagged, layer: Mapping[str, Any], blobs: Mapping[str, FileEntry]
+) -> None:
     entry = blobs.get(str(layer.get("digest")))
     if entry is None or entry in home.files:
         return
@@ -112,9 +148,13 @@ def _take_layer(root: str, home: Tagged, layer: Mapping[str, Any], blobs: Mappin
         home.fields["template"] = True
     elif kind == "license" and "license" not in home.fields:
         text = read_file(root, entry, _MAX_TEXT_BLOB).decode("utf-8", "replace")
-        home.fields["license"] = clean(next((line for line in text.splitlines() if line.strip()), ""), 200)
+        home.fields["license"] = clean(
+            next((line for line in text.splitlines() if line.strip()), ""), 200
+        )
     elif kind == "params":
         try:
-            home.fields["optimization_settings"] = storable(json.loads(read_file(root, entry, _MAX_TEXT_BLOB)))
+            home.fields["optimization_settings"] = storable(
+                json.loads(read_file(root, entry, _MAX_TEXT_BLOB))
+            )
         except (ValueError, RecursionError):
             return  # parameters that do not parse say nothing; the weights are unharmed

@@ -48,7 +48,13 @@ def member(record: bytes, start: int = 0) -> TarMember:
     prefix = record[345:500].rstrip(b"\0") if record[257:263] == b"ustar\0" else b""
     name = b"/".join(part for part in (prefix, record[:100].split(b"\0")[0]) if part)
     link = record[157:257].split(b"\0")[0]
-    return TarMember(name.decode("utf-8", "replace"), chr(record[156]), start, size, link.decode("utf-8", "replace"))
+    return TarMember(
+        name.decode("utf-8", "replace"),
+        chr(record[156]),
+        start,
+        size,
+        link.decode("utf-8", "replace"),
+    )
 
 
 def is_tar(head: bytes) -> bool:
@@ -68,14 +74,18 @@ def members(stream: BinaryIO, size: int) -> Iterator[TarMember]:
     told: dict[str, str] = {}
     while True:
         if position + RECORD > size:
-            raise InvalidHeader("the archive has no end, as after an interrupted download", position)
+            raise InvalidHeader(
+                "the archive has no end, as after an interrupted download", position
+            )
         stream.seek(position)
         record = stream.read(RECORD)
         if not record.strip(b"\0"):
             return
         found = member(record, position + RECORD)
         if found.kind == "S" and record[482]:
-            raise InvalidHeader(f"member {found.name[:80]!r} is stored with holes, which is not followed", position)
+            raise InvalidHeader(
+                f"member {found.name[:80]!r} is stored with holes, which is not followed", position
+            )
         if found.kind in "LKxg":
             if found.size > MAX_EXTENDED:
                 raise InvalidHeader(f"a name or its attributes take {found.size:,} bytes", position)
@@ -90,7 +100,9 @@ def members(stream: BinaryIO, size: int) -> Iterator[TarMember]:
 def _extend(told: dict[str, str], kind: str, data: bytes) -> None:
     """What the next member is called and how long it is: GNU's ``L`` and ``K``, or the ``length key=value`` lines of pax."""
     if kind in "LK":
-        told["path" if kind == "L" else "linkpath"] = data.split(b"\0")[0].decode("utf-8", "replace")
+        told["path" if kind == "L" else "linkpath"] = data.split(b"\0")[0].decode(
+            "utf-8", "replace"
+        )
         return
     while data:
         length, _, _ = data.partition(b" ")

@@ -34,7 +34,10 @@ def storable(value: Any, depth: int = 0) -> Any:
     if depth >= MAX_DEPTH:
         return None
     if isinstance(value, Mapping):
-        return {clean(str(key), MAX_ITEM_TEXT): storable(item, depth + 1) for key, item in list(value.items())[:MAX_ITEMS]}
+        return {
+            clean(str(key), MAX_ITEM_TEXT): storable(item, depth + 1)
+            for key, item in list(value.items())[:MAX_ITEMS]
+        }
     if isinstance(value, list | tuple):
         return [storable(item, depth + 1) for item in value[:MAX_ITEMS]]
     return clean(str(value))
@@ -51,7 +54,11 @@ def positive(value: Any) -> int | None:
     """``value`` when it is a whole number from 1 to 2^63-1, else ``None``."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= MAX_INTEGER else None
+    return (
+        value
+        if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= MAX_INTEGER
+        else None
+    )
 
 
 def plural(count: int, one: str, many: str | None = None) -> str:

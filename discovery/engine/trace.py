@@ -64,7 +64,9 @@ class _Tracer:
         parts = [] if path == "." else path.split("/")
         here = "."
         for depth, name in enumerate(parts):
-            walker = Walker(self.root, self.settings, frozenset())  # a fresh one: each lists a folder only once
+            walker = Walker(
+                self.root, self.settings, frozenset()
+            )  # a fresh one: each lists a folder only once
             folder = walker.listing(here)
             if not isinstance(folder, Folder):
                 return _unreadable(folder, here)
@@ -76,12 +78,22 @@ class _Tracer:
             if owners := _owners(candidates, path):
                 return Trace(End.MODEL, owners[0].place, candidates=owners)
             if name in folder.names:
-                return Trace(End.NO_WEIGHTS, target) if depth == len(parts) - 1 else Trace(End.NOT_THERE, target, "a file, not a folder")
+                return (
+                    Trace(End.NO_WEIGHTS, target)
+                    if depth == len(parts) - 1
+                    else Trace(End.NOT_THERE, target, "a file, not a folder")
+                )
             if name in folder.folders and name not in rest:
-                return self.inside(target, parts[depth + 1 :], [each for each in candidates if each.layout is not Layout.FILES])
+                return self.inside(
+                    target,
+                    parts[depth + 1 :],
+                    [each for each in candidates if each.layout is not Layout.FILES],
+                )
             if depth >= walker.max_depth:
                 return Trace(End.TOO_DEEP, here, str(walker.max_depth))
-            if name in folder.links and (followed := self.follow(walker, target, parts[depth + 1 :])):
+            if name in folder.links and (
+                followed := self.follow(walker, target, parts[depth + 1 :])
+            ):
                 return followed
             here = target
         return self.folder(here)
@@ -92,16 +104,26 @@ class _Tracer:
         if not isinstance(folder, Folder):
             return _unreadable(folder, here)
         candidates, _ = walker.candidates(folder)
-        return Trace(End.MODEL, here, candidates=tuple(candidates)) if candidates else Trace(End.FOLDER, here)
+        return (
+            Trace(End.MODEL, here, candidates=tuple(candidates))
+            if candidates
+            else Trace(End.FOLDER, here)
+        )
 
     def follow(self, walker: Walker, link: str, rest: Sequence[str]) -> Trace | None:
         """A link to a folder is walked only where nothing else leads to its target: ``None`` when the walk goes through the link."""
-        target = os.path.relpath(os.path.realpath(walker.absolute(link)), walker.real_root).replace(os.sep, "/")
+        target = os.path.relpath(os.path.realpath(walker.absolute(link)), walker.real_root).replace(
+            os.sep, "/"
+        )
         if not self.links:
             return Trace(End.LEFT_OUT, link, "links lead to links, round and round")
         self.links -= 1
         found = self.to("/".join([target, *rest]) if target != "." else "/".join(rest) or ".")
-        return replace(found, through=(link, *found.through)) if found.end in (End.MODEL, End.FOLDER, End.NO_WEIGHTS) else None
+        return (
+            replace(found, through=(link, *found.through))
+            if found.end in (End.MODEL, End.FOLDER, End.NO_WEIGHTS)
+            else None
+        )
 
     def inside(self, here: str, rest: Sequence[str], owners: Sequence[Candidate]) -> Trace:
         """The way on inside a folder that belongs to a model, or that a store keeps for itself."""
@@ -129,17 +151,29 @@ class _Tracer:
                 return Trace(End.LEFT_OUT, target, problem.message)
         absolute = os.path.join(self.root, target)
         if not os.path.lexists(absolute):
-            return Trace(End.NOT_THERE, target, _alike(name, [*folder.folders, *folder.links, *folder.names]))
+            return Trace(
+                End.NOT_THERE, target, _alike(name, [*folder.folders, *folder.links, *folder.names])
+            )
         if names.never_a_model(name):
             return Trace(End.NEVER, target)
-        what = "links to a place outside the root, or to nothing" if os.path.islink(absolute) else "is neither a file nor a folder"
+        what = (
+            "links to a place outside the root, or to nothing"
+            if os.path.islink(absolute)
+            else "is neither a file nor a folder"
+        )
         return Trace(End.LEFT_OUT, target, f"{name} {what}")
 
 
 def _owners(candidates: Sequence[Candidate], path: str) -> tuple[Candidate, ...]:
     """The candidates that ``path`` is, is a file of, or is a folder in."""
-    owners = [each for each in candidates if each.place == path or any(_holds(path, entry.path) for entry in each.files)]
-    return tuple(owners or [each for each in candidates if any(entry.path == path for entry in each.shared)])
+    owners = [
+        each
+        for each in candidates
+        if each.place == path or any(_holds(path, entry.path) for entry in each.files)
+    ]
+    return tuple(
+        owners or [each for each in candidates if any(entry.path == path for entry in each.shared)]
+    )
 
 
 def _holds(path: str, file: str) -> bool:
@@ -152,4 +186,8 @@ def _unreadable(problem: Problem | None, here: str) -> Trace:
 
 def _alike(name: str, others: Sequence[str]) -> str:
     same = [other for other in others if other.casefold() == name.casefold()]
-    return same[0] if same else "".join(difflib.get_close_matches(name, others[:_MAX_ALIKE], n=1, cutoff=0.75))
+    return (
+        same[0]
+        if same
+        else "".join(difflib.get_close_matches(name, others[:_MAX_ALIKE], n=1, cutoff=0.75))
+    )

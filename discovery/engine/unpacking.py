@@ -29,11 +29,27 @@ _PACKED = (
     (b"\x1f\x8b\x08", "gzip"), (b"BZh", "bzip2"), (b"\xfd7zXZ\0", "xz"), (b"\x5d\0\0", "lzma"), (b"ZF0x", "zlib"), (b"\x78\x01", "zlib"),
     (b"\x78\x5e", "zlib"), (b"\x78\x9c", "zlib"), (b"\x78\xda", "zlib"),
 )  # fmt: skip
-_OPAQUE = ((b"7z\xbc\xaf\x27\x1c", "7z"), (b"Rar!\x1a\x07", "rar"), (b"\x28\xb5\x2f\xfd", "zstd"), (b"\x04\x22\x4d\x18", "lz4"))
+_OPAQUE = (
+    (b"7z\xbc\xaf\x27\x1c", "7z"),
+    (b"Rar!\x1a\x07", "rar"),
+    (b"\x28\xb5\x2f\xfd", "zstd"),
+    (b"\x04\x22\x4d\x18", "lz4"),
+)
 NPY_MAGIC = b"\x93NUMPY"
 
 #: Suffixes of files that somebody unpickles.
-PICKLED = (".pkl", ".pickle", ".dill", ".joblib", ".pt", ".pth", ".ckpt", ".npy", ".npz", ".cloudpickle")
+PICKLED = (
+    ".pkl",
+    ".pickle",
+    ".dill",
+    ".joblib",
+    ".pt",
+    ".pth",
+    ".ckpt",
+    ".npy",
+    ".npz",
+    ".cloudpickle",
+)
 _SUFFIXES_OF_CODECS = (".gz", ".bz2", ".xz", ".lzma", ".zlib", ".z")
 
 #: How a pickle of protocol 0 or 1 starts: containers, then an import of two names; or the marks that Python's own picklers write.
@@ -44,7 +60,9 @@ _TEXT_PICKLE = re.compile(
 _BINARY_START = re.compile(rb"[\x88-\x8f\x93\x95-\x97]|[(\]})]{1,8}[\x88-\x8f\x93\x95-\x97]")
 
 #: What numpy writes for numbers and plain text; everything else may be or hold objects, which are pickled.
-_PLAIN_ARRAY = re.compile(rb"""\s*\{\s*'descr'\s*:\s*'[<>|=]?[?biufcSUVmM]\d*(?:\[\w+\])?'\s*,[^'"\\]*'fortran_order'[^'"\\]*'shape'[^'"\\]*\}\s*""")
+_PLAIN_ARRAY = re.compile(
+    rb"""\s*\{\s*'descr'\s*:\s*'[<>|=]?[?biufcSUVmM]\d*(?:\[\w+\])?'\s*,[^'"\\]*'fortran_order'[^'"\\]*'shape'[^'"\\]*\}\s*"""
+)
 
 
 def looks_like_pickle(head: bytes) -> bool:
@@ -137,7 +155,9 @@ def _unpacker(name: str) -> Any:
     if name == "bzip2":
         return bz2.BZ2Decompressor()
     if name in ("xz", "lzma"):
-        return lzma.LZMADecompressor(lzma.FORMAT_XZ if name == "xz" else lzma.FORMAT_ALONE, memlimit=MAX_DICTIONARY)
+        return lzma.LZMADecompressor(
+            lzma.FORMAT_XZ if name == "xz" else lzma.FORMAT_ALONE, memlimit=MAX_DICTIONARY
+        )
     return zlib.decompressobj({"gzip": 31, "zlib": 15}.get(name, -15))
 
 

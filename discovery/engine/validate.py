@@ -64,10 +64,21 @@ _CODES = {
     "external_data_inside": ("external_data_outside", "index_outside", "link_leaves_root"),
 }  # fmt: skip
 #: What other checks say; errors that none is about (plugins bring codes of their own) are the header's.
-_ELSEWHERE = frozenset(code for name, codes in _CODES.items() if name != "header_parses" for code in codes)
+_ELSEWHERE = frozenset(
+    code for name, codes in _CODES.items() if name != "header_parses" for code in codes
+)
 
 #: Checks that say nothing about files whose format no reader knows.
-_NEED_A_READER = frozenset({"shards_complete", "size_matches_header", "tensor_bounds", "dtype_known", "pickle_safe", "external_data_inside"})
+_NEED_A_READER = frozenset(
+    {
+        "shards_complete",
+        "size_matches_header",
+        "tensor_bounds",
+        "dtype_known",
+        "pickle_safe",
+        "external_data_inside",
+    }
+)
 
 #: Which file tells a program how to build a model of this type.
 _CONFIGS = {
@@ -100,21 +111,37 @@ class _Facts:
         told = [problem for problem in self.found.problems if problem.code in _CODES[check]]
         if check != "header_parses":
             return told
-        return told + [p for p in self.found.problems if p.severity is Severity.ERROR and p.code not in _ELSEWHERE and p not in told]
+        return told + [
+            p
+            for p in self.found.problems
+            if p.severity is Severity.ERROR and p.code not in _ELSEWHERE and p not in told
+        ]
 
     @property
     def is_unread(self) -> bool:
         """There is no weight file, or a header of theirs that nothing can be compared with."""
-        return not self.found.variants or any(problem.severity is Severity.ERROR for problem in self.problems("header_parses"))
+        return not self.found.variants or any(
+            problem.severity is Severity.ERROR for problem in self.problems("header_parses")
+        )
 
 
 def checks(found: Found, tokenizer_size: int | None = None) -> tuple[Check, ...]:
     """All checks, in the contract's order. ``tokenizer_size`` (see :func:`tokenizer_size`) is not read by scans."""
     facts = _Facts(found, tokenizer_size)
     if found.status is Status.REMOTE:
-        return tuple(_CHECKERS[name](facts, name) if name == "license_present" else _unasked(name, "another server runs it") for name in CHECKS)
+        return tuple(
+            _CHECKERS[name](facts, name)
+            if name == "license_present"
+            else _unasked(name, "another server runs it")
+            for name in CHECKS
+        )
     unread = any(problem.code == "format_unknown" for problem in found.problems)
-    return tuple(_unasked(name, UNREAD) if unread and name in _NEED_A_READER else _CHECKERS[name](facts, name) for name in CHECKS)
+    return tuple(
+        _unasked(name, UNREAD)
+        if unread and name in _NEED_A_READER
+        else _CHECKERS[name](facts, name)
+        for name in CHECKS
+    )
 
 
 def _unasked(name: str, reason: str) -> Check:
@@ -127,7 +154,15 @@ def is_valid(told: Sequence[Mapping[str, Any]]) -> bool:
 
 
 def as_json(told: Sequence[Check]) -> list[dict[str, Any]]:
-    return [{"name": c.name, "status": c.status.value, "message": to_text(c.message), "path": to_text(c.path)} for c in told]
+    return [
+        {
+            "name": c.name,
+            "status": c.status.value,
+            "message": to_text(c.message),
+            "path": to_text(c.path),
+        }
+        for c in told
+    ]
 
 
 def content(found: Found) -> str:
@@ -137,7 +172,9 @@ def content(found: Found) -> str:
     """
     prefix = f"{found.path}/"
     files = [(entry.path.removeprefix(prefix), entry) for entry in found.files]
-    lines = sorted(f"{name}|{entry.size}|{entry.mtime_ns}" for name, entry in files if name != "metadata.json")
+    lines = sorted(
+        f"{name}|{entry.size}|{entry.mtime_ns}" for name, entry in files if name != "metadata.json"
+    )
     return blake2b("\n".join(lines).encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
 
 
@@ -162,7 +199,11 @@ def _by_problems(facts: _Facts, name: str, passed: str) -> Check:
     if not told:
         return Check(name, Outcome.PASSED, passed)
     first = told[0]
-    more = f" ({plural(len(told) - 1, 'more problem', 'more problems')} of this kind)" if len(told) > 1 else ""
+    more = (
+        f" ({plural(len(told) - 1, 'more problem', 'more problems')} of this kind)"
+        if len(told) > 1
+        else ""
+    )
     outcome = Outcome.FAILED if first.severity is Severity.ERROR else Outcome.WARNING
     return Check(name, outcome, first.message + more, first.path)
 
@@ -174,13 +215,26 @@ def _path_readable(facts: _Facts, name: str) -> Check:
 def _config_present(facts: _Facts, name: str) -> Check:
     wanted = _CONFIGS.get(facts.type)
     if wanted is None:
-        return Check(name, Outcome.SKIPPED, "models of this kind carry their configuration in the weight file")
+        return Check(
+            name,
+            Outcome.SKIPPED,
+            "models of this kind carry their configuration in the weight file",
+        )
     present = next((each for each in wanted if each in facts.names), None)
     if present:
         return Check(name, Outcome.PASSED, f"{present} is there")
     if facts.type in (ModelType.DIFFUSERS, ModelType.PEFT) and facts.found.variants:
-        return Check(name, Outcome.WARNING, f"there is no {wanted[0]}: programs that load a single file can do without")
-    return Check(name, Outcome.FAILED, f"{wanted[0]} is missing: download it into the model's folder", facts.found.path)
+        return Check(
+            name,
+            Outcome.WARNING,
+            f"there is no {wanted[0]}: programs that load a single file can do without",
+        )
+    return Check(
+        name,
+        Outcome.FAILED,
+        f"{wanted[0]} is missing: download it into the model's folder",
+        facts.found.path,
+    )
 
 
 def _config_parses(facts: _Facts, name: str) -> Check:
@@ -191,9 +245,16 @@ def _config_parses(facts: _Facts, name: str) -> Check:
 
 def _weights_present(facts: _Facts, name: str) -> Check:
     if not facts.found.variants and not facts.problems(name):
-        return Check(name, Outcome.FAILED, "there are no weight files: download them into the model's folder", facts.found.path)
+        return Check(
+            name,
+            Outcome.FAILED,
+            "there are no weight files: download them into the model's folder",
+            facts.found.path,
+        )
     count = sum(len(variant.files) for variant in facts.found.variants)
-    return _by_problems(facts, name, f"{plural(count, 'weight file')}, {human_bytes(facts.found.size_bytes)}")
+    return _by_problems(
+        facts, name, f"{plural(count, 'weight file')}, {human_bytes(facts.found.size_bytes)}"
+    )
 
 
 def _shards_complete(facts: _Facts, name: str) -> Check:
@@ -226,7 +287,12 @@ def _tensor_bounds(facts: _Facts, name: str) -> Check:
         return Check(name, Outcome.SKIPPED, "there is no header to follow")
     cut = facts.problems("size_matches_header")
     if cut:
-        return Check(name, Outcome.FAILED, f"tensors lie beyond the end of the file: {cut[0].message}", cut[0].path)
+        return Check(
+            name,
+            Outcome.FAILED,
+            f"tensors lie beyond the end of the file: {cut[0].message}",
+            cut[0].path,
+        )
     if not facts.formats & _KNOWS_ITS_SIZE:
         return Check(name, Outcome.SKIPPED, "the format keeps no places of tensors")
     return Check(name, Outcome.PASSED, "every tensor lies inside its file")
@@ -245,21 +311,41 @@ def _dtype_known(facts: _Facts, name: str) -> Check:
 
 
 def _tokenizer_present(facts: _Facts, name: str) -> Check:
-    if facts.type not in _TOKENIZED or "TEXT" not in (facts.value("input_modalities") or facts.value("modalities") or []):
+    if facts.type not in _TOKENIZED or "TEXT" not in (
+        facts.value("input_modalities") or facts.value("modalities") or []
+    ):
         return Check(name, Outcome.SKIPPED, "it needs no tokenizer file")
-    present = next((each for each in sorted(facts.names) if each in _TOKENIZERS or each.endswith((".tiktoken", ".spm"))), None)
+    present = next(
+        (
+            each
+            for each in sorted(facts.names)
+            if each in _TOKENIZERS or each.endswith((".tiktoken", ".spm"))
+        ),
+        None,
+    )
     if present:
         return Check(name, Outcome.PASSED, f"{present} is there")
-    return Check(name, Outcome.WARNING, "there is no tokenizer: download its files into the model's folder", facts.found.path)
+    return Check(
+        name,
+        Outcome.WARNING,
+        "there is no tokenizer: download its files into the model's folder",
+        facts.found.path,
+    )
 
 
 def _tokenizer_matches_vocab(facts: _Facts, name: str) -> Check:
     size, rows = facts.tokenizer_size, facts.value("vocab_size")
     if size is None or not rows:
         what = (
-            "there is no tokenizer.json to compare" if "tokenizer.json" not in facts.names else "scans do not open the tokenizer: validate to compare"
+            "there is no tokenizer.json to compare"
+            if "tokenizer.json" not in facts.names
+            else "scans do not open the tokenizer: validate to compare"
         )
-        return Check(name, Outcome.SKIPPED, what if size is None else "the model's vocabulary size is not known")
+        return Check(
+            name,
+            Outcome.SKIPPED,
+            what if size is None else "the model's vocabulary size is not known",
+        )
     if size > rows:
         text = f"tokenizer.json has {size:,} entries, the model has room for {rows:,}: some tokens would be out of its reach"
         return Check(name, Outcome.WARNING, text, facts.found.path)
@@ -285,7 +371,11 @@ def _external_data_inside(facts: _Facts, name: str) -> Check:
 def _license_present(facts: _Facts, name: str) -> Check:
     if told := facts.value("license"):
         return Check(name, Outcome.PASSED, f"the license is {told}")
-    return Check(name, Outcome.WARNING, "nothing says under which license it may be used: set the license, or add it to README.md or metadata.json")
+    return Check(
+        name,
+        Outcome.WARNING,
+        "nothing says under which license it may be used: set the license, or add it to README.md or metadata.json",
+    )
 
 
 def _naming_convention(facts: _Facts, name: str) -> Check:
@@ -302,16 +392,29 @@ def _naming_convention(facts: _Facts, name: str) -> Check:
 def _card_present(facts: _Facts, name: str) -> Check:
     if any(entry.lower() == "readme.md" for entry in facts.names):
         return _card(facts, name)
-    return Check(name, Outcome.WARNING, "there is no README.md that says what it is for and where it comes from", facts.found.path)
+    return Check(
+        name,
+        Outcome.WARNING,
+        "there is no README.md that says what it is for and where it comes from",
+        facts.found.path,
+    )
 
 
 def _card(facts: _Facts, name: str) -> Check:
-    broken = next((problem for problem in facts.found.problems if problem.code == "card_invalid"), None)
-    return Check(name, Outcome.WARNING, broken.message, broken.path) if broken else Check(name, Outcome.PASSED, "README.md is there")
+    broken = next(
+        (problem for problem in facts.found.problems if problem.code == "card_invalid"), None
+    )
+    return (
+        Check(name, Outcome.WARNING, broken.message, broken.path)
+        if broken
+        else Check(name, Outcome.PASSED, "README.md is there")
+    )
 
 
 def _checksum(_facts: _Facts, name: str) -> Check:
-    return Check(name, Outcome.SKIPPED, "its bytes have not been read: validate deeply to compare them")
+    return Check(
+        name, Outcome.SKIPPED, "its bytes have not been read: validate deeply to compare them"
+    )
 
 
 _CHECKERS: dict[str, Callable[[_Facts, str], Check]] = {

@@ -44,7 +44,9 @@ class Folder:
         return name if self.path == "." else f"{self.path}/{name}"
 
 
-def walk(root: str, settings: Discovery, *, start: str = ".", skip: Sequence[str] = ()) -> Iterator[Candidate | Problem]:
+def walk(
+    root: str, settings: Discovery, *, start: str = ".", skip: Sequence[str] = ()
+) -> Iterator[Candidate | Problem]:
     """Candidates under ``root`` (an absolute path), in a stable order, streaming.
 
     ``start`` is a folder below the root to look in alone; ``skip`` are absolute real paths never entered (other roots).
@@ -82,19 +84,25 @@ class Walker:
         self.depth_notes = 0
 
     def run(self, start: str) -> Iterator[Candidate | Problem]:
-        os.scandir(self.absolute(start)).close()  # an unreadable start is the caller's news, not a problem inside
+        os.scandir(
+            self.absolute(start)
+        ).close()  # an unreadable start is the caller's news, not a problem inside
         depth = 0 if start == "." else start.count("/") + 1
         yield from self.visit(start, depth)
         # Real folders come first, so a link is walked only where nothing else leads to its target.
         while self.deferred:
             path, depth = self.deferred.pop()
-            target = os.path.relpath(os.path.realpath(self.absolute(path)), self.real_root).replace(os.sep, "/")
+            target = os.path.relpath(os.path.realpath(self.absolute(path)), self.real_root).replace(
+                os.sep, "/"
+            )
             if target not in self.seen:
                 self.seen.add(target)
                 yield from self.visit(path, depth)
 
     def absolute(self, path: str) -> str:
-        return self.root if path == "." else f"{self.root}/{path}"  # a walk asks for every folder: os.path.join takes its time
+        return (
+            self.root if path == "." else f"{self.root}/{path}"
+        )  # a walk asks for every folder: os.path.join takes its time
 
     # -- listing
 
@@ -129,7 +137,9 @@ class Walker:
             with os.scandir(absolute) as entries:
                 found = sorted(entries, key=_name)
         except OSError as error:
-            return Problem("folder_unreadable", f"the folder cannot be read: {error.strerror}", path)
+            return Problem(
+                "folder_unreadable", f"the folder cannot be read: {error.strerror}", path
+            )
         folder = Folder(path)
         prefix, files = ("" if path == "." else path + "/"), folder.names
         excluded, excluded_path = self.excluded.name, self.excluded.path
@@ -140,7 +150,9 @@ class Walker:
             try:
                 if entry.is_file(follow_symlinks=False):
                     status = entry.stat(follow_symlinks=False)
-                    files[name] = FileEntry(prefix + name, status.st_size, status.st_mtime_ns, status.st_ino)
+                    files[name] = FileEntry(
+                        prefix + name, status.st_size, status.st_mtime_ns, status.st_ino
+                    )
                 elif entry.is_symlink():
                     self.add_link(folder, entry, prefix + name)
                 elif entry.is_dir(follow_symlinks=False):
@@ -148,9 +160,15 @@ class Walker:
                         folder.folders.append(name)
                 elif _matters(name):
                     text = f"{name} is a pipe, socket or device; it is never opened"
-                    folder.problems.append(Problem("not_a_file", text, prefix + name, Severity.WARNING))
+                    folder.problems.append(
+                        Problem("not_a_file", text, prefix + name, Severity.WARNING)
+                    )
             except OSError as error:
-                folder.problems.append(Problem("file_unreadable", f"{name} cannot be read: {error.strerror}", prefix + name))
+                folder.problems.append(
+                    Problem(
+                        "file_unreadable", f"{name} cannot be read: {error.strerror}", prefix + name
+                    )
+                )
         return folder
 
     def add_link(self, folder: Folder, entry: os.DirEntry[str], path: str) -> None:
@@ -164,20 +182,38 @@ class Walker:
             status = os.stat(target)
         except OSError:
             if _matters(entry.name):
-                folder.problems.append(Problem("link_dangling", f"{entry.name} links to a file that is not there", path, Severity.WARNING))
+                folder.problems.append(
+                    Problem(
+                        "link_dangling",
+                        f"{entry.name} links to a file that is not there",
+                        path,
+                        Severity.WARNING,
+                    )
+                )
             return
         if stat.S_ISDIR(status.st_mode):
             if not names.never_a_model(entry.name):
                 folder.links.append(entry.name)
         elif stat.S_ISREG(status.st_mode):
             inside = os.path.relpath(target, self.real_root).replace(os.sep, "/")
-            folder.names[entry.name] = FileEntry(path, status.st_size, status.st_mtime_ns, status.st_ino, inside)
+            folder.names[entry.name] = FileEntry(
+                path, status.st_size, status.st_mtime_ns, status.st_ino, inside
+            )
 
     def too_deep(self, folder: Folder, rest: Sequence[str]) -> Iterator[Problem]:
         if self.depth_notes < MAX_DEPTH_NOTES:
             self.depth_notes += 1
-            what = f"{len(rest)} folders in it are" if len(rest) > 1 else f"the folder {rest[0]} in it is"
-            yield Problem("too_deep", f"{what} deeper than max_scan_depth ({self.max_depth}) and not looked into", folder.path, Severity.INFO)
+            what = (
+                f"{len(rest)} folders in it are"
+                if len(rest) > 1
+                else f"the folder {rest[0]} in it is"
+            )
+            yield Problem(
+                "too_deep",
+                f"{what} deeper than max_scan_depth ({self.max_depth}) and not looked into",
+                folder.path,
+                Severity.INFO,
+            )
 
     # -- deciding
 
@@ -187,19 +223,33 @@ class Walker:
         if name.startswith(("datasets--", "spaces--")):
             return [], []
         if name.startswith("models--") and "snapshots" in folder.folders:
-            return [self.candidate(folder, Layout.HUB_CACHE, self.below(folder, folder.folders))], []
+            return [
+                self.candidate(folder, Layout.HUB_CACHE, self.below(folder, folder.folders))
+            ], []
         if "manifests" in folder.folders and "blobs" in folder.folders:
-            return self.ollama(folder), [name for name in folder.folders if name not in ("manifests", "blobs")]
+            return self.ollama(folder), [
+                name for name in folder.folders if name not in ("manifests", "blobs")
+            ]
         if "model_index.json" in folder.names or name.endswith(".mlpackage"):
             return [self.candidate(folder, Layout.FOLDER, self.below(folder, folder.folders))], []
-        parts = [name for name in folder.folders if names.is_part_folder(name)] if folder.folders else []
+        parts = (
+            [name for name in folder.folders if names.is_part_folder(name)]
+            if folder.folders
+            else []
+        )
         if self.is_model_folder(folder):
             files = self.below(folder, parts)
-            return [self.candidate(folder, Layout.FOLDER, files)], [name for name in folder.folders if name not in parts]
+            return [self.candidate(folder, Layout.FOLDER, files)], [
+                name for name in folder.folders if name not in parts
+            ]
         if parts and folder.path != "." and not names.SIDECARS.isdisjoint(folder.names):
             files = self.below(folder, parts)
-            if any(names.weight_format(entry.name) and names.is_standard(entry.name) for entry in files):
-                return [self.candidate(folder, Layout.FOLDER, files)], [name for name in folder.folders if name not in parts]
+            if any(
+                names.weight_format(entry.name) and names.is_standard(entry.name) for entry in files
+            ):
+                return [self.candidate(folder, Layout.FOLDER, files)], [
+                    name for name in folder.folders if name not in parts
+                ]
             for part in parts:
                 self.forget(folder.child(part))
         return self.loose(folder), folder.folders
@@ -226,9 +276,18 @@ class Walker:
                 groups.setdefault(names.base_stem(name), []).append(entry)
             elif name.endswith((".onnx_data", ".onnx.data")):
                 groups.setdefault(names.base_stem(name.partition(".onnx")[0]), []).append(entry)
-        own = [entry for entry in folder.files if entry.name in names.SIDECARS] if len(groups) == 1 and folder.path != "." else []
+        own = (
+            [entry for entry in folder.files if entry.name in names.SIDECARS]
+            if len(groups) == 1 and folder.path != "."
+            else []
+        )
         return [
-            self.candidate(folder, Layout.FILES, [*files, *own], place=folder.path if key == "*.gguf" else files[0].path)
+            self.candidate(
+                folder,
+                Layout.FILES,
+                [*files, *own],
+                place=folder.path if key == "*.gguf" else files[0].path,
+            )
             for key, files in groups.items()
         ]
 
@@ -243,10 +302,18 @@ class Walker:
             if not isinstance(listing, Folder):
                 folder.problems.extend([listing] if isinstance(listing, Problem) else [])
                 continue
-            stack.extend(listing.child(name) for name in reversed(listing.folders) if listing.path.count("/") < MAX_PART_DEPTH + 8)
+            stack.extend(
+                listing.child(name)
+                for name in reversed(listing.folders)
+                if listing.path.count("/") < MAX_PART_DEPTH + 8
+            )
             if listing.files:
                 signature = _signature(listing.files, stamp)
-                found.append(Candidate(listing.path, Layout.OLLAMA, tuple(listing.files), signature, shared=blobs))
+                found.append(
+                    Candidate(
+                        listing.path, Layout.OLLAMA, tuple(listing.files), signature, shared=blobs
+                    )
+                )
         return found
 
     def below(self, folder: Folder, parts: Sequence[str], own: bool = False) -> list[FileEntry]:
@@ -262,7 +329,9 @@ class Walker:
                 files.extend(listing.files)
                 folder.problems.extend(listing.problems)
                 if depth < MAX_PART_DEPTH:
-                    stack.extend((listing.child(name), depth + 1) for name in reversed(listing.folders))
+                    stack.extend(
+                        (listing.child(name), depth + 1) for name in reversed(listing.folders)
+                    )
             elif listing is not None:
                 folder.problems.append(listing)
         return files
@@ -271,11 +340,15 @@ class Walker:
         """Lets a folder that was looked into as a possible part be visited again as one of its own."""
         self.seen = {seen for seen in self.seen if seen != path and not seen.startswith(path + "/")}
 
-    def candidate(self, folder: Folder, layout: Layout, files: list[FileEntry], place: str | None = None) -> Candidate:
+    def candidate(
+        self, folder: Folder, layout: Layout, files: list[FileEntry], place: str | None = None
+    ) -> Candidate:
         problems = tuple(folder.problems) if layout is not Layout.FILES else ()
         if layout is not Layout.FILES:
             folder.problems = []
-        return Candidate(place or folder.path, layout, tuple(files), _signature(files), problems=problems)
+        return Candidate(
+            place or folder.path, layout, tuple(files), _signature(files), problems=problems
+        )
 
 
 def _matters(name: str) -> bool:
@@ -285,4 +358,6 @@ def _matters(name: str) -> bool:
 def _signature(files: Sequence[FileEntry], salt: str = "") -> str:
     """Changes with any name, size, time or inode; 32 hexadecimal digits."""
     lines = [f"{path}|{size}|{mtime}|{inode}" for path, size, mtime, inode, _ in files]
-    return blake2b("\n".join([salt, *lines]).encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
+    return blake2b(
+        "\n".join([salt, *lines]).encode("utf-8", "surrogateescape"), digest_size=16
+    ).hexdigest()

@@ -58,7 +58,9 @@ class WeightSamples:
             whole = (min(plan.end, chunk_end) - position - start) // plan.width * plan.width
             if whole > 0:
                 mask = plan.mask
-                values: list[int] = chunk[start : start + whole].cast(plan.letter)[:: plan.step].tolist()  # type: ignore[call-overload]
+                values: list[int] = (
+                    chunk[start : start + whole].cast(plan.letter)[:: plan.step].tolist()
+                )  # type: ignore[call-overload]
                 self.sampled += len(values)
                 self.nonfinite += sum([value & mask == mask for value in values])
             if plan.end > chunk_end:
@@ -87,7 +89,12 @@ def _gguf_order(head: bytes) -> str:
 
 def _counts(tensor: Tensor) -> bool:
     """Masks hold minus infinity by design."""
-    return tensor.dtype in _KINDS and tensor.offset >= 0 and tensor.size > 0 and "mask" not in tensor.name.rpartition(".")[2].lower()
+    return (
+        tensor.dtype in _KINDS
+        and tensor.offset >= 0
+        and tensor.size > 0
+        and "mask" not in tensor.name.rpartition(".")[2].lower()
+    )
 
 
 def _plans(tensors: Sequence[Tensor], byte_order: str) -> list[_Plan]:

@@ -12,7 +12,10 @@ from discovery.engine.types import FileEntry, Severity
 from discovery.engine.weights import WeightFile, WeightSet
 
 #: Formats that a suffix may hide besides the one it promises.
-_DISGUISES = {"pytorch": {"pytorch", "ggml", "ctranslate2", "openvino"}, "tensorflow": {"tensorflow", "keras"}}
+_DISGUISES = {
+    "pytorch": {"pytorch", "ggml", "ctranslate2", "openvino"},
+    "tensorflow": {"tensorflow", "keras"},
+}
 
 #: Folders below a model that hold pieces for it, but no weights of their own to count.
 _NOT_VARIANTS = ("tokenizer", "scheduler", "assets", "figures", "images")
@@ -39,7 +42,10 @@ def _promised(folder: Folder, path: str) -> str | None:
         return "openvino"
     if name == "saved_model.pb":
         return "tensorflow"
-    if f"{folder.place}/{path}".rpartition("/")[0].endswith(".mlpackage") and name == "Manifest.json":
+    if (
+        f"{folder.place}/{path}".rpartition("/")[0].endswith(".mlpackage")
+        and name == "Manifest.json"
+    ):
         return "coreml"
     if ".mlpackage/" in f"{folder.place}/{path}":
         return None
@@ -82,7 +88,9 @@ def _indexes(folder: Folder, pipeline: bool) -> dict[tuple[str, str, str], Weigh
         index = weight_index.read(data) if data is not None else None
         if index is None:
             if data is not None:
-                folder.complain("index_invalid", path, f"{path} names no weight files", Severity.WARNING)
+                folder.complain(
+                    "index_invalid", path, f"{path} names no weight files", Severity.WARNING
+                )
             continue
         if index.outside:
             text = f"{path} asks for {index.outside[0][:120]!r}, outside the model's folder; it is not followed"
@@ -103,11 +111,17 @@ def _key(path: str, format_name: str, pipeline: bool) -> tuple[tuple[str, ...], 
     precision = names.precision(name)
     if pipeline:
         single = "" if directory else names.base_stem(name)
-        return (format_name, single, precision or ""), precision or (names.stem(name) if single else None)
+        return (format_name, single, precision or ""), precision or (
+            names.stem(name) if single else None
+        )
     if format_name == "tensorflow" and name in ("saved_model.pb", "variables.index"):
         return (format_name, "", "saved_model"), None
     if format_name == "onnx":
-        return (format_name, "" if names.is_standard(name) else names.base_stem(name), precision or ""), precision
+        return (
+            format_name,
+            "" if names.is_standard(name) else names.base_stem(name),
+            precision or "",
+        ), precision
     part = names.shard(name)
     total = str(part.total or "") if part else ""
     label = precision or ("consolidated" if name.startswith("consolidated") else None)
@@ -121,5 +135,9 @@ def _is_piece(path: str) -> bool:
 
 def _without_extras(sets: list[WeightSet], pipeline: bool) -> list[WeightSet]:
     """Beside weights with a standard name, files of other names are accessories (a projector, an old copy), not the model."""
-    standard = [group for group in sets if not group.files or any(names.is_standard(file.entry.name) for file in group.files)]
+    standard = [
+        group
+        for group in sets
+        if not group.files or any(names.is_standard(file.entry.name) for file in group.files)
+    ]
     return sets if pipeline or not standard else standard

@@ -59,7 +59,10 @@ class WeightSet:
         states = {file.status for file in self.files}
         if self.missing or not self.files:
             states.add(Status.INCOMPLETE)
-        return next((s for s in (Status.UNSAFE, Status.CORRUPT, Status.INCOMPLETE) if s in states), Status.READY)
+        return next(
+            (s for s in (Status.UNSAFE, Status.CORRUPT, Status.INCOMPLETE) if s in states),
+            Status.READY,
+        )
 
     @property
     def size(self) -> int:
@@ -74,28 +77,55 @@ def read(root: str, entry: FileEntry, siblings: Iterable[FileEntry] = ()) -> Wei
     try:
         with open_file(root, entry) as stream:
             head = stream.read(HEAD_BYTES)
-            file.stamp = blake2b(head + entry.size.to_bytes(16, "little"), digest_size=16).hexdigest()
+            file.stamp = blake2b(
+                head + entry.size.to_bytes(16, "little"), digest_size=16
+            ).hexdigest()
             if not head:
-                return _broken(file, Status.INCOMPLETE, "file_empty", f"{entry.name} is empty: the download never finished")
+                return _broken(
+                    file,
+                    Status.INCOMPLETE,
+                    "file_empty",
+                    f"{entry.name} is empty: the download never finished",
+                )
             if entry.size <= lfs.MAX_POINTER_BYTES and (pointer := lfs.read(head)):
                 file.pointer = pointer
                 text = f"{entry.name} is a git-lfs pointer: the real file of {human_bytes(pointer.size)} was never downloaded (git lfs pull)"
                 return _broken(file, Status.INCOMPLETE, "lfs_pointer", text)
             file.header = formats.read(stream, entry.size, entry.name, head)
     except InDisguise as error:
-        return _broken(file, Status.UNSAFE, "pickle_in_disguise", f"{entry.name} is no {promised} file: {error}")
+        return _broken(
+            file,
+            Status.UNSAFE,
+            "pickle_in_disguise",
+            f"{entry.name} is no {promised} file: {error}",
+        )
     except NotThisFormat as error:
-        return _broken(file, Status.CORRUPT, "not_this_format", f"{entry.name} is no {promised} file: {error}")
+        return _broken(
+            file, Status.CORRUPT, "not_this_format", f"{entry.name} is no {promised} file: {error}"
+        )
     except InvalidHeader as error:
-        return _broken(file, Status.CORRUPT, "invalid_header", f"{entry.name} cannot be loaded: {error}", error.offset)
+        return _broken(
+            file,
+            Status.CORRUPT,
+            "invalid_header",
+            f"{entry.name} cannot be loaded: {error}",
+            error.offset,
+        )
     except OSError as error:
-        return _broken(file, Status.CORRUPT, "file_unreadable", f"{entry.name} cannot be read: {error.strerror or error}")
+        return _broken(
+            file,
+            Status.CORRUPT,
+            "file_unreadable",
+            f"{entry.name} cannot be read: {error.strerror or error}",
+        )
     file.format = file.header.format
     _judge(file, {sibling.path: sibling for sibling in siblings})
     return file
 
 
-def _broken(file: WeightFile, status: Status, code: str, message: str, offset: int | None = None) -> WeightFile:
+def _broken(
+    file: WeightFile, status: Status, code: str, message: str, offset: int | None = None
+) -> WeightFile:
     file.status = status
     file.problems.append(Problem(code, message, file.entry.path, offset=offset))
     return file
@@ -106,12 +136,20 @@ def _judge(file: WeightFile, siblings: dict[str, FileEntry]) -> None:
     header, entry = file.header, file.entry
     assert header is not None
     for problem in header.problems:
-        file.problems.append(replace(problem, path=entry.path, message=f"{entry.name}: {problem.message}"))
+        file.problems.append(
+            replace(problem, path=entry.path, message=f"{entry.name}: {problem.message}")
+        )
         if problem.severity is Severity.ERROR and file.status is not Status.UNSAFE:
             file.status = _VERDICTS.get(problem.code, Status.CORRUPT)
     if header.expected_size is not None and header.expected_size > entry.size:
         text = f"{entry.name} is cut short: {human_bytes(entry.size)} of {human_bytes(header.expected_size)} are on disk"
-        _broken(file, Status.UNSAFE if file.status is Status.UNSAFE else Status.INCOMPLETE, "truncated", text, entry.size)
+        _broken(
+            file,
+            Status.UNSAFE if file.status is Status.UNSAFE else Status.INCOMPLETE,
+            "truncated",
+            text,
+            entry.size,
+        )
     for location, end in header.externals:
         if not safe_location(location):
             continue  # the reader has said so already
@@ -119,9 +157,19 @@ def _judge(file: WeightFile, siblings: dict[str, FileEntry]) -> None:
         name = location.removeprefix("./")
         target = siblings.get(f"{folder}/{name}" if folder else name)
         if target is None:
-            _broken(file, Status.INCOMPLETE, "external_data_missing", f"{entry.name} keeps its weights in {location}, which is not there")
+            _broken(
+                file,
+                Status.INCOMPLETE,
+                "external_data_missing",
+                f"{entry.name} keeps its weights in {location}, which is not there",
+            )
         elif target.size <= lfs.MAX_POINTER_BYTES < end:
-            _broken(file, Status.INCOMPLETE, "external_data_missing", f"{location} is too small to hold the weights of {entry.name}")
+            _broken(
+                file,
+                Status.INCOMPLETE,
+                "external_data_missing",
+                f"{location} is too small to hold the weights of {entry.name}",
+            )
         elif target.size < end:
             text = f"{location} is cut short: {human_bytes(target.size)} of {human_bytes(end)} are on disk"
             _broken(file, Status.INCOMPLETE, "truncated", text, target.size)
@@ -139,14 +187,24 @@ def complete(group: WeightSet, folder_names: Sequence[str] = ()) -> WeightSet:
     if parts and 0 < total <= 10_000:
         have = {part.number for part in parts}
         first = parts[0]
-        group.missing = [f"{first.stem}-{number:05d}-of-{total:05d}{first.suffix}" for number in range(1, total + 1) if number not in have]
+        group.missing = [
+            f"{first.stem}-{number:05d}-of-{total:05d}{first.suffix}"
+            for number in range(1, total + 1)
+            if number not in have
+        ]
     return group
 
 
 def missing_problem(group: WeightSet, place: str) -> Problem | None:
     if not group.missing:
         return None
-    shown = ", ".join(group.missing[:3]) + (f" and {len(group.missing) - 3:,} more" if len(group.missing) > 3 else "")
+    shown = ", ".join(group.missing[:3]) + (
+        f" and {len(group.missing) - 3:,} more" if len(group.missing) > 3 else ""
+    )
     verb = "is" if len(group.missing) == 1 else "are"
     total = len(group.missing) + len(group.files)
-    return Problem("shards_missing", f"{plural(len(group.missing), 'weight file')} of {total:,} {verb} missing: {shown}", place)
+    return Problem(
+        "shards_missing",
+        f"{plural(len(group.missing), 'weight file')} of {total:,} {verb} missing: {shown}",
+        place,
+    )

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 
 #: A name's parts: runs of letters (``MedNLLB`` → med, nllb; ``LlamaForCausalLM`` → llama, for, causal, lm) and of digits with their letter.
-_PART = re.compile(r"[A-Z]{2,}(?![a-z])|[A-Z]?[a-z]+|[A-Z]+(?=[A-Z][a-z])|\d+(?:\.\d+)?[a-z]?|[^\W\d_A-Za-z]+")
+_PART = re.compile(
+    r"[A-Z]{2,}(?![a-z])|[A-Z]?[a-z]+|[A-Z]+(?=[A-Z][a-z])|\d+(?:\.\d+)?[a-z]?|[^\W\d_A-Za-z]+"
+)
 _PLAIN = re.compile(r"[^\W_]+(?:\.\d+)?", re.UNICODE)
 
 #: Families of models whose name is glued to what they are for: ``pubmedbert``, ``codellama``, ``biogpt``.
@@ -13,7 +15,10 @@ _GLUED = re.compile(r"^(.{3,}?)(bert|roberta|gpt|llama|gemma|qwen|mistral|nllb|w
 
 
 #: What is said not to be so: "no instruction tuning", "not a chat model".
-_NEGATED = re.compile(r"\b(?:no|not|without|never|isn't|non)\b[ -]+(?:an? |the |any |for )?\w+(?:[ -]\w+)?", re.IGNORECASE)
+_NEGATED = re.compile(
+    r"\b(?:no|not|without|never|isn't|non)\b[ -]+(?:an? |the |any |for )?\w+(?:[ -]\w+)?",
+    re.IGNORECASE,
+)
 
 
 def affirmed(text: str) -> str:

@@ -41,7 +41,9 @@ def attempt(job: Job) -> Outcome:
     """Tries the loader that fits. Never raises."""
     loader = choice.loader_for(job)
     if loader is None:
-        what = f"files of the format {job.format}" if job.format else f"models of the type {job.type}"
+        what = (
+            f"files of the format {job.format}" if job.format else f"models of the type {job.type}"
+        )
         return Outcome(result=Result.UNSUPPORTED, message=f"There is no test loader for {what}.")
     started = time.monotonic()
     try:
@@ -57,7 +59,9 @@ def attempt(job: Job) -> Outcome:
     seconds = round(time.monotonic() - started, 3)
     peak = limits.peak_memory()
     told = clean(to_text(message.replace(os.path.join(job.root, ""), "")), MAX_MESSAGE)
-    return Outcome(result=result, loader=loader.NAME, message=told, seconds=seconds, peak_memory_bytes=peak)
+    return Outcome(
+        result=result, loader=loader.NAME, message=told, seconds=seconds, peak_memory_bytes=peak
+    )
 
 
 def _reason(error: BaseException, job: Job) -> str:

@@ -7,7 +7,15 @@ from typing import Protocol
 from discovery.engine.types import ModelType
 from discovery.loading.job import TRANSFORMERS_TYPES, Job
 from discovery.loading.libraries import installed
-from discovery.loading.loaders import diffusers, endpoint, gguf, onnx, pytorch, safetensors, transformers
+from discovery.loading.loaders import (
+    diffusers,
+    endpoint,
+    gguf,
+    onnx,
+    pytorch,
+    safetensors,
+    transformers,
+)
 from discovery.loading.weights import home
 
 
@@ -24,7 +32,12 @@ class Loader(Protocol):
     def load(self, job: Job) -> str: ...
 
 
-_BY_FORMAT: dict[str, Loader] = {"safetensors": safetensors, "gguf": gguf, "onnx": onnx, "pytorch": pytorch}
+_BY_FORMAT: dict[str, Loader] = {
+    "safetensors": safetensors,
+    "gguf": gguf,
+    "onnx": onnx,
+    "pytorch": pytorch,
+}
 
 
 def loader_for(job: Job) -> Loader | None:
@@ -34,6 +47,10 @@ def loader_for(job: Job) -> Loader | None:
     if job.format in ("safetensors", "pytorch"):
         if job.type == ModelType.DIFFUSERS and home(job, diffusers.INDEX):
             return diffusers
-        if job.type in TRANSFORMERS_TYPES and home(job, transformers.CONFIG) and installed("transformers"):
+        if (
+            job.type in TRANSFORMERS_TYPES
+            and home(job, transformers.CONFIG)
+            and installed("transformers")
+        ):
             return transformers
     return _BY_FORMAT.get(job.format or "")

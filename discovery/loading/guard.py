@@ -11,7 +11,15 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-_REACHING = frozenset({"socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr", "socket.getnameinfo"})
+_REACHING = frozenset(
+    {
+        "socket.connect",
+        "socket.getaddrinfo",
+        "socket.gethostbyname",
+        "socket.gethostbyaddr",
+        "socket.getnameinfo",
+    }
+)
 _SENDING = frozenset({"socket.bind", "socket.sendto", "socket.sendmsg"})
 _STARTING = frozenset(
     {
@@ -20,7 +28,19 @@ _STARTING = frozenset(
     }
 )  # fmt: skip
 _CHANGING = frozenset(
-    {"os.remove", "os.rename", "os.rmdir", "os.mkdir", "os.truncate", "os.chmod", "os.chown", "os.link", "os.symlink", "os.utime", "shutil.rmtree"}
+    {
+        "os.remove",
+        "os.rename",
+        "os.rmdir",
+        "os.mkdir",
+        "os.truncate",
+        "os.chmod",
+        "os.chown",
+        "os.link",
+        "os.symlink",
+        "os.utime",
+        "shutil.rmtree",
+    }
 )
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
@@ -42,8 +62,13 @@ def _hook(scratch: str, network: bool) -> Callable[[str, tuple[Any, ...]], None]
             raise NotAllowed(errno.EPERM, f"{event} is not allowed in a test load")
         if (event == "open" and _writes(arguments)) or event in _CHANGING:
             path = arguments[0]
-            if isinstance(path, (str, bytes, os.PathLike)) and not _inside(os.fsdecode(path), scratch):
-                raise NotAllowed(errno.EPERM, f"{event} of {os.fsdecode(path)[:200]!r} is not allowed in a test load")
+            if isinstance(path, (str, bytes, os.PathLike)) and not _inside(
+                os.fsdecode(path), scratch
+            ):
+                raise NotAllowed(
+                    errno.EPERM,
+                    f"{event} of {os.fsdecode(path)[:200]!r} is not allowed in a test load",
+                )
 
     return hook
 

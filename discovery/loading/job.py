@@ -14,7 +14,9 @@ MAX_MESSAGE = 2_000
 MAX_ANSWER_BYTES = 64 << 10
 
 #: Types whose models Transformers loads by their config.json.
-TRANSFORMERS_TYPES = frozenset({ModelType.TRANSFORMERS, ModelType.SENTENCE_TRANSFORMERS, ModelType.HUGGINGFACE})
+TRANSFORMERS_TYPES = frozenset(
+    {ModelType.TRANSFORMERS, ModelType.SENTENCE_TRANSFORMERS, ModelType.HUGGINGFACE}
+)
 
 _Count = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
 

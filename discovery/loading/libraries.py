@@ -11,7 +11,13 @@ from discovery.loading.errors import Unsupported
 from discovery.loading.memory_errors import is_out_of_memory
 
 #: Import name → the extra of this project that brings it; the others come with every installation.
-EXTRAS = {"onnxruntime": "load", "onnx": "load", "torch": "torch", "transformers": "torch", "llama_cpp": "llama"}
+EXTRAS = {
+    "onnxruntime": "load",
+    "onnx": "load",
+    "torch": "torch",
+    "transformers": "torch",
+    "llama_cpp": "llama",
+}
 
 
 def install_command(name: str) -> str:
@@ -35,7 +41,9 @@ def library(name: str) -> Any:
     except ImportError as error:
         if is_out_of_memory(error):
             raise MemoryError from error
-        raise Unsupported(f"{name} is installed but cannot be imported: {error}. Install it again: {install_command(name)}") from error
+        raise Unsupported(
+            f"{name} is installed but cannot be imported: {error}. Install it again: {install_command(name)}"
+        ) from error
 
 
 def version(module: Any) -> str:

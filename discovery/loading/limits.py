@@ -27,7 +27,9 @@ _CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
 
 #: One thread each: RLIMIT_DATA counts the stacks of all of them, and the machine has other things to do.
 _POOLS = ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "RAYON")
-THREADS = {"VECLIB_MAXIMUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"} | {f"{pool}_NUM_THREADS": "1" for pool in _POOLS}
+THREADS = {"VECLIB_MAXIMUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"} | {
+    f"{pool}_NUM_THREADS": "1" for pool in _POOLS
+}
 
 
 def apply(job: Job) -> None:

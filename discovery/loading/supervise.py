@@ -30,14 +30,33 @@ MAX_STDERR_BYTES = 16 << 10
 LIMIT_BINDS = sys.platform == "linux"
 
 #: Of the parent's environment; everything else (keys, passwords, proxies) is none of the child's business.
-_PASSED_ON = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT", "SSL_CERT_FILE", "SSL_CERT_DIR")
+_PASSED_ON = (
+    "PATH",
+    "LANG",
+    "LC_ALL",
+    "LC_CTYPE",
+    "LD_LIBRARY_PATH",
+    "DYLD_LIBRARY_PATH",
+    "SYSTEMROOT",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+)
 _PASSED_ON_PREFIXES = ("OPENBLAS_",)
 
 
-def run(job: Job, *, wall_seconds: float, tick: Callable[[], None] = lambda: None, command: Sequence[str] = COMMAND) -> Outcome:
+def run(
+    job: Job,
+    *,
+    wall_seconds: float,
+    tick: Callable[[], None] = lambda: None,
+    command: Sequence[str] = COMMAND,
+) -> Outcome:
     """Lets a child try. ``tick`` is called a few times a second; what it raises ends the child and comes through. Raises ``OSError``
     when the child cannot be started."""
-    with tempfile.TemporaryDirectory(prefix="karen-load-") as scratch, tempfile.TemporaryFile() as request:
+    with (
+        tempfile.TemporaryDirectory(prefix="karen-load-") as scratch,
+        tempfile.TemporaryFile() as request,
+    ):
         request.write(job.to_json())
         request.seek(0)
         started = time.monotonic()
@@ -47,7 +66,10 @@ def run(job: Job, *, wall_seconds: float, tick: Callable[[], None] = lambda: Non
         )  # fmt: skip
         assert child.stdout is not None
         assert child.stderr is not None
-        answer, noise = _Drain(child.stdout, MAX_ANSWER_BYTES, first=True), _Drain(child.stderr, MAX_STDERR_BYTES, first=False)
+        answer, noise = (
+            _Drain(child.stdout, MAX_ANSWER_BYTES, first=True),
+            _Drain(child.stderr, MAX_STDERR_BYTES, first=False),
+        )
         peak, ended_for = 0, ""
         try:
             while not ended_for:
@@ -58,7 +80,9 @@ def run(job: Job, *, wall_seconds: float, tick: Callable[[], None] = lambda: Non
                     tick()
                 now_used = _used(child.pid)
                 peak = max(peak, now_used)
-                ended_for = _over_limit(job, wall_seconds, time.monotonic() - started, now_used, answer)
+                ended_for = _over_limit(
+                    job, wall_seconds, time.monotonic() - started, now_used, answer
+                )
         finally:
             _end(child)
             answer.close()
@@ -69,11 +93,32 @@ def run(job: Job, *, wall_seconds: float, tick: Callable[[], None] = lambda: Non
 
 def _environment(scratch: str) -> dict[str, str]:
     """Folders that libraries write to lie in ``scratch``; nothing is downloaded, nothing reported."""
-    passed = {name: value for name, value in os.environ.items() if name in _PASSED_ON or name.startswith(_PASSED_ON_PREFIXES)}
-    places = dict.fromkeys(("HOME", "TMPDIR", "TEMP", "TMP", "HF_HOME", "XDG_CACHE_HOME", "TORCH_HOME", "USERPROFILE"), scratch)
-    switches = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1", "CUDA_VISIBLE_DEVICES": ""}
+    passed = {
+        name: value
+        for name, value in os.environ.items()
+        if name in _PASSED_ON or name.startswith(_PASSED_ON_PREFIXES)
+    }
+    places = dict.fromkeys(
+        ("HOME", "TMPDIR", "TEMP", "TMP", "HF_HOME", "XDG_CACHE_HOME", "TORCH_HOME", "USERPROFILE"),
+        scratch,
+    )
+    switches = {
+        "HF_HUB_OFFLINE": "1",
+        "TRANSFORMERS_OFFLINE": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "DO_NOT_TRACK": "1",
+        "CUDA_VISIBLE_DEVICES": "",
+    }
     home = str(Path(__file__).resolve().parents[2])
-    return {**passed, **places, **switches, **limits.THREADS, "PYTHONPATH": home, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUTF8": "1"}
+    return {
+        **passed,
+        **places,
+        **switches,
+        **limits.THREADS,
+        "PYTHONPATH": home,
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONUTF8": "1",
+    }
 
 
 class _Drain(threading.Thread):
@@ -153,9 +198,13 @@ def _believed(code: int, answer: _Drain, noise: _Drain, job: Job) -> Outcome:
     if code > 0:
         return _failed(f"The test process ended with status {code}.{_last_words(noise)}")
     if -code == getattr(signal, "SIGXCPU", None):
-        return _failed(f"It computed for longer than {plural(job.cpu_seconds, 'second')} and was ended.")
+        return _failed(
+            f"It computed for longer than {plural(job.cpu_seconds, 'second')} and was ended."
+        )
     if -code == getattr(signal, "SIGKILL", None):
-        return _failed("The test process was killed from outside: the system may have run out of memory.")
+        return _failed(
+            "The test process was killed from outside: the system may have run out of memory."
+        )
     return _failed(f"The library crashed ({signal.Signals(-code).name}).{_last_words(noise)}")
 
 
@@ -180,5 +229,8 @@ def _completed(outcome: Outcome, job: Job, elapsed: float, peak: int) -> Outcome
         loader=clean(outcome.loader) or (chosen.NAME if chosen else ""),
         message=clean(outcome.message),
         seconds=min(elapsed if outcome.seconds is None else outcome.seconds, elapsed),
-        peak_memory_bytes=max(peak, min(outcome.peak_memory_bytes or 0, psutil.virtual_memory().total)) or None,
+        peak_memory_bytes=max(
+            peak, min(outcome.peak_memory_bytes or 0, psutil.virtual_memory().total)
+        )
+        or None,
     )

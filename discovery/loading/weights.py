@@ -29,7 +29,9 @@ def inside(job: Job, path: str) -> FileEntry:
     if not os.path.isfile(real):
         raise LoadFailed(f"{to_text(path)} is not there any more, or is no regular file.")
     status = os.stat(real)
-    return FileEntry(path, status.st_size, status.st_mtime_ns, status.st_ino, os.path.relpath(real, root))
+    return FileEntry(
+        path, status.st_size, status.st_mtime_ns, status.st_ino, os.path.relpath(real, root)
+    )
 
 
 def check(job: Job, path: str) -> tuple[str, Header]:

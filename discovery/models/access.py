@@ -15,13 +15,19 @@ class ApiToken(models.Model):
         WRITE = "write", "Read and change"
         ADMIN = "admin", "Everything"
 
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="api_tokens")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="api_tokens"
+    )
     name = models.CharField(max_length=100, help_text="What it is for.")
-    prefix = models.CharField(max_length=16, help_text="How it begins, so that people can tell which one it is.")
+    prefix = models.CharField(
+        max_length=16, help_text="How it begins, so that people can tell which one it is."
+    )
     digest = models.CharField(max_length=64, unique=True, help_text="SHA-256 of the token.")
     scope = models.CharField(max_length=8, choices=Scope.choices, default=Scope.READ)
     created_at = models.DateTimeField(auto_now_add=True)
-    expires_at = models.DateTimeField(null=True, blank=True, help_text="Not accepted from then on; empty: never.")
+    expires_at = models.DateTimeField(
+        null=True, blank=True, help_text="Not accepted from then on; empty: never."
+    )
     last_used_at = models.DateTimeField(null=True, blank=True, help_text="To the minute.")
     revoked_at = models.DateTimeField(null=True, blank=True)
 
@@ -45,8 +51,12 @@ class IdempotentCall(models.Model):
 
     caller = models.CharField(max_length=40, help_text="Whose key it is: a token or a person.")
     key = models.CharField(max_length=200)
-    request = models.CharField(max_length=64, help_text="Digest of method, address and body: the key stands for these.")
-    status = models.PositiveSmallIntegerField(null=True, help_text="Empty while the first call is under way.")
+    request = models.CharField(
+        max_length=64, help_text="Digest of method, address and body: the key stands for these."
+    )
+    status = models.PositiveSmallIntegerField(
+        null=True, help_text="Empty while the first call is under way."
+    )
     body = models.JSONField(null=True)
     created_at = models.DateTimeField(db_index=True)
 
@@ -64,7 +74,9 @@ class Webhook(models.Model):
     events = models.JSONField(default=list, help_text="Names of services.webhooks.EVENTS.")
     secret = models.CharField(max_length=100)
     enabled = models.BooleanField(default=True)
-    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -83,12 +95,16 @@ class WebhookDelivery(models.Model):
         FAILED = "failed", "Given up"
 
     webhook = models.ForeignKey(Webhook, on_delete=models.CASCADE, related_name="deliveries")
-    uuid = models.UUIDField(unique=True, help_text="The same on every attempt: the receiver can tell a repetition.")
+    uuid = models.UUIDField(
+        unique=True, help_text="The same on every attempt: the receiver can tell a repetition."
+    )
     event = models.CharField(max_length=40)
     body = models.JSONField()
     state = models.CharField(max_length=10, choices=State.choices, default=State.WAITING)
     attempts = models.PositiveSmallIntegerField(default=0)
-    status = models.PositiveSmallIntegerField(null=True, help_text="What the address answered last.")
+    status = models.PositiveSmallIntegerField(
+        null=True, help_text="What the address answered last."
+    )
     message = models.CharField(max_length=500, blank=True)
     seconds = models.FloatField(null=True)
     created_at = models.DateTimeField(db_index=True)

@@ -38,7 +38,11 @@ class Collection(models.Model):
 
     name = models.CharField(max_length=200, unique=True)
     description = models.CharField(max_length=1000, blank=True)
-    query = models.CharField(max_length=2000, blank=True, help_text="Address query of the Models page; empty: chosen by hand.")
+    query = models.CharField(
+        max_length=2000,
+        blank=True,
+        help_text="Address query of the Models page; empty: chosen by hand.",
+    )
     groups = models.ManyToManyField(Group, blank=True, related_name="collections")
 
     class Meta:
@@ -51,7 +55,9 @@ class Collection(models.Model):
 class SavedView(models.Model):
     """A list of models worth coming back to: filter, columns and order, as the address of the Models page holds them."""
 
-    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="saved_views")
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="saved_views"
+    )
     name = models.CharField(max_length=200)
     query = models.CharField(max_length=2000, blank=True)
     shared = models.BooleanField(default=False, help_text="Everybody who is signed in sees it.")
@@ -72,17 +78,27 @@ class MetadataChange(models.Model):
     field = models.CharField(max_length=60)
     before = models.JSONField(null=True)
     after = models.JSONField(null=True)
-    by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
     at = models.DateTimeField(db_index=True)
-    through = models.CharField(max_length=20, help_text="page, api, admin, import, command or scan.")
+    through = models.CharField(
+        max_length=20, help_text="page, api, admin, import, command or scan."
+    )
     batch = models.UUIDField()
-    undoes = models.UUIDField(null=True, blank=True, help_text="The batch that this change took back.")
+    undoes = models.UUIDField(
+        null=True, blank=True, help_text="The batch that this change took back."
+    )
 
     class Meta:
         ordering = ["-at", "-pk"]
         indexes = [
-            models.Index(fields=["batch", "field"]),  # the history counts the changes of each batch, field by field
-            models.Index(fields=["undoes"], condition=Q(undoes__isnull=False), name="changes_that_undo"),
+            models.Index(
+                fields=["batch", "field"]
+            ),  # the history counts the changes of each batch, field by field
+            models.Index(
+                fields=["undoes"], condition=Q(undoes__isnull=False), name="changes_that_undo"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -95,8 +111,12 @@ class Forgotten(models.Model):
     root = models.ForeignKey(Root, on_delete=models.CASCADE, related_name="forgotten")
     path = models.CharField(max_length=4096)
     model_id = models.CharField(max_length=200, unique=True, help_text="Kept for it.")
-    kept = models.JSONField(help_text="{curated, visibility, groups, collections, favoured_by, changes, ...}: see services.forgetting.")
-    by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    kept = models.JSONField(
+        help_text="{curated, visibility, groups, collections, favoured_by, changes, ...}: see services.forgetting."
+    )
+    by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
     at = models.DateTimeField()
 
     class Meta:
@@ -113,18 +133,30 @@ class BulkEdit(Work):
     Which models was settled when it was asked for: a filter may find others once the first have changed.
     """
 
-    operation = models.JSONField(help_text="{kind, ...}: what to do (see services.operations), and {atomic, through}: how.")
-    selection = models.JSONField(help_text="{query?: ..., keys: [...]}: to which models, by primary key, in the order they are taken.")
+    operation = models.JSONField(
+        help_text="{kind, ...}: what to do (see services.operations), and {atomic, through}: how."
+    )
+    selection = models.JSONField(
+        help_text="{query?: ..., keys: [...]}: to which models, by primary key, in the order they are taken."
+    )
     batch = models.UUIDField(unique=True)
     total = models.PositiveIntegerField(default=0)
     done = models.PositiveIntegerField(default=0)
     changed = models.PositiveIntegerField(default=0)
     skipped = models.PositiveIntegerField(default=0, help_text="Models that could not be changed.")
-    reasons = models.JSONField(default=list, help_text="[{model_id, title, reason}] of the first of them.")
+    reasons = models.JSONField(
+        default=list, help_text="[{model_id, title, reason}] of the first of them."
+    )
 
     class Meta:
         ordering = ["-pk"]
-        indexes = [models.Index(fields=["state"], condition=Q(state__in=("queued", "running")), name="active_bulk_edits")]
+        indexes = [
+            models.Index(
+                fields=["state"],
+                condition=Q(state__in=("queued", "running")),
+                name="active_bulk_edits",
+            )
+        ]
 
     def __str__(self) -> str:
         return f"Bulk edit {self.pk}"
@@ -138,16 +170,29 @@ class MetadataImport(Work):
         APPLY = "apply", "Import"
 
     name = models.CharField(max_length=200, help_text="What the file was called.")
-    content = models.BinaryField(help_text="The file, until it is applied: workers may run on another machine.")
+    content = models.BinaryField(
+        help_text="The file, until it is applied: workers may run on another machine."
+    )
     stage = models.CharField(max_length=10, choices=Stage.choices, default=Stage.CHECK)
-    skip_errors = models.BooleanField(default=False, help_text="Rows that are wrong are left out; otherwise all rows or none are imported.")
+    skip_errors = models.BooleanField(
+        default=False,
+        help_text="Rows that are wrong are left out; otherwise all rows or none are imported.",
+    )
     done = models.PositiveIntegerField(default=0, help_text="Rows that were looked at.")
-    report = models.JSONField(default=dict, help_text="What came of the last stage, as services.imports tells it.")
+    report = models.JSONField(
+        default=dict, help_text="What came of the last stage, as services.imports tells it."
+    )
     batch = models.UUIDField(unique=True)
 
     class Meta:
         ordering = ["-pk"]
-        indexes = [models.Index(fields=["state"], condition=Q(state__in=("queued", "running")), name="active_imports")]
+        indexes = [
+            models.Index(
+                fields=["state"],
+                condition=Q(state__in=("queued", "running")),
+                name="active_imports",
+            )
+        ]
 
     def __str__(self) -> str:
         return f"Import {self.pk}: {self.name}"

@@ -79,7 +79,10 @@ class Listing(models.Model):
         indexes = [
             # The two that no page can do without; any other would tempt SQLite away from them.
             models.Index(fields=["sort_name", "id", "visibility"], name="listing_by_name"),
-            models.Index(fields=["profile", "license", "model_family", "memory_bytes", "visibility"], name="listing_by_profile"),
+            models.Index(
+                fields=["profile", "license", "model_family", "memory_bytes", "visibility"],
+                name="listing_by_profile",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -93,7 +96,9 @@ _TRIGGERS = (f"{_FOLLOW}_insert", f"{_FOLLOW}_update", f"{_FOLLOW}_delete")
 
 
 def _profile(row: str) -> str:
-    return f" || '{SEPARATOR}' || ".join(f"COALESCE(CAST({row}.\"{name}\" AS TEXT), '')" for name in PROFILE)
+    return f" || '{SEPARATOR}' || ".join(
+        f"COALESCE(CAST({row}.\"{name}\" AS TEXT), '')" for name in PROFILE
+    )
 
 
 def _values(row: str) -> str:
@@ -102,7 +107,10 @@ def _values(row: str) -> str:
 
 # Statements are put together from names of this module alone.
 _COLUMNS = ", ".join(f'"{name}"' for name in (*COPIED, "profile"))
-_CHANGES = ", ".join(f'"{name}" = NEW."{name}"' for name in COPIED if name != "id") + f', "profile" = {_profile("NEW")}'
+_CHANGES = (
+    ", ".join(f'"{name}" = NEW."{name}"' for name in COPIED if name != "id")
+    + f', "profile" = {_profile("NEW")}'
+)
 _INSERT = f"INSERT INTO {_COPY} ({_COLUMNS}) VALUES ({_values('NEW')});"  # noqa: S608
 _UPDATE = f"UPDATE {_COPY} SET {_CHANGES} WHERE id = NEW.id;"  # noqa: S608
 _DELETE = f"DELETE FROM {_COPY} WHERE id = OLD.id;"  # noqa: S608
@@ -148,7 +156,11 @@ def uninstall(using: str, plan: Sequence[Any], **_: Any) -> None:
 
 
 def _installed(connection: BaseDatabaseWrapper) -> bool:
-    known = "SELECT name FROM sqlite_master WHERE type = 'trigger'" if connection.vendor == "sqlite" else "SELECT tgname FROM pg_trigger"
+    known = (
+        "SELECT name FROM sqlite_master WHERE type = 'trigger'"
+        if connection.vendor == "sqlite"
+        else "SELECT tgname FROM pg_trigger"
+    )
     with connection.cursor() as cursor:
         cursor.execute(known)
         return set(_TRIGGERS) <= {name for (name,) in cursor.fetchall()}

@@ -44,12 +44,24 @@ class Root(models.Model):
 
     path = models.CharField(max_length=1000, unique=True, help_text="Absolute path.")
     enabled = models.BooleanField(default=True)
-    frozen_reason = models.CharField(max_length=500, blank=True, help_text="Why nothing is marked missing until a person confirms.")
-    missing_count = models.PositiveIntegerField(default=0, help_text="Models that were gone when the root was frozen.")
-    last_scan_at = models.DateTimeField(null=True, blank=True, help_text="End of the last scan that saw the whole root.")
-    claim = models.ForeignKey("ScanRun", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    frozen_reason = models.CharField(
+        max_length=500,
+        blank=True,
+        help_text="Why nothing is marked missing until a person confirms.",
+    )
+    missing_count = models.PositiveIntegerField(
+        default=0, help_text="Models that were gone when the root was frozen."
+    )
+    last_scan_at = models.DateTimeField(
+        null=True, blank=True, help_text="End of the last scan that saw the whole root."
+    )
+    claim = models.ForeignKey(
+        "ScanRun", null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
     deep_every_days = models.PositiveSmallIntegerField(
-        "validate deeply every", default=30, help_text="Days within which the bytes of every model are read and compared once; 0 for never."
+        "validate deeply every",
+        default=30,
+        help_text="Days within which the bytes of every model are read and compared once; 0 for never.",
     )
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -68,8 +80,16 @@ def seen_by(user: AbstractBaseUser | AnonymousUser) -> Q:
     if not getattr(user, "is_active", False):
         return public
     groups = Group.objects.filter(user=user.pk)
-    granted = Q(pk__in=RegisteredModel.groups.through.objects.filter(group__in=groups).values("registeredmodel_id"))
-    collected = Q(pk__in=RegisteredModel.collections.through.objects.filter(collection__groups__in=groups).values("registeredmodel_id"))
+    granted = Q(
+        pk__in=RegisteredModel.groups.through.objects.filter(group__in=groups).values(
+            "registeredmodel_id"
+        )
+    )
+    collected = Q(
+        pk__in=RegisteredModel.collections.through.objects.filter(
+            collection__groups__in=groups
+        ).values("registeredmodel_id")
+    )
     return public | (Q(visibility=Visibility.RESTRICTED) & (granted | collected))
 
 
@@ -91,14 +111,25 @@ class RegisteredModel(models.Model):
     place = models.CharField(max_length=4096)
     signature = models.CharField(max_length=32)
     fingerprint = models.CharField(max_length=32, db_index=True)
-    content = models.CharField(max_length=32, default="", help_text="Changes with any name, size or time of its files, not when it moves.")
-    by_hand = models.BooleanField(default=False, help_text="Registered by a person: scans that do not come by still look after it.")
-    added_in = models.ForeignKey("ScanRun", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    content = models.CharField(
+        max_length=32,
+        default="",
+        help_text="Changes with any name, size or time of its files, not when it moves.",
+    )
+    by_hand = models.BooleanField(
+        default=False,
+        help_text="Registered by a person: scans that do not come by still look after it.",
+    )
+    added_in = models.ForeignKey(
+        "ScanRun", null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
 
     name = models.CharField(max_length=500)
     display_name = models.CharField(max_length=500, blank=True)
     description = models.TextField(blank=True)
-    type = models.CharField(max_length=30, choices=_choices(ModelType), default=ModelType.UNKNOWN, db_index=True)
+    type = models.CharField(
+        max_length=30, choices=_choices(ModelType), default=ModelType.UNKNOWN, db_index=True
+    )
     format = models.CharField(max_length=30, null=True, blank=True)
     status = models.CharField(max_length=12, choices=_choices(Status), db_index=True)
     architecture = models.CharField(max_length=200, null=True, blank=True)
@@ -120,25 +151,69 @@ class RegisteredModel(models.Model):
     primary = models.CharField(max_length=12, null=True, blank=True)
     secondary = models.CharField(max_length=12, null=True, blank=True)
     specialization = models.CharField(max_length=12, null=True, blank=True)
-    sort_name = models.CharField(max_length=500, default="", editable=False, help_text="Its title, case folded.")
-    search_text = models.TextField(default="", editable=False, help_text="All that a search looks at, case folded, a line for each field.")
-    modality_words = models.CharField(max_length=255, default="", editable=False, help_text="Its modalities: ,IMAGE,TEXT,")
-    capability_words = models.CharField(max_length=255, default="", editable=False, help_text="Its capabilities: ,CHAT,CODE,")
+    sort_name = models.CharField(
+        max_length=500, default="", editable=False, help_text="Its title, case folded."
+    )
+    search_text = models.TextField(
+        default="",
+        editable=False,
+        help_text="All that a search looks at, case folded, a line for each field.",
+    )
+    modality_words = models.CharField(
+        max_length=255, default="", editable=False, help_text="Its modalities: ,IMAGE,TEXT,"
+    )
+    capability_words = models.CharField(
+        max_length=255, default="", editable=False, help_text="Its capabilities: ,CHAT,CODE,"
+    )
 
-    extracted = models.JSONField(default=dict, help_text="{field: {value, source}} as the last scan read it.")
-    curated = models.JSONField(default=dict, help_text="{field: {value, by, at}} as people decided.")
+    extracted = models.JSONField(
+        default=dict, help_text="{field: {value, source}} as the last scan read it."
+    )
+    curated = models.JSONField(
+        default=dict, help_text="{field: {value, by, at}} as people decided."
+    )
     variants = models.JSONField(default=list)
-    files = models.JSONField(default=list, help_text="[path relative to the root, bytes] of each file.")
+    files = models.JSONField(
+        default=list, help_text="[path relative to the root, bytes] of each file."
+    )
     problems = models.JSONField(default=list)
-    checks = models.JSONField(default=list, help_text="[{name, status, message, path}]: the checks of the contract, by headers and names.")
-    scanned_status = models.CharField(max_length=12, choices=_choices(Status), default=Status.READY, help_text="What the files alone say.")
-    evidence = models.JSONField(default=dict, help_text="{axis: [{rule, matched, where, weight}]}: why the verdicts are what they are.")
-    attention = models.JSONField(default=dict, help_text="The shape of its layers, from which memory at any context follows.")
-    memory_bytes = models.BigIntegerField(null=True, blank=True, help_text="Weights, KV cache at its own context, overhead and projector.")
-    signals = models.JSONField(default=dict, help_text="What rules decide by, so that they can change without reading the files again.")
+    checks = models.JSONField(
+        default=list,
+        help_text="[{name, status, message, path}]: the checks of the contract, by headers and names.",
+    )
+    scanned_status = models.CharField(
+        max_length=12,
+        choices=_choices(Status),
+        default=Status.READY,
+        help_text="What the files alone say.",
+    )
+    evidence = models.JSONField(
+        default=dict,
+        help_text="{axis: [{rule, matched, where, weight}]}: why the verdicts are what they are.",
+    )
+    attention = models.JSONField(
+        default=dict, help_text="The shape of its layers, from which memory at any context follows."
+    )
+    memory_bytes = models.BigIntegerField(
+        null=True,
+        blank=True,
+        help_text="Weights, KV cache at its own context, overhead and projector.",
+    )
+    signals = models.JSONField(
+        default=dict,
+        help_text="What rules decide by, so that they can change without reading the files again.",
+    )
 
-    completeness = models.PositiveSmallIntegerField(null=True, editable=False, help_text="Percent of what users of a model ask for that is known.")
-    lacking = models.PositiveSmallIntegerField(null=True, editable=False, help_text="What is not, a bit each (engine.completeness.REPORTED).")
+    completeness = models.PositiveSmallIntegerField(
+        null=True,
+        editable=False,
+        help_text="Percent of what users of a model ask for that is known.",
+    )
+    lacking = models.PositiveSmallIntegerField(
+        null=True,
+        editable=False,
+        help_text="What is not, a bit each (engine.completeness.REPORTED).",
+    )
 
     size_bytes = models.BigIntegerField(default=0)
     file_count = models.PositiveIntegerField(default=0)
@@ -146,15 +221,37 @@ class RegisteredModel(models.Model):
     added_at = models.DateTimeField()
     changed_at = models.DateTimeField(help_text="When a scan or a person last changed this record.")
     missing_since = models.DateTimeField(null=True, blank=True)
-    validated_at = models.DateTimeField(null=True, blank=True, help_text="When its headers and names were last checked.")
-    deep_validated_at = models.DateTimeField(null=True, blank=True, db_index=True, help_text="When all its bytes were last read and compared.")
-    quarantined_at = models.DateTimeField(null=True, blank=True, help_text="Only administrators see it until somebody lifts the quarantine.")
+    validated_at = models.DateTimeField(
+        null=True, blank=True, help_text="When its headers and names were last checked."
+    )
+    deep_validated_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        db_index=True,
+        help_text="When all its bytes were last read and compared.",
+    )
+    quarantined_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="Only administrators see it until somebody lifts the quarantine.",
+    )
 
-    visibility = models.CharField(max_length=12, choices=Visibility.choices, default=Visibility.RESTRICTED)
-    groups = models.ManyToManyField(Group, blank=True, related_name="models", help_text="Who may see it while it is restricted.")
+    visibility = models.CharField(
+        max_length=12, choices=Visibility.choices, default=Visibility.RESTRICTED
+    )
+    groups = models.ManyToManyField(
+        Group, blank=True, related_name="models", help_text="Who may see it while it is restricted."
+    )
     collections = models.ManyToManyField("discovery.Collection", blank=True, related_name="models")
-    tagged = models.ManyToManyField("discovery.Tag", blank=True, related_name="models", help_text="Its tags, as lists and facets ask for them.")
-    favoured_by = models.ManyToManyField(settings.AUTH_USER_MODEL, blank=True, related_name="favourites")
+    tagged = models.ManyToManyField(
+        "discovery.Tag",
+        blank=True,
+        related_name="models",
+        help_text="Its tags, as lists and facets ask for them.",
+    )
+    favoured_by = models.ManyToManyField(
+        settings.AUTH_USER_MODEL, blank=True, related_name="favourites"
+    )
 
     objects = RegisteredModelQuerySet.as_manager()
 
@@ -171,11 +268,17 @@ class RegisteredModel(models.Model):
             models.Index(fields=["added_at"]),
             # Wide enough that the report never opens a row it does not show.
             models.Index(fields=["completeness", "sort_name", "id"], name="worst_described_first"),
-            models.Index(fields=["lacking", "completeness", "sort_name", "id"], name="described_by_what_is_lacking"),
+            models.Index(
+                fields=["lacking", "completeness", "sort_name", "id"],
+                name="described_by_what_is_lacking",
+            ),
             models.Index(fields=["changed_at"]),
             models.Index(fields=["base_model"]),
             # The Overview's sums, and its count of models that look alike, are answered from these alone.
-            models.Index(fields=["primary", "type", "status", "root", "visibility", "size_bytes"], name="kinds_of_models"),
+            models.Index(
+                fields=["primary", "type", "status", "root", "visibility", "size_bytes"],
+                name="kinds_of_models",
+            ),
             models.Index(fields=["fingerprint", "status", "size_bytes"], name="alike_models"),
         ]
 
@@ -212,12 +315,22 @@ class ScanRun(models.Model):
 
     ACTIVE = (State.QUEUED, State.RUNNING)
 
-    state = models.CharField(max_length=12, choices=State.choices, default=State.QUEUED, db_index=True)
+    state = models.CharField(
+        max_length=12, choices=State.choices, default=State.QUEUED, db_index=True
+    )
     trigger = models.CharField(max_length=10, choices=Trigger.choices)
-    requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
-    path = models.CharField(max_length=4096, blank=True, help_text="Absolute path of the only folder to scan; empty: every root.")
+    requested_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    path = models.CharField(
+        max_length=4096,
+        blank=True,
+        help_text="Absolute path of the only folder to scan; empty: every root.",
+    )
     full = models.BooleanField(default=False)
-    accept_missing = models.BooleanField(default=False, help_text="A person has confirmed that what is gone is gone.")
+    accept_missing = models.BooleanField(
+        default=False, help_text="A person has confirmed that what is gone is gone."
+    )
     cancel_requested = models.BooleanField(default=False)
     created_at = models.DateTimeField(auto_now_add=True)
     started_at = models.DateTimeField(null=True, blank=True)
@@ -225,20 +338,32 @@ class ScanRun(models.Model):
     heartbeat_at = models.DateTimeField(null=True, blank=True)
     host = models.CharField(max_length=255, blank=True)
     pid = models.PositiveIntegerField(null=True, blank=True)
-    message = models.CharField(max_length=1000, blank=True, help_text="Why it failed, or what a person should know.")
+    message = models.CharField(
+        max_length=1000, blank=True, help_text="Why it failed, or what a person should know."
+    )
     current_path = models.CharField(max_length=4096, blank=True)
-    expected = models.PositiveIntegerField(default=0, help_text="Models known before the scan: what progress is measured by.")
+    expected = models.PositiveIntegerField(
+        default=0, help_text="Models known before the scan: what progress is measured by."
+    )
     found = models.PositiveIntegerField(default=0)
     new = models.PositiveIntegerField(default=0)
     changed = models.PositiveIntegerField(default=0)
     unchanged = models.PositiveIntegerField(default=0)
     moved = models.PositiveIntegerField(default=0)
     missing = models.PositiveIntegerField(default=0)
-    errors = models.PositiveIntegerField(default=0, help_text="Models with an error, and places that could not be read.")
+    errors = models.PositiveIntegerField(
+        default=0, help_text="Models with an error, and places that could not be read."
+    )
 
     class Meta:
         ordering = ["-pk"]
-        constraints = [models.UniqueConstraint(fields=["path"], condition=Q(state__in=("queued", "running")), name="one_active_scan_a_scope")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["path"],
+                condition=Q(state__in=("queued", "running")),
+                name="one_active_scan_a_scope",
+            )
+        ]
 
     def __str__(self) -> str:
         return f"Scan {self.pk}"
@@ -250,7 +375,9 @@ class ScanRun(models.Model):
     @property
     def seconds(self) -> float | None:
         end = self.finished_at or self.heartbeat_at
-        return round((end - self.started_at).total_seconds(), 2) if self.started_at and end else None
+        return (
+            round((end - self.started_at).total_seconds(), 2) if self.started_at and end else None
+        )
 
 
 class Skipped(models.Model):
@@ -284,7 +411,9 @@ class LogEntry(models.Model):
     at = models.DateTimeField(db_index=True)
     level = models.CharField(max_length=8, choices=_choices(Severity))
     channel = models.CharField(max_length=16, choices=Channel.choices)
-    scan = models.ForeignKey(ScanRun, null=True, blank=True, on_delete=models.CASCADE, related_name="log")
+    scan = models.ForeignKey(
+        ScanRun, null=True, blank=True, on_delete=models.CASCADE, related_name="log"
+    )
     model_id = models.CharField(max_length=200, blank=True)
     path = models.CharField(max_length=4096, blank=True)
     message = models.CharField(max_length=2000)
@@ -295,8 +424,12 @@ class LogEntry(models.Model):
         verbose_name_plural = "log entries"
         indexes = [
             models.Index(fields=["scan", "level"]),
-            models.Index(fields=["scan", "event", "id"], condition=~Q(event=""), name="events_of_a_scan"),
-            models.Index(fields=["model_id", "id"], condition=~Q(model_id=""), name="events_of_a_model"),
+            models.Index(
+                fields=["scan", "event", "id"], condition=~Q(event=""), name="events_of_a_scan"
+            ),
+            models.Index(
+                fields=["model_id", "id"], condition=~Q(model_id=""), name="events_of_a_model"
+            ),
         ]
 
     def __str__(self) -> str:

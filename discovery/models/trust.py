@@ -16,8 +16,16 @@ class FindingQuerySet(QuerySet["Finding"]):
     def open(self) -> FindingQuerySet:
         """Neither resolved, nor accepted for the content there is now, nor put off."""
         # Asked apart, so that only what was ever accepted is compared with its model, whose row is a hundred times as wide.
-        accepted = Finding.objects.exclude(accepted_content="").filter(accepted_content=models.F("model__content")).order_by()
-        return self.filter(resolved_at=None).exclude(pk__in=accepted.values("pk")).exclude(snoozed_until__gt=timezone.now())
+        accepted = (
+            Finding.objects.exclude(accepted_content="")
+            .filter(accepted_content=models.F("model__content"))
+            .order_by()
+        )
+        return (
+            self.filter(resolved_at=None)
+            .exclude(pk__in=accepted.values("pk"))
+            .exclude(snoozed_until__gt=timezone.now())
+        )
 
 
 class Finding(models.Model):
@@ -36,16 +44,22 @@ class Finding(models.Model):
     code = models.CharField(max_length=60)
     path = models.CharField(max_length=4096, blank=True, help_text="Relative to the root.")
     offset = models.BigIntegerField(null=True, blank=True)
-    severity = models.CharField(max_length=8, choices=[(level.value, level.value) for level in Severity])
+    severity = models.CharField(
+        max_length=8, choices=[(level.value, level.value) for level in Severity]
+    )
     message = models.CharField(max_length=2000)
-    content = models.CharField(max_length=32, blank=True, help_text="The model's content when it was last seen.")
+    content = models.CharField(
+        max_length=32, blank=True, help_text="The model's content when it was last seen."
+    )
     first_seen_at = models.DateTimeField()
     last_seen_at = models.DateTimeField()
     resolved_at = models.DateTimeField(null=True, blank=True)
     snoozed_until = models.DateTimeField(null=True, blank=True)
     accepted_content = models.CharField(max_length=32, blank=True)
     accepted_reason = models.CharField(max_length=1000, blank=True)
-    accepted_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    accepted_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
     accepted_at = models.DateTimeField(null=True, blank=True)
 
     objects = FindingQuerySet.as_manager()
@@ -76,15 +90,23 @@ class FileChecksum(models.Model):
     mtime_ns = models.BigIntegerField()
     sha256 = models.CharField(max_length=64)
     blake3 = models.CharField(max_length=64)
-    expected_sha256 = models.CharField(max_length=64, blank=True, help_text="What somebody else says it should be.")
+    expected_sha256 = models.CharField(
+        max_length=64, blank=True, help_text="What somebody else says it should be."
+    )
     expected_from = models.CharField(max_length=200, blank=True)
-    sampled_values = models.BigIntegerField(null=True, blank=True, help_text="Floating-point values looked at.")
-    nonfinite_share = models.FloatField(null=True, blank=True, help_text="Share of them that is NaN or infinite.")
+    sampled_values = models.BigIntegerField(
+        null=True, blank=True, help_text="Floating-point values looked at."
+    )
+    nonfinite_share = models.FloatField(
+        null=True, blank=True, help_text="Share of them that is NaN or infinite."
+    )
     checked_at = models.DateTimeField()
 
     class Meta:
         ordering = ["model", "path"]
-        constraints = [models.UniqueConstraint(fields=["model", "path"], name="one_checksum_a_file")]
+        constraints = [
+            models.UniqueConstraint(fields=["model", "path"], name="one_checksum_a_file")
+        ]
         indexes = [models.Index(fields=["sha256"], name="files_by_content")]
 
     def __str__(self) -> str:
@@ -94,14 +116,22 @@ class FileChecksum(models.Model):
 class DeepValidation(Work):
     """Reading all bytes of one model. What it has read stays in ``FileChecksum``: after a restart it goes on with the files that are left."""
 
-    model = models.ForeignKey(RegisteredModel, on_delete=models.CASCADE, related_name="deep_validations")
+    model = models.ForeignKey(
+        RegisteredModel, on_delete=models.CASCADE, related_name="deep_validations"
+    )
     total_bytes = models.BigIntegerField(default=0)
     done_bytes = models.BigIntegerField(default=0)
     current_path = models.CharField(max_length=4096, blank=True)
 
     class Meta:
         ordering = ["-pk"]
-        constraints = [models.UniqueConstraint(fields=["model"], condition=Q(state__in=("queued", "running")), name="one_deep_validation_a_model")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["model"],
+                condition=Q(state__in=("queued", "running")),
+                name="one_deep_validation_a_model",
+            )
+        ]
 
     def __str__(self) -> str:
         return f"Deep validation {self.pk}"
@@ -126,7 +156,11 @@ class LoadTest(Work):
     class Meta:
         ordering = ["-pk"]
         constraints = [
-            models.UniqueConstraint(fields=["model", "variant"], condition=Q(state__in=("queued", "running")), name="one_load_test_a_variant")
+            models.UniqueConstraint(
+                fields=["model", "variant"],
+                condition=Q(state__in=("queued", "running")),
+                name="one_load_test_a_variant",
+            )
         ]
 
     def __str__(self) -> str:

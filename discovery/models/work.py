@@ -19,8 +19,12 @@ class Work(models.Model):
 
     ACTIVE = (State.QUEUED, State.RUNNING)
 
-    state = models.CharField(max_length=12, choices=State.choices, default=State.QUEUED, db_index=True)
-    requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    state = models.CharField(
+        max_length=12, choices=State.choices, default=State.QUEUED, db_index=True
+    )
+    requested_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
     cancel_requested = models.BooleanField(default=False)
     created_at = models.DateTimeField(auto_now_add=True)
     started_at = models.DateTimeField(null=True, blank=True)
@@ -40,4 +44,6 @@ class Work(models.Model):
     @property
     def seconds(self) -> float | None:
         end = self.finished_at or self.heartbeat_at
-        return round((end - self.started_at).total_seconds(), 2) if self.started_at and end else None
+        return (
+            round((end - self.started_at).total_seconds(), 2) if self.started_at and end else None
+        )

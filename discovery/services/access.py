@@ -16,14 +16,23 @@ def explained(record: RegisteredModel) -> dict[str, Any]:
     collections = list(record.collections.prefetch_related("groups").order_by("name"))
     own = list(record.groups.order_by("name"))
     granting = Group.objects.filter(Q(models=record) | Q(collections__models=record))
-    people = User.objects.filter(is_active=True, is_staff=False, groups__in=granting).order_by("username").distinct()
+    people = (
+        User.objects.filter(is_active=True, is_staff=False, groups__in=granting)
+        .order_by("username")
+        .distinct()
+    )
     return {
         "model_id": record.model_id,
         "visibility": record.visibility,
         "quarantined_at": record.quarantined_at,
         "groups": [group.name for group in own],
-        "collections": [{"name": item.name, "groups": sorted(group.name for group in item.groups.all())} for item in collections],
-        "users": [user.username for user in people] if record.visibility == Visibility.RESTRICTED else [],
+        "collections": [
+            {"name": item.name, "groups": sorted(group.name for group in item.groups.all())}
+            for item in collections
+        ],
+        "users": [user.username for user in people]
+        if record.visibility == Visibility.RESTRICTED
+        else [],
     }
 
 
@@ -41,27 +50,46 @@ def of_person(record: RegisteredModel, username: str) -> Answer:
     if person is None:
         return Answer(None, "There is no account of this name.")
     if not person.is_active:
-        return Answer(record.visibility == Visibility.PUBLIC, "The account is switched off: it sees no more than a visitor.")
+        return Answer(
+            record.visibility == Visibility.PUBLIC,
+            "The account is switched off: it sees no more than a visitor.",
+        )
     if person.is_staff:
         return Answer(True, "Administrators see every model.")
     if record.visibility == Visibility.PUBLIC:
         return Answer(True, "The model is public.")
     if record.visibility == Visibility.ADMIN_ONLY:
-        return Answer(False, "In quarantine only administrators see it." if record.quarantined_at else "Only administrators see it.")
+        return Answer(
+            False,
+            "In quarantine only administrators see it."
+            if record.quarantined_at
+            else "Only administrators see it.",
+        )
     return _restricted(record, person)
 
 
 def _restricted(record: RegisteredModel, person: User) -> Answer:
     own = list(person.groups.order_by("name").values_list("name", flat=True))
-    direct = list(record.groups.filter(name__in=own).order_by("name").values_list("name", flat=True))
+    direct = list(
+        record.groups.filter(name__in=own).order_by("name").values_list("name", flat=True)
+    )
     if direct:
         return Answer(True, f"{_groups(direct)} may see it.")
-    granted = record.collections.filter(groups__name__in=own).order_by("name", "groups__name").values_list("name", "groups__name").first()
+    granted = (
+        record.collections.filter(groups__name__in=own)
+        .order_by("name", "groups__name")
+        .values_list("name", "groups__name")
+        .first()
+    )
     if granted:
-        return Answer(True, f"{_groups([granted[1]])} may see the collection {granted[0]}, which it is in.")
+        return Answer(
+            True, f"{_groups([granted[1]])} may see the collection {granted[0]}, which it is in."
+        )
     if not own:
         return Answer(False, "The model is restricted, and the account is in no group.")
-    return Answer(False, f"The model is restricted, and {_groups(own, first=False)} may not see it.")
+    return Answer(
+        False, f"The model is restricted, and {_groups(own, first=False)} may not see it."
+    )
 
 
 def _groups(names: list[str], *, first: bool = True) -> str:
@@ -75,6 +103,15 @@ def explained_to(user: User, record: RegisteredModel) -> dict[str, Any]:
     if user.is_staff:
         return told
     own = set(user.groups.values_list("name", flat=True))
-    shared = [{**item, "groups": sorted(own.intersection(item["groups"]))} for item in told["collections"] if own.intersection(item["groups"])]
+    shared = [
+        {**item, "groups": sorted(own.intersection(item["groups"]))}
+        for item in told["collections"]
+        if own.intersection(item["groups"])
+    ]
     mine = [name for name in told["users"] if name == user.username]
-    return {**told, "groups": sorted(own.intersection(told["groups"])), "collections": shared, "users": mine}
+    return {
+        **told,
+        "groups": sorted(own.intersection(told["groups"])),
+        "collections": shared,
+        "users": mine,
+    }

@@ -118,7 +118,9 @@ def entry_of(root: str, path: str) -> FileEntry:
         raise Gone("it is not there any more") from error
     except OSError as error:
         raise Gone(f"it cannot be read: {error.strerror}") from error
-    return FileEntry(path, status.st_size, status.st_mtime_ns, status.st_ino, os.path.relpath(real, root))
+    return FileEntry(
+        path, status.st_size, status.st_mtime_ns, status.st_ino, os.path.relpath(real, root)
+    )
 
 
 def home_of(record: RegisteredModel) -> str:
@@ -152,7 +154,9 @@ def _beside(path: str, main: str) -> bool:
 
 def weight_files(record: RegisteredModel) -> list[str]:
     """Weight files of all variants, the main one's first."""
-    return list(dict.fromkeys(path for variant in record.variants for path in variant.get("files", ())))
+    return list(
+        dict.fromkeys(path for variant in record.variants for path in variant.get("files", ()))
+    )
 
 
 def tensors(record: RegisteredModel, file: str = "") -> Tensors:
@@ -178,7 +182,9 @@ def _add(result: Tensors, home: str, path: str, siblings: Iterable[FileEntry]) -
     try:
         entry = entry_of(home, path)
     except Gone as error:
-        result.problems.append(Problem("file_missing", f"{path.rpartition('/')[2]} cannot be shown: {error}", path))
+        result.problems.append(
+            Problem("file_missing", f"{path.rpartition('/')[2]} cannot be shown: {error}", path)
+        )
         return
     file = weights.read(home, entry, siblings)
     result.problems += file.problems
@@ -194,12 +200,19 @@ def _near(files: Iterable[Any], paths: Sequence[str]) -> list[tuple[str, int]]:
 
 def _natural(name: str) -> list[tuple[int, int | str]]:
     """``layers.2`` before ``layers.10``."""
-    return [(0, int(part)) if part.isdecimal() and len(part) < 19 else (1, part) for part in _NUMBER.split(name)]
+    return [
+        (0, int(part)) if part.isdecimal() and len(part) < 19 else (1, part)
+        for part in _NUMBER.split(name)
+    ]
 
 
 def roots() -> list[RootState]:
     """All roots with their models, and why one cannot be scanned. A network drive that hangs holds nobody up."""
-    rows = list(Root.objects.exclude(path=Root.REMOTE).annotate(model_total=Count("models")).order_by("path"))
+    rows = list(
+        Root.objects.exclude(path=Root.REMOTE)
+        .annotate(model_total=Count("models"))
+        .order_by("path")
+    )
     return reach(rows, {root.pk: root.model_total for root in rows})
 
 
@@ -207,7 +220,10 @@ def reach(rows: Sequence[Root], models: Mapping[int, int]) -> list[RootState]:
     """The same of these roots, where the number of ``models`` of each is known already."""
     looks = ask({("root", root.path): partial(_look, root.path) for root in rows}, PATIENCE)
     silent: Look = ("it does not answer", None)
-    return [RootState(root, models.get(root.pk, 0), *looks.get(("root", root.path), silent)) for root in rows]
+    return [
+        RootState(root, models.get(root.pk, 0), *looks.get(("root", root.path), silent))
+        for root in rows
+    ]
 
 
 def fault(root: Root) -> str:

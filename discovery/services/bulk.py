@@ -55,7 +55,14 @@ class _Lost(Exception):
     """The edit was taken for dead and is no longer ours: another worker may go on with it."""
 
 
-def request(operation: Operation, selection: Selection, *, by: User, through: str = "page", atomic: bool = True) -> BulkEdit:
+def request(
+    operation: Operation,
+    selection: Selection,
+    *,
+    by: User,
+    through: str = "page",
+    atomic: bool = True,
+) -> BulkEdit:
     """Changes the models, or leaves it to a worker when there are many. Raises ``NobodyChosen``, ``Refused``.
 
     ``atomic``: when one model cannot be changed none is; otherwise it is left out and named in ``reasons``.
@@ -77,11 +84,24 @@ def take_back(batch: UUID, *, by: User, through: str = "page") -> BulkEdit:
         raise NobodyChosen
     # What is taken back is not gone on with after a restart.
     BulkEdit.objects.filter(batch=batch, state=State.INTERRUPTED).update(state=State.CANCELLED)
-    return _begin({"kind": "undo", "undoes": str(batch), "atomic": False, "through": through}, {"keys": keys}, by, at_once=True)
+    return _begin(
+        {"kind": "undo", "undoes": str(batch), "atomic": False, "through": through},
+        {"keys": keys},
+        by,
+        at_once=True,
+    )
 
 
-def _begin(operation: dict[str, Any], selection: dict[str, Any], by: User, *, at_once: bool) -> BulkEdit:
-    edit = BulkEdit(operation=operation, selection=selection, batch=uuid4(), total=len(selection["keys"]), requested_by=by)
+def _begin(
+    operation: dict[str, Any], selection: dict[str, Any], by: User, *, at_once: bool
+) -> BulkEdit:
+    edit = BulkEdit(
+        operation=operation,
+        selection=selection,
+        batch=uuid4(),
+        total=len(selection["keys"]),
+        requested_by=by,
+    )
     if at_once and edit.total <= AT_ONCE:
         with transaction.atomic():
             edit.state = State.RUNNING
@@ -103,7 +123,9 @@ def _queue(edit: BulkEdit) -> None:
 
 def execute(edit: BulkEdit) -> BulkEdit:
     """Runs a queued edit in this process, and returns it as it ended; one that somebody else has begun, or cancelled, as it is."""
-    begun = BulkEdit.objects.filter(pk=edit.pk, state=State.QUEUED).update(state=State.RUNNING, **liveness.mine())
+    begun = BulkEdit.objects.filter(pk=edit.pk, state=State.QUEUED).update(
+        state=State.RUNNING, **liveness.mine()
+    )
     edit = BulkEdit.objects.select_related("requested_by").get(pk=edit.pk)
     if not begun:
         return edit
@@ -111,15 +133,29 @@ def execute(edit: BulkEdit) -> BulkEdit:
         _do(edit, lambda: _beat(edit))
         _finish(edit, State.DONE, "")
     except _Stopped:
-        _finish(edit, State.CANCELLED, "Stopped. What was done so far stands; one click takes it back.")
+        _finish(
+            edit, State.CANCELLED, "Stopped. What was done so far stands; one click takes it back."
+        )
     except Refused as error:
         _roll_back(edit)
-        _finish(edit, State.FAILED, f"Nothing was changed: {error}", skipped=len(error.faults), reasons=_told(error.faults))
+        _finish(
+            edit,
+            State.FAILED,
+            f"Nothing was changed: {error}",
+            skipped=len(error.faults),
+            reasons=_told(error.faults),
+        )
     except _Lost:
-        logger.warning("bulk edit %s was taken for dead, and is left to whoever goes on with it", edit.pk)
+        logger.warning(
+            "bulk edit %s was taken for dead, and is left to whoever goes on with it", edit.pk
+        )
     except Exception as error:
         logger.exception("bulk edit %s failed", edit.pk)
-        _finish(edit, State.FAILED, f"It broke off ({type(error).__name__}: {error}); please report this. Whole batches stand.")
+        _finish(
+            edit,
+            State.FAILED,
+            f"It broke off ({type(error).__name__}: {error}); please report this. Whole batches stand.",
+        )
     edit.refresh_from_db()
     return edit
 
@@ -167,14 +203,30 @@ def _change(edit: BulkEdit, chunk: Sequence[int]) -> None:
         plan = _plan(edit, records_of(chunk, lock=True))
         if plan.faults and edit.operation["atomic"]:
             raise Refused(plan.faults)
-        metadata.edit_many(plan.changes, by=by, through=through, batch=edit.batch, undoes=plan.undoes, origins=plan.origins)
+        metadata.edit_many(
+            plan.changes,
+            by=by,
+            through=through,
+            batch=edit.batch,
+            undoes=plan.undoes,
+            origins=plan.origins,
+        )
         edit.reasons = [*edit.reasons, *_told(plan.faults)][:MAX_FAULTS]
-        _move_on(edit, chunk, changed=len(plan.changes), skipped=len({each.model_id for each in plan.faults}))
+        _move_on(
+            edit,
+            chunk,
+            changed=len(plan.changes),
+            skipped=len({each.model_id for each in plan.faults}),
+        )
 
 
 def _move_on(edit: BulkEdit, chunk: Sequence[int], *, changed: int, skipped: int) -> None:
     edit.done += len(chunk)
-    counts = {"done": edit.done, "changed": F("changed") + changed, "skipped": F("skipped") + skipped}
+    counts = {
+        "done": edit.done,
+        "changed": F("changed") + changed,
+        "skipped": F("skipped") + skipped,
+    }
     if not _mine(edit).update(**counts, reasons=edit.reasons, heartbeat_at=timezone.now()):
         raise _Lost
 
@@ -186,7 +238,14 @@ def _roll_back(edit: BulkEdit) -> None:
         with transaction.atomic():
             plan = undo.plan(edit.batch, records_of(chunk, lock=True))
             assert by is not None
-            metadata.edit_many(plan.changes, by=by, through=edit.operation["through"], batch=batch, undoes=edit.batch, origins=plan.origins)
+            metadata.edit_many(
+                plan.changes,
+                by=by,
+                through=edit.operation["through"],
+                batch=batch,
+                undoes=edit.batch,
+                origins=plan.origins,
+            )
 
 
 def _told(faults: Sequence[Fault]) -> list[dict[str, str]]:
@@ -202,15 +261,27 @@ def _plan(edit: BulkEdit, records: Sequence[RegisteredModel]) -> Plan:
 def cancel(edit: BulkEdit) -> bool:
     """A queued edit ends at once, a running one after its batch; ``False`` when it is over already."""
     queued = BulkEdit.objects.filter(pk=edit.pk, state=State.QUEUED)
-    if queued.update(state=State.CANCELLED, finished_at=timezone.now(), message="Stopped before it began."):
+    if queued.update(
+        state=State.CANCELLED, finished_at=timezone.now(), message="Stopped before it began."
+    ):
         return True
-    return BulkEdit.objects.filter(pk=edit.pk, state=State.RUNNING).update(cancel_requested=True) == 1
+    return (
+        BulkEdit.objects.filter(pk=edit.pk, state=State.RUNNING).update(cancel_requested=True) == 1
+    )
 
 
 def go_on(edit: BulkEdit) -> bool:
     """Queues what is left of an edit that was stopped or cut off; ``False`` when nothing is left."""
-    over = BulkEdit.objects.filter(pk=edit.pk, state__in=(State.CANCELLED, State.INTERRUPTED), done__lt=F("total"))
-    if not over.update(state=State.QUEUED, cancel_requested=False, finished_at=None, message="", created_at=timezone.now()):
+    over = BulkEdit.objects.filter(
+        pk=edit.pk, state__in=(State.CANCELLED, State.INTERRUPTED), done__lt=F("total")
+    )
+    if not over.update(
+        state=State.QUEUED,
+        cancel_requested=False,
+        finished_at=None,
+        message="",
+        created_at=timezone.now(),
+    ):
         return False
     _queue(edit)
     return True
@@ -218,16 +289,26 @@ def go_on(edit: BulkEdit) -> bool:
 
 def reap() -> int:
     """Marks edits whose process is gone as interrupted; returns how many."""
-    dead = [edit for edit in BulkEdit.objects.filter(state=State.RUNNING).defer("selection") if not liveness.is_alive(edit)]
+    dead = [
+        edit
+        for edit in BulkEdit.objects.filter(state=State.RUNNING).defer("selection")
+        if not liveness.is_alive(edit)
+    ]
     for edit in dead:
-        _finish(edit, State.INTERRUPTED, "The worker that did it is gone. What was done so far stands: go on with the rest, or take it back.")
+        _finish(
+            edit,
+            State.INTERRUPTED,
+            "The worker that did it is gone. What was done so far stands: go on with the rest, or take it back.",
+        )
     return len(dead)
 
 
 def dispatch_queued() -> int:
     """After a restart: puts edits that wait on the queue again, and goes on with those that were cut off. Each begins once, however often."""
     reap()
-    edits = list(BulkEdit.objects.filter(state__in=(State.QUEUED, State.INTERRUPTED)).defer("selection"))
+    edits = list(
+        BulkEdit.objects.filter(state__in=(State.QUEUED, State.INTERRUPTED)).defer("selection")
+    )
     for edit in edits:
         if edit.state == State.INTERRUPTED:
             go_on(edit)
@@ -238,7 +319,12 @@ def dispatch_queued() -> int:
 
 def _finish(edit: BulkEdit, state: BulkEdit.State, message: str, **columns: Any) -> bool:
     """``False`` when the edit is no longer running: somebody took it for dead."""
-    return _mine(edit).update(state=state, finished_at=timezone.now(), message=clean(message, 2000), **columns) == 1
+    return (
+        _mine(edit).update(
+            state=state, finished_at=timezone.now(), message=clean(message, 2000), **columns
+        )
+        == 1
+    )
 
 
 def in_words(edit: BulkEdit) -> str:

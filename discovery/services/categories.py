@@ -89,7 +89,11 @@ def counts() -> dict[tuple[str, str], int]:
     """{(axis, category): models that have it now}."""
     found: dict[tuple[str, str], int] = {}
     for axis in AXES:
-        for value in RegisteredModel.objects.exclude(**{axis: None}).values_list(axis, flat=True).iterator(chunk_size=5_000):
+        for value in (
+            RegisteredModel.objects.exclude(**{axis: None})
+            .values_list(axis, flat=True)
+            .iterator(chunk_size=5_000)
+        ):
             found[axis, value] = found.get((axis, value), 0) + 1
     return found
 
@@ -99,7 +103,9 @@ def try_out(rules: CategorizationRules, *, limit: int = 200) -> Trial:
     categorizer, trial = Categorizer(rules), Trial()
     columns = ("model_id", "name", "display_name", "signals", "extracted", "curated")
     for model_id, name, display_name, signals, extracted, curated in (
-        RegisteredModel.objects.order_by("name", "pk").values_list(*columns).iterator(chunk_size=CHUNK)
+        RegisteredModel.objects.order_by("name", "pk")
+        .values_list(*columns)
+        .iterator(chunk_size=CHUNK)
     ):
         trial.models += 1
         values, evidence = _decide(signals, extracted, curated, categorizer)
@@ -115,8 +121,14 @@ def try_out(rules: CategorizationRules, *, limit: int = 200) -> Trial:
                 trial.moves[axis, before, after] += 1
             if len(trial.changes) < limit:
                 first = next(iter(evidence.get(axis, ())), None)
-                why = f"{first.rule}: {first.matched} ({first.where})" if first else "no rule matches any more"
-                trial.changes.append(Change(model_id, display_name or name, axis, before, after, why, kept))
+                why = (
+                    f"{first.rule}: {first.matched} ({first.where})"
+                    if first
+                    else "no rule matches any more"
+                )
+                trial.changes.append(
+                    Change(model_id, display_name or name, axis, before, after, why, kept)
+                )
         trial.changed += moved
     return trial
 
@@ -159,13 +171,25 @@ def recategorize() -> int:
             before = {axis: getattr(record, axis) for axis in AXES}
             if _apply(record, categorizer):
                 batch.append(record)
-                moves = [f"{axis} {before[axis]} → {getattr(record, axis)}" for axis in AXES if before[axis] != getattr(record, axis)]
+                moves = [
+                    f"{axis} {before[axis]} → {getattr(record, axis)}"
+                    for axis in AXES
+                    if before[axis] != getattr(record, axis)
+                ]
                 if moves:
-                    log.add(Channel.CATEGORIZATION, Severity.INFO, f"recategorized: {', '.join(moves)}", model_id=record.model_id, path=record.path)
+                    log.add(
+                        Channel.CATEGORIZATION,
+                        Severity.INFO,
+                        f"recategorized: {', '.join(moves)}",
+                        model_id=record.model_id,
+                        path=record.path,
+                    )
         with transaction.atomic():
             if batch:
                 fields = ["extracted", "evidence", "changed_at", *RESOLVED]
-                RegisteredModel.objects.bulk_create(batch, update_conflicts=True, unique_fields=["model_id"], update_fields=fields)
+                RegisteredModel.objects.bulk_create(
+                    batch, update_conflicts=True, unique_fields=["model_id"], update_fields=fields
+                )
             log.write()
         changed += len(batch)
     collections.refresh()
@@ -198,7 +222,10 @@ def _apply(record: RegisteredModel, categorizer: Categorizer) -> bool:
 
 
 def _decide(
-    signals: Mapping[str, Any], extracted: Mapping[str, Any], curated: Mapping[str, Any], categorizer: Categorizer
+    signals: Mapping[str, Any],
+    extracted: Mapping[str, Any],
+    curated: Mapping[str, Any],
+    categorizer: Categorizer,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     def listed(*names: str) -> list[str]:
         for name in names:
@@ -207,7 +234,12 @@ def _decide(
                     return list(half[name]["value"])
         return []
 
-    return decide(Signals.from_json(signals), listed("input_modalities", "modalities"), listed("output_modalities"), categorizer)
+    return decide(
+        Signals.from_json(signals),
+        listed("input_modalities", "modalities"),
+        listed("output_modalities"),
+        categorizer,
+    )
 
 
 def _read(extracted: Mapping[str, Any], axis: str) -> str | None:

@@ -25,7 +25,17 @@ EARLIER = "the reading of "
 CLOCK_SECONDS = 0.001
 
 #: Columns that a new reading replaces.
-COLUMNS = ("size", "mtime_ns", "sha256", "blake3", "expected_sha256", "expected_from", "sampled_values", "nonfinite_share", "checked_at")
+COLUMNS = (
+    "size",
+    "mtime_ns",
+    "sha256",
+    "blake3",
+    "expected_sha256",
+    "expected_from",
+    "sampled_values",
+    "nonfinite_share",
+    "checked_at",
+)
 
 
 def home(record: RegisteredModel) -> str:
@@ -41,7 +51,12 @@ def below(path: str, folder: str) -> str:
 
 
 def row_of(
-    record: RegisteredModel, path: str, reading: Reading, vouched: Sequence[Expected], earlier: FileChecksum | None, now: datetime
+    record: RegisteredModel,
+    path: str,
+    reading: Reading,
+    vouched: Sequence[Expected],
+    earlier: FileChecksum | None,
+    now: datetime,
 ) -> FileChecksum:
     """The row for what was just read at ``path`` (as :func:`below` gives it). Does not save."""
     expected, source = _expected(reading, vouched, earlier)
@@ -52,23 +67,38 @@ def row_of(
     )  # fmt: skip
 
 
-def row_of_pointer(record: RegisteredModel, path: str, pointer: Pointer, entry: FileEntry, now: datetime) -> FileChecksum:
+def row_of_pointer(
+    record: RegisteredModel, path: str, pointer: Pointer, entry: FileEntry, now: datetime
+) -> FileChecksum:
     """The row for a file that was never downloaded: nothing to read, but what it should be is known. Does not save."""
     return FileChecksum(
-        model=record, path=path, size=pointer.size, mtime_ns=entry.mtime_ns, expected_sha256=pointer.sha256, expected_from=POINTER, checked_at=now
+        model=record,
+        path=path,
+        size=pointer.size,
+        mtime_ns=entry.mtime_ns,
+        expected_sha256=pointer.sha256,
+        expected_from=POINTER,
+        checked_at=now,
     )
 
 
 def is_current(row: FileChecksum | None, entry: FileEntry, since: datetime) -> bool:
     """Whether the row stands for what the file holds now, read at ``since`` or later. Pointers are looked at again: that costs nothing."""
-    return row is not None and row.sha256 != "" and row.checked_at >= since and _unchanged(row, entry.size, entry.mtime_ns)
+    return (
+        row is not None
+        and row.sha256 != ""
+        and row.checked_at >= since
+        and _unchanged(row, entry.size, entry.mtime_ns)
+    )
 
 
 def _unchanged(row: FileChecksum, size: int, mtime_ns: int) -> bool:
     return (row.size, row.mtime_ns) == (size, mtime_ns)
 
 
-def _expected(reading: Reading, vouched: Sequence[Expected], earlier: FileChecksum | None) -> tuple[str, str]:
+def _expected(
+    reading: Reading, vouched: Sequence[Expected], earlier: FileChecksum | None
+) -> tuple[str, str]:
     """(SHA-256, who expects it); empty where nobody does.
 
     Whoever is contradicted speaks first, and an unwritten file that differs from its last reading contradicts that one: it is
@@ -76,7 +106,11 @@ def _expected(reading: Reading, vouched: Sequence[Expected], earlier: FileChecks
     """
     told = list(vouched)
     unchanged = earlier is not None and _unchanged(earlier, reading.size, reading.mtime_ns)
-    if earlier is not None and earlier.expected_from == POINTER and (unchanged or (not earlier.sha256 and earlier.size == reading.size)):
+    if (
+        earlier is not None
+        and earlier.expected_from == POINTER
+        and (unchanged or (not earlier.sha256 and earlier.size == reading.size))
+    ):
         told.append(Expected(earlier.expected_sha256, POINTER))
     wrong = next((each for each in told if each.sha256 != reading.sha256), None)
     if told and wrong is None:
@@ -85,14 +119,19 @@ def _expected(reading: Reading, vouched: Sequence[Expected], earlier: FileChecks
         departed = earlier.expected_from.startswith(EARLIER)
         known = earlier.expected_sha256 if departed else earlier.sha256
         if known != reading.sha256:
-            return known, earlier.expected_from if departed else f"{EARLIER}{earlier.checked_at:%Y-%m-%d}"
+            return (
+                known,
+                earlier.expected_from if departed else f"{EARLIER}{earlier.checked_at:%Y-%m-%d}",
+            )
     return (wrong.sha256, wrong.source) if wrong else ("", "")
 
 
 def problems(rows: Iterable[FileChecksum], folder: str) -> list[Problem]:
     """What is wrong with the files of ``rows``, whose paths count from ``folder``. A file that has several names is told once."""
     found: dict[tuple[str, str, str], Problem] = {}
-    for row in sorted(rows, key=lambda row: (posixpath.dirname(row.path).rpartition("/")[2] == "blobs", row.path)):
+    for row in sorted(
+        rows, key=lambda row: (posixpath.dirname(row.path).rpartition("/")[2] == "blobs", row.path)
+    ):
         for problem in _problems(row, folder):
             found.setdefault((row.sha256, row.expected_sha256, problem.code), problem)
     return list(found.values())
@@ -102,15 +141,31 @@ def _problems(row: FileChecksum, folder: str) -> Iterable[Problem]:
     path, name = posixpath.normpath(posixpath.join(folder, row.path)), _shown(row)
     if _is_wrong(row) and row.expected_from.startswith(EARLIER):
         text = f"{name} has changed on disk without having been written: its size and time are those of {row.expected_from}, its bytes are not"
-        yield Problem("bit_rot", f"{text} (SHA-256 {row.expected_sha256[:12]}… then, {row.sha256[:12]}… now)", path)
+        yield Problem(
+            "bit_rot",
+            f"{text} (SHA-256 {row.expected_sha256[:12]}… then, {row.sha256[:12]}… now)",
+            path,
+        )
     elif _is_wrong(row):
         text = f"{name} is not what {row.expected_from} says: its SHA-256 is {row.sha256[:12]}…, not {row.expected_sha256[:12]}…"
-        yield Problem("checksum_mismatch", f"{text}; it was damaged, or changed after it was published", path)
+        yield Problem(
+            "checksum_mismatch", f"{text}; it was damaged, or changed after it was published", path
+        )
     if row.nonfinite_share:
         every = row.nonfinite_share >= 1
-        share = "all" if every else f"{row.nonfinite_share:.2%}" if row.nonfinite_share >= 0.0001 else "a few"
-        text = f"{share} of {row.sampled_values or 0:,} sampled weights in {name} are NaN or infinite"
-        yield Problem("nonfinite_weights", text, path, Severity.ERROR if every else Severity.WARNING)
+        share = (
+            "all"
+            if every
+            else f"{row.nonfinite_share:.2%}"
+            if row.nonfinite_share >= 0.0001
+            else "a few"
+        )
+        text = (
+            f"{share} of {row.sampled_values or 0:,} sampled weights in {name} are NaN or infinite"
+        )
+        yield Problem(
+            "nonfinite_weights", text, path, Severity.ERROR if every else Severity.WARNING
+        )
 
 
 def _is_wrong(row: FileChecksum) -> bool:
@@ -132,20 +187,29 @@ def checksum_check(record: RegisteredModel) -> tuple[str, str]:
         return "skipped", "its files are not there"
     rows = {row.path: row for row in record.checksums.all()}
     if not rows:
-        return "warning", "its bytes were never read: validate it deeply to compare them with what was published"
+        return (
+            "warning",
+            "its bytes were never read: validate it deeply to compare them with what was published",
+        )
     if _departed(record, rows.values()):
         return "warning", "its files changed since their bytes were read: validate it deeply again"
     wrong = sorted(_shown(row) for row in rows.values() if _is_wrong(row))
     if wrong:
         others = f" and {plural(len(wrong) - 1, 'other file')}" if len(wrong) > 1 else ""
-        return "failed", f"{wrong[0]}{others} did not hold what {'they' if others else 'it'} should: the findings say what to do"
+        return (
+            "failed",
+            f"{wrong[0]}{others} did not hold what {'they' if others else 'it'} should: the findings say what to do",
+        )
     return _unharmed(record, rows)
 
 
 def _departed(record: RegisteredModel, rows: Iterable[FileChecksum]) -> bool:
     """Whether a scan has seen other times than the rows hold: what is written last is the newest file. Clocks may be wrong; equality is not."""
     newest = max(row.mtime_ns for row in rows) / 1e9
-    return record.modified_at is not None and abs(record.modified_at.timestamp() - newest) > CLOCK_SECONDS
+    return (
+        record.modified_at is not None
+        and abs(record.modified_at.timestamp() - newest) > CLOCK_SECONDS
+    )
 
 
 def _unharmed(record: RegisteredModel, rows: dict[str, FileChecksum]) -> tuple[str, str]:
@@ -154,18 +218,37 @@ def _unharmed(record: RegisteredModel, rows: dict[str, FileChecksum]) -> tuple[s
     absent = [row for row in rows.values() if not row.sha256]
     if absent:
         size = human_bytes(sum(row.size for row in absent))
-        return "warning", f"{plural(len(absent), 'file')} of {size} were never downloaded: “git lfs pull” gets what its pointers stand for"
-    known = {path: rows[name] for path, size in record.files if (name := below(path, folder)) in rows and rows[name].size == size}
+        return (
+            "warning",
+            f"{plural(len(absent), 'file')} of {size} were never downloaded: “git lfs pull” gets what its pointers stand for",
+        )
+    known = {
+        path: rows[name]
+        for path, size in record.files
+        if (name := below(path, folder)) in rows and rows[name].size == size
+    }
     if len(known) < count:
-        return "warning", f"{count - len(known):,} of {plural(count, 'file')} could not be read, or came since: validate it deeply again"
+        return (
+            "warning",
+            f"{count - len(known):,} of {plural(count, 'file')} could not be read, or came since: validate it deeply again",
+        )
     age = _age(min(row.checked_at for row in known.values()))
     vouched = [row for row in known.values() if row.expected_sha256]
     if not vouched:
-        return "warning", f"nobody says what its {plural(count, 'file')} should hold: read {age}, only later changes will show"
+        return (
+            "warning",
+            f"nobody says what its {plural(count, 'file')} should hold: read {age}, only later changes will show",
+        )
     who = " and ".join(sorted({row.expected_from for row in vouched})[:2])
-    some = f"all {plural(count, 'file')}" if len(vouched) == count else f"{len(vouched):,} of {plural(count, 'file')}"
+    some = (
+        f"all {plural(count, 'file')}"
+        if len(vouched) == count
+        else f"{len(vouched):,} of {plural(count, 'file')}"
+    )
     told = f"{some} {'matches' if count == 1 else 'match'} what {who} says, read {age}"
-    alone = [path for path in weight_files(record) if path in known and not known[path].expected_sha256]
+    alone = [
+        path for path in weight_files(record) if path in known and not known[path].expected_sha256
+    ]
     if alone:
         return "warning", f"{told}; nobody vouches for {plural(len(alone), 'weight file')}"
     return "passed", told

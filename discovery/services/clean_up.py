@@ -81,7 +81,11 @@ class Plan:
     @property
     def stamp(self) -> str:
         """The same for the same entries: whether what is fetched is what was reviewed."""
-        text = "\n".join(f"{r.absolute}\0{r.piece.kind}\0{r.piece.size}\0{r.same_as}" for step in self.steps for r in step.removals)
+        text = "\n".join(
+            f"{r.absolute}\0{r.piece.kind}\0{r.piece.size}\0{r.same_as}"
+            for step in self.steps
+            for r in step.removals
+        )
         return blake2b(text.encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
 
 
@@ -95,9 +99,17 @@ def plan(kind: str, chosen: Sequence[str], *, by: str) -> Plan:
     if not chosen:
         raise CannotPlan("Nothing is ticked, so there is nothing to plan.")
     if len(chosen) > MAX_CHOSEN:
-        raise CannotPlan(f"One plan may remove at most {MAX_CHOSEN} things; {len(chosen):,} are ticked.")
+        raise CannotPlan(
+            f"One plan may remove at most {MAX_CHOSEN} things; {len(chosen):,} are ticked."
+        )
     try:
-        made = _copies(chosen) if kind == COPIES else _formats(chosen) if kind == FORMATS else _leftovers(kind, chosen)
+        made = (
+            _copies(chosen)
+            if kind == COPIES
+            else _formats(chosen)
+            if kind == FORMATS
+            else _leftovers(kind, chosen)
+        )
     except duplicates.NoAnswer as error:
         raise CannotPlan(str(error)) from error
     steps, roots = made
@@ -109,21 +121,30 @@ Made = tuple[list[Step], set[str]]
 
 def _copies(chosen: Sequence[str]) -> Made:
     keys = {int(key) for key in chosen if key.isascii() and key.isdigit() and len(key) < 19}
-    fingerprints = RegisteredModel.objects.filter(pk__in=keys).order_by("fingerprint").values_list("fingerprint", flat=True).distinct()
+    fingerprints = (
+        RegisteredModel.objects.filter(pk__in=keys)
+        .order_by("fingerprint")
+        .values_list("fingerprint", flat=True)
+        .distinct()
+    )
     steps: list[Step] = []
     roots, planned = set[str](), set[int]()
     for group in duplicates.groups(list(fingerprints)):
         going = [copy for copy in group.copies if copy.record.pk in keys]
         staying = [copy for copy in group.copies if copy.record.pk not in keys]
         if going and not staying:
-            raise CannotPlan(f"Every copy of {going[0].record.title} is ticked. Leave the one that shall stay.")
+            raise CannotPlan(
+                f"Every copy of {going[0].record.title} is ticked. Leave the one that shall stay."
+            )
         made = [_copy(copy, _best(copy, staying), group) for copy in going]
         _keep_what_is_linked(made, staying)
         steps += made
         planned |= {copy.record.pk for copy in going}
         roots |= {copy.home for copy in going}
     if keys - planned or len(keys) != len(set(chosen)):
-        raise CannotPlan("One of the ticked models is no copy of another any more. Look at the list again.")
+        raise CannotPlan(
+            "One of the ticked models is no copy of another any more. Look at the list again."
+        )
     return steps, roots
 
 
@@ -134,7 +155,9 @@ def _keep_what_is_linked(steps: Sequence[Step], staying: Sequence[Copy]) -> None
         for path in copy.weights:
             title = going.get(os.path.realpath(to_native(copy.home, path)))
             if title:
-                raise CannotPlan(f"{copy.location} is made of links to files of {title} that is ticked: let that one stay.")
+                raise CannotPlan(
+                    f"{copy.location} is made of links to files of {title} that is ticked: let that one stay."
+                )
 
 
 def _best(copy: Copy, staying: Sequence[Copy]) -> Copy:
@@ -147,15 +170,22 @@ def _copy(copy: Copy, kept: Copy, group: Group) -> Step:
     pairs: dict[str, str] = {}
     for path, weight in copy.weights.items():
         alike = [each for each, (size, _) in spare.items() if size == weight.size]
-        same = next((each for each in alike if spare[each][1] == path.rpartition("/")[2]), alike[0] if alike else "")
+        same = next(
+            (each for each in alike if spare[each][1] == path.rpartition("/")[2]),
+            alike[0] if alike else "",
+        )
         if not same:
-            raise CannotPlan(f"{path} of {copy.record.title} has no counterpart in {kept.record.title}: they are not copies of each other.")
+            raise CannotPlan(
+                f"{path} of {copy.record.title} has no counterpart in {kept.record.title}: they are not copies of each other."
+            )
         pairs[path] = os.path.realpath(to_native(kept.home, same))
         spare.pop(same)
     staying = {(kept.home, path) for path, _ in kept.record.files}
     entries = [each for each in copy.pieces if (copy.home, each.path) not in staying]
     removals = [_removal(copy.home, each, pairs.get(each.path, "")) for each in entries]
-    removals += [_removal(copy.home, each) for each in _own_folders(copy.home, copy.record, entries)]
+    removals += [
+        _removal(copy.home, each) for each in _own_folders(copy.home, copy.record, entries)
+    ]
     if not removals:
         raise CannotPlan(f"All files of {copy.record.title} belong to the copy that stays as well.")
     why = {
@@ -191,9 +221,14 @@ def _formats(chosen: Sequence[str]) -> Made:
     for key in dict.fromkeys(chosen):
         each = found[key]
         if each.is_whole and each.members <= going:
-            raise CannotPlan(f"Every format of {each.record.title} is ticked. Leave the one that shall stay.")
+            raise CannotPlan(
+                f"Every format of {each.record.title} is ticked. Leave the one that shall stay."
+            )
         why = f"the model is there as {each.kept} as well; a program that wants {each.format} would miss it"
-        entries = [*each.pieces, *(_own_folders(each.home, each.record, each.pieces) if each.is_whole else ())]
+        entries = [
+            *each.pieces,
+            *(_own_folders(each.home, each.record, each.pieces) if each.is_whole else ()),
+        ]
         removals = tuple(_removal(each.home, entry) for entry in entries)
         title = ", ".join(part for part in (each.record.title, each.name) if part)
         steps.append(Step(title, why, removals, each.kept, each.record.model_id))
@@ -206,9 +241,17 @@ def _leftovers(kind: str, chosen: Sequence[str]) -> Made:
     steps, roots = [], set[str]()
     for key in dict.fromkeys(chosen):
         item = found.get(key)
-        now = tuple(each for known in item.leftover.pieces if (each := piece(item.home, known.path))) if item else ()
-        if item is None or [each[:3] for each in now] != [each[:3] for each in item.leftover.pieces]:
-            raise CannotPlan("One of the ticked things is not there any more, or has changed. Look again.")
+        now = (
+            tuple(each for known in item.leftover.pieces if (each := piece(item.home, known.path)))
+            if item
+            else ()
+        )
+        if item is None or [each[:3] for each in now] != [
+            each[:3] for each in item.leftover.pieces
+        ]:
+            raise CannotPlan(
+                "One of the ticked things is not there any more, or has changed. Look again."
+            )
         removals = tuple(_removal(item.home, each) for each in now)
         steps.append(Step(item.leftover.path, item.leftover.note, removals))
         roots.add(item.home)
@@ -238,9 +281,20 @@ def as_json(made: Plan) -> dict[str, Any]:
 
 def _step_json(step: Step) -> dict[str, Any]:
     entries = [
-        {"path": each.text, "type": each.piece.kind, "size": each.piece.size, "same_as": to_text(each.same_as) or None} for each in step.removals
+        {
+            "path": each.text,
+            "type": each.piece.kind,
+            "size": each.piece.size,
+            "same_as": to_text(each.same_as) or None,
+        }
+        for each in step.removals
     ]
-    told = {"title": step.title, "why": step.why, "model_id": step.model_id or None, "keeps": step.keeps or None}
+    told = {
+        "title": step.title,
+        "why": step.why,
+        "model_id": step.model_id or None,
+        "keeps": step.keeps or None,
+    }
     return {**told, "frees_bytes": step.freed, "remove": entries}
 
 
@@ -255,8 +309,18 @@ def as_script(made: Plan) -> bytes:
     steps = []
     for step in made.steps:
         commands = [
-            Command(each.absolute, each.piece.kind, each.piece.size if each.piece.kind == FILE else 0, each.same_as) for each in step.removals
+            Command(
+                each.absolute,
+                each.piece.kind,
+                each.piece.size if each.piece.kind == FILE else 0,
+                each.same_as,
+            )
+            for each in step.removals
         ]
-        told = [f"{step.title}: {human_bytes(step.freed)}", f"why: {step.why}", *([f"stays: {step.keeps}"] if step.keeps else [])]
+        told = [
+            f"{step.title}: {human_bytes(step.freed)}",
+            f"why: {step.why}",
+            *([f"stays: {step.keeps}"] if step.keeps else []),
+        ]
         steps.append((told, commands))
     return script_of(heading, steps, made.roots)

@@ -35,7 +35,15 @@ class NotDone(Exception):
         self.field = field
 
 
-def save(collection: Collection, *, name: str, description: str = "", query: str = "", groups: Iterable[Group] = (), by: User) -> Collection:
+def save(
+    collection: Collection,
+    *,
+    name: str,
+    description: str = "",
+    query: str = "",
+    groups: Iterable[Group] = (),
+    by: User,
+) -> Collection:
     """Creates it or writes its changes. What turns from a filter to choice by hand keeps its models. Raises ``NotDone``."""
     collection.name, collection.description = _name(name), _description(description)
     collection.query = normal_query(query) if query.strip() else ""
@@ -46,10 +54,16 @@ def save(collection: Collection, *, name: str, description: str = "", query: str
             collection.groups.set(groups)
             follow(collection)
     except IntegrityError:
-        raise NotDone("name", f"There is a collection {collection.name} already. Choose another name.") from None
+        raise NotDone(
+            "name", f"There is a collection {collection.name} already. Choose another name."
+        ) from None
     told = f", seen by {', '.join(sorted(group.name for group in groups))}" if groups else ""
     what = "made" if made else "changed"
-    journal.record(Channel.METADATA, Severity.INFO, f"{by.get_username()} {what} the collection {collection.name}{told}")
+    journal.record(
+        Channel.METADATA,
+        Severity.INFO,
+        f"{by.get_username()} {what} the collection {collection.name}{told}",
+    )
     return collection
 
 
@@ -57,7 +71,11 @@ def delete(collection: Collection, *, by: User) -> None:
     """The models stay; rights that the collection gave are gone with it."""
     count = collection.models.count()
     collection.delete()
-    journal.record(Channel.METADATA, Severity.INFO, f"{by.get_username()} deleted the collection {collection.name} of {plural(count, 'model')}")
+    journal.record(
+        Channel.METADATA,
+        Severity.INFO,
+        f"{by.get_username()} deleted the collection {collection.name} of {plural(count, 'model')}",
+    )
 
 
 def refresh(keys: Sequence[int] | None = None) -> None:
@@ -83,7 +101,10 @@ def _refresh(collection: Collection, keys: Sequence[int] | None) -> None:
     stale = [pk for model, pk in have.items() if model not in want]
     for start in range(0, len(stale), _CHUNK):
         _Link.objects.filter(pk__in=stale[start : start + _CHUNK]).delete()
-    new = [_Link(registeredmodel_id=model, collection_id=collection.pk) for model in sorted(want - have.keys())]
+    new = [
+        _Link(registeredmodel_id=model, collection_id=collection.pk)
+        for model in sorted(want - have.keys())
+    ]
     _Link.objects.bulk_create(new, ignore_conflicts=True, batch_size=_CHUNK)
 
 
@@ -91,16 +112,28 @@ def normal_query(query: str) -> str:
     """The filter of an address of the Models page, as collections keep it. Raises ``NotDone`` for one that no collection can follow."""
     filters = search.Filters.read(query.strip().rpartition("?")[2])
     if filters.faults:
-        raise NotDone("query", f"The filter is not understood: {filters.faults[0].term}: {filters.faults[0].reason}.")
+        raise NotDone(
+            "query",
+            f"The filter is not understood: {filters.faults[0].term}: {filters.faults[0].reason}.",
+        )
     if filters.favourites:
-        raise NotDone("query", "Favourites are different for everybody, so no collection can follow them.")
-    if filters.values("collection") or any(isinstance(term, Named) and term.field == "collection" for term in parse(filters.text)[0]):
+        raise NotDone(
+            "query", "Favourites are different for everybody, so no collection can follow them."
+        )
+    if filters.values("collection") or any(
+        isinstance(term, Named) and term.field == "collection" for term in parse(filters.text)[0]
+    ):
         raise NotDone("query", "A collection cannot follow another one.")
     if not filters.narrows:
-        raise NotDone("query", "This is no filter: filter the models first, then copy the address of the page.")
+        raise NotDone(
+            "query",
+            "This is no filter: filter the models first, then copy the address of the page.",
+        )
     text = search.Filters.read(filters.as_query()).as_query()
     if len(text) > MAX_QUERY:
-        raise NotDone("query", f"The filter is too long: {len(text):,} characters of at most {MAX_QUERY:,}.")
+        raise NotDone(
+            "query", f"The filter is too long: {len(text):,} characters of at most {MAX_QUERY:,}."
+        )
     return text
 
 
@@ -118,5 +151,7 @@ def _name(name: str) -> str:
 
 def _description(text: str) -> str:
     if len(text) > MAX_DESCRIPTION:
-        raise NotDone("description", f"It has {len(text):,} characters, at most {MAX_DESCRIPTION:,} are kept.")
+        raise NotDone(
+            "description", f"It has {len(text):,} characters, at most {MAX_DESCRIPTION:,} are kept."
+        )
     return clean(text, MAX_DESCRIPTION)

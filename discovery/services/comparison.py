@@ -56,14 +56,26 @@ def choose(user: AbstractBaseUser | AnonymousUser, ids: Sequence[str]) -> Chosen
     """The models of these ids, at most ``MOST``."""
     named = list(dict.fromkeys(each for each in ids if each))
     asked, left_out = named[:MOST], named[MOST:]
-    rows = RegisteredModel.objects.visible_to(user).filter(model_id__in=[each for each in asked if "\0" not in each]).select_related("root")
+    rows = (
+        RegisteredModel.objects.visible_to(user)
+        .filter(model_id__in=[each for each in asked if "\0" not in each])
+        .select_related("root")
+    )
     found = {row.model_id: row for row in rows}
-    return Chosen([found[each] for each in asked if each in found], [each for each in asked if each not in found], left_out)
+    return Chosen(
+        [found[each] for each in asked if each in found],
+        [each for each in asked if each not in found],
+        left_out,
+    )
 
 
 def why_not_tensors(models: Sequence[RegisteredModel]) -> str:
     """Why the tensors of these models are not compared; empty when they can be."""
-    if len({model.architecture for model in models}) > 1 or not models or not models[0].architecture:
+    if (
+        len({model.architecture for model in models}) > 1
+        or not models
+        or not models[0].architecture
+    ):
         return "Tensors are compared between models of one architecture."
     gone = [model.title for model in models if model.missing_since]
     return f"The files of {gone[0]} are missing." if gone else ""
@@ -72,13 +84,24 @@ def why_not_tensors(models: Sequence[RegisteredModel]) -> str:
 def tensors(models: Sequence[RegisteredModel]) -> Tensors:
     """Read from the headers now, the main variant of each model."""
     read = [browse.tensors(model) for model in models]
-    faults = [f"{model.title}: {problem.message}" for model, each in zip(models, read, strict=True) for problem in each.problems]
+    faults = [
+        f"{model.title}: {problem.message}"
+        for model, each in zip(models, read, strict=True)
+        for problem in each.problems
+    ]
     for model, each in zip(models, read, strict=True):
         if each.read < each.total or len(each.rows) >= browse.MAX_TENSORS:
             faults.append(f"{model.title}: only its first {len(each.rows):,} tensors were read")
         elif not each.rows and not each.problems:
             faults.append(f"{model.title}: its weight files list no tensors")
-    kinds = [{row.tensor.name: (row.tensor.dtype, row.tensor.shape) for row in each.rows} for each in read]
+    kinds = [
+        {row.tensor.name: (row.tensor.dtype, row.tensor.shape) for row in each.rows}
+        for each in read
+    ]
     names = list(dict.fromkeys(row.tensor.name for each in read for row in each.rows))
-    rows = [Difference(name, [own.get(name) for own in kinds]) for name in names if len({own.get(name) for own in kinds}) > 1]
+    rows = [
+        Difference(name, [own.get(name) for own in kinds])
+        for name in names
+        if len({own.get(name) for own in kinds}) > 1
+    ]
     return Tensors(len(names) - len(rows), len(rows), rows[:MAX_TENSORS], faults)

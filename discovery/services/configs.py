@@ -46,7 +46,13 @@ class _Loaded(Generic[T]):
 class ConfigFile(Generic[T]):
     """One file of the config directory. ``parse`` turns a validated document into the value; ``{}`` gives the defaults."""
 
-    def __init__(self, name: str, shape: type[BaseModel], parse: Callable[[Any], T], default: Path | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        shape: type[BaseModel],
+        parse: Callable[[Any], T],
+        default: Path | None = None,
+    ) -> None:
         self.name = name
         self.shape = shape
         self.parse = parse
@@ -111,7 +117,9 @@ class ConfigFile(Generic[T]):
         return _Loaded(path, stamp, self._last_good(path), (Fault(self.name, reason),))
 
     def _defaults(self) -> T:
-        document = json.loads(self.default.read_bytes()) if self.default and self.default.exists() else {}
+        document = (
+            json.loads(self.default.read_bytes()) if self.default and self.default.exists() else {}
+        )
         return self.parse(self.shape.model_validate(document))
 
     @property
@@ -123,7 +131,10 @@ class ConfigFile(Generic[T]):
             return self._cached.value
         try:
             return self.parse(self.shape.model_validate(json.loads(self._copy.read_bytes())))
-        except (OSError, ValueError):  # ValidationError is a ValueError: no good copy from before, so the defaults
+        except (
+            OSError,
+            ValueError,
+        ):  # ValidationError is a ValueError: no good copy from before, so the defaults
             return self._defaults()
 
     def _keep(self, raw: bytes) -> None:

@@ -66,7 +66,11 @@ class Progress:
     def write(self) -> None:
         self._next = time.monotonic() + INTERVAL
         ours = DeepValidation.objects.filter(pk=self.run.pk, state=DeepValidation.State.RUNNING)
-        if not ours.update(heartbeat_at=timezone.now(), done_bytes=self.done + self.in_file, current_path=self.path[:4096]):
+        if not ours.update(
+            heartbeat_at=timezone.now(),
+            done_bytes=self.done + self.in_file,
+            current_path=self.path[:4096],
+        ):
             raise Stopped
         self.store()
         if ours.filter(cancel_requested=True).exists():
@@ -76,7 +80,13 @@ class Progress:
         rows, self.rows = self.rows, []
         if rows:
             columns = list(checksums.COLUMNS)
-            FileChecksum.objects.bulk_create(rows, batch_size=100, update_conflicts=True, unique_fields=["model", "path"], update_fields=columns)
+            FileChecksum.objects.bulk_create(
+                rows,
+                batch_size=100,
+                update_conflicts=True,
+                unique_fields=["model", "path"],
+                update_fields=columns,
+            )
 
 
 @dataclass
@@ -96,7 +106,14 @@ class Work:
     read_bytes: int = 0
 
 
-def read_model(run: DeepValidation, progress: Progress, since: datetime, *, bytes_per_second: int = 0, until: float | None = None) -> str:
+def read_model(
+    run: DeepValidation,
+    progress: Progress,
+    since: datetime,
+    *,
+    bytes_per_second: int = 0,
+    until: float | None = None,
+) -> str:
     """Reads what has not been read since ``since``, writes checksums and findings; returns a summary.
 
     ``until`` is a moment of ``time.monotonic()`` after which no other file is begun. Raises ``NotRead``, ``Stopped``, ``TimeUp``.
@@ -133,20 +150,29 @@ def _plan(record: RegisteredModel, progress: Progress, since: datetime) -> Work:
             continue
         same[entry.inode, entry.size, entry.mtime_ns].append(entry)
     if work.gone and not same:
-        raise NotRead("Its files are not there any more: scan, so that the registry follows the disk.")
+        raise NotRead(
+            "Its files are not there any more: scan, so that the registry follows the disk."
+        )
     work.groups = list(same.values())
-    work.vouched = vouchers(work.root, work.folder, [entry for group in work.groups for entry in group])
+    work.vouched = vouchers(
+        work.root, work.folder, [entry for group in work.groups for entry in group]
+    )
     work.earlier = {row.path: row for row in FileChecksum.objects.filter(model=record)}
     return work
 
 
-def _read_group(work: Work, group: Sequence[FileEntry], progress: Progress, bytes_per_second: int) -> None:
+def _read_group(
+    work: Work, group: Sequence[FileEntry], progress: Progress, bytes_per_second: int
+) -> None:
     """Names of one and the same file: read once, remembered under each."""
     first = group[0]
     names = {entry.path: checksums.below(entry.path, work.folder) for entry in group}
     progress.begin(first.path)
     rows: list[FileChecksum] = []
-    if not all(checksums.is_current(work.earlier.get(names[entry.path]), entry, work.since) for entry in group):
+    if not all(
+        checksums.is_current(work.earlier.get(names[entry.path]), entry, work.since)
+        for entry in group
+    ):
         try:
             rows = _rows(work, group, names, progress, bytes_per_second)
         except bytes_of.Changed:
@@ -161,20 +187,38 @@ def _read_group(work: Work, group: Sequence[FileEntry], progress: Progress, byte
     progress.end(first.size, rows)
 
 
-def _rows(work: Work, group: Sequence[FileEntry], names: dict[str, str], progress: Progress, bytes_per_second: int) -> list[FileChecksum]:
+def _rows(
+    work: Work,
+    group: Sequence[FileEntry],
+    names: dict[str, str],
+    progress: Progress,
+    bytes_per_second: int,
+) -> list[FileChecksum]:
     first, now = group[0], timezone.now()
     if pointer := bytes_of.pointer(work.root, first):
-        return [checksums.row_of_pointer(work.record, names[entry.path], pointer, entry, now) for entry in group]
+        return [
+            checksums.row_of_pointer(work.record, names[entry.path], pointer, entry, now)
+            for entry in group
+        ]
     reading = _read(work.root, first, progress, bytes_per_second)
     work.read_bytes += reading.size
     told = work.vouched.by_path
     return [
-        checksums.row_of(work.record, names[entry.path], reading, told.get(entry.path, ()), work.earlier.get(names[entry.path]), now)
+        checksums.row_of(
+            work.record,
+            names[entry.path],
+            reading,
+            told.get(entry.path, ()),
+            work.earlier.get(names[entry.path]),
+            now,
+        )
         for entry in group
     ]
 
 
-def _read(root: str, entry: FileEntry, progress: Progress, bytes_per_second: int) -> bytes_of.Reading:
+def _read(
+    root: str, entry: FileEntry, progress: Progress, bytes_per_second: int
+) -> bytes_of.Reading:
     for _ in range(TRIES - 1):
         try:
             return bytes_of.read(root, entry, progress.tick, bytes_per_second=bytes_per_second)
@@ -190,7 +234,9 @@ def _unreadable(work: Work, path: str, why: str, offset: int | None = None) -> P
 def _conclude(work: Work) -> str:
     """All files are read: what is wrong becomes findings. Raises ``NotRead`` for files that nobody could have read."""
     if (work.problems or work.gone) and not os.path.isdir(work.root):
-        raise NotRead(f"The folder {work.record.root.path} went away while it was read. Is the disk mounted?")
+        raise NotRead(
+            f"The folder {work.record.root.path} went away while it was read. Is the disk mounted?"
+        )
     rows = work.earlier
     known = {checksums.below(path, work.folder) for path, _ in work.record.files}
     stale = [row.pk for name, row in rows.items() if name not in known and row.pk is not None]
@@ -200,7 +246,9 @@ def _conclude(work: Work) -> str:
     found = [*checksums.problems(kept, work.folder), *work.problems, *work.vouched.problems]
     findings.replace(work.record, Finding.Source.DEEP, found)
     if work.changed:
-        raise NotRead(f"{_named(work, work.changed)} changed while being read. Once nobody writes to it any more, validate again: the rest is read.")
+        raise NotRead(
+            f"{_named(work, work.changed)} changed while being read. Once nobody writes to it any more, validate again: the rest is read."
+        )
     RegisteredModel.objects.filter(pk=work.record.pk).update(deep_validated_at=timezone.now())
     absent = sum(not row.sha256 for row in kept)
     vouched = sum(bool(row.sha256 and row.expected_sha256) for row in kept)
@@ -210,7 +258,11 @@ def _conclude(work: Work) -> str:
     ]
     notes += [f"{plural(absent, 'git-lfs pointer')} without its file"] if absent else []
     notes += [f"{_named(work, work.gone)} not there any more"] if work.gone else []
-    return f"{', '.join(notes)}; {plural(len(found), 'problem')} found." if found else f"{', '.join(notes)}; nothing wrong."
+    return (
+        f"{', '.join(notes)}; {plural(len(found), 'problem')} found."
+        if found
+        else f"{', '.join(notes)}; nothing wrong."
+    )
 
 
 def _named(work: Work, paths: Sequence[str]) -> str:

@@ -67,12 +67,18 @@ def _create(model: RegisteredModel, user_id: int | None) -> tuple[DeepValidation
     for _ in range(3):
         try:
             with transaction.atomic():
-                return DeepValidation.objects.create(model=model, requested_by_id=user_id, total_bytes=model.size_bytes), True
+                return DeepValidation.objects.create(
+                    model=model, requested_by_id=user_id, total_bytes=model.size_bytes
+                ), True
         except IntegrityError:
-            active = DeepValidation.objects.filter(model=model, state__in=DeepValidation.ACTIVE).first()
+            active = DeepValidation.objects.filter(
+                model=model, state__in=DeepValidation.ACTIVE
+            ).first()
             if active is not None:
                 return active, False
-    raise RuntimeError("deep validations of this model begin and end faster than they can be asked for")
+    raise RuntimeError(
+        "deep validations of this model begin and end faster than they can be asked for"
+    )
 
 
 def _dispatch(run: DeepValidation) -> None:
@@ -82,14 +88,23 @@ def _dispatch(run: DeepValidation) -> None:
 def cancel(run: DeepValidation) -> bool:
     """A queued run ends at once, a running one within a second; ``False`` when it is over already."""
     queued = DeepValidation.objects.filter(pk=run.pk, state=State.QUEUED)
-    if queued.update(state=State.CANCELLED, finished_at=timezone.now(), message="Stopped before it began."):
+    if queued.update(
+        state=State.CANCELLED, finished_at=timezone.now(), message="Stopped before it began."
+    ):
         return True
-    return DeepValidation.objects.filter(pk=run.pk, state=State.RUNNING).update(cancel_requested=True) == 1
+    return (
+        DeepValidation.objects.filter(pk=run.pk, state=State.RUNNING).update(cancel_requested=True)
+        == 1
+    )
 
 
 def reap() -> int:
     """Marks runs whose process is gone as interrupted. Returns how many."""
-    dead = [run for run in DeepValidation.objects.filter(state=State.RUNNING).select_related("model") if not is_alive(run)]
+    dead = [
+        run
+        for run in DeepValidation.objects.filter(state=State.RUNNING).select_related("model")
+        if not is_alive(run)
+    ]
     for run in dead:
         _interrupt(run, f"The process that ran it is gone; {GOES_ON}")
     return len(dead)
@@ -104,7 +119,12 @@ def interrupt() -> int:
 
 
 def _interrupt(run: DeepValidation, text: str) -> None:
-    ended = {"state": State.INTERRUPTED, "finished_at": timezone.now(), "message": text, "current_path": ""}
+    ended = {
+        "state": State.INTERRUPTED,
+        "finished_at": timezone.now(),
+        "message": text,
+        "current_path": "",
+    }
     if DeepValidation.objects.filter(pk=run.pk, state=State.RUNNING).update(**ended):
         _record(run.model, Severity.WARNING, f"deep validation interrupted: {text}")
 
@@ -121,10 +141,16 @@ def dispatch_queued() -> int:
 def _revive() -> int:
     """Asks again for models whose newest run was cut off, unless that has become a habit."""
     newest = DeepValidation.objects.filter(model=OuterRef("model")).order_by("-pk").values("pk")[:1]
-    cut_off = DeepValidation.objects.filter(state=State.INTERRUPTED, pk=newest).select_related("model")
+    cut_off = DeepValidation.objects.filter(state=State.INTERRUPTED, pk=newest).select_related(
+        "model"
+    )
     count = 0
     for run in cut_off:
-        before = list(DeepValidation.objects.filter(model=run.model_id).values_list("state", flat=True)[:MAX_INTERRUPTIONS])
+        before = list(
+            DeepValidation.objects.filter(model=run.model_id).values_list("state", flat=True)[
+                :MAX_INTERRUPTIONS
+            ]
+        )
         if before != [State.INTERRUPTED] * MAX_INTERRUPTIONS:
             again, created = _create(run.model, run.requested_by_id)
             if created:
@@ -133,7 +159,13 @@ def _revive() -> int:
     return count
 
 
-def execute(run: DeepValidation, *, bytes_per_second: int = 0, until: float | None = None, alone: bool = False) -> DeepValidation:
+def execute(
+    run: DeepValidation,
+    *,
+    bytes_per_second: int = 0,
+    until: float | None = None,
+    alone: bool = False,
+) -> DeepValidation:
     """Runs a queued deep validation in this process, to its end. Returns the run, finished; what fails becomes its state and message.
 
     ``until`` is a moment of ``time.monotonic()`` after which no other file is begun. With ``alone`` the run stays queued while this host
@@ -145,7 +177,9 @@ def execute(run: DeepValidation, *, bytes_per_second: int = 0, until: float | No
     progress = Progress(run)
     state, message = State.DONE, ""
     try:
-        message = read_model(run, progress, _since(run), bytes_per_second=bytes_per_second, until=until)
+        message = read_model(
+            run, progress, _since(run), bytes_per_second=bytes_per_second, until=until
+        )
     except Stopped:
         state, message = State.CANCELLED, STOPPED
     except KeyboardInterrupt:
@@ -157,7 +191,10 @@ def execute(run: DeepValidation, *, bytes_per_second: int = 0, until: float | No
         state, message = State.FAILED, str(error)
     except Exception as error:
         logger.exception("deep validation %s failed", run.pk)
-        state, message = State.FAILED, f"{type(error).__name__}: {error}. Please report this; the log has the details."
+        state, message = (
+            State.FAILED,
+            f"{type(error).__name__}: {error}. Please report this; the log has the details.",
+        )
     finally:
         _finish(run, progress, state, message)
     return run
@@ -181,23 +218,40 @@ def _since(run: DeepValidation) -> datetime:
     """When the reading that this run goes on with began: the first of the runs since the last complete one, if that is not too long ago."""
     since = run.started_at or timezone.now()
     oldest = since - RESUME
-    for state, started in DeepValidation.objects.filter(model=run.model_id, pk__lt=run.pk).values_list("state", "started_at")[:50]:
+    for state, started in DeepValidation.objects.filter(
+        model=run.model_id, pk__lt=run.pk
+    ).values_list("state", "started_at")[:50]:
         if state == State.DONE:
             break
         since = min(since, started) if started and started >= oldest else since
     return since
 
 
-def _finish(run: DeepValidation, progress: Progress, state: DeepValidation.State, message: str) -> None:
-    fields = {"state": state, "finished_at": timezone.now(), "message": message[:2000], "current_path": ""}
-    ours = DeepValidation.objects.filter(pk=run.pk, state=State.RUNNING).update(**fields, done_bytes=progress.done + progress.in_file)
-    if not ours:  # taken for dead, or its model was forgotten meanwhile: the row is not ours any more
+def _finish(
+    run: DeepValidation, progress: Progress, state: DeepValidation.State, message: str
+) -> None:
+    fields = {
+        "state": state,
+        "finished_at": timezone.now(),
+        "message": message[:2000],
+        "current_path": "",
+    }
+    ours = DeepValidation.objects.filter(pk=run.pk, state=State.RUNNING).update(
+        **fields, done_bytes=progress.done + progress.in_file
+    )
+    if (
+        not ours
+    ):  # taken for dead, or its model was forgotten meanwhile: the row is not ours any more
         run.state = State.INTERRUPTED
         return
     if state != State.DONE:
         progress.store()
     run.refresh_from_db()
-    level = Severity.INFO if state == State.DONE and message.endswith("nothing wrong.") else Severity.WARNING
+    level = (
+        Severity.INFO
+        if state == State.DONE and message.endswith("nothing wrong.")
+        else Severity.WARNING
+    )
     _record(run.model, level, f"deep validation {state.label.lower()}: {message}")
 
 
@@ -230,19 +284,31 @@ def _drain() -> bool:
 
 
 def _queued() -> QuerySet[DeepValidation]:
-    return DeepValidation.objects.filter(state=State.QUEUED).select_related("model__root").order_by("pk")
+    return (
+        DeepValidation.objects.filter(state=State.QUEUED)
+        .select_related("model__root")
+        .order_by("pk")
+    )
 
 
 def due(root: Root, now: datetime) -> QuerySet[RegisteredModel]:
     """Models of ``root`` that nobody has read deeply for ``deep_every_days``, those never read first, then the oldest; 0 days: none."""
-    models = RegisteredModel.objects.filter(root=root).exclude(status__in=(Status.MISSING, Status.REMOTE)).exclude(files=[])
+    models = (
+        RegisteredModel.objects.filter(root=root)
+        .exclude(status__in=(Status.MISSING, Status.REMOTE))
+        .exclude(files=[])
+    )
     if not root.deep_every_days:
         return models.none()
-    late = Q(deep_validated_at=None) | Q(deep_validated_at__lt=now - timedelta(days=root.deep_every_days))
+    late = Q(deep_validated_at=None) | Q(
+        deep_validated_at__lt=now - timedelta(days=root.deep_every_days)
+    )
     return models.filter(late).order_by(F("deep_validated_at").asc(nulls_first=True), "pk")
 
 
-def run_due(seconds: float = SCHEDULED_SECONDS, *, bytes_per_second: int = SCHEDULED_BYTES_PER_SECOND) -> int:
+def run_due(
+    seconds: float = SCHEDULED_SECONDS, *, bytes_per_second: int = SCHEDULED_BYTES_PER_SECOND
+) -> int:
     """Works through what is due, the oldest first, until ``seconds`` are used up: the file at hand is read to its end.
 
     What people asked for goes first. Returns how many models were read to their end.
@@ -269,16 +335,31 @@ def run_due(seconds: float = SCHEDULED_SECONDS, *, bytes_per_second: int = SCHED
 def _oldest_due(tried: Sequence[int]) -> RegisteredModel | None:
     """Of all roots that can be believed now."""
     now = timezone.now()
-    failed = DeepValidation.objects.filter(model=OuterRef("pk"), state=State.FAILED, finished_at__gt=now - BACK_OFF)
+    failed = DeepValidation.objects.filter(
+        model=OuterRef("pk"), state=State.FAILED, finished_at__gt=now - BACK_OFF
+    )
     first: list[RegisteredModel] = []
     for root in Root.objects.filter(enabled=True, frozen_reason="", deep_every_days__gt=0):
         if os.path.isdir(to_native("/", root.path)):
-            first += due(root, now).exclude(Exists(failed)).exclude(pk__in=tried).select_related("root")[:1]
-    return min(first, key=lambda model: (model.deep_validated_at is not None, model.deep_validated_at, model.pk), default=None)
+            first += (
+                due(root, now)
+                .exclude(Exists(failed))
+                .exclude(pk__in=tried)
+                .select_related("root")[:1]
+            )
+    return min(
+        first,
+        key=lambda model: (model.deep_validated_at is not None, model.deep_validated_at, model.pk),
+        default=None,
+    )
 
 
 def sync_schedule() -> None:
     """Makes the hourly schedule, where it is not there yet. How often a model is read is for its root to say."""
-    values = {"func": "discovery.tasks.scheduled_validation", "schedule_type": Schedule.HOURLY, "repeats": -1}
+    values = {
+        "func": "discovery.tasks.scheduled_validation",
+        "schedule_type": Schedule.HOURLY,
+        "repeats": -1,
+    }
     first = timezone.now() + timedelta(minutes=10)
     Schedule.objects.get_or_create(name=SCHEDULE, defaults={**values, "next_run": first})

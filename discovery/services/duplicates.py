@@ -36,7 +36,19 @@ PATIENCE = 4.0
 MAX_COPIES = 50
 
 _BLOB = re.compile(r"(?:^|/)blobs/(?:sha256-)?([0-9a-f]{64})$")
-COLUMNS = ("model_id", "name", "display_name", "path", "status", "files", "variants", "fingerprint", "size_bytes", "root", "missing_since")
+COLUMNS = (
+    "model_id",
+    "name",
+    "display_name",
+    "path",
+    "status",
+    "files",
+    "variants",
+    "fingerprint",
+    "size_bytes",
+    "root",
+    "missing_since",
+)
 
 
 class Certainty(StrEnum):
@@ -77,7 +89,11 @@ class Copy:
     @property
     def sums(self) -> tuple[tuple[int, str], ...] | None:
         """Sizes and checksums of all its weights; ``None`` unless each is known."""
-        return tuple(sorted((each.size, each.sha256) for each in self.weights.values())) if all(w.sha256 for w in self.weights.values()) else None
+        return (
+            tuple(sorted((each.size, each.sha256) for each in self.weights.values()))
+            if all(w.sha256 for w in self.weights.values())
+            else None
+        )
 
     @property
     def identities(self) -> frozenset[tuple[int, int]]:
@@ -110,14 +126,25 @@ class Group:
 def fingerprints() -> list[tuple[str, int, int]]:
     """(fingerprint, models, bytes beyond the largest) of all models that look alike, what could be had back most first."""
     there = RegisteredModel.objects.exclude(status__in=NO_COPY).exclude(size_bytes=0).order_by()
-    groups = there.values("fingerprint").annotate(models=Count("pk"), spare=Sum("size_bytes") - Max("size_bytes")).filter(models__gt=1)
-    rows = groups.order_by(F("spare").desc(), "fingerprint").values_list("fingerprint", "models", "spare")
+    groups = (
+        there.values("fingerprint")
+        .annotate(models=Count("pk"), spare=Sum("size_bytes") - Max("size_bytes"))
+        .filter(models__gt=1)
+    )
+    rows = groups.order_by(F("spare").desc(), "fingerprint").values_list(
+        "fingerprint", "models", "spare"
+    )
     return list(rows)
 
 
 def groups(chosen: Sequence[str]) -> list[Group]:
     """The groups of these fingerprints as they are now, without models known to differ. Raises ``NoAnswer``."""
-    there = RegisteredModel.objects.filter(fingerprint__in=chosen).exclude(status__in=NO_COPY).select_related("root").only(*COLUMNS, "root__path")
+    there = (
+        RegisteredModel.objects.filter(fingerprint__in=chosen)
+        .exclude(status__in=NO_COPY)
+        .select_related("root")
+        .only(*COLUMNS, "root__path")
+    )
     by_fingerprint: dict[str, list[RegisteredModel]] = defaultdict(list)
     for record in there.order_by("root__path", "path", "pk"):
         by_fingerprint[record.fingerprint].append(record)
@@ -125,7 +152,11 @@ def groups(chosen: Sequence[str]) -> list[Group]:
     copies = weigh(records)
     made: list[Group] = []
     for fingerprint in chosen:
-        mine = [copies[record.pk] for record in by_fingerprint[fingerprint][:MAX_COPIES] if record.pk in copies]
+        mine = [
+            copies[record.pk]
+            for record in by_fingerprint[fingerprint][:MAX_COPIES]
+            if record.pk in copies
+        ]
         mine.sort(key=lambda copy: copy.links)  # what links lead to is what should stay
         left = max(len(by_fingerprint[fingerprint]) - MAX_COPIES, 0)
         made += [replace(group, left=left) for group in _sorted_out(fingerprint, mine)]
@@ -142,19 +173,29 @@ def weigh(records: Sequence[RegisteredModel]) -> dict[int, Copy]:
     key = ("duplicates", tuple(record.pk for record in records))
     answer = ask({key: partial(_weigh, records, known)}, PATIENCE)
     if key not in answer:
-        raise NoAnswer(f"The disks did not answer within {PATIENCE:g} seconds. Try again in a moment.")
+        raise NoAnswer(
+            f"The disks did not answer within {PATIENCE:g} seconds. Try again in a moment."
+        )
     return answer[key]
 
 
-def _weigh(records: Sequence[RegisteredModel], known: Mapping[int, Mapping[str, FileChecksum]]) -> dict[int, Copy]:
+def _weigh(
+    records: Sequence[RegisteredModel], known: Mapping[int, Mapping[str, FileChecksum]]
+) -> dict[int, Copy]:
     stores: dict[str, Store] = {}
     made: dict[int, Copy] = {}
     for record in records:
         copy = Copy(record, browse.home_of(record))
-        copy.pieces = tuple(each for path in own_files(record, copy.home, stores) if (each := inside(copy.home, path)))
+        copy.pieces = tuple(
+            each
+            for path in own_files(record, copy.home, stores)
+            if (each := inside(copy.home, path))
+        )
         folder = checksums.home(record)
         for path in browse.weight_files(record):
-            weight = _weight(copy.home, path, known.get(record.pk, {}).get(checksums.below(path, folder)))
+            weight = _weight(
+                copy.home, path, known.get(record.pk, {}).get(checksums.below(path, folder))
+            )
             if weight is None:
                 break
             copy.weights[path] = weight
@@ -173,7 +214,9 @@ def own_files(record: RegisteredModel, home: str, stores: dict[str, Store]) -> l
     top = store[1:]
     prefix = f"{top}/" if top else ""
     read = stores.get(top) or stores.setdefault(top, Store.read(to_native(home, top)))
-    own = {path.removeprefix(prefix) for path in paths if path.startswith(f"{prefix}manifests/{rest}")}
+    own = {
+        path.removeprefix(prefix) for path in paths if path.startswith(f"{prefix}manifests/{rest}")
+    }
     blobs = set() if read.fault else {f"{prefix}{path}" for path in read.only_of(own)}
     return [path for path in paths if path.removeprefix(prefix) in own or path in blobs]
 
@@ -192,9 +235,15 @@ def _weight(home: str, path: str, row: FileChecksum | None) -> Weight | None:
         status = os.stat(real)
     except OSError:
         return None
-    sha256 = row.sha256 if row and (row.size, row.mtime_ns) == (status.st_size, status.st_mtime_ns) else ""
+    sha256 = (
+        row.sha256
+        if row and (row.size, row.mtime_ns) == (status.st_size, status.st_mtime_ns)
+        else ""
+    )
     named = _BLOB.search(real)
-    return Weight(status.st_size, (status.st_dev, status.st_ino), sha256 or (named[1] if named else ""))
+    return Weight(
+        status.st_size, (status.st_dev, status.st_ino), sha256 or (named[1] if named else "")
+    )
 
 
 def _sorted_out(fingerprint: str, copies: Sequence[Copy]) -> list[Group]:
@@ -209,7 +258,11 @@ def _sorted_out(fingerprint: str, copies: Sequence[Copy]) -> list[Group]:
     classes = sorted(known.values(), key=len, reverse=True)
     if unknown:
         classes = [[*(classes[0] if classes else []), *unknown], *classes[1:]]
-    return [Group(fingerprint, _certainty(members), tuple(members)) for members in classes if len(members) > 1]
+    return [
+        Group(fingerprint, _certainty(members), tuple(members))
+        for members in classes
+        if len(members) > 1
+    ]
 
 
 def _certainty(copies: Sequence[Copy]) -> Certainty:
@@ -224,25 +277,44 @@ def alike(record: RegisteredModel, user: User, limit: int = 5) -> list[Registere
     """Models that ``user`` may see whose weights have the same sizes and first bytes."""
     if record.status in NO_COPY:
         return []
-    there = RegisteredModel.objects.visible_to(user).filter(fingerprint=record.fingerprint).exclude(pk=record.pk).exclude(status__in=NO_COPY)
-    return list(there.exclude(size_bytes=0).only("model_id", "name", "display_name").order_by("sort_name", "pk")[:limit])
+    there = (
+        RegisteredModel.objects.visible_to(user)
+        .filter(fingerprint=record.fingerprint)
+        .exclude(pk=record.pk)
+        .exclude(status__in=NO_COPY)
+    )
+    return list(
+        there.exclude(size_bytes=0)
+        .only("model_id", "name", "display_name")
+        .order_by("sort_name", "pk")[:limit]
+    )
 
 
-def elsewhere(record: RegisteredModel, paths: Sequence[str], user: User) -> dict[str, list[RegisteredModel]]:
+def elsewhere(
+    record: RegisteredModel, paths: Sequence[str], user: User
+) -> dict[str, list[RegisteredModel]]:
     """Other models that hold the same file, by checksum, for those of ``paths`` that a deep validation has read."""
     folder = checksums.home(record)
     below = {checksums.below(path, folder): path for path in paths}
-    own = FileChecksum.objects.filter(model=record, path__in=list(below)).exclude(sha256="").values_list("path", "sha256")
+    own = (
+        FileChecksum.objects.filter(model=record, path__in=list(below))
+        .exclude(sha256="")
+        .values_list("path", "sha256")
+    )
     by_content: dict[str, list[str]] = defaultdict(list)
     for path, sha256 in own:
         by_content[sha256].append(below[path])
     if not by_content:
         return {}
     visible = RegisteredModel.objects.visible_to(user).exclude(status__in=ABSENT).values("pk")
-    same = FileChecksum.objects.filter(sha256__in=list(by_content), model__in=visible).exclude(model=record)
+    same = FileChecksum.objects.filter(sha256__in=list(by_content), model__in=visible).exclude(
+        model=record
+    )
     found: dict[str, list[RegisteredModel]] = defaultdict(list)
     for row in (
-        same.select_related("model").only("sha256", "model__model_id", "model__name", "model__display_name").order_by("model__sort_name", "pk")
+        same.select_related("model")
+        .only("sha256", "model__model_id", "model__name", "model__display_name")
+        .order_by("model__sort_name", "pk")
     ):
         for path in by_content[row.sha256]:
             if row.model not in found[path]:

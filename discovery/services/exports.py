@@ -29,7 +29,9 @@ def as_json(rows: RegisteredModelQuerySet) -> Iterator[str]:
     """A JSON list of model documents (contract, section 5) in the order of ``rows``, each on a line of its own."""
     lead = "[\n"
     for batch in _batches(rows.select_related("root").prefetch_related("groups").defer(*_HEAVY)):
-        yield lead + ",\n".join(json.dumps(_document(record), ensure_ascii=False) for record in batch)
+        yield lead + ",\n".join(
+            json.dumps(_document(record), ensure_ascii=False) for record in batch
+        )
         lead = ",\n"
     yield "\n]\n" if lead != "[\n" else "[]\n"
 
@@ -38,7 +40,9 @@ def as_csv(rows: RegisteredModelQuerySet) -> Iterator[str]:
     """A header and a line for each model, in the order of ``rows``. UTF-8, commas, quotes where they are needed."""
     writer = csv.writer(_Echo())
     yield writer.writerow(COLUMNS)
-    for batch in _batches(rows.select_related("root").defer(*_HEAVY, "variants", "attention", "evidence", "problems")):
+    for batch in _batches(
+        rows.select_related("root").defer(*_HEAVY, "variants", "attention", "evidence", "problems")
+    ):
         yield "".join(writer.writerow(_line(record)) for record in batch)
 
 
@@ -47,7 +51,9 @@ FORMATS = {"json": (as_json, "application/json"), "csv": (as_csv, "text/csv; cha
 
 def values(record: RegisteredModel) -> dict[str, Any]:
     """{field: value} of what can be exported and imported."""
-    return {name: record.visibility if name == "visibility" else record.value(name) for name in FIELDS}
+    return {
+        name: record.visibility if name == "visibility" else record.value(name) for name in FIELDS
+    }
 
 
 def _document(record: RegisteredModel) -> dict[str, Any]:
@@ -59,7 +65,16 @@ def _document(record: RegisteredModel) -> dict[str, Any]:
 
 def _line(record: RegisteredModel) -> Iterable[str]:
     exported = values(record)
-    facts = (record.status, record.format, record.path, record.root.path, record.size_bytes, record.file_count, record.modified_at, record.added_at)
+    facts = (
+        record.status,
+        record.format,
+        record.path,
+        record.root.path,
+        record.size_bytes,
+        record.file_count,
+        record.modified_at,
+        record.added_at,
+    )
     return (
         spreadsheet.escaped(record.model_id),
         spreadsheet.escaped(record.name),
@@ -71,7 +86,11 @@ def _line(record: RegisteredModel) -> Iterable[str]:
 
 
 def _fact(value: Any) -> str:
-    return "" if value is None else spreadsheet.escaped(value.isoformat() if hasattr(value, "isoformat") else str(value))
+    return (
+        ""
+        if value is None
+        else spreadsheet.escaped(value.isoformat() if hasattr(value, "isoformat") else str(value))
+    )
 
 
 def _batches(rows: RegisteredModelQuerySet) -> Iterator[list[RegisteredModel]]:

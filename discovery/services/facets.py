@@ -91,7 +91,9 @@ def count(user: User, filters: Filters, fields: Collection[str] = FIELDS) -> Fac
     rows = _rows(user, filters, apart, covered, gather)
     total, tallies = _tally(rows, _Choice.of(filters))
     met = sum(row.models for row in rows)
-    result = Facets(total, met if covered else None, _keys(rows) if gather and met <= KEYS else filters.keys)
+    result = Facets(
+        total, met if covered else None, _keys(rows) if gather and met <= KEYS else filters.keys
+    )
     for name in fields:
         if name in LINKED:
             result.counts[name] = _linked(user, filters, name)
@@ -104,10 +106,17 @@ def count(user: User, filters: Filters, fields: Collection[str] = FIELDS) -> Fac
 
 def _is_covered(filters: Filters) -> bool:
     """Whether nothing is asked for but what the index of profiles holds."""
-    return not (filters.text or filters.bounds or filters.favourites or any(name not in _COUNTED for name, _ in filters.chosen))
+    return not (
+        filters.text
+        or filters.bounds
+        or filters.favourites
+        or any(name not in _COUNTED for name, _ in filters.chosen)
+    )
 
 
-def _rows(user: User, filters: Filters, apart: Collection[str], covered: bool, gather: bool) -> list[_Row]:
+def _rows(
+    user: User, filters: Filters, apart: Collection[str], covered: bool, gather: bool
+) -> list[_Row]:
     """Every combination under the filters that are no facets here, and under those that choose tags and collections."""
     inside, together = memory.capacity()
     # To group along the index where it does not hold what is filtered by would look up every row: sorting what was found is quicker.
@@ -124,7 +133,10 @@ def _rows(user: User, filters: Filters, apart: Collection[str], covered: bool, g
         )
         .order_by()
     )
-    return [_Row(profile, dict(zip(apart, found, strict=False)) if apart else {}, *found[len(apart) :]) for profile, *found in rows]
+    return [
+        _Row(profile, dict(zip(apart, found, strict=False)) if apart else {}, *found[len(apart) :])
+        for profile, *found in rows
+    ]
 
 
 def _sum(condition: Q) -> Sum:
@@ -138,7 +150,13 @@ class _Keys(Aggregate):
     output_field = TextField()
 
     def as_postgresql(self, compiler: Any, connection: Any, **extra: Any) -> Any:
-        return self.as_sql(compiler, connection, function="STRING_AGG", template="%(function)s(%(expressions)s::text, ',')", **extra)
+        return self.as_sql(
+            compiler,
+            connection,
+            function="STRING_AGG",
+            template="%(function)s(%(expressions)s::text, ',')",
+            **extra,
+        )
 
 
 def _keys(rows: Iterable[_Row]) -> tuple[int, ...]:
@@ -157,17 +175,34 @@ class _Choice:
     def of(cls, filters: Filters) -> _Choice:
         chosen = {name: frozenset(values) for name, values in filters.chosen}
         if "root" in chosen:
-            chosen["root"] = frozenset(str(key) for key in Root.objects.filter(path__in=chosen["root"]).values_list("pk", flat=True))
+            chosen["root"] = frozenset(
+                str(key)
+                for key in Root.objects.filter(path__in=chosen["root"]).values_list("pk", flat=True)
+            )
         profile = {place: chosen[name] for place, name in enumerate(_PARAMETERS) if name in chosen}
-        return cls(profile, {name: chosen[name] for name in _APART if name in chosen}, chosen.get("fits", frozenset()))
+        return cls(
+            profile,
+            {name: chosen[name] for name in _APART if name in chosen},
+            chosen.get("fits", frozenset()),
+        )
 
     def models(self, row: _Row) -> int:
         """How many of the row fit as was asked."""
-        return sum(models for value, models in _fitting(row.models, row.inside, row.together, row.known) if value in self.fits)
+        return sum(
+            models
+            for value, models in _fitting(row.models, row.inside, row.together, row.known)
+            if value in self.fits
+        )
 
 
 def _fitting(models: int, inside: int, together: int, known: int) -> list[tuple[str, int]]:
-    return list(zip((*FITS, NONE), (inside, together - inside, known - together, models - known), strict=True))
+    return list(
+        zip(
+            (*FITS, NONE),
+            (inside, together - inside, known - together, models - known),
+            strict=True,
+        )
+    )
 
 
 def _tally(rows: Iterable[_Row], choice: _Choice) -> tuple[int, dict[str, Counter[str]]]:
@@ -180,13 +215,19 @@ def _tally(rows: Iterable[_Row], choice: _Choice) -> tuple[int, dict[str, Counte
     memory_of = [0, 0, 0, 0]
     for profile, same in alike.items():
         values = _split(profile)
-        missed = [place for place, wanted in choice.profile.items() if wanted.isdisjoint(values[place])]
+        missed = [
+            place for place, wanted in choice.profile.items() if wanted.isdisjoint(values[place])
+        ]
         if len(missed) > 1:
             continue
         whole = 0
         for row in same:
             models = choice.models(row) if choice.fits else row.models
-            wrong = [name for name, wanted in choice.apart.items() if (row.apart[name] or NONE) not in wanted]
+            wrong = [
+                name
+                for name, wanted in choice.apart.items()
+                if (row.apart[name] or NONE) not in wanted
+            ]
             if not wrong:
                 whole += models
             if missed or len(wrong) > 1:
@@ -208,24 +249,39 @@ def _tally(rows: Iterable[_Row], choice: _Choice) -> tuple[int, dict[str, Counte
 @lru_cache(maxsize=20_000)
 def _split(profile: str) -> tuple[tuple[str, ...], ...]:
     """The values of each column of a profile; where a model may have several, all of them."""
-    return tuple(tuple(text.strip(",").split(",")) if text else (NONE,) for text in profile.split(SEPARATOR))
+    return tuple(
+        tuple(text.strip(",").split(",")) if text else (NONE,) for text in profile.split(SEPARATOR)
+    )
 
 
 def _paths(tally: Counter[str]) -> Counter[str]:
-    names = {str(key): path for key, path in Root.objects.filter(pk__in=list(tally)).values_list("pk", "path")}
+    names = {
+        str(key): path
+        for key, path in Root.objects.filter(pk__in=list(tally)).values_list("pk", "path")
+    }
     return Counter({names[key]: models for key, models in tally.items() if key in names})
 
 
 def _ordered(tally: Counter[str]) -> list[tuple[str, int]]:
     """The most frequent first; models without a value last."""
-    return sorted(((value, models) for value, models in tally.items() if models), key=lambda each: (each[0] == NONE, -each[1], each[0]))
+    return sorted(
+        ((value, models) for value, models in tally.items() if models),
+        key=lambda each: (each[0] == NONE, -each[1], each[0]),
+    )
 
 
 def _linked(user: User, filters: Filters, name: str) -> list[tuple[str, int]]:
-    links = {"tag": RegisteredModel.tagged.through, "collection": RegisteredModel.collections.through}[name]._default_manager.all()
+    links = {
+        "tag": RegisteredModel.tagged.through,
+        "collection": RegisteredModel.collections.through,
+    }[name]._default_manager.all()
     rows = listed(user, filters, leave=(name,))
     if filters.faults or filters.without(name).narrows or rows.query.where:
         links = links.filter(registeredmodel__in=rows.values("pk"))
     label = f"{name}__name"
-    found = links.values_list(f"{name}_id", label).annotate(models=Count("pk")).order_by("-models", label)[:MAX_VALUES]
+    found = (
+        links.values_list(f"{name}_id", label)
+        .annotate(models=Count("pk"))
+        .order_by("-models", label)[:MAX_VALUES]
+    )
     return [(value, models) for _, value, models in found]

@@ -70,13 +70,20 @@ def family(record: RegisteredModel, user: User) -> Family:
     ancestors = _ancestors(record, user)
     children = _children(record, user)
     formats = _formats(record, user)
-    told = {record.pk, *(each.record.pk for each in (*ancestors, *children, *formats) if each.record)}
+    told = {
+        record.pk,
+        *(each.record.pk for each in (*ancestors, *children, *formats) if each.record),
+    }
     return Family(ancestors, children, formats, _siblings(record, user, told))
 
 
 def base_of(record: RegisteredModel, user: User) -> RegisteredModel | None:
     """The model that an adapter belongs to, whole, if it is in the registry."""
-    base = _named(record.base_model, user, record.pk) if record.base_model and record.type == ModelType.PEFT else None
+    base = (
+        _named(record.base_model, user, record.pk)
+        if record.base_model and record.type == ModelType.PEFT
+        else None
+    )
     return RegisteredModel.objects.select_related("root").get(pk=base.pk) if base else None
 
 
@@ -94,11 +101,27 @@ def _named(name: str, user: User, not_this: int) -> RegisteredModel | None:
     if not tail:
         return None
     forms = list(dict.fromkeys([name, tail]))
-    spelled = Q(name__in=forms) | Q(sort_name__in=[form.casefold() for form in forms]) | Q(model_id=slug(tail))
+    spelled = (
+        Q(name__in=forms)
+        | Q(sort_name__in=[form.casefold() for form in forms])
+        | Q(model_id=slug(tail))
+    )
     # Asked without regard to who may see them: each half of the condition has an index, both together have none.
-    keys = list(RegisteredModel.objects.filter(spelled).exclude(pk=not_this).order_by().values_list("pk", flat=True)[:MAX_EACH])
+    keys = list(
+        RegisteredModel.objects.filter(spelled)
+        .exclude(pk=not_this)
+        .order_by()
+        .values_list("pk", flat=True)[:MAX_EACH]
+    )
     found = list(_visible(user).filter(pk__in=keys))
-    found.sort(key=lambda each: (each.name != name, each.name.casefold() != name.casefold(), bool(each.base_model), each.pk))
+    found.sort(
+        key=lambda each: (
+            each.name != name,
+            each.name.casefold() != name.casefold(),
+            bool(each.base_model),
+            each.pk,
+        )
+    )
     return found[0] if found else None
 
 
@@ -107,7 +130,9 @@ def _ancestors(record: RegisteredModel, user: User) -> tuple[Relative, ...]:
     seen, at = {record.pk}, record
     while at.base_model and len(found) < MAX_ANCESTORS:
         base = _named(at.base_model, user, at.pk)
-        found.append(Relative(base.title if base else at.base_model, at.base_model_relation or "", base))
+        found.append(
+            Relative(base.title if base else at.base_model, at.base_model_relation or "", base)
+        )
         if base is None or base.pk in seen:
             break
         seen.add(base.pk)
@@ -117,12 +142,21 @@ def _ancestors(record: RegisteredModel, user: User) -> tuple[Relative, ...]:
 
 def _children(record: RegisteredModel, user: User) -> tuple[Relative, ...]:
     """Models that name this one as their base, by its own name or by the last part of a longer one."""
-    own = dict.fromkeys([record.name, _tail(record.name), *([record.display_name] if record.display_name else [])])
+    own = dict.fromkeys(
+        [record.name, _tail(record.name), *([record.display_name] if record.display_name else [])]
+    )
     if record.author:
         own[f"{record.author}/{_tail(record.name)}"] = None
-    others = RegisteredModel.objects.visible_to(user).exclude(pk=record.pk).order_by("base_model", "pk").values_list("pk", flat=True)
+    others = (
+        RegisteredModel.objects.visible_to(user)
+        .exclude(pk=record.pk)
+        .order_by("base_model", "pk")
+        .values_list("pk", flat=True)
+    )
     keys = list(others.filter(base_model__in=list(own))[:MAX_EACH])
-    keys += others.filter(base_model__isnull=False, base_model__iendswith=f"/{_tail(record.name)}")[: MAX_EACH - len(keys)]
+    keys += others.filter(base_model__isnull=False, base_model__iendswith=f"/{_tail(record.name)}")[
+        : MAX_EACH - len(keys)
+    ]
     found = _visible(user).filter(pk__in=keys).order_by("base_model_relation", "sort_name", "pk")
     return tuple(Relative(each.title, each.base_model_relation or "", each) for each in found)
 
@@ -130,7 +164,12 @@ def _children(record: RegisteredModel, user: User) -> tuple[Relative, ...]:
 def _siblings(record: RegisteredModel, user: User, told: Iterable[int]) -> tuple[Relative, ...]:
     if not record.base_model:
         return ()
-    found = _visible(user).filter(base_model=record.base_model).exclude(pk__in=list(told)).order_by("sort_name", "pk")[:MAX_EACH]
+    found = (
+        _visible(user)
+        .filter(base_model=record.base_model)
+        .exclude(pk__in=list(told))
+        .order_by("sort_name", "pk")[:MAX_EACH]
+    )
     return tuple(Relative(each.title, each.base_model_relation or "", each) for each in found)
 
 
@@ -140,8 +179,18 @@ def _formats(record: RegisteredModel, user: User) -> tuple[Relative, ...]:
     prefix = _beginning(record.name, key)
     if not prefix:
         return ()
-    near = _visible(user).filter(sort_name__gte=prefix, sort_name__lt=prefix + _LAST).exclude(pk=record.pk).order_by("sort_name", "pk")[:MAX_EACH]
-    alike = [each for each in near if same_model(each.name) == key and (each.format, each.quantization) != (record.format, record.quantization)]
+    near = (
+        _visible(user)
+        .filter(sort_name__gte=prefix, sort_name__lt=prefix + _LAST)
+        .exclude(pk=record.pk)
+        .order_by("sort_name", "pk")[:MAX_EACH]
+    )
+    alike = [
+        each
+        for each in near
+        if same_model(each.name) == key
+        and (each.format, each.quantization) != (record.format, record.quantization)
+    ]
     return tuple(Relative(each.title, "format", each) for each in alike)
 
 

@@ -22,4 +22,8 @@ def mark(record: RegisteredModel, user: AbstractBaseUser, *, favourite: bool) ->
 
 def keys(user: AbstractBaseUser | AnonymousUser) -> frozenset[int]:
     """Primary keys of the models this person marked."""
-    return frozenset(_Star.objects.filter(user=user.pk).values_list("registeredmodel_id", flat=True)) if user.pk else frozenset()
+    return (
+        frozenset(_Star.objects.filter(user=user.pk).values_list("registeredmodel_id", flat=True))
+        if user.pk
+        else frozenset()
+    )

@@ -35,7 +35,9 @@ def after_scan(records: Sequence[RegisteredModel]) -> None:
     now = timezone.now()
     with transaction.atomic():
         _write({record: record.problems for record in records}, Finding.Source.SCAN, now)
-        others = Finding.objects.filter(model__in=records, resolved_at=None).exclude(source=Finding.Source.SCAN)
+        others = Finding.objects.filter(model__in=records, resolved_at=None).exclude(
+            source=Finding.Source.SCAN
+        )
         others.exclude(content=F("model__content")).update(resolved_at=now)
         settle(records)
 
@@ -43,7 +45,14 @@ def after_scan(records: Sequence[RegisteredModel]) -> None:
 def replace(model: RegisteredModel, source: str, problems: Iterable[Problem]) -> None:
     """What a deep validation or a test load found, in place of what the one before it found. The model's status follows."""
     told = [
-        {"code": p.code, "message": to_text(p.message), "path": to_text(p.path), "severity": p.severity.value, "offset": p.offset} for p in problems
+        {
+            "code": p.code,
+            "message": to_text(p.message),
+            "path": to_text(p.path),
+            "severity": p.severity.value,
+            "offset": p.offset,
+        }
+        for p in problems
     ]
     with transaction.atomic():
         record = RegisteredModel.objects.select_for_update().get(pk=model.pk)
@@ -55,18 +64,32 @@ def replace(model: RegisteredModel, source: str, problems: Iterable[Problem]) ->
 def gone(keys: Sequence[int]) -> None:
     """Records whose files are not there any more: what was wrong with the files is resolved, that they are missing is found."""
     with transaction.atomic():
-        records = list(RegisteredModel.objects.filter(pk__in=keys, status=Status.MISSING).only("pk", "path", "content"))
+        records = list(
+            RegisteredModel.objects.filter(pk__in=keys, status=Status.MISSING).only(
+                "pk", "path", "content"
+            )
+        )
         told = {record: [_missing(record)] for record in records}
         _write(told, Finding.Source.SCAN, timezone.now())
-        Finding.objects.filter(model__in=records, resolved_at=None).exclude(source=Finding.Source.SCAN).update(resolved_at=timezone.now())
+        Finding.objects.filter(model__in=records, resolved_at=None).exclude(
+            source=Finding.Source.SCAN
+        ).update(resolved_at=timezone.now())
 
 
 def _missing(record: RegisteredModel) -> dict[str, Any]:
     text = "its files are not where they used to be"
-    return {"code": "model_missing", "message": text, "path": record.path, "severity": Severity.WARNING, "offset": None}
+    return {
+        "code": "model_missing",
+        "message": text,
+        "path": record.path,
+        "severity": Severity.WARNING,
+        "offset": None,
+    }
 
 
-def _write(told: Mapping[RegisteredModel, Sequence[Mapping[str, Any]]], source: str, now: datetime) -> None:
+def _write(
+    told: Mapping[RegisteredModel, Sequence[Mapping[str, Any]]], source: str, now: datetime
+) -> None:
     known: dict[Key, Finding] = {}
     for row in Finding.objects.filter(model__in=list(told), source=source):
         known[row.model_id, row.code, _name(row.path), row.message] = row
@@ -88,7 +111,9 @@ def _write(told: Mapping[RegisteredModel, Sequence[Mapping[str, Any]]], source: 
     Finding.objects.bulk_create(new, batch_size=100)
     if seen:
         content = RegisteredModel.objects.filter(pk=OuterRef("model_id")).values("content")[:1]
-        Finding.objects.filter(pk__in=seen).update(last_seen_at=now, resolved_at=None, content=Subquery(content))
+        Finding.objects.filter(pk__in=seen).update(
+            last_seen_at=now, resolved_at=None, content=Subquery(content)
+        )
     if moved:
         Finding.objects.bulk_update(moved, ["path"], batch_size=100)
     gone = [row.pk for row in known.values() if row.resolved_at is None]
@@ -98,11 +123,22 @@ def _write(told: Mapping[RegisteredModel, Sequence[Mapping[str, Any]]], source: 
 
 def _worth_telling(problems: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Each problem once; remarks (``info``) are no findings."""
-    distinct = {(p["code"], _name(p["path"]), p["message"]): p for p in problems if p["severity"] != Severity.INFO}
+    distinct = {
+        (p["code"], _name(p["path"]), p["message"]): p
+        for p in problems
+        if p["severity"] != Severity.INFO
+    }
     return list(distinct.values())[:MAX_PER_MODEL]
 
 
-def _finding(record: RegisteredModel, source: str, key: Key, path: str, problem: Mapping[str, Any], now: datetime) -> Finding:
+def _finding(
+    record: RegisteredModel,
+    source: str,
+    key: Key,
+    path: str,
+    problem: Mapping[str, Any],
+    now: datetime,
+) -> Finding:
     _, code, _, message = key
     return Finding(
         model=record, source=source, code=code, path=path, offset=problem["offset"], severity=problem["severity"], message=message,
@@ -128,16 +164,30 @@ def settle(records: Sequence[RegisteredModel]) -> None:
             record.status = verdict
             by_status[verdict].append(record)
     for status, changed in by_status.items():
-        RegisteredModel.objects.filter(pk__in=[record.pk for record in changed]).update(status=status)
+        RegisteredModel.objects.filter(pk__in=[record.pk for record in changed]).update(
+            status=status
+        )
     if by_status:
         collections.refresh([record.pk for changed in by_status.values() for record in changed])
 
 
 def _status(record: RegisteredModel, errors: Sequence[Finding]) -> Status:
-    standing = [row for row in errors if not (row.accepted_content and row.accepted_content == record.content)]
+    standing = [
+        row
+        for row in errors
+        if not (row.accepted_content and row.accepted_content == record.content)
+    ]
     status = Status(record.scanned_status)
-    if status is Status.UNSAFE and not any(row.code in UNSAFE_CODES for row in standing if row.source == Finding.Source.SCAN):
-        status = Status.CORRUPT if any(row.source == Finding.Source.SCAN for row in standing) else Status.READY
-    if status in (Status.READY, Status.INCOMPLETE) and any(row.source == Finding.Source.DEEP for row in standing):
+    if status is Status.UNSAFE and not any(
+        row.code in UNSAFE_CODES for row in standing if row.source == Finding.Source.SCAN
+    ):
+        status = (
+            Status.CORRUPT
+            if any(row.source == Finding.Source.SCAN for row in standing)
+            else Status.READY
+        )
+    if status in (Status.READY, Status.INCOMPLETE) and any(
+        row.source == Finding.Source.DEEP for row in standing
+    ):
         return Status.CORRUPT
     return status

@@ -25,10 +25,21 @@ def forget(model: RegisteredModel, *, by: User, through: str) -> None:
     with transaction.atomic():
         record = RegisteredModel.objects.select_for_update().get(pk=model.pk)
         Forgotten.objects.update_or_create(
-            root_id=record.root_id, path=record.path, defaults={"model_id": record.model_id, "kept": _kept(record), "by": by, "at": timezone.now()}
+            root_id=record.root_id,
+            path=record.path,
+            defaults={
+                "model_id": record.model_id,
+                "kept": _kept(record),
+                "by": by,
+                "at": timezone.now(),
+            },
         )
         journal.record(
-            Channel.DISCOVERY, Severity.WARNING, f"forgotten by {by.get_username()} ({through})", model_id=record.model_id, path=record.path
+            Channel.DISCOVERY,
+            Severity.WARNING,
+            f"forgotten by {by.get_username()} ({through})",
+            model_id=record.model_id,
+            path=record.path,
         )
         record.delete()
 
@@ -59,11 +70,17 @@ def _change(change: MetadataChange) -> dict[str, Any]:
     }
 
 
-def memories(root: Root, paths: Iterable[str], model_ids: Iterable[str] = ()) -> tuple[dict[str, Forgotten], set[str]]:
+def memories(
+    root: Root, paths: Iterable[str], model_ids: Iterable[str] = ()
+) -> tuple[dict[str, Forgotten], set[str]]:
     """({path: what is kept of the model that was there}, those of the ids that are kept for models that were forgotten)."""
     wanted = set(model_ids)
-    kept = list(Forgotten.objects.filter(Q(root=root, path__in=list(paths)) | Q(model_id__in=wanted)))
-    return {memory.path: memory for memory in kept if memory.root_id == root.pk}, {memory.model_id for memory in kept} & wanted
+    kept = list(
+        Forgotten.objects.filter(Q(root=root, path__in=list(paths)) | Q(model_id__in=wanted))
+    )
+    return {memory.path: memory for memory in kept if memory.root_id == root.pk}, {
+        memory.model_id for memory in kept
+    } & wanted
 
 
 def give_back(record: RegisteredModel, memory: Forgotten) -> None:
@@ -82,8 +99,15 @@ def link_again(found: Sequence[tuple[RegisteredModel, Forgotten]]) -> None:
         return
     for name, target in (("groups", Group), ("collections", Collection), ("favoured_by", User)):
         _link(name, target, {record.pk: memory.kept[name] for record, memory in found})
-    people = _known(User, (change["by"] for _, memory in found for change in memory.kept["changes"] if change["by"]))
-    changes = [_row(record, change, people) for record, memory in found for change in memory.kept["changes"]]
+    people = _known(
+        User,
+        (change["by"] for _, memory in found for change in memory.kept["changes"] if change["by"]),
+    )
+    changes = [
+        _row(record, change, people)
+        for record, memory in found
+        for change in memory.kept["changes"]
+    ]
     MetadataChange.objects.bulk_create(changes, batch_size=500)
     Forgotten.objects.filter(pk__in=[memory.pk for _, memory in found]).delete()
 
@@ -106,7 +130,12 @@ def _link(name: str, target: Any, wanted: Mapping[int, Sequence[int]]) -> None:
     known = _known(target, (key for keys in wanted.values() for key in keys))
     relation: Any = RegisteredModel._meta.get_field(name)
     join, column = relation.remote_field.through, relation.m2m_reverse_field_name()
-    rows = [join(registeredmodel_id=model, **{f"{column}_id": key}) for model, keys in wanted.items() for key in keys if key in known]
+    rows = [
+        join(registeredmodel_id=model, **{f"{column}_id": key})
+        for model, keys in wanted.items()
+        for key in keys
+        if key in known
+    ]
     join.objects.bulk_create(rows, ignore_conflicts=True)
 
 

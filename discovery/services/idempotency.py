@@ -38,7 +38,9 @@ def once(caller: str, key: str, request: bytes, act: Callable[[], Answer]) -> tu
     IdempotentCall.objects.filter(status=None, created_at__lt=now - DEAD).delete()
     try:
         with transaction.atomic():
-            call = IdempotentCall.objects.create(caller=caller, key=key, request=digest, created_at=now)
+            call = IdempotentCall.objects.create(
+                caller=caller, key=key, request=digest, created_at=now
+            )
     except IntegrityError:
         return _earlier(caller, key, digest), True
     try:

@@ -56,12 +56,18 @@ def rows(file: IO[bytes]) -> Iterator[Row]:
     text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
     number = 0
     try:
-        reading = _json_rows(text) if start.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"[", b"{") else _csv_rows(text)
+        reading = (
+            _json_rows(text)
+            if start.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"[", b"{")
+            else _csv_rows(text)
+        )
         for row in reading:
             number = row.number
             yield row
     except UnicodeDecodeError:
-        raise UnreadableFile(f"The file is not UTF-8, somewhere after row {number}. Save it as “CSV UTF-8”, then try again.") from None
+        raise UnreadableFile(
+            f"The file is not UTF-8, somewhere after row {number}. Save it as “CSV UTF-8”, then try again."
+        ) from None
     finally:
         text.detach()
 
@@ -70,9 +76,18 @@ def _csv_rows(text: io.TextIOWrapper) -> Iterator[Row]:
     csv.field_size_limit(MAX_CELL)
     first = text.readline()
     text.seek(0)
-    delimiter = next((mark for mark in _DELIMITERS if "model_id" in next(csv.reader([first], delimiter=mark), [])), None)
+    delimiter = next(
+        (
+            mark
+            for mark in _DELIMITERS
+            if "model_id" in next(csv.reader([first], delimiter=mark), [])
+        ),
+        None,
+    )
     if delimiter is None:
-        raise UnreadableFile("The first row must name the columns, model_id among them. Begin with an export: it has them all.")
+        raise UnreadableFile(
+            "The first row must name the columns, model_id among them. Begin with an export: it has them all."
+        )
     table = csv.reader(text, delimiter=delimiter)
     number = 0
     try:
@@ -82,14 +97,20 @@ def _csv_rows(text: io.TextIOWrapper) -> Iterator[Row]:
             if any(cells):
                 yield _csv_row(number, header, cells)
     except csv.Error as error:
-        raise UnreadableFile(f"The table cannot be read after row {max(number, 1)}: {error}.") from error
+        raise UnreadableFile(
+            f"The table cannot be read after row {max(number, 1)}: {error}."
+        ) from error
 
 
 def _check(header: list[str]) -> None:
     for name in header:
         if name not in TOLD:
             near = get_close_matches(name, exports.COLUMNS, 1)
-            hint = f" Did you mean {near[0]}?" if near else " Remove the column, or give it the name of a field."
+            hint = (
+                f" Did you mean {near[0]}?"
+                if near
+                else " Remove the column, or give it the name of a field."
+            )
             raise UnreadableFile(f"There is no field for the column {clean(name, 60)!r}.{hint}")
         if header.count(name) > 1:
             raise UnreadableFile(f"The column {name} stands there twice.")
@@ -98,7 +119,12 @@ def _check(header: list[str]) -> None:
 def _csv_row(number: int, header: list[str], cells: list[str]) -> Row:
     row = Row(number)
     if len(cells) != len(header):
-        row.errors.append(("", f"has {plural(len(cells), 'cell')} where the first row has {len(header)}: is the file cut off, or a quote missing?"))
+        row.errors.append(
+            (
+                "",
+                f"has {plural(len(cells), 'cell')} where the first row has {len(header)}: is the file cut off, or a quote missing?",
+            )
+        )
     given = dict(zip(header, cells, strict=False))
     row.model_id = spreadsheet.unescaped(given.get("model_id", "")).strip()
     for name, cell in given.items():
@@ -120,7 +146,9 @@ def _json_rows(text: io.TextIOWrapper) -> Iterator[Row]:
     except UnicodeDecodeError:
         raise
     except ValueError as error:
-        raise UnreadableFile(f"The file cannot be read as JSON: {clean(str(error), 300)}.") from error
+        raise UnreadableFile(
+            f"The file cannot be read as JSON: {clean(str(error), 300)}."
+        ) from error
 
 
 def _json_row(number: int, item: Any) -> Row:
@@ -134,14 +162,20 @@ def _json_row(number: int, item: Any) -> Row:
     category = given.pop("category", None)
     if isinstance(category, Mapping):
         given |= {name: category[name] for name in CATEGORIES if name in category}
-        row.errors += [(f"category.{clean(str(name), 60)}", "is no part of a category") for name in category if name not in CATEGORIES]
+        row.errors += [
+            (f"category.{clean(str(name), 60)}", "is no part of a category")
+            for name in category
+            if name not in CATEGORIES
+        ]
     elif category is not None:
         row.errors.append(("category", f"must be an object with {', '.join(CATEGORIES)}"))
     stamps = given.pop("stamps", None)
     if isinstance(stamps, Mapping):
         row.stamps = {str(name): str(mark) for name, mark in stamps.items()}
     row.values = {name: given[name] for name in FIELDS if name in given}
-    row.errors += [(clean(str(name), 60), "is no field of a model") for name in given if name not in TOLD]
+    row.errors += [
+        (clean(str(name), 60), "is no field of a model") for name in given if name not in TOLD
+    ]
     return row
 
 

@@ -38,12 +38,18 @@ State, Stage = MetadataImport.State, MetadataImport.Stage
 
 def submit(name: str, content: bytes, by: User) -> MetadataImport:
     """Keeps a file and checks it, at once or by a worker. Raises ``UnreadableFile`` for what a first look refuses."""
-    MetadataImport.objects.filter(created_at__lt=timezone.now() - timedelta(days=KEEP_DAYS)).exclude(state__in=MetadataImport.ACTIVE).delete()
+    MetadataImport.objects.filter(
+        created_at__lt=timezone.now() - timedelta(days=KEEP_DAYS)
+    ).exclude(state__in=MetadataImport.ACTIVE).delete()
     if len(content) > MAX_BYTES:
-        raise UnreadableFile(f"The file has more than {MAX_BYTES >> 20} MB. Import it on the server: python manage.py import_metadata FILE")
+        raise UnreadableFile(
+            f"The file has more than {MAX_BYTES >> 20} MB. Import it on the server: python manage.py import_metadata FILE"
+        )
     told = clean(name, 200) or "file"
     if len(content) > AT_ONCE_BYTES:
-        run = MetadataImport.objects.create(name=told, content=content, requested_by=by, batch=uuid4())
+        run = MetadataImport.objects.create(
+            name=told, content=content, requested_by=by, batch=uuid4()
+        )
         _queue(run)
         return run
     report = imports.check(io.BytesIO(content))
@@ -57,8 +63,17 @@ def submit(name: str, content: bytes, by: User) -> MetadataImport:
 def apply(run: MetadataImport, by: User, *, skip_errors: bool) -> bool:
     """Begins to import a checked file, in the name of ``by``; ``False`` when that is under way or done already."""
     checked = MetadataImport.objects.filter(pk=run.pk, stage=Stage.CHECK, state=State.DONE)
-    again = MetadataImport.objects.filter(pk=run.pk, stage=Stage.APPLY, state__in=(State.FAILED, State.INTERRUPTED))
-    begin = {"stage": Stage.APPLY, "state": State.QUEUED, "skip_errors": skip_errors, "requested_by": by, "done": 0, "message": ""}
+    again = MetadataImport.objects.filter(
+        pk=run.pk, stage=Stage.APPLY, state__in=(State.FAILED, State.INTERRUPTED)
+    )
+    begin = {
+        "stage": Stage.APPLY,
+        "state": State.QUEUED,
+        "skip_errors": skip_errors,
+        "requested_by": by,
+        "done": 0,
+        "message": "",
+    }
     if not (checked.update(**begin) or again.update(**begin)):
         return False
     run.refresh_from_db()
@@ -80,7 +95,9 @@ def _queue(run: MetadataImport) -> None:
 
 def execute(run: MetadataImport) -> MetadataImport:
     """Does what is queued in this process, and returns the import as it ended; one that somebody else has begun as it is."""
-    begun = MetadataImport.objects.filter(pk=run.pk, state=State.QUEUED).update(state=State.RUNNING, **liveness.mine())
+    begun = MetadataImport.objects.filter(pk=run.pk, state=State.QUEUED).update(
+        state=State.RUNNING, **liveness.mine()
+    )
     run = MetadataImport.objects.select_related("requested_by").get(pk=run.pk)
     if not begun:
         return run
@@ -90,7 +107,11 @@ def execute(run: MetadataImport) -> MetadataImport:
         _finish(run, State.FAILED, str(error))
     except Exception as error:
         logger.exception("import %s failed", run.pk)
-        _finish(run, State.FAILED, f"It broke off ({type(error).__name__}: {error}); please report this.")
+        _finish(
+            run,
+            State.FAILED,
+            f"It broke off ({type(error).__name__}: {error}); please report this.",
+        )
     else:
         applied = run.stage == Stage.APPLY and report.batch is not None
         refused = run.stage == Stage.APPLY and report.batch is None and report.wrong
@@ -106,7 +127,9 @@ def _do(run: MetadataImport) -> Report:
     file, tick = io.BytesIO(bytes(run.content)), _pulse(run)
     if run.stage == Stage.CHECK:
         return imports.check(file, tick=tick)
-    return imports.apply(file, by=run.requested_by, skip_errors=run.skip_errors, batch=run.batch, tick=tick)
+    return imports.apply(
+        file, by=run.requested_by, skip_errors=run.skip_errors, batch=run.batch, tick=tick
+    )
 
 
 def _pulse(run: MetadataImport) -> Callable[[int], None]:
@@ -122,17 +145,29 @@ def _pulse(run: MetadataImport) -> Callable[[int], None]:
     return tick
 
 
-def _finish(run: MetadataImport, state: MetadataImport.State, message: str, report: Report | None = None) -> None:
+def _finish(
+    run: MetadataImport, state: MetadataImport.State, message: str, report: Report | None = None
+) -> None:
     """What came of it is written even where the import was taken for dead: it stands."""
     told = {"report": report.as_json(), "done": report.rows} if report else {}
-    MetadataImport.objects.filter(pk=run.pk).update(state=state, finished_at=timezone.now(), message=clean(message, 2000), **told)
+    MetadataImport.objects.filter(pk=run.pk).update(
+        state=state, finished_at=timezone.now(), message=clean(message, 2000), **told
+    )
 
 
 def reap() -> int:
     """Marks imports whose process is gone as interrupted; returns how many."""
-    dead = [run for run in MetadataImport.objects.filter(state=State.RUNNING).defer("content") if not liveness.is_alive(run)]
+    dead = [
+        run
+        for run in MetadataImport.objects.filter(state=State.RUNNING).defer("content")
+        if not liveness.is_alive(run)
+    ]
     for run in dead:
-        left = "Whole batches stand: import it again, or take back what was done." if run.skip_errors else "Nothing was written: try again."
+        left = (
+            "Whole batches stand: import it again, or take back what was done."
+            if run.skip_errors
+            else "Nothing was written: try again."
+        )
         _finish(run, State.INTERRUPTED, f"The process that did it is gone. {left}")
     return len(dead)
 

@@ -52,9 +52,23 @@ class Effect:
     errors: list[tuple[str, str]] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
-        changes = [{"field": each.field, "before": each.before, "after": each.after, "automatic": each.automatic} for each in self.changes]
+        changes = [
+            {
+                "field": each.field,
+                "before": each.before,
+                "after": each.after,
+                "automatic": each.automatic,
+            }
+            for each in self.changes
+        ]
         errors = [{"field": name, "message": text} for name, text in self.errors]
-        return {"row": self.number, "model_id": self.model_id, "title": self.title, "changes": changes, "errors": errors}
+        return {
+            "row": self.number,
+            "model_id": self.model_id,
+            "title": self.title,
+            "changes": changes,
+            "errors": errors,
+        }
 
 
 @dataclass(slots=True)
@@ -101,12 +115,19 @@ class _Wrong(Exception):
     """A row turned out wrong while everything or nothing was being written."""
 
 
-def check(file: IO[bytes], *, listed: int = LISTED, tick: Callable[[int], None] = lambda _done: None) -> Report:
+def check(
+    file: IO[bytes], *, listed: int = LISTED, tick: Callable[[int], None] = lambda _done: None
+) -> Report:
     """What importing the file would do; writes nothing. Raises ``UnreadableFile``."""
     report = Report()
     seen: dict[str, int] = {}
     for rows in _batches(file):
-        records = {record.model_id: record for record in RegisteredModel.objects.filter(model_id__in=_ids(rows)).only(*operations.COLUMNS)}
+        records = {
+            record.model_id: record
+            for record in RegisteredModel.objects.filter(model_id__in=_ids(rows)).only(
+                *operations.COLUMNS
+            )
+        }
         for row in rows:
             report.add(_effect(row, records.get(row.model_id), seen)[0], listed)
         tick(report.rows)
@@ -140,12 +161,25 @@ def apply(
         return check(file, listed=listed)
 
 
-def _write(file: IO[bytes], by: User | None, batch: UUID, listed: int, tick: Callable[[int], None], *, strict: bool) -> Report:
+def _write(
+    file: IO[bytes],
+    by: User | None,
+    batch: UUID,
+    listed: int,
+    tick: Callable[[int], None],
+    *,
+    strict: bool,
+) -> Report:
     report = Report()
     seen: dict[str, int] = {}
     for rows in _batches(file):
         with transaction.atomic():
-            locked = RegisteredModel.objects.select_for_update().only(*operations.COLUMNS).filter(model_id__in=_ids(rows)).order_by("pk")
+            locked = (
+                RegisteredModel.objects.select_for_update()
+                .only(*operations.COLUMNS)
+                .filter(model_id__in=_ids(rows))
+                .order_by("pk")
+            )
             records = {record.model_id: record for record in locked}
             changes: dict[RegisteredModel, Mapping[str, Any]] = {}
             for row in rows:
@@ -177,20 +211,31 @@ def _storable(model_id: str) -> bool:
     return 0 < len(model_id) <= 200 and clean(model_id, 200) == model_id
 
 
-def _effect(row: Row, record: RegisteredModel | None, seen: dict[str, int]) -> tuple[Effect, dict[str, Any]]:
+def _effect(
+    row: Row, record: RegisteredModel | None, seen: dict[str, int]
+) -> tuple[Effect, dict[str, Any]]:
     """(what the row does, the values to write). ``seen`` maps the models of the rows before to their numbers."""
-    effect = Effect(row.number, clean(row.model_id, 200), record.title if record else "", errors=list(row.errors))
+    effect = Effect(
+        row.number,
+        clean(row.model_id, 200),
+        record.title if record else "",
+        errors=list(row.errors),
+    )
     if not row.model_id:
         effect.errors.append(("model_id", "is missing"))
     elif record is None:
-        effect.errors.append(("model_id", "there is no such model: an import changes models, it adds none"))
+        effect.errors.append(
+            ("model_id", "there is no such model: an import changes models, it adds none")
+        )
     elif row.model_id in seen:
         effect.errors.append(("model_id", f"stands in row {seen[row.model_id]} already"))
     else:
         seen[row.model_id] = row.number
     if record is None or effect.errors:
         return effect, {}
-    touched = {name: value for name, value in row.values.items() if _is_touched(row, record, name, value)}
+    touched = {
+        name: value for name, value in row.values.items() if _is_touched(row, record, name, value)
+    }
     try:
         cleaned = metadata.clean(touched)
     except metadata.InvalidMetadata as error:
@@ -209,7 +254,9 @@ def _is_touched(row: Row, record: RegisteredModel, name: str, value: Any) -> boo
     empty = value in (None, "", [], {})
     if name in COLUMNS and empty:
         return False
-    if row.stamps is not None and (row.stamps.get(name) is None if empty else row.stamps.get(name) == spreadsheet.stamp(value)):
+    if row.stamps is not None and (
+        row.stamps.get(name) is None if empty else row.stamps.get(name) == spreadsheet.stamp(value)
+    ):
         return False
     now = getattr(record, name) if name in COLUMNS else record.value(name)
     shown = now or record.name if name == "display_name" else now  # as documents show it

@@ -32,9 +32,21 @@ def accept(rows: Sequence[Finding], *, by: User, reason: str, through: str = "pa
         raise NoReason("Say why it can be accepted: whoever looks at it next will want to know.")
     now = timezone.now()
     for row in rows:
-        row.accepted_content, row.accepted_reason, row.accepted_by, row.accepted_at = row.model.content, reason, by, now
+        row.accepted_content, row.accepted_reason, row.accepted_by, row.accepted_at = (
+            row.model.content,
+            reason,
+            by,
+            now,
+        )
         row.snoozed_until = None
-    _save(rows, ["accepted_content", "accepted_reason", "accepted_by", "accepted_at", "snoozed_until"], "accepted", by, through, reason=reason)
+    _save(
+        rows,
+        ["accepted_content", "accepted_reason", "accepted_by", "accepted_at", "snoozed_until"],
+        "accepted",
+        by,
+        through,
+        reason=reason,
+    )
     return len(rows)
 
 
@@ -43,7 +55,13 @@ def reopen(rows: Sequence[Finding], *, by: User, through: str = "page") -> int:
     for row in rows:
         row.accepted_content = row.accepted_reason = ""
         row.accepted_by = row.accepted_at = row.snoozed_until = None
-    _save(rows, ["accepted_content", "accepted_reason", "accepted_by", "accepted_at", "snoozed_until"], "reopened", by, through)
+    _save(
+        rows,
+        ["accepted_content", "accepted_reason", "accepted_by", "accepted_at", "snoozed_until"],
+        "reopened",
+        by,
+        through,
+    )
     return len(rows)
 
 
@@ -55,18 +73,35 @@ def snooze(rows: Sequence[Finding], until: datetime, *, by: User, through: str =
     return len(rows)
 
 
-def _save(rows: Sequence[Finding], fields: list[str], what: str, by: User, through: str, **more: str) -> None:
+def _save(
+    rows: Sequence[Finding], fields: list[str], what: str, by: User, through: str, **more: str
+) -> None:
     now, batch = timezone.now(), uuid4()
     with transaction.atomic():
         Finding.objects.bulk_update(rows, fields, batch_size=100)
         MetadataChange.objects.bulk_create(
-            MetadataChange(model=row.model, field="finding", before=None, after=_told(row, what, more), by=by, at=now, through=through, batch=batch)
+            MetadataChange(
+                model=row.model,
+                field="finding",
+                before=None,
+                after=_told(row, what, more),
+                by=by,
+                at=now,
+                through=through,
+                batch=batch,
+            )
             for row in rows
         )
         findings.settle(list({row.model_id: row.model for row in rows}.values()))
     log = journal.Journal()
     for row in rows:
-        log.add(Channel.VALIDATION, Severity.INFO, f"{by.get_username()} {what}: {row.message}", model_id=row.model.model_id, path=row.path)
+        log.add(
+            Channel.VALIDATION,
+            Severity.INFO,
+            f"{by.get_username()} {what}: {row.message}",
+            model_id=row.model.model_id,
+            path=row.path,
+        )
     log.write()
 
 
@@ -88,20 +123,39 @@ def lift_quarantine(model: RegisteredModel, *, by: User, through: str = "page") 
     """Gives the model back the visibility it had. ``False`` when it is in no quarantine."""
     if not model.quarantined_at:
         return False
-    change = MetadataChange.objects.filter(model=model, field="quarantine", after=Visibility.ADMIN_ONLY).first()
-    before = change.before if change and change.before in Visibility.values else Visibility.RESTRICTED
+    change = MetadataChange.objects.filter(
+        model=model, field="quarantine", after=Visibility.ADMIN_ONLY
+    ).first()
+    before = (
+        change.before if change and change.before in Visibility.values else Visibility.RESTRICTED
+    )
     model.visibility, model.quarantined_at, model.changed_at = before, None, timezone.now()
     _record(model, Visibility.ADMIN_ONLY, before, "taken out of quarantine", by, through)
     return True
 
 
-def _record(model: RegisteredModel, before: str, after: str, what: str, by: User, through: str) -> None:
+def _record(
+    model: RegisteredModel, before: str, after: str, what: str, by: User, through: str
+) -> None:
     with transaction.atomic():
         model.save(update_fields=["visibility", "quarantined_at", "changed_at"])
         MetadataChange.objects.create(
-            model=model, field="quarantine", before=before, after=after, by=by, at=timezone.now(), through=through, batch=uuid4()
+            model=model,
+            field="quarantine",
+            before=before,
+            after=after,
+            by=by,
+            at=timezone.now(),
+            through=through,
+            batch=uuid4(),
         )
-    journal.record(Channel.VALIDATION, Severity.WARNING, f"{by.get_username()}: {what}", model_id=model.model_id, path=model.path)
+    journal.record(
+        Channel.VALIDATION,
+        Severity.WARNING,
+        f"{by.get_username()}: {what}",
+        model_id=model.model_id,
+        path=model.path,
+    )
 
 
 def summary(count: int, verb: str) -> str:

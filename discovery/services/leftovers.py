@@ -53,18 +53,31 @@ class Told:
 
 def look(*, fresh: bool = False) -> Told:
     """Everything that was found; ``fresh`` forgets what earlier walks said."""
-    roots = list(Root.objects.exclude(path=Root.REMOTE).filter(enabled=True).order_by("path").values_list("path", flat=True))
+    roots = list(
+        Root.objects.exclude(path=Root.REMOTE)
+        .filter(enabled=True)
+        .order_by("path")
+        .values_list("path", flat=True)
+    )
     if fresh:
         forget()
     missing = [path for path in roots if not _recent(path)]
     ask({("leftovers", path): partial(_walk, path, tuple(roots)) for path in missing}, PATIENCE)
     told = {path: kept for path in roots if (kept := _recent(path))}
-    items = [Item(path, home, leftover) for path, (_, home, look) in told.items() for leftover in look.found]
+    items = [
+        Item(path, home, leftover)
+        for path, (_, home, look) in told.items()
+        for leftover in look.found
+    ]
     return Told(
         tuple(sorted(items, key=lambda item: (-item.leftover.freed, item.leftover.path))),
         tuple(path for path in roots if path not in told),
         tuple(path for path, (_, _, look) in told.items() if not look.whole),
-        tuple((f"{path}/{place}", reason) for path, (_, _, look) in told.items() for place, reason in look.unread),
+        tuple(
+            (f"{path}/{place}", reason)
+            for path, (_, _, look) in told.items()
+            for place, reason in look.unread
+        ),
         sum(look.folders for _, _, look in told.values()),
     )
 

@@ -20,7 +20,12 @@ SILENCE = timedelta(seconds=90)
 def mine() -> dict[str, Any]:
     """The columns that tell whose work it is, for the statement that begins it in this process."""
     now = timezone.now()
-    return {"started_at": now, "heartbeat_at": now, "host": socket.gethostname(), "pid": os.getpid()}
+    return {
+        "started_at": now,
+        "heartbeat_at": now,
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+    }
 
 
 def is_alive(work: ScanRun | Work) -> bool:
@@ -32,7 +37,9 @@ def is_alive(work: ScanRun | Work) -> bool:
     try:
         process = psutil.Process(work.pid)
         # A number that was given to another process since: that one is younger than the work.
-        return process.status() != psutil.STATUS_ZOMBIE and (work.started_at is None or process.create_time() <= work.started_at.timestamp() + 1)
+        return process.status() != psutil.STATUS_ZOMBIE and (
+            work.started_at is None or process.create_time() <= work.started_at.timestamp() + 1
+        )
     except psutil.NoSuchProcess:
         return False
     except psutil.AccessDenied:

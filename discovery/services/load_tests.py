@@ -38,7 +38,12 @@ ENDPOINT_SECONDS = 30.0
 #: Seconds between writes to the row of a running test.
 BEAT = 0.5
 
-_LEVELS = {Result.PASSED: Severity.INFO, Result.UNSUPPORTED: Severity.INFO, Result.REFUSED: Severity.WARNING, Result.FAILED: Severity.ERROR}
+_LEVELS = {
+    Result.PASSED: Severity.INFO,
+    Result.UNSUPPORTED: Severity.INFO,
+    Result.REFUSED: Severity.WARNING,
+    Result.FAILED: Severity.ERROR,
+}
 
 
 class UnknownVariant(LookupError):
@@ -49,7 +54,9 @@ class _Stopped(Exception):
     """Somebody pressed Stop, or the test was taken for dead and is no longer ours."""
 
 
-def request(model: RegisteredModel, variant: str = "", *, user_id: int | None = None) -> tuple[LoadTest, bool]:
+def request(
+    model: RegisteredModel, variant: str = "", *, user_id: int | None = None
+) -> tuple[LoadTest, bool]:
     """Queues a test of a variant, the first one unless it is named. While one is queued or running, that is the answer: (test, ``False``).
 
     Raises ``UnknownVariant``.
@@ -61,7 +68,9 @@ def request(model: RegisteredModel, variant: str = "", *, user_id: int | None = 
             with transaction.atomic():
                 test = LoadTest.objects.create(model=model, variant=name, requested_by_id=user_id)
         except IntegrityError:
-            active = LoadTest.objects.filter(model=model, variant=name, state__in=LoadTest.ACTIVE).first()
+            active = LoadTest.objects.filter(
+                model=model, variant=name, state__in=LoadTest.ACTIVE
+            ).first()
             if active is not None:
                 return active, False
         else:
@@ -85,14 +94,27 @@ def _queue(test: LoadTest) -> None:
 def cancel(test: LoadTest) -> bool:
     """A queued test ends at once, a running one within a second; ``False`` when it is over already."""
     queued = LoadTest.objects.filter(pk=test.pk, state=LoadTest.State.QUEUED)
-    if queued.update(state=LoadTest.State.CANCELLED, finished_at=timezone.now(), message="Stopped before it began."):
+    if queued.update(
+        state=LoadTest.State.CANCELLED,
+        finished_at=timezone.now(),
+        message="Stopped before it began.",
+    ):
         return True
-    return LoadTest.objects.filter(pk=test.pk, state=LoadTest.State.RUNNING).update(cancel_requested=True) == 1
+    return (
+        LoadTest.objects.filter(pk=test.pk, state=LoadTest.State.RUNNING).update(
+            cancel_requested=True
+        )
+        == 1
+    )
 
 
 def reap() -> int:
     """Marks tests whose process is gone as interrupted; returns how many."""
-    dead = [test for test in LoadTest.objects.filter(state=LoadTest.State.RUNNING).select_related("model") if not liveness.is_alive(test)]
+    dead = [
+        test
+        for test in LoadTest.objects.filter(state=LoadTest.State.RUNNING).select_related("model")
+        if not liveness.is_alive(test)
+    ]
     for test in dead:
         _interrupt(test, "The process that ran it is gone; try again.")
     return len(dead)
@@ -100,8 +122,14 @@ def reap() -> int:
 
 def interrupt() -> int:
     """For a host that stops its workers: what runs here stops within a second, child and all. Returns how many."""
-    running = LoadTest.objects.filter(state=LoadTest.State.RUNNING, host=socket.gethostname()).select_related("model")
-    stopped = [test for test in running if _interrupt(test, "Karen Admin was stopped while it ran; try again.")]
+    running = LoadTest.objects.filter(
+        state=LoadTest.State.RUNNING, host=socket.gethostname()
+    ).select_related("model")
+    stopped = [
+        test
+        for test in running
+        if _interrupt(test, "Karen Admin was stopped while it ran; try again.")
+    ]
     return len(stopped)
 
 
@@ -120,13 +148,17 @@ def latest(model: RegisteredModel) -> list[LoadTest]:
     return list(newest.values())
 
 
-def execute(test: LoadTest, *, wall_seconds: float | None = None, memory_bytes: int | None = None) -> LoadTest:
+def execute(
+    test: LoadTest, *, wall_seconds: float | None = None, memory_bytes: int | None = None
+) -> LoadTest:
     """Runs a queued test in this process, and returns it as it ended; one that somebody else has begun, or cancelled, as it is.
 
     ``memory_bytes`` bounds what it may allocate, at most what is available; ``wall_seconds`` how long it may take, by default as long as
     a slow disk needs to read the variant.
     """
-    begun = LoadTest.objects.filter(pk=test.pk, state=LoadTest.State.QUEUED).update(state=LoadTest.State.RUNNING, **liveness.mine())
+    begun = LoadTest.objects.filter(pk=test.pk, state=LoadTest.State.QUEUED).update(
+        state=LoadTest.State.RUNNING, **liveness.mine()
+    )
     test = LoadTest.objects.select_related("model__root").get(pk=test.pk)
     if not begun:
         return test
@@ -141,7 +173,11 @@ def execute(test: LoadTest, *, wall_seconds: float | None = None, memory_bytes: 
             _note(test, Severity.INFO, "test load stopped")
     except Exception as error:
         logger.exception("test load %s failed", test.pk)
-        _finish(test, LoadTest.State.FAILED, f"The test itself failed ({type(error).__name__}: {error}); please report this.")
+        _finish(
+            test,
+            LoadTest.State.FAILED,
+            f"The test itself failed ({type(error).__name__}: {error}); please report this.",
+        )
         _note(test, Severity.ERROR, f"the test load itself failed: {type(error).__name__}: {error}")
     test.refresh_from_db()
     return test
@@ -157,13 +193,18 @@ def _pulse(test: LoadTest) -> Callable[[], None]:
             return
         due = time.monotonic() + BEAT
         rows = LoadTest.objects.filter(pk=test.pk, state=LoadTest.State.RUNNING)
-        if not rows.update(heartbeat_at=timezone.now()) or rows.filter(cancel_requested=True).exists():
+        if (
+            not rows.update(heartbeat_at=timezone.now())
+            or rows.filter(cancel_requested=True).exists()
+        ):
             raise _Stopped
 
     return tick
 
 
-def _try(test: LoadTest, wall_seconds: float | None, memory_bytes: int | None, tick: Callable[[], None]) -> Outcome:
+def _try(
+    test: LoadTest, wall_seconds: float | None, memory_bytes: int | None, tick: Callable[[], None]
+) -> Outcome:
     model = test.model
     try:
         variant = _variant(model, test.variant)
@@ -174,7 +215,11 @@ def _try(test: LoadTest, wall_seconds: float | None, memory_bytes: int | None, t
         return _refused(reason)
     tick()
     hosted = model.type == ModelType.OPENAI
-    seconds = wall_seconds or (ENDPOINT_SECONDS if hosted else BASE_SECONDS + variant.get("size_bytes", 0) / BYTES_PER_SECOND)
+    seconds = wall_seconds or (
+        ENDPOINT_SECONDS
+        if hosted
+        else BASE_SECONDS + variant.get("size_bytes", 0) / BYTES_PER_SECOND
+    )
     return supervise.run(_job(model, variant, available, seconds), wall_seconds=seconds, tick=tick)
 
 
@@ -196,7 +241,11 @@ def _reason_not_to(model: RegisteredModel, variant: dict[str, Any]) -> str:
     if status == Status.MISSING:
         return "Its files are gone: scan again when they are back."
     if model.type == ModelType.OPENAI:
-        return "" if model.value("endpoint") else "It has no endpoint: enter the server's address among its metadata."
+        return (
+            ""
+            if model.value("endpoint")
+            else "It has no endpoint: enter the server's address among its metadata."
+        )
     if not variant.get("files"):
         return f"There are no weights to load: {_worst(model)}"
     if files_say == Status.INCOMPLETE:
@@ -230,7 +279,9 @@ def _job(model: RegisteredModel, variant: dict[str, Any], memory_bytes: int, sec
     root = to_native("/", model.root.path)
     return Job(
         root=root,
-        files=tuple(os.path.relpath(to_native(root, path), root) for path in variant.get("files", ())),
+        files=tuple(
+            os.path.relpath(to_native(root, path), root) for path in variant.get("files", ())
+        ),
         type=model.type,
         format=variant.get("format"),
         name=model.name,
@@ -246,7 +297,13 @@ def _job(model: RegisteredModel, variant: dict[str, Any], memory_bytes: int, sec
 def _key(model: RegisteredModel) -> str:
     """The value of the environment variable that the model names; only variables made for that may be named, for the key leaves the house."""
     name = model.value("api_key_variable")
-    return os.environ.get(name, "") if isinstance(name, str) and name.startswith("KAREN_ENDPOINT_KEY") and model.type == ModelType.OPENAI else ""
+    return (
+        os.environ.get(name, "")
+        if isinstance(name, str)
+        and name.startswith("KAREN_ENDPOINT_KEY")
+        and model.type == ModelType.OPENAI
+        else ""
+    )
 
 
 def _refused(reason: str) -> Outcome:
@@ -256,7 +313,14 @@ def _refused(reason: str) -> Outcome:
 def _keep(test: LoadTest, outcome: Outcome) -> None:
     """The result, its finding (a failure makes one, anything that loads takes it away), and a line in the journal."""
     columns = {"load_seconds": outcome.seconds, "peak_memory_bytes": outcome.peak_memory_bytes}
-    kept = _finish(test, LoadTest.State.DONE, outcome.message, result=outcome.result.value, loader=outcome.loader, **columns)
+    kept = _finish(
+        test,
+        LoadTest.State.DONE,
+        outcome.message,
+        result=outcome.result.value,
+        loader=outcome.loader,
+        **columns,
+    )
     if not kept:
         return
     if outcome.result in (Result.PASSED, Result.FAILED):
@@ -268,18 +332,32 @@ def _problems(test: LoadTest, outcome: Outcome) -> list[Problem]:
     """Those of the model's other variants as they stand, and this one's."""
     mine = f"{test.variant}: " if test.variant else ""
     rows = Finding.objects.filter(model=test.model, source=Finding.Source.LOAD, resolved_at=None)
-    others = [Problem(row.code, row.message, row.path, Severity(row.severity), row.offset) for row in rows if not row.message.startswith(mine)]
+    others = [
+        Problem(row.code, row.message, row.path, Severity(row.severity), row.offset)
+        for row in rows
+        if not row.message.startswith(mine)
+    ]
     if outcome.result is Result.PASSED:
         return others
     variant = _variant(test.model, test.variant)
-    return [*others, Problem(CODE, f"{mine}{outcome.message}", variant.get("path", test.model.path))]
+    return [
+        *others,
+        Problem(CODE, f"{mine}{outcome.message}", variant.get("path", test.model.path)),
+    ]
 
 
 def _finish(test: LoadTest, state: LoadTest.State, message: str, **columns: Any) -> bool:
     """``False`` when the test is no longer running: somebody took it for dead."""
     running = LoadTest.objects.filter(pk=test.pk, state=LoadTest.State.RUNNING)
-    return running.update(state=state, finished_at=timezone.now(), message=clean(message, 2000), **columns) == 1
+    return (
+        running.update(
+            state=state, finished_at=timezone.now(), message=clean(message, 2000), **columns
+        )
+        == 1
+    )
 
 
 def _note(test: LoadTest, level: Severity, message: str) -> None:
-    journal.record(Channel.VALIDATION, level, message, model_id=test.model.model_id, path=test.model.path)
+    journal.record(
+        Channel.VALIDATION, level, message, model_id=test.model.model_id, path=test.model.path
+    )

@@ -61,7 +61,9 @@ def this_machine() -> ThisMachine:
 
 def cards() -> Cards:
     """The GPUs at this moment. A driver that hangs holds nobody up: then a note says so."""
-    silent = Cards(notes=(f"GPUs could not be asked: their drivers did not answer in {PATIENCE:g} seconds.",))
+    silent = Cards(
+        notes=(f"GPUs could not be asked: their drivers did not answer in {PATIENCE:g} seconds.",)
+    )
     return ask({"gpus": _cards}, PATIENCE).get("gpus", silent)
 
 
@@ -112,7 +114,11 @@ def _nvidia_gpu(nvml: Any, index: int) -> Card:
     handle = nvml.nvmlDeviceGetHandleByIndex(index)
     name = nvml.nvmlDeviceGetName(handle)
     memory = nvml.nvmlDeviceGetMemoryInfo(handle)
-    return Card(_words(name.decode(errors="replace") if isinstance(name, bytes) else name), int(memory.total), int(memory.free))
+    return Card(
+        _words(name.decode(errors="replace") if isinstance(name, bytes) else name),
+        int(memory.total),
+        int(memory.free),
+    )
 
 
 def _amd(notes: list[str], absent: list[str]) -> list[Card]:
@@ -121,21 +127,32 @@ def _amd(notes: list[str], absent: list[str]) -> list[Card]:
         absent.append("AMD GPUs are not looked for: rocm-smi is not on the PATH.")
         return []
     try:
-        answer = subprocess.run([program, "--showmeminfo", "vram", "--json"], capture_output=True, timeout=ROCM_SECONDS, check=False)
+        answer = subprocess.run(
+            [program, "--showmeminfo", "vram", "--json"],
+            capture_output=True,
+            timeout=ROCM_SECONDS,
+            check=False,
+        )
     except subprocess.TimeoutExpired:
-        notes.append(f"AMD GPUs could not be asked: rocm-smi did not answer in {plural(ROCM_SECONDS, 'second')}.")
+        notes.append(
+            f"AMD GPUs could not be asked: rocm-smi did not answer in {plural(ROCM_SECONDS, 'second')}."
+        )
         return []
     except OSError as error:
         notes.append(f"AMD GPUs could not be asked: rocm-smi did not start ({_words(error)}).")
         return []
     if answer.returncode != 0:
         said = _words((answer.stderr or answer.stdout).decode(errors="replace"))
-        notes.append(f"AMD GPUs could not be asked: rocm-smi ended with status {answer.returncode}{': ' + said if said else ''}.")
+        notes.append(
+            f"AMD GPUs could not be asked: rocm-smi ended with status {answer.returncode}{': ' + said if said else ''}."
+        )
         return []
     try:
         return _amd_gpus(json.loads(answer.stdout))
     except (ValueError, TypeError, KeyError, RecursionError):
-        notes.append("AMD GPUs could not be asked: the answer of rocm-smi is not the JSON it documents.")
+        notes.append(
+            "AMD GPUs could not be asked: the answer of rocm-smi is not the JSON it documents."
+        )
         return []
 
 
@@ -143,7 +160,9 @@ def _amd_gpus(cards: Any) -> list[Card]:
     """``{"card0": {"VRAM Total Memory (B)": "17163091968", "VRAM Total Used Memory (B)": "10850304"}, "system": {...}}``."""
     if not isinstance(cards, dict):
         raise TypeError("no object of cards")
-    names = sorted((name for name in cards if name.startswith("card")), key=lambda name: (len(name), name))
+    names = sorted(
+        (name for name in cards if name.startswith("card")), key=lambda name: (len(name), name)
+    )
     return [_amd_gpu(name, cards[name]) for name in names]
 
 

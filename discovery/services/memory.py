@@ -50,12 +50,16 @@ def capacity() -> tuple[int, int]:
     return capacity_of(this_machine().machine)
 
 
-def need(record: RegisteredModel, *, variant: str = "", context: int | None = None, kv_type: str = "f16") -> Need | None:
+def need(
+    record: RegisteredModel, *, variant: str = "", context: int | None = None, kv_type: str = "f16"
+) -> Need | None:
     """``None`` for a model without weights. An unknown variant is the first one, an unknown KV type f16."""
     if not record.variants:
         return None
     kv_type = kv_type if kv_type in KV_TYPES else "f16"
-    chosen: dict[str, Any] = next((item for item in record.variants if item["name"] == variant), record.variants[0])
+    chosen: dict[str, Any] = next(
+        (item for item in record.variants if item["name"] == variant), record.variants[0]
+    )
     estimate = needed(chosen, record.attention, context=context, kv_type=kv_type)
     answers = [
         OnMachine(

@@ -28,7 +28,18 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 #: Fields that a person may set.
-EDITABLE = frozenset({*metadata_json.TEXTS, *metadata_json.NUMBERS, *LISTS, *OBJECTS, *CATEGORIES, "type", "endpoint", "api_key_variable"})
+EDITABLE = frozenset(
+    {
+        *metadata_json.TEXTS,
+        *metadata_json.NUMBERS,
+        *LISTS,
+        *OBJECTS,
+        *CATEGORIES,
+        "type",
+        "endpoint",
+        "api_key_variable",
+    }
+)
 
 #: Where a hosted model is, and which variable of the environment holds its key: a text, and what may be wrong with it.
 HOSTING = {"endpoint": strictness.endpoint_fault, "api_key_variable": strictness.key_fault}
@@ -66,12 +77,21 @@ class Conflict(Exception):
 
 def stamp(record: RegisteredModel, field: str) -> str:
     """What a form remembers of a field as it was shown; ``edit`` compares it, so that no unseen change is overwritten."""
-    shown = decided(record, field, standing_links({record: (field,)})) if field in COLUMNS | LINKS else record.curated.get(field)
+    shown = (
+        decided(record, field, standing_links({record: (field,)}))
+        if field in COLUMNS | LINKS
+        else record.curated.get(field)
+    )
     return blake2b(json.dumps(shown, sort_keys=True).encode(), digest_size=8).hexdigest()
 
 
 def edit(
-    model: RegisteredModel, changes: Mapping[str, Any], *, by: User, through: str, seen: Mapping[str, str] | None = None
+    model: RegisteredModel,
+    changes: Mapping[str, Any],
+    *,
+    by: User,
+    through: str,
+    seen: Mapping[str, str] | None = None,
 ) -> list[MetadataChange]:
     """Sets curated fields of one model; ``None`` gives a field back to automatic. All or nothing.
 
@@ -83,8 +103,14 @@ def edit(
         if errors := refusals(record, cleaned):
             raise InvalidMetadata(errors)
         now = standing_links({record: cleaned})
-        unseen = [name for name in cleaned if seen and name in seen and seen[name] != stamp(record, name)]
-        theirs = {name: effective(record, name, now) for name in unseen if decided(record, name, now) != cleaned[name]}
+        unseen = [
+            name for name in cleaned if seen and name in seen and seen[name] != stamp(record, name)
+        ]
+        theirs = {
+            name: effective(record, name, now)
+            for name in unseen
+            if decided(record, name, now) != cleaned[name]
+        }
         if theirs:
             raise Conflict(theirs)
         made = edit_many({record: cleaned}, by=by, through=through, batch=uuid4())
@@ -111,13 +137,28 @@ def edit_many(
     before, origins = standing_links(changes), origins or {}
     written: dict[str, dict[int, list[str]]] = {}
     for record, cleaned in changes.items():
-        own = [(name, value, after) for name, after in cleaned.items() if (value := decided(record, name, before)) != after]
+        own = [
+            (name, value, after)
+            for name, after in cleaned.items()
+            if (value := decided(record, name, before)) != after
+        ]
         for name, value, after in own:
             if name in LINKS:
                 written.setdefault(name, {})[record.pk] = after
             else:
-                _put(record, name, after, *origins.get((record.pk, name), (person, now.isoformat())))
-            change = MetadataChange(model=record, field=name, before=value, after=after, by=by, at=now, through=through, batch=batch)
+                _put(
+                    record, name, after, *origins.get((record.pk, name), (person, now.isoformat()))
+                )
+            change = MetadataChange(
+                model=record,
+                field=name,
+                before=value,
+                after=after,
+                by=by,
+                at=now,
+                through=through,
+                batch=batch,
+            )
             change.undoes = undoes
             made.append(change)
         if own:
@@ -149,7 +190,9 @@ def standing_links(changes: Mapping[RegisteredModel, Iterable[str]]) -> Linked:
 def refusals(record: RegisteredModel, cleaned: Mapping[str, Any]) -> dict[str, str]:
     """What this one model may not be given now, {field: why}."""
     if record.quarantined_at and cleaned.get("visibility", record.visibility) != record.visibility:
-        return {"visibility": "the model is in quarantine: lift the quarantine on its Health page first"}
+        return {
+            "visibility": "the model is in quarantine: lift the quarantine on its Health page first"
+        }
     return {}
 
 
@@ -177,7 +220,9 @@ def _put(record: RegisteredModel, field: str, value: Any, by: str, at: str) -> N
         record.curated[field] = {"value": value, "by": by, "at": at}
 
 
-def _note(made: Sequence[MetadataChange], touched: Sequence[RegisteredModel], person: str, through: str) -> None:
+def _note(
+    made: Sequence[MetadataChange], touched: Sequence[RegisteredModel], person: str, through: str
+) -> None:
     fields = ", ".join(sorted({change.field.replace("_", " ") for change in made}))
     if len(touched) == 1:
         text, model_id = f"{person} set {fields} ({through})", touched[0].model_id
@@ -192,7 +237,9 @@ def merged(record: RegisteredModel, changes: Mapping[str, Any]) -> dict[str, Any
     for name, value in changes.items():
         if name in OBJECTS and isinstance(value, Mapping):
             standing = record.value(name) or {}
-            result[name] = {key: item for key, item in {**standing, **value}.items() if item is not None}
+            result[name] = {
+                key: item for key, item in {**standing, **value}.items() if item is not None
+            }
         else:
             result[name] = value
     return result
@@ -203,7 +250,9 @@ def clean(changes: Mapping[str, Any], *, unknown: Unknown = links.unknown) -> di
 
     ``unknown`` tells which names of a field of ``LINKS`` nothing has: who cleans many changes looks them up at once.
     """
-    errors = {str(name)[:80]: "this field cannot be set" for name in changes if name not in SETTABLE}
+    errors = {
+        str(name)[:80]: "this field cannot be set" for name in changes if name not in SETTABLE
+    }
     cleaned: dict[str, Any] = {}
     for name, value in changes.items():
         if name not in SETTABLE:
@@ -245,6 +294,10 @@ def _names(field: str, value: Any, unknown: Unknown) -> list[str]:
     """Raises ``ValueError`` for anything but a list of names that exist."""
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise ValueError("must be a list of names")
-    if missing := [item for item in value if clean_text(item, len(item)) != item.strip()] or unknown(field, value):
-        raise ValueError(f"there is no {field.removesuffix('s')} called {', '.join(repr(item[:60]) for item in missing[:5])}")
+    if missing := [
+        item for item in value if clean_text(item, len(item)) != item.strip()
+    ] or unknown(field, value):
+        raise ValueError(
+            f"there is no {field.removesuffix('s')} called {', '.join(repr(item[:60]) for item in missing[:5])}"
+        )
     return sorted(set(value))

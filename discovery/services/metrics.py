@@ -32,7 +32,12 @@ def _models(user: AbstractBaseUser | AnonymousUser) -> Iterator[str]:
     version = versions.programs()[0].version or "unknown"
     yield from _metric("karen_info", "The program that answers.", [({"version": version}, 1)])
     visible = Listing.objects.visible_to(user).order_by()
-    rows = {status: (count, size) for status, count, size in visible.values_list("status").annotate(Count("pk"), Sum("size_bytes"))}
+    rows = {
+        status: (count, size)
+        for status, count, size in visible.values_list("status").annotate(
+            Count("pk"), Sum("size_bytes")
+        )
+    }
     counts: list[Sample] = [({"status": status}, rows.get(status, (0, 0))[0]) for status in Status]
     sizes: list[Sample] = [({"status": status}, rows.get(status, (0, 0))[1]) for status in Status]
     yield from _metric("karen_models", "Registered models.", counts)
@@ -41,16 +46,32 @@ def _models(user: AbstractBaseUser | AnonymousUser) -> Iterator[str]:
 
 def _scans() -> Iterator[str]:
     states = dict(ScanRun.objects.order_by().values_list("state").annotate(Count("pk")))
-    yield from _metric("karen_scans", "Scans by state.", [({"state": state}, states.get(state, 0)) for state in ScanRun.State.values])
+    yield from _metric(
+        "karen_scans",
+        "Scans by state.",
+        [({"state": state}, states.get(state, 0)) for state in ScanRun.State.values],
+    )
     last = ScanRun.objects.filter(state=ScanRun.State.DONE).first()
     if last and last.finished_at:
-        yield from _metric("karen_last_scan_timestamp_seconds", "End of the last complete scan.", [({}, last.finished_at.timestamp())])
-        yield from _metric("karen_last_scan_seconds", "How long it took.", [({}, last.seconds or 0)])
+        yield from _metric(
+            "karen_last_scan_timestamp_seconds",
+            "End of the last complete scan.",
+            [({}, last.finished_at.timestamp())],
+        )
+        yield from _metric(
+            "karen_last_scan_seconds", "How long it took.", [({}, last.seconds or 0)]
+        )
 
 
 def _problems() -> Iterator[str]:
-    found = dict(Finding.objects.all().open().order_by().values_list("severity").annotate(Count("pk")))
-    yield from _metric("karen_problems", "Open findings.", [({"severity": level}, found.get(level, 0)) for level in Severity])
+    found = dict(
+        Finding.objects.all().open().order_by().values_list("severity").annotate(Count("pk"))
+    )
+    yield from _metric(
+        "karen_problems",
+        "Open findings.",
+        [({"severity": level}, found.get(level, 0)) for level in Severity],
+    )
 
 
 def _workers() -> Iterator[str]:
@@ -58,13 +79,23 @@ def _workers() -> Iterator[str]:
     if now.fault:
         return
     yield from _metric("karen_workers", "Task workers that are alive.", [({}, len(now.workers))])
-    yield from _metric("karen_tasks_waiting", "Tasks that no worker has begun.", [({}, now.waiting or 0)])
+    yield from _metric(
+        "karen_tasks_waiting", "Tasks that no worker has begun.", [({}, now.waiting or 0)]
+    )
 
 
 def _disks() -> Iterator[str]:
     known = [(disk.roots[0].path, disk) for disk in system.disks(browse.roots())]
-    sizes = [({"path": path}, float(disk.total_bytes)) for path, disk in known if disk.total_bytes is not None]
-    free = [({"path": path}, float(disk.free_bytes)) for path, disk in known if disk.free_bytes is not None]
+    sizes = [
+        ({"path": path}, float(disk.total_bytes))
+        for path, disk in known
+        if disk.total_bytes is not None
+    ]
+    free = [
+        ({"path": path}, float(disk.free_bytes))
+        for path, disk in known
+        if disk.free_bytes is not None
+    ]
     yield from _metric("karen_disk_bytes", "Size of the disks that hold models.", sizes)
     yield from _metric("karen_disk_free_bytes", "Free on them.", free)
 

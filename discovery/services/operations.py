@@ -79,21 +79,35 @@ class Operation:
             raise LookupError(kind)
         wanted = metadata.clean(values or {})
         # An empty list of tags is meant: no tags, whatever the files say.
-        wanted |= {name: [] for name, value in (values or {}).items() if name == "tags" and value == []}
-        added, removed = ({name: list(_entries(name, items)) for name, items in (lists or {}).items() if items} for lists in (add, remove))
+        wanted |= {
+            name: [] for name, value in (values or {}).items() if name == "tags" and value == []
+        }
+        added, removed = (
+            {name: list(_entries(name, items)) for name, items in (lists or {}).items() if items}
+            for lists in (add, remove)
+        )
         if kind != "validate" and not (wanted or added or removed):
             raise NothingToDo
         for name in added.keys() & removed.keys():
             if both := sorted(set(added[name]) & set(removed[name])):
-                raise metadata.InvalidMetadata({name: f"{', '.join(both[:5])} cannot be added and removed at once"})
+                raise metadata.InvalidMetadata(
+                    {name: f"{', '.join(both[:5])} cannot be added and removed at once"}
+                )
         return cls(kind, wanted, added, removed)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Operation:
-        return cls(data["kind"], data.get("values", {}), data.get("add", {}), data.get("remove", {}))
+        return cls(
+            data["kind"], data.get("values", {}), data.get("add", {}), data.get("remove", {})
+        )
 
     def as_json(self) -> dict[str, Any]:
-        return {"kind": self.kind, "values": dict(self.values), "add": dict(self.add), "remove": dict(self.remove)}
+        return {
+            "kind": self.kind,
+            "values": dict(self.values),
+            "add": dict(self.add),
+            "remove": dict(self.remove),
+        }
 
     @property
     def fields(self) -> list[str]:
@@ -114,22 +128,34 @@ class Operation:
 
     def _changes(self, record: RegisteredModel, linked: metadata.Linked) -> dict[str, Any]:
         """Raises ``InvalidMetadata`` with what this record cannot be given."""
-        changes = {name: value for name, value in self.values.items() if not (name in OBJECTS and value)}
+        changes = {
+            name: value for name, value in self.values.items() if not (name in OBJECTS and value)
+        }
         for name in self.values.keys() - changes.keys():
             changes[name] = _whole(name, metadata.merged(record, {name: self.values[name]})[name])
         for name in dict.fromkeys((*self.add, *self.remove)):
             have = _listed(metadata.effective(record, name, linked))
             gone, new = self.remove.get(name, ()), self.add.get(name, ())
-            wanted = [item for item in have if item not in gone] + [item for item in new if item not in have]
+            wanted = [item for item in have if item not in gone] + [
+                item for item in new if item not in have
+            ]
             if wanted != have:
                 changes[name] = sorted(wanted) if name in metadata.LINKS else _whole(name, wanted)
         if refused := metadata.refusals(record, changes):
             raise metadata.InvalidMetadata(refused)
-        return {name: value for name, value in changes.items() if metadata.decided(record, name, linked) != value}
+        return {
+            name: value
+            for name, value in changes.items()
+            if metadata.decided(record, name, linked) != value
+        }
 
 
 def fault(record: RegisteredModel, errors: Mapping[str, str]) -> Fault:
-    return Fault(record.model_id, record.title, "; ".join(f"{name}: {reason}" for name, reason in errors.items()))
+    return Fault(
+        record.model_id,
+        record.title,
+        "; ".join(f"{name}: {reason}" for name, reason in errors.items()),
+    )
 
 
 def summary(faults: Sequence[Fault]) -> str:

@@ -78,7 +78,9 @@ def _post(parts: SplitResult, body: bytes, headers: Mapping[str, str]) -> Answer
     except ssl.SSLError as error:
         raise Unreachable(f"It cannot be reached safely: {error.reason or error}.") from error
     except (OSError, http.client.HTTPException, ValueError) as error:
-        raise Unreachable(f"It cannot be reached: {clean(str(getattr(error, 'strerror', None) or error or type(error).__name__), 200)}.") from error
+        raise Unreachable(
+            f"It cannot be reached: {clean(str(getattr(error, 'strerror', None) or error or type(error).__name__), 200)}."
+        ) from error
     finally:
         connection.close()
 
@@ -89,10 +91,16 @@ def allowed(host: str, port: int) -> str:
         found = [str(entry[4][0]) for entry in getaddrinfo(host, port, type=SOCK_STREAM)]
     except (gaierror, UnicodeError, OSError) as error:
         raise Unreachable(f"There is no address for {clean(host, 200)}.") from error
-    inside = [address for address in found if _is_inside(address) and not _is_permitted(host, address)]
+    inside = [
+        address for address in found if _is_inside(address) and not _is_permitted(host, address)
+    ]
     if inside:
-        where = f"{clean(host, 200)} is" if host == inside[0] else f"{clean(host, 200)} is {inside[0]},"
-        raise Refused(f"{where} an address inside this network: nothing was sent. KAREN_WEBHOOK_PRIVATE names what may be reached.")
+        where = (
+            f"{clean(host, 200)} is" if host == inside[0] else f"{clean(host, 200)} is {inside[0]},"
+        )
+        raise Refused(
+            f"{where} an address inside this network: nothing was sent. KAREN_WEBHOOK_PRIVATE names what may be reached."
+        )
     return found[0]
 
 
@@ -100,7 +108,11 @@ def _is_inside(text: str) -> bool:
     """Everything but addresses of the public internet, also where one is wrapped in another."""
     address: IPv4Address | IPv6Address = ip_address(text.partition("%")[0])
     if isinstance(address, IPv6Address):
-        wrapped = address.ipv4_mapped or address.sixtofour or (IPv4Address(int(address) & 0xFFFFFFFF) if address in _NAT64 else None)
+        wrapped = (
+            address.ipv4_mapped
+            or address.sixtofour
+            or (IPv4Address(int(address) & 0xFFFFFFFF) if address in _NAT64 else None)
+        )
         address = wrapped or address
     return not address.is_global or address.is_multicast
 
@@ -128,4 +140,6 @@ class _Pinned(http.client.HTTPConnection):
 
     def connect(self) -> None:
         plain: Any = create_connection((self._address, self.port), TIMEOUT)
-        self.sock = self._context.wrap_socket(plain, server_hostname=self.host) if self._context else plain
+        self.sock = (
+            self._context.wrap_socket(plain, server_hostname=self.host) if self._context else plain
+        )

@@ -35,7 +35,17 @@ WEEK = timedelta(days=7)
 GROWTH_DAYS = 90
 
 #: Columns of a row in one of the page's lists.
-_LISTED = ("model_id", "name", "display_name", "primary", "type", "status", "size_bytes", "added_at", "changed_at")
+_LISTED = (
+    "model_id",
+    "name",
+    "display_name",
+    "primary",
+    "type",
+    "status",
+    "size_bytes",
+    "added_at",
+    "changed_at",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +112,18 @@ class Growth(NamedTuple):
 
 
 def registry(user: User) -> Registry:
-    rows = RegisteredModel.objects.visible_to(user).order_by().values_list("primary", "type", "status", "root")
+    rows = (
+        RegisteredModel.objects.visible_to(user)
+        .order_by()
+        .values_list("primary", "type", "status", "root")
+    )
     counted = rows.annotate(models=Count("pk"), size=Sum("size_bytes"))
-    return Registry(tuple(Cell(primary or "", kind, status, root, models, size or 0) for primary, kind, status, root, models, size in counted))
+    return Registry(
+        tuple(
+            Cell(primary or "", kind, status, root, models, size or 0)
+            for primary, kind, status, root, models, size in counted
+        )
+    )
 
 
 def _listed(user: User) -> RegisteredModelQuerySet:
@@ -113,7 +132,9 @@ def _listed(user: User) -> RegisteredModelQuerySet:
 
 def largest(user: User, limit: int, primary: str | None = None) -> list[RegisteredModel]:
     """The models that take most of the disk; ``primary`` narrows them to a category, empty for those without one."""
-    there = RegisteredModel.objects.visible_to(user).exclude(status__in=ABSENT).filter(size_bytes__gt=0)
+    there = (
+        RegisteredModel.objects.visible_to(user).exclude(status__in=ABSENT).filter(size_bytes__gt=0)
+    )
     if primary is not None:
         there = there.filter(primary=primary) if primary else there.filter(primary=None)
     chosen = list(there.order_by("-size_bytes", "-pk").values_list("pk", flat=True)[:limit])
@@ -121,7 +142,9 @@ def largest(user: User, limit: int, primary: str | None = None) -> list[Register
 
 
 def added_this_week(user: User) -> int:
-    return RegisteredModel.objects.visible_to(user).filter(added_at__gte=timezone.now() - WEEK).count()
+    return (
+        RegisteredModel.objects.visible_to(user).filter(added_at__gte=timezone.now() - WEEK).count()
+    )
 
 
 def recently_added(user: User, limit: int) -> list[RegisteredModel]:
@@ -131,7 +154,9 @@ def recently_added(user: User, limit: int) -> list[RegisteredModel]:
 def recently_changed(user: User, limit: int) -> list[RegisteredModel]:
     """Changed since they were added. Only the newest changes are looked at: after a first scan there are none to tell."""
     newest = _listed(user).order_by("-changed_at", "-pk")[: limit * 5]
-    return [record for record in newest if record.changed_at - record.added_at > timedelta(minutes=1)][:limit]
+    return [
+        record for record in newest if record.changed_at - record.added_at > timedelta(minutes=1)
+    ][:limit]
 
 
 def unlicensed() -> int:
@@ -147,7 +172,10 @@ def attention(limit: int) -> list[Finding]:
     for key, model in keys:
         first.setdefault(model, key)
     chosen = list(first.values())[:limit]
-    found = {row.pk: row for row in Finding.objects.filter(pk__in=chosen).select_related("model").only(*_FINDING)}
+    found = {
+        row.pk: row
+        for row in Finding.objects.filter(pk__in=chosen).select_related("model").only(*_FINDING)
+    }
     return [found[key] for key in chosen if key in found]
 
 
@@ -160,15 +188,27 @@ def growth(now: datetime | None = None) -> list[Growth]:
     """One point a day: what the last whole scan of that day found. For administrators: scans see what readers may not."""
     since = (now or timezone.now()) - timedelta(days=GROWTH_DAYS)
     whole = ScanRun.objects.filter(path="", state=ScanRun.State.DONE, finished_at__gte=since)
-    last = whole.annotate(day=TruncDate("finished_at")).order_by().values("day").annotate(last=Max("pk")).values("last")
+    last = (
+        whole.annotate(day=TruncDate("finished_at"))
+        .order_by()
+        .values("day")
+        .annotate(last=Max("pk"))
+        .values("last")
+    )
     rows = ScanRun.objects.filter(pk__in=last).order_by("finished_at")
-    return [Growth(run.finished_at, run.found, run.new, run.missing) for run in rows if run.finished_at]
+    return [
+        Growth(run.finished_at, run.found, run.new, run.missing) for run in rows if run.finished_at
+    ]
 
 
 def possible_duplicates() -> int:
     """Bytes that could be had back if models with the same fingerprint are the same: at most that, see ``services.duplicates``."""
     there = RegisteredModel.objects.exclude(status__in=NO_COPY).order_by()
-    groups = there.values("fingerprint").annotate(models=Count("pk"), total=Sum("size_bytes"), kept=Max("size_bytes")).filter(models__gt=1)
+    groups = (
+        there.values("fingerprint")
+        .annotate(models=Count("pk"), total=Sum("size_bytes"), kept=Max("size_bytes"))
+        .filter(models__gt=1)
+    )
     spare = groups.aggregate(spare=Sum(F("total") - F("kept")))["spare"]
     return int(spare or 0)
 

@@ -16,9 +16,14 @@ PATIENCE = 3.0
 
 def faults() -> dict[str, str]:
     """``{"database": "", "migrations": "", "broker": ""}``: what is wrong with each, empty when nothing is."""
-    questions: dict[tuple[str, str], Callable[[], str]] = {("ready", name): question for name, question in _QUESTIONS.items()}
+    questions: dict[tuple[str, str], Callable[[], str]] = {
+        ("ready", name): question for name, question in _QUESTIONS.items()
+    }
     answers = ask(questions, PATIENCE)
-    return {name: answers.get(("ready", name), f"no answer in {PATIENCE:g} seconds") for name in _QUESTIONS}
+    return {
+        name: answers.get(("ready", name), f"no answer in {PATIENCE:g} seconds")
+        for name in _QUESTIONS
+    }
 
 
 def _database() -> str:
@@ -52,4 +57,8 @@ def _closing(question: Callable[[], str]) -> Callable[[], str]:
     return asked
 
 
-_QUESTIONS = {"database": _closing(_database), "migrations": _closing(_migrations), "broker": _closing(_broker)}
+_QUESTIONS = {
+    "database": _closing(_database),
+    "migrations": _closing(_migrations),
+    "broker": _closing(_broker),
+}

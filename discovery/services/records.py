@@ -11,7 +11,14 @@ from django.db import connection
 from discovery.engine import validate
 from discovery.engine.categorize import as_json
 from discovery.engine.completeness import WANTED, completeness, mask, naming, own_name
-from discovery.engine.document import CATEGORIES, TEXTS_AND_NUMBERS, assemble, needed, problems_of, variants_of
+from discovery.engine.document import (
+    CATEGORIES,
+    TEXTS_AND_NUMBERS,
+    assemble,
+    needed,
+    problems_of,
+    variants_of,
+)
 from discovery.engine.paths import to_text
 from discovery.engine.text import clean
 from discovery.engine.types import Found, ModelType, Status
@@ -22,7 +29,14 @@ from discovery.services.machine import this_machine
 _VALUES = (*TEXTS_AND_NUMBERS, *CATEGORIES)
 
 #: What lists and reports search and sort by.
-_DERIVED = ("sort_name", "search_text", "modality_words", "capability_words", "completeness", "lacking")
+_DERIVED = (
+    "sort_name",
+    "search_text",
+    "modality_words",
+    "capability_words",
+    "completeness",
+    "lacking",
+)
 
 #: Those, and the columns that lists search and sort by, which follow from them.
 RESOLVED = (*_VALUES, *_DERIVED)
@@ -40,7 +54,11 @@ SCANNED = (
     "scanned_status", "validated_at", *RESOLVED,
 )  # fmt: skip
 
-_LENGTHS = {name: getattr(RegisteredModel._meta.get_field(name), "max_length", None) for name in _VALUES if name != "description"}
+_LENGTHS = {
+    name: getattr(RegisteredModel._meta.get_field(name), "max_length", None)
+    for name in _VALUES
+    if name != "description"
+}
 _NEVER_NULL = {"display_name": "", "description": "", "type": ModelType.UNKNOWN.value}
 
 
@@ -59,16 +77,26 @@ def resolve(record: RegisteredModel) -> None:
         *(tags if isinstance(tags, list) else ()), record.description,
     )  # fmt: skip
     record.search_text = "\n".join(str(text) for text in searched if text).casefold()[:MAX_SEARCHED]
-    record.modality_words, record.capability_words = _words(record.value("modalities")), _words(record.value("capabilities"))
+    record.modality_words, record.capability_words = (
+        _words(record.value("modalities")),
+        _words(record.value("capabilities")),
+    )
     told = completeness({name: record.value(name) for name in (*WANTED, "modalities")})
     own = own_name(record.path)
     odd = own is not None and naming(own, record.parameter_count) is not None
-    record.completeness, record.lacking = told.score, mask([*told.missing, "naming"] if odd else told.missing)
+    record.completeness, record.lacking = (
+        told.score,
+        mask([*told.missing, "naming"] if odd else told.missing),
+    )
 
 
 def _words(values: Any) -> str:
     """``,IMAGE,TEXT,``: each word between commas, so that one of them can be asked for; empty when there is none."""
-    words = sorted({value for value in values if isinstance(value, str) and value.isascii()}) if isinstance(values, list) else []
+    words = (
+        sorted({value for value in values if isinstance(value, str) and value.isascii()})
+        if isinstance(values, list)
+        else []
+    )
     return f",{','.join(words)}"[:254] + "," if words else ""
 
 
@@ -85,8 +113,19 @@ def save_many(records: Sequence[RegisteredModel], names: Sequence[str]) -> None:
     fields = [field for field in RegisteredModel._meta.concrete_fields if field.name in names]
     quote = connection.ops.quote_name
     columns = ", ".join(f"{quote(str(field.column))} = %s" for field in fields)
-    statement = f"UPDATE {quote(RegisteredModel._meta.db_table)} SET {columns} WHERE {quote('id')} = %s"  # noqa: S608  (column names of the model)
-    rows = [[*(field.get_db_prep_save(getattr(record, field.attname), connection) for field in fields), record.pk] for record in records]
+    statement = (
+        f"UPDATE {quote(RegisteredModel._meta.db_table)} SET {columns} WHERE {quote('id')} = %s"  # noqa: S608  (column names of the model)
+    )
+    rows = [
+        [
+            *(
+                field.get_db_prep_save(getattr(record, field.attname), connection)
+                for field in fields
+            ),
+            record.pk,
+        ]
+        for record in records
+    ]
     with connection.cursor() as cursor:
         cursor.executemany(statement, rows)
 
@@ -97,9 +136,16 @@ def take(record: RegisteredModel, found: Found, now: datetime) -> None:
     record.signature, record.fingerprint = found.signature, found.fingerprint
     record.name = clean(to_text(found.name), 500) or record.path[:500]
     record.status = record.scanned_status = found.status
-    record.content, record.checks = validate.content(found), validate.as_json(validate.checks(found))
+    record.content, record.checks = (
+        validate.content(found),
+        validate.as_json(validate.checks(found)),
+    )
     record.validated_at = now
-    record.extracted = {name: {"value": value.value, "source": value.source} for name, value in found.values.items() if name != "name"}
+    record.extracted = {
+        name: {"value": value.value, "source": value.source}
+        for name, value in found.values.items()
+        if name != "name"
+    }
     record.variants = variants_of(found)
     record.files = [[to_text(entry.path), entry.size] for entry in found.files]
     record.problems = problems_of(found)
@@ -124,16 +170,29 @@ def _time(nanoseconds: int) -> datetime | None:
 
 def values(record: RegisteredModel) -> dict[str, Any]:
     """{field: resolved value} of all that is known."""
-    return {name: entry["value"] for half in (record.extracted, record.curated) for name, entry in half.items()}
+    return {
+        name: entry["value"]
+        for half in (record.extracted, record.curated)
+        for name, entry in half.items()
+    }
 
 
 def document(record: RegisteredModel) -> dict[str, Any]:
     """The model document of a registered model."""
-    seen = record.missing_since if record.status == Status.MISSING else record.root.last_scan_at or record.changed_at
+    seen = (
+        record.missing_since
+        if record.status == Status.MISSING
+        else record.root.last_scan_at or record.changed_at
+    )
     return {
         "model_id": record.model_id,
         "name": record.name,
-        **assemble({**values(record), "name": record.name}, record.variants, record.attention, this_machine().machine),
+        **assemble(
+            {**values(record), "name": record.name},
+            record.variants,
+            record.attention,
+            this_machine().machine,
+        ),
         "path": record.path,
         "root": record.root.path,
         "status": record.status,
@@ -152,6 +211,12 @@ def document(record: RegisteredModel) -> dict[str, Any]:
 
 def sources(record: RegisteredModel) -> dict[str, dict[str, Any]]:
     """{field: {source, curated}}: ``edited by anna`` for what a person decided."""
-    extracted = {name: {"source": entry["source"], "curated": False} for name, entry in record.extracted.items()}
-    curated = {name: {"source": f"edited by {entry['by']}", "curated": True} for name, entry in record.curated.items()}
+    extracted = {
+        name: {"source": entry["source"], "curated": False}
+        for name, entry in record.extracted.items()
+    }
+    curated = {
+        name: {"source": f"edited by {entry['by']}", "curated": True}
+        for name, entry in record.curated.items()
+    }
     return {**extracted, **curated}

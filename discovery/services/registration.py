@@ -29,7 +29,17 @@ from discovery.engine.model_ids import new_id
 from discovery.engine.paths import is_under, to_native, to_text
 from discovery.engine.types import Found, ModelType, Severity, Value
 from discovery.models import Channel, Forgotten, RegisteredModel, Root, Skipped
-from discovery.services import collections, configs, findings, forgetting, journal, metadata, strictness, tags, webhooks
+from discovery.services import (
+    collections,
+    configs,
+    findings,
+    forgetting,
+    journal,
+    metadata,
+    strictness,
+    tags,
+    webhooks,
+)
 from discovery.services.metadata import InvalidMetadata
 from discovery.services.patience import ask
 from discovery.services.records import resolve, take
@@ -47,7 +57,9 @@ PATIENCE = 30.0
 IDENTITY = frozenset({"name", "path", "endpoint", "category"})
 
 #: The general form of these: what the files say is more exact.
-_HUB_TYPES = frozenset({ModelType.TRANSFORMERS, ModelType.SENTENCE_TRANSFORMERS, ModelType.DIFFUSERS, ModelType.PEFT})
+_HUB_TYPES = frozenset(
+    {ModelType.TRANSFORMERS, ModelType.SENTENCE_TRANSFORMERS, ModelType.DIFFUSERS, ModelType.PEFT}
+)
 
 _FLOW = ("modalities", "input_modalities", "output_modalities")
 
@@ -93,7 +105,11 @@ def _understood(data: Mapping[str, Any]) -> tuple[Root, Found, str, dict[str, An
     errors: dict[str, str] = {}
     name = _name(data, errors)
     curated = _curated(data, errors)
-    root, found = _hosted(data, name, errors) if curated.get("type") == ModelType.OPENAI else _on_disk(data, errors)
+    root, found = (
+        _hosted(data, name, errors)
+        if curated.get("type") == ModelType.OPENAI
+        else _on_disk(data, errors)
+    )
     if errors or root is None or found is None:
         raise InvalidMetadata(errors)
     return root, _categorized(found, curated), name, curated
@@ -106,7 +122,9 @@ def _categorized(found: Found, curated: Mapping[str, Any]) -> Found:
         return categorized(found, categorizer)
     said = {name: Value(curated[name], pointed.REGISTERED) for name in _FLOW if name in curated}
     decided = categorized(replace(found, values={**found.values, **said}), categorizer)
-    return replace(decided, values={name: value for name, value in decided.values.items() if name not in said})
+    return replace(
+        decided, values={name: value for name, value in decided.values.items() if name not in said}
+    )
 
 
 def _name(data: Mapping[str, Any], errors: dict[str, str]) -> str:
@@ -126,7 +144,9 @@ def _curated(data: Mapping[str, Any], errors: dict[str, str]) -> dict[str, Any]:
     """The metadata that is sent along, cleaned; what is empty is left to the files."""
     given = {str(field): value for field, value in data.items() if field not in IDENTITY}
     for field in [field for field in given if field in _KEYS]:
-        errors[field] = f"keys are never stored: name an environment variable that begins with {strictness.KEY_PREFIX} as api_key_variable"
+        errors[field] = (
+            f"keys are never stored: name an environment variable that begins with {strictness.KEY_PREFIX} as api_key_variable"
+        )
         del given[field]
     category = data.get("category") or {}
     if not isinstance(category, Mapping) or not set(category) <= set(CATEGORIES):
@@ -153,11 +173,22 @@ def _on_disk(data: Mapping[str, Any], errors: dict[str, str]) -> tuple[Root | No
     try:
         given = _given(data.get("path"))
         sync_roots()
-        roots = {to_native("/", root.path): root for root in Root.objects.exclude(path=Root.REMOTE).order_by("path")}
-        read = partial(_read, given, {native: root.path for native, root in roots.items()}, configs.discovery(), psutil.virtual_memory().total)
+        roots = {
+            to_native("/", root.path): root
+            for root in Root.objects.exclude(path=Root.REMOTE).order_by("path")
+        }
+        read = partial(
+            _read,
+            given,
+            {native: root.path for native, root in roots.items()},
+            configs.discovery(),
+            psutil.virtual_memory().total,
+        )
         answers = ask({("register", given): read}, PATIENCE)
         if not answers:
-            raise _Unusable(f"the disk did not answer within {PATIENCE:.0f} seconds: a network drive may be away, or the folder too large")
+            raise _Unusable(
+                f"the disk did not answer within {PATIENCE:.0f} seconds: a network drive may be away, or the folder too large"
+            )
     except _Unusable as error:
         errors["path"] = str(error)
     except NotAModel as error:
@@ -177,27 +208,37 @@ def _given(path: Any) -> str:
     if reason := strictness.fault("path", path):
         raise _Unusable(reason)
     if len(path) > MAX_PATH:
-        raise _Unusable(f"has {len(path):,} characters; paths of at most {MAX_PATH:,} can be registered")
+        raise _Unusable(
+            f"has {len(path):,} characters; paths of at most {MAX_PATH:,} can be registered"
+        )
     if ".." in re.split(r"[/\\]", path):
         raise _Unusable("must not contain '..': give the path as it is")
     return path
 
 
-def _read(given: str, roots: Mapping[str, str], settings: Discovery, memory_bytes: int) -> tuple[str, Found]:
+def _read(
+    given: str, roots: Mapping[str, str], settings: Discovery, memory_bytes: int
+) -> tuple[str, Found]:
     """(the root it lies in, the model) of an absolute path, or of one that exists below one of ``roots`` ({native path: as it is shown}).
 
     Asks the disk and nothing else. Raises ``_Unusable``, ``NotAModel`` or ``OSError``.
     """
-    path = os.path.normpath(to_native("/", given) if os.path.isabs(given) else _below_one(given, list(roots)))
+    path = os.path.normpath(
+        to_native("/", given) if os.path.isabs(given) else _below_one(given, list(roots))
+    )
     real, places = os.path.realpath(path), {native: os.path.realpath(native) for native in roots}
     homes = [native for native, place in places.items() if is_under(real, place)]
     if not homes:
         if any(is_under(path, native) for native in roots):
             raise _Unusable("leads through a link to a place outside the roots")
-        raise _Unusable(f"is outside the roots ({', '.join(roots.values()) or 'there are none'}): put the model into one of them")
+        raise _Unusable(
+            f"is outside the roots ({', '.join(roots.values()) or 'there are none'}): put the model into one of them"
+        )
     _readable(path, real)
     home = max(homes, key=lambda native: len(places[native]))
-    inside = [place for native, place in places.items() if native != home and is_under(native, home)]
+    inside = [
+        place for native, place in places.items() if native != home and is_under(native, home)
+    ]
     below = os.path.relpath(real, places[home]).replace(os.sep, "/")
     return home, pointed.read(home, below, settings, memory_bytes, inside)[1]
 
@@ -231,14 +272,18 @@ def _readable(path: str, real: str) -> None:
 # -- hosted
 
 
-def _hosted(data: Mapping[str, Any], name: str, errors: dict[str, str]) -> tuple[Root | None, Found | None]:
+def _hosted(
+    data: Mapping[str, Any], name: str, errors: dict[str, str]
+) -> tuple[Root | None, Found | None]:
     if not name:
         errors.setdefault("name", "say what the server calls the model")
     if data.get("path"):
         errors["path"] = "a hosted model has no path: give its endpoint"
     endpoint = data.get("endpoint")
     if not isinstance(endpoint, str) or not endpoint.strip():
-        errors["endpoint"] = "say where the server is: its base address, like http://127.0.0.1:8080/v1"
+        errors["endpoint"] = (
+            "say where the server is: its base address, like http://127.0.0.1:8080/v1"
+        )
     elif reason := strictness.endpoint_fault(endpoint.strip()):
         errors["endpoint"] = reason
     if errors:
@@ -250,20 +295,26 @@ def _hosted(data: Mapping[str, Any], name: str, errors: dict[str, str]) -> tuple
 def base_address(endpoint: str) -> str:
     """Scheme and host in lowercase, no slash at the end: two spellings of one address are one."""
     address = urlsplit(endpoint.strip())
-    return address._replace(scheme=address.scheme.lower(), netloc=address.netloc.lower(), path=address.path.rstrip("/")).geturl()
+    return address._replace(
+        scheme=address.scheme.lower(), netloc=address.netloc.lower(), path=address.path.rstrip("/")
+    ).geturl()
 
 
 # -- writing
 
 
-def _write(root: Root, found: Found, name: str, curated: dict[str, Any], by: User, through: str) -> RegisteredModel:
+def _write(
+    root: Root, found: Found, name: str, curated: dict[str, Any], by: User, through: str
+) -> RegisteredModel:
     now = timezone.now()
     try:
         with transaction.atomic():
             Root.objects.select_for_update().get(pk=root.pk)
             if known := _known(root, found):
                 raise AlreadyRegistered(known)
-            model_id = new_id(name or to_text(found.name), to_text(found.path) if found.files else name, _is_taken)
+            model_id = new_id(
+                name or to_text(found.name), to_text(found.path) if found.files else name, _is_taken
+            )
             record = RegisteredModel(model_id=model_id, root=root, added_at=now, by_hand=True)
             take(record, found, now)
             memories, _ = forgetting.memories(root, [record.path])
@@ -278,7 +329,11 @@ def _write(root: Root, found: Found, name: str, curated: dict[str, Any], by: Use
             collections.refresh([record.pk])
             Skipped.objects.filter(root=root, place=record.place).delete()
             journal.record(
-                Channel.DISCOVERY, Severity.INFO, f"registered by {by.get_username()} ({through})", model_id=record.model_id, path=record.path
+                Channel.DISCOVERY,
+                Severity.INFO,
+                f"registered by {by.get_username()} ({through})",
+                model_id=record.model_id,
+                path=record.path,
             )
             metadata.edit_many({record: curated}, by=by, through=through, batch=uuid4())
             webhooks.after_registration(record, by.get_username())
@@ -291,7 +346,10 @@ def _write(root: Root, found: Found, name: str, curated: dict[str, Any], by: Use
 
 
 def _is_taken(model_id: str) -> bool:
-    return RegisteredModel.objects.filter(model_id=model_id).exists() or Forgotten.objects.filter(model_id=model_id).exists()
+    return (
+        RegisteredModel.objects.filter(model_id=model_id).exists()
+        or Forgotten.objects.filter(model_id=model_id).exists()
+    )
 
 
 def _known(root: Root, found: Found) -> str | None:
@@ -301,7 +359,9 @@ def _known(root: Root, found: Found) -> str | None:
     while "/" in above[-1] and found.files:
         above.append(above[-1].rpartition("/")[0])
     files = {to_text(entry.path) for entry in found.files}
-    for record in RegisteredModel.objects.filter(root=root, path__in=[*above, "."]).only("model_id", "path", "files"):
+    for record in RegisteredModel.objects.filter(root=root, path__in=[*above, "."]).only(
+        "model_id", "path", "files"
+    ):
         if record.path == path or (files and files <= {name for name, _ in record.files}):
             return record.model_id
     return None

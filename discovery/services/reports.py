@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING
 
 from django.db.models import Count
 
-from discovery.engine.completeness import REPORTED, WANTED, NamingAdvice, better_place, completeness, masks_with, naming, own_name, shelf
+from discovery.engine.completeness import (
+    REPORTED,
+    WANTED,
+    NamingAdvice,
+    better_place,
+    completeness,
+    masks_with,
+    naming,
+    own_name,
+    shelf,
+)
 from discovery.models import RegisteredModel, Root
 
 if TYPE_CHECKING:
@@ -42,7 +52,13 @@ class Advice:
 def summary(user: AbstractBaseUser | AnonymousUser) -> Summary:
     """One walk along an index, however many models there are."""
     told, total = Summary(), 0
-    groups = RegisteredModel.objects.visible_to(user).exclude(lacking=None).order_by().values_list("lacking", "completeness").annotate(Count("pk"))
+    groups = (
+        RegisteredModel.objects.visible_to(user)
+        .exclude(lacking=None)
+        .order_by()
+        .values_list("lacking", "completeness")
+        .annotate(Count("pk"))
+    )
     for mask, score, count in groups:
         told.models += count
         total += count * score
@@ -53,7 +69,9 @@ def summary(user: AbstractBaseUser | AnonymousUser) -> Summary:
     return told
 
 
-def worst_first(user: AbstractBaseUser | AnonymousUser, lacking: str = "") -> QuerySet[RegisteredModel]:
+def worst_first(
+    user: AbstractBaseUser | AnonymousUser, lacking: str = ""
+) -> QuerySet[RegisteredModel]:
     """Models by their score, the lowest first; those alone that lack ``lacking``, one of ``REPORTED``."""
     rows = RegisteredModel.objects.visible_to(user).order_by("completeness", "sort_name", "pk")
     return rows.filter(lacking__in=masks_with(lacking)) if lacking else rows
@@ -63,7 +81,11 @@ def advice(record: RegisteredModel) -> Advice:
     """Needs the record's root."""
     told = completeness({name: record.value(name) for name in (*WANTED, "modalities")})
     own = own_name(record.path)
-    wanted = shelf(record.primary, record.secondary, record.specialization) if record.root.path != Root.REMOTE else None
+    wanted = (
+        shelf(record.primary, record.secondary, record.specialization)
+        if record.root.path != Root.REMOTE
+        else None
+    )
     name = naming(own, record.parameter_count) if own else None
     place = better_place(record.root.path, record.path, wanted)
     if place and name and name.better and own == record.path.rpartition("/")[2]:

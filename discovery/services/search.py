@@ -10,7 +10,17 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, overload
 
-from django.db.models import BigIntegerField, Exists, Expression, F, Func, OrderBy, OuterRef, Q, Value
+from django.db.models import (
+    BigIntegerField,
+    Exists,
+    Expression,
+    F,
+    Func,
+    OrderBy,
+    OuterRef,
+    Q,
+    Value,
+)
 from django.db.models.functions import Concat
 from django.http import QueryDict
 
@@ -18,7 +28,16 @@ from discovery.engine.text import clean
 from discovery.models import Listing, RegisteredModel, RegisteredModelQuerySet, Root
 from discovery.models.listing import ListingQuerySet
 from discovery.services import memory
-from discovery.services.search_language import NONE, Fault, Named, Phrase, Range, Term, numbers, parse
+from discovery.services.search_language import (
+    NONE,
+    Fault,
+    Named,
+    Phrase,
+    Range,
+    Term,
+    numbers,
+    parse,
+)
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
@@ -61,7 +80,12 @@ BOUNDS = {
     "min_params": ("params", False), "max_params": ("params", True), "min_context": ("context", False), "max_context": ("context", True),
     "min_size": ("size", False), "max_size": ("size", True), "min_memory": ("memory", False), "max_memory": ("memory", True),
 }  # fmt: skip
-_NUMBERS = {"params": "parameter_count", "context": "context_length", "size": "size_bytes", "memory": "memory_bytes"}
+_NUMBERS = {
+    "params": "parameter_count",
+    "context": "context_length",
+    "size": "size_bytes",
+    "memory": "memory_bytes",
+}
 
 _LINKS = {"tag": RegisteredModel.tagged.through, "collection": RegisteredModel.collections.through}
 _SETS = ("modality", "capability")
@@ -89,9 +113,13 @@ class Filters:
         given = QueryDict(query) if isinstance(query, str) else query
         chosen, bounds, faults = [], [], []
         for name in COLUMNS:
-            values = tuple(dict.fromkeys(clean(value, MAX_TEXT) for value in given.getlist(name) if value))
+            values = tuple(
+                dict.fromkeys(clean(value, MAX_TEXT) for value in given.getlist(name) if value)
+            )
             if len(values) > MAX_VALUES:
-                faults.append(Fault(name, f"{len(values)} values are too many: at most {MAX_VALUES}"))
+                faults.append(
+                    Fault(name, f"{len(values)} values are too many: at most {MAX_VALUES}")
+                )
             if values:
                 chosen.append((name, values[:MAX_VALUES]))
         for name, (number, _) in BOUNDS.items():
@@ -104,10 +132,22 @@ class Filters:
         typed = given.get("q", "")
         text = normal_text(typed)
         if len(typed) > MAX_TEXT:
-            faults.append(Fault(f"{text[:40]}…", f"the search is longer than {MAX_TEXT} characters: say it in fewer"))
+            faults.append(
+                Fault(
+                    f"{text[:40]}…",
+                    f"the search is longer than {MAX_TEXT} characters: say it in fewer",
+                )
+            )
         faults += parse(text)[1]
         favourites = given.get("favourites") == "1"
-        return cls(text, normal_sort(given.get("sort", "")), tuple(chosen), favourites, tuple(bounds), tuple(faults))
+        return cls(
+            text,
+            normal_sort(given.get("sort", "")),
+            tuple(chosen),
+            favourites,
+            tuple(bounds),
+            tuple(faults),
+        )
 
     @property
     def narrows(self) -> bool:
@@ -120,7 +160,9 @@ class Filters:
     def without(self, name: str) -> Filters:
         """The same, with nothing chosen of this parameter."""
         chosen = tuple(each for each in self.chosen if each[0] != name)
-        return replace(self, chosen=chosen, bounds=tuple(each for each in self.bounds if each[0] != name))
+        return replace(
+            self, chosen=chosen, bounds=tuple(each for each in self.bounds if each[0] != name)
+        )
 
     def as_query(self) -> str:
         """The address query that ``read`` understands; the same filters give the same text."""
@@ -171,7 +213,11 @@ def listed(user: User, filters: Filters, leave: Collection[str] = ()) -> Listing
         if name not in leave:
             rows = rows.filter(_any(_one_of(name, value, _is) for value in values))
     if filters.favourites:
-        rows = rows.filter(pk__in=RegisteredModel.favoured_by.through.objects.filter(user=user.pk).values("registeredmodel_id"))
+        rows = rows.filter(
+            pk__in=RegisteredModel.favoured_by.through.objects.filter(user=user.pk).values(
+                "registeredmodel_id"
+            )
+        )
     return rows
 
 
@@ -191,7 +237,11 @@ class _Keys(Func):
     output_field = BigIntegerField()
 
     def as_postgresql(self, compiler: Any, connection: Any) -> Any:
-        return self.as_sql(compiler, connection, template="(SELECT value::bigint FROM json_array_elements_text(%(expressions)s::json))")
+        return self.as_sql(
+            compiler,
+            connection,
+            template="(SELECT value::bigint FROM json_array_elements_text(%(expressions)s::json))",
+        )
 
 
 def _condition(term: Term) -> Q:
@@ -199,7 +249,9 @@ def _condition(term: Term) -> Q:
         # Asked of each row that the other terms leave, which is quicker than to gather all that have the tag.
         target: Any = _LINKS[term.field]._meta.get_field(term.field).related_model
         named = target.objects.filter(_like("name", term.value)).order_by()
-        links = _LINKS[term.field]._default_manager.filter(registeredmodel=OuterRef("pk"), **{f"{term.field}__in": named.values("pk")})
+        links = _LINKS[term.field]._default_manager.filter(
+            registeredmodel=OuterRef("pk"), **{f"{term.field}__in": named.values("pk")}
+        )
         return ~Q(Exists(links))
     if isinstance(term, Phrase):
         condition = Q(search_text__contains=term.text)
@@ -218,7 +270,11 @@ def _one_of(name: str, value: str, compare: Callable[[str, str], Q]) -> Q:
         return _fits(value)
     if name in _LINKS:
         links = _LINKS[name]._default_manager.all()
-        keys = Q(pk__in=(links if value == NONE else links.filter(compare(column, value))).values("registeredmodel_id"))
+        keys = Q(
+            pk__in=(links if value == NONE else links.filter(compare(column, value))).values(
+                "registeredmodel_id"
+            )
+        )
         return ~keys if value == NONE else keys
     if name == "root":
         return Q(root_id__in=Root.objects.filter(compare("path", value)).values("pk"))
@@ -233,9 +289,18 @@ def _is(column: str, value: str) -> Q:
 
 def _like(column: str, value: str) -> Q:
     """As people type it: in any case, ``*`` at either end for anything."""
-    lookup = {(False, False): "iexact", (True, False): "iendswith", (False, True): "istartswith", (True, True): "icontains"}
+    lookup = {
+        (False, False): "iexact",
+        (True, False): "iendswith",
+        (False, True): "istartswith",
+        (True, True): "icontains",
+    }
     core = value.strip("*")
-    return Q(**{f"{column}__{lookup[value.startswith('*'), value.endswith('*')]}": core}) if core else ~Q(**{column: None})
+    return (
+        Q(**{f"{column}__{lookup[value.startswith('*'), value.endswith('*')]}": core})
+        if core
+        else ~Q(**{column: None})
+    )
 
 
 def _fits(value: str) -> Q:
@@ -266,7 +331,11 @@ def _any(conditions: Iterable[Q]) -> Q:
 def _order(sort: str) -> tuple[Expression | str, ...]:
     """Unknown values come last, whichever way. Names are never unknown, so that their index serves."""
     key = SORTS[sort.removeprefix("-")]
-    return OrderBy(key, descending=sort.startswith("-"), nulls_last=True if sort.removeprefix("-") != "name" else None), "pk"
+    return OrderBy(
+        key,
+        descending=sort.startswith("-"),
+        nulls_last=True if sort.removeprefix("-") != "name" else None,
+    ), "pk"
 
 
 class Results(Sequence[RegisteredModel]):
@@ -276,7 +345,15 @@ class Results(Sequence[RegisteredModel]):
     ``columns`` are all that is read of a model; the others cost a query each.
     """
 
-    def __init__(self, user: User, filters: Filters, *, columns: Sequence[str] = (), total: int | None = None, most: bool = False) -> None:
+    def __init__(
+        self,
+        user: User,
+        filters: Filters,
+        *,
+        columns: Sequence[str] = (),
+        total: int | None = None,
+        most: bool = False,
+    ) -> None:
         self._user, self._filters, self._columns, self._total = user, filters, columns, total
         self._most = most or not filters.narrows
 
@@ -304,7 +381,9 @@ class Results(Sequence[RegisteredModel]):
     def keys(self, start: int, stop: int) -> list[int]:
         rows = listed(self._user, self._filters)
         order = _order(self._filters.sort)
-        if self._filters.sort.removeprefix("-") == "name" and (self._filters.keys is not None or (not self._most and len(self) < MANY)):
+        if self._filters.sort.removeprefix("-") == "name" and (
+            self._filters.keys is not None or (not self._most and len(self) < MANY)
+        ):
             # Few among many: SQLite would walk its index of names and look up nearly every row to find them; looking at each row once is quicker.
             name = Concat(F("sort_name"), Value(""))
             order = OrderBy(name, descending=self._filters.sort.startswith("-")), "pk"

@@ -42,8 +42,14 @@ WORDS: dict[str, tuple[str, ...]] = {
 #: What is compared as a number, and the units it is said in. ``k`` of a context is 1,000 or 1,024: nobody is left out by the difference.
 _DECIMAL = {"k": (10**3, 10**3), "m": (10**6, 10**6), "b": (10**9, 10**9), "t": (10**12, 10**12)}
 _BYTES = {
-    **{unit: (10**power, 10**power) for unit, power in (("b", 0), ("kb", 3), ("mb", 6), ("gb", 9), ("tb", 12))},
-    **{unit: (1 << power, 1 << power) for unit, power in (("kib", 10), ("mib", 20), ("gib", 30), ("tib", 40))},
+    **{
+        unit: (10**power, 10**power)
+        for unit, power in (("b", 0), ("kb", 3), ("mb", 6), ("gb", 9), ("tb", 12))
+    },
+    **{
+        unit: (1 << power, 1 << power)
+        for unit, power in (("kib", 10), ("mib", 20), ("gib", 30), ("tib", 40))
+    },
 }
 UNITS: dict[str, Mapping[str, tuple[int, int]]] = {
     "params": _DECIMAL,
@@ -51,9 +57,16 @@ UNITS: dict[str, Mapping[str, tuple[int, int]]] = {
     "size": _BYTES,
     "memory": _BYTES,
 }
-_EXAMPLES = {"params": "params:>7b", "context": "context:>=32k", "size": "size:<10gb", "memory": "memory:<=24gib"}
+_EXAMPLES = {
+    "params": "params:>7b",
+    "context": "context:>=32k",
+    "size": "size:<10gb",
+    "memory": "memory:<=24gib",
+}
 
-_TERM = re.compile(r'(?P<not>-?)(?:(?P<name>[A-Za-z]+):)?(?:"(?P<quoted>[^"]*)(?P<end>"?)|(?P<plain>\S*))')
+_TERM = re.compile(
+    r'(?P<not>-?)(?:(?P<name>[A-Za-z]+):)?(?:"(?P<quoted>[^"]*)(?P<end>"?)|(?P<plain>\S*))'
+)
 _COMPARED = re.compile(r"(>=|<=|>|<|=|)(.*)", re.DOTALL)
 _NUMBER = re.compile(r"(\d{1,15})(?:\.(\d{1,6}))?([a-z]*)")
 _SQUEEZED = re.compile(r"[^a-z0-9]")
@@ -126,14 +139,20 @@ def _term(found: re.Match[str]) -> Term:
     value = (quoted if quoted is not None else found["plain"]).strip()
     if not name:
         if not value:
-            raise ValueError("there is nothing after the minus" if negated else "there is nothing between the quotation marks")
+            raise ValueError(
+                "there is nothing after the minus"
+                if negated
+                else "there is nothing between the quotation marks"
+            )
         return Phrase(value.casefold(), negated)
     if name in UNITS:
         if not value:
             raise ValueError(f"it needs a number: {_EXAMPLES[name]}")
         return numbers(name, value, negated)
     if name not in NAMES:
-        raise ValueError(f'“{name}” is no field. To look for the words as they are, put them in quotation marks: "{found[0].lstrip("-")}"')
+        raise ValueError(
+            f'“{name}” is no field. To look for the words as they are, put them in quotation marks: "{found[0].lstrip("-")}"'
+        )
     if not value:
         raise ValueError(f"it needs a value: {name}:…, or {name}:{NONE} for what has none")
     return Named(NAMES[name], _known(NAMES[name], value), negated)
@@ -143,9 +162,18 @@ def _known(field: str, value: str) -> str:
     """The word of the vocabulary that was meant. Raises ``ValueError`` for none of them; other fields take any text."""
     if field not in WORDS or value.casefold() == NONE:
         return value.casefold() if value.casefold() == NONE else value
-    meant = next((word for word in WORDS[field] if _SQUEEZED.sub("", word.lower()) == _SQUEEZED.sub("", value.lower())), None)
+    meant = next(
+        (
+            word
+            for word in WORDS[field]
+            if _SQUEEZED.sub("", word.lower()) == _SQUEEZED.sub("", value.lower())
+        ),
+        None,
+    )
     if meant is None:
-        raise ValueError(f"“{value}” is not one of {', '.join(word.lower() for word in WORDS[field])}, {NONE}")
+        raise ValueError(
+            f"“{value}” is not one of {', '.join(word.lower() for word in WORDS[field])}, {NONE}"
+        )
     return str(meant)
 
 
@@ -153,7 +181,12 @@ def numbers(name: str, value: str, negated: bool = False) -> Range:
     """``>7b``, ``7b..13b``, ``7b`` (about seven billion). Raises ``ValueError``."""
     if ".." in value:
         low, high = value.split("..", 1)
-        return Range(name, _bounds(name, low)[0] if low else None, _bounds(name, high)[1] if high else None, negated)
+        return Range(
+            name,
+            _bounds(name, low)[0] if low else None,
+            _bounds(name, high)[1] if high else None,
+            negated,
+        )
     compared = _COMPARED.fullmatch(value)
     if compared is None or not compared[2].strip():
         raise ValueError(f"it needs a number: {_EXAMPLES[name]}")
@@ -163,7 +196,12 @@ def numbers(name: str, value: str, negated: bool = False) -> Range:
     if compared[1] == "<":
         return Range(name, at_most=least - 1, negated=negated)
     if compared[1]:
-        return Range(name, least if compared[1] != "<=" else None, most if compared[1] != ">=" else None, negated)
+        return Range(
+            name,
+            least if compared[1] != "<=" else None,
+            most if compared[1] != ">=" else None,
+            negated,
+        )
     return Range(name, least, most, negated)
 
 
@@ -172,12 +210,21 @@ def _bounds(name: str, text: str, *, about: bool = False) -> tuple[int, int]:
     units = UNITS[name]
     found = _NUMBER.fullmatch(text.strip().lower())
     if found is None or (found[3] and found[3] not in units):
-        raise ValueError(f"“{text.strip()}” is not a number with one of the units {', '.join(units)}: {_EXAMPLES[name]}")
+        raise ValueError(
+            f"“{text.strip()}” is not a number with one of the units {', '.join(units)}: {_EXAMPLES[name]}"
+        )
     whole, decimals, unit = int(found[1]), found[2] or "", found[3]
     if not unit and (decimals or whole < 1_000):
-        raise ValueError(f"“{text.strip()}” needs a unit, one of {', '.join(units)}: {_EXAMPLES[name]}")
+        raise ValueError(
+            f"“{text.strip()}” needs a unit, one of {', '.join(units)}: {_EXAMPLES[name]}"
+        )
     digits, parts = int(f"{whole}{decimals}"), 10 ** len(decimals)
     low, high = units.get(unit, (1, 1))
     half = 1 if about and unit and low > 1 else 0
-    least, most = (2 * digits - half) * low // (2 * parts), (2 * digits + half) * high // (2 * parts)
-    return min(max(least, 0), MAX_INTEGER - 1), min(most - (1 if half and most > least else 0), MAX_INTEGER - 1)
+    least, most = (
+        (2 * digits - half) * low // (2 * parts),
+        (2 * digits + half) * high // (2 * parts),
+    )
+    return min(max(least, 0), MAX_INTEGER - 1), min(
+        most - (1 if half and most > least else 0), MAX_INTEGER - 1
+    )

@@ -57,11 +57,20 @@ def found() -> list[SecondFormat]:
     several = [pk for pk, _, _, variants in rows if len({item["format"] for item in variants}) > 1]
     groups = _groups(rows)
     chosen = list(dict.fromkeys([*several, *groups]))[:MAX_RECORDS]
-    records = list(RegisteredModel.objects.filter(pk__in=chosen).select_related("root").only(*COLUMNS, "format", "root__path").order_by("pk"))
+    records = list(
+        RegisteredModel.objects.filter(pk__in=chosen)
+        .select_related("root")
+        .only(*COLUMNS, "format", "root__path")
+        .order_by("pk")
+    )
     key = ("second formats", tuple(chosen))
-    answer = ask({key: partial(_look, records, groups)}, duplicates.PATIENCE) if records else {key: []}
+    answer = (
+        ask({key: partial(_look, records, groups)}, duplicates.PATIENCE) if records else {key: []}
+    )
     if key not in answer:
-        raise NoAnswer(f"The disks did not answer within {duplicates.PATIENCE:g} seconds. Try again in a moment.")
+        raise NoAnswer(
+            f"The disks did not answer within {duplicates.PATIENCE:g} seconds. Try again in a moment."
+        )
     return answer[key]
 
 
@@ -71,7 +80,9 @@ def spare(found: Sequence[SecondFormat]) -> int:
     for each in found:
         if each.is_whole:
             whole[each.members].append(each.freed)
-    return sum(each.freed for each in found if not each.is_whole) + sum(sum(sizes) - max(sizes) for sizes in whole.values())
+    return sum(each.freed for each in found if not each.is_whole) + sum(
+        sum(sizes) - max(sizes) for sizes in whole.values()
+    )
 
 
 def _groups(rows: Sequence[tuple[int, str, str | None, object]]) -> dict[int, frozenset[int]]:
@@ -80,20 +91,35 @@ def _groups(rows: Sequence[tuple[int, str, str | None, object]]) -> dict[int, fr
     for pk, name, form, _ in rows:
         if form and (key := same_model(name)):
             named[key][pk] = form
-    return {pk: frozenset(forms) for forms in named.values() if len(set(forms.values())) > 1 for pk in forms}
+    return {
+        pk: frozenset(forms)
+        for forms in named.values()
+        if len(set(forms.values())) > 1
+        for pk in forms
+    }
 
 
-def _look(records: Sequence[RegisteredModel], groups: Mapping[int, frozenset[int]]) -> list[SecondFormat]:
+def _look(
+    records: Sequence[RegisteredModel], groups: Mapping[int, frozenset[int]]
+) -> list[SecondFormat]:
     by_key, stores = {record.pk: record for record in records}, dict[str, Store]()
     made: list[SecondFormat] = []
     for record in records:
         home = browse.home_of(record)
         made += _variants(record, home)
-        others = [by_key[pk] for pk in sorted(groups.get(record.pk, ())) if pk in by_key and by_key[pk].format != record.format]
+        others = [
+            by_key[pk]
+            for pk in sorted(groups.get(record.pk, ()))
+            if pk in by_key and by_key[pk].format != record.format
+        ]
         if others:
-            pieces = tuple(each for path in own_files(record, home, stores) if (each := inside(home, path)))
+            pieces = tuple(
+                each for path in own_files(record, home, stores) if (each := inside(home, path))
+            )
             kept = f"{others[0].format} in {others[0].title}"
-            made.append(SecondFormat(record, home, "", str(record.format), kept, pieces, groups[record.pk]))
+            made.append(
+                SecondFormat(record, home, "", str(record.format), kept, pieces, groups[record.pk])
+            )
     with_files = [each for each in made if any(piece.kind == FILE for piece in each.pieces)]
     return sorted(with_files, key=lambda each: (-each.freed, each.record.pk, each.name))
 
@@ -103,9 +129,27 @@ def _variants(record: RegisteredModel, home: str) -> list[SecondFormat]:
     for variant in record.variants[1:]:
         if variant["format"] == record.variants[0]["format"]:
             continue
-        taken = {path for other in record.variants if other is not variant for path in _files_of(record, other)}
-        pieces = tuple(each for path in _files_of(record, variant) if path not in taken and (each := inside(home, path)))
-        made.append(SecondFormat(record, home, variant["name"], variant["format"], record.variants[0]["format"], pieces))
+        taken = {
+            path
+            for other in record.variants
+            if other is not variant
+            for path in _files_of(record, other)
+        }
+        pieces = tuple(
+            each
+            for path in _files_of(record, variant)
+            if path not in taken and (each := inside(home, path))
+        )
+        made.append(
+            SecondFormat(
+                record,
+                home,
+                variant["name"],
+                variant["format"],
+                record.variants[0]["format"],
+                pieces,
+            )
+        )
     return made
 
 
@@ -113,5 +157,10 @@ def _files_of(record: RegisteredModel, variant: Mapping[str, object]) -> list[st
     """Its weight files, with the data that an ONNX file keeps beside itself."""
     listed = variant.get("files")
     paths = [str(path) for path in listed] if isinstance(listed, list) else []
-    beside = [path for path, _ in record.files for each in paths if each.endswith(".onnx") and path in (f"{each}_data", f"{each}.data")]
+    beside = [
+        path
+        for path, _ in record.files
+        for each in paths
+        if each.endswith(".onnx") and path in (f"{each}_data", f"{each}.data")
+    ]
     return [*paths, *beside]

@@ -104,8 +104,16 @@ def _example(record: RegisteredModel, name: str, after: Any, plan: Plan) -> Exam
     """A field that is given back shows what the files say."""
     read = record.extracted.get(name)
     comes = read["value"] if after is None and read else after
-    source = f"edited by {record.curated[name]['by']}" if name in record.curated else str(read["source"]) if read else ""
-    return Example(record.model_id, record.title, metadata.effective(record, name, plan.linked), comes, source)
+    source = (
+        f"edited by {record.curated[name]['by']}"
+        if name in record.curated
+        else str(read["source"])
+        if read
+        else ""
+    )
+    return Example(
+        record.model_id, record.title, metadata.effective(record, name, plan.linked), comes, source
+    )
 
 
 def records_of(keys: Sequence[int], *, lock: bool = False) -> list[RegisteredModel]:

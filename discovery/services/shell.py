@@ -78,7 +78,14 @@ def typed(text: str) -> str:
     """``text`` as one word that a person can read, copy and paste: in plain quotes where it is printable, else escaped as ``$'\\n'``."""
     if text.isprintable():
         return shlex.quote(text)
-    escaped = "".join(f"\\{character}" if character in "\\'" else character if character.isprintable() else _escaped(character) for character in text)
+    escaped = "".join(
+        f"\\{character}"
+        if character in "\\'"
+        else character
+        if character.isprintable()
+        else _escaped(character)
+        for character in text
+    )
     return f"$'{escaped}'"
 
 
@@ -92,13 +99,19 @@ def comment(text: str) -> str:
     return "".join(character if character.isprintable() else "?" for character in to_text(text))
 
 
-def script_of(heading: Iterable[str], steps: Sequence[tuple[Sequence[str], Sequence[Command]]], roots: Sequence[str]) -> bytes:
+def script_of(
+    heading: Iterable[str],
+    steps: Sequence[tuple[Sequence[str], Sequence[Command]]],
+    roots: Sequence[str],
+) -> bytes:
     """The script as bytes: file names need not be UTF-8. Raises ``ValueError`` for an entry outside ``roots``."""
     told = "\n".join(f"# {comment(line)}" for line in heading)
     parts = [_HEAD.format(heading=told, name="clean-up.sh")]
     for number, (lines, commands) in enumerate(steps, 1):
         for command in commands:
-            if not any(command.absolute.startswith(root.rstrip(os.sep) + os.sep) for root in roots) or not os.path.isabs(command.absolute):
+            if not any(
+                command.absolute.startswith(root.rstrip(os.sep) + os.sep) for root in roots
+            ) or not os.path.isabs(command.absolute):
                 raise ValueError(f"{to_text(command.absolute)} lies outside the roots")
         parts.append(_step(number, len(steps), lines, commands))
     parts.append(_TAIL.format(count=len(steps)))
@@ -107,7 +120,10 @@ def script_of(heading: Iterable[str], steps: Sequence[tuple[Sequence[str], Seque
 
 def _step(number: int, count: int, heading: Sequence[str], commands: Sequence[Command]) -> str:
     told = "\n".join(f"# {comment(line)}" for line in heading)
-    checks = [f"at_home {quoted(folder)}" for folder in dict.fromkeys(os.path.dirname(each.absolute) for each in commands)]
+    checks = [
+        f"at_home {quoted(folder)}"
+        for folder in dict.fromkeys(os.path.dirname(each.absolute) for each in commands)
+    ]
     for each in commands:
         checks += _checks(each)
     removals = [_removal(each) for each in commands]

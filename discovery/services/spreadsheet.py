@@ -53,8 +53,19 @@ def cell(field: str, value: Any) -> str:
 
 
 def _list_cell(items: list[Any]) -> str:
-    plain = all(isinstance(item, str) and item and item == item.strip() and ";" not in item and "\n" not in item for item in items)
-    return "; ".join(items) if plain and not items[0].startswith("[") else json.dumps(items, ensure_ascii=False)
+    plain = all(
+        isinstance(item, str)
+        and item
+        and item == item.strip()
+        and ";" not in item
+        and "\n" not in item
+        for item in items
+    )
+    return (
+        "; ".join(items)
+        if plain and not items[0].startswith("[")
+        else json.dumps(items, ensure_ascii=False)
+    )
 
 
 def value(field: str, cell: str) -> Any:
@@ -64,12 +75,18 @@ def value(field: str, cell: str) -> Any:
         return None
     if field in NUMBERS:
         if not _WHOLE.fullmatch(text.strip()):
-            raise ValueError("must be a whole number, in digits only: spreadsheets like to shorten long ones")
+            raise ValueError(
+                "must be a whole number, in digits only: spreadsheets like to shorten long ones"
+            )
         return int(text.strip().partition(".")[0])
     if field in OBJECTS:
         return _json(text, dict, 'an object like {"key": "value"}')
     if field in LISTS:
-        return _json(text, list, "a list: entries with semicolons between them") if text.startswith("[") else _split(text)
+        return (
+            _json(text, list, "a list: entries with semicolons between them")
+            if text.startswith("[")
+            else _split(text)
+        )
     return text
 
 
@@ -97,7 +114,11 @@ def stamp(value: Any) -> str:
 
 def stamps(values: Mapping[str, Any]) -> dict[str, str]:
     """{field: stamp} of those that have a value."""
-    return {name: stamp(value) for name, value in values.items() if not (value is None or value == "" or value == [] or value == {})}
+    return {
+        name: stamp(value)
+        for name, value in values.items()
+        if not (value is None or value == "" or value == [] or value == {})
+    }
 
 
 def stamps_cell(stamped: Mapping[str, str]) -> str:
@@ -108,5 +129,7 @@ def read_stamps(cell: str) -> dict[str, str]:
     """Raises ``ValueError`` for what no export has written."""
     parts: Iterable[str] = cell.split()
     if not all(_STAMP.fullmatch(part) for part in parts):
-        raise ValueError("is not as it was exported: leave the column as it is, or delete the whole column")
+        raise ValueError(
+            "is not as it was exported: leave the column as it is, or delete the whole column"
+        )
     return dict(part.split("=") for part in parts)

@@ -28,7 +28,12 @@ MODALITIES = ("TEXT", "IMAGE", "VIDEO", "AUDIO")
 MAX_ADDRESS = 1_000
 
 #: List fields whose entries are words of the contract.
-_WORDS = {"modalities": MODALITIES, "input_modalities": MODALITIES, "output_modalities": MODALITIES, "capabilities": CAPABILITIES}
+_WORDS = {
+    "modalities": MODALITIES,
+    "input_modalities": MODALITIES,
+    "output_modalities": MODALITIES,
+    "capabilities": CAPABILITIES,
+}
 
 #: Variables of the environment that may hold the key of a server begin with this: no other one ever leaves the house.
 KEY_PREFIX = "KAREN_ENDPOINT_KEY"
@@ -102,7 +107,9 @@ def _object_faults(value: Mapping[str, Any] | list[Any], where: str, depth: int)
         return
     for key, item in value.items() if isinstance(value, Mapping) else enumerate(value):
         inside = f"{where}.{str(key)[:40]}" if where else str(key)[:40]
-        if isinstance(key, str) and (_UNSTORABLE.search(key) or not key.strip() or len(key) > MAX_ITEM_TEXT):
+        if isinstance(key, str) and (
+            _UNSTORABLE.search(key) or not key.strip() or len(key) > MAX_ITEM_TEXT
+        ):
             yield f"{inside!r} is no name for a value"
         elif isinstance(item, Mapping | list):
             yield from _object_faults(item, inside, depth + 1)

@@ -83,7 +83,11 @@ def snapshot() -> Snapshot:
     return Snapshot(
         socket.gethostname(),
         datetime.fromtimestamp(psutil.boot_time(), UTC),
-        Cpu(psutil.cpu_count(), psutil.cpu_percent(SAMPLE), tuple(os.getloadavg()) if hasattr(os, "getloadavg") else ()),
+        Cpu(
+            psutil.cpu_count(),
+            psutil.cpu_percent(SAMPLE),
+            tuple(os.getloadavg()) if hasattr(os, "getloadavg") else (),
+        ),
         Memory(memory.total, memory.available),
         machine.cards(),
         disks(browse.roots()),
@@ -96,13 +100,27 @@ def resources() -> dict[str, Any]:
     now = snapshot()
     return {
         "cpu": {"cores": now.cpu.cores, "load_percent": now.cpu.load_percent},
-        "memory": {"total_bytes": now.memory.total_bytes, "available_bytes": now.memory.available_bytes},
-        "gpus": [{"name": card.name, "total_bytes": card.total_bytes, "free_bytes": card.free_bytes} for card in now.gpus.cards],
+        "memory": {
+            "total_bytes": now.memory.total_bytes,
+            "available_bytes": now.memory.available_bytes,
+        },
+        "gpus": [
+            {"name": card.name, "total_bytes": card.total_bytes, "free_bytes": card.free_bytes}
+            for card in now.gpus.cards
+        ],
         "disks": [
-            {"path": disk.roots[0].path, "total_bytes": disk.total_bytes, "free_bytes": disk.free_bytes, "models_bytes": disk.models_bytes}
+            {
+                "path": disk.roots[0].path,
+                "total_bytes": disk.total_bytes,
+                "free_bytes": disk.free_bytes,
+                "models_bytes": disk.models_bytes,
+            }
             for disk in now.disks
         ],
-        "workers": [{"host": worker.host, "pid": worker.pid, "state": worker.state} for worker in now.workers.workers],
+        "workers": [
+            {"host": worker.host, "pid": worker.pid, "state": worker.state}
+            for worker in now.workers.workers
+        ],
     }
 
 

@@ -63,9 +63,15 @@ def rename(tag: Tag, name: str, *, by: User, merge: bool = False) -> BulkEdit | 
             Tag.objects.create(name=name, colour=tag.colour)
         elif tag.colour and not other.colour:
             Tag.objects.filter(pk=other.pk).update(colour=tag.colour)
-        edit = _change(Operation.read("tags", add={"tags": [name]}, remove={"tags": [old]}), old, by)
+        edit = _change(
+            Operation.read("tags", add={"tags": [name]}, remove={"tags": [old]}), old, by
+        )
         sweep()
-    journal.record(Channel.METADATA, Severity.INFO, f"{by.get_username()} {'merged' if merge else 'renamed'} the tag {old} into {name}")
+    journal.record(
+        Channel.METADATA,
+        Severity.INFO,
+        f"{by.get_username()} {'merged' if merge else 'renamed'} the tag {old} into {name}",
+    )
     return edit
 
 
@@ -75,7 +81,9 @@ def delete(tag: Tag, *, by: User) -> BulkEdit | None:
         Tag.objects.filter(pk=tag.pk).update(colour="")
         edit = _change(Operation.read("tags", remove={"tags": [tag.name]}), tag.name, by)
         sweep()
-    journal.record(Channel.METADATA, Severity.INFO, f"{by.get_username()} deleted the tag {tag.name}")
+    journal.record(
+        Channel.METADATA, Severity.INFO, f"{by.get_username()} deleted the tag {tag.name}"
+    )
     return edit
 
 

@@ -33,10 +33,14 @@ def sync(records: Sequence[RegisteredModel]) -> None:
     wanted = {record.pk: set(names_of(record)) for record in records}
     names = sorted({name for own in wanted.values() for name in own})
     known = _known(names)
-    Tag.objects.bulk_create([Tag(name=name) for name in names if name not in known], ignore_conflicts=True)
+    Tag.objects.bulk_create(
+        [Tag(name=name) for name in names if name not in known], ignore_conflicts=True
+    )
     if len(known) < len(names):
         known = _known(names)
-    links = _Link.objects.filter(registeredmodel__in=list(wanted)).values_list("pk", "registeredmodel_id", "tag_id")
+    links = _Link.objects.filter(registeredmodel__in=list(wanted)).values_list(
+        "pk", "registeredmodel_id", "tag_id"
+    )
     have: dict[tuple[int, int], int] = {(model, tag): pk for pk, model, tag in links}
     want = {(model, known[name]) for model, own in wanted.items() for name in own}
     _Link.objects.filter(pk__in=[pk for pair, pk in have.items() if pair not in want]).delete()

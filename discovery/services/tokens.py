@@ -30,7 +30,9 @@ class NotGiven(Exception):
     """No token was made; the message says what to do."""
 
 
-def create(user: User, name: str, scope: str = ApiToken.Scope.READ, *, expires_at: datetime | None = None) -> tuple[ApiToken, str]:
+def create(
+    user: User, name: str, scope: str = ApiToken.Scope.READ, *, expires_at: datetime | None = None
+) -> tuple[ApiToken, str]:
     """(row, the token itself, which nobody can read again). Raises ``NotGiven``."""
     name = " ".join(clean(name, MAX_NAME).split())
     if not name:
@@ -38,11 +40,20 @@ def create(user: User, name: str, scope: str = ApiToken.Scope.READ, *, expires_a
     if scope not in ApiToken.Scope.values:
         raise NotGiven(f"The scope must be one of {', '.join(ApiToken.Scope.values)}.")
     if scope != ApiToken.Scope.READ and not user.is_staff:
-        raise NotGiven(f"{user.get_username()} is no administrator: only the scope read does anything for them.")
+        raise NotGiven(
+            f"{user.get_username()} is no administrator: only the scope read does anything for them."
+        )
     if expires_at is not None and expires_at <= timezone.now():
         raise NotGiven("It would have expired already: choose a later day.")
     token = MARK + secrets.token_urlsafe(32)
-    row = ApiToken.objects.create(user=user, name=name, prefix=token[:_PREFIX], digest=_digest(token), scope=scope, expires_at=expires_at)
+    row = ApiToken.objects.create(
+        user=user,
+        name=name,
+        prefix=token[:_PREFIX],
+        digest=_digest(token),
+        scope=scope,
+        expires_at=expires_at,
+    )
     return row, token
 
 
@@ -62,7 +73,9 @@ def find(token: str) -> ApiToken | None:
 
 def revoke(row: ApiToken) -> bool:
     """``False`` when it was revoked before."""
-    return ApiToken.objects.filter(pk=row.pk, revoked_at=None).update(revoked_at=timezone.now()) == 1
+    return (
+        ApiToken.objects.filter(pk=row.pk, revoked_at=None).update(revoked_at=timezone.now()) == 1
+    )
 
 
 def _digest(token: str) -> str:

@@ -32,13 +32,22 @@ def is_undoable(field: str) -> bool:
 def undo_change(change: MetadataChange, *, by: User, through: str) -> list[MetadataChange]:
     """Takes back one change of one model. Raises ``Kept``."""
     with transaction.atomic():
-        records = list(RegisteredModel.objects.select_for_update().only(*COLUMNS).filter(pk=change.model_id))
+        records = list(
+            RegisteredModel.objects.select_for_update().only(*COLUMNS).filter(pk=change.model_id)
+        )
         planned = plan(change.batch, records, fields={change.field})
         if planned.faults:
             raise Kept(planned.faults[0].reason)
         if not planned.changes:
             raise Kept("There is nothing to take back: the value is what it was before.")
-        return metadata.edit_many(planned.changes, by=by, through=through, batch=uuid4(), undoes=change.batch, origins=planned.origins)
+        return metadata.edit_many(
+            planned.changes,
+            by=by,
+            through=through,
+            batch=uuid4(),
+            undoes=change.batch,
+            origins=planned.origins,
+        )
 
 
 def models_of(batch: UUID) -> list[int]:
@@ -47,11 +56,21 @@ def models_of(batch: UUID) -> list[int]:
     return list(rows.order_by("model_id").values_list("model_id", flat=True).distinct())
 
 
-def plan(batch: UUID, records: Sequence[RegisteredModel], fields: Collection[str] = metadata.SETTABLE) -> Plan:
+def plan(
+    batch: UUID, records: Sequence[RegisteredModel], fields: Collection[str] = metadata.SETTABLE
+) -> Plan:
     """What taking ``batch`` back comes to for these records, in a fixed number of queries."""
-    taken = {(change.model_id, change.field): change for change in _rows(records, fields).filter(batch=batch)}
+    taken = {
+        (change.model_id, change.field): change
+        for change in _rows(records, fields).filter(batch=batch)
+    }
     past = _histories(records, {field for _, field in taken})
-    result = Plan(linked=metadata.standing_links({record: {field for _, field in taken} for record in records}), undoes=batch)
+    result = Plan(
+        linked=metadata.standing_links(
+            {record: {field for _, field in taken} for record in records}
+        ),
+        undoes=batch,
+    )
     gone = _gone(list(taken.values()))
     for record in records:
         changes: dict[str, Any] = {}
@@ -92,10 +111,14 @@ class _History:
 
 
 def _rows(records: Sequence[RegisteredModel], fields: Collection[str]) -> Any:
-    return MetadataChange.objects.filter(model__in=[record.pk for record in records], field__in=list(fields)).order_by("pk")
+    return MetadataChange.objects.filter(
+        model__in=[record.pk for record in records], field__in=list(fields)
+    ).order_by("pk")
 
 
-def _histories(records: Sequence[RegisteredModel], fields: Collection[str]) -> dict[tuple[int, str], _History]:
+def _histories(
+    records: Sequence[RegisteredModel], fields: Collection[str]
+) -> dict[tuple[int, str], _History]:
     past: dict[tuple[int, str], _History] = defaultdict(_History)
     for change in _rows(records, fields).select_related("by").defer("before", "after"):
         past[change.model_id, change.field].add(change)
@@ -112,9 +135,16 @@ def _gone(changes: Sequence[MetadataChange]) -> dict[str, set[str]]:
 
 
 def _reason_to_keep(
-    record: RegisteredModel, change: MetadataChange, history: _History, linked: metadata.Linked, gone: dict[str, set[str]]
+    record: RegisteredModel,
+    change: MetadataChange,
+    history: _History,
+    linked: metadata.Linked,
+    gone: dict[str, set[str]],
 ) -> str | None:
-    if history.after[change.pk] is not history.now or metadata.decided(record, change.field, linked) != change.after:
+    if (
+        history.after[change.pk] is not history.now
+        or metadata.decided(record, change.field, linked) != change.after
+    ):
         return "was changed again since, or is taken back already; what stands now is kept"
     if lost := gone.get(change.field, set()) & set(change.before or ()):
         return f"{', '.join(sorted(lost)[:5])} exists no more"

@@ -30,28 +30,44 @@ class Update:
 
 
 def update(
-    model: RegisteredModel, changes: Mapping[str, Any], *, by: User, through: str, as_seen: Callable[[RegisteredModel], bool] = lambda _: True
+    model: RegisteredModel,
+    changes: Mapping[str, Any],
+    *,
+    by: User,
+    through: str,
+    as_seen: Callable[[RegisteredModel], bool] = lambda _: True,
 ) -> RegisteredModel:
     """Merges ``changes`` into one model (objects key by key), if it still is ``as_seen``. Returns it as it is then.
 
     Raises ``Stale`` or ``InvalidMetadata``.
     """
     with transaction.atomic():
-        record = RegisteredModel.objects.select_for_update(of=("self",)).select_related("root").get(pk=model.pk)
+        record = (
+            RegisteredModel.objects.select_for_update(of=("self",))
+            .select_related("root")
+            .get(pk=model.pk)
+        )
         if not as_seen(record):
             raise Stale
         metadata.edit(record, metadata.merged(record, changes), by=by, through=through)
     return RegisteredModel.objects.select_related("root").get(pk=model.pk)
 
 
-def update_many(updates: Sequence[tuple[str, Mapping[str, Any]]], *, by: User, through: str, atomic: bool) -> list[Update]:
+def update_many(
+    updates: Sequence[tuple[str, Mapping[str, Any]]], *, by: User, through: str, atomic: bool
+) -> list[Update]:
     """Each in its turn, all in one transaction and one batch; what came of each, in the order given.
 
     One that is wrong leaves the others alone, unless ``atomic``: then nothing is written. A fixed number of statements, however many.
     """
     with transaction.atomic():
         visible = RegisteredModel.objects.visible_to(by).select_for_update()
-        records = {record.model_id: record for record in visible.filter(model_id__in={model_id for model_id, _ in updates}).order_by("pk")}
+        records = {
+            record.model_id: record
+            for record in visible.filter(
+                model_id__in={model_id for model_id, _ in updates}
+            ).order_by("pk")
+        }
         unknown = _unknown(changes for _, changes in updates)
         results: list[Update] = []
         wanted: dict[RegisteredModel, dict[str, Any]] = {}
@@ -60,7 +76,12 @@ def update_many(updates: Sequence[tuple[str, Mapping[str, Any]]], *, by: User, t
             if record is None:
                 results.append(Update(model_id, {"model_id": "there is no such model"}))
             elif record in wanted:
-                results.append(Update(model_id, {"model_id": "comes twice: put all changes of a model into one item"}))
+                results.append(
+                    Update(
+                        model_id,
+                        {"model_id": "comes twice: put all changes of a model into one item"},
+                    )
+                )
             else:
                 errors = _into(wanted, record, changes, unknown)
                 results.append(Update(model_id, errors))
@@ -70,7 +91,10 @@ def update_many(updates: Sequence[tuple[str, Mapping[str, Any]]], *, by: User, t
 
 
 def _into(
-    wanted: dict[RegisteredModel, dict[str, Any]], record: RegisteredModel, changes: Mapping[str, Any], unknown: metadata.Unknown
+    wanted: dict[RegisteredModel, dict[str, Any]],
+    record: RegisteredModel,
+    changes: Mapping[str, Any],
+    unknown: metadata.Unknown,
 ) -> dict[str, str]:
     """Puts the cleaned changes into ``wanted``; returns what is wrong with them instead."""
     try:

@@ -52,19 +52,48 @@ def usages(record: RegisteredModel, base: RegisteredModel | None = None) -> list
     found: list[Usage] = []
     home = absolute(record, folder(record))
     main = _main(record)
-    for program, needs, text in usage_python.lines(record, home, absolute(record, main["path"]), _base_path(base)):
+    for program, needs, text in usage_python.lines(
+        record, home, absolute(record, main["path"]), _base_path(base)
+    ):
         found.append(Usage(program, PYTHON, text, needs))
-    if record.type in _TEXT_MODELS and main["format"] in ("safetensors", "pytorch") and _writes(record):
-        found.append(Usage("vLLM", SHELL, f"vllm serve {typed(home)} --served-model-name {typed(record.model_id)}", "pip install vllm"))
+    if (
+        record.type in _TEXT_MODELS
+        and main["format"] in ("safetensors", "pytorch")
+        and _writes(record)
+    ):
+        found.append(
+            Usage(
+                "vLLM",
+                SHELL,
+                f"vllm serve {typed(home)} --served-model-name {typed(record.model_id)}",
+                "pip install vllm",
+            )
+        )
     if record.type == ModelType.MLX:
-        found.append(Usage("MLX", SHELL, f"mlx_lm.chat --model {typed(home)}", "pip install mlx-lm"))
+        found.append(
+            Usage("MLX", SHELL, f"mlx_lm.chat --model {typed(home)}", "pip install mlx-lm")
+        )
     gguf = _first(record, "gguf")
     found += _ollama_store(record) or (_llama_cpp(record, gguf) if gguf else [])
     onnx = _first(record, "onnx")
     if onnx:
-        path = next((path for path in onnx.get("files", ()) if path.endswith((".onnx", ".ort"))), onnx["path"])
-        found.append(Usage("ONNX Runtime", PYTHON, usage_python.onnxruntime(absolute(record, path)), "pip install onnxruntime"))
-    own = {ModelType.LLAMA_CPP: "llama.cpp", ModelType.ONNX: "ONNX Runtime", ModelType.MLX: "MLX"}.get(ModelType(record.type))
+        path = next(
+            (path for path in onnx.get("files", ()) if path.endswith((".onnx", ".ort"))),
+            onnx["path"],
+        )
+        found.append(
+            Usage(
+                "ONNX Runtime",
+                PYTHON,
+                usage_python.onnxruntime(absolute(record, path)),
+                "pip install onnxruntime",
+            )
+        )
+    own = {
+        ModelType.LLAMA_CPP: "llama.cpp",
+        ModelType.ONNX: "ONNX Runtime",
+        ModelType.MLX: "MLX",
+    }.get(ModelType(record.type))
     return sorted(found, key=lambda usage: usage.program != own) if own else found
 
 
@@ -90,42 +119,88 @@ def _main(record: RegisteredModel) -> dict[str, Any]:
 
 
 def _first(record: RegisteredModel, kind: str) -> dict[str, Any] | None:
-    return next((variant for variant in record.variants if variant["format"] == kind and variant["status"] == Status.READY), None)
+    return next(
+        (
+            variant
+            for variant in record.variants
+            if variant["format"] == kind and variant["status"] == Status.READY
+        ),
+        None,
+    )
 
 
 def _base_path(base: RegisteredModel | None) -> str:
-    return absolute(base, folder(base)) if base and base.variants and base.status == Status.READY else ""
+    return (
+        absolute(base, folder(base))
+        if base and base.variants and base.status == Status.READY
+        else ""
+    )
 
 
 def _writes(record: RegisteredModel) -> bool:
     able = set(record.value("capabilities") or ())
-    return bool(able & {"CHAT", "CODE", "GENERATION", "REASONING", "TOOL_USE"}) and not able & {"IMAGE_GENERATION", "VIDEO_GENERATION"}
+    return bool(able & {"CHAT", "CODE", "GENERATION", "REASONING", "TOOL_USE"}) and not able & {
+        "IMAGE_GENERATION",
+        "VIDEO_GENERATION",
+    }
 
 
 def _llama_cpp(record: RegisteredModel, variant: dict[str, Any]) -> list[Usage]:
-    path = min(variant.get("files") or [variant["path"]])  # of shards the first: llama.cpp finds the others
-    model, needs = typed(absolute(record, path)), "llama.cpp, from https://github.com/ggml-org/llama.cpp"
+    path = min(
+        variant.get("files") or [variant["path"]]
+    )  # of shards the first: llama.cpp finds the others
+    model, needs = (
+        typed(absolute(record, path)),
+        "llama.cpp, from https://github.com/ggml-org/llama.cpp",
+    )
     if "EMBEDDING" in (record.value("capabilities") or ()):
         return [Usage("llama.cpp", SHELL, f"llama-embedding -m {model} -p 'Some text'", needs)]
     length = min(record.context_length or _CONTEXT, _CONTEXT)
-    eyes = next((path for path, _ in record.files if names.is_projector(path.rpartition("/")[2]) and path.endswith(".gguf")), "")
+    eyes = next(
+        (
+            path
+            for path, _ in record.files
+            if names.is_projector(path.rpartition("/")[2]) and path.endswith(".gguf")
+        ),
+        "",
+    )
     projector = f" --mmproj {typed(absolute(record, eyes))}" if eyes else ""
-    shell = f"llama-server -m {model}{projector} -c {length} --port 8080" if eyes else f"llama-cli -m {model} -c {length}"
-    server = "" if eyes else f"\n# or as a server that speaks OpenAI's protocol\nllama-server -m {model} -c {length} --port 8080"
+    shell = (
+        f"llama-server -m {model}{projector} -c {length} --port 8080"
+        if eyes
+        else f"llama-cli -m {model} -c {length}"
+    )
+    server = (
+        ""
+        if eyes
+        else f"\n# or as a server that speaks OpenAI's protocol\nllama-server -m {model} -c {length} --port 8080"
+    )
     name = typed(slug(record.model_id))
     modelfile = f"printf 'FROM %s\\n' {model} > Modelfile\nollama create {name} -f Modelfile\nollama run {name}"
-    return [Usage("llama.cpp", SHELL, shell + server, needs), Usage("Ollama", SHELL, modelfile, "Ollama, from https://ollama.com")]
+    return [
+        Usage("llama.cpp", SHELL, shell + server, needs),
+        Usage("Ollama", SHELL, modelfile, "Ollama, from https://ollama.com"),
+    ]
 
 
 def _ollama_store(record: RegisteredModel) -> list[Usage]:
     """A model of Ollama's own store goes by its name and its first tag."""
     _, manifests, place = f"/{record.path}".partition("/manifests/")
-    tag = next((path for path, _ in record.files if manifests and path.startswith(f"{record.path}/")), "")
+    tag = next(
+        (path for path, _ in record.files if manifests and path.startswith(f"{record.path}/")), ""
+    )
     if not tag:
         return []
     parts = [part for part in place.split("/")[1:] if part != "library"]
     name = f"{'/'.join(parts)}:{tag.rpartition('/')[2]}"
-    return [Usage("Ollama", SHELL, f"ollama run {typed(name)}", "Ollama, with this store as its OLLAMA_MODELS")]
+    return [
+        Usage(
+            "Ollama",
+            SHELL,
+            f"ollama run {typed(name)}",
+            "Ollama, with this store as its OLLAMA_MODELS",
+        )
+    ]
 
 
 def _hosted(record: RegisteredModel) -> list[Usage]:
@@ -136,11 +211,22 @@ def _hosted(record: RegisteredModel) -> list[Usage]:
     able = record.value("capabilities") or ()
     embeds = "EMBEDDING" in able and "CHAT" not in able
     body: dict[str, Any] = {"model": record.name}
-    body |= {"input": "Some text"} if embeds else {"messages": [{"role": "user", "content": "Hello"}]}
+    body |= (
+        {"input": "Some text"} if embeds else {"messages": [{"role": "user", "content": "Hello"}]}
+    )
     call = "embeddings" if embeds else "chat/completions"
-    key = f' \\\n  -H "Authorization: Bearer ${variable}"' if variable.isidentifier() and variable.isascii() else ""
+    key = (
+        f' \\\n  -H "Authorization: Bearer ${variable}"'
+        if variable.isidentifier() and variable.isascii()
+        else ""
+    )
     sent = f"curl {typed(f'{endpoint}/{call}')}{key} \\\n  -H 'Content-Type: application/json' \\\n  -d {typed(json.dumps(body, ensure_ascii=True))}"
     return [
         Usage("curl", SHELL, sent, ""),
-        Usage("OpenAI client", PYTHON, usage_python.openai(endpoint, record.name, variable, embeds=embeds), "pip install openai"),
+        Usage(
+            "OpenAI client",
+            PYTHON,
+            usage_python.openai(endpoint, record.name, variable, embeds=embeds),
+            "pip install openai",
+        ),
     ]

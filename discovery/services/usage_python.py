@@ -32,9 +32,7 @@ TASKS = {
     "feature-extraction": ('"Some text"', ""),
 }
 _CHAT = '[{"role": "user", "content": "Hello"}], max_new_tokens=100'
-_CHAT_ABOUT_A_PICTURE = (
-    'text=[{"role": "user", "content": [{"type": "image", "url": "picture.jpg"}, {"type": "text", "text": "What is this?"}]}], max_new_tokens=100'
-)
+_CHAT_ABOUT_A_PICTURE = 'text=[{"role": "user", "content": [{"type": "image", "url": "picture.jpg"}, {"type": "text", "text": "What is this?"}]}], max_new_tokens=100'
 
 Line = tuple[str, str, str]
 
@@ -44,8 +42,16 @@ def lines(record: RegisteredModel, home: str, path: str, base: str) -> Iterator[
     kind = record.type
     main = record.variants[0]["format"]
     loose = f"/{record.path}".endswith((".safetensors", ".ckpt", ".pt", ".pth", ".bin"))
-    if kind in (ModelType.TRANSFORMERS, ModelType.HUGGINGFACE) and main not in ("gguf", "ggml", "onnx") and not loose:
-        yield "Transformers", "pip install transformers torch accelerate", transformers(record, home)
+    if (
+        kind in (ModelType.TRANSFORMERS, ModelType.HUGGINGFACE)
+        and main not in ("gguf", "ggml", "onnx")
+        and not loose
+    ):
+        yield (
+            "Transformers",
+            "pip install transformers torch accelerate",
+            transformers(record, home),
+        )
     elif kind == ModelType.SENTENCE_TRANSFORMERS:
         yield "Sentence Transformers", "pip install sentence-transformers", _sentences(record, home)
     elif kind == ModelType.PEFT and not loose:
@@ -59,8 +65,16 @@ def lines(record: RegisteredModel, home: str, path: str, base: str) -> Iterator[
     elif kind == ModelType.TFLITE:
         yield "LiteRT", "pip install ai-edge-litert", _tflite(path)
     elif kind == ModelType.TENSORFLOW and main == "keras":
-        yield "Keras", "pip install keras tensorflow", f"import keras\n\nmodel = keras.saving.load_model({path!r}, safe_mode=True)\nmodel.summary()"
-    elif kind == ModelType.TENSORFLOW and main == "tensorflow" and any(name.endswith("saved_model.pb") for name, _ in record.files):
+        yield (
+            "Keras",
+            "pip install keras tensorflow",
+            f"import keras\n\nmodel = keras.saving.load_model({path!r}, safe_mode=True)\nmodel.summary()",
+        )
+    elif (
+        kind == ModelType.TENSORFLOW
+        and main == "tensorflow"
+        and any(name.endswith("saved_model.pb") for name, _ in record.files)
+    ):
         yield (
             "TensorFlow",
             "pip install tensorflow",
@@ -91,7 +105,14 @@ def transformers(record: RegisteredModel, home: str) -> str:
 def _call(record: RegisteredModel) -> tuple[str, str, str]:
     """(task, arguments, which part of the answer); the task that the card names, else the one its capabilities speak for."""
     able = set(record.value("capabilities") or ())
-    named = next((task for task in record.signals.get("pipeline_tags", ()) if task in TASKS or task == "image-text-to-text"), "")
+    named = next(
+        (
+            task
+            for task in record.signals.get("pipeline_tags", ())
+            if task in TASKS or task == "image-text-to-text"
+        ),
+        "",
+    )
     task = named or _task(able, set(record.value("input_modalities") or ()))
     if task == "image-text-to-text":
         return task, _CHAT_ABOUT_A_PICTURE, '[0]["generated_text"]'
@@ -114,9 +135,7 @@ def _task(able: set[str], inputs: set[str]) -> str:
 
 def _sentences(record: RegisteredModel, home: str) -> str:
     if "RERANKING" in (record.value("capabilities") or ()):
-        return (
-            f'from sentence_transformers import CrossEncoder\n\nmodel = CrossEncoder({home!r})\nprint(model.predict([("a question", "an answer")]))'
-        )
+        return f'from sentence_transformers import CrossEncoder\n\nmodel = CrossEncoder({home!r})\nprint(model.predict([("a question", "an answer")]))'
     return f'from sentence_transformers import SentenceTransformer\n\nmodel = SentenceTransformer({home!r})\nprint(model.encode("Some text").shape)'
 
 
@@ -131,25 +150,49 @@ def _adapter(home: str, base: str) -> str:
 
 def _diffusers(record: RegisteredModel, home: str, path: str, *, loose: bool) -> Iterator[Line]:
     needs = "pip install diffusers transformers torch accelerate"
-    if any(name == "model_index.json" or name.endswith("/model_index.json") for name, _ in record.files):
-        made = ".frames[0]" if "VIDEO_GENERATION" in (record.value("capabilities") or ()) else '.images[0].save("picture.png")'
+    if any(
+        name == "model_index.json" or name.endswith("/model_index.json") for name, _ in record.files
+    ):
+        made = (
+            ".frames[0]"
+            if "VIDEO_GENERATION" in (record.value("capabilities") or ())
+            else '.images[0].save("picture.png")'
+        )
         text = f'pipe = DiffusionPipeline.from_pretrained({home!r}, torch_dtype="auto", device_map="balanced")\npipe("a lighthouse at dusk"){made}'
         yield "Diffusers", needs, f"from diffusers import DiffusionPipeline\n\n{text}"
-    elif loose and (record.architecture or "").endswith("Pipeline") and str(record.architecture).isidentifier():
+    elif (
+        loose
+        and (record.architecture or "").endswith("Pipeline")
+        and str(record.architecture).isidentifier()
+    ):
         name = record.architecture
-        yield "Diffusers", needs, f"from diffusers import {name}\n\npipe = {name}.from_single_file({path!r})"
+        yield (
+            "Diffusers",
+            needs,
+            f"from diffusers import {name}\n\npipe = {name}.from_single_file({path!r})",
+        )
 
 
 def _openvino(record: RegisteredModel, path: str) -> str:
     files = record.variants[0].get("files") or []
     graph = next((name for name in files if name.endswith(".xml")), "")
-    place = f"{path.rpartition('/')[0]}/{graph.rpartition('/')[2]}" if graph and not path.endswith(".xml") else path
+    place = (
+        f"{path.rpartition('/')[0]}/{graph.rpartition('/')[2]}"
+        if graph and not path.endswith(".xml")
+        else path
+    )
     return f'import openvino\n\nmodel = openvino.Core().compile_model({place!r}, "AUTO")\nprint(model.inputs)'
 
 
 def _ctranslate2(record: RegisteredModel, home: str) -> str:
     able = record.value("capabilities") or ()
-    name = "models.Whisper" if "TRANSCRIPTION" in able else "Translator" if "TRANSLATION" in able else "Generator"
+    name = (
+        "models.Whisper"
+        if "TRANSCRIPTION" in able
+        else "Translator"
+        if "TRANSLATION" in able
+        else "Generator"
+    )
     return f'import ctranslate2\n\nmodel = ctranslate2.{name}({home!r}, device="auto")'
 
 
@@ -175,7 +218,11 @@ def onnxruntime(path: str) -> str:
 
 def openai(endpoint: str, name: str, variable: str, *, embeds: bool) -> str:
     key = f"os.environ[{variable!r}]" if variable else '"none"'
-    imports = "import os\n\nfrom openai import OpenAI\n\n" if variable else "from openai import OpenAI\n\n"
+    imports = (
+        "import os\n\nfrom openai import OpenAI\n\n"
+        if variable
+        else "from openai import OpenAI\n\n"
+    )
     asked = (
         f'print(len(client.embeddings.create(model={name!r}, input="Some text").data[0].embedding))'
         if embeds

@@ -42,7 +42,10 @@ class Report:
             "valid": self.valid,
             "status": self.status,
             "checks": self.checks,
-            "completeness": {"score": self.completeness.score, "missing": self.completeness.missing},
+            "completeness": {
+                "score": self.completeness.score,
+                "missing": self.completeness.missing,
+            },
         }
 
 
@@ -57,7 +60,10 @@ def validate(record: RegisteredModel) -> Report:
     record.refresh_from_db()
     if found is not None:
         size = checks.tokenizer_size(to_native("/", record.root.path), found)
-        record.checks, record.validated_at = checks.as_json(checks.checks(found, size)), timezone.now()
+        record.checks, record.validated_at = (
+            checks.as_json(checks.checks(found, size)),
+            timezone.now(),
+        )
     else:
         record.checks, record.validated_at = _absent(record), timezone.now()
     record.save(update_fields=["checks", "validated_at"])
@@ -81,15 +87,24 @@ def validate_many(keys: Sequence[int]) -> int:
 def report(record: RegisteredModel) -> Report:
     """From what was last read: opens no file."""
     status, message = checksums.checksum_check(record)
-    told = [{**check, "status": status, "message": message} if check["name"] == "checksum" else check for check in record.checks]
+    told = [
+        {**check, "status": status, "message": message} if check["name"] == "checksum" else check
+        for check in record.checks
+    ]
     if "license" in record.curated:
         said = {
             "status": checks.Outcome.PASSED.value,
             "message": f"the license is {record.license}, says {record.curated['license']['by']}",
             "path": "",
         }
-        told = [{**check, **said} if check["name"] == "license_present" else check for check in told]
-    values = {name: entry["value"] for half in (record.extracted, record.curated) for name, entry in half.items()}
+        told = [
+            {**check, **said} if check["name"] == "license_present" else check for check in told
+        ]
+    values = {
+        name: entry["value"]
+        for half in (record.extracted, record.curated)
+        for name, entry in half.items()
+    }
     return Report(record.model_id, checks.is_valid(told), record.status, told, completeness(values))
 
 
@@ -98,21 +113,41 @@ def _read_again(record: RegisteredModel) -> Found | None:
     root = record.root
     native = to_native("/", root.path)
     settings, categorizer = configs.discovery(), Categorizer(configs.rules())
-    if record.by_hand and (pointed := ByHand(root, ".", settings, psutil.virtual_memory().total)).candidate(record.path):
+    if record.by_hand and (
+        pointed := ByHand(root, ".", settings, psutil.virtual_memory().total)
+    ).candidate(record.path):
         read = pointed.read(record.path)
         return _reconciled(record, read[0], [categorized(read[1], categorizer)]) if read else None
-    candidate = next((item for item in _candidates(root, native, record.place) if to_text(item.place) == record.place), None)
+    candidate = next(
+        (
+            item
+            for item in _candidates(root, native, record.place)
+            if to_text(item.place) == record.place
+        ),
+        None,
+    )
     if candidate is None:
         return None
     try:
-        models = [categorized(found, categorizer) for found in identify(native, candidate, settings, psutil.virtual_memory().total)]
+        models = [
+            categorized(found, categorizer)
+            for found in identify(native, candidate, settings, psutil.virtual_memory().total)
+        ]
     except NotAModel as error:
-        journal.record(Channel.VALIDATION, Severity.WARNING, f"not a model any more: {error.reason}", model_id=record.model_id, path=record.path)
+        journal.record(
+            Channel.VALIDATION,
+            Severity.WARNING,
+            f"not a model any more: {error.reason}",
+            model_id=record.model_id,
+            path=record.path,
+        )
         return None
     return _reconciled(record, candidate, models)
 
 
-def _reconciled(record: RegisteredModel, candidate: Candidate, models: Sequence[Found]) -> Found | None:
+def _reconciled(
+    record: RegisteredModel, candidate: Candidate, models: Sequence[Found]
+) -> Found | None:
     log = journal.Journal()
     reconcile(record.root, None, [Reading(candidate, models)], log)
     log.write()
@@ -138,5 +173,9 @@ def _candidates(root: Root, native: str, place: str) -> Iterator[Candidate]:
 def _absent(record: RegisteredModel) -> list[dict[str, Any]]:
     text = "its files are not where they used to be: put them back, or scan so that the registry follows"
     told = [checks.Check("path_readable", checks.Outcome.FAILED, text, record.path)]
-    told += [checks.Check(name, checks.Outcome.SKIPPED, "the files are not there") for name in checks.CHECKS if name != "path_readable"]
+    told += [
+        checks.Check(name, checks.Outcome.SKIPPED, "the files are not there")
+        for name in checks.CHECKS
+        if name != "path_readable"
+    ]
     return checks.as_json(told)

@@ -47,7 +47,10 @@ def programs() -> list[Program]:
         Program("Python", platform.python_version()),
         Program("Django", _installed("django")),
         Program(connection.display_name, ".".join(map(str, connection.get_database_version()))),
-        Program(f"django-q2, on {'Redis' if settings.REDIS_URL else 'the database'}", _installed("django-q2")),
+        Program(
+            f"django-q2, on {'Redis' if settings.REDIS_URL else 'the database'}",
+            _installed("django-q2"),
+        ),
     ]
 
 

@@ -33,12 +33,18 @@ class NameTaken(NotSaved):
 def visible_to(user: User) -> QuerySet[SavedView]:
     """One's own first, then those that others share."""
     whose = Case(When(owner=user.pk, then=Value(0)), default=Value(1))
-    return SavedView.objects.filter(Q(owner=user.pk) | Q(shared=True)).select_related("owner").order_by(whose, "name", "pk")
+    return (
+        SavedView.objects.filter(Q(owner=user.pk) | Q(shared=True))
+        .select_related("owner")
+        .order_by(whose, "name", "pk")
+    )
 
 
 def editable_by(user: User) -> QuerySet[SavedView]:
     """One's own; administrators look after what is shared, too."""
-    return SavedView.objects.filter(Q(owner=user.pk) | Q(shared=True) if user.is_staff else Q(owner=user.pk))
+    return SavedView.objects.filter(
+        Q(owner=user.pk) | Q(shared=True) if user.is_staff else Q(owner=user.pk)
+    )
 
 
 def normal_query(query: str) -> str:
@@ -52,16 +58,22 @@ def normal_query(query: str) -> str:
             kept.setlist(clean(name, 60), said)
     text = kept.urlencode()
     if len(text) > MAX_QUERY:
-        raise NotSaved(f"The filter is too long to keep: {len(text):,} characters of at most {MAX_QUERY:,}. Choose fewer values.")
+        raise NotSaved(
+            f"The filter is too long to keep: {len(text):,} characters of at most {MAX_QUERY:,}. Choose fewer values."
+        )
     return text
 
 
-def save(user: User, name: str, query: str, *, shared: bool = False, replace: bool = False) -> SavedView:
+def save(
+    user: User, name: str, query: str, *, shared: bool = False, replace: bool = False
+) -> SavedView:
     """Keeps a view under a name, in place of one's own of the same name when ``replace`` says so. Raises ``NotSaved``, ``NameTaken``."""
     name, query = _name(name), normal_query(query)
     _may_share(user, shared)
     if replace:
-        view, _ = SavedView.objects.update_or_create(owner=user, name=name, defaults={"query": query, "shared": shared})
+        view, _ = SavedView.objects.update_or_create(
+            owner=user, name=name, defaults={"query": query, "shared": shared}
+        )
         return view
     if SavedView.objects.filter(owner=user).count() >= MAX_VIEWS:
         raise NotSaved(f"You keep {MAX_VIEWS} views already: delete one first.")
@@ -69,10 +81,14 @@ def save(user: User, name: str, query: str, *, shared: bool = False, replace: bo
         with transaction.atomic():
             return SavedView.objects.create(owner=user, name=name, query=query, shared=shared)
     except IntegrityError:
-        raise NameTaken(f"You have a view called {name} already. Choose another name, or replace it.") from None
+        raise NameTaken(
+            f"You have a view called {name} already. Choose another name, or replace it."
+        ) from None
 
 
-def change(view: SavedView, user: User, *, name: str | None = None, shared: bool | None = None) -> None:
+def change(
+    view: SavedView, user: User, *, name: str | None = None, shared: bool | None = None
+) -> None:
     """Renames or shares it. Raises ``NotSaved``, ``NameTaken``."""
     if name is not None:
         view.name = _name(name)
@@ -83,7 +99,9 @@ def change(view: SavedView, user: User, *, name: str | None = None, shared: bool
         with transaction.atomic():
             view.save(update_fields=["name", "shared"])
     except IntegrityError:
-        raise NameTaken(f"There is a view called {view.name} already. Choose another name.") from None
+        raise NameTaken(
+            f"There is a view called {view.name} already. Choose another name."
+        ) from None
 
 
 def _may_share(user: User, shared: bool) -> None:

@@ -20,7 +20,14 @@ from django_q.models import Schedule
 from django_q.tasks import async_task, schedule
 
 from discovery.engine.types import Status
-from discovery.models import LogEntry, MetadataChange, RegisteredModel, ScanRun, Webhook, WebhookDelivery
+from discovery.models import (
+    LogEntry,
+    MetadataChange,
+    RegisteredModel,
+    ScanRun,
+    Webhook,
+    WebhookDelivery,
+)
 from discovery.services import outbound
 
 if TYPE_CHECKING:
@@ -67,7 +74,9 @@ def create(url: str, events: Sequence[str], *, by: User) -> Webhook:
     unknown = [event for event in events if event not in EVENTS]
     if unknown or not events:
         raise NotMade("Choose what it wants to be told.")
-    return Webhook.objects.create(url=url, events=sorted(set(events)), secret=secrets.token_urlsafe(32), created_by=by)
+    return Webhook.objects.create(
+        url=url, events=sorted(set(events)), secret=secrets.token_urlsafe(32), created_by=by
+    )
 
 
 def switch(hook: Webhook, *, on: bool) -> None:
@@ -106,15 +115,26 @@ def _after_scan(run: ScanRun, wanted: Mapping[str, list[Webhook]]) -> None:
             for models in _models_of(run, event):
                 _tell(wanted[event], event, {"scan_id": run.pk, "models": models})
     if "scan.finished" in wanted:
-        counts = {name: getattr(run, name) for name in ("found", "new", "changed", "unchanged", "moved", "missing", "errors")}
-        told = {"scan_id": run.pk, "status": str(run.state), "path": run.path or None, "seconds": run.seconds, **counts}
+        counts = {
+            name: getattr(run, name)
+            for name in ("found", "new", "changed", "unchanged", "moved", "missing", "errors")
+        }
+        told = {
+            "scan_id": run.pk,
+            "status": str(run.state),
+            "path": run.path or None,
+            "seconds": run.seconds,
+            **counts,
+        }
         _tell(wanted["scan.finished"], "scan.finished", told)
 
 
 def after_registration(record: RegisteredModel, by: str) -> None:
     """Once it is committed, and only then."""
     told = {"models": [_model(record)], "by": by}
-    transaction.on_commit(lambda: _tell(_wanted().get("model.added", []), "model.added", told), robust=True)
+    transaction.on_commit(
+        lambda: _tell(_wanted().get("model.added", []), "model.added", told), robust=True
+    )
 
 
 def after_edit(made: Sequence[MetadataChange], by: str, through: str) -> None:
@@ -131,16 +151,31 @@ def _edited(made: Sequence[MetadataChange], by: str, through: str) -> None:
         fields.setdefault(change.model.model_id, []).append(change.field)
     for some in _chunks(sorted(fields)):
         models = [{"model_id": model_id, "fields": sorted(fields[model_id])} for model_id in some]
-        _tell(hooks, "metadata.edited", {"by": by, "through": through, "batch": str(made[0].batch), "models": models})
+        _tell(
+            hooks,
+            "metadata.edited",
+            {"by": by, "through": through, "batch": str(made[0].batch), "models": models},
+        )
 
 
 def _models_of(run: ScanRun, event: str) -> Iterator[list[dict[str, Any]]]:
-    entries = LogEntry.objects.filter(scan=run, event__in=_HAPPENED[event]).order_by("model_id").values_list("model_id", flat=True)
+    entries = (
+        LogEntry.objects.filter(scan=run, event__in=_HAPPENED[event])
+        .order_by("model_id")
+        .values_list("model_id", flat=True)
+    )
     for ids in _chunks(list(dict.fromkeys(entries))):
-        rows = RegisteredModel.objects.filter(model_id__in=ids).select_related("root").order_by("model_id")
+        rows = (
+            RegisteredModel.objects.filter(model_id__in=ids)
+            .select_related("root")
+            .order_by("model_id")
+        )
         if event == "model.unsafe":
             rows = rows.filter(status=Status.UNSAFE)
-        models = [_model(row) for row in rows.only("model_id", "name", "path", "root__path", "type", "status")]
+        models = [
+            _model(row)
+            for row in rows.only("model_id", "name", "path", "root__path", "type", "status")
+        ]
         if models:
             yield models
 
@@ -181,22 +216,34 @@ def _queue(hook: Webhook, event: str, data: Mapping[str, Any]) -> WebhookDeliver
     now = timezone.now()
     WebhookDelivery.objects.filter(webhook=hook, created_at__lt=now - KEPT).delete()
     uuid = uuid4()
-    body = json.loads(json.dumps({"id": str(uuid), "event": event, "at": now, "data": data}, cls=DjangoJSONEncoder))
-    delivery = WebhookDelivery.objects.create(webhook=hook, uuid=uuid, event=event, body=body, created_at=now)
-    async_task("discovery.tasks.deliver_webhook", delivery.pk, task_name=f"webhook delivery {delivery.pk}")
+    body = json.loads(
+        json.dumps(
+            {"id": str(uuid), "event": event, "at": now, "data": data}, cls=DjangoJSONEncoder
+        )
+    )
+    delivery = WebhookDelivery.objects.create(
+        webhook=hook, uuid=uuid, event=event, body=body, created_at=now
+    )
+    async_task(
+        "discovery.tasks.deliver_webhook", delivery.pk, task_name=f"webhook delivery {delivery.pk}"
+    )
     return delivery
 
 
 def sign(secret: str, timestamp: str, body: bytes) -> str:
     """HMAC-SHA-256 over ``timestamp.body``: the receiver computes the same, and refuses old timestamps."""
-    return "sha256=" + hmac.new(secret.encode(), timestamp.encode() + b"." + body, sha256).hexdigest()
+    return (
+        "sha256=" + hmac.new(secret.encode(), timestamp.encode() + b"." + body, sha256).hexdigest()
+    )
 
 
 def deliver(pk: int) -> str:
     """One attempt; what fails is tried again later, as often as ``PAUSES`` allows. Returns the state it leaves the delivery in."""
     waiting = WebhookDelivery.objects.filter(pk=pk, state=State.WAITING)
     delivery = waiting.select_related("webhook").first()
-    if delivery is None or not waiting.filter(attempts=delivery.attempts).update(attempts=delivery.attempts + 1, next_at=None):
+    if delivery is None or not waiting.filter(attempts=delivery.attempts).update(
+        attempts=delivery.attempts + 1, next_at=None
+    ):
         return "over already"
     delivery.attempts += 1
     hook = delivery.webhook
@@ -218,7 +265,9 @@ def deliver(pk: int) -> str:
     except outbound.Unreachable as error:
         return _again(delivery, message=str(error))
     if 200 <= answer.status < 300:
-        return _end(delivery, State.DELIVERED, status=answer.status, seconds=answer.seconds, message="")
+        return _end(
+            delivery, State.DELIVERED, status=answer.status, seconds=answer.seconds, message=""
+        )
     told = f"It answered {answer.status}{': ' + answer.text if answer.text else ''}"
     return _again(delivery, status=answer.status, seconds=answer.seconds, message=told)
 
@@ -229,7 +278,13 @@ def _again(delivery: WebhookDelivery, **columns: Any) -> str:
     at = timezone.now() + timedelta(seconds=PAUSES[delivery.attempts - 1])
     _save(delivery, next_at=at, **columns)
     name = f"webhook delivery {delivery.pk}, attempt {delivery.attempts + 1}"
-    schedule("discovery.tasks.deliver_webhook", delivery.pk, name=name, schedule_type=Schedule.ONCE, next_run=at)
+    schedule(
+        "discovery.tasks.deliver_webhook",
+        delivery.pk,
+        name=name,
+        schedule_type=Schedule.ONCE,
+        next_run=at,
+    )
     return str(delivery.state)
 
 

@@ -17,7 +17,16 @@ from discovery.engine.trace import End, Trace, trace
 from discovery.models import Root
 from discovery.services import browse, configs
 from discovery.services.patience import ask
-from discovery.services.whereabouts_verdicts import CONFIG, MAX_TOLD, PATIENCE, VERDICTS, Answer, Case, NoAnswer, patiently
+from discovery.services.whereabouts_verdicts import (
+    CONFIG,
+    MAX_TOLD,
+    PATIENCE,
+    VERDICTS,
+    Answer,
+    Case,
+    NoAnswer,
+    patiently,
+)
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
@@ -41,7 +50,13 @@ def explain(text: str, person: Person) -> Answer:
         return _explain(path, person)
     except NoAnswer:
         advice = "A network drive may be away, or very slow. Look at the mount, then ask again; the models registered there stay as they are."
-        return Answer(to_text(path), "The disk does not answer.", "bad", f"Nothing was heard of it for {PATIENCE:.0f} seconds.", advice)
+        return Answer(
+            to_text(path),
+            "The disk does not answer.",
+            "bad",
+            f"Nothing was heard of it for {PATIENCE:.0f} seconds.",
+            advice,
+        )
 
 
 def _typed(text: str) -> str:
@@ -65,7 +80,10 @@ def _absolute(text: str) -> str:
         return os.path.normpath(text)
     paths = [os.path.normpath(os.path.join(to_native("/", root.path), text)) for root in _roots()]
     there = ask({("lies", path): partial(os.path.lexists, path) for path in paths}, PATIENCE)
-    return next((path for path in paths if there.get(("lies", path))), paths[0] if paths else os.path.abspath(text))
+    return next(
+        (path for path in paths if there.get(("lies", path))),
+        paths[0] if paths else os.path.abspath(text),
+    )
 
 
 def _roots() -> list[Root]:
@@ -80,11 +98,23 @@ def _explain(path: str, person: Person) -> Answer:
     fault = browse.fault(root)
     if fault:
         detail = f"The root {root.path} cannot be scanned: {fault}."
-        return Answer(to_text(path), "Its root is out of reach.", "bad", detail, "Bring the disk back, then scan. Its models stay registered.", root)
-    real, below, traced = patiently("trace", path, partial(_traced, root.path, below, configs.discovery()))
+        return Answer(
+            to_text(path),
+            "Its root is out of reach.",
+            "bad",
+            detail,
+            "Bring the disk back, then scan. Its models stay registered.",
+            root,
+        )
+    real, below, traced = patiently(
+        "trace", path, partial(_traced, root.path, below, configs.discovery())
+    )
     case = Case(to_text(path), root, real, below, traced, person)
     answer = _registered_by_hand(case) or VERDICTS[traced.end](case)
-    return _with_state_of_root(replace(answer, by_hand=traced.end in _PASSED_BY and not answer.models and not answer.scan), root)
+    return _with_state_of_root(
+        replace(answer, by_hand=traced.end in _PASSED_BY and not answer.models and not answer.scan),
+        root,
+    )
 
 
 #: Ways to end at something that a person may know to be a model.
@@ -98,18 +128,32 @@ def _registered_by_hand(case: Case) -> Answer | None:
     record = case.records.filter(path=to_text(case.below), by_hand=True, missing_since=None).first()
     if record is None:
         return None
-    return case.answer(f"It is registered as {record.title}, by hand.", "Every scan looks after it, wherever it lies.", tone="ok", models=(record,))
+    return case.answer(
+        f"It is registered as {record.title}, by hand.",
+        "Every scan looks after it, wherever it lies.",
+        tone="ok",
+        models=(record,),
+    )
 
 
 def _home_of(path: str) -> tuple[Root, str] | None:
     """The innermost root that ``path`` lies in, and the path below it; links on the way to either are seen through."""
     roots = _roots()
     if (home := _innermost([(root, root.path) for root in roots], to_text(path))) is None:
-        places = ask({("real path", each): partial(os.path.realpath, each) for each in [path, *(root.path for root in roots)]}, PATIENCE)
+        places = ask(
+            {
+                ("real path", each): partial(os.path.realpath, each)
+                for each in [path, *(root.path for root in roots)]
+            },
+            PATIENCE,
+        )
         if ("real path", path) not in places:
             raise NoAnswer
         path = places["real path", path]
-        home = _innermost([(root, places.get(("real path", root.path), root.path)) for root in roots], to_text(path))
+        home = _innermost(
+            [(root, places.get(("real path", root.path), root.path)) for root in roots],
+            to_text(path),
+        )
     return home
 
 
@@ -130,7 +174,11 @@ def _traced(root: str, below: str, settings: Discovery) -> tuple[str, str, Trace
 
 def _outside(path: str) -> Answer:
     roots = [root.path for root in _roots()]
-    detail = f"Only what lies in these folders is scanned: {', '.join(roots[:MAX_TOLD])}." if roots else "No root is known yet."
+    detail = (
+        f"Only what lies in these folders is scanned: {', '.join(roots[:MAX_TOLD])}."
+        if roots
+        else "No root is known yet."
+    )
     advice = f"Move it into one of them, or make its folder a root: name it under “roots” in {CONFIG}, or run “python manage.py scan_models FOLDER”."
     return Answer(to_text(path), "It lies under no root.", "warn", detail, advice)
 
@@ -141,7 +189,9 @@ def _with_state_of_root(answer: Answer, root: Root) -> Answer:
     if root.frozen_reason:
         notes.append(f"The root is frozen: {root.frozen_reason} Decide about it on the Scans page.")
     if not root.enabled:
-        notes.append("The root is switched off, so scans pass it by. Switch it on in the administration.")
+        notes.append(
+            "The root is switched off, so scans pass it by. Switch it on in the administration."
+        )
     if root.last_scan_at is None and not answer.models:
         notes.append("The root was never scanned to its end.")
     return replace(answer, root=root, problems=(*answer.problems, *notes))

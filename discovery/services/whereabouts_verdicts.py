@@ -85,8 +85,18 @@ class Case:
     person: AbstractBaseUser | AnonymousUser
 
     def answer(self, title: str, detail: str = "", advice: str = "", **more: Any) -> Answer:
-        through = [f"{link} is a link that the way leads through." for link in map(to_text, self.traced.through)]
-        return Answer(self.path, title, detail=" ".join([detail, *through]).strip(), advice=advice, root=self.root, **more)
+        through = [
+            f"{link} is a link that the way leads through."
+            for link in map(to_text, self.traced.through)
+        ]
+        return Answer(
+            self.path,
+            title,
+            detail=" ".join([detail, *through]).strip(),
+            advice=advice,
+            root=self.root,
+            **more,
+        )
 
     @property
     def records(self) -> RegisteredModelQuerySet:
@@ -96,23 +106,43 @@ class Case:
 def _model(case: Case) -> Answer:
     """The path belongs to candidates: they are registered, skipped for a reason, or not looked at yet."""
     places = {to_text(each.place): each for each in case.traced.candidates[:MAX_BELOW]}
-    records = _nearest(list(case.records.filter(place__in=places).order_by("path")), to_text(case.below))
+    records = _nearest(
+        list(case.records.filter(place__in=places).order_by("path")), to_text(case.below)
+    )
     if records:
         return _registered(case, records, places)
     if RegisteredModel.objects.filter(root=case.root, place__in=places).exists():
         return case.answer("Nothing that is shared with you lies there.")
     skipped = Skipped.objects.filter(root=case.root, place__in=places).first()
     if skipped is not None and places[skipped.place].signature == skipped.signature:
-        return case.answer("It looks like a model and is none.", f"{skipped.place}: {skipped.reason}.", _ADVICE_SKIPPED)
+        return case.answer(
+            "It looks like a model and is none.",
+            f"{skipped.place}: {skipped.reason}.",
+            _ADVICE_SKIPPED,
+        )
     candidate = case.traced.candidates[0]
     if len(places) == 1 and len(next(iter(places))) > MAX_PATH:
-        return case.answer("Its path is too long.", f"A path below the root may have {MAX_PATH:,} characters.", "Move it nearer to the root.")
-    read = patiently("identify", f"{case.home}/{candidate.place}", partial(_identified, case.home, candidate))
+        return case.answer(
+            "Its path is too long.",
+            f"A path below the root may have {MAX_PATH:,} characters.",
+            "Move it nearer to the root.",
+        )
+    read = patiently(
+        "identify", f"{case.home}/{candidate.place}", partial(_identified, case.home, candidate)
+    )
     if isinstance(read, str):
-        return case.answer("It looks like a model and is none.", f"{to_text(candidate.place)}: {read}.", _ADVICE_SKIPPED, scan=True)
+        return case.answer(
+            "It looks like a model and is none.",
+            f"{to_text(candidate.place)}: {read}.",
+            _ADVICE_SKIPPED,
+            scan=True,
+        )
     name = to_text(read[0].name)
     return case.answer(
-        f"It is a model that no scan has seen yet: {name}.", "The next scan registers it.", "Scan now, or wait for the next scan.", scan=True
+        f"It is a model that no scan has seen yet: {name}.",
+        "The next scan registers it.",
+        "Scan now, or wait for the next scan.",
+        scan=True,
     )
 
 
@@ -127,16 +157,25 @@ def _identified(home: str, candidate: Candidate) -> list[Found] | str:
         return error.reason
     except Exception as error:  # what we did not foresee is told in full in the log, as a scan does
         logger.exception("reading %r failed", candidate.place)
-        return f"reading it failed unexpectedly ({type(error).__name__}: {error}); please report this"
+        return (
+            f"reading it failed unexpectedly ({type(error).__name__}: {error}); please report this"
+        )
 
 
 def _nearest(records: list[RegisteredModel], below: str) -> list[RegisteredModel]:
     """Of several models of one place those that ``below`` is, is a file of, or is a folder around."""
-    own = [each for each in records if each.path == below or any(path == below or path.startswith(f"{below}/") for path, _ in each.files)]
+    own = [
+        each
+        for each in records
+        if each.path == below
+        or any(path == below or path.startswith(f"{below}/") for path, _ in each.files)
+    ]
     return own or records
 
 
-def _registered(case: Case, records: list[RegisteredModel], places: Mapping[str, Candidate]) -> Answer:
+def _registered(
+    case: Case, records: list[RegisteredModel], places: Mapping[str, Candidate]
+) -> Answer:
     first, more = records[0], {"tone": "ok", "models": tuple(records[:MAX_TOLD])}
     missing = [each for each in records if each.status == Status.MISSING]
     stale = [each for each in records if each.signature != places[each.place].signature]
@@ -147,7 +186,11 @@ def _registered(case: Case, records: list[RegisteredModel], places: Mapping[str,
             "Scan: it comes back with all that was written about it.",
             **more | {"tone": "warn", "scan": True},
         )
-    detail = "Its files have changed since the last scan; the next one reads them again." if stale else ""
+    detail = (
+        "Its files have changed since the last scan; the next one reads them again."
+        if stale
+        else ""
+    )
     if len(records) > 1:
         title = f"{plural(len(records), 'model')} of it are registered."
     elif to_text(case.below) in (first.path, first.place):
@@ -171,11 +214,21 @@ def _folder(case: Case) -> Answer:
             tone="ok",
             models=models,
         )
-    found = patiently("below", f"{case.home}/{case.below}", partial(_below, case.home, case.below, others(case.root)))
+    found = patiently(
+        "below",
+        f"{case.home}/{case.below}",
+        partial(_below, case.home, case.below, others(case.root)),
+    )
     candidates = sum(isinstance(each, Candidate) for each in found)
-    problems = tuple(f"{to_text(each.path)}: {each.message}" for each in found if isinstance(each, Problem))[:MAX_TOLD]
+    problems = tuple(
+        f"{to_text(each.path)}: {each.message}" for each in found if isinstance(each, Problem)
+    )[:MAX_TOLD]
     if candidates:
-        shown = plural(candidates, "place") if len(found) < MAX_BELOW else f"at least {candidates:,} places"
+        shown = (
+            plural(candidates, "place")
+            if len(found) < MAX_BELOW
+            else f"at least {candidates:,} places"
+        )
         return case.answer(
             f"Nothing below it is registered, and {shown} in it look like models.",
             "They were skipped, or not scanned yet: ask about one of them.",
@@ -222,7 +275,11 @@ def _excluded(case: Case) -> Answer:
 
 def _never(case: Case) -> Answer:
     detail = f"{to_text(case.traced.at)} is a folder that programs keep for themselves: version control, caches, environments, training checkpoints."
-    return case.answer("Folders of this name are never models.", detail, "If it is a model all the same, rename the folder, then scan.")
+    return case.answer(
+        "Folders of this name are never models.",
+        detail,
+        "If it is a model all the same, rename the folder, then scan.",
+    )
 
 
 def _too_deep(case: Case) -> Answer:
@@ -230,14 +287,20 @@ def _too_deep(case: Case) -> Answer:
     detail = f"Folders below {_place(case.traced.at)} are more than {limit} deep, and “max_scan_depth” in {CONFIG} is {limit}."
     if not configs.discovery().scan_subdirectories:
         detail = f"Only the first folders below a root are looked into: “scan_subdirectories” in {CONFIG} is off."
-    return case.answer("It lies too deep.", detail, "Raise the limit, or move the model up; then scan.")
+    return case.answer(
+        "It lies too deep.", detail, "Raise the limit, or move the model up; then scan."
+    )
 
 
 def _not_there(case: Case) -> Answer:
     at, why = to_text(case.traced.at), to_text(case.traced.why)
     record = case.records.filter(path=to_text(case.below)).first()
     if record is not None:
-        since = f"since {record.missing_since:%-d %b %Y}" if record.missing_since else "until the next scan says so"
+        since = (
+            f"since {record.missing_since:%-d %b %Y}"
+            if record.missing_since
+            else "until the next scan says so"
+        )
         return case.answer(
             f"It is registered as {record.title}, and its files are gone.",
             f"Missing {since}.",
@@ -246,7 +309,11 @@ def _not_there(case: Case) -> Answer:
         )
     if why == "a file, not a folder":
         return case.answer("There is nothing at this path.", f"{at} is {why}.")
-    hint = f"Did you mean “{why}”?" if why else "Capitals count. Look at the spelling, or at what the server sees there."
+    hint = (
+        f"Did you mean “{why}”?"
+        if why
+        else "Capitals count. Look at the spelling, or at what the server sees there."
+    )
     return case.answer("There is nothing at this path.", f"{at} does not exist.", hint)
 
 
@@ -262,7 +329,8 @@ def _left_out(case: Case) -> Answer:
 
 def _not_models(case: Case) -> Answer:
     return case.answer(
-        "It belongs to a data set, a space or a store, and to no model.", f"{_place(case.traced.at)} is kept by the tool that made it."
+        "It belongs to a data set, a space or a store, and to no model.",
+        f"{_place(case.traced.at)} is kept by the tool that made it.",
     )
 
 

@@ -68,7 +68,9 @@ def workers() -> Workers:
     clusters, waiting, fault = _broker()
     jobs = {(job.host, job.pid): job for job in _jobs()} if clusters else {}
     rows = [worker for cluster in clusters for worker in _of(cluster, jobs)]
-    return Workers(tuple(sorted(rows, key=lambda worker: (worker.host, worker.pid))), waiting, fault)
+    return Workers(
+        tuple(sorted(rows, key=lambda worker: (worker.host, worker.pid))), waiting, fault
+    )
 
 
 def failed_since(moment: datetime) -> int:
@@ -80,7 +82,12 @@ def schedules() -> list[Scheduled]:
     now = timezone.now()
     rows = Schedule.objects.exclude(repeats=0).order_by("next_run", "pk")
     return [
-        Scheduled(row.name or row.func, _every(row), row.next_run, row.next_run is not None and row.next_run < now - LATE)
+        Scheduled(
+            row.name or row.func,
+            _every(row),
+            row.next_run,
+            row.next_run is not None and row.next_run < now - LATE,
+        )
         for row in rows.only("name", "func", "schedule_type", "minutes", "cron", "next_run")
     ]
 
@@ -98,7 +105,11 @@ def _broker() -> tuple[list[Any], int | None, str]:
         answer = ask({"broker": _asked}, PATIENCE)
     except RedisError as error:
         return [], None, f"Redis cannot be asked: {str(error).rstrip('.')}."
-    return (*answer["broker"], "") if answer else ([], None, f"Redis did not answer in {PATIENCE:g} seconds.")
+    return (
+        (*answer["broker"], "")
+        if answer
+        else ([], None, f"Redis did not answer in {PATIENCE:g} seconds.")
+    )
 
 
 def _asked() -> tuple[list[Any], int]:
@@ -123,7 +134,13 @@ def _of(cluster: Any, jobs: dict[tuple[str, int | None], Job]) -> Iterator[Worke
         yield Worker(cluster.host, cluster.pid, state, cluster.tob)
     for pid in cluster.workers:
         job = jobs.get((cluster.host, pid))
-        yield Worker(cluster.host, pid, "working" if job and cluster.status == Conf.IDLE else state, cluster.tob, job)
+        yield Worker(
+            cluster.host,
+            pid,
+            "working" if job and cluster.status == Conf.IDLE else state,
+            cluster.tob,
+            job,
+        )
 
 
 def _every(row: Any) -> str:
@@ -133,5 +150,9 @@ def _every(row: Any) -> str:
     if row.schedule_type != Schedule.MINUTES:
         return str(row.get_schedule_type_display()).lower()
     minutes = row.minutes or 1
-    size, unit = next((size, unit) for size, unit in ((1440, "day"), (60, "hour"), (1, "minute")) if minutes % size == 0)
+    size, unit = next(
+        (size, unit)
+        for size, unit in ((1440, "day"), (60, "hour"), (1, "minute"))
+        if minutes % size == 0
+    )
     return f"every {unit}" if minutes == size else f"every {plural(minutes // size, unit)}"

@@ -54,11 +54,18 @@ class Refused(Exception):
 def curated_models() -> Iterator[RegisteredModel]:
     """The models that people have decided something about."""
     columns = ("model_id", "path", "status", "curated", "extracted", "root")
-    rows = RegisteredModel.objects.exclude(curated={}).select_related("root").only(*columns, "root__path").order_by("pk")
+    rows = (
+        RegisteredModel.objects.exclude(curated={})
+        .select_related("root")
+        .only(*columns, "root__path")
+        .order_by("pk")
+    )
     yield from rows.iterator(chunk_size=500)
 
 
-def write(records: Iterable[RegisteredModel], *, dry_run: bool = False, by: str = "write_metadata") -> Iterator[Result]:
+def write(
+    records: Iterable[RegisteredModel], *, dry_run: bool = False, by: str = "write_metadata"
+) -> Iterator[Result]:
     """Writes the file of each model, and says what became of it; ``dry_run`` only says it."""
     for record in records:
         try:
@@ -99,15 +106,24 @@ def _folder(record: RegisteredModel) -> Path:
     if not os.path.lexists(folder):
         raise Refused("Its files are not where they used to be: put them back and scan.")
     if not is_under(os.path.realpath(folder), os.path.realpath(root)):
-        raise Refused("Its folder is a link that leaves the root. Nothing is written outside the root.")
+        raise Refused(
+            "Its folder is a link that leaves the root. Nothing is written outside the root."
+        )
     if not folder.is_dir():
         raise Refused(
             f"It is a file in a folder that is not its own. Put it into a folder with a {NAME} beside it (even an empty one, {{}}), and scan."
         )
     if folder.name.startswith("models--") and (folder / "snapshots").is_dir():
-        raise Refused("It lies in the Hub's cache, whose files are the Hub's. Copy it into a folder of its own to keep metadata beside it.")
-    if any(parent.name == "manifests" and (parent.parent / "blobs").is_dir() for parent in folder.parents):
-        raise Refused("It lies in Ollama's store, whose files are Ollama's. What you decided stays in the registry.")
+        raise Refused(
+            "It lies in the Hub's cache, whose files are the Hub's. Copy it into a folder of its own to keep metadata beside it."
+        )
+    if any(
+        parent.name == "manifests" and (parent.parent / "blobs").is_dir()
+        for parent in folder.parents
+    ):
+        raise Refused(
+            "It lies in Ollama's store, whose files are Ollama's. What you decided stays in the registry."
+        )
     return folder
 
 
@@ -115,7 +131,11 @@ def _read(path: Path, root: str) -> bytes:
     """The bytes of the file, ``{}`` where there is none. Raises ``Refused``."""
     if path.is_symlink():
         target = os.path.realpath(path)
-        where = "a link that leaves the root" if not is_under(target, os.path.realpath(root)) else "a link, so other models may share it"
+        where = (
+            "a link that leaves the root"
+            if not is_under(target, os.path.realpath(root))
+            else "a link, so other models may share it"
+        )
         raise Refused(f"{NAME} is {where}. Put a file of its own in its place.")
     try:
         with path.open("rb") as file:
@@ -140,7 +160,11 @@ def _changes(record: RegisteredModel, standing: Mapping[str, Any]) -> dict[str, 
     """The members to set so that the next scan reads what people decided."""
     said, _ = metadata_json.fields(standing)
     curated = {name: entry["value"] for name, entry in record.curated.items() if name in WRITTEN}
-    changes = {name: value for name, value in curated.items() if name != "custom" and said.get(name) != value}
+    changes = {
+        name: value
+        for name, value in curated.items()
+        if name != "custom" and said.get(name) != value
+    }
     if "custom" in curated:
         given = standing.get("custom")
         given = given if isinstance(given, dict) else {}
@@ -150,17 +174,28 @@ def _changes(record: RegisteredModel, standing: Mapping[str, Any]) -> dict[str, 
     return changes
 
 
-def _custom(record: RegisteredModel, curated: Mapping[str, Any], given: Mapping[str, Any], standing: Mapping[str, Any]) -> dict[str, Any]:
+def _custom(
+    record: RegisteredModel,
+    curated: Mapping[str, Any],
+    given: Mapping[str, Any],
+    standing: Mapping[str, Any],
+) -> dict[str, Any]:
     """Fields that people took away are denied (``null``), wherever they are read; those that nobody has seen yet are kept."""
     read = record.extracted.get("custom", {}).get("value") or {}
     denied = {name: None for name in read if name not in curated}
-    said = {name: value for name, value in curated.items() if name in given or name not in standing or standing[name] != value}
+    said = {
+        name: value
+        for name, value in curated.items()
+        if name in given or name not in standing or standing[name] != value
+    }
     return {**given, **denied, **said}
 
 
 def _refuse_read_only(folder: Path, path: Path) -> None:
     if not os.access(folder, os.W_OK):
-        raise Refused(f"The folder is read-only for the user that runs this. Give it the right to write there: {to_text(str(folder))}")
+        raise Refused(
+            f"The folder is read-only for the user that runs this. Give it the right to write there: {to_text(str(folder))}"
+        )
     if path.exists() and not os.access(path, os.W_OK):
         raise Refused(f"{NAME} is read-only: somebody protected it.")
 
@@ -186,8 +221,16 @@ def _replace(path: Path, raw: bytes) -> None:
 def _note(record: RegisteredModel, result: Result, by: str) -> None:
     journal = Journal()
     if result.outcome is Outcome.WRITTEN:
-        journal.add(Channel.METADATA, Severity.INFO, f"{by}: wrote {', '.join(result.fields)} to {NAME}", model_id=record.model_id, path=record.path)
+        journal.add(
+            Channel.METADATA,
+            Severity.INFO,
+            f"{by}: wrote {', '.join(result.fields)} to {NAME}",
+            model_id=record.model_id,
+            path=record.path,
+        )
     else:
         text = f"{by}: {NAME} was not written. {result.reason}"
-        journal.add(Channel.METADATA, Severity.WARNING, text, model_id=record.model_id, path=record.path)
+        journal.add(
+            Channel.METADATA, Severity.WARNING, text, model_id=record.model_id, path=record.path
+        )
     journal.write()

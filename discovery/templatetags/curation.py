@@ -19,7 +19,15 @@ from discovery.words import AXES, BOUNDS, TYPES
 register = template.Library()
 
 #: Address parameter of the Models page → what people call it; the others are called what they are.
-_PARAMETERS = {**AXES, **BOUNDS, "q": "Search", "sort": "Order", "type": "Runs with", "favourites": "Favourites", "family": "Family"}
+_PARAMETERS = {
+    **AXES,
+    **BOUNDS,
+    "q": "Search",
+    "sort": "Order",
+    "type": "Runs with",
+    "favourites": "Favourites",
+    "family": "Family",
+}
 
 
 @register.inclusion_tag("includes/star.html", takes_context=True)
@@ -31,7 +39,9 @@ def star(context: RequestContext, record: RegisteredModel) -> dict[str, Any]:
 
 
 @register.inclusion_tag("includes/tag_chips.html", takes_context=True)
-def tag_chips(context: RequestContext, whose: RegisteredModel | Iterable[str] | None, limit: int = 0) -> dict[str, Any]:
+def tag_chips(
+    context: RequestContext, whose: RegisteredModel | Iterable[str] | None, limit: int = 0
+) -> dict[str, Any]:
     """Tags (of a model, or as they are listed) as links to their models, in their colour; past ``limit`` the rest is counted."""
     names = whose.value("tags") if isinstance(whose, RegisteredModel) else whose
     colours = _once(context["request"], "tag_colours", tags.colours)
@@ -45,8 +55,20 @@ def model_collections(context: RequestContext, record: RegisteredModel) -> dict[
     """The collections of a model, and for administrators the form that puts it into others."""
     own = list(record.collections.order_by("name"))
     staff = context["request"].user.is_staff
-    others = Collection.objects.filter(query="").exclude(pk__in=[each.pk for each in own]).order_by("name") if staff else ()
-    return {"model": record, "own": own, "others": others, "user": context["request"].user, "csrf_token": context.get("csrf_token")}
+    others = (
+        Collection.objects.filter(query="")
+        .exclude(pk__in=[each.pk for each in own])
+        .order_by("name")
+        if staff
+        else ()
+    )
+    return {
+        "model": record,
+        "own": own,
+        "others": others,
+        "user": context["request"].user,
+        "csrf_token": context.get("csrf_token"),
+    }
 
 
 @register.inclusion_tag("includes/save_view.html", takes_context=True)
@@ -74,7 +96,10 @@ def plain_value(value: Any) -> str:
 @register.filter
 def query_words(query: str) -> list[tuple[str, str]]:
     """``primary=VISION&sort=-size`` → (Category, Vision), (Order, size ↓): what is asked for and its value."""
-    return [(_PARAMETERS.get(name) or word(name), _value_words(name, value)) for name, value in parse_qsl(query)]
+    return [
+        (_PARAMETERS.get(name) or word(name), _value_words(name, value))
+        for name, value in parse_qsl(query)
+    ]
 
 
 def _value_words(name: str, value: str) -> str:
@@ -82,7 +107,9 @@ def _value_words(name: str, value: str) -> str:
         return f"{value.removeprefix('-')} {'↓' if value.startswith('-') else '↑'}"
     if name == "favourites":
         return "only"
-    return TYPES.get(value) or (word(value) if value.isupper() and name not in ("q", "tag", "collection") else value)
+    return TYPES.get(value) or (
+        word(value) if value.isupper() and name not in ("q", "tag", "collection") else value
+    )
 
 
 def _query(request: HttpRequest) -> str:

@@ -73,7 +73,9 @@ def memory_size(count: int | None) -> str:
 
 @register.filter
 def fits_words(answer: str | None) -> str:
-    return {"memory": "Fits in memory", "offload": "Fits with offload", "no": "Too large"}.get(answer or "", "Unknown")
+    return {"memory": "Fits in memory", "offload": "Fits with offload", "no": "Too large"}.get(
+        answer or "", "Unknown"
+    )
 
 
 @register.filter
@@ -120,7 +122,11 @@ def until(moment: datetime | None) -> str:
         return "now"
     if seconds < 3_570:
         return f"in {max(round(seconds / 60), 1)} min"
-    return f"in {round(seconds / 3600)} h" if seconds < 84_600 else f"in {counted(max(round(seconds / 86_400), 1), 'day')}"
+    return (
+        f"in {round(seconds / 3600)} h"
+        if seconds < 84_600
+        else f"in {counted(max(round(seconds / 86_400), 1), 'day')}"
+    )
 
 
 @register.filter
@@ -289,7 +295,11 @@ def below(path: str, folder: str) -> str:
 @register.filter
 def variant_words(variant: dict[str, Any]) -> str:
     """What its name does not say: ``GGUF · Q4_K_M · 4.5 bits/weight · 3 files``."""
-    kind, bits, precision = variant["format"], variant.get("bits_per_weight"), variant.get("quantization") or variant.get("dtype")
+    kind, bits, precision = (
+        variant["format"],
+        variant.get("bits_per_weight"),
+        variant.get("quantization") or variant.get("dtype"),
+    )
     words = [format_name(kind)] if kind and kind not in variant["name"] else []
     words += [precision] if precision and precision not in variant["name"] else []
     words += [f"{bits:.2g} bits/weight"] if bits else []
@@ -300,7 +310,10 @@ def variant_words(variant: dict[str, Any]) -> str:
 @register.filter
 def first_problem(problems: list[dict[str, Any]]) -> dict[str, Any] | None:
     """The one to tell first: errors before warnings."""
-    return next((each for each in problems if each["severity"] == "error"), problems[0] if problems else None)
+    return next(
+        (each for each in problems if each["severity"] == "error"),
+        problems[0] if problems else None,
+    )
 
 
 @register.filter
@@ -342,7 +355,11 @@ def shape(dimensions: tuple[int, ...]) -> str:
 def sort_link(current: str, column: str) -> str:
     """The sort that a click on ``column`` asks for: texts begin at A, numbers with the largest."""
     first = column if column == "name" else f"-{column}"
-    return first if current.removeprefix("-") != column else (column if current.startswith("-") else f"-{column}")
+    return (
+        first
+        if current.removeprefix("-") != column
+        else (column if current.startswith("-") else f"-{column}")
+    )
 
 
 @register.simple_tag

@@ -38,17 +38,34 @@ def index(request: HttpRequest) -> HttpResponse:
     """The form for the chosen models, its preview, or applying it, as ``step`` says; without a selection, what was changed so far."""
     if request.method != "POST":
         return _edits(request)
-    user, kind, selection = cast("User", request.user), request.POST.get("kind", ""), _selection(request.POST)
+    user, kind, selection = (
+        cast("User", request.user),
+        request.POST.get("kind", ""),
+        _selection(request.POST),
+    )
     count = selection.models(user).count() if kind in KINDS else 0
     if faults := selection.faults:
-        messages.error(request, f"The filter is not understood, so no model was chosen. {faults[0].term}: {faults[0].reason}.")
+        messages.error(
+            request,
+            f"The filter is not understood, so no model was chosen. {faults[0].term}: {faults[0].reason}.",
+        )
         return redirect("models")
     if not count:
-        messages.warning(request, "Choose some models first." if kind in KINDS else "Choose what is to be done with the models.")
+        messages.warning(
+            request,
+            "Choose some models first."
+            if kind in KINDS
+            else "Choose what is to be done with the models.",
+        )
         return redirect("models")
     form, step = bulk_form.read(kind, request.POST), request.POST.get("step", "")
     atomic = request.POST.get("atomic") != "0"
-    context: dict[str, Any] = {"form": form, "selection": selection, "count": count, "atomic": atomic}
+    context: dict[str, Any] = {
+        "form": form,
+        "selection": selection,
+        "count": count,
+        "atomic": atomic,
+    }
     if not step and kind != "validate":
         return _render(request, context)
     try:
@@ -61,13 +78,23 @@ def index(request: HttpRequest) -> HttpResponse:
     mark = _mark(operation, count)
     if step == "apply" and request.POST.get("mark") == mark:
         try:
-            edit = bulk.request(operation, selection, by=user, through=_through(request.POST), atomic=atomic)
+            edit = bulk.request(
+                operation, selection, by=user, through=_through(request.POST), atomic=atomic
+            )
         except bulk.Refused:
-            refused = {"refused": True, "mark": mark, **_foreseen(preview(operation, selection, user))}
+            refused = {
+                "refused": True,
+                "mark": mark,
+                **_foreseen(preview(operation, selection, user)),
+            }
             return _render(request, {**context, **refused}, status=422)
         return redirect("bulk-edit", edit.pk)
     overtaken = step == "apply"
-    context |= {"mark": mark, "overtaken": overtaken, **_foreseen(preview(operation, selection, user))}
+    context |= {
+        "mark": mark,
+        "overtaken": overtaken,
+        **_foreseen(preview(operation, selection, user)),
+    }
     return _render(request, context, status=409 if overtaken else 200)
 
 
@@ -84,12 +111,21 @@ def _through(sent: QueryDict) -> str:
 
 def _mark(operation: Operation, count: int) -> str:
     """Tells whether what is applied is what the preview showed, for as many models."""
-    return blake2b(json.dumps([operation.as_json(), count], sort_keys=True).encode(), digest_size=8).hexdigest()
+    return blake2b(
+        json.dumps([operation.as_json(), count], sort_keys=True).encode(), digest_size=8
+    ).hexdigest()
 
 
 def _foreseen(result: Preview) -> dict[str, Any]:
     effects = [
-        (changes.label(name), effect, [(each, changes.told(name, each.before, each.after, nothing="nothing")) for each in effect.examples])
+        (
+            changes.label(name),
+            effect,
+            [
+                (each, changes.told(name, each.before, each.after, nothing="nothing"))
+                for each in effect.examples
+            ],
+        )
         for name, effect in result.effects.items()
     ]
     return {"preview": result, "effects": effects, "max_faults": MAX_FAULTS}
@@ -109,18 +145,35 @@ def _render(request: HttpRequest, context: dict[str, Any], status: int = 200) ->
         "gone": len(selection.ids) - context["count"] if selection.query is None else 0,
     }
     if form.kind == "tags":
-        tagged = Tag.objects.filter(models__in=chosen.order_by().values("pk")).annotate(models_here=Count("models"))
+        tagged = Tag.objects.filter(models__in=chosen.order_by().values("pk")).annotate(
+            models_here=Count("models")
+        )
         more["tags"] = list(tagged.order_by("-models_here", "name")[:MAX_TAGS])
         more["removed"] = bulk_form.split(form.remove)
-    return page_or_partial(request, "discovery/bulk.html", "bulk", {**context, **more}, status=status)
+    return page_or_partial(
+        request, "discovery/bulk.html", "bulk", {**context, **more}, status=status
+    )
 
 
 def _edits(request: HttpRequest) -> HttpResponse:
     bulk.reap()
     rows = BulkEdit.objects.select_related("requested_by").defer("selection", "reasons")
     page = numbered(request, rows, EDITS_PAGE)
-    shown = [(edit, changes.KINDS[edit.operation["kind"]], changes.wishes(edit.operation), bulk.in_words(edit)) for edit in page.object_list]
-    return page_or_partial(request, "discovery/bulk_edits.html", "results", {"section": "history", "page": page, "edits": shown})
+    shown = [
+        (
+            edit,
+            changes.KINDS[edit.operation["kind"]],
+            changes.wishes(edit.operation),
+            bulk.in_words(edit),
+        )
+        for edit in page.object_list
+    ]
+    return page_or_partial(
+        request,
+        "discovery/bulk_edits.html",
+        "results",
+        {"section": "history", "page": page, "edits": shown},
+    )
 
 
 @require_safe
@@ -128,9 +181,16 @@ def _edits(request: HttpRequest) -> HttpResponse:
 def edit(request: HttpRequest, pk: int) -> HttpResponse:
     """One edit. While it goes on the page asks again every second."""
     bulk.reap()
-    record = get_object_or_404(BulkEdit.objects.select_related("requested_by").defer("selection"), pk=pk)
+    record = get_object_or_404(
+        BulkEdit.objects.select_related("requested_by").defer("selection"), pk=pk
+    )
     kind = record.operation["kind"]
-    undone = MetadataChange.objects.filter(undoes=record.batch).select_related("by").only("by__username", "at", "batch").first()
+    undone = (
+        MetadataChange.objects.filter(undoes=record.batch)
+        .select_related("by")
+        .only("by__username", "at", "batch")
+        .first()
+    )
     context = {
         "section": "history",
         "edit": record,
@@ -140,10 +200,16 @@ def edit(request: HttpRequest, pk: int) -> HttpResponse:
         "undone": undone,
         "has_changes": MetadataChange.objects.filter(batch=record.batch).exists(),
         "left": record.total - record.done,
-        "query": "" if record.is_active else BulkEdit.objects.filter(pk=pk).values_list(KeyTextTransform("query", "selection"), flat=True).get(),
+        "query": ""
+        if record.is_active
+        else BulkEdit.objects.filter(pk=pk)
+        .values_list(KeyTextTransform("query", "selection"), flat=True)
+        .get(),
     }
     over = is_fragment(request) and not record.is_active
-    return page_or_partial(request, "discovery/bulk_edit.html", "state", context, status=STOP_POLLING if over else 200)
+    return page_or_partial(
+        request, "discovery/bulk_edit.html", "state", context, status=STOP_POLLING if over else 200
+    )
 
 
 @require_POST
@@ -161,7 +227,10 @@ def stop(request: HttpRequest, pk: int) -> HttpResponse:
 def go_on(request: HttpRequest, pk: int) -> HttpResponse:
     record = get_object_or_404(BulkEdit, pk=pk)
     if bulk.go_on(record):
-        messages.success(request, f"It goes on with the {plural(record.total - record.done, 'model')} that are left.")
+        messages.success(
+            request,
+            f"It goes on with the {plural(record.total - record.done, 'model')} that are left.",
+        )
     else:
         messages.warning(request, "There is nothing left to go on with.")
     return redirect("bulk-edit", pk)

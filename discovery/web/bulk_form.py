@@ -25,7 +25,17 @@ from discovery.web.changes import label
 AUTOMATIC = "automatic"
 
 #: Fields of the metadata form: what many models share first, what files say about each themselves last.
-SHARED = ("license", "author", "version", "base_model", "language_support", "use_cases", "specialized_domains", "capabilities", "description")
+SHARED = (
+    "license",
+    "author",
+    "version",
+    "base_model",
+    "language_support",
+    "use_cases",
+    "specialized_domains",
+    "capabilities",
+    "description",
+)
 FACTS = (
     "type", "modalities", "display_name", "model_family", "architecture", "quantization", "parameter_count", "active_parameter_count",
     "context_length",
@@ -97,7 +107,9 @@ class Form:
             with contextlib.suppress(NothingToDo):
                 faults = self._faults(values) | faults
             raise metadata.InvalidMetadata(faults)
-        return Operation.read(self.kind, values=values, add=self._chosen("add"), remove=self._chosen("remove"))
+        return Operation.read(
+            self.kind, values=values, add=self._chosen("add"), remove=self._chosen("remove")
+        )
 
     def _faults(self, values: dict[str, Any]) -> dict[str, str]:
         try:
@@ -109,19 +121,30 @@ class Form:
     @property
     def sections(self) -> list[tuple[str, list[Entry], bool]]:
         """(title, fields, whether it is open) of the metadata form; the first has no title and is always open."""
-        parts = (("", SHARED), ("What files usually say themselves", FACTS), ("Metrics, requirements, settings and other fields", OBJECTS))
+        parts = (
+            ("", SHARED),
+            ("What files usually say themselves", FACTS),
+            ("Metrics, requirements, settings and other fields", OBJECTS),
+        )
         shown = [(title, [self.entries[name] for name in names]) for title, names in parts]
-        return [(title, entries, any(entry.is_used for entry in entries)) for title, entries in shown]
+        return [
+            (title, entries, any(entry.is_used for entry in entries)) for title, entries in shown
+        ]
 
     def _chosen(self, how: str) -> dict[str, list[str]]:
-        return {name: [each for each, choice, _ in rows if choice == how] for name, rows in self.memberships.items()}
+        return {
+            name: [each for each, choice, _ in rows if choice == how]
+            for name, rows in self.memberships.items()
+        }
 
     def _tags(self) -> Operation:
         if self.mode == "replace":
             return Operation.read("tags", values={"tags": split(self.replacement)})
         if self.mode == AUTOMATIC:
             return Operation.read("tags", values={"tags": None})
-        return Operation.read("tags", add={"tags": split(self.add)}, remove={"tags": split(self.remove)})
+        return Operation.read(
+            "tags", add={"tags": split(self.add)}, remove={"tags": split(self.remove)}
+        )
 
     def blame(self, errors: Mapping[str, str]) -> None:
         """Puts faults beside their fields; what has no field of its own stays in ``errors``."""
@@ -141,14 +164,24 @@ def read(kind: str, sent: QueryDict) -> Form:
         form.entries = {name: _entry(name, sent) for name in AXES}
     elif kind == "visibility":
         form.entries = {"visibility": _entry("visibility", sent)}
-        form.memberships = {"groups": _memberships("groups", list(Group.objects.order_by("name").values_list("pk", "name")), sent)}
+        form.memberships = {
+            "groups": _memberships(
+                "groups", list(Group.objects.order_by("name").values_list("pk", "name")), sent
+            )
+        }
     elif kind == "collection":
         rows = Collection.objects.filter(query="").order_by("name").values_list("pk", "name")
         form.memberships = {"collections": _memberships("collections", list(rows), sent)}
     elif kind == "tags":
-        form.mode = sent.get("mode", "") if sent.get("mode") in ("change", "replace", AUTOMATIC) else "change"
+        form.mode = (
+            sent.get("mode", "")
+            if sent.get("mode") in ("change", "replace", AUTOMATIC)
+            else "change"
+        )
         form.add, form.replacement = sent.get("add", ""), sent.get("replacement", "")
-        form.remove = ", ".join(dict.fromkeys([*split(sent.get("remove", "")), *sent.getlist("remove-tag")]))
+        form.remove = ", ".join(
+            dict.fromkeys([*split(sent.get("remove", "")), *sent.getlist("remove-tag")])
+        )
     return form
 
 
@@ -161,7 +194,13 @@ def _entry(name: str, sent: QueryDict) -> Entry:
     kind, options = _kind(name), _options(name)
     given = sent.getlist(f"f-{name}")
     if kind == "ticks":
-        return Entry(name, kind, ticked=tuple(each for each in given if each), automatic=name in sent.getlist(AUTOMATIC), options=options)
+        return Entry(
+            name,
+            kind,
+            ticked=tuple(each for each in given if each),
+            automatic=name in sent.getlist(AUTOMATIC),
+            options=options,
+        )
     text = given[0].replace("\r\n", "\n").strip() if given else ""
     return Entry(name, kind, text, automatic=name in sent.getlist(AUTOMATIC), options=options)
 
@@ -190,9 +229,14 @@ def _options(name: str) -> tuple[tuple[str, str], ...]:
     return tuple((each, word(each)) for each in metadata.CHOICES.get(name, ()))
 
 
-def _memberships(name: str, rows: list[tuple[int, str]], sent: QueryDict) -> list[tuple[str, str, str]]:
+def _memberships(
+    name: str, rows: list[tuple[int, str]], sent: QueryDict
+) -> list[tuple[str, str, str]]:
     ids = [(f"{name}-{pk}", said) for pk, said in rows]
-    return [(said, choice if (choice := sent.get(key, "")) in ("add", "remove") else "", key) for key, said in ids]
+    return [
+        (said, choice if (choice := sent.get(key, "")) in ("add", "remove") else "", key)
+        for key, said in ids
+    ]
 
 
 def _wanted(entry: Entry) -> Iterator[tuple[str, Any]]:

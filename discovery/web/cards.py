@@ -18,7 +18,14 @@ _TAGS = {
     "summary", "sup", "table", "tbody", "td", "tfoot", "th", "thead", "tr", "tt", "u", "ul", "var",
 }  # fmt: skip
 _CELL = {"align", "colspan", "rowspan"}
-_ATTRIBUTES = {"a": {"href", "title"}, "abbr": {"title"}, "img": {"alt"}, "ol": {"start"}, "td": _CELL, "th": _CELL}
+_ATTRIBUTES = {
+    "a": {"href", "title"},
+    "abbr": {"title"},
+    "img": {"alt"},
+    "ol": {"start"},
+    "td": _CELL,
+    "th": _CELL,
+}
 _NO_CONTENT = {
     "script", "style", "iframe", "object", "svg", "math", "template", "noscript", "noembed", "noframes", "title", "textarea", "xmp", "plaintext",
 }  # fmt: skip
@@ -31,7 +38,10 @@ _QUOTES = re.compile(r"^((?:[ \t]{0,3}>){20})(?:[ \t]*>)+", re.MULTILINE)
 
 #: The cleaner's time grows with the square of the depth.
 _MAX_DEPTH = 1_000
-_NESTING = re.compile(r"<(/?)(?!(?:p|li|dt|dd|td|th|tr|br|hr|img|input|link|meta|col|wbr|source)\b)[a-z]", re.IGNORECASE)
+_NESTING = re.compile(
+    r"<(/?)(?!(?:p|li|dt|dd|td|th|tr|br|hr|img|input|link|meta|col|wbr|source)\b)[a-z]",
+    re.IGNORECASE,
+)
 
 # What follows works on the cleaner's output, where a tag has one spelling only.
 _IMAGE = re.compile(r'<img(?: alt="([^"]*)")?>')
@@ -45,9 +55,13 @@ def render(text: str) -> SafeString:
     """``text``: a card without its front matter; what is longer than ``MAX_CARD`` is cut."""
     source = _QUOTES.sub(r"\1", clean(text, MAX_CARD))
     # Not github_flavored_markdown_to_html: its tag filter turns scripts into text that the cleaner would keep.
-    html = cmarkgfm.markdown_to_html_with_extensions(source, Options.CMARK_OPT_UNSAFE, extensions=_EXTENSIONS)
+    html = cmarkgfm.markdown_to_html_with_extensions(
+        source, Options.CMARK_OPT_UNSAFE, extensions=_EXTENSIONS
+    )
     if _depth(html) > _MAX_DEPTH:
-        html = cmarkgfm.markdown_to_html_with_extensions(source, 0, extensions=_EXTENSIONS)  # without the HTML that is in it
+        html = cmarkgfm.markdown_to_html_with_extensions(
+            source, 0, extensions=_EXTENSIONS
+        )  # without the HTML that is in it
     cleaned = nh3.clean(
         html,
         tags=_TAGS,

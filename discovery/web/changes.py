@@ -26,7 +26,17 @@ KINDS = {
 MAX_SHOWN = 160
 MAX_ENTRIES = 12
 
-_IN_WORDS = frozenset({"primary", "secondary", "specialization", "modalities", "input_modalities", "output_modalities", "capabilities"})
+_IN_WORDS = frozenset(
+    {
+        "primary",
+        "secondary",
+        "specialization",
+        "modalities",
+        "input_modalities",
+        "output_modalities",
+        "capabilities",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +75,10 @@ def told(name: str, before: Any, after: Any, *, nothing: str = "automatic") -> T
         return _list(name, before, after)
     if isinstance(before, Mapping) and isinstance(after, Mapping):
         keys = [key for key in {**before, **after} if before.get(key) != after.get(key)]
-        parts = [(key, said(name, before.get(key), "nothing"), said(name, after.get(key), "nothing")) for key in keys]
+        parts = [
+            (key, said(name, before.get(key), "nothing"), said(name, after.get(key), "nothing"))
+            for key in keys
+        ]
         return Told(label(name), parts=parts[:MAX_ENTRIES], more=max(len(parts) - MAX_ENTRIES, 0))
     return Told(label(name), said(name, before, nothing), said(name, after, nothing))
 
@@ -76,7 +89,11 @@ def said(name: str, value: Any, nothing: str = "automatic") -> Said:
     text = _text(name, value)
     if not text:
         return Said("none" if isinstance(value, list) else "empty", faint=True)
-    return Said(f"{text[: MAX_SHOWN - 1].rstrip(' .,;:')}…", text[:4_000]) if len(text) > MAX_SHOWN else Said(text)
+    return (
+        Said(f"{text[: MAX_SHOWN - 1].rstrip(' .,;:')}…", text[:4_000])
+        if len(text) > MAX_SHOWN
+        else Said(text)
+    )
 
 
 def _text(name: str, value: Any) -> str:
@@ -93,7 +110,10 @@ def _text(name: str, value: Any) -> str:
 
 
 def _list(name: str, before: Sequence[Any], after: Sequence[Any]) -> Told:
-    came, went = ([_text(name, [item]) for item in some if item not in other] for some, other in ((after, before), (before, after)))
+    came, went = (
+        [_text(name, [item]) for item in some if item not in other]
+        for some, other in ((after, before), (before, after))
+    )
     if not came and not went:  # only the order is another one
         return Told(label(name), said(name, list(before)), said(name, list(after)))
     more = max(len(came) - MAX_ENTRIES, 0) + max(len(went) - MAX_ENTRIES, 0)
@@ -111,8 +131,12 @@ def wishes(operation: Mapping[str, Any]) -> list[str]:
         return []
     texts: dict[str, list[str]] = {}
     for name, value in operation["values"].items():
-        texts.setdefault(name, []).append("back to automatic" if value is None else said(name, value).text)
+        texts.setdefault(name, []).append(
+            "back to automatic" if value is None else said(name, value).text
+        )
     for verb in ("add", "remove"):
         for name, items in operation[verb].items():
-            texts.setdefault(name, []).append(f"{verb} {listed([str(item)[:80] for item in items[:MAX_ENTRIES]])}")
+            texts.setdefault(name, []).append(
+                f"{verb} {listed([str(item)[:80] for item in items[:MAX_ENTRIES]])}"
+            )
     return [f"{label(name)}: {', '.join(parts)}" for name, parts in texts.items()]

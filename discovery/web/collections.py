@@ -24,7 +24,18 @@ if TYPE_CHECKING:
 PAGE_SIZE = 50
 
 #: What the rows of a collection show of a model.
-COLUMNS = ("model_id", "name", "display_name", "path", "type", "parameter_count", "size_bytes", "status", "quarantined_at", "problems")
+COLUMNS = (
+    "model_id",
+    "name",
+    "display_name",
+    "path",
+    "type",
+    "parameter_count",
+    "size_bytes",
+    "status",
+    "quarantined_at",
+    "problems",
+)
 
 
 def _seen(request: HttpRequest) -> QuerySet[Any]:
@@ -32,20 +43,33 @@ def _seen(request: HttpRequest) -> QuerySet[Any]:
     if request.user.is_staff:
         return Collection.objects.annotate(count=Count("models"))
     visible = RegisteredModel.objects.visible_to(request.user).values("pk")
-    return Collection.objects.annotate(count=Count("models", filter=Q(models__in=visible))).filter(count__gt=0)
+    return Collection.objects.annotate(count=Count("models", filter=Q(models__in=visible))).filter(
+        count__gt=0
+    )
 
 
 @require_safe
 def index(request: HttpRequest) -> HttpResponse:
     page = numbered(request, _seen(request).prefetch_related("groups").order_by("name"), PAGE_SIZE)
-    return page_or_partial(request, "discovery/collections.html", "results", {"section": "collections", "page": page})
+    return page_or_partial(
+        request, "discovery/collections.html", "results", {"section": "collections", "page": page}
+    )
 
 
 @require_safe
 def detail(request: HttpRequest, pk: int) -> HttpResponse:
     collection = get_object_or_404(_seen(request).prefetch_related("groups"), pk=pk)
-    rows = RegisteredModel.objects.visible_to(request.user).filter(collections=collection.pk).only(*COLUMNS).order_by("sort_name", "pk")
-    context = {"section": "collections", "collection": collection, "page": numbered(request, rows, PAGE_SIZE)}
+    rows = (
+        RegisteredModel.objects.visible_to(request.user)
+        .filter(collections=collection.pk)
+        .only(*COLUMNS)
+        .order_by("sort_name", "pk")
+    )
+    context = {
+        "section": "collections",
+        "collection": collection,
+        "page": numbered(request, rows, PAGE_SIZE),
+    }
     return page_or_partial(request, "discovery/collection.html", "results", context)
 
 
@@ -55,7 +79,12 @@ def edit(request: HttpRequest, pk: int | None = None) -> HttpResponse:
     """A new collection, or the fields of one. ``?query=`` is the filter that a new one is to follow."""
     collection = get_object_or_404(Collection, pk=pk) if pk else Collection()
     given = _given(request, collection)
-    context: dict[str, Any] = {"section": "collections", "collection": collection, "given": given, "groups": Group.objects.order_by("name")}
+    context: dict[str, Any] = {
+        "section": "collections",
+        "collection": collection,
+        "given": given,
+        "groups": Group.objects.order_by("name"),
+    }
     if request.method == "POST":
         groups = list(Group.objects.filter(pk__in=given["groups"]).order_by("name"))
         told = {name: given[name] for name in ("name", "description", "query")}
@@ -66,16 +95,34 @@ def edit(request: HttpRequest, pk: int | None = None) -> HttpResponse:
         else:
             messages.success(request, f"The collection {collection.name} is saved.")
             return redirect("collection", collection.pk)
-    return page_or_partial(request, "discovery/collection_edit.html", "form", context, status=422 if "error" in context else 200)
+    return page_or_partial(
+        request,
+        "discovery/collection_edit.html",
+        "form",
+        context,
+        status=422 if "error" in context else 200,
+    )
 
 
 def _given(request: HttpRequest, collection: Collection) -> dict[str, Any]:
     if request.method == "POST":
-        keys = [int(key) for key in request.POST.getlist("groups")[:500] if key.isascii() and key.isdigit() and len(key) < 19]
-        return {**{name: request.POST.get(name, "") for name in ("name", "description", "query")}, "groups": keys}
+        keys = [
+            int(key)
+            for key in request.POST.getlist("groups")[:500]
+            if key.isascii() and key.isdigit() and len(key) < 19
+        ]
+        return {
+            **{name: request.POST.get(name, "") for name in ("name", "description", "query")},
+            "groups": keys,
+        }
     groups = list(collection.groups.values_list("pk", flat=True)) if collection.pk else []
     query = collection.query or request.GET.get("query", "")[: collections.MAX_QUERY]
-    return {"name": collection.name, "description": collection.description, "query": query, "groups": groups}
+    return {
+        "name": collection.name,
+        "description": collection.description,
+        "query": query,
+        "groups": groups,
+    }
 
 
 @require_POST
@@ -83,7 +130,9 @@ def _given(request: HttpRequest, collection: Collection) -> dict[str, Any]:
 def delete(request: HttpRequest, pk: int) -> HttpResponse:
     collection = get_object_or_404(Collection, pk=pk)
     collections.delete(collection, by=cast("User", request.user))
-    messages.success(request, f"The collection {collection.name} is deleted. Its models are where they were.")
+    messages.success(
+        request, f"The collection {collection.name} is deleted. Its models are where they were."
+    )
     return redirect("collections")
 
 
@@ -92,7 +141,11 @@ def delete(request: HttpRequest, pk: int) -> HttpResponse:
 def of_model(request: HttpRequest, model_id: str) -> HttpResponse:
     """Puts one model into the collection named in ``add``, or takes it out of the one in ``remove``: by hand, so not where a filter decides."""
     record = fetch(request, model_id)
-    lists = {what: {"collections": [request.POST[what]]} for what in ("add", "remove") if request.POST.get(what)}
+    lists = {
+        what: {"collections": [request.POST[what]]}
+        for what in ("add", "remove")
+        if request.POST.get(what)
+    }
     try:
         operation = Operation.read("collection", add=lists.get("add"), remove=lists.get("remove"))
         bulk.request(operation, Selection(ids=(record.model_id,)), by=cast("User", request.user))
@@ -105,4 +158,8 @@ def of_model(request: HttpRequest, model_id: str) -> HttpResponse:
     if is_fragment(request):
         return page_or_partial(request, "discovery/collection_of.html", "panel", {"model": record})
     back = request.POST.get("back", "")
-    return redirect("collection", int(back)) if back.isascii() and back.isdigit() and len(back) < 19 else redirect("model", record.model_id)
+    return (
+        redirect("collection", int(back))
+        if back.isascii() and back.isdigit() and len(back) < 19
+        else redirect("model", record.model_id)
+    )

@@ -65,7 +65,10 @@ def index(request: HttpRequest) -> HttpResponse:
     context = {
         "section": "models",
         "chosen": chosen,
-        "columns": [(model, _address([each for each in chosen.ids if each != model.model_id], only)) for model in models],
+        "columns": [
+            (model, _address([each for each in chosen.ids if each != model.model_id], only))
+            for model in models
+        ],
         "groups": _shown(_groups(models), only) if enough else [],
         "only": only,
         "other_way": _address(chosen.ids, not only),
@@ -74,10 +77,17 @@ def index(request: HttpRequest) -> HttpResponse:
         "full": len(models) >= MOST,
         "why_not_tensors": why_not,
         "tensors_address": f"{_address(chosen.ids, only)}&tensors=1",
-        "tensors": comparison.tensors(models) if enough and not why_not and request.GET.get("tensors") == "1" else None,
+        "tensors": comparison.tensors(models)
+        if enough and not why_not and request.GET.get("tensors") == "1"
+        else None,
         **_offers(request, chosen, only),
     }
-    return page_or_partial(request, "discovery/compare.html", "tensors" if request.GET.get("tensors") == "1" else "results", context)
+    return page_or_partial(
+        request,
+        "discovery/compare.html",
+        "tensors" if request.GET.get("tensors") == "1" else "results",
+        context,
+    )
 
 
 def _address(ids: Sequence[str], only: bool = False) -> str:
@@ -88,7 +98,9 @@ def _address(ids: Sequence[str], only: bool = False) -> str:
 def _faults(chosen: Chosen) -> list[str]:
     faults = [f"There is no model {each[:80]}, or you may not see it." for each in chosen.unknown]
     if chosen.left_out:
-        faults.append(f"At most {MOST} models stand side by side. Left out: {', '.join(chosen.left_out[:10])}.")
+        faults.append(
+            f"At most {MOST} models stand side by side. Left out: {', '.join(chosen.left_out[:10])}."
+        )
     return faults
 
 
@@ -98,13 +110,24 @@ def _offers(request: HttpRequest, chosen: Chosen, only: bool) -> dict[str, objec
     if not text or len(chosen.models) >= MOST:
         return {"add": text, "offers": []}
     filters = search.Filters.read(urlencode({"q": text}))
-    results = search.Results(request.user, filters, columns=("model_id", "name", "display_name", "path", "status"))
-    found = [each for each in results[: MAX_OFFERED + MOST] if each.model_id not in chosen.ids][:MAX_OFFERED]
-    return {"add": text, "offers": [(each, _address([*chosen.ids, each.model_id], only)) for each in found], "misread": filters.faults}
+    results = search.Results(
+        request.user, filters, columns=("model_id", "name", "display_name", "path", "status")
+    )
+    found = [each for each in results[: MAX_OFFERED + MOST] if each.model_id not in chosen.ids][
+        :MAX_OFFERED
+    ]
+    return {
+        "add": text,
+        "offers": [(each, _address([*chosen.ids, each.model_id], only)) for each in found],
+        "misread": filters.faults,
+    }
 
 
 def _shown(groups: Sequence[Group], only: bool) -> list[Group]:
-    kept = [Group(group.heading, [row for row in group.rows if row.differs or not only]) for group in groups]
+    kept = [
+        Group(group.heading, [row for row in group.rows if row.differs or not only])
+        for group in groups
+    ]
     return [group for group in kept if group.rows]
 
 
@@ -112,8 +135,19 @@ def _groups(models: Sequence[RegisteredModel]) -> list[Group]:
     def row(field: str) -> Row:
         return Row(_LABELS[field], [_value(model, field) for model in models])
 
-    groups = [Group(heading, _known(row(field) for field in fields)) for heading, fields in _GROUPS.items()]
-    groups.insert(3, Group("On this machine", _known(Row(label, [say(model) for model in models]) for label, say in _MEASURED.items())))
+    groups = [
+        Group(heading, _known(row(field) for field in fields))
+        for heading, fields in _GROUPS.items()
+    ]
+    groups.insert(
+        3,
+        Group(
+            "On this machine",
+            _known(
+                Row(label, [say(model) for model in models]) for label, say in _MEASURED.items()
+            ),
+        ),
+    )
     for field, heading in facts.OBJECTS.items():
         groups.append(Group(heading, _known(_object_rows(models, field))))
     return groups

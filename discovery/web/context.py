@@ -26,8 +26,12 @@ def frame(request: HttpRequest) -> dict[str, Any]:
     runs = ScanRun.objects.all()
     staff = request.user.is_staff
     return {
-        "model_count": Listing.objects.visible_to(request.user).count,  # asked where it is shown and the page does not know it
-        "active_scan": runs.filter(state__in=ScanRun.ACTIVE).order_by("-state").first(),  # running before queued
+        "model_count": Listing.objects.visible_to(
+            request.user
+        ).count,  # asked where it is shown and the page does not know it
+        "active_scan": runs.filter(state__in=ScanRun.ACTIVE)
+        .order_by("-state")
+        .first(),  # running before queued
         "last_scan": runs.exclude(state__in=ScanRun.ACTIVE).first(),
         "rules_file": configs.RULES.name,
         "problem_count": Finding.objects.all().open().count() if staff else 0,

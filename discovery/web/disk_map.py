@@ -37,15 +37,30 @@ def context(request: HttpRequest, registry: Registry) -> dict[str, Any]:
     record = _model(request, model_id) if share and model_id else None
     crumbs = [("All", _address())]
     if share is None:
-        layout, told = _categories(request, registry), f"{plural(registry.models, 'model')}, {human_bytes(registry.size)} on disk"
+        layout, told = (
+            _categories(request, registry),
+            f"{plural(registry.models, 'model')}, {human_bytes(registry.size)} on disk",
+        )
     else:
         crumbs.append((_name(share.value), _address(share.value)))
-        layout, told = _category(request, share), f"{plural(share.models, 'model')}, {human_bytes(share.size)} on disk"
+        layout, told = (
+            _category(request, share),
+            f"{plural(share.models, 'model')}, {human_bytes(share.size)} on disk",
+        )
     if share and record:
         crumbs.append((record.title, _address(share.value, record.model_id)))
-        layout, told = _variants(record, share.value), f"{plural(len(record.variants), 'variant')}, {human_bytes(record.size_bytes)}"
+        layout, told = (
+            _variants(record, share.value),
+            f"{plural(len(record.variants), 'variant')}, {human_bytes(record.size_bytes)}",
+        )
     lost = bool((asked and share is None) or (model_id and record is None))
-    return {"maps": [layout(*shape) for shape in SHAPES], "crumbs": crumbs, "told": told, "chosen": record, "lost": lost}
+    return {
+        "maps": [layout(*shape) for shape in SHAPES],
+        "crumbs": crumbs,
+        "told": told,
+        "chosen": record,
+        "lost": lost,
+    }
 
 
 def _value(primary: str) -> str:
@@ -61,12 +76,18 @@ def _tone(primary: str) -> str:
 
 
 def _address(primary: str | None = None, model_id: str = "") -> str:
-    query = {} if primary is None else {"disk": _value(primary), **({"model": model_id} if model_id else {})}
+    query = (
+        {}
+        if primary is None
+        else {"disk": _value(primary), **({"model": model_id} if model_id else {})}
+    )
     return reverse("home") + (f"?{urlencode(query)}" if query else "")
 
 
 def _model(request: HttpRequest, model_id: str) -> RegisteredModel | None:
-    visible = RegisteredModel.objects.visible_to(request.user).only("model_id", "name", "display_name", "variants", "size_bytes", "primary")
+    visible = RegisteredModel.objects.visible_to(request.user).only(
+        "model_id", "name", "display_name", "variants", "size_bytes", "primary"
+    )
     return visible.filter(model_id=model_id).first() if "\0" not in model_id else None
 
 
@@ -74,20 +95,37 @@ def _categories(request: HttpRequest, registry: Registry) -> Layout:
     named: dict[str, list[RegisteredModel]] = {}
     for record in overview.largest(request.user, MAX_MODELS):
         named.setdefault(record.primary or "", []).append(record)
-    groups = [Group(_heading(share), _models(named.get(share.value, []), share)) for share in registry.by("primary")]
+    groups = [
+        Group(_heading(share), _models(named.get(share.value, []), share))
+        for share in registry.by("primary")
+    ]
     return lambda width, height: treemap.grouped(groups, width, height)
 
 
 def _heading(share: Share) -> Item:
-    return Item(_name(share.value), share.size, _address(share.value), _tone(share.value), plural(share.models, "model"))
+    return Item(
+        _name(share.value),
+        share.size,
+        _address(share.value),
+        _tone(share.value),
+        plural(share.models, "model"),
+    )
 
 
 def _models(records: list[RegisteredModel], share: Share, rest: str = "") -> tuple[Item, ...]:
     tone = _tone(share.value)
-    items = [Item(record.title, record.size_bytes, _address(share.value, record.model_id), tone) for record in records]
-    others, size = share.models - len(records), share.size - sum(record.size_bytes for record in records)
+    items = [
+        Item(record.title, record.size_bytes, _address(share.value, record.model_id), tone)
+        for record in records
+    ]
+    others, size = (
+        share.models - len(records),
+        share.size - sum(record.size_bytes for record in records),
+    )
     if others > 0 and size > 0:
-        items.append(Item("others", size, rest or _address(share.value), tone, plural(others, "model")))
+        items.append(
+            Item("others", size, rest or _address(share.value), tone, plural(others, "model"))
+        )
     return tuple(items)
 
 
@@ -101,7 +139,10 @@ def _category(request: HttpRequest, share: Share) -> Layout:
 def _variants(record: RegisteredModel, primary: str) -> Layout:
     """Its variants, and what else lies in its folder. Variants may share files (an Ollama blob), so that they come to more than the model."""
     href = reverse("model-files", args=[record.model_id])
-    items = [Item(item["name"], item["size_bytes"] or 0, href, _tone(primary), _status(item)) for item in record.variants]
+    items = [
+        Item(item["name"], item["size_bytes"] or 0, href, _tone(primary), _status(item))
+        for item in record.variants
+    ]
     rest = record.size_bytes - sum(item.size for item in items)
     if rest > 0:
         items.append(Item("other files", rest, href, "cat-none"))

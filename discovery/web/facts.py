@@ -29,7 +29,17 @@ OBJECTS = {
     "custom": "Other fields",
 }
 
-_WORDS = frozenset({"primary", "secondary", "specialization", "modalities", "input_modalities", "output_modalities", "capabilities"})
+_WORDS = frozenset(
+    {
+        "primary",
+        "secondary",
+        "specialization",
+        "modalities",
+        "input_modalities",
+        "output_modalities",
+        "capabilities",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +61,11 @@ class Fact:
 
 def facts(record: RegisteredModel) -> list[Fact]:
     """Rows for simple fields. Two say more in one row: active parameters, bits per weight."""
-    shown = [_fact(record, field, label) for field, label in LABELS.items() if not _said_elsewhere(record, field)]
+    shown = [
+        _fact(record, field, label)
+        for field, label in LABELS.items()
+        if not _said_elsewhere(record, field)
+    ]
     return [fact for fact in shown if fact]
 
 
@@ -63,7 +77,9 @@ def objects(record: RegisteredModel) -> list[Fact]:
 def _said_elsewhere(record: RegisteredModel, field: str) -> bool:
     if field in ("input_modalities", "output_modalities"):
         return field not in record.curated and " → " in why.modalities(record)
-    return field == "bits_per_weight" and bool(record.value("quantization") or record.value("dtype"))
+    return field == "bits_per_weight" and bool(
+        record.value("quantization") or record.value("dtype")
+    )
 
 
 def _fact(record: RegisteredModel, field: str, label: str) -> Fact | None:
@@ -75,8 +91,20 @@ def _fact(record: RegisteredModel, field: str, label: str) -> Fact | None:
         return None
     if "by" in entry:
         read = record.extracted.get(field)
-        hint = f"The files say: {shown(field, read['value'])}" if read and isinstance(value, str) else "The files say nothing about it"
-        return Fact(field, label, value, f"edited by {entry['by']}", edited=True, note=_note(record, field), hint=hint)
+        hint = (
+            f"The files say: {shown(field, read['value'])}"
+            if read and isinstance(value, str)
+            else "The files say nothing about it"
+        )
+        return Fact(
+            field,
+            label,
+            value,
+            f"edited by {entry['by']}",
+            edited=True,
+            note=_note(record, field),
+            hint=hint,
+        )
     return Fact(field, label, value, str(entry.get("source", "")), note=_note(record, field))
 
 
@@ -105,7 +133,9 @@ def shown(field: str, value: Any) -> str | list[tuple[str, Any]] | None:
     if field == "format":
         return format_name(value)
     if field in _WORDS:
-        return ", ".join(word(str(item)) for item in (value if isinstance(value, list) else [value]))
+        return ", ".join(
+            word(str(item)) for item in (value if isinstance(value, list) else [value])
+        )
     if field == "model_family":
         return family_name(str(value))
     if field == "base_model_relation":
@@ -115,7 +145,10 @@ def shown(field: str, value: Any) -> str | list[tuple[str, Any]] | None:
 
 def _pairs(value: Mapping[str, Any]) -> list[tuple[str, Any]]:
     """Names and values; an object inside becomes pairs again."""
-    shown = [(str(name), _pairs(item) if isinstance(item, Mapping) else plain(item)) for name, item in value.items()]
+    shown = [
+        (str(name), _pairs(item) if isinstance(item, Mapping) else plain(item))
+        for name, item in value.items()
+    ]
     return [(name, item) for name, item in shown if item]
 
 
@@ -128,7 +161,9 @@ def plain(value: Any) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, float):
-        return f"{value:,.4f}".rstrip("0").rstrip(".") if 1e-4 <= abs(value) < 1e15 else f"{value:g}"
+        return (
+            f"{value:,.4f}".rstrip("0").rstrip(".") if 1e-4 <= abs(value) < 1e15 else f"{value:g}"
+        )
     if isinstance(value, list):
         return ", ".join(text for item in value if (text := plain(item)))
     if isinstance(value, Mapping):

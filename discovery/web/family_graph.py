@@ -57,8 +57,14 @@ def groups(relatives: Family) -> list[tuple[str, str, tuple[Relative, ...]]]:
 
 def brief(record: RegisteredModel, relatives: Family) -> list[tuple[Relative, str]]:
     """The nearest few, each with how it is related, for the panel of the overview."""
-    near = [*relatives.ancestors[:2], *relatives.formats[:3], *relatives.children[:4]] or list(relatives.siblings[:3])
-    return [(each, relation(each, ancestor=each in relatives.ancestors)) for each in near if each.record is None or each.record.pk != record.pk][:6]
+    near = [*relatives.ancestors[:2], *relatives.formats[:3], *relatives.children[:4]] or list(
+        relatives.siblings[:3]
+    )
+    return [
+        (each, relation(each, ancestor=each in relatives.ancestors))
+        for each in near
+        if each.record is None or each.record.pk != record.pk
+    ][:6]
 
 
 def relation(relative: Relative, *, ancestor: bool = False) -> str:
@@ -80,15 +86,43 @@ def graph(record: RegisteredModel, relatives: Family) -> Graph | None:
     height = rows * (BOX_HEIGHT + GAP) - GAP + 2
     columns = [1, (WIDTH - BOX_WIDTH) // 2, WIDTH - BOX_WIDTH - 1]
     middle = (height - BOX_HEIGHT) // 2
-    own = Node(_fitting(record.title), treemap.fitting(_facts(record), BOX_WIDTH - 20, SMALL), record.title, "", "own", columns[1], middle)
-    bases = [_node(each, columns[0], y, ancestor=True) for each, y in zip(left, _rows(len(left), height), strict=True)]
+    own = Node(
+        _fitting(record.title),
+        treemap.fitting(_facts(record), BOX_WIDTH - 20, SMALL),
+        record.title,
+        "",
+        "own",
+        columns[1],
+        middle,
+    )
+    bases = [
+        _node(each, columns[0], y, ancestor=True)
+        for each, y in zip(left, _rows(len(left), height), strict=True)
+    ]
     heights = _rows(len(shown) + (len(shown) < len(right)), height)
     others = [_node(each, columns[2], y) for each, y in zip(shown, heights, strict=False)]
     if len(shown) < len(right):
         count = len(right) - len(shown)
-        others.append(Node(f"and {count:,} more", "listed below", f"{count:,} more", "#relatives", "away", columns[2], heights[-1]))
-    chain = [f"M{node.x + BOX_WIDTH // 2},{node.y + BOX_HEIGHT} V{after.y}" for node, after in pairwise(bases)]
-    edges = [*chain, *(_line(node, own) for node in bases[-1:]), *(_line(own, node) for node in others)]
+        others.append(
+            Node(
+                f"and {count:,} more",
+                "listed below",
+                f"{count:,} more",
+                "#relatives",
+                "away",
+                columns[2],
+                heights[-1],
+            )
+        )
+    chain = [
+        f"M{node.x + BOX_WIDTH // 2},{node.y + BOX_HEIGHT} V{after.y}"
+        for node, after in pairwise(bases)
+    ]
+    edges = [
+        *chain,
+        *(_line(node, own) for node in bases[-1:]),
+        *(_line(own, node) for node in others),
+    ]
     return Graph(WIDTH, height, (*bases, own, *others), tuple(edges))
 
 
@@ -99,7 +133,12 @@ def _rows(count: int, height: int) -> list[int]:
 
 
 def _line(before: Node, after: Node) -> str:
-    x, y, to_x, to_y = before.x + BOX_WIDTH, before.y + BOX_HEIGHT // 2, after.x, after.y + BOX_HEIGHT // 2
+    x, y, to_x, to_y = (
+        before.x + BOX_WIDTH,
+        before.y + BOX_HEIGHT // 2,
+        after.x,
+        after.y + BOX_HEIGHT // 2,
+    )
     bend = (x + to_x) // 2
     return f"M{x},{y} C{bend},{y} {bend},{to_y} {to_x},{to_y}"
 
@@ -107,10 +146,26 @@ def _line(before: Node, after: Node) -> str:
 def _node(relative: Relative, x: int, y: int, *, ancestor: bool = False) -> Node:
     how = relation(relative, ancestor=ancestor)
     if relative.record is None:
-        return Node(_fitting(relative.name), f"{how}, not here" if how else "not here", relative.name, "", "away", x, y)
+        return Node(
+            _fitting(relative.name),
+            f"{how}, not here" if how else "not here",
+            relative.name,
+            "",
+            "away",
+            x,
+            y,
+        )
     href = reverse("model", args=[relative.record.model_id])
     under = " · ".join(part for part in (how, _facts(relative.record)) if part)
-    return Node(_fitting(relative.name), treemap.fitting(under, BOX_WIDTH - 20, SMALL), relative.name, href, "here", x, y)
+    return Node(
+        _fitting(relative.name),
+        treemap.fitting(under, BOX_WIDTH - 20, SMALL),
+        relative.name,
+        href,
+        "here",
+        x,
+        y,
+    )
 
 
 def _facts(record: RegisteredModel) -> str:

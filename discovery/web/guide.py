@@ -16,7 +16,17 @@ from discovery.web.pages import page_or_partial
 FOLDER = Path(__file__).resolve().parent.parent / "help"
 
 #: Topics in the order they are listed, each a file of that name; those for administrators lead to their pages.
-TOPICS = ("layout", "searching", "scans", "metadata", "categories", "loading", "slow", "access", "commands")
+TOPICS = (
+    "layout",
+    "searching",
+    "scans",
+    "metadata",
+    "categories",
+    "loading",
+    "slow",
+    "access",
+    "commands",
+)
 FOR_ALL = ("layout", "searching", "metadata", "access")
 
 
@@ -37,7 +47,10 @@ def topic(name: str) -> Topic:
     heading, _, body = text.partition("\n")
     first = body.strip().split("\n\n", 1)[0]
     return Topic(
-        name, heading.removeprefix("# ").strip(), first.replace("**", ""), markdown.markdown(body, extensions=["tables", "fenced_code", "sane_lists"])
+        name,
+        heading.removeprefix("# ").strip(),
+        first.replace("**", ""),
+        markdown.markdown(body, extensions=["tables", "fenced_code", "sane_lists"]),
     )
 
 
@@ -56,7 +69,12 @@ def page(request: HttpRequest, name: str) -> HttpResponse:
     if name not in _topics(request):
         raise Http404(f"no help on {name}")
     others = [topic(other) for other in _topics(request) if other != name]
-    return page_or_partial(request, "discovery/help_topic.html", "text", {"section": "help", "topic": topic(name), "others": others})
+    return page_or_partial(
+        request,
+        "discovery/help_topic.html",
+        "text",
+        {"section": "help", "topic": topic(name), "others": others},
+    )
 
 
 @require_safe
@@ -69,5 +87,12 @@ def appear(request: HttpRequest) -> HttpResponse:
             answer = whereabouts.explain(typed, request.user)
         except whereabouts.NotAPath as error:
             fault = str(error)
-    context = {"section": "help", "typed": typed[: whereabouts.LONGEST], "answer": answer, "fault": fault}
-    return page_or_partial(request, "discovery/help_appear.html", "answer", context, status=422 if fault else 200)
+    context = {
+        "section": "help",
+        "typed": typed[: whereabouts.LONGEST],
+        "answer": answer,
+        "fault": fault,
+    }
+    return page_or_partial(
+        request, "discovery/help_appear.html", "answer", context, status=422 if fault else 200
+    )

@@ -29,7 +29,12 @@ MAX_FILES = 50
 @require_safe
 def health(request: HttpRequest, model_id: str) -> HttpResponse:
     record = fetch(request, model_id)
-    return page_or_partial(request, "discovery/model_health.html", "tab", {**frame(record, "health"), **_context(record)})
+    return page_or_partial(
+        request,
+        "discovery/model_health.html",
+        "tab",
+        {**frame(record, "health"), **_context(record)},
+    )
 
 
 @require_safe
@@ -39,7 +44,13 @@ def live(request: HttpRequest, model_id: str) -> HttpResponse:
     if not is_fragment(request):
         return redirect("model-health", model_id)
     context = {**frame(record, "health"), **_context(record)}
-    return page_or_partial(request, "discovery/model_health.html", "tab", context, status=200 if context["under_way"] else STOP_POLLING)
+    return page_or_partial(
+        request,
+        "discovery/model_health.html",
+        "tab",
+        context,
+        status=200 if context["under_way"] else STOP_POLLING,
+    )
 
 
 def _context(record: RegisteredModel) -> dict[str, Any]:
@@ -53,7 +64,11 @@ def _context(record: RegisteredModel) -> dict[str, Any]:
         "report": report,
         "checks": sorted(report.checks, key=lambda check: list(OUTCOMES).index(check["status"])),
         "outcomes": _counted(report.checks),
-        "findings": list(record.findings.filter(resolved_at=None).select_related("accepted_by", "model").order_by("severity", "pk")),
+        "findings": list(
+            record.findings.filter(resolved_at=None)
+            .select_related("accepted_by", "model")
+            .order_by("severity", "pk")
+        ),
         "resolved": record.findings.exclude(resolved_at=None).count(),
         "deep": deep,
         "next_deep": _next_deep(record),
@@ -75,7 +90,11 @@ def _next_deep(record: RegisteredModel) -> str:
 def _counted(checks: list[dict[str, Any]]) -> str:
     """``1 failed, 3 warnings, 7 passed``."""
     counts = {outcome: sum(check["status"] == outcome for check in checks) for outcome in OUTCOMES}
-    said = [plural(count, "warning") if outcome == "warning" else f"{count} {outcome}" for outcome, count in counts.items() if count]
+    said = [
+        plural(count, "warning") if outcome == "warning" else f"{count} {outcome}"
+        for outcome, count in counts.items()
+        if count
+    ]
     return ", ".join(said)
 
 
@@ -112,7 +131,10 @@ def _deep(request: HttpRequest, record: RegisteredModel) -> None:
 def _stop_deep(request: HttpRequest, record: RegisteredModel) -> None:
     run = DeepValidation.objects.filter(model=record, state__in=DeepValidation.ACTIVE).first()
     if run and deep_validation.cancel(run):
-        messages.success(request, "It stops. What was read so far is kept, and the next validation goes on from there.")
+        messages.success(
+            request,
+            "It stops. What was read so far is kept, and the next validation goes on from there.",
+        )
     else:
         messages.warning(request, "It was over already.")
 
@@ -120,7 +142,9 @@ def _stop_deep(request: HttpRequest, record: RegisteredModel) -> None:
 def _load(request: HttpRequest, record: RegisteredModel) -> None:
     variant = request.POST.get("variant", "")
     known = {item["name"] for item in record.variants}
-    _, created = load_tests.request(record, variant if variant in known else "", user_id=request.user.pk)
+    _, created = load_tests.request(
+        record, variant if variant in known else "", user_id=request.user.pk
+    )
     if created:
         messages.success(request, "The test load is on its way.")
     else:
@@ -138,14 +162,20 @@ def _stop_load(request: HttpRequest, record: RegisteredModel) -> None:
 
 def _quarantine(request: HttpRequest, record: RegisteredModel) -> None:
     if judgement.quarantine(record, by=cast("User", request.user)):
-        messages.success(request, "Quarantined: only administrators see the model now. Its files stay where they are.")
+        messages.success(
+            request,
+            "Quarantined: only administrators see the model now. Its files stay where they are.",
+        )
     else:
         messages.warning(request, "It is in quarantine already.")
 
 
 def _lift(request: HttpRequest, record: RegisteredModel) -> None:
     if judgement.lift_quarantine(record, by=cast("User", request.user)):
-        messages.success(request, f"The quarantine is lifted: the model is {record.get_visibility_display().lower()} again.")
+        messages.success(
+            request,
+            f"The quarantine is lifted: the model is {record.get_visibility_display().lower()} again.",
+        )
     else:
         messages.warning(request, "It is in no quarantine.")
 

@@ -82,12 +82,16 @@ class Filters:
     @classmethod
     def read(cls, sent: QueryDict) -> Filters:
         names = ("by", "field", "through", "model", "since", "until", "batch")
-        by, name, through, model, since, until, batch = (search.normal_text(sent.get(name, "")) for name in names)
+        by, name, through, model, since, until, batch = (
+            search.normal_text(sent.get(name, "")) for name in names
+        )
         return cls(by, name, through, model, since, until, batch)
 
     @property
     def narrows(self) -> bool:
-        return any((self.by, self.field_name, self.through, self.model, self.since, self.until, self.batch))
+        return any(
+            (self.by, self.field_name, self.through, self.model, self.since, self.until, self.batch)
+        )
 
     def apply(self, rows: QuerySet[MetadataChange]) -> QuerySet[MetadataChange]:
         if self.by:
@@ -99,7 +103,11 @@ class Filters:
         if words := self.model.split()[: search.MAX_WORDS]:
             models = RegisteredModel.objects.all()
             for word in words:
-                models = models.filter(Q(model_id__icontains=word) | Q(name__icontains=word) | Q(display_name__icontains=word))
+                models = models.filter(
+                    Q(model_id__icontains=word)
+                    | Q(name__icontains=word)
+                    | Q(display_name__icontains=word)
+                )
             rows = rows.filter(model__in=models.values("pk"))
         if self.batch:
             key = _uuid(self.batch)
@@ -131,7 +139,11 @@ def index(request: HttpRequest) -> HttpResponse:
     context: dict[str, Any] = {
         "section": "history",
         "filters": filters,
-        "people": list(User.objects.filter(pk__in=MetadataChange.objects.order_by().values("by")).order_by("username")[:MAX_PEOPLE]),
+        "people": list(
+            User.objects.filter(pk__in=MetadataChange.objects.order_by().values("by")).order_by(
+                "username"
+            )[:MAX_PEOPLE]
+        ),
         "field_words": changes.FIELDS,
         "through_words": THROUGH,
     }
@@ -141,7 +153,9 @@ def index(request: HttpRequest) -> HttpResponse:
     else:
         heads = found.values("batch").annotate(head=Max("pk")).order_by("-head")
         context["page"] = numbered(request, heads, BATCHES_PAGE)
-        context["batches"] = _batches([row["head"] for row in context["page"].object_list], found, rows)
+        context["batches"] = _batches(
+            [row["head"] for row in context["page"].object_list], found, rows
+        )
     return page_or_partial(request, "discovery/history.html", "results", context)
 
 
@@ -152,7 +166,9 @@ def of_model(request: HttpRequest, model_id: str) -> HttpResponse:
     rows = _visible(request)
     page = numbered(request, _light(rows.filter(model=record)), CHANGES_PAGE)
     context = {"page": page, "batches": _grouped(page.object_list, rows), "one_model": True}
-    return page_or_partial(request, "discovery/model_history.html", "results", {**frame(record, "history"), **context})
+    return page_or_partial(
+        request, "discovery/model_history.html", "results", {**frame(record, "history"), **context}
+    )
 
 
 @require_POST
@@ -160,14 +176,21 @@ def of_model(request: HttpRequest, model_id: str) -> HttpResponse:
 def take_back(request: HttpRequest) -> HttpResponse:
     """Undoes one ``change``, or all of a ``batch``."""
     user, back = cast("User", request.user), request.POST.get("next", "")
-    back = back if url_has_allowed_host_and_scheme(back, allowed_hosts={request.get_host()}) else "history"
+    back = (
+        back
+        if url_has_allowed_host_and_scheme(back, allowed_hosts={request.get_host()})
+        else "history"
+    )
     number = request.POST.get("change", "")
     try:
         if number:
             key = int(number) if number.isascii() and number.isdigit() and len(number) < 19 else 0
             change = get_object_or_404(MetadataChange.objects.select_related("model"), pk=key)
             undo.undo_change(change, by=user, through="page")
-            messages.success(request, f"{changes.label(change.field)} of {change.model.title} is what it was before.")
+            messages.success(
+                request,
+                f"{changes.label(change.field)} of {change.model.title} is what it was before.",
+            )
             return redirect(back)
         batch = _uuid(request.POST.get("batch", ""))
         if batch is None:
@@ -177,7 +200,10 @@ def take_back(request: HttpRequest) -> HttpResponse:
         messages.error(request, f"Nothing was taken back. {error}")
         return redirect(back)
     except bulk.NobodyChosen:
-        messages.error(request, "There is nothing that could be taken back here: the models are forgotten, or it is decided elsewhere.")
+        messages.error(
+            request,
+            "There is nothing that could be taken back here: the models are forgotten, or it is decided elsewhere.",
+        )
         return redirect(back)
     if edit.is_active or edit.skipped or not request.POST.get("next"):
         return redirect("bulk-edit", edit.pk)
@@ -188,7 +214,11 @@ def take_back(request: HttpRequest) -> HttpResponse:
 def _visible(request: HttpRequest) -> QuerySet[MetadataChange]:
     """The changes of models that this person may see, the newest first. Only these are listed, and counted."""
     rows = MetadataChange.objects.order_by("-pk")
-    return rows if request.user.is_staff else rows.filter(model__in=RegisteredModel.objects.visible_to(request.user).values("pk"))
+    return (
+        rows
+        if request.user.is_staff
+        else rows.filter(model__in=RegisteredModel.objects.visible_to(request.user).values("pk"))
+    )
 
 
 def _uuid(text: str) -> UUID | None:
@@ -200,7 +230,9 @@ def _uuid(text: str) -> UUID | None:
 
 def _light(rows: QuerySet[MetadataChange]) -> QuerySet[MetadataChange]:
     columns = ("field", "before", "after", "at", "through", "batch", "undoes", "by__username")
-    return rows.select_related("model", "by").only(*columns, "model__model_id", "model__name", "model__display_name", "model__status")
+    return rows.select_related("model", "by").only(
+        *columns, "model__model_id", "model__name", "model__display_name", "model__status"
+    )
 
 
 def _row(change: MetadataChange, gone: Set[tuple[UUID, int, str]]) -> Row:
@@ -210,7 +242,9 @@ def _row(change: MetadataChange, gone: Set[tuple[UUID, int, str]]) -> Row:
     return Row(change, told, undo.is_undoable(change.field) and not taken_back, taken_back)
 
 
-def _batches(heads: Sequence[int], found: QuerySet[MetadataChange], rows: QuerySet[MetadataChange]) -> list[Batch]:
+def _batches(
+    heads: Sequence[int], found: QuerySet[MetadataChange], rows: QuerySet[MetadataChange]
+) -> list[Batch]:
     """The batches that end with ``heads``, each with a few of its changes that the filters found."""
     if not heads:
         return []
@@ -237,18 +271,37 @@ def _grouped(page: Iterable[MetadataChange], rows: QuerySet[MetadataChange]) -> 
     return _told(groups, rows)
 
 
-def _told(groups: Sequence[Sequence[MetadataChange]], rows: QuerySet[MetadataChange]) -> list[Batch]:
+def _told(
+    groups: Sequence[Sequence[MetadataChange]], rows: QuerySet[MetadataChange]
+) -> list[Batch]:
     """Each with what all of its batch comes to among ``rows``, field by field, and how much of that is taken back."""
     batches = [group[0].batch for group in groups]
     counts: dict[UUID, list[tuple[str, str, int]]] = defaultdict(list)
-    counted = rows.order_by().filter(batch__in=batches).values("batch", "field").annotate(count=Count("pk")).order_by("batch", "-count", "field")
+    counted = (
+        rows.order_by()
+        .filter(batch__in=batches)
+        .values("batch", "field")
+        .annotate(count=Count("pk"))
+        .order_by("batch", "-count", "field")
+    )
     for row in counted:
         counts[row["batch"]].append((row["field"], changes.label(row["field"]), row["count"]))
-    undone, gone = _taken_back(batches, rows), _gone([change for group in groups for change in group])
+    undone, gone = (
+        _taken_back(batches, rows),
+        _gone([change for group in groups for change in group]),
+    )
     told = []
     for group in groups:
-        batch = Batch(group[0], counts[group[0].batch], [_row(change, gone) for change in group], undone.get(group[0].batch, 0))
-        batch.can_undo = any(undo.is_undoable(name) for name, _, _ in batch.fields) and batch.taken_back < batch.total
+        batch = Batch(
+            group[0],
+            counts[group[0].batch],
+            [_row(change, gone) for change in group],
+            undone.get(group[0].batch, 0),
+        )
+        batch.can_undo = (
+            any(undo.is_undoable(name) for name, _, _ in batch.fields)
+            and batch.taken_back < batch.total
+        )
         told.append(batch)
     return told
 
@@ -269,13 +322,27 @@ def _taken_back(batches: Sequence[UUID], rows: QuerySet[MetadataChange]) -> Mapp
 def _gone(shown: Sequence[MetadataChange]) -> set[tuple[UUID, int, str]]:
     """(batch, model, field) of those of the changes that are taken back and have not been brought again."""
     rows = (
-        MetadataChange.objects.order_by().filter(model__in={change.model_id for change in shown}).values_list("undoes", "model_id", "field", "batch")
+        MetadataChange.objects.order_by()
+        .filter(model__in={change.model_id for change in shown})
+        .values_list("undoes", "model_id", "field", "batch")
     )
     undos = list(rows.filter(undoes__in={change.batch for change in shown}))
-    again = {(undone, model, name) for undone, model, name, _ in rows.filter(undoes__in={batch for *_, batch in undos})}
-    return {(undone, model, name) for undone, model, name, batch in undos if undone and (batch, model, name) not in again}
+    again = {
+        (undone, model, name)
+        for undone, model, name, _ in rows.filter(undoes__in={batch for *_, batch in undos})
+    }
+    return {
+        (undone, model, name)
+        for undone, model, name, batch in undos
+        if undone and (batch, model, name) not in again
+    }
 
 
 def _undos(batches: Sequence[UUID], rows: QuerySet[MetadataChange]) -> list[tuple[UUID, UUID, int]]:
-    counted = rows.filter(undoes__in=batches).order_by("undoes", "batch").values_list("undoes", "batch").annotate(count=Count("pk"))
+    counted = (
+        rows.filter(undoes__in=batches)
+        .order_by("undoes", "batch")
+        .values_list("undoes", "batch")
+        .annotate(count=Count("pk"))
+    )
     return [(undone, batch, count) for undone, batch, count in counted if undone]

@@ -15,7 +15,13 @@ from django.http import QueryDict
 from discovery.web.fields import Field
 
 #: Kinds of a value in an object's row, as the form names them.
-KINDS = (("text", "Text"), ("number", "Number"), ("boolean", "Yes or no"), ("list", "List"), ("json", "JSON"))
+KINDS = (
+    ("text", "Text"),
+    ("number", "Number"),
+    ("boolean", "Yes or no"),
+    ("list", "List"),
+    ("json", "JSON"),
+)
 
 #: An object with more entries is written as one piece of JSON: rows past that help nobody, and a request has room for 1,000 fields.
 MAX_ROWS = 40
@@ -55,12 +61,28 @@ class Input:
         if spec.kind == "object":
             entries = value if isinstance(value, Mapping) else {}
             if len(entries) > MAX_ROWS:
-                return cls(spec, text=json.dumps(entries, indent=2, ensure_ascii=False), as_json=True)
-            return cls(spec, rows=[_row(str(key), item) for key, item in entries.items()] + [Row()] * BLANK_ROWS)
-        items = [str(item) for item in value] if isinstance(value, list) else [] if value is None else [str(value)]
+                return cls(
+                    spec, text=json.dumps(entries, indent=2, ensure_ascii=False), as_json=True
+                )
+            return cls(
+                spec,
+                rows=[_row(str(key), item) for key, item in entries.items()] + [Row()] * BLANK_ROWS,
+            )
+        items = (
+            [str(item) for item in value]
+            if isinstance(value, list)
+            else []
+            if value is None
+            else [str(value)]
+        )
         if spec.kind == "words":
             return cls(spec, ticked=items)
-        return cls(spec, text="\n".join(_BREAKS.sub(" ", item) for item in items) if spec.kind == "list" else "".join(items))
+        return cls(
+            spec,
+            text="\n".join(_BREAKS.sub(" ", item) for item in items)
+            if spec.kind == "list"
+            else "".join(items),
+        )
 
     @classmethod
     def sent(cls, spec: Field, data: QueryDict) -> Input:
@@ -108,7 +130,9 @@ class Input:
     def mark(self) -> str:
         """Tells whether somebody has touched the field: it goes out with the form and comes back."""
         try:
-            return blake2b(json.dumps(self.value(), sort_keys=True).encode(), digest_size=8).hexdigest()
+            return blake2b(
+                json.dumps(self.value(), sort_keys=True).encode(), digest_size=8
+            ).hexdigest()
         except (ValueError, RecursionError):
             return "?"
 
@@ -120,7 +144,14 @@ def _row(key: str, item: Any) -> Row:
         return Row(key, "number", json.dumps(item))
     if isinstance(item, str):
         return Row(key, "text", item)
-    if isinstance(item, list) and item and all(isinstance(each, str) and each == each.strip() and each and "," not in each for each in item):
+    if (
+        isinstance(item, list)
+        and item
+        and all(
+            isinstance(each, str) and each == each.strip() and each and "," not in each
+            for each in item
+        )
+    ):
         return Row(key, "list", ", ".join(item))
     return Row(key, "json", json.dumps(item, ensure_ascii=False))
 
@@ -177,6 +208,8 @@ def _json(text: str) -> Any:
     try:
         return json.loads(text, parse_constant=refuse)
     except json.JSONDecodeError as error:
-        raise ValueError(f"is no JSON: {error.msg} in line {error.lineno}, column {error.colno}") from error
+        raise ValueError(
+            f"is no JSON: {error.msg} in line {error.lineno}, column {error.colno}"
+        ) from error
     except RecursionError as error:
         raise ValueError("is nested too deep") from error

@@ -43,12 +43,16 @@ class Filters:
     @classmethod
     def read(cls, query: QueryDict) -> Filters:
         faults = []
-        level, channel, scan, since = (clean(query.get(name, ""), 60).strip() for name in ("level", "channel", "scan", "since"))
+        level, channel, scan, since = (
+            clean(query.get(name, ""), 60).strip() for name in ("level", "channel", "scan", "since")
+        )
         if level and level not in LEVELS:
             faults.append(f"There is no level “{level}”: choose from {', '.join(LEVELS)}.")
             level = ""
         if channel and channel not in Channel.values:
-            faults.append(f"There is no channel “{channel}”: choose from {', '.join(Channel.values)}.")
+            faults.append(
+                f"There is no channel “{channel}”: choose from {', '.join(Channel.values)}."
+            )
             channel = ""
         number = as_key(scan)
         if scan and number is None:
@@ -58,11 +62,22 @@ class Filters:
             faults.append(f"“{since}” is no time: write 2026-11-24 or 2026-11-24T03:00, in UTC.")
             since = ""
         model = clean(query.get("model", ""), 200).strip()
-        return cls(level, channel, number, model, search.normal_text(query.get("q", "")), since, after, tuple(faults))
+        return cls(
+            level,
+            channel,
+            number,
+            model,
+            search.normal_text(query.get("q", "")),
+            since,
+            after,
+            tuple(faults),
+        )
 
     @property
     def narrowed(self) -> bool:
-        return bool(self.level or self.channel or self.scan or self.model or self.text or self.since)
+        return bool(
+            self.level or self.channel or self.scan or self.model or self.text or self.since
+        )
 
 
 def _moment(text: str) -> datetime | None:
@@ -84,7 +99,12 @@ def index(request: HttpRequest) -> HttpResponse:
     """Newest first, ``before`` an entry's key for older ones. While it is live, the page asks again and is answered only when there is news."""
     filters = Filters.read(request.GET)
     rows = journal.entries(
-        level=filters.level, channel=filters.channel, scan=filters.scan, model_id=filters.model, text=filters.text, since=filters.after
+        level=filters.level,
+        channel=filters.channel,
+        scan=filters.scan,
+        model_id=filters.model,
+        text=filters.text,
+        since=filters.after,
     )
     before, latest = as_key(request.GET.get("before", "")), as_key(request.GET.get("latest", ""))
     if is_fragment(request) and latest is not None and not rows.filter(pk__gt=latest).exists():

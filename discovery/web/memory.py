@@ -48,16 +48,32 @@ def panel(request: HttpRequest, model_id: str) -> HttpResponse:
 def context(request: HttpRequest, record: RegisteredModel) -> dict[str, Any]:
     asked = request.GET.get("context", "")
     length = int(asked) if asked.isdecimal() and len(asked) < 10 and int(asked) > 0 else None
-    need = memory.need(record, variant=request.GET.get("variant", ""), context=length, kv_type=request.GET.get("kv", "f16"))
+    need = memory.need(
+        record,
+        variant=request.GET.get("variant", ""),
+        context=length,
+        kv_type=request.GET.get("kv", "f16"),
+    )
     if need is None:
         return {"need": None}
     own = record.value("context_length")
-    choices = sorted({number for number in (*memory.CONTEXTS, own) if number and (own is None or number <= own)})
-    return {"need": need, "bars": _bars(need), "contexts": choices, "own_context": own, "kv_types": list(KV_TYPES)}
+    choices = sorted(
+        {number for number in (*memory.CONTEXTS, own) if number and (own is None or number <= own)}
+    )
+    return {
+        "need": need,
+        "bars": _bars(need),
+        "contexts": choices,
+        "own_context": own,
+        "kv_types": list(KV_TYPES),
+    }
 
 
 def _bars(need: Need) -> list[Bar]:
-    return [Bar(machine, _parts(need, machine.budget), need.estimate.total_bytes) for machine in need.machines]
+    return [
+        Bar(machine, _parts(need, machine.budget), need.estimate.total_bytes)
+        for machine in need.machines
+    ]
 
 
 def _parts(need: Need, budget: int) -> tuple[Part, ...]:

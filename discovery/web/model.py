@@ -34,7 +34,11 @@ def frame(record: RegisteredModel, tab: str) -> dict[str, Any]:
     """What all tabs show."""
     hosted = record.root.path == Root.REMOTE
     folders = [] if hosted else record.path.split("/")[:-1]
-    location = record.value("endpoint") if hosted else f"{record.root.path.rstrip('/')}/{record.path}".removesuffix("/.")
+    location = (
+        record.value("endpoint")
+        if hosted
+        else f"{record.root.path.rstrip('/')}/{record.path}".removesuffix("/.")
+    )
     modalities = why.modalities(record)
     trouble = record.findings.open().filter(severity=Severity.ERROR).count()
     return {
@@ -65,7 +69,9 @@ def overview(request: HttpRequest, model_id: str) -> HttpResponse:
         "usages": usage_lines.usages(record, family.base_of(record, request.user)),
         "why_no_usage": usage_lines.why_none(record),
     }
-    return page_or_partial(request, "discovery/model_overview.html", "tab", {**frame(record, "overview"), **context})
+    return page_or_partial(
+        request, "discovery/model_overview.html", "tab", {**frame(record, "overview"), **context}
+    )
 
 
 @require_safe
@@ -73,8 +79,14 @@ def relatives(request: HttpRequest, model_id: str) -> HttpResponse:
     """Its family: a graph and lists."""
     record = fetch(request, model_id)
     found = family.family(record, request.user)
-    context = {"family": found, "graph": family_graph.graph(record, found), "groups": family_graph.groups(found)}
-    return page_or_partial(request, "discovery/model_family.html", "tab", {**frame(record, "family"), **context})
+    context = {
+        "family": found,
+        "graph": family_graph.graph(record, found),
+        "groups": family_graph.groups(found),
+    }
+    return page_or_partial(
+        request, "discovery/model_family.html", "tab", {**frame(record, "family"), **context}
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +110,20 @@ def files(request: HttpRequest, model_id: str) -> HttpResponse:
     if sort != "name":
         found.sort(key=FILE_SORTS[sort], reverse=sort.startswith("-"))
     page = numbered(request, found, PAGE_SIZE)
-    context: dict[str, Any] = {"text": text, "sort": sort, "page": page, "largest": max((file.size for file in found), default=0)}
-    context["elsewhere"] = duplicates.elsewhere(record, [file.full for file in page.object_list], request.user)
+    context: dict[str, Any] = {
+        "text": text,
+        "sort": sort,
+        "page": page,
+        "largest": max((file.size for file in found), default=0),
+    }
+    context["elsewhere"] = duplicates.elsewhere(
+        record, [file.full for file in page.object_list], request.user
+    )
     if not is_fragment(request):
         context |= {"kinds": _kinds(record), "alike": duplicates.alike(record, request.user)}
-    return page_or_partial(request, "discovery/model_files.html", "results", {**frame(record, "files"), **context})
+    return page_or_partial(
+        request, "discovery/model_files.html", "results", {**frame(record, "files"), **context}
+    )
 
 
 FILE_SORTS: dict[str, Callable[[File], Any]] = {
@@ -119,7 +140,10 @@ def _kinds(record: RegisteredModel) -> list[Bar]:
         sizes[kind] += size
         counts[kind] += 1
     whole = sum(sizes.values())
-    return [Bar(kind, f"{human_bytes(size)} · {plural(counts[kind], 'file')}", percent(size, whole)) for kind, size in sizes.most_common(MAX_KINDS)]
+    return [
+        Bar(kind, f"{human_bytes(size)} · {plural(counts[kind], 'file')}", percent(size, whole))
+        for kind, size in sizes.most_common(MAX_KINDS)
+    ]
 
 
 @require_safe
@@ -133,7 +157,15 @@ def tensors(request: HttpRequest, model_id: str) -> HttpResponse:
     read = browse.tensors(record, chosen) if record.missing_since is None else browse.Tensors()
     at = clean(request.GET.get("at", ""), MAX_MODULE)
     flat = bool(text) or request.GET.get("view") == "all"
-    context: dict[str, Any] = {"text": text, "read": read, "choices": choices, "chosen": chosen, "limits": _limits(read), "flat": flat, "at": at}
+    context: dict[str, Any] = {
+        "text": text,
+        "read": read,
+        "choices": choices,
+        "chosen": chosen,
+        "limits": _limits(read),
+        "flat": flat,
+        "at": at,
+    }
     if flat:
         found = [row for row in read.rows if _matches(row.tensor.name, text)]
         context["page"] = numbered(request, found, PAGE_SIZE)
@@ -142,7 +174,9 @@ def tensors(request: HttpRequest, model_id: str) -> HttpResponse:
     if request.GET.get("part") == "1" and is_fragment(request) and not flat:
         return render(request, "discovery/model_tensors.html#level", {"model": record, **context})
     context["types"] = tensor_tree.type_bar(read.rows)
-    return page_or_partial(request, "discovery/model_tensors.html", "results", {**frame(record, "tensors"), **context})
+    return page_or_partial(
+        request, "discovery/model_tensors.html", "results", {**frame(record, "tensors"), **context}
+    )
 
 
 def _limits(read: browse.Tensors) -> str:
@@ -150,7 +184,9 @@ def _limits(read: browse.Tensors) -> str:
     if read.read < read.total:
         return f"These are the tensors of the first {read.read} of {plural(read.total, 'weight file')}. Choose a file to see the others."
     if len(read.rows) >= browse.MAX_TENSORS:
-        return f"Only the first {browse.MAX_TENSORS:,} tensors are listed. Choose a file to see fewer."
+        return (
+            f"Only the first {browse.MAX_TENSORS:,} tensors are listed. Choose a file to see fewer."
+        )
     return ""
 
 

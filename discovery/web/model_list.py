@@ -31,7 +31,12 @@ COSTLY = ("license", "family", *facets.LINKED)
 STAFF = ("visibility",)
 
 #: Chosen by an address or a link, without a facet.
-_OTHERS = {"author": "Author", "architecture": "Architecture", "quantization": "Quantization", "dtype": "Precision"}
+_OTHERS = {
+    "author": "Author",
+    "architecture": "Architecture",
+    "quantization": "Quantization",
+    "dtype": "Precision",
+}
 _FITS = {"memory": "In memory", "offload": "With offload", "no": "Too large", NONE: "Not known"}
 
 #: Column → its label in the list of columns. The name always shows, first.
@@ -93,21 +98,36 @@ def wanted(request: HttpRequest, filters: Filters) -> tuple[str, ...]:
     """Facets that are counted for this page: those that cost little, and those that somebody opened or chose from."""
     opened = request.GET.getlist("open")
     names = HEADINGS if request.user.is_staff else [name for name in HEADINGS if name not in STAFF]
-    return tuple(name for name in names if name not in COSTLY or name in opened or filters.values(name))
+    return tuple(
+        name for name in names if name not in COSTLY or name in opened or filters.values(name)
+    )
 
 
 def facet_list(request: HttpRequest, filters: Filters, counts: facets.Counts) -> list[Facet]:
     """All facets that have something to choose among."""
-    shown = [facet(request, filters, name, counts) for name in HEADINGS if name not in STAFF or request.user.is_staff]
-    return [each for each in shown if not each.counted or any(option.value != NONE or option.chosen for option in each.options)]
+    shown = [
+        facet(request, filters, name, counts)
+        for name in HEADINGS
+        if name not in STAFF or request.user.is_staff
+    ]
+    return [
+        each
+        for each in shown
+        if not each.counted or any(option.value != NONE or option.chosen for option in each.options)
+    ]
 
 
 def facet(request: HttpRequest, filters: Filters, name: str, counts: facets.Counts) -> Facet:
     chosen, found = filters.values(name), dict(counts.get(name, ()))
-    if name in WORDS and name not in ("type", "capability"):  # in an order of their own, which does not change with the numbers
+    if name in WORDS and name not in (
+        "type",
+        "capability",
+    ):  # in an order of their own, which does not change with the numbers
         found = {value: found[value] for value in (*WORDS[name], NONE) if value in found}
     values = [*found, *(value for value in chosen if value not in found)]
-    options = [_option(name, value, found.get(value, 0), chosen=value in chosen) for value in values]
+    options = [
+        _option(name, value, found.get(value, 0), chosen=value in chosen) for value in values
+    ]
     first = [each for place, each in enumerate(options) if place < SHOWN or each.chosen]
     rest = [each for place, each in enumerate(options) if place >= SHOWN and not each.chosen]
     cut = len(first) if len(rest) > 1 else None
@@ -129,7 +149,13 @@ def facet(request: HttpRequest, filters: Filters, name: str, counts: facets.Coun
 
 
 def _option(name: str, value: str, models: int, *, chosen: bool) -> Option:
-    return Option(value, label(name, value), models, chosen, blake2b(value.encode(), digest_size=4).hexdigest())
+    return Option(
+        value,
+        label(name, value),
+        models,
+        chosen,
+        blake2b(value.encode(), digest_size=4).hexdigest(),
+    )
 
 
 def label(name: str, value: str) -> str:
@@ -149,7 +175,9 @@ def label(name: str, value: str) -> str:
 
 def chips(request: HttpRequest, filters: Filters) -> list[Chip]:
     result = [Chip(_said(name, values), address(request, name)) for name, values in filters.chosen]
-    result += [Chip(f"{BOUNDS[name]} {value}", address(request, name)) for name, value in filters.bounds]
+    result += [
+        Chip(f"{BOUNDS[name]} {value}", address(request, name)) for name, value in filters.bounds
+    ]
     if filters.favourites:
         result.append(Chip("My favourites", address(request, "favourites")))
     return result
@@ -177,7 +205,10 @@ def cleared(request: HttpRequest) -> str:
 def hidden(request: HttpRequest, filters: Filters) -> list[tuple[str, str]]:
     """What the search form has to carry along because no control of the page says it."""
     kept = [
-        (name, value) for name, values in filters.chosen if name not in HEADINGS or (name in STAFF and not request.user.is_staff) for value in values
+        (name, value)
+        for name, values in filters.chosen
+        if name not in HEADINGS or (name in STAFF and not request.user.is_staff)
+        for value in values
     ]
     kept += filters.bounds
     kept += [("favourites", "1")] if filters.favourites else []
@@ -189,7 +220,13 @@ def hidden(request: HttpRequest, filters: Filters) -> list[tuple[str, str]]:
 
 def everything(request: HttpRequest, *without: str) -> list[tuple[str, str]]:
     """The whole state of the page but ``without``, for forms that change only that."""
-    return [(name, value) for name, values in request.GET.lists() if name not in (*without, "page") for value in values if value]
+    return [
+        (name, value)
+        for name, values in request.GET.lists()
+        if name not in (*without, "page")
+        for value in values
+        if value
+    ]
 
 
 def is_compact(request: HttpRequest) -> bool:

@@ -74,7 +74,9 @@ def tab(request: HttpRequest, model_id: str) -> HttpResponse:
 def field(request: HttpRequest, model_id: str, name: str) -> HttpResponse:
     """One field: its form, or with ``?show=1`` its row; POST saves it, or gives it back to the files."""
     record = fetch(request, model_id)
-    if name not in FIELDS or name not in {row.field.name for _, group in _rows(record) for row in group}:
+    if name not in FIELDS or name not in {
+        row.field.name for _, group in _rows(record) for row in group
+    }:
         raise Http404(f"no field {name}")
     row = row_of(record, FIELDS[name])
     if request.method == "POST":
@@ -90,7 +92,9 @@ def _save(request: HttpRequest, record: RegisteredModel, row: Row) -> HttpRespon
     row, status, said = save(request, record, row.field)
     if said and not is_fragment(request):
         messages.success(request, said)
-        return redirect(f"{reverse('model-metadata', args=[record.model_id])}#field-{row.field.name}")
+        return redirect(
+            f"{reverse('model-metadata', args=[record.model_id])}#field-{row.field.name}"
+        )
     return _one(request, record, row, said=said, status=status)
 
 
@@ -104,7 +108,13 @@ def save(request: HttpRequest, record: RegisteredModel, spec: Field) -> tuple[Ro
         return row, 200, ""
     try:
         value = None if automatic else given.value()
-        made = metadata.edit(record, {name: value}, by=cast("User", request.user), through="page", seen={name: row.stamp})
+        made = metadata.edit(
+            record,
+            {name: value},
+            by=cast("User", request.user),
+            through="page",
+            seen={name: row.stamp},
+        )
     except ValueError as error:
         given.error = str(error)
         return row, 422, ""
@@ -116,7 +126,11 @@ def save(request: HttpRequest, record: RegisteredModel, spec: Field) -> tuple[Ro
         mine = Input.of(spec, None) if automatic else given
         return _disputed(row_of(record, spec), mine), 409, ""
     done = "is automatic again" if value is None else "saved"
-    return row_of(record, spec), 200, f"{spec.label} {done}." if made else f"{spec.label}: nothing changed."
+    return (
+        row_of(record, spec),
+        200,
+        f"{spec.label} {done}." if made else f"{spec.label}: nothing changed.",
+    )
 
 
 def _save_all(request: HttpRequest, record: RegisteredModel) -> HttpResponse:
@@ -139,15 +153,27 @@ def _save_all(request: HttpRequest, record: RegisteredModel) -> HttpResponse:
         else:
             metadata.clean(changes)
     except metadata.InvalidMetadata as error:
-        wrong += [_blamed(row, error.errors[row.field.name]) for row in flat if row.field.name in error.errors]
+        wrong += [
+            _blamed(row, error.errors[row.field.name])
+            for row in flat
+            if row.field.name in error.errors
+        ]
     except metadata.Conflict as conflict:
         record.refresh_from_db()
         fresh = {row.field.name: row_of(record, row.field) for row in flat}
-        rows = [(title, [_kept(record, fresh[row.field.name], row, changes, conflict) for row in group]) for title, group in rows]
+        rows = [
+            (title, [_kept(record, fresh[row.field.name], row, changes, conflict) for row in group])
+            for title, group in rows
+        ]
         return _page(request, record, rows, whole=True, status=409)
     if wrong:
         return _page(request, record, rows, whole=True, status=422)
-    messages.success(request, "Nothing was changed." if not made else f"Saved: {', '.join(FIELDS[change.field].label for change in made)}.")
+    messages.success(
+        request,
+        "Nothing was changed."
+        if not made
+        else f"Saved: {', '.join(FIELDS[change.field].label for change in made)}.",
+    )
     return redirect("model-metadata", record.model_id)
 
 
@@ -173,7 +199,13 @@ def _blamed(row: Row, error: str) -> Row:
     return row
 
 
-def _kept(record: RegisteredModel, fresh: Row, sent: Row, changes: dict[str, Any], conflict: metadata.Conflict) -> Row:
+def _kept(
+    record: RegisteredModel,
+    fresh: Row,
+    sent: Row,
+    changes: dict[str, Any],
+    conflict: metadata.Conflict,
+) -> Row:
     """The field as it is now, with what was entered for it; untouched ones show what stands there now."""
     assert sent.input is not None
     name = sent.field.name
@@ -191,7 +223,10 @@ def _disputed(row: Row, mine: Input) -> Row:
 
 def _rows(record: RegisteredModel) -> list[tuple[str, list[Row]]]:
     hosted = record.type == ModelType.OPENAI or "endpoint" in record.extracted
-    return [(title, [row_of(record, each) for each in group]) for title, group in ((*GROUPS, HOSTING) if hosted else GROUPS)]
+    return [
+        (title, [row_of(record, each) for each in group])
+        for title, group in ((*GROUPS, HOSTING) if hosted else GROUPS)
+    ]
 
 
 def row_of(record: RegisteredModel, spec: Field) -> Row:
@@ -223,23 +258,45 @@ def open_rows(record: RegisteredModel, rows: list[Row]) -> None:
     for row in rows:
         name = row.field.name
         entry = record.curated.get(name)
-        row.input = Input.of(row.field, (entry["value"] if entry else None) if row.field.kind == "choice" else record.value(name))
+        row.input = Input.of(
+            row.field,
+            (entry["value"] if entry else None)
+            if row.field.kind == "choice"
+            else record.value(name),
+        )
         row.was = row.input.mark
 
 
-def _one(request: HttpRequest, record: RegisteredModel, row: Row, *, said: str = "", status: int = 200) -> HttpResponse:
+def _one(
+    request: HttpRequest, record: RegisteredModel, row: Row, *, said: str = "", status: int = 200
+) -> HttpResponse:
     """The row alone for htmx, else the page with it in its place."""
     if not is_fragment(request):
-        rows = [(title, [row if each.field == row.field else each for each in group]) for title, group in _rows(record)]
+        rows = [
+            (title, [row if each.field == row.field else each for each in group])
+            for title, group in _rows(record)
+        ]
         return _page(request, record, rows, status=status)
-    context = {**frame(record, "metadata"), "row": row, "said": said, "kinds": KINDS, "tag_names": tags.suggestions(), "fragment": True}
+    context = {
+        **frame(record, "metadata"),
+        "row": row,
+        "said": said,
+        "kinds": KINDS,
+        "tag_names": tags.suggestions(),
+        "fragment": True,
+    }
     response = render(request, "includes/metadata_row.html", context, status=status)
     patch_vary_headers(response, ["HX-Request"])
     return response
 
 
 def _page(
-    request: HttpRequest, record: RegisteredModel, rows: list[tuple[str, list[Row]]], *, whole: bool = False, status: int = 200
+    request: HttpRequest,
+    record: RegisteredModel,
+    rows: list[tuple[str, list[Row]]],
+    *,
+    whole: bool = False,
+    status: int = 200,
 ) -> HttpResponse:
     flat = [row for _, group in rows for row in group]
     context = {

@@ -31,7 +31,10 @@ _ALWAYS = ("model_id", "name", "display_name", "path", "type", "status", "parame
 def index(request: HttpRequest) -> HttpResponse:
     filters = search.Filters.read(request.GET)
     # While somebody types, facets stay as they are without what is not understood yet; the list waits.
-    counted, names = replace(filters, text="", bounds=(), faults=()) if filters.faults else filters, model_list.wanted(request, filters)
+    counted, names = (
+        replace(filters, text="", bounds=(), faults=()) if filters.faults else filters,
+        model_list.wanted(request, filters),
+    )
     if not set(names).isdisjoint(facets.LINKED):  # statements of their own count these
         counted = search.hurried(request.user, counted)
     found = facets.count(request.user, counted, names)
@@ -39,7 +42,11 @@ def index(request: HttpRequest) -> HttpResponse:
     shown = model_list.columns(request.GET)
     read = (*_ALWAYS, *(column for name in shown for column in _READ.get(name, ())))
     results = search.Results(
-        request.user, filters if filters.faults else replace(counted, keys=found.keys), columns=read, total=total, most=found.most
+        request.user,
+        filters if filters.faults else replace(counted, keys=found.keys),
+        columns=read,
+        total=total,
+        most=found.most,
     )
     context = {
         "section": "models",
@@ -62,14 +69,19 @@ def index(request: HttpRequest) -> HttpResponse:
         context["model_count"] = found.seen
     if "memory" in shown:
         context["inside"], context["together"] = memory.capacity()
-    return page_or_partial(request, "discovery/models.html", "results", context, status=422 if filters.faults else 200)
+    return page_or_partial(
+        request, "discovery/models.html", "results", context, status=422 if filters.faults else 200
+    )
 
 
 def _nothing(request: HttpRequest, filters: search.Filters, total: int) -> dict[str, Any]:
     """What an empty registry tells administrators: where to put models."""
     if total or filters.narrows or filters.faults or not request.user.is_staff:
         return {"roots": []}
-    return {"roots": list(Root.objects.exclude(path=Root.REMOTE).values_list("path", flat=True)) or [str(settings.MODELS_DIR)]}
+    return {
+        "roots": list(Root.objects.exclude(path=Root.REMOTE).values_list("path", flat=True))
+        or [str(settings.MODELS_DIR)]
+    }
 
 
 @require_safe
@@ -83,4 +95,8 @@ def facet(request: HttpRequest, name: str) -> HttpResponse:
         return redirect(f"{model_list.address(request, *request.GET)}?{query.urlencode()}")
     filters = search.Filters.read(request.GET)
     counts = facets.counts(request.user, filters, (name,))
-    return render(request, "includes/facet_options.html", {"facet": model_list.facet(request, filters, name, counts)})
+    return render(
+        request,
+        "includes/facet_options.html",
+        {"facet": model_list.facet(request, filters, name, counts)},
+    )

@@ -46,7 +46,9 @@ class Chart:
 def index(request: HttpRequest) -> HttpResponse:
     registry = overview.registry(request.user)
     if is_fragment(request):
-        return page_or_partial(request, "discovery/overview.html", "disk", disk_map.context(request, registry))
+        return page_or_partial(
+            request, "discovery/overview.html", "disk", disk_map.context(request, registry)
+        )
     return page_or_partial(request, "discovery/overview.html", "all", _context(request, registry))
 
 
@@ -60,7 +62,9 @@ def live(request: HttpRequest) -> HttpResponse:
     if runs:
         return page_or_partial(request, "discovery/overview.html", "live", {"active": runs})
     context = {**frame(request), **_context(request, overview.registry(request.user)), "over": True}
-    response = page_or_partial(request, "discovery/overview.html", "all", context, status=STOP_POLLING)
+    response = page_or_partial(
+        request, "discovery/overview.html", "all", context, status=STOP_POLLING
+    )
     response["HX-Retarget"], response["HX-Reswap"] = "#overview", "outerHTML"
     return response
 
@@ -84,7 +88,9 @@ def _context(request: HttpRequest, registry: Registry) -> dict[str, Any]:
 def _for_administrators(registry: Registry) -> dict[str, Any]:
     sizes = {int(share.value): share.size for share in registry.by("root")}
     counts = {int(share.value): share.models for share in registry.by("root")}
-    roots = browse.reach(list(Root.objects.exclude(path=Root.REMOTE).filter(enabled=True).order_by("path")), counts)
+    roots = browse.reach(
+        list(Root.objects.exclude(path=Root.REMOTE).filter(enabled=True).order_by("path")), counts
+    )
     return {
         "roots": [state.root.path for state in roots] or [str(settings.MODELS_DIR)],
         "disks": [disk_bar(disk) for disk in system.disks(roots, sizes)],
@@ -98,7 +104,9 @@ def _for_administrators(registry: Registry) -> dict[str, Any]:
 
 def _trouble(registry: Registry) -> str:
     """``3 unsafe · 8 incomplete · 12 without a license``."""
-    told = [f"{count:,} {status_word(status).lower()}" for status, count in overview.troubled(registry)]
+    told = [
+        f"{count:,} {status_word(status).lower()}" for status, count in overview.troubled(registry)
+    ]
     count = overview.unlicensed()
     return " · ".join([*told, f"{count:,} without a license"] if count else told)
 
@@ -122,11 +130,26 @@ def _runtimes(registry: Registry) -> list[Bar]:
     shares = registry.by("type")
     most = shares[0].models if shares else 0
     shown = shares if len(shares) <= MAX_RUNTIMES + 1 else shares[:MAX_RUNTIMES]
-    bars = [Bar(type_name(share.value), f"{share.models:,}", percent(share.models, most), _filtered(type=share.value)) for share in shown]
+    bars = [
+        Bar(
+            type_name(share.value),
+            f"{share.models:,}",
+            percent(share.models, most),
+            _filtered(type=share.value),
+        )
+        for share in shown
+    ]
     rest = shares[len(shown) :]
     if rest:
         count = sum(share.models for share in rest)
-        bars.append(Bar(plural(len(rest), "other"), f"{count:,}", percent(count, most), _filtered(type=[share.value for share in rest])))
+        bars.append(
+            Bar(
+                plural(len(rest), "other"),
+                f"{count:,}",
+                percent(count, most),
+                _filtered(type=[share.value for share in rest]),
+            )
+        )
     return bars
 
 
@@ -145,7 +168,13 @@ def _chart(points: list[Growth]) -> Chart | None:
         return round(100 * (at - first).total_seconds() / span, 2)
 
     places = [across(point.at) for point in points]
-    line = " ".join(f"{x:g},{round(40 - 38 * point.found / most, 2):g}" for x, point in zip(places, points, strict=True))
+    line = " ".join(
+        f"{x:g},{round(40 - 38 * point.found / most, 2):g}"
+        for x, point in zip(places, points, strict=True)
+    )
     edges = [0.0, *((a + b) / 2 for a, b in pairwise(places)), 100.0]
-    days = tuple((edges[index], round(edges[index + 1] - edges[index], 2), point) for index, point in enumerate(points))
+    days = tuple(
+        (edges[index], round(edges[index + 1] - edges[index], 2), point)
+        for index, point in enumerate(points)
+    )
     return Chart(tuple(points), line, days, most)

@@ -31,7 +31,11 @@ def fetch(request: HttpRequest, model_id: str) -> RegisteredModel:
 def known_models(request: HttpRequest, entries: Iterable[Any]) -> set[str]:
     """Which of the models that ``entries`` name by ``model_id`` are still registered: those a link leads to."""
     ids = {entry.model_id for entry in entries if entry.model_id}
-    return set(RegisteredModel.objects.visible_to(request.user).filter(model_id__in=ids).values_list("model_id", flat=True))
+    return set(
+        RegisteredModel.objects.visible_to(request.user)
+        .filter(model_id__in=ids)
+        .values_list("model_id", flat=True)
+    )
 
 
 def is_fragment(request: HttpRequest) -> bool:
@@ -40,7 +44,9 @@ def is_fragment(request: HttpRequest) -> bool:
     return htmx is not None and bool(htmx) and not htmx.boosted and not htmx.history_restore_request
 
 
-def page_or_partial(request: HttpRequest, template: str, partial: str, context: dict[str, Any], status: int = 200) -> HttpResponse:
+def page_or_partial(
+    request: HttpRequest, template: str, partial: str, context: dict[str, Any], status: int = 200
+) -> HttpResponse:
     """``template``, or what its ``partial`` gives when htmx refreshes that part."""
     name = f"{template}#{partial}" if is_fragment(request) else template
     response = render(request, name, {**context, "fragment": is_fragment(request)}, status=status)

@@ -57,8 +57,20 @@ def index(request: HttpRequest) -> HttpResponse:
     code = request.GET.get("code", "")
     code = code if any(row["code"] == code for row in codes) else ""
     found = _narrowed(rows, severity, code, text).select_related("model", "accepted_by")
-    heavy = ("files", "variants", "extracted", "curated", "problems", "signals", "evidence", "attention", "checks")
-    found = found.defer(*(f"model__{name}" for name in heavy)).order_by("severity", "-first_seen_at", "-pk")
+    heavy = (
+        "files",
+        "variants",
+        "extracted",
+        "curated",
+        "problems",
+        "signals",
+        "evidence",
+        "attention",
+        "checks",
+    )
+    found = found.defer(*(f"model__{name}" for name in heavy)).order_by(
+        "severity", "-first_seen_at", "-pk"
+    )
     context = {
         "section": "problems",
         "page": numbered(request, found, PAGE_SIZE),
@@ -80,7 +92,12 @@ def _narrowed(rows: QuerySet[Finding], severity: str, code: str, text: str) -> Q
     if code:
         rows = rows.filter(code=code)
     for word in text.split()[: search.MAX_WORDS]:
-        rows = rows.filter(Q(message__icontains=word) | Q(path__icontains=word) | Q(model__name__icontains=word) | Q(model__model_id__icontains=word))
+        rows = rows.filter(
+            Q(message__icontains=word)
+            | Q(path__icontains=word)
+            | Q(model__name__icontains=word)
+            | Q(model__model_id__icontains=word)
+        )
     return rows
 
 
@@ -90,7 +107,11 @@ def decide(request: HttpRequest) -> HttpResponse:
     """``action`` accept, snooze, reopen or rescan, for the findings named in ``finding``."""
     user = cast("User", request.user)
     back = request.POST.get("next", "")
-    back = back if url_has_allowed_host_and_scheme(back, allowed_hosts={request.get_host()}) else "problems"
+    back = (
+        back
+        if url_has_allowed_host_and_scheme(back, allowed_hosts={request.get_host()})
+        else "problems"
+    )
     rows = _chosen(request)
     if not rows:
         messages.warning(request, "Choose at least one problem first.")
@@ -106,22 +127,32 @@ def decide(request: HttpRequest) -> HttpResponse:
 
 
 def _chosen(request: HttpRequest) -> list[Finding]:
-    keys = [int(key) for key in request.POST.getlist("finding")[:MAX_CHOSEN] if key.isascii() and key.isdigit() and len(key) < 19]
+    keys = [
+        int(key)
+        for key in request.POST.getlist("finding")[:MAX_CHOSEN]
+        if key.isascii() and key.isdigit() and len(key) < 19
+    ]
     return list(Finding.objects.filter(pk__in=keys).select_related("model")) if keys else []
 
 
 def _act(action: str, rows: list[Finding], user: User, sent: Any) -> str:
     """Does it and says what was done. Raises ``KeyError`` for an action that does not exist, ``NoReason``."""
     if action == "accept":
-        return judgement.summary(judgement.accept(rows, by=user, reason=sent.get("reason", "")), "accepted")
+        return judgement.summary(
+            judgement.accept(rows, by=user, reason=sent.get("reason", "")), "accepted"
+        )
     if action == "reopen":
         return judgement.summary(judgement.reopen(rows, by=user), "open again")
     if action == "snooze":
         days = sent.get("days", "7")
         until = timezone.now() + timedelta(days=int(days) if days in ("1", "7", "30", "90") else 7)
-        return judgement.summary(judgement.snooze(rows, until, by=user), f"put off until {until:%-d %b %Y}")
+        return judgement.summary(
+            judgement.snooze(rows, until, by=user), f"put off until {until:%-d %b %Y}"
+        )
     if action == "rescan":
         models = sorted({row.model_id for row in rows})
-        async_task("discovery.tasks.validate_models", models, task_name=f"validate {len(models)} models")
+        async_task(
+            "discovery.tasks.validate_models", models, task_name=f"validate {len(models)} models"
+        )
         return f"{plural(len(models), 'model is', 'models are')} being read again. What is mended disappears from the list."
     raise KeyError(action)

@@ -22,14 +22,29 @@ from discovery.web.pages import page_or_partial, staff_only
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
-_PATH = Field("path", "Path", help="A folder or a file inside one of the roots: absolute, or relative to a root.")
+_PATH = Field(
+    "path",
+    "Path",
+    help="A folder or a file inside one of the roots: absolute, or relative to a root.",
+)
 _NAME = Field("name", "Name", help="What people call it. Empty: as its folder is called.")
 _NAME_THERE = Field("name", "Model name", help="What the server calls it.")
 
 _FIRST = ("description", "license", "tags", "modalities", "capabilities")
 
 #: What a preview tells, in this order.
-_TOLD = ("type", "format", "architecture", "parameter_count", "context_length", "quantization", "dtype", "license", "primary", "secondary")
+_TOLD = (
+    "type",
+    "format",
+    "architecture",
+    "parameter_count",
+    "context_length",
+    "quantization",
+    "dtype",
+    "license",
+    "primary",
+    "secondary",
+)
 
 
 @dataclass(slots=True)
@@ -48,7 +63,9 @@ def index(request: HttpRequest) -> HttpResponse:
     hosted = kind == "hosted"
     if request.method != "POST":
         identity, first, more = _entries(hosted)
-        identity[0].input.text = request.GET.get("path", "")[: registration.MAX_PATH] if not hosted else ""
+        identity[0].input.text = (
+            request.GET.get("path", "")[: registration.MAX_PATH] if not hosted else ""
+        )
         return _page(request, hosted, identity, first, more)
     groups = _entries(hosted)
     entries = [entry for group in groups for entry in group]
@@ -57,12 +74,20 @@ def index(request: HttpRequest) -> HttpResponse:
     action = request.POST.get("action", "")
     if action.startswith("row-"):
         for entry in entries:
-            entry.input.rows += Input.of(entry.field, None).rows if action == f"row-{entry.field.name}" else []
+            entry.input.rows += (
+                Input.of(entry.field, None).rows if action == f"row-{entry.field.name}" else []
+            )
         return _page(request, hosted, *groups)
     return _act(request, hosted, groups, look=action == "look")
 
 
-def _act(request: HttpRequest, hosted: bool, groups: tuple[list[Entry], list[Entry], list[Entry]], *, look: bool) -> HttpResponse:
+def _act(
+    request: HttpRequest,
+    hosted: bool,
+    groups: tuple[list[Entry], list[Entry], list[Entry]],
+    *,
+    look: bool,
+) -> HttpResponse:
     entries = [entry for group in groups for entry in group]
     data: dict[str, Any] = {"type": ModelType.OPENAI.value} if hosted else {}
     for entry in entries:
@@ -81,16 +106,27 @@ def _act(request: HttpRequest, hosted: bool, groups: tuple[list[Entry], list[Ent
             entry.input.error = error.errors.get(entry.field.name, "")
         return _page(request, hosted, *groups, status=422)
     except registration.AlreadyRegistered as error:
-        known = RegisteredModel.objects.visible_to(request.user).filter(model_id=error.model_id).first()
+        known = (
+            RegisteredModel.objects.visible_to(request.user).filter(model_id=error.model_id).first()
+        )
         return _page(request, hosted, *groups, known=known, status=409)
-    messages.success(request, "Registered. Scans look after it from now on." if not hosted else "Registered. Try it under Health.")
+    messages.success(
+        request,
+        "Registered. Scans look after it from now on."
+        if not hosted
+        else "Registered. Try it under Health.",
+    )
     return redirect("model", record.model_id)
 
 
 def _entries(hosted: bool) -> tuple[list[Entry], list[Entry], list[Entry]]:
     """(what says which model is meant, what most people fill in, everything else)."""
     identity = [_NAME_THERE, *HOSTING[1]] if hosted else [_PATH, _NAME]
-    first = [FIELDS[name] for name in _FIRST] if hosted else [FIELDS["type"], *(FIELDS[name] for name in _FIRST)]
+    first = (
+        [FIELDS[name] for name in _FIRST]
+        if hosted
+        else [FIELDS["type"], *(FIELDS[name] for name in _FIRST)]
+    )
     known = {field.name for field in (*identity, *first)} | {"type"}
     more = [field for _, group in GROUPS for field in group if field.name not in known]
     return _blank(identity), _blank(first), _blank(more)
@@ -117,11 +153,17 @@ def _page(
         "identity": identity,
         "first": first,
         "more": more,
-        "more_open": any(entry.input.error or entry.input.text or entry.input.ticked for entry in more),
+        "more_open": any(
+            entry.input.error or entry.input.text or entry.input.ticked for entry in more
+        ),
         "faults": [entry for entry in (*identity, *first, *more) if entry.input.error],
         "kinds": KINDS,
         "tag_names": tags.suggestions(),
-        "roots": [] if hosted else list(Root.objects.exclude(path=Root.REMOTE).order_by("path").values_list("path", flat=True)),
+        "roots": []
+        if hosted
+        else list(
+            Root.objects.exclude(path=Root.REMOTE).order_by("path").values_list("path", flat=True)
+        ),
         "found": found,
         "told": _told(found) if found else [],
         "known": known,
@@ -131,5 +173,9 @@ def _page(
 
 def _told(found: Found) -> list[tuple[str, str]]:
     """What was read, in words."""
-    said = [(facts.LABELS[name], facts.shown(name, found.values[name].value)) for name in _TOLD if name in found.values]
+    said = [
+        (facts.LABELS[name], facts.shown(name, found.values[name].value))
+        for name in _TOLD
+        if name in found.values
+    ]
     return [(label, value) for label, value in said if isinstance(value, str) and value]

@@ -45,9 +45,16 @@ def index(request: HttpRequest) -> HttpResponse:
     lacking = request.GET.get("lacking", "")
     lacking = lacking if lacking in REPORTED else ""
     summary = reports.summary(request.user)
-    page = numbered(request, reports.worst_first(request.user, lacking).values_list("pk", flat=True), PAGE_SIZE)
+    page = numbered(
+        request, reports.worst_first(request.user, lacking).values_list("pk", flat=True), PAGE_SIZE
+    )
     keys = list(page.object_list)
-    records = RegisteredModel.objects.visible_to(request.user).select_related("root").only(*COLUMNS).in_bulk(keys)
+    records = (
+        RegisteredModel.objects.visible_to(request.user)
+        .select_related("root")
+        .only(*COLUMNS)
+        .in_bulk(keys)
+    )
     context = {
         "section": "report",
         "summary": summary,
@@ -84,8 +91,22 @@ def _line(record: RegisteredModel) -> Line:
     return Line(record, reports.advice(record))
 
 
-def _answer(request: HttpRequest, record: RegisteredModel, row: model_metadata.Row | None, *, said: str = "", status: int = 200) -> HttpResponse:
-    context = {"line": _line(record), "row": row, "kinds": KINDS, "said": said, "refocus": row is None, "prefix": f"{record.pk}-"}
+def _answer(
+    request: HttpRequest,
+    record: RegisteredModel,
+    row: model_metadata.Row | None,
+    *,
+    said: str = "",
+    status: int = 200,
+) -> HttpResponse:
+    context = {
+        "line": _line(record),
+        "row": row,
+        "kinds": KINDS,
+        "said": said,
+        "refocus": row is None,
+        "prefix": f"{record.pk}-",
+    }
     response = render(request, "includes/report_line.html", context, status=status)
     patch_vary_headers(response, ["HX-Request"])
     return response

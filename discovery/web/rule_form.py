@@ -58,7 +58,9 @@ class Field:
 
     @property
     def rows(self) -> int:
-        return min(max(1 + len(self.text) // (100 if self.long else 48), 1 + self.text.count("\n"), 2), 8)
+        return min(
+            max(1 + len(self.text) // (100 if self.long else 48), 1 + self.text.count("\n"), 2), 8
+        )
 
     @property
     def long(self) -> bool:
@@ -88,8 +90,14 @@ class Fieldset:
     @property
     def shown(self) -> list[Field]:
         """Conditions that the rule has; a new rule begins with words."""
-        words = self.new or any(each.text.strip() or each.errors for each in self.texts if each.name == "keywords")
-        return [each for each in (*self.texts, *self.ticks) if each.used or (words and each.name in ("keywords", "places"))]
+        words = self.new or any(
+            each.text.strip() or each.errors for each in self.texts if each.name == "keywords"
+        )
+        return [
+            each
+            for each in (*self.texts, *self.ticks)
+            if each.used or (words and each.name in ("keywords", "places"))
+        ]
 
     @property
     def folded(self) -> list[Field]:
@@ -102,9 +110,16 @@ class Fieldset:
 
 def blank(number: int, *, new: bool = False) -> Fieldset:
     made = Fieldset(number, new)
-    made.texts = [Field(name, f"r{number}-{name}", label, hint) for name, (label, hint) in TEXTS.items()]
-    made.ticks = [Field(name, f"r{number}-{name}", label, hint, choices=choices) for name, (label, hint, choices) in CHOICES.items()]
-    made.weight = Field("weight", f"r{number}-weight", "Weight", "Multiplies all that matches; 1 when left empty")
+    made.texts = [
+        Field(name, f"r{number}-{name}", label, hint) for name, (label, hint) in TEXTS.items()
+    ]
+    made.ticks = [
+        Field(name, f"r{number}-{name}", label, hint, choices=choices)
+        for name, (label, hint, choices) in CHOICES.items()
+    ]
+    made.weight = Field(
+        "weight", f"r{number}-weight", "Weight", "Multiplies all that matches; 1 when left empty"
+    )
     return made
 
 
@@ -130,7 +145,11 @@ def _of_rule(number: int, rule: Mapping[str, Any]) -> Fieldset:
 
 def sent(data: QueryDict) -> list[Fieldset]:
     """What a form holds. Numbers that no form of ours has are left out."""
-    numbers = [int(text) for text in data.getlist("rule")[:MAX_FIELDSETS] if re.fullmatch(r"[0-9]{1,4}", text)]
+    numbers = [
+        int(text)
+        for text in data.getlist("rule")[:MAX_FIELDSETS]
+        if re.fullmatch(r"[0-9]{1,4}", text)
+    ]
     return [_sent(number, data) for number in dict.fromkeys(numbers)]
 
 
@@ -144,7 +163,9 @@ def _sent(number: int, data: QueryDict) -> Fieldset:
     return made
 
 
-def as_rules(fieldsets: Iterable[Fieldset], before: Sequence[Mapping[str, Any]]) -> tuple[list[dict[str, Any]], list[Fieldset]]:
+def as_rules(
+    fieldsets: Iterable[Fieldset], before: Sequence[Mapping[str, Any]]
+) -> tuple[list[dict[str, Any]], list[Fieldset]]:
     """(rules, the fieldset of each): without the removed and the new empty ones, keys in the order that the file had."""
     rules, placed = [], []
     for each in fieldsets:
@@ -158,14 +179,18 @@ def as_rules(fieldsets: Iterable[Fieldset], before: Sequence[Mapping[str, Any]])
 
 
 def _as_rule(fieldset: Fieldset) -> dict[str, Any]:
-    rule: dict[str, Any] = {each.name: items for each in fieldset.texts if (items := _split(each.text))}
+    rule: dict[str, Any] = {
+        each.name: items for each in fieldset.texts if (items := _split(each.text))
+    }
     rule |= {each.name: list(each.ticked) for each in fieldset.ticks if each.ticked}
     if weight := fieldset.weight.text.strip():
         rule["weight"] = _number(weight)
     return rule
 
 
-def replaced(document: Mapping[str, Any], axis: str, category: str, rules: list[dict[str, Any]]) -> dict[str, Any]:
+def replaced(
+    document: Mapping[str, Any], axis: str, category: str, rules: list[dict[str, Any]]
+) -> dict[str, Any]:
     """The document with other rules for one category, everything else as it was and where it was."""
     section, inner = SECTIONS[axis], dict(document.get("categorization_rules", {}))
     categories = dict(inner.get(section, {}))
@@ -174,9 +199,14 @@ def replaced(document: Mapping[str, Any], axis: str, category: str, rules: list[
     return {**document, "categorization_rules": {**inner, section: categories}}
 
 
-def place_faults(reasons: Iterable[str], axis: str, category: str, placed: Sequence[Fieldset]) -> list[str]:
+def place_faults(
+    reasons: Iterable[str], axis: str, category: str, placed: Sequence[Fieldset]
+) -> list[str]:
     """Puts each fault beside the field whose path it begins with; returns those that belong to none."""
-    path = re.compile(rf"categorization_rules\.{SECTIONS[axis]}\.{category}\.(\d+)(?:\.(\w+))?(?:\.(\d+))?[\w.]*: (.*)", re.DOTALL)
+    path = re.compile(
+        rf"categorization_rules\.{SECTIONS[axis]}\.{category}\.(\d+)(?:\.(\w+))?(?:\.(\d+))?[\w.]*: (.*)",
+        re.DOTALL,
+    )
     others = []
     for reason in reasons:
         match = path.fullmatch(reason)
@@ -194,7 +224,11 @@ def _said(message: str, owner: Field | None, index: str | None) -> str:
     if owner is not None and index is not None:
         items = _split(owner.text)
         item = items[int(index)] if int(index) < len(items) else ""
-        message = f"“{item[:60]}”: {message}" if item else f"entry {int(index) + 1} is empty: remove it or one of the commas around it"
+        message = (
+            f"“{item[:60]}”: {message}"
+            if item
+            else f"entry {int(index) + 1} is empty: remove it or one of the commas around it"
+        )
     return f"{message[:1].upper()}{message[1:]}."
 
 

@@ -46,9 +46,22 @@ def index(request: HttpRequest) -> HttpResponse:
     for axis in AXES:
         section = rules.section(axis)
         names = [*section, *(name for name in CATEGORIES[axis] if name not in section)]
-        rows = [Row(axis, name, [_said(rule) for rule in section.get(name, ())], counts.get((axis, name), 0)) for name in names]
+        rows = [
+            Row(
+                axis,
+                name,
+                [_said(rule) for rule in section.get(name, ())],
+                counts.get((axis, name), 0),
+            )
+            for name in names
+        ]
         axes.append((axis, AXIS_WORDS[axis], rows, total - sum(row.models for row in rows)))
-    context = {"section": "rules", "axes": axes, "can_undo": categories.can_undo(), "shipped": not configs.RULES.path.exists()}
+    context = {
+        "section": "rules",
+        "axes": axes,
+        "can_undo": categories.can_undo(),
+        "shipped": not configs.RULES.path.exists(),
+    }
     return page_or_partial(request, "discovery/rules.html", "rules", context)
 
 
@@ -67,16 +80,31 @@ def category(request: HttpRequest, axis: str, category: str) -> HttpResponse:
     try:
         categories.parse(text)
     except categories.InvalidRules:
-        messages.warning(request, "The rules file is broken, so its rules cannot be shown one by one. Mend it here first.")
+        messages.warning(
+            request,
+            "The rules file is broken, so its rules cannot be shown one by one. Mend it here first.",
+        )
         return redirect("rules-json")
     document = json.loads(text)
     before = rule_form.stored(document, axis, name)
     if len(before) > rule_form.MAX_FIELDSETS:
-        messages.warning(request, f"{plural(len(before), 'rule')} are too many for a form. Edit them as JSON.")
+        messages.warning(
+            request, f"{plural(len(before), 'rule')} are too many for a form. Edit them as JSON."
+        )
         return redirect("rules-json")
-    context: dict[str, Any] = {"section": "rules", "axis": axis, "axis_word": AXIS_WORDS[axis], "name": name, "base": _mark(before)}
+    context: dict[str, Any] = {
+        "section": "rules",
+        "axis": axis,
+        "axis_word": AXIS_WORDS[axis],
+        "name": name,
+        "base": _mark(before),
+    }
     if request.method != "POST":
-        return _render(request, "category", {**context, "fieldsets": rule_form.of_rules(before) or [rule_form.blank(0, new=True)]})
+        return _render(
+            request,
+            "category",
+            {**context, "fieldsets": rule_form.of_rules(before) or [rule_form.blank(0, new=True)]},
+        )
     fieldsets = rule_form.sent(request.POST)
     context["fieldsets"] = fieldsets
     action = request.POST.get("action")
@@ -84,7 +112,11 @@ def category(request: HttpRequest, axis: str, category: str) -> HttpResponse:
         number = max((each.number for each in fieldsets), default=len(before) - 1) + 1
         if len(fieldsets) < rule_form.MAX_FIELDSETS:
             context["fieldsets"] = [*fieldsets, rule_form.blank(number, new=True)]
-        return _render(request, "category", {**context, "base": request.POST.get("base", ""), "added": f"r{number}-keywords"})
+        return _render(
+            request,
+            "category",
+            {**context, "base": request.POST.get("base", ""), "added": f"r{number}-keywords"},
+        )
     rules, placed = rule_form.as_rules(fieldsets, before)
     source = json.dumps(rule_form.replaced(document, axis, name, rules), ensure_ascii=False)
 
@@ -114,7 +146,10 @@ def undo(request: HttpRequest) -> HttpResponse:
     except FileNotFoundError:
         messages.warning(request, "There is no earlier version of the rules.")
     except categories.InvalidRules as error:
-        messages.warning(request, f"The earlier rules are not valid any more, so nothing was changed. {error.faults[0].reason}")
+        messages.warning(
+            request,
+            f"The earlier rules are not valid any more, so nothing was changed. {error.faults[0].reason}",
+        )
     except OSError as error:
         messages.warning(request, _unwritable(error))
     else:
@@ -122,24 +157,46 @@ def undo(request: HttpRequest) -> HttpResponse:
     return redirect("rules")
 
 
-def _try_or_save(request: HttpRequest, editor: str, context: dict[str, Any], source: str, place: Any) -> HttpResponse:
+def _try_or_save(
+    request: HttpRequest, editor: str, context: dict[str, Any], source: str, place: Any
+) -> HttpResponse:
     """Says what ``source`` would change, or puts it in force. ``place`` puts faults beside fields and returns the others."""
     try:
         rules = categories.parse(source)
     except categories.InvalidRules as error:
         reasons = [fault.reason for fault in error.faults]
         faults = place(reasons)
-        told = {"faults": faults[:MAX_FAULTS], "faults_left": len(faults[MAX_FAULTS:]), "fault_count": len(reasons)}
-        return _render(request, editor, {**context, **told, "base": request.POST.get("base", "")}, status=422)
+        told = {
+            "faults": faults[:MAX_FAULTS],
+            "faults_left": len(faults[MAX_FAULTS:]),
+            "fault_count": len(reasons),
+        }
+        return _render(
+            request, editor, {**context, **told, "base": request.POST.get("base", "")}, status=422
+        )
     if request.POST.get("action") != "save":
         trial = categories.try_out(rules)
-        return _render(request, editor, {**context, "trial": trial, "moves": _moves(trial), "base": request.POST.get("base", "")})
+        return _render(
+            request,
+            editor,
+            {
+                **context,
+                "trial": trial,
+                "moves": _moves(trial),
+                "base": request.POST.get("base", ""),
+            },
+        )
     if request.POST.get("base") != context["base"]:
         return _render(request, editor, {**context, "overtaken": True}, status=409)
     try:
         categories.save(source, by=cast("User", request.user))
     except OSError as error:
-        return _render(request, editor, {**context, "faults": [_unwritable(error)], "fault_count": 1}, status=422)
+        return _render(
+            request,
+            editor,
+            {**context, "faults": [_unwritable(error)], "fault_count": 1},
+            status=422,
+        )
     messages.success(request, f"Saved. {_anew()}")
     return redirect("rules")
 
@@ -147,13 +204,23 @@ def _try_or_save(request: HttpRequest, editor: str, context: dict[str, Any], sou
 def _moves(trial: categories.Trial) -> list[dict[str, Any]]:
     """How many models go from what to what, the most first."""
     return [
-        {"axis": AXIS_WORDS[axis], "axis_name": axis, "before": before, "after": after, "count": count}
+        {
+            "axis": AXIS_WORDS[axis],
+            "axis_name": axis,
+            "before": before,
+            "after": after,
+            "count": count,
+        }
         for (axis, before, after), count in trial.moves.most_common()
     ]
 
 
-def _render(request: HttpRequest, editor: str, context: dict[str, Any], status: int = 200) -> HttpResponse:
-    return page_or_partial(request, f"discovery/rules_{editor}.html", "editor", context, status=status)
+def _render(
+    request: HttpRequest, editor: str, context: dict[str, Any], status: int = 200
+) -> HttpResponse:
+    return page_or_partial(
+        request, f"discovery/rules_{editor}.html", "editor", context, status=status
+    )
 
 
 def _text() -> str:

@@ -13,7 +13,14 @@ from django.views.decorators.http import require_POST, require_safe
 from discovery.models import LogEntry, Root, ScanRun, Skipped
 from discovery.services import browse, scans, search
 from discovery.web.context import frame
-from discovery.web.pages import as_key, is_fragment, known_models, numbered, page_or_partial, staff_only
+from discovery.web.pages import (
+    as_key,
+    is_fragment,
+    known_models,
+    numbered,
+    page_or_partial,
+    staff_only,
+)
 
 RUNS_PAGE = 25
 EVENTS_PAGE = 100
@@ -22,7 +29,12 @@ EVENTS_PAGE = 100
 MAX_CHOICES = 100
 
 #: What the list of past scans can be narrowed to: value of ``show`` → its words.
-SHOWN = {"": "All", "different": "With changes", "trouble": "With errors", "unfinished": "Cut short"}
+SHOWN = {
+    "": "All",
+    "different": "With changes",
+    "trouble": "With errors",
+    "unfinished": "Cut short",
+}
 
 #: What a comparison tells, in its order: kind of difference → its words.
 KINDS = {"added": "Added", "gone": "Gone", "changed": "Changed"}
@@ -47,7 +59,9 @@ def progress(request: HttpRequest) -> HttpResponse:
     if runs:
         return page_or_partial(request, "discovery/scans.html", "live", {"active": runs})
     context = {**frame(request), **_context(request), "over": True}
-    return page_or_partial(request, "discovery/scans.html", "finished", context, status=STOP_POLLING)
+    return page_or_partial(
+        request, "discovery/scans.html", "finished", context, status=STOP_POLLING
+    )
 
 
 @require_POST
@@ -59,7 +73,9 @@ def start(request: HttpRequest) -> HttpResponse:
         root = get_object_or_404(Root, pk=as_key(request.POST["root"]) or 0)
         path, accept = root.path, request.POST.get("accept_missing") == "1"
     full = request.POST.get("full") == "1"
-    _, created = scans.request(ScanRun.Trigger.PAGE, path=path, full=full, accept_missing=accept, user_id=request.user.pk)
+    _, created = scans.request(
+        ScanRun.Trigger.PAGE, path=path, full=full, accept_missing=accept, user_id=request.user.pk
+    )
     if created:
         messages.success(request, "The scan is on its way.")
     else:
@@ -98,8 +114,12 @@ def run(request: HttpRequest, pk: int) -> HttpResponse:
         "previous": scans.previous(record),
         "skipped_now": Skipped.objects.count() if event == LogEntry.Event.SKIPPED else 0,
     }
-    over = is_fragment(request) and not record.is_active and request.headers.get("HX-Trigger") == "run"
-    return page_or_partial(request, "discovery/scan.html", "run", context, status=STOP_POLLING if over else 200)
+    over = (
+        is_fragment(request) and not record.is_active and request.headers.get("HX-Trigger") == "run"
+    )
+    return page_or_partial(
+        request, "discovery/scan.html", "run", context, status=STOP_POLLING if over else 200
+    )
 
 
 @require_safe
@@ -121,9 +141,16 @@ def compare(request: HttpRequest) -> HttpResponse:
         "choices": sorted({*choices, *chosen}, key=lambda run: -run.pk),
         "first": chosen[0] if chosen else None,
         "second": chosen[-1] if chosen else None,
-        "lost": [text for text, key in zip(asked, keys, strict=False) if text and key not in {run.pk for run in chosen}],
+        "lost": [
+            text
+            for text, key in zip(asked, keys, strict=False)
+            if text and key not in {run.pk for run in chosen}
+        ],
         "compared": compared,
-        "kinds": [(value, words, len(compared.of(value)) if compared else 0) for value, words in KINDS.items()],
+        "kinds": [
+            (value, words, len(compared.of(value)) if compared else 0)
+            for value, words in KINDS.items()
+        ],
         "kind": kind,
         "page": page,
         "known": known_models(request, page.object_list),
@@ -138,7 +165,9 @@ def skipped(request: HttpRequest) -> HttpResponse:
     text = search.normal_text(request.GET.get("q", ""))
     rows = Skipped.objects.select_related("root").order_by("root__path", "place")
     for word in text.split()[: search.MAX_WORDS]:
-        rows = rows.filter(Q(place__icontains=word) | Q(reason__icontains=word) | Q(root__path__icontains=word))
+        rows = rows.filter(
+            Q(place__icontains=word) | Q(reason__icontains=word) | Q(root__path__icontains=word)
+        )
     context = {"section": "scans", "text": text, "page": numbered(request, rows, EVENTS_PAGE)}
     return page_or_partial(request, "discovery/skipped.html", "results", context)
 
@@ -170,4 +199,8 @@ def _shown(show: str) -> QuerySet[ScanRun]:
 def under_way() -> list[ScanRun]:
     """Scans that are queued or running, those of dead workers left out."""
     scans.reap()
-    return list(ScanRun.objects.filter(state__in=ScanRun.ACTIVE).select_related("requested_by").order_by("pk"))
+    return list(
+        ScanRun.objects.filter(state__in=ScanRun.ACTIVE)
+        .select_related("requested_by")
+        .order_by("pk")
+    )

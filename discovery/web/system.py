@@ -57,7 +57,9 @@ def _context() -> dict[str, Any]:
     return {
         "now": now,
         "cpu_bar": stack([("busy", "busy", round(load))], 100),
-        "memory_bar": stack([("in use", "busy", memory.total_bytes - memory.available_bytes)], memory.total_bytes),
+        "memory_bar": stack(
+            [("in use", "busy", memory.total_bytes - memory.available_bytes)], memory.total_bytes
+        ),
         "gpus": [(card, _gpu_bar(card.total_bytes, card.free_bytes)) for card in now.gpus.cards],
         "disks": [disk_bar(disk) for disk in now.disks],
         "workers": [(worker, TONES.get(worker.state, "plain")) for worker in now.workers.workers],
@@ -77,5 +79,17 @@ def disk_bar(disk: Disk) -> DiskBar:
         return DiskBar(disk, (), is_nearly_full=False, dense=False)
     used = disk.total_bytes - disk.free_bytes
     dense = disk.models_bytes > used
-    terms = [("in use", "other", used)] if dense else [("models", "busy", disk.models_bytes), ("other files", "other", used - disk.models_bytes)]
-    return DiskBar(disk, stack(terms, disk.total_bytes), disk.free_bytes < disk.total_bytes * NEARLY_FULL, dense)
+    terms = (
+        [("in use", "other", used)]
+        if dense
+        else [
+            ("models", "busy", disk.models_bytes),
+            ("other files", "other", used - disk.models_bytes),
+        ]
+    )
+    return DiskBar(
+        disk,
+        stack(terms, disk.total_bytes),
+        disk.free_bytes < disk.total_bytes * NEARLY_FULL,
+        dense,
+    )

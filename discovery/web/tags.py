@@ -47,8 +47,22 @@ def _page(request: HttpRequest, context: dict[str, Any], status: int = 200) -> H
     rows = _counted(request)
     for word in text.split()[: search.MAX_WORDS]:
         rows = rows.filter(name__icontains=word)
-    page = numbered(request, rows.order_by("-count", Lower("name"), "name") if often else rows.order_by(Lower("name"), "name"), PAGE_SIZE)
-    context = {"section": "tags", "page": page, "text": text, "often": often, "colours": Tag.Colour.choices, **context, **_edit(request)}
+    page = numbered(
+        request,
+        rows.order_by("-count", Lower("name"), "name")
+        if often
+        else rows.order_by(Lower("name"), "name"),
+        PAGE_SIZE,
+    )
+    context = {
+        "section": "tags",
+        "page": page,
+        "text": text,
+        "often": often,
+        "colours": Tag.Colour.choices,
+        **context,
+        **_edit(request),
+    }
     return page_or_partial(request, "discovery/tags.html", "results", context, status=status)
 
 
@@ -57,14 +71,20 @@ def _counted(request: HttpRequest) -> QuerySet[Any]:
     if request.user.is_staff:
         return Tag.objects.annotate(count=Count("models")).exclude(count=0, colour="")
     visible = RegisteredModel.objects.visible_to(request.user).values("pk")
-    return Tag.objects.annotate(count=Count("models", filter=Q(models__in=visible))).filter(count__gt=0)
+    return Tag.objects.annotate(count=Count("models", filter=Q(models__in=visible))).filter(
+        count__gt=0
+    )
 
 
 def _edit(request: HttpRequest) -> dict[str, Any]:
     """The change of models that ``?edit=`` names, one's own."""
     number = request.GET.get("edit", "")
     key = int(number) if number.isascii() and number.isdigit() and len(number) < 19 else 0
-    edit = BulkEdit.objects.filter(pk=key, requested_by=request.user.pk).defer("selection").first() if key else None
+    edit = (
+        BulkEdit.objects.filter(pk=key, requested_by=request.user.pk).defer("selection").first()
+        if key
+        else None
+    )
     return {"edit": edit, "said": bulk.in_words(edit)} if edit else {}
 
 
@@ -88,7 +108,9 @@ def change(request: HttpRequest, pk: int) -> HttpResponse:
         else:
             messages.error(request, "That is not something that can be done here.")
     except tag_edits.NameTaken as error:
-        return _page(request, {"changing": tag, "given_name": name, "error": str(error)}, status=422)
+        return _page(
+            request, {"changing": tag, "given_name": name, "error": str(error)}, status=422
+        )
     except tag_edits.NotDone as error:
         messages.error(request, str(error))
     return redirect(f"{reverse('tags')}?edit={edit.pk}" if edit else "tags")

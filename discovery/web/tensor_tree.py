@@ -34,7 +34,9 @@ class Module:
 
     @property
     def is_open(self) -> bool:
-        return self.inside is not None and len(self.inside.modules) + len(self.inside.rows) <= FOLDED
+        return (
+            self.inside is not None and len(self.inside.modules) + len(self.inside.rows) <= FOLDED
+        )
 
     @property
     def told_types(self) -> str:

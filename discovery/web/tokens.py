@@ -45,7 +45,12 @@ def index(request: HttpRequest) -> HttpResponse:
         except tokens.NotGiven as error:
             context, status = {"given": given, "error": str(error)}, 422
     scopes = ApiToken.Scope.choices if request.user.is_staff else ApiToken.Scope.choices[:1]
-    context |= {"section": "tokens", "page": numbered(request, _mine(request), PAGE_SIZE), "scopes": scopes, "lives": LIVES}
+    context |= {
+        "section": "tokens",
+        "page": numbered(request, _mine(request), PAGE_SIZE),
+        "scopes": scopes,
+        "lives": LIVES,
+    }
     return page_or_partial(request, "discovery/tokens.html", "results", context, status=status)
 
 
@@ -54,7 +59,9 @@ def _create(request: HttpRequest, given: dict[str, str]) -> tuple[ApiToken, str]
         raise tokens.NotGiven("Choose how long it is valid from the list.")
     days = int(given["life"])
     expires = timezone.now() + timedelta(days=days) if days else None
-    return tokens.create(cast("User", request.user), given["name"], given["scope"], expires_at=expires)
+    return tokens.create(
+        cast("User", request.user), given["name"], given["scope"], expires_at=expires
+    )
 
 
 @require_POST
@@ -63,7 +70,9 @@ def revoke(request: HttpRequest, pk: int) -> HttpResponse:
     if row is None:
         raise Http404("no such token")
     if tokens.revoke(row):
-        messages.success(request, f"The token {row.name} is revoked: whoever uses it is refused from now on.")
+        messages.success(
+            request, f"The token {row.name} is revoked: whoever uses it is refused from now on."
+        )
     else:
         messages.warning(request, "It was revoked already.")
     return redirect("tokens")

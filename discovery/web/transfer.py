@@ -34,7 +34,11 @@ def export(request: HttpRequest) -> StreamingHttpResponse:
     pieces, kind = exports.FORMATS[form]
     rows = search.found(request.user, search.Filters.read(asked))
     name = f"models-{timezone.now():%Y-%m-%d}.{form}"
-    return StreamingHttpResponse(pieces(rows), content_type=kind, headers={"Content-Disposition": f'attachment; filename="{name}"'})
+    return StreamingHttpResponse(
+        pieces(rows),
+        content_type=kind,
+        headers={"Content-Disposition": f'attachment; filename="{name}"'},
+    )
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -47,21 +51,29 @@ def upload(request: HttpRequest) -> HttpResponse:
         except UnreadableFile as error:
             context["error"] = str(error)
     import_runs.reap()
-    context["recent"] = list(MetadataImport.objects.select_related("requested_by").defer("content", "report")[:RECENT])
-    return page_or_partial(request, "discovery/import.html", "form", context, status=422 if "error" in context else 200)
+    context["recent"] = list(
+        MetadataImport.objects.select_related("requested_by").defer("content", "report")[:RECENT]
+    )
+    return page_or_partial(
+        request, "discovery/import.html", "form", context, status=422 if "error" in context else 200
+    )
 
 
 def _submitted(request: HttpRequest) -> MetadataImport:
     """Raises ``UnreadableFile``."""
     file = request.FILES.get("file")
     if file is None:
-        raise UnreadableFile("Choose a file first; if you did, it did not arrive whole: send it again.")
+        raise UnreadableFile(
+            "Choose a file first; if you did, it did not arrive whole: send it again."
+        )
     content = file.read(import_runs.MAX_BYTES + 1)
     return import_runs.submit(file.name or "file", content, cast("User", request.user))
 
 
 def _fetch(pk: int) -> MetadataImport:
-    return get_object_or_404(MetadataImport.objects.select_related("requested_by").defer("content"), pk=pk)
+    return get_object_or_404(
+        MetadataImport.objects.select_related("requested_by").defer("content"), pk=pk
+    )
 
 
 @require_safe
@@ -70,12 +82,17 @@ def run(request: HttpRequest, pk: int) -> HttpResponse:
     """What each row does, or has done; while a worker is at it, how far it is."""
     import_runs.reap()
     shown = _fetch(pk)
-    written = MetadataChange.objects.filter(batch=shown.batch).exists() if shown.stage == MetadataImport.Stage.APPLY else False
+    written = (
+        MetadataChange.objects.filter(batch=shown.batch).exists()
+        if shown.stage == MetadataImport.Stage.APPLY
+        else False
+    )
     context = {
         "section": "import",
         "run": shown,
         "report": shown.report,
-        "applied": shown.stage == MetadataImport.Stage.APPLY and shown.state == MetadataImport.State.DONE,
+        "applied": shown.stage == MetadataImport.Stage.APPLY
+        and shown.state == MetadataImport.State.DONE,
         "written": written,
         "undone": written and MetadataChange.objects.filter(undoes=shown.batch).exists(),
     }

@@ -89,11 +89,17 @@ def flat(items: Iterable[Item], width: int, height: int) -> Map:
 
 def grouped(groups: Iterable[Group], width: int, height: int) -> Map:
     """Groups side by side, the items of each inside it; a group too small for a heading shows its items alone."""
-    chosen = sorted((group for group in groups if group.heading.size > 0), key=lambda group: -group.heading.size)
+    chosen = sorted(
+        (group for group in groups if group.heading.size > 0), key=lambda group: -group.heading.size
+    )
     whole = sum(group.heading.size for group in chosen)
     chosen = [group for group in chosen if group.heading.size >= whole * SMALLEST]
     boxes: list[Box] = []
-    for group, frame in zip(chosen, _frames([group.heading.size for group in chosen], (0, 0, width, height)), strict=True):
+    for group, frame in zip(
+        chosen,
+        _frames([group.heading.size for group in chosen], (0, 0, width, height)),
+        strict=True,
+    ):
         boxes += _group(group, frame, width * height)
     return Map(width, height, tuple(boxes))
 
@@ -103,22 +109,33 @@ def _group(group: Group, frame: Frame, area: float) -> list[Box]:
     boxes: list[Box] = []
     if width >= MIN_STRIP_WIDTH and height >= MIN_STRIP_HEIGHT:
         text = f"{group.heading.label} · {human_size(group.heading.size)}"
-        label = text if _width(text) <= width - 2 * PADDING else fitting(group.heading.label, width - 2 * PADDING)
+        label = (
+            text
+            if _width(text) <= width - 2 * PADDING
+            else fitting(group.heading.label, width - 2 * PADDING)
+        )
         boxes.append(Box(group.heading, x, y, width, STRIP, 0, (label,), strip=True))
         y, height = y + STRIP, height - STRIP
-    items = _seen(list(group.items), group.heading.size * max(1.0, SMALLEST * area / (width * height)))
+    items = _seen(
+        list(group.items), group.heading.size * max(1.0, SMALLEST * area / (width * height))
+    )
     return boxes + _boxes(items or [group.heading], (x, y, width, height))
 
 
 def _seen(items: Sequence[Item], whole: float = 0) -> list[Item]:
     whole = whole or sum(item.size for item in items)
-    return [item for item in sorted(items, key=lambda item: -item.size) if item.size > 0 and item.size >= whole * SMALLEST]
+    return [
+        item
+        for item in sorted(items, key=lambda item: -item.size)
+        if item.size > 0 and item.size >= whole * SMALLEST
+    ]
 
 
 def _boxes(items: Sequence[Item], frame: Frame) -> list[Box]:
     frames = _frames([item.size for item in items], frame)
     return [
-        Box(item, *place, index % SHADES, _lines(item, place[2], place[3])) for index, (item, place) in enumerate(zip(items, frames, strict=True))
+        Box(item, *place, index % SHADES, _lines(item, place[2], place[3]))
+        for index, (item, place) in enumerate(zip(items, frames, strict=True))
     ]
 
 
@@ -128,7 +145,10 @@ def _frames(sizes: Sequence[int], frame: Frame) -> list[Frame]:
     if not sizes:
         return []
     made = squarify.squarify(squarify.normalize_sizes(sizes, width, height), x, y, width, height)
-    return [(round(each["x"], 1), round(each["y"], 1), round(each["dx"], 1), round(each["dy"], 1)) for each in made]
+    return [
+        (round(each["x"], 1), round(each["y"], 1), round(each["dx"], 1), round(each["dy"], 1))
+        for each in made
+    ]
 
 
 def _lines(item: Item, width: float, height: float) -> tuple[str, ...]:
@@ -154,4 +174,6 @@ def fitting(text: str, room: float, character: float = CHARACTER) -> str:
 
 
 def _width(text: str, character: float = CHARACTER) -> float:
-    return sum(character * (2 if unicodedata.east_asian_width(each) in "WF" else 1) for each in text)
+    return sum(
+        character * (2 if unicodedata.east_asian_width(each) in "WF" else 1) for each in text
+    )

@@ -26,14 +26,30 @@ def index(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         given = {name: request.POST.get(name, "") for name in ("name", "query", "shared")}
         try:
-            view = views.save(user, given["name"], given["query"], shared=given["shared"] == "1", replace=request.POST.get("replace") == "1")
+            view = views.save(
+                user,
+                given["name"],
+                given["query"],
+                shared=given["shared"] == "1",
+                replace=request.POST.get("replace") == "1",
+            )
         except views.NotSaved as error:
-            context |= {"given": given, "error": str(error), "taken": isinstance(error, views.NameTaken)}
+            context |= {
+                "given": given,
+                "error": str(error),
+                "taken": isinstance(error, views.NameTaken),
+            }
         else:
             messages.success(request, f"The view {view.name} is saved.")
             return redirect(address(view))
     context["views"] = list(views.visible_to(user))
-    return page_or_partial(request, "discovery/views.html", "results", context, status=422 if "error" in context else 200)
+    return page_or_partial(
+        request,
+        "discovery/views.html",
+        "results",
+        context,
+        status=422 if "error" in context else 200,
+    )
 
 
 def address(view: SavedView) -> str:
@@ -55,7 +71,10 @@ def change(request: HttpRequest, pk: int) -> HttpResponse:
             messages.success(request, f"The view is called {view.name} now.")
         elif action in ("share", "unshare"):
             views.change(view, user, shared=action == "share")
-            messages.success(request, f"{view.name} is {'shared with everybody' if view.shared else 'for its owner alone'} now.")
+            messages.success(
+                request,
+                f"{view.name} is {'shared with everybody' if view.shared else 'for its owner alone'} now.",
+            )
         else:
             messages.error(request, "That is not something that can be done here.")
     except views.NotSaved as error:
@@ -67,8 +86,14 @@ def change(request: HttpRequest, pk: int) -> HttpResponse:
 def favourite(request: HttpRequest, model_id: str) -> HttpResponse:
     """``favourite`` 1 marks the model, 0 takes the mark away."""
     record = fetch(request, model_id)
-    favourites.mark(record, cast("User", request.user), favourite=request.POST.get("favourite") == "1")
+    favourites.mark(
+        record, cast("User", request.user), favourite=request.POST.get("favourite") == "1"
+    )
     if is_fragment(request):
         return page_or_partial(request, "discovery/favourite.html", "button", {"model": record})
     back = request.headers.get("Referer", "")
-    return redirect(back if url_has_allowed_host_and_scheme(back, allowed_hosts={request.get_host()}) else reverse("model", args=[record.model_id]))
+    return redirect(
+        back
+        if url_has_allowed_host_and_scheme(back, allowed_hosts={request.get_host()})
+        else reverse("model", args=[record.model_id])
+    )

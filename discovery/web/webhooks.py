@@ -36,12 +36,17 @@ def index(request: HttpRequest) -> HttpResponse:
             context["made"] = webhooks.create(url, events, by=cast("User", request.user))
         except webhooks.NotMade as error:
             context, status = {"given": {"url": url, "events": events}, "error": str(error)}, 422
-    newest = WebhookDelivery.objects.filter(webhook=OuterRef("pk")).order_by("-pk").values("state")[:1]
+    newest = (
+        WebhookDelivery.objects.filter(webhook=OuterRef("pk")).order_by("-pk").values("state")[:1]
+    )
     deliveries = WebhookDelivery.objects.select_related("webhook").defer("body")
     context |= {
         "section": "webhooks",
         "events": webhooks.EVENTS,
-        "hooks": [(hook, TONES.get(hook.last, "plain")) for hook in Webhook.objects.annotate(last=Subquery(newest))],
+        "hooks": [
+            (hook, TONES.get(hook.last, "plain"))
+            for hook in Webhook.objects.annotate(last=Subquery(newest))
+        ],
         "page": numbered(request, deliveries, PAGE_SIZE),
         "tones": TONES,
     }
@@ -56,10 +61,15 @@ def act(request: HttpRequest, pk: int) -> HttpResponse:
     action = request.POST.get("action", "")
     if action == "test":
         webhooks.ping(hook)
-        messages.success(request, "A test message is on its way. What becomes of it is listed below.")
+        messages.success(
+            request, "A test message is on its way. What becomes of it is listed below."
+        )
     elif action in ("on", "off"):
         webhooks.switch(hook, on=action == "on")
-        messages.success(request, f"{hook.url} is told {'again' if action == 'on' else 'nothing until you switch it on again'}.")
+        messages.success(
+            request,
+            f"{hook.url} is told {'again' if action == 'on' else 'nothing until you switch it on again'}.",
+        )
     elif action == "delete":
         webhooks.delete(hook)
         messages.success(request, f"{hook.url} is told nothing any more.")

@@ -30,11 +30,15 @@ def rule_words(rule: Rule, limit: int = NAMED) -> str:
         (rule.tags, "the tag ", "the tags "),
         (rule.file_patterns, "a file named ", "a file named "),
     )
-    parts += [f"{many if len(items) > 1 else one}{some(items)}" for items, one, many in told if items]
+    parts += [
+        f"{many if len(items) > 1 else one}{some(items)}" for items, one, many in told if items
+    ]
     if rule.signals:
         parts.append(some([signal(name) for name in rule.signals]))
     if rule.keywords:
-        parts.append(f"the {'words' if len(rule.keywords) > 1 else 'word'} {some(rule.keywords)} {_where(rule)}")
+        parts.append(
+            f"the {'words' if len(rule.keywords) > 1 else 'word'} {some(rule.keywords)} {_where(rule)}"
+        )
     return "; or ".join(parts)
 
 
@@ -48,8 +52,15 @@ def _where(rule: Rule) -> str:
 
 
 def _flow_words(rule: Rule) -> str:
-    takes, gives = [name.lower() for name in rule.modalities], [name.lower() for name in rule.outputs]
-    words = [f"takes {listed(takes)}" if len(takes) > 1 else f"takes or gives {takes[0]}"] if takes else []
+    takes, gives = (
+        [name.lower() for name in rule.modalities],
+        [name.lower() for name in rule.outputs],
+    )
+    words = (
+        [f"takes {listed(takes)}" if len(takes) > 1 else f"takes or gives {takes[0]}"]
+        if takes
+        else []
+    )
     return ", ".join([*words, *([f"gives {listed(gives)}"] if gives else [])])
 
 
@@ -71,19 +82,27 @@ class Verdict:
 
     @property
     def title(self) -> str:
-        return {"primary": "category", "secondary": "use", "specialization": "domain"}.get(self.axis, self.axis)
+        return {"primary": "category", "secondary": "use", "specialization": "domain"}.get(
+            self.axis, self.axis
+        )
 
 
 def verdicts(record: RegisteredModel) -> list[Verdict]:
     """Category, use, domain and modalities of a model, each with its reasons."""
-    told = [Verdict(axis, value := record.value(axis), word(value), _lines(record, axis)) for axis in AXES]
+    told = [
+        Verdict(axis, value := record.value(axis), word(value), _lines(record, axis))
+        for axis in AXES
+    ]
     shown = modalities(record)
     return [*told, Verdict("modalities", shown or None, shown, _lines(record, "modalities"))]
 
 
 def modalities(record: RegisteredModel) -> str:
     """``text, image → text``; the plain list where a person or a sidecar named no more; empty when unknown."""
-    inputs, outputs = record.value("input_modalities") or [], record.value("output_modalities") or []
+    inputs, outputs = (
+        record.value("input_modalities") or [],
+        record.value("output_modalities") or [],
+    )
     if "modalities" in record.curated and "input_modalities" not in record.curated:
         inputs = outputs = []
     return flow(inputs, outputs) or ", ".join(record.value("modalities") or []).lower()
@@ -95,7 +114,9 @@ def _lines(record: RegisteredModel, axis: str) -> tuple[Line, ...]:
     entry = record.extracted.get(axis)
     items: Sequence[Mapping[str, Any]] = record.evidence.get(axis, ())
     if axis == "modalities":
-        return tuple(Line(item["matched"], item["where"]) for item in items) or ((Line("stated", entry["source"]),) if entry else (_NOTHING,))
+        return tuple(Line(item["matched"], item["where"]) for item in items) or (
+            (Line("stated", entry["source"]),) if entry else (_NOTHING,)
+        )
     if entry and entry["source"] != RULES_SOURCE:
         return (Line("stated", entry["source"]),)
     if entry is None:
@@ -122,4 +143,6 @@ def _summed(items: Sequence[Mapping[str, Any]]) -> tuple[Line, ...]:
         where = item["where"] if item["rule"] == "signals" else ""
         told = (evidence(item["rule"], item["matched"], item["where"]), where)
         weights[told] = weights.get(told, 0.0) + item["weight"]
-    return tuple(Line(text, where, f"{round(weight, 2):g}") for (text, where), weight in weights.items())
+    return tuple(
+        Line(text, where, f"{round(weight, 2):g}") for (text, where), weight in weights.items()
+    )

@@ -13,7 +13,18 @@ from django.test import Client
 from django.utils import timezone
 
 from discovery.engine.types import Problem
-from discovery.models import Collection, Finding, Forgotten, LogEntry, MetadataChange, RegisteredModel, Root, ScanRun, Skipped, Visibility
+from discovery.models import (
+    Collection,
+    Finding,
+    Forgotten,
+    LogEntry,
+    MetadataChange,
+    RegisteredModel,
+    Root,
+    ScanRun,
+    Skipped,
+    Visibility,
+)
 from discovery.services import findings, metadata
 
 Make = Callable[..., RegisteredModel]
@@ -50,7 +61,9 @@ def test_the_list_shows_models_in_words(admin_client: Client, make_model: Make) 
         "?q=tiny",
     ],
 )
-def test_the_list_is_filtered_and_searched(query: str, admin_client: Client, make_model: Make) -> None:
+def test_the_list_is_filtered_and_searched(
+    query: str, admin_client: Client, make_model: Make
+) -> None:
     make_model()
     make_model(
         "other",
@@ -66,14 +79,26 @@ def test_the_list_is_filtered_and_searched(query: str, admin_client: Client, mak
     assert response.context["cl"].result_count < 2
 
 
-def test_lists_need_a_fixed_number_of_queries(admin_client: Client, admin_user: User, make_model: Make, django_assert_max_num_queries: Any) -> None:
+def test_lists_need_a_fixed_number_of_queries(
+    admin_client: Client, admin_user: User, make_model: Make, django_assert_max_num_queries: Any
+) -> None:
     root = Root.objects.create(path="/srv/models")
     for number in range(30):
         record = make_model(f"model-{number}", root=root)
         run = ScanRun.objects.create(state="done", trigger="page", requested_by=admin_user)
-        LogEntry.objects.create(at=timezone.now(), level="info", channel="discovery", scan=run, message="x")
+        LogEntry.objects.create(
+            at=timezone.now(), level="info", channel="discovery", scan=run, message="x"
+        )
         Skipped.objects.create(root=root, place=f"p{number}", signature="0", reason="no weights")
-        MetadataChange.objects.create(model=record, field="license", after="mit", by=admin_user, at=timezone.now(), through="page", batch=uuid4())
+        MetadataChange.objects.create(
+            model=record,
+            field="license",
+            after="mit",
+            by=admin_user,
+            at=timezone.now(),
+            through="page",
+            batch=uuid4(),
+        )
         Collection.objects.create(name=f"c{number}")
         found(record)
     for name in ("registeredmodel", "root", "collection", *READ_ONLY):
@@ -82,8 +107,17 @@ def test_lists_need_a_fixed_number_of_queries(admin_client: Client, admin_user: 
 
 
 def test_visibility_groups_and_collections_are_set(admin_client: Client, make_model: Make) -> None:
-    record, group, shelf = make_model(), Group.objects.create(name="g"), Collection.objects.create(name="s")
-    assert change(admin_client, record, visibility="PUBLIC", groups=[group.pk], collections=[shelf.pk]).status_code == 302
+    record, group, shelf = (
+        make_model(),
+        Group.objects.create(name="g"),
+        Collection.objects.create(name="s"),
+    )
+    assert (
+        change(
+            admin_client, record, visibility="PUBLIC", groups=[group.pk], collections=[shelf.pk]
+        ).status_code
+        == 302
+    )
     record.refresh_from_db()
     assert record.visibility == Visibility.PUBLIC
     assert list(record.groups.all()) == [group]
@@ -91,10 +125,19 @@ def test_visibility_groups_and_collections_are_set(admin_client: Client, make_mo
     assert record.curated == {}
 
 
-def test_curated_fields_go_through_the_service_and_leave_a_record(admin_client: Client, admin_user: User, make_model: Make) -> None:
+def test_curated_fields_go_through_the_service_and_leave_a_record(
+    admin_client: Client, admin_user: User, make_model: Make
+) -> None:
     record = make_model(license="mit")
     assert (
-        change(admin_client, record, set_license="apache-2.0", set_tags="chat, small ,", set_context_length="4096", set_type="ONNX").status_code
+        change(
+            admin_client,
+            record,
+            set_license="apache-2.0",
+            set_tags="chat, small ,",
+            set_context_length="4096",
+            set_type="ONNX",
+        ).status_code
         == 302
     )
     record.refresh_from_db()
@@ -106,10 +149,14 @@ def test_curated_fields_go_through_the_service_and_leave_a_record(admin_client: 
     }
     assert (record.license, record.context_length, record.type) == ("apache-2.0", 4096, "ONNX")
     assert record.extracted["license"]["value"] == "mit"
-    assert set(record.changes.values_list("field", "through", "by")) == {(name, "admin", admin_user.pk) for name in record.curated}
+    assert set(record.changes.values_list("field", "through", "by")) == {
+        (name, "admin", admin_user.pk) for name in record.curated
+    }
 
 
-def test_emptying_a_field_gives_it_back_to_the_files(admin_client: Client, admin_user: User, make_model: Make) -> None:
+def test_emptying_a_field_gives_it_back_to_the_files(
+    admin_client: Client, admin_user: User, make_model: Make
+) -> None:
     record = make_model(license="mit")
     metadata.edit(record, {"license": "apache-2.0", "author": "Ada"}, by=admin_user, through="page")
     change(admin_client, record, set_license="", set_author="Ada")
@@ -118,9 +165,13 @@ def test_emptying_a_field_gives_it_back_to_the_files(admin_client: Client, admin
     assert set(record.curated) == {"author"}
 
 
-def test_saving_without_a_change_records_nothing(admin_client: Client, admin_user: User, make_model: Make) -> None:
+def test_saving_without_a_change_records_nothing(
+    admin_client: Client, admin_user: User, make_model: Make
+) -> None:
     record = make_model()
-    metadata.edit(record, {"tags": ["a", "b"], "parameter_count": 1_000_000}, by=admin_user, through="page")
+    metadata.edit(
+        record, {"tags": ["a", "b"], "parameter_count": 1_000_000}, by=admin_user, through="page"
+    )
     change(admin_client, record, set_tags="a, b", set_parameter_count="1000000")
     assert MetadataChange.objects.filter(through="admin").count() == 0
 
@@ -135,7 +186,9 @@ def test_saving_without_a_change_records_nothing(admin_client: Client, admin_use
         ("visibility", "EVERYBODY", "Select a valid choice"),
     ],
 )
-def test_mistakes_are_told_at_the_field_and_nothing_is_written(field: str, value: str, message: str, admin_client: Client, make_model: Make) -> None:
+def test_mistakes_are_told_at_the_field_and_nothing_is_written(
+    field: str, value: str, message: str, admin_client: Client, make_model: Make
+) -> None:
     record = make_model()
     response = change(admin_client, record, **{"set_author": "Ada", field: value})
     assert response.status_code == 200
@@ -146,24 +199,53 @@ def test_mistakes_are_told_at_the_field_and_nothing_is_written(field: str, value
 
 def test_what_scans_write_cannot_be_set(admin_client: Client, make_model: Make) -> None:
     record = make_model()
-    change(admin_client, record, name="renamed", status="CORRUPT", path="elsewhere", model_id="stolen", size_bytes="1")
+    change(
+        admin_client,
+        record,
+        name="renamed",
+        status="CORRUPT",
+        path="elsewhere",
+        model_id="stolen",
+        size_bytes="1",
+    )
     record.refresh_from_db()
-    assert (record.name, record.status, record.path, record.model_id, record.size_bytes) == ("tiny-model", "READY", "tiny-model", "tiny-model", 0)
+    assert (record.name, record.status, record.path, record.model_id, record.size_bytes) == (
+        "tiny-model",
+        "READY",
+        "tiny-model",
+        "tiny-model",
+        0,
+    )
 
 
 def test_a_field_says_what_the_files_say(admin_client: Client, make_model: Make) -> None:
-    record = make_model(license="<mit>", problems=[{"code": "truncated", "message": "<b>cut</b>", "path": "", "severity": "error", "offset": None}])
+    record = make_model(
+        license="<mit>",
+        problems=[
+            {
+                "code": "truncated",
+                "message": "<b>cut</b>",
+                "path": "",
+                "severity": "error",
+                "offset": None,
+            }
+        ],
+    )
     html = admin_client.get(f"{LIST}{record.pk}/change/").content.decode()
     assert "Read in config.json: &lt;mit&gt;" in html
     assert "&lt;b&gt;cut&lt;/b&gt;" in html
     assert 'href="/models/tiny-model/"' in html or "/admin/r/" in html
 
 
-def test_models_are_forgotten_with_their_changes_and_never_added(admin_client: Client, admin_user: User, make_model: Make) -> None:
+def test_models_are_forgotten_with_their_changes_and_never_added(
+    admin_client: Client, admin_user: User, make_model: Make
+) -> None:
     record = make_model()
     metadata.edit(record, {"license": "mit"}, by=admin_user, through="page")
     assert admin_client.get(f"{LIST}add/").status_code == 403
-    assert b"Its files stay where they are." in admin_client.get(f"{LIST}{record.pk}/delete/").content
+    assert (
+        b"Its files stay where they are." in admin_client.get(f"{LIST}{record.pk}/delete/").content
+    )
     admin_client.post(f"{LIST}{record.pk}/delete/", {"post": "yes"})
     assert not RegisteredModel.objects.exists()
     assert not MetadataChange.objects.exists()
@@ -172,7 +254,11 @@ def test_models_are_forgotten_with_their_changes_and_never_added(admin_client: C
 
 
 def found(record: RegisteredModel) -> Finding:
-    findings.replace(record, Finding.Source.DEEP, [Problem("bit_rot", "its <b>bytes</b> changed", "x/w.bin", offset=3)])
+    findings.replace(
+        record,
+        Finding.Source.DEEP,
+        [Problem("bit_rot", "its <b>bytes</b> changed", "x/w.bin", offset=3)],
+    )
     return Finding.objects.get(model=record)
 
 
@@ -190,7 +276,9 @@ def found(record: RegisteredModel) -> Finding:
         ("accepted_at__isempty=0", False),
     ],
 )
-def test_findings_are_searched_and_filtered(query: str, there: bool, admin_client: Client, make_model: Make) -> None:
+def test_findings_are_searched_and_filtered(
+    query: str, there: bool, admin_client: Client, make_model: Make
+) -> None:
     found(make_model())
     page = admin_client.get(f"/admin/discovery/finding/?{query}").content.decode()
     assert ("its &lt;b&gt;bytes&lt;/b&gt; changed" in page) == there
@@ -203,14 +291,24 @@ def test_a_model_with_findings_can_be_forgotten(admin_client: Client, make_model
 
 
 @pytest.mark.parametrize("name", READ_ONLY)
-def test_what_only_services_write_is_only_read(name: str, admin_client: Client, admin_user: User, make_model: Make) -> None:
+def test_what_only_services_write_is_only_read(
+    name: str, admin_client: Client, admin_user: User, make_model: Make
+) -> None:
     record = make_model()
     run = ScanRun.objects.create(state="done", trigger="page")
     rows = {
         "scanrun": run,
-        "logentry": LogEntry.objects.create(at=timezone.now(), level="info", channel="discovery", scan=run, message="x"),
+        "logentry": LogEntry.objects.create(
+            at=timezone.now(), level="info", channel="discovery", scan=run, message="x"
+        ),
         "metadatachange": MetadataChange.objects.create(
-            model=record, field="f", after=["a"], by=admin_user, at=timezone.now(), through="page", batch=uuid4()
+            model=record,
+            field="f",
+            after=["a"],
+            by=admin_user,
+            at=timezone.now(),
+            through="page",
+            batch=uuid4(),
         ),
         "skipped": Skipped.objects.create(root=record.root, place="p", signature="0", reason="r"),
         "finding": found(record),
@@ -222,20 +320,31 @@ def test_what_only_services_write_is_only_read(name: str, admin_client: Client, 
     assert admin_client.get(f"{base}add/").status_code == 403
 
 
-def test_a_root_is_added_by_an_absolute_path_that_exists(admin_client: Client, tmp_path: Path) -> None:
+def test_a_root_is_added_by_an_absolute_path_that_exists(
+    admin_client: Client, tmp_path: Path
+) -> None:
     add, sent = "/admin/discovery/root/add/", {"enabled": "on", "deep_every_days": "30"}
-    for wrong, message in (("models", "Give an absolute path."), (str(tmp_path / "none"), "does not exist")):
+    for wrong, message in (
+        ("models", "Give an absolute path."),
+        (str(tmp_path / "none"), "does not exist"),
+    ):
         assert message in admin_client.post(add, {**sent, "path": wrong}).content.decode()
     assert admin_client.post(add, {**sent, "path": f"{tmp_path}/"}).status_code == 302
     root = Root.objects.get()
     assert (root.path, root.deep_every_days) == (str(tmp_path), 30)
-    assert "a root already" in admin_client.post(add, {**sent, "path": str(tmp_path)}).content.decode()
-    admin_client.post(f"/admin/discovery/root/{root.pk}/change/", {"path": "/elsewhere", "deep_every_days": "7"})
+    assert (
+        "a root already" in admin_client.post(add, {**sent, "path": str(tmp_path)}).content.decode()
+    )
+    admin_client.post(
+        f"/admin/discovery/root/{root.pk}/change/", {"path": "/elsewhere", "deep_every_days": "7"}
+    )
     root.refresh_from_db()
     assert (root.path, root.enabled, root.deep_every_days) == (str(tmp_path), False, 7)
 
 
-def test_a_root_with_models_is_not_deleted_one_without_is(admin_client: Client, make_model: Make) -> None:
+def test_a_root_with_models_is_not_deleted_one_without_is(
+    admin_client: Client, make_model: Make
+) -> None:
     record = make_model()
     empty = Root.objects.create(path="/empty")
     Skipped.objects.create(root=empty, place="p", signature="0", reason="r")
@@ -244,7 +353,9 @@ def test_a_root_with_models_is_not_deleted_one_without_is(admin_client: Client, 
     assert list(Root.objects.all()) == [record.root]
 
 
-def test_staff_need_the_permission_and_readers_never_get_in(client: Client, user: User, make_model: Make) -> None:
+def test_staff_need_the_permission_and_readers_never_get_in(
+    client: Client, user: User, make_model: Make
+) -> None:
     record = make_model()
     client.force_login(user)
     assert client.get(LIST).status_code == 302
@@ -262,12 +373,17 @@ def test_the_front_page_and_the_way_back(admin_client: Client) -> None:
     assert "Skipped places" in html
 
 
-def test_chosen_models_are_exported_as_a_file_that_can_be_imported(admin_client: Client, make_model: Make) -> None:
+def test_chosen_models_are_exported_as_a_file_that_can_be_imported(
+    admin_client: Client, make_model: Make
+) -> None:
     one, _ = make_model("one"), make_model("two")
     response = admin_client.post(LIST, {"action": "export_csv", "_selected_action": [one.pk]})
     assert response["Content-Disposition"] == 'attachment; filename="models.csv"'
     lines = b"".join(response).decode().splitlines()
-    assert (lines[0].split(",")[0], [line.split(",")[0] for line in lines[1:]]) == ("model_id", ["one"])
+    assert (lines[0].split(",")[0], [line.split(",")[0] for line in lines[1:]]) == (
+        "model_id",
+        ["one"],
+    )
     response = admin_client.post(LIST, {"action": "export_json", "_selected_action": [one.pk]})
     assert b'"model_id": "one"' in b"".join(response)
     page = admin_client.get(LIST).content.decode()
@@ -275,9 +391,14 @@ def test_chosen_models_are_exported_as_a_file_that_can_be_imported(admin_client:
         assert f'href="{address}"' in page
 
 
-def test_a_collection_saved_here_follows_its_filter_and_a_wrong_one_is_refused(admin_client: Client, make_model: Make) -> None:
+def test_a_collection_saved_here_follows_its_filter_and_a_wrong_one_is_refused(
+    admin_client: Client, make_model: Make
+) -> None:
     make_model("one", license="mit")
     add = "/admin/discovery/collection/add/"
-    assert "different for everybody" in admin_client.post(add, {"name": "x", "query": "favourites=1"}).content.decode()
+    assert (
+        "different for everybody"
+        in admin_client.post(add, {"name": "x", "query": "favourites=1"}).content.decode()
+    )
     assert admin_client.post(add, {"name": "x", "query": "license=mit"}).status_code == 302
     assert [model.name for model in Collection.objects.get().models.all()] == ["one"]

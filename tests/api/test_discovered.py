@@ -73,16 +73,24 @@ def shelf(make_model: Make) -> None:
         ("ordering=parameter_count", ["seeing", "chat", "plain"]),
     ],
 )
-def test_filters_narrow_and_order_is_stable(query: str, found: list[str], shelf: None, administrator: Client) -> None:
+def test_filters_narrow_and_order_is_stable(
+    query: str, found: list[str], shelf: None, administrator: Client
+) -> None:
     assert names(administrator, query) == found
 
 
-def test_facets_count_what_the_caller_sees_each_under_all_other_filters(shelf: None, administrator: Client, anybody: Client) -> None:
+def test_facets_count_what_the_caller_sees_each_under_all_other_filters(
+    shelf: None, administrator: Client, anybody: Client
+) -> None:
     told = administrator.get(f"{LIST}?facets=true&primary=VISION").json()
     filters = "type format primary secondary specialization modality capability tag license status visibility root fits"
     assert set(told["facets"]) == set(filters.split())
     assert [row["name"] for row in told["results"]] == ["seeing"]
-    assert {row["value"]: row["count"] for row in told["facets"]["primary"]} == {"LANGUAGE": 1, "VISION": 1, "none": 1}
+    assert {row["value"]: row["count"] for row in told["facets"]["primary"]} == {
+        "LANGUAGE": 1,
+        "VISION": 1,
+        "none": 1,
+    }
     assert told["facets"]["type"] == [{"value": "ONNX", "count": 1}]
     assert told["facets"]["tag"] == [{"value": "new", "count": 1}]
     hidden = anybody.get(f"{LIST}?facets=true").json()
@@ -90,7 +98,9 @@ def test_facets_count_what_the_caller_sees_each_under_all_other_filters(shelf: N
     assert "facets" not in administrator.get(LIST).json()
 
 
-def test_a_search_that_is_not_understood_is_refused_with_the_reason(shelf: None, administrator: Client) -> None:
+def test_a_search_that_is_not_understood_is_refused_with_the_reason(
+    shelf: None, administrator: Client
+) -> None:
     response = administrator.get(f"{LIST}?search=params:many")
     assert response.status_code == 422
     assert response.json()["errors"][0]["loc"] == ["query", "search"]
@@ -100,7 +110,10 @@ def test_a_search_that_is_not_understood_is_refused_with_the_reason(shelf: None,
 def test_pages_link_to_their_neighbours_and_end(make_model: Make, administrator: Client) -> None:
     for number in range(5):
         make_model(f"m{number}")
-    pages = [administrator.get(f"{LIST}?page_size=2&page={number}").json() for number in (1, 2, 3, 4, 1_000_000_000)]
+    pages = [
+        administrator.get(f"{LIST}?page_size=2&page={number}").json()
+        for number in (1, 2, 3, 4, 1_000_000_000)
+    ]
     assert [len(page["results"]) for page in pages] == [2, 2, 1, 0, 0]
     assert {page["count"] for page in pages} == {5}
     assert [bool(page["next"]) for page in pages] == [True, True, False, False, False]
@@ -109,7 +122,9 @@ def test_pages_link_to_their_neighbours_and_end(make_model: Make, administrator:
     assert administrator.get(pages[4]["previous"]).json()["results"] == pages[2]["results"]
 
 
-def follow(client: Client, address: str, between: Callable[[], Any] = lambda: None) -> Iterator[str]:
+def follow(
+    client: Client, address: str, between: Callable[[], Any] = lambda: None
+) -> Iterator[str]:
     while address:
         page = client.get(address).json()
         yield from (row["model_id"] for row in page["results"])
@@ -117,7 +132,9 @@ def follow(client: Client, address: str, between: Callable[[], Any] = lambda: No
         address = page["next"]
 
 
-def test_the_cursor_meets_each_model_once_while_models_come_go_and_change(make_model: Make, administrator: Client) -> None:
+def test_the_cursor_meets_each_model_once_while_models_come_go_and_change(
+    make_model: Make, administrator: Client
+) -> None:
     for number in range(20):
         make_model(f"m{number:02}", parameter_count=number)
     came = iter(range(100))
@@ -131,12 +148,17 @@ def test_the_cursor_meets_each_model_once_while_models_come_go_and_change(make_m
     assert {f"m{number:02}" for number in range(20)} <= set(met)
 
 
-@pytest.mark.parametrize("query", ["cursor=zzz", "cursor=YWZ0ZXIgLTE", "cursor=%00", "cursor=&page=2", "cursor=&ordering=-name"])
+@pytest.mark.parametrize(
+    "query",
+    ["cursor=zzz", "cursor=YWZ0ZXIgLTE", "cursor=%00", "cursor=&page=2", "cursor=&ordering=-name"],
+)
 def test_a_cursor_of_somebody_elses_making_is_refused(query: str, administrator: Client) -> None:
     assert administrator.get(f"{LIST}?{query}").status_code == 422
 
 
-def test_the_list_takes_the_same_few_queries_however_long(make_model: Make, administrator: Client, django_assert_num_queries: Any) -> None:
+def test_the_list_takes_the_same_few_queries_however_long(
+    make_model: Make, administrator: Client, django_assert_num_queries: Any
+) -> None:
     queries: DjangoAssertNumQueries = django_assert_num_queries
     administrator.get(LIST)
     for number in range(30):
@@ -146,11 +168,42 @@ def test_the_list_takes_the_same_few_queries_however_long(make_model: Make, admi
                 administrator.get(LIST)
 
 
-def test_the_document_has_every_field_of_the_contract(make_model: Make, administrator: Client) -> None:
-    model = make_model("m", license="mit", tags=["a"], variants=[{"name": "Q4", "path": "m", "status": "READY", "size_bytes": 5, "weights_bytes": 5}])
+def test_the_document_has_every_field_of_the_contract(
+    make_model: Make, administrator: Client
+) -> None:
+    model = make_model(
+        "m",
+        license="mit",
+        tags=["a"],
+        variants=[
+            {"name": "Q4", "path": "m", "status": "READY", "size_bytes": 5, "weights_bytes": 5}
+        ],
+    )
     document = administrator.get(f"/api/models/{model.model_id}").json()
-    promised = {*TEXTS_AND_NUMBERS, *LISTS, *OBJECTS, "model_id", "name", "path", "root", "status", "category", "memory", "variants", "size_bytes"}
-    promised |= {"file_count", "modified_at", "added_at", "last_seen_at", "visibility", "groups", "sources", "evidence"}
+    promised = {
+        *TEXTS_AND_NUMBERS,
+        *LISTS,
+        *OBJECTS,
+        "model_id",
+        "name",
+        "path",
+        "root",
+        "status",
+        "category",
+        "memory",
+        "variants",
+        "size_bytes",
+    }
+    promised |= {
+        "file_count",
+        "modified_at",
+        "added_at",
+        "last_seen_at",
+        "visibility",
+        "groups",
+        "sources",
+        "evidence",
+    }
     assert promised <= set(document)
     assert set(document) == set(records.document(model)), "the schema hides a field of the document"
     assert set(document["category"]) == set(CATEGORIES)
@@ -160,6 +213,8 @@ def test_the_document_has_every_field_of_the_contract(make_model: Make, administ
     assert document["added_at"].endswith("Z")
 
 
-@pytest.mark.parametrize("model_id", ["nope", "%00", "..%2F..", "a%0Ab", "x" * 5000, "%F0%9F%A6%99"])
+@pytest.mark.parametrize(
+    "model_id", ["nope", "%00", "..%2F..", "a%0Ab", "x" * 5000, "%F0%9F%A6%99"]
+)
 def test_an_id_that_is_none_is_404(model_id: str, administrator: Client) -> None:
     assert administrator.get(f"/api/models/{model_id}").status_code == 404

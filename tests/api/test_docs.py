@@ -32,7 +32,9 @@ GUIDE = [
 
 
 @pytest.mark.parametrize("address", ["/api/docs", "/api/examples"])
-def test_the_pages_are_open_to_all_and_load_nothing_from_elsewhere(address: str, anybody: Client, user: User, db: None) -> None:
+def test_the_pages_are_open_to_all_and_load_nothing_from_elsewhere(
+    address: str, anybody: Client, user: User, db: None
+) -> None:
     signed_in = Client()
     signed_in.force_login(user)
     for client in (anybody, signed_in):
@@ -44,7 +46,9 @@ def test_the_pages_are_open_to_all_and_load_nothing_from_elsewhere(address: str,
     assert "Sign out" in page.text
 
 
-def test_every_call_of_the_document_is_on_the_page_with_its_parameters(anybody: Client, db: None) -> None:
+def test_every_call_of_the_document_is_on_the_page_with_its_parameters(
+    anybody: Client, db: None
+) -> None:
     page = anybody.get("/api/docs").text
     document = anybody.get("/api/openapi.json").json()
     for path, methods in document["paths"].items():
@@ -62,7 +66,9 @@ def test_every_call_of_the_guide_has_an_example() -> None:
 
 
 @pytest.fixture
-def served(live_server: Any, transactional_db: None, task_queue: Any, models_root: Path, admin_user: User) -> Iterator[dict[str, str]]:
+def served(
+    live_server: Any, transactional_db: None, task_queue: Any, models_root: Path, admin_user: User
+) -> Iterator[dict[str, str]]:
     """A server with the models that the examples speak of, and a worker for test loads. The environment that the page asks for."""
     for name, hidden in (("llama-2-7b-chat", 64), ("mistral-7b-instruct", 72)):
         builders.transformers(models_root / name, hidden=hidden)
@@ -90,7 +96,14 @@ def test_the_examples_in_curl_run_as_they_stand(served: dict[str, str]) -> None:
     if not shutil.which("curl") and not os.environ.get("CI"):
         pytest.skip("curl is not installed")
     for example in EXAMPLES:
-        ended = subprocess.run(["bash", "-c", example.curl], env=served, capture_output=True, text=True, timeout=90, check=True)
+        ended = subprocess.run(
+            ["bash", "-c", example.curl],
+            env=served,
+            capture_output=True,
+            text=True,
+            timeout=90,
+            check=True,
+        )
         answer = json.loads(ended.stdout)
         assert "detail" not in answer, (example.title, answer)
         assert_promised(example, answer)
@@ -100,7 +113,14 @@ def test_the_examples_in_python_run_as_they_stand(served: dict[str, str], tmp_pa
     for number, example in enumerate(EXAMPLES):
         script = tmp_path / f"example{number}.py"
         script.write_text(example.python)
-        ended = subprocess.run([sys.executable, str(script)], env=served, capture_output=True, text=True, timeout=90, check=False)
+        ended = subprocess.run(
+            [sys.executable, str(script)],
+            env=served,
+            capture_output=True,
+            text=True,
+            timeout=90,
+            check=False,
+        )
         assert ended.returncode == 0, (example.title, ended.stderr)
 
 
@@ -110,7 +130,15 @@ def assert_promised(example: Example, answer: dict[str, Any]) -> None:
         "Scan now": {"scan_id", "status", "created"},
         "List models": {"count", "next", "previous", "results", "facets"},
         "Update many models": {"updated", "failed", "results"},
-        "Try to load a model": {"model_id", "status", "loader", "seconds", "peak_memory_bytes", "message", "finished_at"},
+        "Try to load a model": {
+            "model_id",
+            "status",
+            "loader",
+            "seconds",
+            "peak_memory_bytes",
+            "message",
+            "finished_at",
+        },
         "Validate a model": {"model_id", "valid", "status", "checks", "completeness"},
         "System resources": {"cpu", "memory", "gpus", "disks", "workers"},
     }

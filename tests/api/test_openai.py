@@ -11,13 +11,28 @@ from tests.api.test_access import assert_error
 
 
 def test_front_ends_list_what_their_token_may_see(
-    make_model: Callable[..., RegisteredModel], anybody: Client, reader: Client, administrator: Client
+    make_model: Callable[..., RegisteredModel],
+    anybody: Client,
+    reader: Client,
+    administrator: Client,
 ) -> None:
     model = make_model("open", visibility="PUBLIC", author="meta")
     make_model("hidden", visibility="ADMIN_ONLY")
-    shown = {"id": "open", "object": "model", "created": int(model.added_at.timestamp()), "owned_by": "meta"}
-    assert reader.get("/v1/models").json() == {"object": "list", "data": [shown]} == anybody.get("/v1/models").json()
-    assert [row["id"] for row in administrator.get("/v1/models").json()["data"]] == ["hidden", "open"]
+    shown = {
+        "id": "open",
+        "object": "model",
+        "created": int(model.added_at.timestamp()),
+        "owned_by": "meta",
+    }
+    assert (
+        reader.get("/v1/models").json()
+        == {"object": "list", "data": [shown]}
+        == anybody.get("/v1/models").json()
+    )
+    assert [row["id"] for row in administrator.get("/v1/models").json()["data"]] == [
+        "hidden",
+        "open",
+    ]
     assert reader.get("/v1/models/open").json() == shown
     for address in ("/v1/models/hidden", "/v1/models/%00", "/v1/chat/completions"):
         assert_error(reader.get(address), 404)

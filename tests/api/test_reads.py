@@ -43,12 +43,16 @@ def test_files_and_tensors_are_those_on_disk(on_disk: RegisteredModel, anybody: 
     assert tensors["files_read"] == tensors["files"] == 1
     first = tensors["results"][0]
     assert set(first) == {"name", "dtype", "shape", "elements", "size_bytes", "file"}
-    again = anybody.get(f"/api/models/{on_disk.model_id}/tensors?{urlencode({'file': first['file'], 'search': first['name']})}").json()
+    again = anybody.get(
+        f"/api/models/{on_disk.model_id}/tensors?{urlencode({'file': first['file'], 'search': first['name']})}"
+    ).json()
     assert first in again["results"]
     assert_error(anybody.get(f"/api/models/{on_disk.model_id}/tensors?file=/etc/passwd"), 422)
 
 
-def test_a_weight_file_that_broke_since_is_a_problem_of_the_answer(on_disk: RegisteredModel, models_root: Path, anybody: Client) -> None:
+def test_a_weight_file_that_broke_since_is_a_problem_of_the_answer(
+    on_disk: RegisteredModel, models_root: Path, anybody: Client
+) -> None:
     weights = next((models_root / "bert-tiny").glob("*.safetensors"))
     weights.write_bytes(b"\xff" * 20)
     body = anybody.get(f"/api/models/{on_disk.model_id}/tensors").json()
@@ -57,7 +61,11 @@ def test_a_weight_file_that_broke_since_is_a_problem_of_the_answer(on_disk: Regi
 
 
 def test_validation_reads_anew_for_administrators_and_tells_others_what_was_found(
-    on_disk: RegisteredModel, models_root: Path, anybody: Client, reader: Client, administrator: Client
+    on_disk: RegisteredModel,
+    models_root: Path,
+    anybody: Client,
+    reader: Client,
+    administrator: Client,
 ) -> None:
     address = f"/api/models/{on_disk.model_id}/validate"
     assert anybody.get(address).json()["valid"] is True
@@ -65,7 +73,9 @@ def test_validation_reads_anew_for_administrators_and_tells_others_what_was_foun
     assert reader.get(address).json()["valid"] is True
     told = administrator.get(address).json()
     assert told["valid"] is False
-    assert {"weights_present"} <= {check["name"] for check in told["checks"] if check["status"] == "failed"}
+    assert {"weights_present"} <= {
+        check["name"] for check in told["checks"] if check["status"] == "failed"
+    }
     assert set(told) == {"model_id", "valid", "status", "checks", "completeness"}
     assert administrator.post(address).json() == told
     assert_error(reader.post(address), 403)
@@ -73,7 +83,11 @@ def test_validation_reads_anew_for_administrators_and_tells_others_what_was_foun
 
 
 def test_deep_validation_is_queued_once_and_only_by_administrators(
-    on_disk: RegisteredModel, task_queue: Any, anybody: Client, reader: Client, administrator: Client
+    on_disk: RegisteredModel,
+    task_queue: Any,
+    anybody: Client,
+    reader: Client,
+    administrator: Client,
 ) -> None:
     address = f"/api/models/{on_disk.model_id}/validate?deep=true"
     assert_error(anybody.get(address), 401)
@@ -85,17 +99,26 @@ def test_deep_validation_is_queued_once_and_only_by_administrators(
     assert first.json()["location"].startswith("http://testserver/api/models/")
 
 
-def test_history_says_who_did_what_through_what(make_model: Make, admin_user: User, anybody: Client, administrator: Client) -> None:
+def test_history_says_who_did_what_through_what(
+    make_model: Make, admin_user: User, anybody: Client, administrator: Client
+) -> None:
     model = make_model("m", visibility="PUBLIC")
     metadata.edit(model, {"license": "mit", "tags": ["a"]}, by=admin_user, through="page")
     body = administrator.get("/api/models/m/history").json()
     assert body["count"] == 2
     row = next(row for row in body["results"] if row["field"] == "license")
-    assert (row["before"], row["after"], row["by"], row["through"]) == (None, "mit", "admin", "page")
+    assert (row["before"], row["after"], row["by"], row["through"]) == (
+        None,
+        "mit",
+        "admin",
+        "page",
+    )
     assert_error(anybody.get("/api/models/m/history"), 401)
 
 
-def test_access_says_through_which_groups_people_see_a_restricted_model(make_model: Make, user: User, reader: Client, administrator: Client) -> None:
+def test_access_says_through_which_groups_people_see_a_restricted_model(
+    make_model: Make, user: User, reader: Client, administrator: Client
+) -> None:
     model = make_model("m", visibility="RESTRICTED")
     direct, collected = Group.objects.create(name="direct"), Group.objects.create(name="collected")
     model.groups.add(direct)
@@ -120,27 +143,56 @@ def test_access_says_through_which_groups_people_see_a_restricted_model(make_mod
 
 
 def test_status_tells_the_scan_under_way_to_administrators_and_counts_what_the_caller_sees(
-    on_disk: RegisteredModel, make_model: Make, task_queue: Any, anybody: Client, administrator: Client
+    on_disk: RegisteredModel,
+    make_model: Make,
+    task_queue: Any,
+    anybody: Client,
+    administrator: Client,
 ) -> None:
     make_model("hidden", visibility="ADMIN_ONLY", status="CORRUPT")
     address = "/api/models/discovery/status"
     idle = administrator.get(address).json()
     assert (idle["state"], idle["scan"], idle["last_scan"]["status"]) == ("idle", None, "done")
     assert idle["models"] == {"CORRUPT": 1, "READY": 1}
-    assert {root["path"]: root["reachable"] for root in idle["roots"]} == {"/srv/models": False, on_disk.root.path: True}
+    assert {root["path"]: root["reachable"] for root in idle["roots"]} == {
+        "/srv/models": False,
+        on_disk.root.path: True,
+    }
     run, _ = scans.request(ScanRun.Trigger.PAGE)
     queued = administrator.get(address).json()
     assert (queued["state"], queued["scan"]["scan_id"]) == ("queued", run.pk)
-    promised = {"scan_id", "started_at", "done", "expected", "found", "new", "changed", "missing", "errors", "current_path"}
+    promised = {
+        "scan_id",
+        "started_at",
+        "done",
+        "expected",
+        "found",
+        "new",
+        "changed",
+        "missing",
+        "errors",
+        "current_path",
+    }
     assert promised <= set(queued["scan"])
     public = anybody.get(address).json()
     assert public["models"] == {"READY": 1}
-    assert (public["state"], public["scan"], public["last_scan"], public["roots"]) == ("queued", None, None, [])
+    assert (public["state"], public["scan"], public["last_scan"], public["roots"]) == (
+        "queued",
+        None,
+        None,
+        [],
+    )
 
 
-def test_past_scans_are_for_administrators(on_disk: RegisteredModel, admin_user: User, caller: Callable[..., Client], reader: Client) -> None:
+def test_past_scans_are_for_administrators(
+    on_disk: RegisteredModel, admin_user: User, caller: Callable[..., Client], reader: Client
+) -> None:
     body = caller(admin_user, "read").get("/api/models/discovery/scans").json()
-    assert (body["count"], body["results"][0]["new"], body["results"][0]["trigger"]) == (1, 1, "command")
+    assert (body["count"], body["results"][0]["new"], body["results"][0]["trigger"]) == (
+        1,
+        1,
+        "command",
+    )
     assert_error(reader.get("/api/models/discovery/scans"), 403)
 
 
@@ -157,8 +209,20 @@ def test_the_log_is_filtered_and_readers_see_only_what_concerns_their_models(
         journal.record(channel, level, f"about {model_id or 'the scan'}", model_id=model_id)
     address = "/api/models/discovery/logs"
     newest = administrator.get(address).json()
-    assert [row["message"] for row in newest["results"]] == ["about the scan", "about open", "about hidden"]
-    assert set(newest["results"][0]) == {"at", "level", "channel", "scan_id", "model_id", "path", "message"}
+    assert [row["message"] for row in newest["results"]] == [
+        "about the scan",
+        "about open",
+        "about hidden",
+    ]
+    assert set(newest["results"][0]) == {
+        "at",
+        "level",
+        "channel",
+        "scan_id",
+        "model_id",
+        "path",
+        "message",
+    }
     assert [row["model_id"] for row in reader.get(address).json()["results"]] == ["open"]
     assert_error(anybody.get(address), 401)
     later = (timezone.now() + timedelta(hours=1)).isoformat()
@@ -171,7 +235,14 @@ def test_the_log_is_filtered_and_readers_see_only_what_concerns_their_models(
         ("since=2020-01-01T00:00:00", 3),
     ):
         assert administrator.get(f"{address}?{query}").json()["count"] == count, query
-    for wrong in ("level=loud", "channel=x", "scan_id=-1", "scan_id=99999999999999999999", "since=yesterday", "model_id=%00"):
+    for wrong in (
+        "level=loud",
+        "channel=x",
+        "scan_id=-1",
+        "scan_id=99999999999999999999",
+        "since=yesterday",
+        "model_id=%00",
+    ):
         assert_error(administrator.get(f"{address}?{wrong}"), 422)
 
 
@@ -179,7 +250,9 @@ def test_tags_collections_and_categories_count_only_what_the_caller_sees(
     make_model: Make, anybody: Client, reader: Client, administrator: Client
 ) -> None:
     seen = make_model("open", visibility="PUBLIC", tags=["shared"], primary="LANGUAGE")
-    hidden = make_model("hidden", visibility="ADMIN_ONLY", tags=["shared", "secret"], primary="LANGUAGE")
+    hidden = make_model(
+        "hidden", visibility="ADMIN_ONLY", tags=["shared", "secret"], primary="LANGUAGE"
+    )
     tags.sync([seen, hidden])
     Tag.objects.create(name="kept ready", colour="blue")
     for name, members in (("both", [seen, hidden]), ("dark", [hidden]), ("empty", [])):
@@ -193,7 +266,10 @@ def test_tags_collections_and_categories_count_only_what_the_caller_sees(
     assert listed(reader, "collections") == {"both": 1}
     assert listed(administrator, "collections") == {"both": 2, "dark": 1, "empty": 0}
     assert anybody.get("/api/categories").json()["primary"][0] == {"value": "LANGUAGE", "models": 1}
-    assert administrator.get("/api/categories").json()["primary"][0] == {"value": "LANGUAGE", "models": 2}
+    assert administrator.get("/api/categories").json()["primary"][0] == {
+        "value": "LANGUAGE",
+        "models": 2,
+    }
 
 
 def test_resources_are_for_administrators_with_the_scope_for_it(
@@ -203,21 +279,33 @@ def test_resources_are_for_administrators_with_the_scope_for_it(
     assert set(body) == {"cpu", "memory", "gpus", "disks", "workers"}
     assert body["memory"]["total_bytes"] > body["memory"]["available_bytes"] > 0
     assert_error(reader.get("/api/system/resources"), 403)
-    assert "scope admin" in assert_error(caller(admin_user, "write").get("/api/system/resources"), 403)["detail"]
+    assert (
+        "scope admin"
+        in assert_error(caller(admin_user, "write").get("/api/system/resources"), 403)["detail"]
+    )
 
 
 @pytest.mark.django_db(transaction=True)
-def test_probes_answer_without_credentials(anybody: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_probes_answer_without_credentials(
+    anybody: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert anybody.get("/healthz").json() == {"status": "alive"}
     ready = anybody.get("/readyz")
-    assert (ready.status_code, ready.json()["checks"]) == (200, {"database": "ok", "migrations": "ok", "broker": "ok"})
-    monkeypatch.setattr(readiness, "faults", lambda: {"database": "", "migrations": "2 not applied", "broker": ""})
+    assert (ready.status_code, ready.json()["checks"]) == (
+        200,
+        {"database": "ok", "migrations": "ok", "broker": "ok"},
+    )
+    monkeypatch.setattr(
+        readiness, "faults", lambda: {"database": "", "migrations": "2 not applied", "broker": ""}
+    )
     late = anybody.get("/readyz")
     assert (late.status_code, late.json()["checks"]["migrations"]) == (503, "failed")
     assert "2 not applied" not in late.text
 
 
-def test_metrics_tell_each_caller_what_they_may_know(make_model: Make, anybody: Client, administrator: Client) -> None:
+def test_metrics_tell_each_caller_what_they_may_know(
+    make_model: Make, anybody: Client, administrator: Client
+) -> None:
     make_model("open", visibility="PUBLIC", size_bytes=5)
     make_model("hidden", visibility="ADMIN_ONLY", size_bytes=7)
     public = anybody.get("/metrics")

@@ -38,7 +38,11 @@ def test_the_document_is_valid_openapi_3_1(document: Any) -> None:
 
 def test_every_address_of_the_api_is_in_the_document(document: Any) -> None:
     [resolver] = [item for item in urlpatterns if isinstance(item, URLResolver)]
-    routes = {f"/api/{pattern.pattern}" for pattern in resolver.url_patterns if isinstance(pattern, URLPattern)}
+    routes = {
+        f"/api/{pattern.pattern}"
+        for pattern in resolver.url_patterns
+        if isinstance(pattern, URLPattern)
+    }
     described = {re.sub(r"[{](\w+)[}]", r"<\1>", path) for path in document["paths"]}
     assert routes - described == {"/api/", SCHEMA}
 
@@ -63,12 +67,39 @@ def test_what_somebody_else_may_have_done_first_is_in_the_document(document: Any
 
 
 @pytest.mark.django_db(transaction=True)
-def test_no_endpoint_breaks_its_promises(live_server: Any, make_model: Callable[..., RegisteredModel], admin_user: User, tmp_path: Path) -> None:
-    make_model("bert", variants=[{"name": "Q4", "path": "bert", "status": "READY", "size_bytes": 5, "weights_bytes": 5}])
+def test_no_endpoint_breaks_its_promises(
+    live_server: Any, make_model: Callable[..., RegisteredModel], admin_user: User, tmp_path: Path
+) -> None:
+    make_model(
+        "bert",
+        variants=[
+            {"name": "Q4", "path": "bert", "status": "READY", "size_bytes": 5, "weights_bytes": 5}
+        ],
+    )
     _, token = tokens.create(admin_user, "schemathesis", "admin")
     program = Path(sys.executable).with_name("schemathesis")
-    command = [str(program), "--config-file", str(CONFIG), "run", f"{live_server.url}{SCHEMA}", "--checks", "all", "--phases", "fuzzing"]
-    command += ["--max-examples", "1", "--seed", "7", "--no-color", "-H", f"Authorization: Bearer {token}"]
-    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
+    command = [
+        str(program),
+        "--config-file",
+        str(CONFIG),
+        "run",
+        f"{live_server.url}{SCHEMA}",
+        "--checks",
+        "all",
+        "--phases",
+        "fuzzing",
+    ]
+    command += [
+        "--max-examples",
+        "1",
+        "--seed",
+        "7",
+        "--no-color",
+        "-H",
+        f"Authorization: Bearer {token}",
+    ]
+    ended = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False
+    )
     assert ended.returncode == 0, ended.stdout[-6_000:] + ended.stderr[-2_000:]
     assert "No issues found" in ended.stdout or "passed" in ended.stdout

@@ -15,7 +15,15 @@ from django.db import DatabaseError, connection
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
-from discovery.models import Collection, Forgotten, LoadTest, MetadataChange, RegisteredModel, Root, ScanRun
+from discovery.models import (
+    Collection,
+    Forgotten,
+    LoadTest,
+    MetadataChange,
+    RegisteredModel,
+    Root,
+    ScanRun,
+)
 from discovery.services import forgetting, load_tests, metadata, registration, scans, tags
 from tests import builders
 from tests.api.test_access import assert_error
@@ -33,39 +41,76 @@ def editor(admin_user: User, caller: Callable[..., Client]) -> Client:
 
 
 def put(client: Client, address: str, body: Any, **more: Any) -> Any:
-    return client.put(address, body if isinstance(body, (str, bytes)) else json.dumps(body), content_type=JSON, **more)
+    return client.put(
+        address,
+        body if isinstance(body, (str, bytes)) else json.dumps(body),
+        content_type=JSON,
+        **more,
+    )
 
 
 def post(client: Client, address: str, body: Any, **more: Any) -> Any:
-    return client.post(address, body if isinstance(body, (str, bytes)) else json.dumps(body), content_type=JSON, **more)
+    return client.post(
+        address,
+        body if isinstance(body, (str, bytes)) else json.dumps(body),
+        content_type=JSON,
+        **more,
+    )
 
 
 # -- one model
 
 
 def test_objects_merge_lists_replace_and_null_gives_back(make_model: Make, editor: Client) -> None:
-    model = make_model("m", license="mit", tags=["old"], extracted={"performance_metrics": {"speed": "fast", "accuracy_score": 0.8}})
-    guide = {"display_name": "Updated Model Name", "tags": ["new_tag", "updated"], "performance_metrics": {"accuracy_score": 0.90}}
+    model = make_model(
+        "m",
+        license="mit",
+        tags=["old"],
+        extracted={"performance_metrics": {"speed": "fast", "accuracy_score": 0.8}},
+    )
+    guide = {
+        "display_name": "Updated Model Name",
+        "tags": ["new_tag", "updated"],
+        "performance_metrics": {"accuracy_score": 0.90},
+    }
     first = put(editor, "/api/models/m/metadata", guide)
     assert first.status_code == 200
     body = first.json()
     assert (body["display_name"], body["tags"]) == ("Updated Model Name", ["new_tag", "updated"])
     assert body["performance_metrics"] == {"speed": "fast", "accuracy_score": 0.9}
     assert body["sources"]["tags"] == {"source": "edited by admin", "curated": True}
-    back = put(editor, "/api/models/m/metadata", {"tags": None, "performance_metrics": {"speed": None}}).json()
+    back = put(
+        editor, "/api/models/m/metadata", {"tags": None, "performance_metrics": {"speed": None}}
+    ).json()
     assert back["tags"] == ["old"]
     assert back["performance_metrics"] == {"accuracy_score": 0.9}
-    assert set(MetadataChange.objects.filter(model=model).values_list("through", flat=True)) == {"api"}
+    assert set(MetadataChange.objects.filter(model=model).values_list("through", flat=True)) == {
+        "api"
+    }
     assert editor.get("/api/models/m").json() == back
 
 
 def test_a_category_is_set_in_part_and_given_back(make_model: Make, editor: Client) -> None:
     make_model("m", primary="VISION", secondary="CHAT")
-    body = put(editor, "/api/models/m/category", {"primary": "LANGUAGE", "specialization": "TECHNICAL"}).json()
-    assert body["category"] == {"primary": "LANGUAGE", "secondary": "CHAT", "specialization": "TECHNICAL"}
-    assert put(editor, "/api/models/m/category", {"primary": None}).json()["category"]["primary"] == "VISION"
-    wrong = assert_error(put(editor, "/api/models/m/category", {"primary": "SMELL", "mood": "x"}), 422)
-    assert {tuple(item["loc"]) for item in wrong["errors"]} == {("body", "primary"), ("body", "mood")}
+    body = put(
+        editor, "/api/models/m/category", {"primary": "LANGUAGE", "specialization": "TECHNICAL"}
+    ).json()
+    assert body["category"] == {
+        "primary": "LANGUAGE",
+        "secondary": "CHAT",
+        "specialization": "TECHNICAL",
+    }
+    assert (
+        put(editor, "/api/models/m/category", {"primary": None}).json()["category"]["primary"]
+        == "VISION"
+    )
+    wrong = assert_error(
+        put(editor, "/api/models/m/category", {"primary": "SMELL", "mood": "x"}), 422
+    )
+    assert {tuple(item["loc"]) for item in wrong["errors"]} == {
+        ("body", "primary"),
+        ("body", "mood"),
+    }
 
 
 @pytest.mark.parametrize(
@@ -102,9 +147,13 @@ def test_bad_bodies_are_refused_with_the_place_and_nothing_is_written(
     assert not MetadataChange.objects.exists()
 
 
-def test_a_body_over_five_mebibytes_is_413_before_it_is_read(make_model: Make, editor: Client) -> None:
+def test_a_body_over_five_mebibytes_is_413_before_it_is_read(
+    make_model: Make, editor: Client
+) -> None:
     make_model("m")
-    assert_error(put(editor, "/api/models/m/metadata", json.dumps({"description": "x" * (6 << 20)})), 413)
+    assert_error(
+        put(editor, "/api/models/m/metadata", json.dumps({"description": "x" * (6 << 20)})), 413
+    )
     assert_error(put(editor, "/api/models/m/metadata", "{}", CONTENT_LENGTH="9" * 50), 413)
     assert_error(put(editor, "/api/models/m/metadata", "{}", CONTENT_LENGTH="many"), 400)
 
@@ -112,7 +161,12 @@ def test_a_body_over_five_mebibytes_is_413_before_it_is_read(make_model: Make, e
 def test_json_is_taken_whatever_the_content_type_says(make_model: Make, editor: Client) -> None:
     make_model("m")
     for kind in ("", "text/plain", "application/x-www-form-urlencoded"):
-        assert editor.put("/api/models/m/metadata", '{"license": "mit"}', content_type=kind).status_code == 200
+        assert (
+            editor.put(
+                "/api/models/m/metadata", '{"license": "mit"}', content_type=kind
+            ).status_code
+            == 200
+        )
 
 
 def test_changing_needs_an_administrator_and_the_scope_write(
@@ -131,38 +185,66 @@ def test_changing_needs_an_administrator_and_the_scope_write(
     for method, address in calls:
         assert_error(getattr(anybody, method)(address, "{}", content_type=JSON), 401)
         assert_error(getattr(reader, method)(address, "{}", content_type=JSON), 403)
-        assert "scope write" in assert_error(getattr(reading, method)(address, "{}", content_type=JSON), 403)["detail"]
+        assert (
+            "scope write"
+            in assert_error(getattr(reading, method)(address, "{}", content_type=JSON), 403)[
+                "detail"
+            ]
+        )
     assert_error(post(caller(admin_user, "write"), REFRESH, {}), 403)
     assert RegisteredModel.objects.exists()
 
 
-def test_a_browser_changes_things_only_with_its_csrf_token(make_model: Make, admin_user: User) -> None:
+def test_a_browser_changes_things_only_with_its_csrf_token(
+    make_model: Make, admin_user: User
+) -> None:
     make_model("m")
     browser = Client(enforce_csrf_checks=True, raise_request_exception=False)
     browser.force_login(admin_user)
     assert browser.get("/api/models/m").status_code == 200
-    assert "CSRF" in assert_error(put(browser, "/api/models/m/metadata", {"license": "mit"}), 403)["detail"]
+    assert (
+        "CSRF"
+        in assert_error(put(browser, "/api/models/m/metadata", {"license": "mit"}), 403)["detail"]
+    )
     browser.get("/tokens/")
     token = browser.cookies["csrftoken"].value
-    assert put(browser, "/api/models/m/metadata", {"license": "mit"}, headers={"X-CSRFToken": token}).status_code == 200
+    assert (
+        put(
+            browser, "/api/models/m/metadata", {"license": "mit"}, headers={"X-CSRFToken": token}
+        ).status_code
+        == 200
+    )
 
 
-def test_if_match_refuses_to_overwrite_what_the_caller_has_not_seen(make_model: Make, editor: Client) -> None:
+def test_if_match_refuses_to_overwrite_what_the_caller_has_not_seen(
+    make_model: Make, editor: Client
+) -> None:
     make_model("m")
     seen = editor.get("/api/models/m")["ETag"]
     changed = put(editor, "/api/models/m/metadata", {"license": "mit"}, headers={"If-Match": seen})
     assert changed.status_code == 200
-    for method, address in (("put", "/api/models/m/metadata"), ("put", "/api/models/m/category"), ("delete", "/api/models/m")):
-        assert_error(getattr(editor, method)(address, "{}", content_type=JSON, headers={"If-Match": seen}), 412)
+    for method, address in (
+        ("put", "/api/models/m/metadata"),
+        ("put", "/api/models/m/category"),
+        ("delete", "/api/models/m"),
+    ):
+        assert_error(
+            getattr(editor, method)(address, "{}", content_type=JSON, headers={"If-Match": seen}),
+            412,
+        )
     for tag in (changed["ETag"], f"W/{changed['ETag']}", f'"other", {changed["ETag"]}', "*"):
-        assert put(editor, "/api/models/m/metadata", {}, headers={"If-Match": tag}).status_code == 200
+        assert (
+            put(editor, "/api/models/m/metadata", {}, headers={"If-Match": tag}).status_code == 200
+        )
     assert editor.get("/api/models/m")["ETag"] == changed["ETag"]
 
 
 def test_a_quarantine_is_not_lifted_by_an_edit(make_model: Make, editor: Client) -> None:
     model = make_model("m", visibility="ADMIN_ONLY")
     RegisteredModel.objects.filter(pk=model.pk).update(quarantined_at=model.added_at)
-    assert assert_error(put(editor, "/api/models/m/metadata", {"visibility": "PUBLIC"}), 422)["errors"][0]["loc"] == ["body", "visibility"]
+    assert assert_error(put(editor, "/api/models/m/metadata", {"visibility": "PUBLIC"}), 422)[
+        "errors"
+    ][0]["loc"] == ["body", "visibility"]
 
 
 # -- many models
@@ -182,20 +264,35 @@ def test_a_bulk_update_says_per_item_what_happened(make_model: Make, editor: Cli
     assert response.status_code == 200
     body = response.json()
     assert (body["updated"], body["failed"]) == (2, 3)
-    assert [result["status"] for result in body["results"]] == ["updated", "error", "error", "error", "updated"]
+    assert [result["status"] for result in body["results"]] == [
+        "updated",
+        "error",
+        "error",
+        "error",
+        "updated",
+    ]
     assert body["results"][1]["errors"][0]["loc"] == ["body", "updates", 1, "model_id"]
     assert {tuple(item["loc"]) for item in body["results"][2]["errors"]} == {
         ("body", "updates", 2, "metadata", "license"),
         ("body", "updates", 2, "metadata", "smell"),
     }
-    assert dict(RegisteredModel.objects.values_list("model_id", "license")) == {"a": "mit", "b": None, "c": "mit"}
+    assert dict(RegisteredModel.objects.values_list("model_id", "license")) == {
+        "a": "mit",
+        "b": None,
+        "c": "mit",
+    }
     assert MetadataChange.objects.values("batch").distinct().count() == 1
 
 
-def test_an_atomic_bulk_update_that_fails_in_the_middle_writes_nothing(make_model: Make, editor: Client) -> None:
+def test_an_atomic_bulk_update_that_fails_in_the_middle_writes_nothing(
+    make_model: Make, editor: Client
+) -> None:
     for name in ("a", "b", "c"):
         make_model(name)
-    updates = [{"model_id": name, "metadata": {"license": "mit" if name != "b" else 5.5e400}} for name in ("a", "b", "c")]
+    updates = [
+        {"model_id": name, "metadata": {"license": "mit" if name != "b" else 5.5e400}}
+        for name in ("a", "b", "c")
+    ]
     assert_error(post(editor, f"{BULK}?atomic=true", {"updates": updates}), 400)
     updates[1]["metadata"] = {"license": ["x"]}
     response = post(editor, f"{BULK}?atomic=true", {"updates": updates})
@@ -218,7 +315,9 @@ def test_a_bulk_update_whose_database_fails_in_the_middle_writes_nothing(
         raise DatabaseError("disk full")
 
     monkeypatch.setattr(tags, "sync", fail)
-    updates = [{"model_id": name, "metadata": {"tags": ["new"], "license": "mit"}} for name in ("a", "b")]
+    updates = [
+        {"model_id": name, "metadata": {"tags": ["new"], "license": "mit"}} for name in ("a", "b")
+    ]
     assert_error(post(editor, f"{BULK}?atomic={atomic}", {"updates": updates}), 500)
     assert not MetadataChange.objects.exists()
     assert not RegisteredModel.objects.filter(license="mit").exists()
@@ -235,7 +334,15 @@ def test_a_thousand_updates_take_a_fixed_number_of_queries_and_one_more_is_refus
     RegisteredModel.objects.bulk_create(copies)
     editor.get("/api/models/m0")
     updates = [
-        {"model_id": f"m{n}", "metadata": {"license": "mit", "tags": [f"t{n % 7}"], "collections": ["Chosen"] if n % 2 else []}} for n in range(1_000)
+        {
+            "model_id": f"m{n}",
+            "metadata": {
+                "license": "mit",
+                "tags": [f"t{n % 7}"],
+                "collections": ["Chosen"] if n % 2 else [],
+            },
+        }
+        for n in range(1_000)
     ]
     with at_most(60):  # of which 26 insert the 2,500 changes: SQLite takes 999 values a statement
         body = post(editor, BULK, {"updates": updates}).json()
@@ -249,8 +356,20 @@ def test_a_thousand_updates_take_a_fixed_number_of_queries_and_one_more_is_refus
 
 
 def _copy(model: RegisteredModel, number: int) -> RegisteredModel:
-    values = {field.attname: getattr(model, field.attname) for field in RegisteredModel._meta.concrete_fields if field.name != "id"}
-    return RegisteredModel(**{**values, "model_id": f"m{number}", "path": f"m{number}", "place": f"m{number}", "name": f"m{number}"})
+    values = {
+        field.attname: getattr(model, field.attname)
+        for field in RegisteredModel._meta.concrete_fields
+        if field.name != "id"
+    }
+    return RegisteredModel(
+        **{
+            **values,
+            "model_id": f"m{number}",
+            "path": f"m{number}",
+            "place": f"m{number}",
+            "name": f"m{number}",
+        }
+    )
 
 
 # -- forgetting
@@ -269,7 +388,12 @@ def test_a_forgotten_model_is_gone_and_a_scan_that_finds_it_brings_all_of_it_bac
     scan()
     model = RegisteredModel.objects.get()
     group, collection = Group.objects.create(name="g"), Collection.objects.create(name="c")
-    metadata.edit(model, {"description": "Ours", "visibility": "PUBLIC", "tags": ["kept"]}, by=admin_user, through="page")
+    metadata.edit(
+        model,
+        {"description": "Ours", "visibility": "PUBLIC", "tags": ["kept"]},
+        by=admin_user,
+        through="page",
+    )
     model.groups.add(group)
     model.collections.add(collection)
     model.favoured_by.add(user)
@@ -285,12 +409,18 @@ def test_a_forgotten_model_is_gone_and_a_scan_that_finds_it_brings_all_of_it_bac
     assert {**again, "last_seen_at": None} == {**before, "last_seen_at": None}
     assert editor.get(f"/api/models/{model.model_id}/history").json() == history
     back = RegisteredModel.objects.get()
-    assert (list(back.groups.all()), list(back.collections.all()), list(back.favoured_by.all())) == ([group], [collection], [user])
+    assert (
+        list(back.groups.all()),
+        list(back.collections.all()),
+        list(back.favoured_by.all()),
+    ) == ([group], [collection], [user])
     assert list(back.tagged.values_list("name", flat=True)) == ["kept"]
     assert not Forgotten.objects.exists()
 
 
-def test_what_is_forgotten_keeps_its_id_and_outlives_people_and_groups(models_root: Path, admin_user: User, user: User, db: None) -> None:
+def test_what_is_forgotten_keeps_its_id_and_outlives_people_and_groups(
+    models_root: Path, admin_user: User, user: User, db: None
+) -> None:
     builders.transformers(models_root / "a/bert")
     Root.objects.create(path=str(models_root))
     scans.execute(scans.start_now(ScanRun.Trigger.COMMAND)[0])
@@ -307,14 +437,18 @@ def test_what_is_forgotten_keeps_its_id_and_outlives_people_and_groups(models_ro
     assert MetadataChange.objects.get().by is None
 
 
-def test_a_forgotten_model_that_is_registered_by_hand_comes_back_too(models_root: Path, admin_user: User, db: None) -> None:
+def test_a_forgotten_model_that_is_registered_by_hand_comes_back_too(
+    models_root: Path, admin_user: User, db: None
+) -> None:
     builders.transformers(models_root / "bert")
     Root.objects.create(path=str(models_root))
     scans.execute(scans.start_now(ScanRun.Trigger.COMMAND)[0])
     model = RegisteredModel.objects.get()
     metadata.edit(model, {"license": "mit"}, by=admin_user, through="page")
     forgetting.forget(model, by=admin_user, through="page")
-    back = registration.register({"name": "bert", "path": str(models_root / "bert")}, by=admin_user, through="page")
+    back = registration.register(
+        {"name": "bert", "path": str(models_root / "bert")}, by=admin_user, through="page"
+    )
     assert (back.model_id, back.license, back.by_hand) == ("bert", "mit", True)
     assert not Forgotten.objects.exists()
 
@@ -329,7 +463,9 @@ def beside(models_root: Path, db: None) -> Path:
     return models_root / "custom-model"
 
 
-def test_registering_reads_what_can_be_read_and_answers_with_the_document(beside: Path, models_root: Path, editor: Client) -> None:
+def test_registering_reads_what_can_be_read_and_answers_with_the_document(
+    beside: Path, models_root: Path, editor: Client
+) -> None:
     body = {
         "name": "custom-model",
         "path": str(models_root / "custom-model"),
@@ -340,7 +476,11 @@ def test_registering_reads_what_can_be_read_and_answers_with_the_document(beside
     made = post(editor, "/api/models/register", body)
     assert made.status_code == 201, made.content
     document = made.json()
-    assert (document["model_id"], document["type"], document["capabilities"]) == ("custom-model", "TRANSFORMERS", ["CHAT", "CODE"])
+    assert (document["model_id"], document["type"], document["capabilities"]) == (
+        "custom-model",
+        "TRANSFORMERS",
+        ["CHAT", "CODE"],
+    )
     assert document["parameter_count"] > 0
     assert document == editor.get("/api/models/custom-model").json()
     again = assert_error(post(editor, "/api/models/register", body), 409)
@@ -348,9 +488,19 @@ def test_registering_reads_what_can_be_read_and_answers_with_the_document(beside
 
 
 def test_a_hosted_model_takes_an_endpoint_in_place_of_a_path(editor: Client) -> None:
-    body = {"name": "gpt-4", "type": "OPENAI", "endpoint": "http://127.0.0.1:9/v1", "modalities": ["TEXT"], "capabilities": ["CHAT"]}
+    body = {
+        "name": "gpt-4",
+        "type": "OPENAI",
+        "endpoint": "http://127.0.0.1:9/v1",
+        "modalities": ["TEXT"],
+        "capabilities": ["CHAT"],
+    }
     made = post(editor, "/api/models/register", body)
-    assert (made.status_code, made.json()["status"], made.json()["type"]) == (201, "REMOTE", "OPENAI")
+    assert (made.status_code, made.json()["status"], made.json()["type"]) == (
+        201,
+        "REMOTE",
+        "OPENAI",
+    )
     assert_error(post(editor, "/api/models/register", body), 409)
 
 
@@ -362,7 +512,9 @@ OUTSIDE: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("given", OUTSIDE)
-def test_nothing_outside_the_roots_is_registered(given: dict[str, Any], beside: Path, models_root: Path, editor: Client) -> None:
+def test_nothing_outside_the_roots_is_registered(
+    given: dict[str, Any], beside: Path, models_root: Path, editor: Client
+) -> None:
     (models_root / "escape").symlink_to("/etc")
     told = assert_error(post(editor, "/api/models/register", {"name": "m", **given}), 422)
     assert told["errors"][0]["loc"][0] == "body"
@@ -373,17 +525,24 @@ def test_a_registration_repeated_under_its_key_is_answered_and_not_made_again(
     beside: Path, editor: Client, admin_user: User, caller: Callable[..., Client]
 ) -> None:
     body, key = {"name": "m", "path": "custom-model"}, {"headers": {"Idempotency-Key": "abc-1"}}
-    first, second = post(editor, "/api/models/register", body, **key), post(editor, "/api/models/register", body, **key)
+    first, second = (
+        post(editor, "/api/models/register", body, **key),
+        post(editor, "/api/models/register", body, **key),
+    )
     assert (first.status_code, second.status_code) == (201, 201)
     assert first.json() == second.json()
     assert second["Idempotency-Replayed"] == "true"
     assert not first.has_header("Idempotency-Replayed")
     assert_error(post(editor, "/api/models/register", {**body, "name": "n"}, **key), 422)
     assert_error(post(caller(admin_user, "write"), "/api/models/register", body, **key), 409)
-    assert_error(post(editor, "/api/models/register", body, headers={"Idempotency-Key": "ä" * 300}), 422)
+    assert_error(
+        post(editor, "/api/models/register", body, headers={"Idempotency-Key": "ä" * 300}), 422
+    )
 
 
-def test_a_key_whose_request_failed_may_be_used_again(beside: Path, models_root: Path, editor: Client) -> None:
+def test_a_key_whose_request_failed_may_be_used_again(
+    beside: Path, models_root: Path, editor: Client
+) -> None:
     body, key = {"name": "m", "path": "later"}, {"headers": {"Idempotency-Key": "k"}}
     assert_error(post(editor, "/api/models/register", body, **key), 422)
     builders.transformers(models_root / "later")
@@ -393,11 +552,17 @@ def test_a_key_whose_request_failed_may_be_used_again(beside: Path, models_root:
 # -- scanning and trying
 
 
-def test_a_refresh_is_queued_once_for_one_scope(models_root: Path, task_queue: Any, administrator: Client) -> None:
+def test_a_refresh_is_queued_once_for_one_scope(
+    models_root: Path, task_queue: Any, administrator: Client
+) -> None:
     (models_root / "below").mkdir()
     Root.objects.create(path=str(models_root))
     first, second = post(administrator, REFRESH, ""), post(administrator, REFRESH, {})
-    assert (first.status_code, first.json()["created"], second.json()["created"]) == (202, True, False)
+    assert (first.status_code, first.json()["created"], second.json()["created"]) == (
+        202,
+        True,
+        False,
+    )
     assert first.json()["scan_id"] == second.json()["scan_id"]
     below = post(administrator, REFRESH, {"path": str(models_root / "below"), "full": True}).json()
     run = ScanRun.objects.get(pk=below["scan_id"])
@@ -405,7 +570,9 @@ def test_a_refresh_is_queued_once_for_one_scope(models_root: Path, task_queue: A
     assert task_queue.queue_size() == 2
 
 
-def test_a_refresh_repeated_under_its_key_is_the_same_scan_even_after_its_end(models_root: Path, task_queue: Any, administrator: Client) -> None:
+def test_a_refresh_repeated_under_its_key_is_the_same_scan_even_after_its_end(
+    models_root: Path, task_queue: Any, administrator: Client
+) -> None:
     Root.objects.create(path=str(models_root))
     key = {"headers": {"Idempotency-Key": "nightly-7"}}
     first = post(administrator, REFRESH, "", **key).json()
@@ -415,27 +582,43 @@ def test_a_refresh_repeated_under_its_key_is_the_same_scan_even_after_its_end(mo
 
 
 @pytest.mark.parametrize("path", ["/", "/nowhere", "../..", "x\0y", "\ud800", 5, ["/"]])
-def test_only_folders_of_the_roots_are_refreshed(path: Any, models_root: Path, task_queue: Any, administrator: Client) -> None:
+def test_only_folders_of_the_roots_are_refreshed(
+    path: Any, models_root: Path, task_queue: Any, administrator: Client
+) -> None:
     Root.objects.create(path=str(models_root))
-    assert assert_error(post(administrator, REFRESH, {"path": path}), 422)["errors"][0]["loc"][:2] == ["body", "path"]
+    assert assert_error(post(administrator, REFRESH, {"path": path}), 422)["errors"][0]["loc"][
+        :2
+    ] == ["body", "path"]
     assert_error(post(administrator, REFRESH, {"deep": True}), 422)
     assert not ScanRun.objects.exists()
 
 
-def test_a_scan_is_cancelled_and_one_that_is_over_is_not(models_root: Path, task_queue: Any, reader: Client, administrator: Client) -> None:
+def test_a_scan_is_cancelled_and_one_that_is_over_is_not(
+    models_root: Path, task_queue: Any, reader: Client, administrator: Client
+) -> None:
     Root.objects.create(path=str(models_root))
     run = post(administrator, REFRESH, "").json()["scan_id"]
     address = f"/api/models/discovery/scans/{run}/cancel"
     assert_error(reader.post(address), 403)
-    assert administrator.post(address).json() == {"scan_id": run, "status": "cancelled", "cancelled": True}
-    assert administrator.post(address).json() == {"scan_id": run, "status": "cancelled", "cancelled": False}
+    assert administrator.post(address).json() == {
+        "scan_id": run,
+        "status": "cancelled",
+        "cancelled": True,
+    }
+    assert administrator.post(address).json() == {
+        "scan_id": run,
+        "status": "cancelled",
+        "cancelled": False,
+    }
     assert_error(administrator.post("/api/models/discovery/scans/999999/cancel"), 404)
     assert_error(administrator.post("/api/models/discovery/scans/99999999999999999999/cancel"), 422)
     assert_error(administrator.post("/api/models/discovery/scans/x/cancel"), 422)
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_test_load_that_ends_in_time_is_answered_with_its_result(models_root: Path, task_queue: Any, admin_user: User, editor: Client) -> None:
+def test_a_test_load_that_ends_in_time_is_answered_with_its_result(
+    models_root: Path, task_queue: Any, admin_user: User, editor: Client
+) -> None:
     builders.transformers(models_root / "bert")
     Root.objects.create(path=str(models_root))
     scans.execute(scans.start_now(ScanRun.Trigger.COMMAND)[0])
@@ -443,10 +626,19 @@ def test_a_test_load_that_ends_in_time_is_answered_with_its_result(models_root: 
 
     def work() -> None:
         until = time.monotonic() + 20
-        while not (test := LoadTest.objects.filter(state="queued").first()) and time.monotonic() < until:
+        while (
+            not (test := LoadTest.objects.filter(state="queued").first())
+            and time.monotonic() < until
+        ):
             time.sleep(0.05)
         assert test
-        LoadTest.objects.filter(pk=test.pk).update(state="done", result="passed", loader="safetensors", load_seconds=0.5, message="2 tensors read")
+        LoadTest.objects.filter(pk=test.pk).update(
+            state="done",
+            result="passed",
+            loader="safetensors",
+            load_seconds=0.5,
+            message="2 tensors read",
+        )
         connection.close()
 
     worker = threading.Thread(target=work)
@@ -454,13 +646,26 @@ def test_a_test_load_that_ends_in_time_is_answered_with_its_result(models_root: 
     body = editor.post(f"/api/models/{model.model_id}/test-load?wait=20")
     worker.join()
     assert body.status_code == 200
-    promised = {"model_id", "status", "loader", "seconds", "peak_memory_bytes", "message", "finished_at"}
+    promised = {
+        "model_id",
+        "status",
+        "loader",
+        "seconds",
+        "peak_memory_bytes",
+        "message",
+        "finished_at",
+    }
     assert promised <= set(body.json())
     assert (body.json()["status"], body.json()["seconds"]) == ("passed", 0.5)
 
 
-def test_a_test_load_that_goes_on_says_where_its_result_will_be(make_model: Make, task_queue: Any, editor: Client, anybody: Client) -> None:
-    variants = [{"name": "Q4", "path": "m", "status": "READY"}, {"name": "Q8", "path": "m", "status": "READY"}]
+def test_a_test_load_that_goes_on_says_where_its_result_will_be(
+    make_model: Make, task_queue: Any, editor: Client, anybody: Client
+) -> None:
+    variants = [
+        {"name": "Q4", "path": "m", "status": "READY"},
+        {"name": "Q8", "path": "m", "status": "READY"},
+    ]
     model = make_model("m", variants=variants)
     first = editor.post("/api/models/m/test-load?variant=Q8")
     assert first.status_code == 202

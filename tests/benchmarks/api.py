@@ -56,7 +56,9 @@ def read(client: Any) -> int:
         worst = sorted(times[1] for times in taken)[-1]
         limit = READ_SECONDS * slowness()
         held = f"(at most {limit * 1000:.0f} here)" if name in HELD else ""
-        print(f"{name:<18} {cpu * 1000:7.1f} ms of CPU, {clock * 1000:7.1f} ms median, {worst * 1000:7.1f} ms at worst  {held}")
+        print(
+            f"{name:<18} {cpu * 1000:7.1f} ms of CPU, {clock * 1000:7.1f} ms median, {worst * 1000:7.1f} ms at worst  {held}"
+        )
         slow += name in HELD and cpu > limit
     return slow
 
@@ -90,22 +92,38 @@ def walk(client: Any, folder: Path, count: int) -> int:
     taken = time.perf_counter() - begun
     scanning.join()
     whole = len(met) == len(set(met)) and there <= set(met)
-    print(f"walk by cursor     {len(met):,} models in {taken:.1f} s, {'each once' if whole else 'NOT each once'}, while 3 scans ran")
+    print(
+        f"walk by cursor     {len(met):,} models in {taken:.1f} s, {'each once' if whole else 'NOT each once'}, while 3 scans ran"
+    )
     return 0 if whole else 1
 
 
 def change(client: Any) -> int:
     slow = 0
-    ids = [row["model_id"] for page in (1, 2) for row in client.get(f"/api/models/discovered?page_size=500&page={page}").json()["results"]]
+    ids = [
+        row["model_id"]
+        for page in (1, 2)
+        for row in client.get(f"/api/models/discovered?page_size=500&page={page}").json()["results"]
+    ]
     for atomic in ("false", "true"):
         updates = [
-            {"model_id": name, "metadata": {"license": f"l-{atomic}", "tags": [f"t{n % 7}"], "custom": {"n": n}}} for n, name in enumerate(ids)
+            {
+                "model_id": name,
+                "metadata": {"license": f"l-{atomic}", "tags": [f"t{n % 7}"], "custom": {"n": n}},
+            }
+            for n, name in enumerate(ids)
         ]
         address = f"/api/models/metadata/bulk-update?atomic={atomic}"
-        cpu, clock, answer = timed(lambda a=address, u=updates: client.post(a, {"updates": u}, content_type="application/json"))
+        cpu, clock, answer = timed(
+            lambda a=address, u=updates: client.post(
+                a, {"updates": u}, content_type="application/json"
+            )
+        )
         assert answer.json()["updated"] == len(ids), answer.content[:500]
         limit = UPDATE_SECONDS * slowness()
-        print(f"{len(ids):,} updates, atomic={atomic:<5}  {cpu:5.2f} s of CPU, {clock:5.2f} s  (at most {limit:.1f} here)")
+        print(
+            f"{len(ids):,} updates, atomic={atomic:<5}  {cpu:5.2f} s of CPU, {clock:5.2f} s  (at most {limit:.1f} here)"
+        )
         slow += cpu > limit
     return slow
 
@@ -136,4 +154,8 @@ if __name__ == "__main__":
         from django.core.management import call_command
 
         call_command("migrate", verbosity=0)
-        sys.exit(1 if main(int(sys.argv[1]) if len(sys.argv) > 1 else 100_000, Path(name) / "models") else 0)
+        sys.exit(
+            1
+            if main(int(sys.argv[1]) if len(sys.argv) > 1 else 100_000, Path(name) / "models")
+            else 0
+        )

@@ -39,7 +39,10 @@ def main(count: int) -> int:
     by = User.objects.create_superuser("admin")
     chosen = RegisteredModel.objects.order_by("pk").values_list("pk", flat=True)[:TAGGED]
     RegisteredModel.objects.filter(pk__in=list(chosen)).update(license="chosen")
-    selection, operation = Selection(query="license=chosen"), Operation.read("tags", add={"tags": ["benchmark"]})
+    selection, operation = (
+        Selection(query="license=chosen"),
+        Operation.read("tags", add={"tags": ["benchmark"]}),
+    )
     before = dict(RegisteredModel.objects.values_list("pk", "curated"))
 
     foreseen, previewing, looked = timed(lambda: preview(operation, selection, by))
@@ -52,9 +55,15 @@ def main(count: int) -> int:
     assert (back.state, back.changed) == ("done", TAGGED), back.message
     assert dict(RegisteredModel.objects.values_list("pk", "curated")) == before
 
-    print(f"preview of {TAGGED:,} of {count:,} models   {previewing:6.2f} s of CPU, {looked:6.2f} s   (at most {PREVIEW_SECONDS} of CPU)")
-    print(f"tagging them                       {tagging:6.2f} s of CPU, {tagged:6.2f} s   (at most {WORK_SECONDS} of CPU)")
-    print(f"taking it back                     {undoing:6.2f} s of CPU, {undone:6.2f} s   (at most {WORK_SECONDS} of CPU)")
+    print(
+        f"preview of {TAGGED:,} of {count:,} models   {previewing:6.2f} s of CPU, {looked:6.2f} s   (at most {PREVIEW_SECONDS} of CPU)"
+    )
+    print(
+        f"tagging them                       {tagging:6.2f} s of CPU, {tagged:6.2f} s   (at most {WORK_SECONDS} of CPU)"
+    )
+    print(
+        f"taking it back                     {undoing:6.2f} s of CPU, {undone:6.2f} s   (at most {WORK_SECONDS} of CPU)"
+    )
     return 0 if max(tagging, undoing) <= WORK_SECONDS and previewing <= PREVIEW_SECONDS else 1
 
 

@@ -17,13 +17,25 @@ sys.path.insert(0, str(BASE))
 
 DECIDE_SECONDS, TRY_SECONDS = 3.0, 4.0
 
-NAMES = ("llama-3-8b-instruct", "starcoder-15b", "bert-base-ner", "whisper-large", "vit-classifier", "sdxl-turbo", "mathbert-embed", "legal-bert")
+NAMES = (
+    "llama-3-8b-instruct",
+    "starcoder-15b",
+    "bert-base-ner",
+    "whisper-large",
+    "vit-classifier",
+    "sdxl-turbo",
+    "mathbert-embed",
+    "legal-bert",
+)
 TYPES = ("llama", "gpt_bigcode", "bert", "whisper", "vit", "stable-diffusion", "bert", "bert")
 CLASSES = (
     "LlamaForCausalLM", "GPTBigCodeForCausalLM", "BertForTokenClassification", "WhisperForConditionalGeneration", "ViTForImageClassification",
     "StableDiffusionPipeline", "BertModel", "BertForMaskedLM",
 )  # fmt: skip
-PROSE = "This model was trained on a large corpus of text and is meant for research on reasoning, writing and the analysis of long documents. " * 6
+PROSE = (
+    "This model was trained on a large corpus of text and is meant for research on reasoning, writing and the analysis of long documents. "
+    * 6
+)
 
 
 def rules_of(count: int) -> str:
@@ -32,8 +44,19 @@ def rules_of(count: int) -> str:
 
     document = json.loads(SHIPPED_RULES.read_text())
     sections = document["categorization_rules"]
-    have = sum(len(rules) if isinstance(rules, list) else 1 for section in sections.values() for rules in section.values())
-    extra = [{"keywords": [f"word{n}", f"two words {n}"], "architectures": [f"*Made{n}Model"], "weight": 0.5} for n in range(count - have)]
+    have = sum(
+        len(rules) if isinstance(rules, list) else 1
+        for section in sections.values()
+        for rules in section.values()
+    )
+    extra = [
+        {
+            "keywords": [f"word{n}", f"two words {n}"],
+            "architectures": [f"*Made{n}Model"],
+            "weight": 0.5,
+        }
+        for n in range(count - have)
+    ]
     sections["secondary_category"]["ANALYSIS"] += extra
     return json.dumps(document)
 
@@ -49,16 +72,37 @@ def make(count: int) -> None:
     for number in range(count):
         kind, name = number % len(NAMES), f"{NAMES[number % len(NAMES)]}-{number}"
         clues = Clues()
-        clues.config({"architectures": [CLASSES[kind]], "model_type": TYPES[kind], "vocab_size": 32000}, "config.json")
+        clues.config(
+            {"architectures": [CLASSES[kind]], "model_type": TYPES[kind], "vocab_size": 32000},
+            "config.json",
+        )
         clues.card({"tags": ["pytorch", "demo"], "base_model": "org/base"}, name, PROSE)
-        signals = clues.finish(name, f"shelf/{name}", PROSE[:300], ["pytorch"], ["config.json", "model.safetensors", "tokenizer.json"])
+        signals = clues.finish(
+            name,
+            f"shelf/{name}",
+            PROSE[:300],
+            ["pytorch"],
+            ["config.json", "model.safetensors", "tokenizer.json"],
+        )
         seen = detect(signals)
-        extracted = {"input_modalities": sorted(seen.inputs), "output_modalities": sorted(seen.outputs)}
-        record = RegisteredModel(model_id=f"m{number}", root=root, path=f"shelf/{name}", place=f"shelf/{name}", name=name, status="READY")
+        extracted = {
+            "input_modalities": sorted(seen.inputs),
+            "output_modalities": sorted(seen.outputs),
+        }
+        record = RegisteredModel(
+            model_id=f"m{number}",
+            root=root,
+            path=f"shelf/{name}",
+            place=f"shelf/{name}",
+            name=name,
+            status="READY",
+        )
         record.signature = record.fingerprint = f"{number:032x}"
         record.added_at = record.changed_at = now
         record.signals = signals.to_json()
-        record.extracted = {field: {"value": value, "source": "config.json"} for field, value in extracted.items()}
+        record.extracted = {
+            field: {"value": value, "source": "config.json"} for field, value in extracted.items()
+        }
         batch.append(record)
     RegisteredModel.objects.bulk_create(batch, batch_size=500)
 
@@ -73,7 +117,11 @@ def main(count: int) -> int:
     make(count)
     rules = categories.parse(rules_of(200))
     read = [
-        (Signals.from_json(signals), extracted["input_modalities"]["value"], extracted["output_modalities"]["value"])
+        (
+            Signals.from_json(signals),
+            extracted["input_modalities"]["value"],
+            extracted["output_modalities"]["value"],
+        )
         for signals, extracted in RegisteredModel.objects.values_list("signals", "extracted")
     ]
     started = time.perf_counter()
@@ -84,8 +132,12 @@ def main(count: int) -> int:
     trial = categories.try_out(rules)
     trying = time.perf_counter() - started
     assert len(decided) == trial.models == count
-    print(f"deciding {count:,} models by 200 rules   {deciding:6.2f} s   (at most {DECIDE_SECONDS})")
-    print(f"trying 200 rules over a registry of them  {trying:6.2f} s   (at most {TRY_SECONDS}), {trial.changed:,} would change")
+    print(
+        f"deciding {count:,} models by 200 rules   {deciding:6.2f} s   (at most {DECIDE_SECONDS})"
+    )
+    print(
+        f"trying 200 rules over a registry of them  {trying:6.2f} s   (at most {TRY_SECONDS}), {trial.changed:,} would change"
+    )
     return 0 if deciding <= DECIDE_SECONDS and trying <= TRY_SECONDS else 1
 
 

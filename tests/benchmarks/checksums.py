@@ -31,7 +31,9 @@ MEMORY_MB = 64
 ROUNDS = 5
 SMALL = 100_000_000
 
-HASHLIB = "import hashlib, sys; print(hashlib.file_digest(open(sys.argv[1], 'rb'), 'sha256').hexdigest())"
+HASHLIB = (
+    "import hashlib, sys; print(hashlib.file_digest(open(sys.argv[1], 'rb'), 'sha256').hexdigest())"
+)
 BLAKE3 = "import blake3, sys; print(blake3.blake3(max_threads=blake3.blake3.AUTO).update_mmap(sys.argv[1]).hexdigest())"
 
 
@@ -40,9 +42,13 @@ def make_file(path: Path, size: int) -> None:
     from discovery.demo.writers.safetensors import write_safetensors
 
     rows = size // (200 * 4096 * 2)
-    write_safetensors(path, [(f"layers.{number}.weight", "BF16", (rows, 4096)) for number in range(200)])
+    write_safetensors(
+        path, [(f"layers.{number}.weight", "BF16", (rows, 4096)) for number in range(200)]
+    )
     block = bytearray(os.urandom(8 << 20))
-    block[1::2] = bytes(byte & 0xBF for byte in block[1::2])  # the largest exponent is never reached
+    block[1::2] = bytes(
+        byte & 0xBF for byte in block[1::2]
+    )  # the largest exponent is never reached
     with path.open("r+b") as file:
         file.seek(8 + int.from_bytes(file.read(8), "little"))
         while (left := path.stat().st_size - file.tell()) > 0:
@@ -60,13 +66,22 @@ def ours(path: Path) -> dict[str, Any]:
     started = time.perf_counter()
     reading = checksums.read(str(path.parent), entry, lambda count: None)
     seconds = time.perf_counter() - started
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform != "darwin" else 1 << 20)
-    found = {"sha256": reading.sha256, "blake3": reading.blake3, "sampled": reading.sampled, "nonfinite": reading.nonfinite}
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (
+        1024 if sys.platform != "darwin" else 1 << 20
+    )
+    found = {
+        "sha256": reading.sha256,
+        "blake3": reading.blake3,
+        "sampled": reading.sampled,
+        "nonfinite": reading.nonfinite,
+    }
     return {"seconds": seconds, "peak": peak, **found}
 
 
 def child(path: Path) -> dict[str, Any]:
-    done = subprocess.run([sys.executable, __file__, "ours", str(path)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, __file__, "ours", str(path)], capture_output=True, text=True, check=False
+    )
     if done.returncode:
         sys.exit(f"reading failed:\n{done.stderr[-3000:]}")
     result: dict[str, Any] = json.loads(done.stdout)
@@ -108,16 +123,29 @@ def main(size: int) -> int:
         bytes_read = large.stat().st_size
         growth = mine[0]["peak"] - child(small)["peak"]
     best = min(result["seconds"] for result in mine)
-    sha, blake = "sha256sum" if "sha256sum" in seconds else "hashlib", "b3sum" if "b3sum" in seconds else "blake3"
+    sha, blake = (
+        "sha256sum" if "sha256sum" in seconds else "hashlib",
+        "b3sum" if "b3sum" in seconds else "blake3",
+    )
     for name, taken in {"ours": best, **seconds}.items():
         print(f"{name:<10} {taken:7.3f} s  {bytes_read / taken / 1e9:6.2f} GB/s")
     speed = (seconds[sha] + seconds[blake]) / best
     print(f"{speed:.0%} of the speed of {sha} then {blake}   (at least {SPEED:.0%})")
     if sha != "hashlib":
-        print(f"{(seconds['hashlib'] + seconds[blake]) / best:.0%} of the speed of hashlib then {blake}")
-    print(f"peak memory {mine[0]['peak']:.1f} MB, {growth:+.1f} MB over a file of {SMALL / 1e6:.0f} MB   (at most +{MEMORY_MB})")
+        print(
+            f"{(seconds['hashlib'] + seconds[blake]) / best:.0%} of the speed of hashlib then {blake}"
+        )
+    print(
+        f"peak memory {mine[0]['peak']:.1f} MB, {growth:+.1f} MB over a file of {SMALL / 1e6:.0f} MB   (at most +{MEMORY_MB})"
+    )
     print(f"{mine[0]['sampled']:,} weights sampled, {mine[0]['nonfinite']} of them no numbers")
-    agree = all(result["sha256"] == digests[sha] and result["blake3"] == digests[blake] for result in mine) and not mine[0]["nonfinite"]
+    agree = (
+        all(
+            result["sha256"] == digests[sha] and result["blake3"] == digests[blake]
+            for result in mine
+        )
+        and not mine[0]["nonfinite"]
+    )
     if not agree:
         print("MISSED  the checksums are not those of the peers, or numbers were taken for none")
     return 0 if agree and speed >= SPEED and growth <= MEMORY_MB else 1

@@ -55,7 +55,9 @@ CONTESTS = {
     "gguf": Contest("GGUF 8 GB, 152k tokens", "gguf.GGUFReader", 150, memory=True),
     "onnx": Contest("ONNX 500 MB inline", "onnx.load", 50, their_rounds=3, memory=True),
     "torch": Contest("PyTorch zip 1 GB", "torch.load", 30, needs="torch"),
-    "safetensors": Contest("safetensors, 2,000 tensors", "safe_open", 0.5, their_rounds=ROUNDS, warm=True),
+    "safetensors": Contest(
+        "safetensors, 2,000 tensors", "safe_open", 0.5, their_rounds=ROUNDS, warm=True
+    ),
 }
 
 
@@ -78,21 +80,38 @@ def make_gguf(path: Path) -> None:
 def make_onnx(path: Path) -> None:
     from discovery.demo.writers.onnx import Node, write_onnx
 
-    nodes = [Node("MatMul", [f"h{number}", f"layer.{number}.weight"], [f"h{number + 1}"]) for number in range(250)]
+    nodes = [
+        Node("MatMul", [f"h{number}", f"layer.{number}.weight"], [f"h{number + 1}"])
+        for number in range(250)
+    ]
     tensors = [(f"layer.{number}.weight", "F32", (512, 1024)) for number in range(250)]
-    write_onnx(path, tensors, [("h0", "F32", ("batch", 512))], [("h250", "F32", ("batch", 1024))], nodes=nodes)
+    write_onnx(
+        path,
+        tensors,
+        [("h0", "F32", ("batch", 512))],
+        [("h250", "F32", ("batch", 1024))],
+        nodes=nodes,
+    )
 
 
 def make_torch(path: Path) -> None:
     from discovery.demo.writers.torch import write_torch_zip
 
-    write_torch_zip(path, [(f"layers.{number}.weight", "F16", (1280, 1400)) for number in range(300)])
+    write_torch_zip(
+        path, [(f"layers.{number}.weight", "F16", (1280, 1400)) for number in range(300)]
+    )
 
 
 def make_safetensors(path: Path) -> None:
     from discovery.demo.writers.safetensors import write_safetensors
 
-    write_safetensors(path, [(f"model.layers.{number // 10}.part{number % 10}.weight", "BF16", (64, 64)) for number in range(2_000)])
+    write_safetensors(
+        path,
+        [
+            (f"model.layers.{number // 10}.part{number % 10}.weight", "BF16", (64, 64))
+            for number in range(2_000)
+        ],
+    )
 
 
 def ours(kind: str) -> Callable[[Path], Facts]:
@@ -106,9 +125,14 @@ def ours(kind: str) -> Callable[[Path], Facts]:
         if kind == "gguf":
             keys = ("general.architecture", "general.name", "qwen2.context_length")
             lists = ("tokenizer.ggml.tokens", "tokenizer.ggml.merges")
-            metadata = {key: metadata[key] for key in keys} | {key: metadata[key].length for key in lists}
+            metadata = {key: metadata[key] for key in keys} | {
+                key: metadata[key].length for key in lists
+            }
         elif kind == "onnx":
-            metadata = {"operators": metadata["operators"], "inputs": [(p["name"], list(map(str, p["shape"]))) for p in metadata["inputs"]]}
+            metadata = {
+                "operators": metadata["operators"],
+                "inputs": [(p["name"], list(map(str, p["shape"]))) for p in metadata["inputs"]],
+            }
         else:
             metadata = {}
         return [(t.name, t.shape, t.dtype) for t in header.tensors], dict(metadata)
@@ -123,8 +147,14 @@ def gguf_reader() -> Callable[[Path], Facts]:
         reader = GGUFReader(path)
         keys = ("general.architecture", "general.name", "qwen2.context_length")
         metadata: dict[str, Any] = {key: reader.fields[key].contents() for key in keys}
-        metadata |= {key: len(reader.fields[key].data) for key in ("tokenizer.ggml.tokens", "tokenizer.ggml.merges")}
-        return [(t.name, tuple(int(n) for n in reversed(t.shape)), t.tensor_type.name) for t in reader.tensors], metadata
+        metadata |= {
+            key: len(reader.fields[key].data)
+            for key in ("tokenizer.ggml.tokens", "tokenizer.ggml.merges")
+        }
+        return [
+            (t.name, tuple(int(n) for n in reversed(t.shape)), t.tensor_type.name)
+            for t in reader.tensors
+        ], metadata
 
     return reading
 
@@ -139,8 +169,14 @@ def onnx_load() -> Callable[[Path], Facts]:
         operators: dict[str, int] = {}
         for node in graph.node:
             operators[node.op_type] = operators.get(node.op_type, 0) + 1
-        inputs = [(port.name, [d.dim_param or str(d.dim_value) for d in port.type.tensor_type.shape.dim]) for port in graph.input]
-        return [(t.name, tuple(t.dims), names[t.data_type]) for t in graph.initializer], {"operators": operators, "inputs": inputs}
+        inputs = [
+            (port.name, [d.dim_param or str(d.dim_value) for d in port.type.tensor_type.shape.dim])
+            for port in graph.input
+        ]
+        return [(t.name, tuple(t.dims), names[t.data_type]) for t in graph.initializer], {
+            "operators": operators,
+            "inputs": inputs,
+        }
 
     return reading
 
@@ -151,7 +187,10 @@ def torch_load() -> Callable[[Path], Facts]:
     names = {torch.float16: "F16"}
 
     def reading(path: Path) -> Facts:
-        return [(name, tuple(t.shape), names[t.dtype]) for name, t in torch.load(path, weights_only=True).items()], {}
+        return [
+            (name, tuple(t.shape), names[t.dtype])
+            for name, t in torch.load(path, weights_only=True).items()
+        ], {}
 
     return reading
 
@@ -167,7 +206,12 @@ def safe_open() -> Callable[[Path], Facts]:
     return reading
 
 
-MAKERS = {"gguf": make_gguf, "onnx": make_onnx, "torch": make_torch, "safetensors": make_safetensors}
+MAKERS = {
+    "gguf": make_gguf,
+    "onnx": make_onnx,
+    "torch": make_torch,
+    "safetensors": make_safetensors,
+}
 THEIRS = {"gguf": gguf_reader, "onnx": onnx_load, "torch": torch_load, "safetensors": safe_open}
 
 
@@ -184,15 +228,27 @@ def measure(kind: str, side: str, path: Path) -> dict[str, Any]:
         started = time.perf_counter()
         facts = reading(path)
         seconds.append(time.perf_counter() - started)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform != "darwin" else 1 << 20)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (
+        1024 if sys.platform != "darwin" else 1 << 20
+    )
     tensors = sorted((name, list(shape), dtype) for name, shape, dtype in facts[0])
     digest = hashlib.sha256(json.dumps([tensors, facts[1]], sort_keys=True).encode()).hexdigest()
-    return {"seconds": statistics.median(seconds), "peak": peak, "tensors": len(tensors), "digest": digest, "metadata": facts[1]}
+    return {
+        "seconds": statistics.median(seconds),
+        "peak": peak,
+        "tensors": len(tensors),
+        "digest": digest,
+        "metadata": facts[1],
+    }
 
 
 def child(*arguments: str) -> dict[str, Any]:
     done = subprocess.run(
-        [sys.executable, __file__, *arguments], capture_output=True, text=True, check=False, env={**os.environ, "OMP_NUM_THREADS": "1"}
+        [sys.executable, __file__, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
     if done.returncode:
         sys.exit(f"{' '.join(arguments)} failed:\n{done.stderr[-3000:]}")
@@ -219,17 +275,29 @@ def compete(kind: str, folder: Path, bare: float) -> list[str]:
         if number < contest.their_rounds:
             theirs.append(child("theirs", kind, str(path)))
     path.unlink()
-    our_time, their_time = (min(result["seconds"] for result in results) for results in (mine, theirs))
+    our_time, their_time = (
+        min(result["seconds"] for result in results) for results in (mine, theirs)
+    )
     memory, ratio = max(result["peak"] for result in mine) - bare, their_time / our_time
     print(
         f"{contest.label:<28} {our_time * 1000:>8.1f} ms  {contest.official:>16} {their_time * 1000:>8.1f} ms"
         f"  {ratio:>7.1f}x (at least {contest.ratio:g}x)  {memory:>5.1f} MB{f' (at most {MEMORY_MB})' if contest.memory else ''}"
     )
-    missed = [] if ratio >= contest.ratio else [f"{contest.label}: {ratio:.1f} times {contest.official}, the limit is {contest.ratio:g}"]
+    missed = (
+        []
+        if ratio >= contest.ratio
+        else [
+            f"{contest.label}: {ratio:.1f} times {contest.official}, the limit is {contest.ratio:g}"
+        ]
+    )
     if contest.memory and memory > MEMORY_MB:
-        missed.append(f"{contest.label}: {memory:.1f} MB above a bare interpreter, the limit is {MEMORY_MB}")
+        missed.append(
+            f"{contest.label}: {memory:.1f} MB above a bare interpreter, the limit is {MEMORY_MB}"
+        )
     if len({result["digest"] for result in mine + theirs}) > 1:
-        missed.append(f"{contest.label}: ours and {contest.official} disagree: {mine[0]['metadata']}, {theirs[0]['metadata']}")
+        missed.append(
+            f"{contest.label}: ours and {contest.official} disagree: {mine[0]['metadata']}, {theirs[0]['metadata']}"
+        )
     return missed
 
 
@@ -244,7 +312,13 @@ def main(folder: Path) -> int:
 if __name__ == "__main__":
     if len(sys.argv) == 4:
         side, kind, path = sys.argv[1], sys.argv[2], Path(sys.argv[3])
-        print(json.dumps({"made": MAKERS[kind](path)} if side == "make" else measure(kind, side, path)))
+        print(
+            json.dumps(
+                {"made": MAKERS[kind](path)} if side == "make" else measure(kind, side, path)
+            )
+        )
     else:
-        with tempfile.TemporaryDirectory(dir=sys.argv[1] if len(sys.argv) == 2 else None) as temporary:
+        with tempfile.TemporaryDirectory(
+            dir=sys.argv[1] if len(sys.argv) == 2 else None
+        ) as temporary:
             sys.exit(main(Path(temporary)))

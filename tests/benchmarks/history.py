@@ -18,7 +18,15 @@ BASE = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(BASE))
 
 MODELS, SINGLE, LARGE = 10_000, 60_000, 8
-SECONDS = {"first page": 0.3, "by field": 0.3, "by person": 0.3, "by model": 0.3, "late page": 0.3, "one batch": 0.3, "one model": 0.1}
+SECONDS = {
+    "first page": 0.3,
+    "by field": 0.3,
+    "by person": 0.3,
+    "by model": 0.3,
+    "late page": 0.3,
+    "one batch": 0.3,
+    "one model": 0.1,
+}
 ROUNDS = 5
 
 
@@ -31,15 +39,35 @@ def make() -> str:
     from tests.benchmarks import registry
 
     registry.fill(MODELS)
-    people = [User.objects.create(username=f"person-{number}", is_staff=True, is_superuser=True) for number in range(5)]
+    people = [
+        User.objects.create(username=f"person-{number}", is_staff=True, is_superuser=True)
+        for number in range(5)
+    ]
     keys = list(RegisteredModel.objects.order_by("pk").values_list("pk", flat=True))
-    start, fields, rows = timezone.now() - timedelta(days=300), ("license", "tags", "author", "description", "visibility"), []
+    start, fields, rows = (
+        timezone.now() - timedelta(days=300),
+        ("license", "tags", "author", "description", "visibility"),
+        [],
+    )
 
     def change(number: int, key: int, batch: object) -> MetadataChange:
         field = fields[number % len(fields)]
-        before, after = (["a", "b"], ["b", "c"]) if field == "tags" else (f"value {number}", f"value {number + 1}")
+        before, after = (
+            (["a", "b"], ["b", "c"])
+            if field == "tags"
+            else (f"value {number}", f"value {number + 1}")
+        )
         at = start + timedelta(minutes=number * 4)
-        return MetadataChange(model_id=key, field=field, before=before, after=after, by=people[number % 5], at=at, through="page", batch=batch)
+        return MetadataChange(
+            model_id=key,
+            field=field,
+            before=before,
+            after=after,
+            by=people[number % 5],
+            at=at,
+            through="page",
+            batch=batch,
+        )
 
     for number in range(SINGLE):
         rows.append(change(number, keys[number * 7 % MODELS], uuid4()))
@@ -80,7 +108,9 @@ def main() -> int:
             assert response.status_code == 200
             assert "panel batch" in response.content.decode()
         slow = slow or median(taken) > SECONDS[name]
-        print(f"{name:12} {median(taken) * 1000:6.0f} ms of CPU   (at most {SECONDS[name] * 1000:.0f})")
+        print(
+            f"{name:12} {median(taken) * 1000:6.0f} ms of CPU   (at most {SECONDS[name] * 1000:.0f})"
+        )
     return 1 if slow else 0
 
 

@@ -62,14 +62,40 @@ def bare(count: int) -> Callable[[], Any]:
 
     from discovery.models import RegisteredModel
 
-    columns = ("name", "path", "primary", "secondary", "type", "parameter_count", "context_length", "size_bytes", "status")
+    columns = (
+        "name",
+        "path",
+        "primary",
+        "secondary",
+        "type",
+        "parameter_count",
+        "context_length",
+        "size_bytes",
+        "status",
+    )
     cells = "".join(f"<td>{{{{ row.{name} }}}}</td>" for name in columns)
-    template = engines["django"].from_string(f"<table>{{% for row in rows %}}<tr>{cells}</tr>{{% endfor %}}</table>").template
+    template = (
+        engines["django"]
+        .from_string(f"<table>{{% for row in rows %}}<tr>{cells}</tr>{{% endfor %}}</table>")
+        .template
+    )
     request = RequestFactory().get("/")
     request.user = User(is_staff=True)
 
     def view() -> str:
-        return str(template.render(Context({"rows": list(RegisteredModel.objects.order_by("sort_name", "pk").only(*columns)[:count])})))
+        return str(
+            template.render(
+                Context(
+                    {
+                        "rows": list(
+                            RegisteredModel.objects.order_by("sort_name", "pk").only(*columns)[
+                                :count
+                            ]
+                        )
+                    }
+                )
+            )
+        )
 
     return view
 
@@ -87,11 +113,15 @@ def main(count: int, folder: Path) -> int:
     if (missing := count - RegisteredModel.objects.count()) > 0:
         print(f"making up {missing:,} models in {folder}")
         fill(missing)
-    admin, _ = User.objects.get_or_create(username="benchmark-admin", defaults={"is_staff": True, "is_superuser": True})
+    admin, _ = User.objects.get_or_create(
+        username="benchmark-admin", defaults={"is_staff": True, "is_superuser": True}
+    )
     reader, _ = User.objects.get_or_create(username="benchmark-reader")
     reader.groups.add(Group.objects.get(name="researchers"))
     plain, _ = measure(bare(50))
-    print(f"{RegisteredModel.objects.count():,} models; a bare view of 50 rows takes {plain:.1f} ms")
+    print(
+        f"{RegisteredModel.objects.count():,} models; a bare view of 50 rows takes {plain:.1f} ms"
+    )
     print(f"{'':28} {'median':>8} {'95 %':>8}  {'bare':>6}   at most, on the reference machine")
     held = True
     for who in (admin, reader):
@@ -119,7 +149,13 @@ def _ok(client: Any, address: str) -> None:
 
 if __name__ == "__main__":
     place = Path(sys.argv[2] if len(sys.argv) > 2 else tempfile.mkdtemp(prefix="karen-pages-"))
-    os.environ.update({"KAREN_DATA_DIR": str(place / "data"), "KAREN_LOGS_DIR": str(place / "logs"), "KAREN_CONFIG_DIR": str(place / "config")})
+    os.environ.update(
+        {
+            "KAREN_DATA_DIR": str(place / "data"),
+            "KAREN_LOGS_DIR": str(place / "logs"),
+            "KAREN_CONFIG_DIR": str(place / "config"),
+        }
+    )
     os.environ.pop("DATABASE_URL", None)
     os.environ["DJANGO_SETTINGS_MODULE"] = "karen_admin.settings"
     sys.path.insert(0, str(BASE))

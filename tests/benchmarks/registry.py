@@ -36,8 +36,32 @@ from discovery.words import CHECKS
 BATCH = 1_000
 ROOTS = ("/srv/models", "/mnt/nas/models", "/data/hub", "/data/experiments")
 LICENSES = ("apache-2.0", "mit", "llama3.1", "gemma", "cc-by-nc-4.0", "openrail", "other", None)
-AUTHORS = ("meta-llama", "mistralai", "Qwen", "google", "BAAI", "openai", "stabilityai", "bartowski", "TheBloke", "our-lab")
-TAGS = ("prod", "old", "to review", "baseline", "team:search", "team:support", "gguf", "pytorch", "finetuned", "日本語", "customer A", "nightly")
+AUTHORS = (
+    "meta-llama",
+    "mistralai",
+    "Qwen",
+    "google",
+    "BAAI",
+    "openai",
+    "stabilityai",
+    "bartowski",
+    "TheBloke",
+    "our-lab",
+)
+TAGS = (
+    "prod",
+    "old",
+    "to review",
+    "baseline",
+    "team:search",
+    "team:support",
+    "gguf",
+    "pytorch",
+    "finetuned",
+    "日本語",
+    "customer A",
+    "nightly",
+)
 LANGUAGES = (["en"], ["en", "de"], ["ja"], ["en", "fr", "es", "ar"], [])
 QUANTIZATIONS = (("Q4_K_M", 4.8), ("Q5_K_M", 5.7), ("Q8_0", 8.5))
 WORDS = (
@@ -84,14 +108,28 @@ KINDS = (
 
 def fill(count: int) -> None:
     """Creates ``count`` models with their roots, groups, collections, tags and findings, beside what is there."""
-    roots = [Root.objects.get_or_create(path=path, defaults={"last_scan_at": timezone.now()})[0] for path in ROOTS]
+    roots = [
+        Root.objects.get_or_create(path=path, defaults={"last_scan_at": timezone.now()})[0]
+        for path in ROOTS
+    ]
     groups = [Group.objects.get_or_create(name=name)[0] for name in ("researchers", "clinic")]
-    collections = [Collection.objects.get_or_create(name=name)[0] for name in ("In production", "Candidates", "Archive")]
+    collections = [
+        Collection.objects.get_or_create(name=name)[0]
+        for name in ("In production", "Candidates", "Archive")
+    ]
     collections[0].groups.add(groups[1])
-    run = ScanRun.objects.create(state=ScanRun.State.DONE, trigger=ScanRun.Trigger.COMMAND, found=count, new=count, finished_at=timezone.now())
+    run = ScanRun.objects.create(
+        state=ScanRun.State.DONE,
+        trigger=ScanRun.Trigger.COMMAND,
+        found=count,
+        new=count,
+        finished_at=timezone.now(),
+    )
     first = RegisteredModel.objects.count()
     for start in range(first, first + count, BATCH):
-        records = [_model(number, roots, run) for number in range(start, min(start + BATCH, first + count))]
+        records = [
+            _model(number, roots, run) for number in range(start, min(start + BATCH, first + count))
+        ]
         with transaction.atomic():
             RegisteredModel.objects.bulk_create(records)
             tags.sync(records)
@@ -114,19 +152,38 @@ def _model(number: int, roots: Sequence[Root], run: ScanRun) -> RegisteredModel:
         fingerprint=_hash(f"fingerprint {number - 1 if number % 50 == 49 else number}"),
         visibility=chance.choices((Visibility.PUBLIC, Visibility.RESTRICTED, Visibility.ADMIN_ONLY), (5, 4, 1))[0],
     )  # fmt: skip
-    record.extracted = {field: {"value": value, "source": source} for field, (value, source) in _facts(kind, billions, chance).items()}
+    record.extracted = {
+        field: {"value": value, "source": source}
+        for field, (value, source) in _facts(kind, billions, chance).items()
+    }
     if number % 11 == 0:
         record.curated = {"license": {"value": "mit", "by": "anna", "at": now.isoformat()}}
     _weights(record, kind, billions)
     record.problems = _problems(record, chance)
-    record.status = record.scanned_status = {"": "READY", "shards_missing": "INCOMPLETE", "invalid_header": "CORRUPT", "unsafe_import": "UNSAFE"}[
-        record.problems[0]["code"] if record.problems else ""
-    ]
+    record.status = record.scanned_status = {
+        "": "READY",
+        "shards_missing": "INCOMPLETE",
+        "invalid_header": "CORRUPT",
+        "unsafe_import": "UNSAFE",
+    }[record.problems[0]["code"] if record.problems else ""]
     if number % 97 == 96:
         record.status, record.missing_since = "MISSING", now
-    record.checks = [{"name": check, "status": "passed", "message": f"{words}: nothing is wrong", "path": ""} for check, words in CHECKS.items()]
-    evidence = {"rule": "text → text", "matched": kind.architecture, "where": "config.json architectures", "weight": 10.0}
-    record.evidence = {"modalities": [evidence], "primary": [evidence], "secondary": [evidence], "specialization": []}
+    record.checks = [
+        {"name": check, "status": "passed", "message": f"{words}: nothing is wrong", "path": ""}
+        for check, words in CHECKS.items()
+    ]
+    evidence = {
+        "rule": "text → text",
+        "matched": kind.architecture,
+        "where": "config.json architectures",
+        "weight": 10.0,
+    }
+    record.evidence = {
+        "modalities": [evidence],
+        "primary": [evidence],
+        "secondary": [evidence],
+        "specialization": [],
+    }
     words = path.replace("/", "-").split("-")
     record.signals = {
         "architectures": [kind.architecture], "model_types": [kind.family], "pipeline_tags": [], "tags": [],
@@ -166,17 +223,35 @@ def _weights(record: RegisteredModel, kind: Kind, billions: float) -> None:
     for name, bits in QUANTIZATIONS if kind.format == "gguf" else plain:
         size = int(billions * 1e9 * bits / 8)
         shards = min(size // 5_000_000_000 + 1, 30)
-        files = [f"{record.path}/{name}-{part:05d}-of-{shards:05d}.{kind.format}" for part in range(1, shards + 1)]
+        files = [
+            f"{record.path}/{name}-{part:05d}-of-{shards:05d}.{kind.format}"
+            for part in range(1, shards + 1)
+        ]
         record.variants.append(
             {"name": name, "path": files[0], "format": kind.format, "status": "READY", "size_bytes": size, "bits_per_weight": bits,
              "quantization": name if kind.format == "gguf" else None, "dtype": None if kind.format == "gguf" else name,
              "parameter_count": int(billions * 1e9), "weights_bytes": size, "files": files}
         )  # fmt: skip
         record.files += [[path, size // shards] for path in files]
-    record.files += [[f"{record.path}/{name}", 2_000] for name in ("README.md", "config.json", "tokenizer.json", "tokenizer_config.json")]
+    record.files += [
+        [f"{record.path}/{name}", 2_000]
+        for name in ("README.md", "config.json", "tokenizer.json", "tokenizer_config.json")
+    ]
     if kind.context:
-        layers = {"kind": "full", "layers": 32, "kv_heads": 8, "key_length": 128, "value_length": 128}
-        shape = {"layer_count": 32, "embedding_length": 4096, "feed_forward_length": 14_336, "vocab_size": 128_256, "max_context": kind.context}
+        layers = {
+            "kind": "full",
+            "layers": 32,
+            "kv_heads": 8,
+            "key_length": 128,
+            "value_length": 128,
+        }
+        shape = {
+            "layer_count": 32,
+            "embedding_length": 4096,
+            "feed_forward_length": 14_336,
+            "vocab_size": 128_256,
+            "max_context": kind.context,
+        }
         record.attention = {"shape": {**shape, "groups": [layers]}}
     record.size_bytes, record.file_count = sum(size for _, size in record.files), len(record.files)
     record.memory_bytes = needed(record.variants[0], record.attention).total_bytes
@@ -187,14 +262,37 @@ def _problems(record: RegisteredModel, chance: Random) -> list[dict[str, Any]]:
         (("", ""), ("shards_missing", "1 weight file of 3 is missing"), ("invalid_header", "the header is cut off at byte 128"),
          ("unsafe_import", "loading the pickle would call os.system")), (94, 3, 2, 1)
     )[0]  # fmt: skip
-    return [{"code": code, "message": message, "path": record.files[0][0], "severity": "error", "offset": None}] if code else []
+    return (
+        [
+            {
+                "code": code,
+                "message": message,
+                "path": record.files[0][0],
+                "severity": "error",
+                "offset": None,
+            }
+        ]
+        if code
+        else []
+    )
 
 
-def _share(records: Sequence[RegisteredModel], groups: Sequence[Group], collections: Sequence[Collection]) -> None:
-    group_links, collection_links = RegisteredModel.groups.through, RegisteredModel.collections.through
-    group_links.objects.bulk_create(group_links(registeredmodel=each, group=groups[each.pk % 2]) for each in records if each.pk % 3 == 0)
+def _share(
+    records: Sequence[RegisteredModel], groups: Sequence[Group], collections: Sequence[Collection]
+) -> None:
+    group_links, collection_links = (
+        RegisteredModel.groups.through,
+        RegisteredModel.collections.through,
+    )
+    group_links.objects.bulk_create(
+        group_links(registeredmodel=each, group=groups[each.pk % 2])
+        for each in records
+        if each.pk % 3 == 0
+    )
     collection_links.objects.bulk_create(
-        collection_links(registeredmodel=each, collection=collections[each.pk % 3]) for each in records if each.pk % 20 < 3
+        collection_links(registeredmodel=each, collection=collections[each.pk % 3])
+        for each in records
+        if each.pk % 20 < 3
     )
 
 
@@ -206,4 +304,6 @@ if __name__ == "__main__":
     started = time.perf_counter()
     call_command("migrate", verbosity=0)
     fill(int(sys.argv[1]) if len(sys.argv) > 1 else 10_000)
-    print(f"{RegisteredModel.objects.count():,} models, {Finding.objects.count():,} findings, {time.perf_counter() - started:.1f} s")
+    print(
+        f"{RegisteredModel.objects.count():,} models, {Finding.objects.count():,} findings, {time.perf_counter() - started:.1f} s"
+    )

@@ -35,7 +35,16 @@ TURNS = 7
 #: From here on starting up is a small part of a scan.
 MANY = 10_000
 
-SHELVES = ("language/chat", "language/code", "language/reasoning", "vision", "audio", "multimodal", "specialized/medical", "specialized/legal")
+SHELVES = (
+    "language/chat",
+    "language/code",
+    "language/reasoning",
+    "vision",
+    "audio",
+    "multimodal",
+    "specialized/medical",
+    "specialized/legal",
+)
 FAMILIES = ("llama", "bert", "llama", "whisper", "llama", "vit", "llama", "clip")
 
 
@@ -45,7 +54,11 @@ def make_tree(root: Path, count: int) -> None:
         shelf = root / SHELVES[number % len(SHELVES)] / f"group-{number // 800:03d}"
         folder = shelf / f"{FAMILIES[number % 8]}-{number:06d}-{'chat' if number % 3 else 'base'}"
         if number % 8 == 6:
-            builders.gguf_folder(folder, quantizations=("Q4_K_M", "Q8_0", "F16"), sizes=builders.Sizes(layers=4, vocab=200))
+            builders.gguf_folder(
+                folder,
+                quantizations=("Q4_K_M", "Q8_0", "F16"),
+                sizes=builders.Sizes(layers=4, vocab=200),
+            )
         else:
             builders.transformers(folder, family=FAMILIES[number % 8], layers=6, vocab=200)
 
@@ -53,7 +66,14 @@ def make_tree(root: Path, count: int) -> None:
 def child(*arguments: str, env: dict[str, str]) -> tuple[dict[str, float], float]:
     """(the command's JSON, peak memory in MB)."""
     code = "import resource, runpy, sys; sys.argv[0] = 'manage.py'\ntry:\n    runpy.run_path('manage.py', run_name='__main__')\nfinally:\n    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)"  # noqa: E501
-    done = subprocess.run([sys.executable, "-c", code, *arguments], env=env, cwd=BASE, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        env=env,
+        cwd=BASE,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if done.returncode not in (0, 1):
         sys.exit(f"{arguments} failed:\n{done.stderr[-3000:]}")
     report = json.loads(done.stdout) if done.stdout.strip() else {}
@@ -74,7 +94,12 @@ def measure(count: int, folder: Path) -> dict[str, float]:
     make_tree(models, count)
     files = sum(len(names) for _, _, names in os.walk(models))
     print(f"{count:,} models, {files:,} files made in {time.perf_counter() - started:.1f} s")
-    places = {"KAREN_DATA_DIR": "data", "KAREN_LOGS_DIR": "logs", "KAREN_CONFIG_DIR": "config", "KAREN_MODELS_DIR": "models"}
+    places = {
+        "KAREN_DATA_DIR": "data",
+        "KAREN_LOGS_DIR": "logs",
+        "KAREN_CONFIG_DIR": "config",
+        "KAREN_MODELS_DIR": "models",
+    }
     env = {**os.environ, **{name: str(folder / place) for name, place in places.items()}}
     env.pop("DATABASE_URL", None)
     child("migrate", "-v0", env=env)
@@ -88,7 +113,13 @@ def measure(count: int, folder: Path) -> dict[str, float]:
         again, _ = child("scan_models", "--json", env=env)
         assert again["unchanged"] == count, again
         rescans.append(again["seconds"])
-    return {"rate": count / first["seconds"], "slowness": slow, "peak": peak, "rescan": min(rescans), "walk": min(walks)}
+    return {
+        "rate": count / first["seconds"],
+        "slowness": slow,
+        "peak": peak,
+        "rescan": min(rescans),
+        "walk": min(walks),
+    }
 
 
 def main(count: int) -> int:
@@ -101,11 +132,20 @@ def main(count: int) -> int:
             shutil.rmtree(folder)
     small, large = results
     growth = large["peak"] - small["peak"]
-    ratio, most = large["rescan"] / large["walk"], RESCAN_RATIO if count >= MANY else SMALL_RESCAN_RATIO
+    ratio, most = (
+        large["rescan"] / large["walk"],
+        RESCAN_RATIO if count >= MANY else SMALL_RESCAN_RATIO,
+    )
     rate = large["rate"] * large["slowness"]
-    print(f"first scan      {large['rate']:8.0f} models a second, {rate:.0f} on the reference machine   (at least {FIRST_SCAN})")
-    print(f"rescan          {large['rescan']:8.3f} s, walk and stat {large['walk']:.3f} s: {ratio:.2f} times   (at most {most})")
-    print(f"peak memory     {large['peak']:8.1f} MB, {growth:+.1f} MB over a tenth of the models   (at most +{MEMORY_MB})")
+    print(
+        f"first scan      {large['rate']:8.0f} models a second, {rate:.0f} on the reference machine   (at least {FIRST_SCAN})"
+    )
+    print(
+        f"rescan          {large['rescan']:8.3f} s, walk and stat {large['walk']:.3f} s: {ratio:.2f} times   (at most {most})"
+    )
+    print(
+        f"peak memory     {large['peak']:8.1f} MB, {growth:+.1f} MB over a tenth of the models   (at most +{MEMORY_MB})"
+    )
     fast_enough = rate >= FIRST_SCAN or count < MANY
     return 0 if fast_enough and ratio <= most and growth <= MEMORY_MB else 1
 

@@ -81,9 +81,15 @@ def test_errors_end_with_1_and_say_row_and_field(shelf: None, tmp_path: Path, us
 
 @pytest.mark.parametrize(
     ("content", "why"),
-    [(None, "cannot be read: No such file"), (b"\xff\xff", "not UTF-8"), (b"model_id,colour\nalpha,red", "no field for the")],
+    [
+        (None, "cannot be read: No such file"),
+        (b"\xff\xff", "not UTF-8"),
+        (b"model_id,colour\nalpha,red", "no field for the"),
+    ],
 )
-def test_what_cannot_be_read_ends_with_2(content: bytes | None, why: str, shelf: None, tmp_path: Path) -> None:
+def test_what_cannot_be_read_ends_with_2(
+    content: bytes | None, why: str, shelf: None, tmp_path: Path
+) -> None:
     file = tmp_path / "models.csv"
     if content is not None:
         file.write_bytes(content)

@@ -19,7 +19,18 @@ from django.core.management import call_command
 from discovery.models import RegisteredModel, Root
 from tests import builders
 
-KEYS = {"scan_id", "status", "found", "new", "changed", "unchanged", "moved", "missing", "errors", "seconds"}
+KEYS = {
+    "scan_id",
+    "status",
+    "found",
+    "new",
+    "changed",
+    "unchanged",
+    "moved",
+    "missing",
+    "errors",
+    "seconds",
+}
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
@@ -30,7 +41,9 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, 
 
 
 @pytest.mark.django_db
-def test_json_is_one_document_with_the_fields_of_the_contract(models_root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_is_one_document_with_the_fields_of_the_contract(
+    models_root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     builders.transformers(models_root / "m")
     code, out, err = run(capsys, str(models_root), "--json")
     report = json.loads(out)
@@ -42,7 +55,9 @@ def test_json_is_one_document_with_the_fields_of_the_contract(models_root: Path,
 
 
 @pytest.mark.django_db
-def test_problems_found_are_exit_code_one(models_root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_problems_found_are_exit_code_one(
+    models_root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     builders.write_text(models_root / "m" / "config.json", '{"model_type": "bert",}')
     code, out, _ = run(capsys, str(models_root))
     assert code == 1
@@ -51,10 +66,15 @@ def test_problems_found_are_exit_code_one(models_root: Path, capsys: pytest.Capt
 
 
 @pytest.mark.django_db
-def test_a_root_that_does_not_exist_is_exit_code_two_and_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_root_that_does_not_exist_is_exit_code_two_and_one_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     code, out, err = run(capsys, str(tmp_path / "nowhere"))
     assert (code, out) == (2, "")
-    assert err.strip() == f"{tmp_path / 'nowhere'} does not exist: give a folder of models, or one below it."
+    assert (
+        err.strip()
+        == f"{tmp_path / 'nowhere'} does not exist: give a folder of models, or one below it."
+    )
     assert not Root.objects.exists()
 
 
@@ -65,7 +85,9 @@ def test_a_file_is_no_root(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
 
 
 @pytest.mark.django_db
-def test_a_new_path_becomes_a_root_and_a_folder_under_one_does_not(models_root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_new_path_becomes_a_root_and_a_folder_under_one_does_not(
+    models_root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     builders.transformers(models_root / "shelf" / "m")
     run(capsys, str(models_root))
     run(capsys, str(models_root / "shelf"))
@@ -100,24 +122,43 @@ def test_a_killed_scan_is_finished_by_the_next_one(tmp_path: Path) -> None:
     for number in range(41, 400):
         shutil.copytree(root / "m00", root / f"m{number:03d}")
     places = {"KAREN_DATA_DIR": "data", "KAREN_LOGS_DIR": "logs", "KAREN_CONFIG_DIR": "config"}
-    env = {**os.environ, **{name: str(tmp_path / place) for name, place in places.items()}, "DJANGO_SETTINGS_MODULE": "karen_admin.settings"}
+    env = {
+        **os.environ,
+        **{name: str(tmp_path / place) for name, place in places.items()},
+        "DJANGO_SETTINGS_MODULE": "karen_admin.settings",
+    }
     env.pop("DATABASE_URL", None)
     manage = [sys.executable, str(settings.BASE_DIR / "manage.py")]
     subprocess.run([*manage, "migrate", "-v0"], env=env, check=True)
     database = tmp_path / "data" / "karen.sqlite3"
-    victim = subprocess.Popen([*manage, "scan_models", str(root), "--json"], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    victim = subprocess.Popen(
+        [*manage, "scan_models", str(root), "--json"],
+        env=env,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     deadline = time.monotonic() + 60
     while _rows(database) == 0 and time.monotonic() < deadline and victim.poll() is None:
         time.sleep(0.005)
     victim.send_signal(signal.SIGKILL)
     victim.wait()
     assert 0 < _rows(database) < 399
-    done = subprocess.run([*manage, "scan_models", str(root), "--json"], env=env, check=False, capture_output=True, text=True)
+    done = subprocess.run(
+        [*manage, "scan_models", str(root), "--json"],
+        env=env,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
     report = json.loads(done.stdout)
     assert (done.returncode, report["status"], report["found"]) == (0, "done", 399)
     with sqlite3.connect(database) as connection:
-        states = [row[0] for row in connection.execute("select state from discovery_scanrun order by id")]
-        paths = connection.execute("select count(*), count(distinct path) from discovery_registeredmodel").fetchone()
+        states = [
+            row[0] for row in connection.execute("select state from discovery_scanrun order by id")
+        ]
+        paths = connection.execute(
+            "select count(*), count(distinct path) from discovery_registeredmodel"
+        ).fetchone()
     connection.close()
     assert states == ["interrupted", "done"]
     assert paths == (399, 399)
@@ -128,6 +169,8 @@ def _rows(database: Path) -> int:
         return 0
     connection = sqlite3.connect(database, timeout=5)
     try:
-        return int(connection.execute("select count(*) from discovery_registeredmodel").fetchone()[0])
+        return int(
+            connection.execute("select count(*) from discovery_registeredmodel").fetchone()[0]
+        )
     finally:
         connection.close()

@@ -35,7 +35,9 @@ def run(*arguments: str) -> tuple[int, str, str]:
     return ended.value.code, out.getvalue(), err.getvalue()
 
 
-def test_a_dry_run_says_what_would_be_written_and_writes_nothing(edited: RegisteredModel, models_root: Path) -> None:
+def test_a_dry_run_says_what_would_be_written_and_writes_nothing(
+    edited: RegisteredModel, models_root: Path
+) -> None:
     code, out, _ = run("--dry-run")
     assert code == 0
     assert "m: author → " in out
@@ -43,16 +45,25 @@ def test_a_dry_run_says_what_would_be_written_and_writes_nothing(edited: Registe
     assert not (models_root / "m/metadata.json").exists()
 
 
-def test_json_is_one_document_with_a_result_for_each_edited_model(edited: RegisteredModel, models_root: Path) -> None:
+def test_json_is_one_document_with_a_result_for_each_edited_model(
+    edited: RegisteredModel, models_root: Path
+) -> None:
     code, out, _ = run("--json")
     document: dict[str, Any] = json.loads(out)
     assert code == 0
-    assert (document["written"], document["unchanged"], document["refused"], document["dry_run"]) == (1, 0, 0, False)
+    assert (
+        document["written"],
+        document["unchanged"],
+        document["refused"],
+        document["dry_run"],
+    ) == (1, 0, 0, False)
     assert document["results"][0]["fields"] == ["author"]
     assert json.loads((models_root / "m/metadata.json").read_text()) == {"author": "A"}
 
 
-def test_a_refusal_ends_with_1_and_an_unknown_model_with_2(edited: RegisteredModel, models_root: Path) -> None:
+def test_a_refusal_ends_with_1_and_an_unknown_model_with_2(
+    edited: RegisteredModel, models_root: Path
+) -> None:
     (models_root / "m/metadata.json").write_text("{broken")
     code, out, _ = run("m")
     assert code == 1

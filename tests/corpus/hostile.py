@@ -32,7 +32,9 @@ def prepare(shared: Path, folder: Path) -> tuple[Path, dict[str, dict[str, str]]
 
     root = folder / "models"
     hostile = root / "hostile"
-    subprocess.run([sys.executable, str(shared / "hostile" / "gen_hostile.py"), str(hostile)], check=True)
+    subprocess.run(
+        [sys.executable, str(shared / "hostile" / "gen_hostile.py"), str(hostile)], check=True
+    )
     manifest = json.loads((hostile / "manifest.json").read_text())
     for found in sorted((shared / "hostile" / "wild").glob("*.config.json")):
         name = f"json/wild-{found.name.removesuffix('.config.json')}/config.json"
@@ -42,18 +44,26 @@ def prepare(shared: Path, folder: Path) -> tuple[Path, dict[str, dict[str, str]]
     (hostile / "manifest.json").write_text(json.dumps(manifest))
     for name in manifest:
         if name.startswith(NEEDS_A_MODEL):
-            builders.safetensors(hostile / Path(name).parent / "model.safetensors", [("w", "F32", (len(name), 2))])
+            builders.safetensors(
+                hostile / Path(name).parent / "model.safetensors", [("w", "F32", (len(name), 2))]
+            )
     for number in range(5):
         builders.transformers(root / f"good-{number}", hidden=64 + number * 8)
         builders.transformers(hostile / "safetensors" / f"good-{number}", hidden=128 + number * 8)
-    builders.safetensors(root / "limits" / "tensor_50gb.safetensors", [("w", "F32", (12_500_000_000,))])
+    builders.safetensors(
+        root / "limits" / "tensor_50gb.safetensors", [("w", "F32", (12_500_000_000,))]
+    )
     return root, manifest
 
 
 def environment(folder: Path) -> dict[str, str]:
     """An installation of its own, on SQLite."""
     places = {"KAREN_DATA_DIR": "data", "KAREN_LOGS_DIR": "logs", "KAREN_CONFIG_DIR": "config"}
-    env = {**os.environ, **{name: str(folder / place) for name, place in places.items()}, "DJANGO_SETTINGS_MODULE": "karen_admin.settings"}
+    env = {
+        **os.environ,
+        **{name: str(folder / place) for name, place in places.items()},
+        "DJANGO_SETTINGS_MODULE": "karen_admin.settings",
+    }
     for name in ("DATABASE_URL", "REDIS_URL"):
         env.pop(name, None)
     return env
@@ -64,7 +74,12 @@ def scan(root: Path, env: dict[str, str]) -> list[str]:
     subprocess.run([sys.executable, "manage.py", "migrate", "-v0"], cwd=BASE, env=env, check=True)
     code = "import resource, runpy, sys; sys.argv[0] = 'manage.py'\ntry:\n    runpy.run_path('manage.py', run_name='__main__')\nfinally:\n    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)"  # noqa: E501
     done = subprocess.run(
-        [sys.executable, "-c", code, "scan_models", str(root), "--json"], cwd=BASE, env=env, capture_output=True, text=True, check=False
+        [sys.executable, "-c", code, "scan_models", str(root), "--json"],
+        cwd=BASE,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     complaints = []
     report = json.loads(done.stdout or "{}")
@@ -73,7 +88,9 @@ def scan(root: Path, env: dict[str, str]) -> list[str]:
     if "Traceback" in done.stderr:
         complaints.append(f"a traceback on screen: {done.stderr[-2000:]}")
     peak = int(done.stderr.strip().splitlines()[-1]) / 1024
-    print(f"scanned {report.get('found')} models in {report.get('seconds')} s, peak memory {peak:.0f} MB")
+    print(
+        f"scanned {report.get('found')} models in {report.get('seconds')} s, peak memory {peak:.0f} MB"
+    )
     if peak > MEMORY_MB:
         complaints.append(f"peak memory {peak:.0f} MB is over {MEMORY_MB}")
     return complaints
@@ -108,7 +125,9 @@ def read_each(root: Path) -> tuple[dict[str, str], dict[str, list[str]], list[st
             models = []
         taken = (time.process_time() - started) / max(len(item.files), 1)
         if taken > SECONDS and taken > SECONDS * (slow := slowness()):
-            complaints.append(f"{to_text(item.place)} took {taken:.2f} s a file on a machine {slow:.1f} times slower than the reference")
+            complaints.append(
+                f"{to_text(item.place)} took {taken:.2f} s a file on a machine {slow:.1f} times slower than the reference"
+            )
         for problem in item.problems:
             said(problem.path, problem.message)
         for found in models:
@@ -118,8 +137,14 @@ def read_each(root: Path) -> tuple[dict[str, str], dict[str, list[str]], list[st
     return statuses, messages, complaints
 
 
-def judge(manifest: dict[str, dict[str, str]], statuses: dict[str, str], messages: dict[str, list[str]]) -> list[str]:
-    complaints = [f"the good model {path} is {status}" for path, status in statuses.items() if "good-" in path and status != "READY"]
+def judge(
+    manifest: dict[str, dict[str, str]], statuses: dict[str, str], messages: dict[str, list[str]]
+) -> list[str]:
+    complaints = [
+        f"the good model {path} is {status}"
+        for path, status in statuses.items()
+        if "good-" in path and status != "READY"
+    ]
     if sum("good-" in path for path in statuses) != 10:
         complaints.append("not every good neighbour was found")
     for name, case in manifest.items():
@@ -127,7 +152,9 @@ def judge(manifest: dict[str, dict[str, str]], statuses: dict[str, str], message
         if case["expect"] not in ("reject", "flag") or name in UNSAID:
             continue
         home = path.rpartition("/")[0]
-        if not messages.get(path) and not (case["group"] in ("json", "card", "tree") and messages.get(home)):
+        if not messages.get(path) and not (
+            case["group"] in ("json", "card", "tree") and messages.get(home)
+        ):
             complaints.append(f"{name} ({case['what']}) is not named with a reason")
     return complaints
 
@@ -164,7 +191,9 @@ def main(shared: Path) -> int:
         shutil.rmtree(folder)
     for line in complaints:
         print(line)
-    print(f"{len(manifest)} hostile inputs, {len(complaints)} complaints, {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MB here")
+    print(
+        f"{len(manifest)} hostile inputs, {len(complaints)} complaints, {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MB here"
+    )
     return 1 if complaints else 0
 
 

@@ -36,18 +36,26 @@ OTHERWISE = {
 }
 
 
-def case_of(record: RegisteredModel, manifest: dict[str, dict[str, str]]) -> tuple[str, dict[str, str]] | None:
+def case_of(
+    record: RegisteredModel, manifest: dict[str, dict[str, str]]
+) -> tuple[str, dict[str, str]] | None:
     """(name, case) of what the model was made for: its own path, or a file in its folder."""
     path = record.path.removeprefix("hostile/")
     if path in manifest:
         return path, manifest[path]
-    return next(((name, case) for name, case in manifest.items() if name.rpartition("/")[0] == path), None)
+    return next(
+        ((name, case) for name, case in manifest.items() if name.rpartition("/")[0] == path), None
+    )
 
 
 def verdict(name: str, case: dict[str, str], report: Any) -> str | None:
     """What is wrong with the report of a hostile model; ``None`` when it is as the manifest says."""
     failed = {check["name"] for check in report.checks if check["status"] == "failed"}
-    told = failed | {check["name"] for check in report.checks if check["status"] == "warning" and check["name"] not in TASTE}
+    told = failed | {
+        check["name"]
+        for check in report.checks
+        if check["status"] == "warning" and check["name"] not in TASTE
+    }
     expect = case["expect"]
     if expect == "reject" and report.valid:
         return "is to be rejected and is valid"
@@ -67,7 +75,9 @@ def validated(record: RegisteredModel, manifest: dict[str, dict[str, str]]) -> l
     record.refresh_from_db()
     complaints = []
     if report.valid != (record.status == "READY"):
-        complaints.append(f"{record.path} is {record.status}, and its checks say {'valid' if report.valid else 'not valid'}")
+        complaints.append(
+            f"{record.path} is {record.status}, and its checks say {'valid' if report.valid else 'not valid'}"
+        )
     found = case_of(record, manifest)
     if found and found[0] not in UNSAID and (wrong := verdict(*found, report)):
         complaints.append(f"{found[0]} ({found[1]['what']}) {wrong}")
@@ -86,7 +96,11 @@ def read_deeply(record: RegisteredModel) -> list[str]:
     run = deep_validation.execute(run)
     took = time.monotonic() - started
     wanted = "cancelled" if endless else "done"
-    complaints = [] if run.state == wanted else [f"the deep validation of {record.path} is {run.state}, not {wanted}: {run.message}"]
+    complaints = (
+        []
+        if run.state == wanted
+        else [f"the deep validation of {record.path} is {run.state}, not {wanted}: {run.message}"]
+    )
     if endless and took > STOP_AFTER + STOPPED_WITHIN:
         complaints.append(f"the deep validation of {record.path} stopped after {took:.1f} s")
     return complaints
@@ -105,8 +119,14 @@ def loaded(record: RegisteredModel, manifest: dict[str, dict[str, str]]) -> tupl
     """(result, complaints)."""
     from discovery.services import load_tests
 
-    test = load_tests.execute(load_tests.request(record)[0], wall_seconds=LOAD_SECONDS, memory_bytes=LOAD_BYTES)
-    complaints = [] if test.state == "done" and test.message else [f"the test load of {record.path} is {test.state}: {test.message}"]
+    test = load_tests.execute(
+        load_tests.request(record)[0], wall_seconds=LOAD_SECONDS, memory_bytes=LOAD_BYTES
+    )
+    complaints = (
+        []
+        if test.state == "done" and test.message
+        else [f"the test load of {record.path} is {test.state}: {test.message}"]
+    )
     found = case_of(record, manifest)
     if record.status == "UNSAFE" and test.result != "refused":
         complaints.append(f"{record.path} is unsafe, and its test load was {test.result}")
@@ -129,7 +149,9 @@ def limits(root: Path) -> list[str]:
 
     complaints = []
     huge = RegisteredModel.objects.get(path="limits/tensor_50gb.safetensors")
-    test = load_tests.execute(load_tests.request(huge)[0], wall_seconds=LOAD_SECONDS, memory_bytes=LOAD_BYTES)
+    test = load_tests.execute(
+        load_tests.request(huge)[0], wall_seconds=LOAD_SECONDS, memory_bytes=LOAD_BYTES
+    )
     if (test.result, "are missing" in test.message) != ("refused", True):
         complaints.append(f"50 GB were tried in 2 GiB: {test.result} {test.message}")
     for what, body, said in (
@@ -138,9 +160,19 @@ def limits(root: Path) -> list[str]:
         ("50 GB of memory", "bytearray(50_000_000_000)", "more memory"),
     ):
         started = time.monotonic()
-        outcome = supervise.run(job(root, "good-0/model.safetensors", memory_bytes=1 << 30), wall_seconds=3, command=loading(body))
-        if outcome.result is not Result.FAILED or said not in outcome.message or time.monotonic() - started > 20:
-            complaints.append(f"{what} was {outcome.result} after {time.monotonic() - started:.1f} s: {outcome.message}")
+        outcome = supervise.run(
+            job(root, "good-0/model.safetensors", memory_bytes=1 << 30),
+            wall_seconds=3,
+            command=loading(body),
+        )
+        if (
+            outcome.result is not Result.FAILED
+            or said not in outcome.message
+            or time.monotonic() - started > 20
+        ):
+            complaints.append(
+                f"{what} was {outcome.result} after {time.monotonic() - started:.1f} s: {outcome.message}"
+            )
     return complaints
 
 
@@ -168,7 +200,9 @@ def main(root: Path) -> int:
     if peak > MEMORY_MB:
         complaints.append(f"peak memory {peak:.0f} MB is over {MEMORY_MB}")
     told = ", ".join(f"{count} {result}" for result, count in sorted(results.items()))
-    print(f"{len(records)} models validated, read deeply and tried in {time.monotonic() - started:.0f} s: {told}; peak memory {peak:.0f} MB")
+    print(
+        f"{len(records)} models validated, read deeply and tried in {time.monotonic() - started:.0f} s: {told}; peak memory {peak:.0f} MB"
+    )
     for line in complaints:
         print(line)
     return 1 if complaints else 0

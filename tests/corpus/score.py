@@ -48,12 +48,19 @@ def unexplained(documents: list[dict[str, Any]]) -> list[str]:
     complaints = []
     for document in documents:
         evidence = document["evidence"]
-        told = [axis for axis, none in EXPLAINED.items() if document["category"][axis] not in (None, none)]
+        told = [
+            axis
+            for axis, none in EXPLAINED.items()
+            if document["category"][axis] not in (None, none)
+        ]
         told += ["modalities"] if document["modalities"] else []
         complaints += [
             f"{document['path']}: nothing explains its {axis}"
             for axis in told
-            if not any(piece["rule"] and piece["matched"] and piece["where"] for piece in evidence.get(axis, []))
+            if not any(
+                piece["rule"] and piece["matched"] and piece["where"]
+                for piece in evidence.get(axis, [])
+            )
         ]
     return complaints
 
@@ -71,16 +78,30 @@ def false_alarms(documents: list[dict[str, Any]], labels: list[dict[str, Any]]) 
 def main(shared: Path) -> int:
     corpus = shared / "corpus"
     with tempfile.TemporaryDirectory(prefix="karen-corpus-") as folder:
-        subprocess.run([sys.executable, str(corpus / "materialise.py"), str(corpus), folder], check=True)
+        subprocess.run(
+            [sys.executable, str(corpus / "materialise.py"), str(corpus), folder], check=True
+        )
         found = Path(folder) / "found.json"
         with found.open("w") as output:
             command = [sys.executable, "manage.py", "inspect_model", f"{folder}/models", "--json"]
-            if subprocess.run(command, cwd=BASE, stdout=output, check=False).returncode not in (0, 1):
+            if subprocess.run(command, cwd=BASE, stdout=output, check=False).returncode not in (
+                0,
+                1,
+            ):
                 return 1
-        documents, labels = json.loads(found.read_text()), json.loads((corpus / "expected.json").read_text())["models"]
+        documents, labels = (
+            json.loads(found.read_text()),
+            json.loads((corpus / "expected.json").read_text())["models"],
+        )
         complaints = unexplained(documents) + false_alarms(documents, labels)
-        scores = load(corpus / "score.py").main(str(corpus / "expected.json"), str(found), verbose=False)
-    missed = [f"{name}: {scores[name]:.1f} % is under {bar} %" for name, bar in BARS.items() if scores[name] < bar]
+        scores = load(corpus / "score.py").main(
+            str(corpus / "expected.json"), str(found), verbose=False
+        )
+    missed = [
+        f"{name}: {scores[name]:.1f} % is under {bar} %"
+        for name, bar in BARS.items()
+        if scores[name] < bar
+    ]
     missed += complaints
     if scores["extra"]:
         missed.append(f"{scores['extra']} places are registered that are no models")

@@ -64,7 +64,11 @@ def candidates(root: Path) -> Iterator[tuple[Candidate, Found]]:
             found = identify(str(root), item, Discovery())
         except NotAModel:
             continue
-        if len(found) == 1 and found[0].status is Status.READY and any(v.format in FORMATS for v in found[0].variants):
+        if (
+            len(found) == 1
+            and found[0].status is Status.READY
+            and any(v.format in FORMATS for v in found[0].variants)
+        ):
             whole.append((item, found[0]))
     whole.sort(key=lambda pair: len(pair[0].files))
     return iter(whole[:MODELS])
@@ -72,7 +76,14 @@ def candidates(root: Path) -> Iterator[tuple[Candidate, Found]]:
 
 def cuts(size: int) -> list[int]:
     """Lengths to cut a file to, longest first: the last byte, shares of the whole, the first bytes."""
-    lengths = {size - 1, size - 4096, *(size * tenth // 10 for tenth in (9, 7, 5, 3, 1)), size // 1000, 100, 8}
+    lengths = {
+        size - 1,
+        size - 4096,
+        *(size * tenth // 10 for tenth in (9, 7, 5, 3, 1)),
+        size // 1000,
+        100,
+        8,
+    }
     return sorted((length for length in lengths if 0 < length < size), reverse=True)[:PLACES]
 
 
@@ -92,11 +103,16 @@ def counting(counts: dict[str, int]) -> Iterator[None]:
         weights.open_file = open_file
 
 
-def check(root: Path, candidate: Candidate, path: str, counts: dict[str, int]) -> tuple[Status, bool]:
+def check(
+    root: Path, candidate: Candidate, path: str, counts: dict[str, int]
+) -> tuple[Status, bool]:
     """(status, whether no check failed) as the disk is now."""
     status = os.stat(root / path)
     now = {"size": status.st_size, "mtime_ns": status.st_mtime_ns}
-    files, shared = (tuple(e._replace(**now) if e.path == path else e for e in entries) for entries in (candidate.files, candidate.shared))
+    files, shared = (
+        tuple(e._replace(**now) if e.path == path else e for e in entries)
+        for entries in (candidate.files, candidate.shared)
+    )
     with counting(counts):
         (found,) = identify(str(root), candidate._replace(files=files, shared=shared), Discovery())
     return found.status, validate.is_valid(validate.as_json(validate.checks(found)))
@@ -105,11 +121,17 @@ def check(root: Path, candidate: Candidate, path: str, counts: dict[str, int]) -
 def main(shared: Path) -> int:
     corpus, missed, tried, models = shared / "corpus", [], 0, 0
     with tempfile.TemporaryDirectory(prefix="karen-truncations-") as folder:
-        subprocess.run([sys.executable, str(corpus / "materialise.py"), str(corpus), folder], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(
+            [sys.executable, str(corpus / "materialise.py"), str(corpus), folder],
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
         root = Path(folder) / "models"
         for candidate, found in candidates(root):
             models += 1
-            for path in sorted({path for v in found.variants if v.format in FORMATS for path in v.files}):
+            for path in sorted(
+                {path for v in found.variants if v.format in FORMATS for path in v.files}
+            ):
                 size, whole = (root / path).stat().st_size, Path(folder) / "whole"
                 subprocess.run(["cp", "--sparse=always", str(root / path), str(whole)], check=True)
                 for length in cuts(size):
@@ -118,7 +140,9 @@ def main(shared: Path) -> int:
                     status, valid = check(root, candidate, path, counts)
                     tried += 1
                     if status is Status.READY or valid:
-                        missed.append(f"{path} cut from {size:,} to {length:,} bytes passes: {status}")
+                        missed.append(
+                            f"{path} cut from {size:,} to {length:,} bytes passes: {status}"
+                        )
                     if counts.get(path, 0) > MOST:
                         missed.append(f"{counts[path]:,} bytes of {path} were read")
                 whole.replace(root / path)

@@ -49,22 +49,39 @@ def read(root: Path) -> list[Found]:
 def without(document: dict[str, Any], signals: Signals) -> Categorizer:
     """The shipped rules minus what names this family: its model types, its classes, and words of either in keywords."""
     names = [*signals.model_types, *signals.architectures]
-    stems = {name.lower().replace("_", "").rstrip("0123456789") for name in signals.model_types if len(name) > 2}
+    stems = {
+        name.lower().replace("_", "").rstrip("0123456789")
+        for name in signals.model_types
+        if len(name) > 2
+    }
     thinned = json.loads(json.dumps(document))
     for section in thinned["categorization_rules"].values():
         for rules in section.values():
             for rule in rules if isinstance(rules, list) else [rules]:
                 for kind in ("architectures", "model_types"):
                     if kind in rule:
-                        rule[kind] = [p for p in rule[kind] if p.startswith("*For") or not any(fnmatchcase(name, p) for name in names)]
+                        rule[kind] = [
+                            p
+                            for p in rule[kind]
+                            if p.startswith("*For")
+                            or not any(fnmatchcase(name, p) for name in names)
+                        ]
                 if "keywords" in rule:
-                    rule["keywords"] = [word for word in rule["keywords"] if not any(stem in word.lower() for stem in stems)]
+                    rule["keywords"] = [
+                        word
+                        for word in rule["keywords"]
+                        if not any(stem in word.lower() for stem in stems)
+                    ]
                 for kind in ("architectures", "model_types", "keywords"):
                     if kind in rule and not rule[kind]:
                         del rule[kind]
     for section in thinned["categorization_rules"].values():
         for name, rules in section.items():
-            kept = [rule for rule in (rules if isinstance(rules, list) else [rules]) if set(rule) - {"weight", "places"}]
+            kept = [
+                rule
+                for rule in (rules if isinstance(rules, list) else [rules])
+                if set(rule) - {"weight", "places"}
+            ]
             section[name] = kept
     return Categorizer(CategorizationFile.model_validate(thinned).categorization_rules)
 
@@ -80,16 +97,28 @@ def main(shared: Path) -> int:
     corpus = shared / "corpus"
     document = json.loads((BASE / "config" / "model_categorization.json").read_text())
     everything = Categorizer(CategorizationFile.model_validate(document).categorization_rules)
-    labels = {label["path"]: label for label in json.loads((corpus / "expected.json").read_text())["models"]}
-    rows: dict[str, Counter[str]] = {way: Counter() for way in ("with everything", "family left out", "nameless")}
+    labels = {
+        label["path"]: label
+        for label in json.loads((corpus / "expected.json").read_text())["models"]
+    }
+    rows: dict[str, Counter[str]] = {
+        way: Counter() for way in ("with everything", "family left out", "nameless")
+    }
     with tempfile.TemporaryDirectory(prefix="karen-corpus-") as folder:
-        subprocess.run([sys.executable, str(corpus / "materialise.py"), str(corpus), folder], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(
+            [sys.executable, str(corpus / "materialise.py"), str(corpus), folder],
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
         for found in read(Path(folder) / "models"):
             label = labels.get(found.path)
             if label is None:
                 continue
             signals = Signals.from_json(found.signals)
-            flow = [list(found.values[name].value) if name in found.values else [] for name in ("input_modalities", "output_modalities")]
+            flow = [
+                list(found.values[name].value) if name in found.values else []
+                for name in ("input_modalities", "output_modalities")
+            ]
             ways = {
                 "with everything": (signals, everything),
                 "family left out": (signals, without(document, signals)),
@@ -103,7 +132,10 @@ def main(shared: Path) -> int:
                         rows[way][axis] += decided.get(axis) in accepted
                         rows[way][f"of {axis}"] += 1
     for way, counts in rows.items():
-        shown = ", ".join(f"{axis} {counts[axis]} / {counts[f'of {axis}']} ({100 * counts[axis] / counts[f'of {axis}']:.1f} %)" for axis in AXES)
+        shown = ", ".join(
+            f"{axis} {counts[axis]} / {counts[f'of {axis}']} ({100 * counts[axis] / counts[f'of {axis}']:.1f} %)"
+            for axis in AXES
+        )
         print(f"{way:16} {shown}")
     return 0
 

@@ -14,7 +14,9 @@ from django.contrib.auth.models import User
 
 from tests.pages import shelve
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+CHROMIUM = (
+    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+)
 REQUIRED = os.environ.get("KAREN_REQUIRE_BROWSER") == "1"
 
 
@@ -51,7 +53,9 @@ def _async_is_fine() -> Iterator[None]:
 @pytest.fixture(scope="session", autouse=True)
 def _static_files_as_in_production() -> Iterator[None]:
     """The live server would serve them by a handler of its own, past our middleware and uncompressed."""
-    with patch("django.contrib.staticfiles.handlers.StaticFilesHandler", lambda application: application):
+    with patch(
+        "django.contrib.staticfiles.handlers.StaticFilesHandler", lambda application: application
+    ):
         yield
 
 
@@ -59,7 +63,12 @@ def _static_files_as_in_production() -> Iterator[None]:
 def quiet_console(page: Any) -> Iterator[list[str]]:
     """What the browser complains about. Tests that expect a complaint take it out of the list."""
     heard: list[str] = []
-    page.on("console", lambda message: heard.append(message.text) if message.type in ("error", "warning") else None)
+    page.on(
+        "console",
+        lambda message: (
+            heard.append(message.text) if message.type in ("error", "warning") else None
+        ),
+    )
     page.on("pageerror", lambda error: heard.append(str(error)))
     yield heard
     assert heard == []
@@ -75,7 +84,9 @@ def shelf(transactional_db: None, models_root: Path) -> Path:
 @pytest.fixture
 def sign_in(page: Any, live_server: Any, transactional_db: None) -> Callable[..., None]:
     def signing_in(*, staff: bool = True, to: str = "/models/") -> None:
-        User.objects.create_user("ada", password="a-long-password", is_staff=staff, is_superuser=staff)
+        User.objects.create_user(
+            "ada", password="a-long-password", is_staff=staff, is_superuser=staff
+        )
         page.goto(f"{live_server.url}{to}")
         page.get_by_label("Username").fill("ada")
         page.get_by_label("Password").fill("a-long-password")

@@ -12,7 +12,9 @@ from playwright.sync_api import Page, expect
 from tests.e2e.test_every_page import barriers
 
 
-def test_a_call_is_sent_from_its_page_as_the_person_signed_in(page: Page, live_server: Any, shelf: Path, sign_in: Callable[..., None]) -> None:
+def test_a_call_is_sent_from_its_page_as_the_person_signed_in(
+    page: Page, live_server: Any, shelf: Path, sign_in: Callable[..., None]
+) -> None:
     sign_in()
     page.goto(f"{live_server.url}/api/docs")
     page.locator("#update_metadata summary").click()
@@ -28,7 +30,9 @@ def test_a_call_is_sent_from_its_page_as_the_person_signed_in(page: Page, live_s
     expect(page.locator("#list_models output")).to_contain_text('"count": 3')
 
 
-def test_a_token_made_in_the_browser_opens_the_api(page: Page, live_server: Any, shelf: Path, sign_in: Callable[..., None]) -> None:
+def test_a_token_made_in_the_browser_opens_the_api(
+    page: Page, live_server: Any, shelf: Path, sign_in: Callable[..., None]
+) -> None:
     sign_in(to="/tokens/")
     page.get_by_label("What it is for").fill("nightly job")
     page.get_by_role("button", name="Make a token").click()
@@ -45,7 +49,9 @@ def test_a_token_made_in_the_browser_opens_the_api(page: Page, live_server: Any,
     expect(page.get_by_text("Revoked", exact=True)).to_be_visible()
 
 
-def test_the_pages_about_the_api_have_no_barriers(page: Page, live_server: Any, shelf: Path, sign_in: Callable[..., None]) -> None:
+def test_the_pages_about_the_api_have_no_barriers(
+    page: Page, live_server: Any, shelf: Path, sign_in: Callable[..., None]
+) -> None:
     for address in ("/api/docs", "/api/examples"):
         page.goto(f"{live_server.url}{address}")
         assert barriers(page) == [], address

@@ -43,7 +43,9 @@ def a_refusal_is_expected(quiet_console: list[str]) -> Any:
     quiet_console[:] = [text for text in quiet_console if "409" not in text and "422" not in text]
 
 
-def test_tags_of_many_are_looked_at_applied_and_taken_back_by_keyboard(page: Page, shelf: Path, sign_in: SignIn) -> None:
+def test_tags_of_many_are_looked_at_applied_and_taken_back_by_keyboard(
+    page: Page, shelf: Path, sign_in: SignIn
+) -> None:
     before = tags()
     sign_in()
     choose(page, "tags", query="q=a")
@@ -63,7 +65,9 @@ def test_tags_of_many_are_looked_at_applied_and_taken_back_by_keyboard(page: Pag
     assert tags() == before
 
 
-def test_models_are_chosen_on_the_models_page_by_keyboard(page: Page, shelf: Path, sign_in: SignIn) -> None:
+def test_models_are_chosen_on_the_models_page_by_keyboard(
+    page: Page, shelf: Path, sign_in: SignIn
+) -> None:
     sign_in()
     for name in ("bert-base", "llama-chat"):
         page.get_by_role("row", name=name).get_by_role("checkbox").focus()
@@ -74,7 +78,9 @@ def test_models_are_chosen_on_the_models_page_by_keyboard(page: Page, shelf: Pat
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_no_form_and_no_preview_has_a_barrier_or_is_wider_than_a_phone(page: Page, shelf: Path, sign_in: SignIn, kind: str) -> None:
+def test_no_form_and_no_preview_has_a_barrier_or_is_wider_than_a_phone(
+    page: Page, shelf: Path, sign_in: SignIn, kind: str
+) -> None:
     group, shelved = Group.objects.create(name="team"), Collection.objects.create(name="shelf")
     wanted = {
         "metadata": {"f-license": "mit", "f-custom": "team: blue"},
@@ -111,7 +117,9 @@ def test_a_preview_comes_without_a_new_page_and_what_was_changed_since_is_shown_
     assert not BulkEdit.objects.exists()
 
 
-def test_a_wrong_value_is_told_beside_its_field(a_refusal_is_expected: None, page: Page, shelf: Path, sign_in: SignIn) -> None:
+def test_a_wrong_value_is_told_beside_its_field(
+    a_refusal_is_expected: None, page: Page, shelf: Path, sign_in: SignIn
+) -> None:
     sign_in()
     choose(page, "metadata", query="")
     page.get_by_text("What files usually say themselves").click()
@@ -123,7 +131,9 @@ def test_a_wrong_value_is_told_beside_its_field(a_refusal_is_expected: None, pag
     expect(page.get_by_role("alert")).to_contain_text("Nothing was changed.")
 
 
-def test_a_large_edit_shows_how_far_it_is_until_it_is_done(page: Page, shelf: Path, sign_in: SignIn, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_edit_shows_how_far_it_is_until_it_is_done(
+    page: Page, shelf: Path, sign_in: SignIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(bulk, "AT_ONCE", 0)
     sign_in()
     choose(page, "category", query="")
@@ -138,7 +148,9 @@ def test_a_large_edit_shows_how_far_it_is_until_it_is_done(page: Page, shelf: Pa
     assert set(RegisteredModel.objects.values_list("primary", flat=True)) == {"AUDIO"}
 
 
-def test_one_change_is_taken_back_from_the_history(page: Page, shelf: Path, sign_in: SignIn) -> None:
+def test_one_change_is_taken_back_from_the_history(
+    page: Page, shelf: Path, sign_in: SignIn
+) -> None:
     before = tags()
     sign_in()
     choose(page, "tags", query="", add="t", step="preview")
@@ -147,7 +159,9 @@ def test_one_change_is_taken_back_from_the_history(page: Page, shelf: Path, sign
     page.get_by_role("button", name="Undo tags of bert-base").click()
     expect(page.locator("#live")).to_contain_text("Tags of bert-base is what it was before.")
     expect(page.get_by_text("1 of 3 taken back")).to_be_visible()
-    assert tags() == {name: own if name == "bert-base" else [*own, "t"] for name, own in before.items()}
+    assert tags() == {
+        name: own if name == "bert-base" else [*own, "t"] for name, own in before.items()
+    }
     page.get_by_role("link", name="llama-chat").first.click()
     expect(page.get_by_role("heading", level=1)).to_have_text("llama-chat")
     expect(page.locator("#results")).to_contain_text("automatic")
@@ -158,7 +172,9 @@ def test_without_javascript_models_are_chosen_in_the_administration_changed_and_
 ) -> None:
     before = tags()
     sign_in()
-    plain = browser.new_context(java_script_enabled=False, storage_state=page.context.storage_state()).new_page()
+    plain = browser.new_context(
+        java_script_enabled=False, storage_state=page.context.storage_state()
+    ).new_page()
     plain.goto(f"{live_server.url}/admin/discovery/registeredmodel/")
     for name in ("bert-base", "llama-chat"):
         plain.get_by_role("row", name=name).get_by_role("checkbox").check()

@@ -21,7 +21,9 @@ def model(model_id: str = "bert-base") -> RegisteredModel:
     return RegisteredModel.objects.get(model_id=model_id)
 
 
-def test_a_field_is_edited_in_place_and_given_back_by_keyboard_alone(page: Page, shelf: Path, sign_in: SignIn) -> None:
+def test_a_field_is_edited_in_place_and_given_back_by_keyboard_alone(
+    page: Page, shelf: Path, sign_in: SignIn
+) -> None:
     sign_in(to="/models/bert-base/metadata/")
     row = page.locator("#field-license")
     page.get_by_role("link", name="Edit license").focus()
@@ -51,13 +53,17 @@ def test_escape_leaves_a_field_as_it_was(page: Page, shelf: Path, sign_in: SignI
     assert model().curated == {}
 
 
-def test_what_is_wrong_is_said_beside_the_field(page: Page, shelf: Path, sign_in: SignIn, quiet_console: list[str]) -> None:
+def test_what_is_wrong_is_said_beside_the_field(
+    page: Page, shelf: Path, sign_in: SignIn, quiet_console: list[str]
+) -> None:
     sign_in(to="/models/bert-base/metadata/")
     page.get_by_role("link", name="Edit context length").click()
     box = page.locator("input[name=context_length]")
     box.fill("many")
     page.keyboard.press("Enter")
-    expect(page.locator("#field-context_length")).to_contain_text("must be a whole number above zero")
+    expect(page.locator("#field-context_length")).to_contain_text(
+        "must be a whole number above zero"
+    )
     expect(box).to_have_attribute("aria-invalid", "true")
     expect(box).to_be_focused()
     assert box.get_attribute("aria-describedby") == "help-context_length"
@@ -68,7 +74,9 @@ def test_what_is_wrong_is_said_beside_the_field(page: Page, shelf: Path, sign_in
     assert model().context_length == 1024
 
 
-def test_lists_are_chips_that_the_keyboard_adds_and_removes(page: Page, shelf: Path, sign_in: SignIn) -> None:
+def test_lists_are_chips_that_the_keyboard_adds_and_removes(
+    page: Page, shelf: Path, sign_in: SignIn
+) -> None:
     sign_in(to="/models/bert-base/metadata/")
     page.get_by_role("link", name="Edit tags").click()
     entry = page.get_by_label("Add to Tags")
@@ -105,7 +113,9 @@ def test_an_object_is_edited_as_rows(page: Page, shelf: Path, sign_in: SignIn) -
     assert model().value("resource_requirements") == {"min_ram_gb": 8, "gpu": True}
 
 
-def test_two_people_see_both_values_and_choose(page: Page, shelf: Path, sign_in: SignIn, quiet_console: list[str]) -> None:
+def test_two_people_see_both_values_and_choose(
+    page: Page, shelf: Path, sign_in: SignIn, quiet_console: list[str]
+) -> None:
     sign_in(to="/models/bert-base/metadata/")
     bob = User.objects.create_user("bob")
     for keep in ("Keep theirs", "Save mine"):
@@ -123,7 +133,9 @@ def test_two_people_see_both_values_and_choose(page: Page, shelf: Path, sign_in:
     quiet_console[:] = [line for line in quiet_console if "409" not in line]
 
 
-def test_the_whole_form_works_without_javascript(browser: Any, live_server: Any, shelf: Path, transactional_db: None) -> None:
+def test_the_whole_form_works_without_javascript(
+    browser: Any, live_server: Any, shelf: Path, transactional_db: None
+) -> None:
     User.objects.create_user("ada", password="a-long-password", is_staff=True)
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
@@ -139,7 +151,11 @@ def test_the_whole_form_works_without_javascript(browser: Any, live_server: Any,
     page.get_by_role("button", name="Save", exact=True).click()
     expect(page.get_by_text(re.compile("^Saved: "))).to_be_visible()
     record = model()
-    assert (record.value("tags"), record.secondary, record.value("custom")["team"]) == (["one", "two"], "ANALYSIS", "search")
+    assert (record.value("tags"), record.secondary, record.value("custom")["team"]) == (
+        ["one", "two"],
+        "ANALYSIS",
+        "search",
+    )
     page.get_by_role("link", name="Edit license").click()
     page.locator("input[name=license]").fill("gpl-3.0")
     page.get_by_role("button", name="Save", exact=True).click()
@@ -149,7 +165,9 @@ def test_the_whole_form_works_without_javascript(browser: Any, live_server: Any,
     context.close()
 
 
-def test_what_the_report_misses_is_filled_in_by_keyboard_where_it_is_listed(page: Page, shelf: Path, sign_in: SignIn) -> None:
+def test_what_the_report_misses_is_filled_in_by_keyboard_where_it_is_listed(
+    page: Page, shelf: Path, sign_in: SignIn
+) -> None:
     sign_in(to="/report/")
     record = model()
     line = page.locator(f"#report-{record.pk}")
@@ -176,7 +194,9 @@ def test_a_model_is_registered_after_a_look(page: Page, shelf: Path, sign_in: Si
     page.get_by_role("link", name="Register a model").click()
     page.locator("[name=path]").fill("deep/a/b/c/d/e/f/hidden-gem")
     page.get_by_role("button", name="Look first").click()
-    expect(page.get_by_role("status").filter(has_text="This is what is there")).to_contain_text("LlamaForCausalLM")
+    expect(page.get_by_role("status").filter(has_text="This is what is there")).to_contain_text(
+        "LlamaForCausalLM"
+    )
     page.get_by_label("Add to Tags").fill("found by hand")
     page.get_by_role("button", name="Register").press("Enter")
     page.wait_for_url("**/models/hidden-gem/")
@@ -223,7 +243,9 @@ def enter(page: Page, name: str, text: str) -> None:
     expect(row).to_contain_text("edited by ada")
 
 
-def test_twelve_edits_stand_through_a_full_scan_and_a_move_and_each_goes_back_to_automatic(page: Page, shelf: Path, sign_in: SignIn) -> None:
+def test_twelve_edits_stand_through_a_full_scan_and_a_move_and_each_goes_back_to_automatic(
+    page: Page, shelf: Path, sign_in: SignIn
+) -> None:
     sign_in(to="/models/bert-base/metadata/")
     automatic = {name: model().value(name) for name in TWELVE}
     assert automatic["license"] == "mit"
@@ -234,7 +256,9 @@ def test_twelve_edits_stand_through_a_full_scan_and_a_move_and_each_goes_back_to
     def stands() -> None:
         record = model()
         assert {name: record.value(name) for name in TWELVE} == wanted
-        assert {name: each["source"] for name, each in records.sources(record).items() if name in TWELVE} == dict.fromkeys(TWELVE, "edited by ada")
+        assert {
+            name: each["source"] for name, each in records.sources(record).items() if name in TWELVE
+        } == dict.fromkeys(TWELVE, "edited by ada")
 
     def scanned(*, full: bool) -> ScanRun:
         run, _ = scans.start_now(ScanRun.Trigger.COMMAND, full=full)

@@ -23,13 +23,20 @@ def fresh_disks() -> Iterator[None]:
 
 
 def test_a_copy_is_ticked_reviewed_and_removed_by_the_script(
-    browser: Any, live_server: Any, shelf: Path, page: Page, sign_in: Callable[..., None], tmp_path: Path
+    browser: Any,
+    live_server: Any,
+    shelf: Path,
+    page: Page,
+    sign_in: Callable[..., None],
+    tmp_path: Path,
 ) -> None:
     shutil.copytree(shelf / "bert-base", shelf / "old/bert-copy")
     run, _ = scans.start_now(ScanRun.Trigger.COMMAND)
     scans.execute(run)
     sign_in(to="/help/")
-    plain = browser.new_context(java_script_enabled=False, storage_state=page.context.storage_state())
+    plain = browser.new_context(
+        java_script_enabled=False, storage_state=page.context.storage_state()
+    )
     tab = plain.new_page()
     tab.goto(f"{live_server.url}/duplicates/")
     expect(tab.get_by_text("Look alike", exact=True)).to_be_visible()
@@ -47,9 +54,14 @@ def test_a_copy_is_ticked_reviewed_and_removed_by_the_script(
     assert script.name == "clean-up.sh"
     assert subprocess.run(["sh", str(script)], capture_output=True, check=False).returncode == 0
     assert (shelf / "old/bert-copy").exists()
-    assert subprocess.run(["sh", str(script), "--remove"], capture_output=True, check=False).returncode == 0
+    assert (
+        subprocess.run(["sh", str(script), "--remove"], capture_output=True, check=False).returncode
+        == 0
+    )
     assert not (shelf / "old/bert-copy").exists()
     assert (shelf / "bert-base/model.safetensors").exists()
     run, _ = scans.start_now(ScanRun.Trigger.COMMAND)
     scans.execute(run)
-    assert set(RegisteredModel.objects.filter(missing_since=None).values_list("name", flat=True)) == {"bert-base", "llama-chat", "whisper-tiny"}
+    assert set(
+        RegisteredModel.objects.filter(missing_since=None).values_list("name", flat=True)
+    ) == {"bert-base", "llama-chat", "whisper-tiny"}

@@ -59,9 +59,16 @@ def pages(shelf: Path, sign_in: SignIn, page: Page) -> dict[str, str]:
 
 
 def barriers(page: Page, rules: list[str] | None = None) -> list[str]:
-    options: dict[str, Any] = {"resultTypes": ["violations"], **({"runOnly": rules} if rules else {})}
+    options: dict[str, Any] = {
+        "resultTypes": ["violations"],
+        **({"runOnly": rules} if rules else {}),
+    }
     found = Axe().run(page, options=options).response["violations"]
-    return [f"{each['id']}: {node['html'][:160]} {node['failureSummary'][-160:]}" for each in found for node in each["nodes"][:3]]
+    return [
+        f"{each['id']}: {node['html'][:160]} {node['failureSummary'][-160:]}"
+        for each in found
+        for node in each["nodes"][:3]
+    ]
 
 
 def went(page: Page, address: str) -> None:
@@ -70,9 +77,20 @@ def went(page: Page, address: str) -> None:
 
 
 def test_there_are_pages_to_look_at(pages: dict[str, str]) -> None:
-    assert {"overview", "models", "model", "model-health", "problems", "rules", "scans", "scan", "scan-compare", "logs", "help", "system"} <= set(
-        pages
-    )
+    assert {
+        "overview",
+        "models",
+        "model",
+        "model-health",
+        "problems",
+        "rules",
+        "scans",
+        "scan",
+        "scan-compare",
+        "logs",
+        "help",
+        "system",
+    } <= set(pages)
 
 
 def test_a_barrier_would_be_found(page: Page) -> None:
@@ -98,7 +116,11 @@ def test_no_swap_leaves_a_barrier(pages: dict[str, str], page: Page, live_server
     for name, address in pages.items():
         for what in ("search", "link"):
             went(page, live_server.url + address)
-            place = page.locator("main input[data-search][hx-get]" if what == "search" else SWAPS).locator("visible=true").first
+            place = (
+                page.locator("main input[data-search][hx-get]" if what == "search" else SWAPS)
+                .locator("visible=true")
+                .first
+            )
             if not place.count():
                 continue
             page.evaluate(SETTLING)
@@ -110,16 +132,25 @@ def test_no_swap_leaves_a_barrier(pages: dict[str, str], page: Page, live_server
     assert {name: faults for name, faults in found.items() if faults} == {}
 
 
-def test_a_first_visit_is_light_still_and_asks_nobody_else(pages: dict[str, str], page: Page, browser: Browser, live_server: Any) -> None:
+def test_a_first_visit_is_light_still_and_asks_nobody_else(
+    pages: dict[str, str], page: Page, browser: Browser, live_server: Any
+) -> None:
     faults = []
     for name, address in pages.items():
-        fresh: BrowserContext = browser.new_context(storage_state=page.context.storage_state(), viewport={"width": 1440, "height": 900})
+        fresh: BrowserContext = browser.new_context(
+            storage_state=page.context.storage_state(), viewport={"width": 1440, "height": 900}
+        )
         tab = fresh.new_page()
         asked: list[str] = []
         tab.on("request", lambda request, asked=asked: asked.append(request.url))
         tab.goto(live_server.url + address, wait_until="load")
         size = sum(transferred for _, transferred in tab.evaluate(LOADED))
-        elsewhere = {url for url in asked if urlsplit(url).netloc != urlsplit(live_server.url).netloc and not url.startswith("data:")}
+        elsewhere = {
+            url
+            for url in asked
+            if urlsplit(url).netloc != urlsplit(live_server.url).netloc
+            and not url.startswith("data:")
+        }
         faults += [f"{name}: {size:,} bytes"] if size >= MOST_BYTES else []
         faults += [f"{name}: moves while it loads: {what}" for what in tab.evaluate(SHIFTED)]
         faults += [f"{name}: asks {url}" for url in elsewhere]
@@ -128,27 +159,43 @@ def test_a_first_visit_is_light_still_and_asks_nobody_else(pages: dict[str, str]
 
 
 @pytest.mark.parametrize("width", [390, 1440])
-def test_no_page_is_wider_than_its_window(width: int, pages: dict[str, str], page: Page, live_server: Any) -> None:
+def test_no_page_is_wider_than_its_window(
+    width: int, pages: dict[str, str], page: Page, live_server: Any
+) -> None:
     page.set_viewport_size({"width": width, "height": 844})
     wide = {}
     for name, address in pages.items():
         went(page, live_server.url + address)
-        wide[name] = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        wide[name] = page.evaluate(
+            "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        )
     assert {name: more for name, more in wide.items() if more > 0} == {}
 
 
-def test_the_content_policy_allows_nothing_inline_anywhere(pages: dict[str, str], client: Client) -> None:
+def test_the_content_policy_allows_nothing_inline_anywhere(
+    pages: dict[str, str], client: Client
+) -> None:
     client.force_login(User.objects.get(username="ada"))
-    administration = ["/admin/", "/admin/discovery/registeredmodel/", "/admin/discovery/root/add/", "/admin/auth/user/"]
+    administration = [
+        "/admin/",
+        "/admin/discovery/registeredmodel/",
+        "/admin/discovery/root/add/",
+        "/admin/auth/user/",
+    ]
     for address in [*pages.values(), *administration, "/nothing/here/"]:
-        policy = dict(part.strip().split(" ", 1) for part in client.get(address).headers["Content-Security-Policy"].split(";"))
+        policy = dict(
+            part.strip().split(" ", 1)
+            for part in client.get(address).headers["Content-Security-Policy"].split(";")
+        )
         assert {name: policy[name] for name in POLICY} == POLICY, address
         assert not re.search("unsafe|nonce|sha256", str(policy)), address
     client.logout()
     assert "style-src 'self'" in client.get("/login/").headers["Content-Security-Policy"]
 
 
-def test_browsing_filtering_and_editing_by_keyboard_alone(pages: dict[str, str], page: Page, live_server: Any) -> None:
+def test_browsing_filtering_and_editing_by_keyboard_alone(
+    pages: dict[str, str], page: Page, live_server: Any
+) -> None:
     went(page, f"{live_server.url}/models/")
     page.keyboard.press("/")
     page.keyboard.type("llama-chat")
@@ -178,13 +225,19 @@ def tab_to(page: Page, selector: str, most: int = 120) -> None:
     raise AssertionError(f"{most} times Tab did not reach {selector}")
 
 
-def test_without_scripts_everything_can_be_read(pages: dict[str, str], page: Page, browser: Browser, live_server: Any) -> None:
+def test_without_scripts_everything_can_be_read(
+    pages: dict[str, str], page: Page, browser: Browser, live_server: Any
+) -> None:
     """Each page shows its heading and the way on; filters, pages and tabs are plain links and forms."""
-    plain = browser.new_context(java_script_enabled=False, storage_state=page.context.storage_state())
+    plain = browser.new_context(
+        java_script_enabled=False, storage_state=page.context.storage_state()
+    )
     tab = plain.new_page()
     for address in pages.values():
         tab.goto(live_server.url + address)
         expect(tab.get_by_role("heading", level=1)).to_have_count(1)
-        dead = tab.locator("main a[hx-get]:not([href]), main button[hx-get]:not([form]):not(form button)")
+        dead = tab.locator(
+            "main a[hx-get]:not([href]), main button[hx-get]:not([form]):not(form button)"
+        )
         assert dead.count() == 0, f"{address}: {dead.first.evaluate('each => each.outerHTML')}"
     plain.close()

@@ -23,7 +23,9 @@ def press_until(page: Page, selector: str, most: int = 80) -> None:
     raise AssertionError(f"Tab never reaches {selector}")
 
 
-def test_a_filtered_list_is_saved_found_again_and_deleted_by_keyboard(shelf: Path, sign_in: SignIn, page: Page, live_server: Any) -> None:
+def test_a_filtered_list_is_saved_found_again_and_deleted_by_keyboard(
+    shelf: Path, sign_in: SignIn, page: Page, live_server: Any
+) -> None:
     sign_in(to="/models/")
     page.goto(f"{live_server.url}/models/?q=bert&sort=-size")
     press_until(page, ".views details.drop > summary")
@@ -31,7 +33,9 @@ def test_a_filtered_list_is_saved_found_again_and_deleted_by_keyboard(shelf: Pat
     press_until(page, "#view-name")
     page.keyboard.type("Small Berts")
     page.keyboard.press("Enter")
-    saved = page.get_by_role("navigation", name="Saved views").get_by_role("link", name="Small Berts")
+    saved = page.get_by_role("navigation", name="Saved views").get_by_role(
+        "link", name="Small Berts"
+    )
     expect(saved).to_have_attribute("aria-current", "true")
     assert SavedView.objects.get().query == "q=bert&sort=-size"
     page.goto(f"{live_server.url}/models/")
@@ -50,7 +54,9 @@ def test_a_filtered_list_is_saved_found_again_and_deleted_by_keyboard(shelf: Pat
     assert not SavedView.objects.exists()
 
 
-def test_what_drops_down_closes_by_escape_and_by_a_click_beside_it(shelf: Path, sign_in: SignIn, page: Page) -> None:
+def test_what_drops_down_closes_by_escape_and_by_a_click_beside_it(
+    shelf: Path, sign_in: SignIn, page: Page
+) -> None:
     sign_in(to="/models/")
     Tag.objects.create(name="ready", colour="teal")
     page.goto(page.url.replace("/models/", "/tags/"))
@@ -66,7 +72,9 @@ def test_what_drops_down_closes_by_escape_and_by_a_click_beside_it(shelf: Path, 
     expect(name).to_be_hidden()
 
 
-def test_a_star_answers_at_once_and_keeps_the_focus(shelf: Path, sign_in: SignIn, page: Page) -> None:
+def test_a_star_answers_at_once_and_keeps_the_focus(
+    shelf: Path, sign_in: SignIn, page: Page
+) -> None:
     sign_in(to="/models/")
     button = page.get_by_role("button", name="Favourite: bert-base")
     expect(button).to_have_attribute("aria-pressed", "false")
@@ -79,14 +87,20 @@ def test_a_star_answers_at_once_and_keeps_the_focus(shelf: Path, sign_in: SignIn
     expect(button).to_have_attribute("aria-pressed", "false")
 
 
-def test_without_scripts_views_are_saved_and_stars_given(shelf: Path, sign_in: SignIn, page: Page, browser: Browser, live_server: Any) -> None:
+def test_without_scripts_views_are_saved_and_stars_given(
+    shelf: Path, sign_in: SignIn, page: Page, browser: Browser, live_server: Any
+) -> None:
     sign_in(to="/models/")
-    context = browser.new_context(java_script_enabled=False, storage_state=page.context.storage_state())
+    context = browser.new_context(
+        java_script_enabled=False, storage_state=page.context.storage_state()
+    )
     plain = context.new_page()
     plain.goto(f"{live_server.url}/models/?q=bert")
     plain.get_by_role("button", name="Favourite: bert-base").click()
     plain.wait_for_url("**/models/?q=bert")
-    expect(plain.get_by_role("button", name="Favourite: bert-base")).to_have_attribute("aria-pressed", "true")
+    expect(plain.get_by_role("button", name="Favourite: bert-base")).to_have_attribute(
+        "aria-pressed", "true"
+    )
     plain.locator(".views details.drop > summary").click()
     plain.get_by_label("Name", exact=True).fill("Berts")
     plain.get_by_role("button", name="Save", exact=True).click()
@@ -94,7 +108,9 @@ def test_without_scripts_views_are_saved_and_stars_given(shelf: Path, sign_in: S
     context.close()
 
 
-def test_an_export_is_edited_looked_at_applied_and_taken_back(shelf: Path, sign_in: SignIn, page: Page, live_server: Any, tmp_path: Path) -> None:
+def test_an_export_is_edited_looked_at_applied_and_taken_back(
+    shelf: Path, sign_in: SignIn, page: Page, live_server: Any, tmp_path: Path
+) -> None:
     sign_in(to="/import/")
     with page.expect_download() as downloading:
         page.get_by_role("link", name="Export all as CSV").click()

@@ -39,7 +39,9 @@ def test_sign_in_browse_open_a_model_and_sign_out(page: Page, shelf: Path, sign_
     expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")
 
 
-def test_search_while_typing_keeps_focus_and_address(page: Page, shelf: Path, sign_in: SignIn) -> None:
+def test_search_while_typing_keeps_focus_and_address(
+    page: Page, shelf: Path, sign_in: SignIn
+) -> None:
     sign_in()
     page.keyboard.press("/")
     field = page.get_by_role("searchbox")
@@ -57,7 +59,9 @@ def test_search_while_typing_keeps_focus_and_address(page: Page, shelf: Path, si
     expect(page.get_by_role("searchbox")).to_have_value("")
 
 
-def test_sorting_keeps_the_search_the_focus_and_the_way_back(page: Page, shelf: Path, sign_in: SignIn) -> None:
+def test_sorting_keeps_the_search_the_focus_and_the_way_back(
+    page: Page, shelf: Path, sign_in: SignIn
+) -> None:
     sign_in()
     page.get_by_role("link", name="Size").click()
     expect(page.locator("th[aria-sort=descending]")).to_contain_text("Size")
@@ -93,7 +97,9 @@ def test_the_path_is_copied(page: Page, shelf: Path, sign_in: SignIn) -> None:
     expect(page.locator(".toast")).to_have_count(0)
 
 
-def test_a_scan_is_asked_for_watched_and_seen_to_end(page: Page, shelf: Path, sign_in: SignIn) -> None:
+def test_a_scan_is_asked_for_watched_and_seen_to_end(
+    page: Page, shelf: Path, sign_in: SignIn
+) -> None:
     sign_in(to="/scans/")
     expect(page.get_by_text("Reachable")).to_be_visible()
     builders.transformers(shelf / "new-one", hidden=96)
@@ -152,9 +158,21 @@ def test_the_keyboard_alone_is_enough(page: Page, shelf: Path, sign_in: SignIn) 
     expect(page.get_by_role("heading", level=1)).to_have_text("whisper-tiny")
 
 
-@pytest.mark.parametrize("path", ["/models/", "/models/bert-base/", "/models/bert-base/files/", "/models/bert-base/tensors/", "/scans/", "/scans/1/"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/models/",
+        "/models/bert-base/",
+        "/models/bert-base/files/",
+        "/models/bert-base/tensors/",
+        "/scans/",
+        "/scans/1/",
+    ],
+)
 @pytest.mark.parametrize("width", [320, 390, 800, 1440])
-def test_no_page_is_wider_than_the_screen(width: int, path: str, page: Page, shelf: Path, sign_in: SignIn) -> None:
+def test_no_page_is_wider_than_the_screen(
+    width: int, path: str, page: Page, shelf: Path, sign_in: SignIn
+) -> None:
     long = "a-very-long-name-without-any-space" * 12
     record = RegisteredModel.objects.get(model_id="llama-chat")
     record.display_name, record.path, record.problems = (
@@ -163,7 +181,9 @@ def test_no_page_is_wider_than_the_screen(width: int, path: str, page: Page, she
         [{"code": "x" * 40, "message": long, "path": long, "severity": "error", "offset": 1}],
     )
     record.save()
-    RegisteredModel.objects.filter(model_id="bert-base").update(display_name=long, extracted={"license": {"value": long, "source": long}})
+    RegisteredModel.objects.filter(model_id="bert-base").update(
+        display_name=long, extracted={"license": {"value": long, "source": long}}
+    )
     ScanRun.objects.update(message=long[:1000])
     Root.objects.create(path=f"/{long}", frozen_reason=long, missing_count=3)
     page.set_viewport_size({"width": width, "height": 800})
@@ -180,9 +200,13 @@ def test_hostile_names_stay_text(page: Page, shelf: Path, sign_in: SignIn) -> No
     expect(page.get_by_role("heading", level=1)).to_have_text(name)
 
 
-def test_without_scripts_everything_is_still_there(browser: Any, live_server: Any, shelf: Path, sign_in: SignIn, page: Page) -> None:
+def test_without_scripts_everything_is_still_there(
+    browser: Any, live_server: Any, shelf: Path, sign_in: SignIn, page: Page
+) -> None:
     sign_in()
-    plain = browser.new_context(java_script_enabled=False, storage_state=page.context.storage_state())
+    plain = browser.new_context(
+        java_script_enabled=False, storage_state=page.context.storage_state()
+    )
     tab = plain.new_page()
     tab.goto(f"{live_server.url}/models/")
     tab.get_by_role("searchbox").fill("bert")
@@ -197,7 +221,9 @@ def test_without_scripts_everything_is_still_there(browser: Any, live_server: An
     plain.close()
 
 
-def test_an_expired_session_leads_to_the_door_and_back(page: Page, shelf: Path, sign_in: SignIn) -> None:
+def test_an_expired_session_leads_to_the_door_and_back(
+    page: Page, shelf: Path, sign_in: SignIn
+) -> None:
     sign_in()
     page.context.clear_cookies()
     page.get_by_role("searchbox").press_sequentially("bert")
@@ -206,9 +232,18 @@ def test_an_expired_session_leads_to_the_door_and_back(page: Page, shelf: Path, 
 
 @pytest.mark.parametrize(
     "path",
-    ["", "discovery/registeredmodel/", "discovery/registeredmodel/{pk}/change/", "discovery/root/add/", "discovery/logentry/", "password_change/"],
+    [
+        "",
+        "discovery/registeredmodel/",
+        "discovery/registeredmodel/{pk}/change/",
+        "discovery/root/add/",
+        "discovery/logentry/",
+        "password_change/",
+    ],
 )
-def test_the_administration_works_under_the_content_policy(path: str, page: Page, live_server: Any, shelf: Path, sign_in: SignIn) -> None:
+def test_the_administration_works_under_the_content_policy(
+    path: str, page: Page, live_server: Any, shelf: Path, sign_in: SignIn
+) -> None:
     sign_in()
     page.goto(f"{live_server.url}/admin/{path.format(pk=RegisteredModel.objects.latest('pk').pk)}")
     expect(page.get_by_role("link", name="Karen Admin")).to_be_visible()

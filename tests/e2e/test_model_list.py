@@ -24,7 +24,9 @@ def box(page: Page, facet: str, label: str) -> Any:
     return page.locator(f"#facet-{facet}").get_by_role("checkbox", name=label)
 
 
-def test_facets_narrow_keep_the_focus_and_the_way_back(page: Page, shelf: Path, sign_in: SignIn) -> None:
+def test_facets_narrow_keep_the_focus_and_the_way_back(
+    page: Page, shelf: Path, sign_in: SignIn
+) -> None:
     RegisteredModel.objects.filter(model_id="bert-base").update(status="CORRUPT")
     sign_in()
     box(page, "status", "Corrupt").check()
@@ -40,7 +42,9 @@ def test_facets_narrow_keep_the_focus_and_the_way_back(page: Page, shelf: Path, 
     expect(page.get_by_text("No model matches")).to_be_visible()
 
 
-def test_a_facet_is_counted_when_it_is_opened_and_stays_open(page: Page, shelf: Path, sign_in: SignIn) -> None:
+def test_a_facet_is_counted_when_it_is_opened_and_stays_open(
+    page: Page, shelf: Path, sign_in: SignIn
+) -> None:
     sign_in()
     page.locator("#facet-license > summary").click()
     box(page, "license", "mit").check()
@@ -52,7 +56,9 @@ def test_a_facet_is_counted_when_it_is_opened_and_stays_open(page: Page, shelf: 
     expect(box(page, "license", "mit")).to_be_visible()
 
 
-def test_a_search_that_is_not_understood_says_so_while_one_types(page: Page, shelf: Path, sign_in: SignIn, quiet_console: list[str]) -> None:
+def test_a_search_that_is_not_understood_says_so_while_one_types(
+    page: Page, shelf: Path, sign_in: SignIn, quiet_console: list[str]
+) -> None:
     sign_in()
     field = page.get_by_role("searchbox", name="Search")
     field.press_sequentially("params:>big")
@@ -70,7 +76,9 @@ def test_a_search_that_is_not_understood_says_so_while_one_types(page: Page, she
     expect(page.get_by_text("tokens of context")).to_be_hidden()
 
 
-def test_models_are_moved_through_selected_and_edited_by_keyboard(page: Page, shelf: Path, sign_in: SignIn) -> None:
+def test_models_are_moved_through_selected_and_edited_by_keyboard(
+    page: Page, shelf: Path, sign_in: SignIn
+) -> None:
     sign_in()
     bar = page.get_by_role("form", name="Selected models")
     expect(bar).to_be_hidden()
@@ -96,7 +104,9 @@ def test_models_are_moved_through_selected_and_edited_by_keyboard(page: Page, sh
     page.wait_for_url("**/models/bert-base/")
 
 
-def test_two_models_are_compared_from_the_selection(page: Page, shelf: Path, sign_in: SignIn) -> None:
+def test_two_models_are_compared_from_the_selection(
+    page: Page, shelf: Path, sign_in: SignIn
+) -> None:
     sign_in()
     page.get_by_label("Select bert-base").check()
     page.get_by_label("Select llama-chat").check()
@@ -139,7 +149,14 @@ def test_columns_and_density_stay_in_the_address(page: Page, shelf: Path, sign_i
     expect(page.get_by_role("columnheader", name="License")).to_be_visible()
 
 
-@pytest.mark.parametrize("query", ["", "?q=params:%3Ex", "?density=compact&columns=category,type,license,author,tags,memory,added,status"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "",
+        "?q=params:%3Ex",
+        "?density=compact&columns=category,type,license,author,tags,memory,added,status",
+    ],
+)
 @pytest.mark.parametrize("width", [320, 390, 800, 1100])
 def test_the_list_fits_narrow_screens_and_filters_unfold(
     query: str, width: int, page: Page, shelf: Path, sign_in: SignIn, quiet_console: list[str]
@@ -147,7 +164,9 @@ def test_the_list_fits_narrow_screens_and_filters_unfold(
     page.set_viewport_size({"width": width, "height": 800})
     sign_in(to="/models/")
     page.goto(f"{page.url}{query}")
-    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    assert page.evaluate(
+        "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
+    )
     if width < 900 and not query:
         expect(box(page, "status", "Ready")).to_be_hidden()
         page.get_by_role("link", name="Filters", exact=True).click()
@@ -159,9 +178,13 @@ def test_the_list_fits_narrow_screens_and_filters_unfold(
     quiet_console[:] = [text for text in quiet_console if "422" not in text]
 
 
-def test_without_scripts_models_are_filtered_selected_and_compared(page: Page, browser: Any, live_server: Any, shelf: Path, sign_in: SignIn) -> None:
+def test_without_scripts_models_are_filtered_selected_and_compared(
+    page: Page, browser: Any, live_server: Any, shelf: Path, sign_in: SignIn
+) -> None:
     sign_in()
-    plain = browser.new_context(java_script_enabled=False, storage_state=page.context.storage_state())
+    plain = browser.new_context(
+        java_script_enabled=False, storage_state=page.context.storage_state()
+    )
     tab = plain.new_page()
     tab.goto(f"{live_server.url}/models/")
     box(tab, "status", "Ready").check()

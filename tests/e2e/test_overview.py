@@ -14,7 +14,9 @@ from playwright.sync_api import Page, expect
 from discovery.models import ScanRun
 
 
-def test_clicks_lead_down_into_the_disk_map_and_back_leads_up(page: Page, shelf: Path, sign_in: Callable[..., None]) -> None:
+def test_clicks_lead_down_into_the_disk_map_and_back_leads_up(
+    page: Page, shelf: Path, sign_in: Callable[..., None]
+) -> None:
     sign_in(to="/?from=test")
     expect(page.get_by_role("heading", level=1)).to_have_text("Overview")
     page.locator("#disk .wide-only a", has_text="llama-chat").click()
@@ -37,7 +39,9 @@ def test_clicks_lead_down_into_the_disk_map_and_back_leads_up(page: Page, shelf:
     expect(page.get_by_role("heading", level=1)).to_have_text("llama-chat")
 
 
-def test_the_lines_to_use_a_model_are_copied_by_one_click(page: Page, shelf: Path, sign_in: Callable[..., None]) -> None:
+def test_the_lines_to_use_a_model_are_copied_by_one_click(
+    page: Page, shelf: Path, sign_in: Callable[..., None]
+) -> None:
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     sign_in(to="/models/llama-chat/")
     page.get_by_role("button", name="Copy the lines for Transformers").click()
@@ -49,7 +53,9 @@ def test_the_lines_to_use_a_model_are_copied_by_one_click(page: Page, shelf: Pat
     expect(page.get_by_role("heading", name="No relatives known")).to_be_visible()
 
 
-def test_a_module_of_tensors_opens_by_click_and_by_keyboard(page: Page, shelf: Path, sign_in: Callable[..., None]) -> None:
+def test_a_module_of_tensors_opens_by_click_and_by_keyboard(
+    page: Page, shelf: Path, sign_in: Callable[..., None]
+) -> None:
     sign_in(to="/models/llama-chat/tensors/")
     attention = page.locator("summary", has_text="self_attn").first
     expect(attention).to_be_visible()
@@ -64,14 +70,23 @@ def test_a_module_of_tensors_opens_by_click_and_by_keyboard(page: Page, shelf: P
     expect(page.get_by_role("cell", name="lm_head.weight")).to_be_visible()
 
 
-def test_a_scan_under_way_is_followed_and_the_page_renews_itself_when_it_is_over(page: Page, shelf: Path, sign_in: Callable[..., None]) -> None:
-    alive = {"started_at": timezone.now(), "heartbeat_at": timezone.now(), "host": socket.gethostname(), "pid": os.getpid()}
+def test_a_scan_under_way_is_followed_and_the_page_renews_itself_when_it_is_over(
+    page: Page, shelf: Path, sign_in: Callable[..., None]
+) -> None:
+    alive = {
+        "started_at": timezone.now(),
+        "heartbeat_at": timezone.now(),
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+    }
     run = ScanRun.objects.create(state="running", trigger="page", expected=3, **alive)
     sign_in(to="/?from=test")
     expect(page.get_by_role("heading", name="Scan in progress")).to_be_visible()
     ScanRun.objects.filter(pk=run.pk).update(found=2, unchanged=2, current_path="llama-chat")
     expect(page.get_by_text("2 found")).to_be_visible()
-    ScanRun.objects.filter(pk=run.pk).update(state="done", finished_at=timezone.now(), found=3, new=1)
+    ScanRun.objects.filter(pk=run.pk).update(
+        state="done", finished_at=timezone.now(), found=3, new=1
+    )
     expect(page.locator("#live")).to_contain_text("The scan is done: 1 new")
     expect(page.get_by_role("heading", name="Scan in progress")).to_have_count(0)
     expect(page.locator("#nav-last")).to_contain_text("just now")

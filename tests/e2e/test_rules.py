@@ -24,7 +24,9 @@ def fits(page: Page) -> bool:
     return bool(page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"))
 
 
-def test_a_rule_is_changed_tried_saved_and_taken_back(page: Page, live_server: object, shelf: Path, sign_in: SignIn) -> None:
+def test_a_rule_is_changed_tried_saved_and_taken_back(
+    page: Page, live_server: object, shelf: Path, sign_in: SignIn
+) -> None:
     model = RegisteredModel.objects.get(model_id="bert-base")
     before = model.secondary
     assert before != "CREATIVE"
@@ -55,7 +57,9 @@ def test_a_rule_is_changed_tried_saved_and_taken_back(page: Page, live_server: o
     assert model.secondary == before
 
 
-def test_a_broken_rule_shows_its_error_beside_the_field(page: Page, shelf: Path, sign_in: SignIn, quiet_console: list[str]) -> None:
+def test_a_broken_rule_shows_its_error_beside_the_field(
+    page: Page, shelf: Path, sign_in: SignIn, quiet_console: list[str]
+) -> None:
     sign_in(to="/rules/secondary/code/")
     words = page.get_by_label("Words", exact=True).first
     words.fill("code, , coder")
@@ -72,7 +76,9 @@ def test_a_broken_rule_shows_its_error_beside_the_field(page: Page, shelf: Path,
     quiet_console.clear()
 
 
-def test_broken_json_says_the_line_and_is_kept(page: Page, shelf: Path, sign_in: SignIn, quiet_console: list[str]) -> None:
+def test_broken_json_says_the_line_and_is_kept(
+    page: Page, shelf: Path, sign_in: SignIn, quiet_console: list[str]
+) -> None:
     sign_in(to="/rules/json/")
     text = page.get_by_label("Rules", exact=True)
     text.fill('{\n  "categorization_rules": {,}\n}')
@@ -84,15 +90,21 @@ def test_broken_json_says_the_line_and_is_kept(page: Page, shelf: Path, sign_in:
 
 @pytest.mark.parametrize("path", ["/rules/", "/rules/secondary/analysis/", "/rules/json/"])
 @pytest.mark.parametrize("width", [320, 390, 800, 1440])
-def test_the_rules_fit_every_width(path: str, width: int, page: Page, shelf: Path, sign_in: SignIn) -> None:
+def test_the_rules_fit_every_width(
+    path: str, width: int, page: Page, shelf: Path, sign_in: SignIn
+) -> None:
     page.set_viewport_size({"width": width, "height": 800})
     sign_in(to=path)
     assert fits(page)
 
 
-def test_without_scripts_a_rule_is_still_tried(page: Page, browser: object, live_server: object, shelf: Path, sign_in: SignIn) -> None:
+def test_without_scripts_a_rule_is_still_tried(
+    page: Page, browser: object, live_server: object, shelf: Path, sign_in: SignIn
+) -> None:
     sign_in(to="/rules/")
-    plain = page.context.browser.new_context(java_script_enabled=False, storage_state=page.context.storage_state())  # type: ignore[union-attr]
+    plain = page.context.browser.new_context(
+        java_script_enabled=False, storage_state=page.context.storage_state()
+    )  # type: ignore[union-attr]
     tab = plain.new_page()
     tab.goto(page.url + "secondary/creative/")
     tab.get_by_role("button", name="Add a rule").click()

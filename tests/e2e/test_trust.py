@@ -57,7 +57,9 @@ def working(work: Callable[[], object]) -> Iterator[None]:
     assert not thread.is_alive()
 
 
-def test_problems_are_filtered_by_severity_kind_and_words(page: Page, troubled: Path, sign_in: SignIn) -> None:
+def test_problems_are_filtered_by_severity_kind_and_words(
+    page: Page, troubled: Path, sign_in: SignIn
+) -> None:
     sign_in(to="/problems/")
     rows = page.locator("#results tbody tr")
     everything = rows.count()
@@ -69,7 +71,9 @@ def test_problems_are_filtered_by_severity_kind_and_words(page: Page, troubled: 
     expect(page).to_have_url(re.compile(r"q=cut(\+|%20)short"))
     page.get_by_label("Search messages, files and models").fill("")
     expect(rows).to_have_count(everything)
-    page.get_by_role("navigation", name="Kind of problem").get_by_role("link", name="unsafe").first.click()
+    page.get_by_role("navigation", name="Kind of problem").get_by_role(
+        "link", name="unsafe"
+    ).first.click()
     expect(rows.first).to_contain_text("os.system")
     page.get_by_role("navigation", name="Severity").get_by_role("link", name="Warnings").click()
     expect(page.get_by_role("heading", name="No problem matches")).to_be_visible()
@@ -77,7 +81,9 @@ def test_problems_are_filtered_by_severity_kind_and_words(page: Page, troubled: 
     expect(rows).to_have_count(everything)
 
 
-def test_a_problem_is_accepted_with_a_reason_and_opened_again(page: Page, troubled: Path, sign_in: SignIn) -> None:
+def test_a_problem_is_accepted_with_a_reason_and_opened_again(
+    page: Page, troubled: Path, sign_in: SignIn
+) -> None:
     sign_in(to="/problems/?q=os.system")
     page.get_by_label(re.compile("^Choose: ")).first.check()
     page.get_by_role("button", name="Accept").click()
@@ -88,7 +94,9 @@ def test_a_problem_is_accepted_with_a_reason_and_opened_again(page: Page, troubl
     expect(page.locator(".toast")).to_contain_text("accepted")
     expect(page.get_by_role("heading", name="No problem matches")).to_be_visible()
     page.get_by_role("navigation", name="State").get_by_role("link", name="Accepted").click()
-    expect(page.get_by_text("“Our own, from the lab”. It holds until the files change.").first).to_be_visible()
+    expect(
+        page.get_by_text("“Our own, from the lab”. It holds until the files change.").first
+    ).to_be_visible()
     assert RegisteredModel.objects.get(model_id="bert-base").status == "READY"
     page.get_by_label("Choose all on this page").check()
     page.get_by_role("button", name="Open again").click()
@@ -96,7 +104,9 @@ def test_a_problem_is_accepted_with_a_reason_and_opened_again(page: Page, troubl
     assert RegisteredModel.objects.get(model_id="bert-base").status == "UNSAFE"
 
 
-def test_all_problems_on_a_page_are_put_off_and_checked_again_at_once(page: Page, troubled: Path, sign_in: SignIn) -> None:
+def test_all_problems_on_a_page_are_put_off_and_checked_again_at_once(
+    page: Page, troubled: Path, sign_in: SignIn
+) -> None:
     sign_in(to="/problems/")
     count = page.locator("#results tbody tr").count()
     page.get_by_label("Choose all on this page").check()
@@ -112,7 +122,9 @@ def test_all_problems_on_a_page_are_put_off_and_checked_again_at_once(page: Page
     expect(page.get_by_text("Put off until").first).to_be_visible()
 
 
-def test_what_is_mended_leaves_the_list_by_itself(page: Page, troubled: Path, sign_in: SignIn) -> None:
+def test_what_is_mended_leaves_the_list_by_itself(
+    page: Page, troubled: Path, sign_in: SignIn
+) -> None:
     sign_in(to="/problems/?q=cut+short")
     expect(page.locator("#results tbody tr")).to_have_count(1)
     builders.transformers(troubled / "llama-chat", hidden=64)
@@ -123,11 +135,15 @@ def test_what_is_mended_leaves_the_list_by_itself(page: Page, troubled: Path, si
     expect(page.get_by_text("is cut short")).to_be_visible()
 
 
-def test_a_deep_validation_is_asked_for_watched_and_seen_to_end(page: Page, troubled: Path, sign_in: SignIn, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_deep_validation_is_asked_for_watched_and_seen_to_end(
+    page: Page, troubled: Path, sign_in: SignIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
     half, go_on = threading.Event(), threading.Event()
     read = checksums.read
 
-    def slowly(root: str, entry: FileEntry, tick: Callable[[int], None], **named: int) -> checksums.Reading:
+    def slowly(
+        root: str, entry: FileEntry, tick: Callable[[int], None], **named: int
+    ) -> checksums.Reading:
         if entry.name.endswith(".safetensors"):
             tick(0)
             half.set()
@@ -153,7 +169,9 @@ def test_a_deep_validation_is_asked_for_watched_and_seen_to_end(page: Page, trou
     expect(page.get_by_text(re.compile("^SHA-256 [0-9a-f]{64}$")).first).to_be_visible()
 
 
-def test_a_running_deep_validation_is_stopped(page: Page, troubled: Path, sign_in: SignIn, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_running_deep_validation_is_stopped(
+    page: Page, troubled: Path, sign_in: SignIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
     begun = threading.Event()
 
     def endless(_root: str, _entry: object, tick: Callable[[int], None], **_: object) -> object:
@@ -172,13 +190,20 @@ def test_a_running_deep_validation_is_stopped(page: Page, troubled: Path, sign_i
     assert DeepValidation.objects.get().state == "cancelled"
 
 
-def test_a_test_load_is_asked_for_watched_and_its_result_shown(page: Page, troubled: Path, sign_in: SignIn, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_test_load_is_asked_for_watched_and_its_result_shown(
+    page: Page, troubled: Path, sign_in: SignIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
     begun, go_on = threading.Event(), threading.Event()
 
     def run(job: Job, *, wall_seconds: float, tick: Callable[[], None]) -> Outcome:
         begun.set()
         assert go_on.wait(30)
-        return Outcome(result=Result.PASSED, loader="safetensors", message="It opened 1 file and read all 21 tensors.", seconds=0.5)
+        return Outcome(
+            result=Result.PASSED,
+            loader="safetensors",
+            message="It opened 1 file and read all 21 tensors.",
+            seconds=0.5,
+        )
 
     monkeypatch.setattr(supervise, "run", run)
     sign_in(to="/models/whisper-tiny/health/")
@@ -195,7 +220,9 @@ def test_a_test_load_is_asked_for_watched_and_its_result_shown(page: Page, troub
     expect(page.get_by_role("button", name="Stop")).to_have_count(0)
 
 
-def test_an_unsafe_model_is_refused_and_says_so_wherever_it_shows(page: Page, troubled: Path, sign_in: SignIn) -> None:
+def test_an_unsafe_model_is_refused_and_says_so_wherever_it_shows(
+    page: Page, troubled: Path, sign_in: SignIn
+) -> None:
     sign_in(to="/models/bert-base/health/")
     page.get_by_role("button", name="Try to load it").click()
     load_tests.execute(LoadTest.objects.get(state="queued"))
@@ -207,7 +234,9 @@ def test_an_unsafe_model_is_refused_and_says_so_wherever_it_shows(page: Page, tr
         expect(page.get_by_text("Do not load this model.")).to_be_visible()
 
 
-def test_a_model_is_quarantined_and_let_out_again(page: Page, troubled: Path, sign_in: SignIn) -> None:
+def test_a_model_is_quarantined_and_let_out_again(
+    page: Page, troubled: Path, sign_in: SignIn
+) -> None:
     sign_in(to="/models/bert-base/health/")
     page.get_by_role("button", name="Quarantine").click()
     expect(page.get_by_text("only administrators see the model now")).to_be_visible()
@@ -217,7 +246,9 @@ def test_a_model_is_quarantined_and_let_out_again(page: Page, troubled: Path, si
 
 @pytest.mark.parametrize("path", ["/problems/", "/models/bert-base/health/", "/system/"])
 @pytest.mark.parametrize("width", [320, 390, 800, 1440])
-def test_what_is_wrong_fits_every_width(path: str, width: int, page: Page, troubled: Path, sign_in: SignIn) -> None:
+def test_what_is_wrong_fits_every_width(
+    path: str, width: int, page: Page, troubled: Path, sign_in: SignIn
+) -> None:
     long = "a-very-long-name-without-any-space" * 12
     Finding.objects.update(message=long, path=long)
     RegisteredModel.objects.update(display_name=long)
@@ -226,9 +257,13 @@ def test_what_is_wrong_fits_every_width(path: str, width: int, page: Page, troub
     assert fits(page)
 
 
-def test_without_scripts_problems_are_still_judged_and_models_tried(page: Page, troubled: Path, sign_in: SignIn) -> None:
+def test_without_scripts_problems_are_still_judged_and_models_tried(
+    page: Page, troubled: Path, sign_in: SignIn
+) -> None:
     sign_in(to="/problems/")
-    plain = page.context.browser.new_context(java_script_enabled=False, storage_state=page.context.storage_state())  # type: ignore[union-attr]
+    plain = page.context.browser.new_context(
+        java_script_enabled=False, storage_state=page.context.storage_state()
+    )  # type: ignore[union-attr]
     tab = plain.new_page()
     tab.goto(f"{page.url}?q=os.system")
     tab.locator("input[name=finding]").first.check()

@@ -18,13 +18,18 @@ from discovery.engine.walk import walk
 def read() -> Callable[..., dict[str, Found]]:
     """``read(root)`` → {path: Found} of every model under it; keyword arguments are discovery settings."""
 
-    def reading(root: Path, memory_bytes: int | None = None, **settings: object) -> dict[str, Found]:
+    def reading(
+        root: Path, memory_bytes: int | None = None, **settings: object
+    ) -> dict[str, Found]:
         chosen = Discovery(**settings)  # type: ignore[arg-type]
         models: dict[str, Found] = {}
         for item in walk(str(root), chosen):
             if isinstance(item, Candidate):
                 try:
-                    models |= {found.path: found for found in identify(str(root), item, chosen, memory_bytes)}
+                    models |= {
+                        found.path: found
+                        for found in identify(str(root), item, chosen, memory_bytes)
+                    }
                 except NotAModel:
                     continue
         return models

@@ -24,7 +24,9 @@ class Known:
 
 def header(architecture: str, **keys: Any) -> dict[str, Any]:
     """GGUF metadata; ``__`` stands for a dot."""
-    return {"general.architecture": architecture} | {f"{architecture}.{key.replace('__', '.')}": value for key, value in keys.items()}
+    return {"general.architecture": architecture} | {
+        f"{architecture}.{key.replace('__', '.')}": value for key, value in keys.items()
+    }
 
 
 KNOWN = [

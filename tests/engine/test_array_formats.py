@@ -24,7 +24,11 @@ def test_flax_names_arrays_by_their_path_and_says_where_they_lie(tmp_path: Path)
 
 
 def test_flax_arrays_in_chunks_are_one_array(tmp_path: Path) -> None:
-    weight = next(t for t in read(flax, build("flax in chunks", tmp_path)).tensors if t.name == "layer.0.weight")
+    weight = next(
+        t
+        for t in read(flax, build("flax in chunks", tmp_path)).tensors
+        if t.name == "layer.0.weight"
+    )
     assert (weight.shape, weight.size) == ((4, 3), 48)
 
 
@@ -54,7 +58,11 @@ def test_hostile_msgpack_is_refused(data: bytes) -> None:
 
 def test_a_core_ml_model_gives_its_description_and_kind(tmp_path: Path) -> None:
     metadata = read(coreml, build("mlmodel", tmp_path)).metadata
-    assert (metadata["specification_version"], metadata["kind"], metadata["description"]) == (4, "neural network", "Reads digits")
+    assert (metadata["specification_version"], metadata["kind"], metadata["description"]) == (
+        4,
+        "neural network",
+        "Reads digits",
+    )
 
 
 def test_a_core_ml_package_says_where_its_model_lies(tmp_path: Path) -> None:
@@ -65,18 +73,34 @@ def test_a_core_ml_package_says_where_its_model_lies(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", ["../../etc/passwd", "/etc/passwd"])
 def test_a_manifest_that_leaves_the_package_is_a_problem(path: str) -> None:
-    manifest = {"fileFormatVersion": "1.0.0", "itemInfoEntries": {"a": {"path": path}}, "rootModelIdentifier": "a"}
-    assert [problem.code for problem in read(coreml, json.dumps(manifest).encode()).problems] == ["external_data_outside"]
+    manifest = {
+        "fileFormatVersion": "1.0.0",
+        "itemInfoEntries": {"a": {"path": path}},
+        "rootModelIdentifier": "a",
+    }
+    assert [problem.code for problem in read(coreml, json.dumps(manifest).encode()).problems] == [
+        "external_data_outside"
+    ]
 
 
 # CTranslate2
 
 
-def test_ctranslate2_gives_the_specification_and_unpacks_nothing_it_need_not(tmp_path: Path) -> None:
-    tensors = [("decoder/w/weight", "I8", (8, 8)), ("decoder/w/weight_scale", "F32", (8,)), ("num_heads", "I8", ())]
+def test_ctranslate2_gives_the_specification_and_unpacks_nothing_it_need_not(
+    tmp_path: Path,
+) -> None:
+    tensors = [
+        ("decoder/w/weight", "I8", (8, 8)),
+        ("decoder/w/weight_scale", "F32", (8,)),
+        ("num_heads", "I8", ()),
+    ]
     builders.ctranslate2(tmp_path / "model.bin", tensors, spec="WhisperSpec")
     header = read(ctranslate2, (tmp_path / "model.bin").read_bytes())
-    assert (header.metadata["spec"], header.parameter_count, header.quantization) == ("WhisperSpec", 64, "INT8")
+    assert (header.metadata["spec"], header.parameter_count, header.quantization) == (
+        "WhisperSpec",
+        64,
+        "INT8",
+    )
 
 
 SPEC = pack("<IH", 6, 9) + b"TestSpec\0"
@@ -102,7 +126,10 @@ def test_hostile_ctranslate2_files_are_refused(tail: bytes) -> None:
 
 def test_a_tensorrt_plan_gives_the_release_it_was_built_with(tmp_path: Path) -> None:
     builders.tensorrt(tmp_path / "m.engine", 4096)
-    assert read(tensorrt, (tmp_path / "m.engine").read_bytes()).metadata["tensorrt_version"] == "10.3.0.26"
+    assert (
+        read(tensorrt, (tmp_path / "m.engine").read_bytes()).metadata["tensorrt_version"]
+        == "10.3.0.26"
+    )
 
 
 @pytest.mark.parametrize("length", [4, 8, 27, 28])
@@ -117,7 +144,12 @@ def test_a_plan_cut_in_its_header_is_broken(length: int, tmp_path: Path) -> None
 
 @pytest.mark.parametrize("compressed", [False, True])
 def test_a_nemo_archive_gives_members_and_configuration(compressed: bool, tmp_path: Path) -> None:
-    builders.nemo(tmp_path / "m.nemo", {"target": "nemo.asr.Model", "sample_rate": 16000, "nested": "{a: 1}"}, weights=700, compressed=compressed)
+    builders.nemo(
+        tmp_path / "m.nemo",
+        {"target": "nemo.asr.Model", "sample_rate": 16000, "nested": "{a: 1}"},
+        weights=700,
+        compressed=compressed,
+    )
     metadata = read(nemo, (tmp_path / "m.nemo").read_bytes()).metadata
     assert metadata["members"] == ["./model_config.yaml", "./model_weights.ckpt"]
     assert metadata["config"] == {"target": "nemo.asr.Model", "sample_rate": "16000"}
@@ -135,8 +167,16 @@ def test_a_gzip_bomb_is_unpacked_only_as_far_as_needed() -> None:
 @pytest.mark.parametrize("case", ["ggml llama", "ggmf", "ggjt"])
 def test_old_llama_files_give_numbers_and_tensors(case: str, tmp_path: Path) -> None:
     header = read(ggml, build(case, tmp_path))
-    assert [(t.name, t.shape) for t in header.tensors] == [(name, tuple(shape)) for name, _, shape in LLAMA]
-    expected = {"architecture": "llama", "vocab_size": 3, "embedding_length": 8, "layer_count": 1, "head_count": 1}
+    assert [(t.name, t.shape) for t in header.tensors] == [
+        (name, tuple(shape)) for name, _, shape in LLAMA
+    ]
+    expected = {
+        "architecture": "llama",
+        "vocab_size": 3,
+        "embedding_length": 8,
+        "layer_count": 1,
+        "head_count": 1,
+    }
     assert {key: header.metadata[key] for key in expected} == expected
 
 
@@ -144,12 +184,18 @@ def test_old_whisper_files_are_told_from_llama_s(tmp_path: Path) -> None:
     builders.ggml_whisper(tmp_path / "m.bin", WHISPER, TINY)
     header = read(ggml, (tmp_path / "m.bin").read_bytes())
     assert not header.problems
-    assert (header.metadata["architecture"], header.metadata["mel_bins"], len(header.tensors)) == ("whisper", 80, len(WHISPER))
+    assert (header.metadata["architecture"], header.metadata["mel_bins"], len(header.tensors)) == (
+        "whisper",
+        80,
+        len(WHISPER),
+    )
 
 
 def test_an_old_llama_file_of_several_parts_says_so(tmp_path: Path) -> None:
     builders.ggml_llama(tmp_path / "m.bin", LLAMA[:5], TINY, file_type=0)
-    assert [problem.code for problem in read(ggml, (tmp_path / "m.bin").read_bytes()).problems] == ["tensors_missing"]
+    assert [problem.code for problem in read(ggml, (tmp_path / "m.bin").read_bytes()).problems] == [
+        "tensors_missing"
+    ]
 
 
 def test_a_ggml_file_of_another_model_is_recognised_and_no_more() -> None:
@@ -163,8 +209,18 @@ def test_a_ggml_file_of_another_model_is_recognised_and_no_more() -> None:
     [
         b"tjgg" + pack("<I", 99),
         b"tjgg" + pack("<I", 3) + pack("<7I", 300_000, 64, 256, 1, 2, 64, 0) + b"\xff" * 64,
-        b"tjgg" + pack("<I", 3) + pack("<7I", 1, 64, 256, 1, 2, 64, 0) + bytes(8) + pack("<3I", 4, 0xFFFF_FFFF, 0) + bytes(64),
-        b"tjgg" + pack("<I", 3) + pack("<7I", 1, 64, 256, 1, 2, 64, 0) + bytes(8) + pack("<3I", 1, 4, 250) + bytes(64),
+        b"tjgg"
+        + pack("<I", 3)
+        + pack("<7I", 1, 64, 256, 1, 2, 64, 0)
+        + bytes(8)
+        + pack("<3I", 4, 0xFFFF_FFFF, 0)
+        + bytes(64),
+        b"tjgg"
+        + pack("<I", 3)
+        + pack("<7I", 1, 64, 256, 1, 2, 64, 0)
+        + bytes(8)
+        + pack("<3I", 1, 4, 250)
+        + bytes(64),
         b"algg" + pack("<3I", 1, 8, 16) + b"\xff" * 64,
     ],
 )

@@ -35,33 +35,52 @@ def nothing(count: int) -> None:
 
 
 def read(path: Path, tick: Callable[[int], None] = nothing, bytes_per_second: int = 0) -> Reading:
-    return checksums.read(str(path.parent), entry(path, path.parent), tick, bytes_per_second=bytes_per_second)
+    return checksums.read(
+        str(path.parent), entry(path, path.parent), tick, bytes_per_second=bytes_per_second
+    )
 
 
 def write_safetensors(path: Path, tensors: dict[str, tuple[str, bytes]]) -> None:
     """One-dimensional tensors with the data given."""
     header, position = {}, 0
     for name, (dtype, data) in tensors.items():
-        count = len(data) * 8 // {"F64": 64, "F32": 32, "F16": 16, "BF16": 16, "I64": 64, "I32": 32}.get(dtype, 8)
-        header[name] = {"dtype": dtype, "shape": [count], "data_offsets": [position, position + len(data)]}
+        count = (
+            len(data)
+            * 8
+            // {"F64": 64, "F32": 32, "F16": 16, "BF16": 16, "I64": 64, "I32": 32}.get(dtype, 8)
+        )
+        header[name] = {
+            "dtype": dtype,
+            "shape": [count],
+            "data_offsets": [position, position + len(data)],
+        }
         position += len(data)
     text = json.dumps(header).encode()
-    path.write_bytes(len(text).to_bytes(8, "little") + text + b"".join(data for _, data in tensors.values()))
+    path.write_bytes(
+        len(text).to_bytes(8, "little") + text + b"".join(data for _, data in tensors.values())
+    )
 
 
-@pytest.mark.parametrize("size", [0, 1, 1000, CHUNK_BYTES - 1, CHUNK_BYTES, CHUNK_BYTES + 1, 3 * CHUNK_BYTES + 17])
+@pytest.mark.parametrize(
+    "size", [0, 1, 1000, CHUNK_BYTES - 1, CHUNK_BYTES, CHUNK_BYTES + 1, 3 * CHUNK_BYTES + 17]
+)
 def test_both_checksums_are_those_of_the_whole_file(tmp_path: Path, size: int) -> None:
     path = tmp_path / "weights.bin"
     data = os.urandom(size)
     path.write_bytes(data)
     seen: list[int] = []
     reading = read(path, seen.append)
-    assert (reading.sha256, reading.blake3) == (hashlib.sha256(data).hexdigest(), blake3(data).hexdigest())
+    assert (reading.sha256, reading.blake3) == (
+        hashlib.sha256(data).hexdigest(),
+        blake3(data).hexdigest(),
+    )
     assert (reading.size, reading.mtime_ns) == (size, path.stat().st_mtime_ns)
     assert sum(seen) == size
 
 
-def test_a_file_of_any_size_passes_through_two_buffers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_of_any_size_passes_through_two_buffers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "weights.bin"
     path.write_bytes(bytes(20 * CHUNK_BYTES))
     made: list[int] = []
@@ -79,7 +98,9 @@ def test_small_files_take_small_buffers(tmp_path: Path, monkeypatch: pytest.Monk
     path = tmp_path / "config.json"
     path.write_bytes(b"{}")
     made: list[int] = []
-    monkeypatch.setattr(checksums, "bytearray", lambda size: made.append(size) or bytearray(size), raising=False)
+    monkeypatch.setattr(
+        checksums, "bytearray", lambda size: made.append(size) or bytearray(size), raising=False
+    )
     read(path)
     assert made == [3, 3]
 
@@ -103,7 +124,9 @@ class Clock:
 
 
 @pytest.mark.parametrize("per_read", [0.0, 0.3])
-def test_a_throttled_reading_keeps_its_pace_however_long_the_reads_take(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, per_read: float) -> None:
+def test_a_throttled_reading_keeps_its_pace_however_long_the_reads_take(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, per_read: float
+) -> None:
     path = tmp_path / "weights.bin"
     path.write_bytes(bytes(8 * CHUNK_BYTES))
     clock = Clock(monkeypatch, per_read)
@@ -111,7 +134,9 @@ def test_a_throttled_reading_keeps_its_pace_however_long_the_reads_take(tmp_path
     assert clock.now - 100.0 == pytest.approx(4.0, rel=0.01)
 
 
-def test_a_reading_that_is_slower_than_its_pace_never_sleeps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_reading_that_is_slower_than_its_pace_never_sleeps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "weights.bin"
     path.write_bytes(bytes(4 * CHUNK_BYTES))
     clock = Clock(monkeypatch, per_read=1.0)
@@ -119,7 +144,9 @@ def test_a_reading_that_is_slower_than_its_pace_never_sleeps(tmp_path: Path, mon
     assert clock.naps == []
 
 
-def test_a_throttled_reading_tells_often_enough_to_be_stopped_within_a_second(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_throttled_reading_tells_often_enough_to_be_stopped_within_a_second(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "weights.bin"
     path.write_bytes(bytes(2 * CHUNK_BYTES))
     clock = Clock(monkeypatch)
@@ -164,7 +191,9 @@ def write_inside(path: Path) -> None:
 
 
 @pytest.mark.parametrize("meddle", [grow, cut, write_inside])
-def test_a_file_that_is_written_while_it_is_read_has_no_checksum(tmp_path: Path, meddle: Callable[[Path], None]) -> None:
+def test_a_file_that_is_written_while_it_is_read_has_no_checksum(
+    tmp_path: Path, meddle: Callable[[Path], None]
+) -> None:
     path = tmp_path / "weights.bin"
     path.write_bytes(bytes(4 * CHUNK_BYTES))
     calls: list[int] = []
@@ -190,10 +219,14 @@ def test_no_link_and_no_pipe_is_read(tmp_path: Path) -> None:
 
 def test_a_git_lfs_pointer_is_told_from_a_small_file(tmp_path: Path) -> None:
     digest = "ab" * 32
-    (tmp_path / "p").write_text(f"version https://git-lfs.github.com/spec/v1\noid sha256:{digest}\nsize 123456\n")
+    (tmp_path / "p").write_text(
+        f"version https://git-lfs.github.com/spec/v1\noid sha256:{digest}\nsize 123456\n"
+    )
     (tmp_path / "s").write_text("small")
     (tmp_path / "l").write_bytes(bytes(5000))
-    found = {name: checksums.pointer(str(tmp_path), entry(tmp_path / name, tmp_path)) for name in "psl"}
+    found = {
+        name: checksums.pointer(str(tmp_path), entry(tmp_path / name, tmp_path)) for name in "psl"
+    }
     assert (found["s"], found["l"]) == (None, None)
     assert found["p"] is not None
     assert (found["p"].sha256, found["p"].size) == (digest, 123_456)
@@ -211,7 +244,9 @@ BAD = [
 @pytest.mark.parametrize(("dtype", "bad"), BAD)
 def test_nan_and_infinity_are_seen_in_every_type(tmp_path: Path, dtype: str, bad: bytes) -> None:
     path = tmp_path / "model.safetensors"
-    write_safetensors(path, {"a": (dtype, ONE[dtype] * 60), "b": (dtype, bad * 20), "ids": ("I64", b"\xff" * 800)})
+    write_safetensors(
+        path, {"a": (dtype, ONE[dtype] * 60), "b": (dtype, bad * 20), "ids": ("I64", b"\xff" * 800)}
+    )
     reading = read(path)
     assert (reading.sampled, reading.nonfinite) == (80, 20)
 
@@ -220,19 +255,39 @@ def test_nan_and_infinity_are_seen_in_every_type(tmp_path: Path, dtype: str, bad
 def test_the_largest_numbers_are_numbers(tmp_path: Path, dtype: str, value: str) -> None:
     path = tmp_path / "model.safetensors"
     largest = {"F32": 3.4028234e38, "F16": 65504.0, "F64": 1.7976931348623157e308}[dtype]
-    write_safetensors(path, {"a": (dtype, struct.pack(value, largest) + struct.pack(value, -largest) + struct.pack(value, 5e-8))})
+    write_safetensors(
+        path,
+        {
+            "a": (
+                dtype,
+                struct.pack(value, largest)
+                + struct.pack(value, -largest)
+                + struct.pack(value, 5e-8),
+            )
+        },
+    )
     assert (read(path).sampled, read(path).nonfinite) == (3, 0)
 
 
 @pytest.mark.parametrize("big_endian", [False, True])
-def test_gguf_is_sampled_in_its_own_byte_order_and_quantized_tensors_are_not(tmp_path: Path, big_endian: bool) -> None:
+def test_gguf_is_sampled_in_its_own_byte_order_and_quantized_tensors_are_not(
+    tmp_path: Path, big_endian: bool
+) -> None:
     path = tmp_path / "model.gguf"
-    builders.gguf(path, {"general.architecture": "llama"}, [("a", "F32", (64,)), ("q", "Q8_0", (64,))], big_endian=big_endian)
+    builders.gguf(
+        path,
+        {"general.architecture": "llama"},
+        [("a", "F32", (64,)), ("q", "Q8_0", (64,))],
+        big_endian=big_endian,
+    )
     size = path.stat().st_size
     order = ">" if big_endian else "<"
     with path.open("r+b") as file:  # the data of q (68 bytes, padded) are the end of the file
         file.seek(size - 96 - 64 * 4)
-        file.write(struct.pack(f"{order}8f", *[float("nan")] * 4, *[float("inf")] * 4) + struct.pack(f"{order}56f", *[1.0] * 56))
+        file.write(
+            struct.pack(f"{order}8f", *[float("nan")] * 4, *[float("inf")] * 4)
+            + struct.pack(f"{order}56f", *[1.0] * 56)
+        )
         file.seek(size - 96)
         file.write(b"\xff" * 68)
     reading = read(path)
@@ -241,7 +296,14 @@ def test_gguf_is_sampled_in_its_own_byte_order_and_quantized_tensors_are_not(tmp
 
 def test_masks_hold_minus_infinity_by_design(tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
-    write_safetensors(path, {"text.attn_mask": ("F32", INF32 * 50), "a.weight": ("F32", ONE["F32"] * 50), "mask_token.bias": ("F32", NAN32)})
+    write_safetensors(
+        path,
+        {
+            "text.attn_mask": ("F32", INF32 * 50),
+            "a.weight": ("F32", ONE["F32"] * 50),
+            "mask_token.bias": ("F32", NAN32),
+        },
+    )
     assert (read(path).sampled, read(path).nonfinite) == (51, 1)
 
 
@@ -274,7 +336,9 @@ def test_a_file_of_many_tensors_costs_no_more_samples() -> None:
 
 
 def test_tensors_that_lie_over_each_other_are_sampled_once() -> None:
-    samples = WeightSamples([Tensor(str(number), "F32", (1000,), 0, 4000) for number in range(1000)])
+    samples = WeightSamples(
+        [Tensor(str(number), "F32", (1000,), 0, 4000) for number in range(1000)]
+    )
     samples.take(memoryview(bytes(4000)), 0)
     assert samples.sampled == 1000
 
@@ -283,7 +347,9 @@ def test_tensors_that_lie_over_each_other_are_sampled_once() -> None:
     offset=st.integers(0, 40), count=st.integers(1, 300), cuts=st.lists(st.integers(1, 200), min_size=1, max_size=12),
     dtype=st.sampled_from(["F64", "F32", "BF16", "F8_E4M3"]),
 )  # fmt: skip
-def test_however_the_chunks_fall_no_value_is_misread_or_counted_twice(offset: int, count: int, cuts: list[int], dtype: str) -> None:
+def test_however_the_chunks_fall_no_value_is_misread_or_counted_twice(
+    offset: int, count: int, cuts: list[int], dtype: str
+) -> None:
     """All values are finite and everything around them is not: a value put together wrongly would show."""
     width = {"F64": 8, "F32": 4, "BF16": 2, "F8_E4M3": 1}[dtype]
     data = b"\xff" * offset + bytes(count * width) + b"\xff" * 64
@@ -296,8 +362,19 @@ def test_however_the_chunks_fall_no_value_is_misread_or_counted_twice(offset: in
     assert count - len(cuts) - 1 <= samples.sampled <= count
 
 
-@pytest.mark.parametrize("content", [b"", b"GGUF", b"GGUF" + b"\xff" * 60, (1 << 60).to_bytes(8, "little") + b"{" * 40, b"\x80\x02" + b"." * 50])
-def test_broken_and_foreign_files_have_checksums_and_no_samples(tmp_path: Path, content: bytes) -> None:
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"GGUF",
+        b"GGUF" + b"\xff" * 60,
+        (1 << 60).to_bytes(8, "little") + b"{" * 40,
+        b"\x80\x02" + b"." * 50,
+    ],
+)
+def test_broken_and_foreign_files_have_checksums_and_no_samples(
+    tmp_path: Path, content: bytes
+) -> None:
     path = tmp_path / "model.safetensors"
     path.write_bytes(content)
     reading = read(path)

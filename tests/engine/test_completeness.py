@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from discovery.engine.completeness import REPORTED, better_place, mask, masks_with, naming, own_name, shelf
+from discovery.engine.completeness import (
+    REPORTED,
+    better_place,
+    mask,
+    masks_with,
+    naming,
+    own_name,
+    shelf,
+)
 
 
 @pytest.mark.parametrize(
@@ -37,7 +45,9 @@ def test_a_name_is_what_people_chose_and_no_store(path: str, name: str | None) -
         ((None, None, None), None),
     ],
 )
-def test_the_shelf_is_that_of_the_guides_layout(categories: tuple[str | None, str | None, str | None], folder: str | None) -> None:
+def test_the_shelf_is_that_of_the_guides_layout(
+    categories: tuple[str | None, str | None, str | None], folder: str | None
+) -> None:
     assert shelf(*categories) == folder
 
 
@@ -54,7 +64,9 @@ def test_the_shelf_is_that_of_the_guides_layout(categories: tuple[str | None, st
         ("/srv/models", "a", None, None),
     ],
 )
-def test_a_model_on_its_shelf_need_not_move(root: str, path: str, wanted: str | None, better: str | None) -> None:
+def test_a_model_on_its_shelf_need_not_move(
+    root: str, path: str, wanted: str | None, better: str | None
+) -> None:
     assert better_place(root, path, wanted) == better
 
 
@@ -66,7 +78,15 @@ def test_what_is_missing_is_one_number_that_an_index_can_be_asked_for() -> None:
 
 
 def test_a_better_name_is_a_good_one() -> None:
-    for name in ("Llama-2-7b", "my model_v2", "--a..b__", "A.-.B", "Mixtral 8X7B Instruct", "模a", "x" * 500 + "Y"):
+    for name in (
+        "Llama-2-7b",
+        "my model_v2",
+        "--a..b__",
+        "A.-.B",
+        "Mixtral 8X7B Instruct",
+        "模a",
+        "x" * 500 + "Y",
+    ):
         advice = naming(name)
         assert advice
         assert advice.better

@@ -23,7 +23,11 @@ def entries(root: Path, place: str = ".") -> list[FileEntry]:
     for path in sorted((root / place).rglob("*")):
         if path.is_file() and ".cache" not in path.parts:
             real = os.path.relpath(os.path.realpath(path), os.path.realpath(root))
-            found.append(FileEntry(str(path.relative_to(root)), path.stat().st_size, 0, path.stat().st_ino, real))
+            found.append(
+                FileEntry(
+                    str(path.relative_to(root)), path.stat().st_size, 0, path.stat().st_ino, real
+                )
+            )
     return found
 
 
@@ -37,7 +41,10 @@ def write(path: Path, content: str = "x") -> None:
 
 
 def record(folder: Path, name: str, etag: str) -> None:
-    write(folder / ".cache/huggingface/download" / f"{name}.metadata", f"{'c' * 40}\n{etag}\n1712656091.123\n")
+    write(
+        folder / ".cache/huggingface/download" / f"{name}.metadata",
+        f"{'c' * 40}\n{etag}\n1712656091.123\n",
+    )
 
 
 def test_the_record_of_a_download_names_the_sha256_of_lfs_files_alone(tmp_path: Path) -> None:
@@ -56,10 +63,14 @@ def test_a_record_in_a_folder_above_the_model_counts_the_nearest_first(tmp_path:
     write(tmp_path / "repo/int8/model.onnx")
     record(tmp_path / "repo", "int8/model.onnx", A)
     record(tmp_path, "repo/int8/model.onnx", B)
-    assert [told.sha256 for told in ask(tmp_path, "repo/int8").by_path["repo/int8/model.onnx"]] == [A]
+    assert [told.sha256 for told in ask(tmp_path, "repo/int8").by_path["repo/int8/model.onnx"]] == [
+        A
+    ]
 
 
-@pytest.mark.parametrize("content", ["", "\n", f"{A}\n", f"c\n{A}x\n1\n", "c\n" + "d" * 5000, f"c\n../{A}\n"])
+@pytest.mark.parametrize(
+    "content", ["", "\n", f"{A}\n", f"c\n{A}x\n1\n", "c\n" + "d" * 5000, f"c\n../{A}\n"]
+)
 def test_a_record_that_is_broken_vouches_for_nothing(tmp_path: Path, content: str) -> None:
     write(tmp_path / "model.safetensors")
     write(tmp_path / ".cache/huggingface/download/model.safetensors.metadata", content)
@@ -73,7 +84,9 @@ def test_blobs_of_the_hubs_cache_are_named_by_what_they_hold(tmp_path: Path) -> 
     assert weights
     for path, told in weights.items():
         assert told == [Expected((tmp_path / path).resolve().name, "its name in the Hub's cache")]
-    assert not [path for path in found if path.endswith("config.json")]  # named by git's hash, which is another
+    assert not [
+        path for path in found if path.endswith("config.json")
+    ]  # named by git's hash, which is another
 
 
 def test_blobs_of_ollama_are_named_by_what_they_hold(tmp_path: Path) -> None:
@@ -84,11 +97,16 @@ def test_blobs_of_ollama_are_named_by_what_they_hold(tmp_path: Path) -> None:
     assert {told.source for path in blobs for told in found[path]} == {"its name in Ollama's store"}
 
 
-@pytest.mark.parametrize("name", ["SHA256SUMS", "sha256sums.txt", "SHA256SUMS.txt", "checksums.sha256", "files.sha256sum"])
+@pytest.mark.parametrize(
+    "name",
+    ["SHA256SUMS", "sha256sums.txt", "SHA256SUMS.txt", "checksums.sha256", "files.sha256sum"],
+)
 def test_a_list_beside_the_model_is_read_under_any_of_its_names(tmp_path: Path, name: str) -> None:
     write(tmp_path / "m/unet/model.safetensors")
     write(tmp_path / "m/config.json")
-    write(tmp_path / "m" / name, f"{A}  unet/model.safetensors\n{B} *./config.json\n{B}  absent.bin\n")
+    write(
+        tmp_path / "m" / name, f"{A}  unet/model.safetensors\n{B} *./config.json\n{B}  absent.bin\n"
+    )
     found = ask(tmp_path, "m")
     assert found.by_path["m/unet/model.safetensors"] == [Expected(A, name)]
     assert found.by_path["m/config.json"] == [Expected(B, name)]
@@ -121,7 +139,9 @@ def test_a_list_that_links_out_of_the_root_is_not_followed_and_said(tmp_path: Pa
     (root / "SHA256SUMS").symlink_to(tmp_path / "elsewhere")
     found = ask(root)
     assert not found.by_path
-    assert [(problem.code, problem.path) for problem in found.problems] == [("checksum_list_invalid", "SHA256SUMS")]
+    assert [(problem.code, problem.path) for problem in found.problems] == [
+        ("checksum_list_invalid", "SHA256SUMS")
+    ]
 
 
 def test_a_pipe_under_the_name_of_a_list_blocks_nothing(tmp_path: Path) -> None:
@@ -149,7 +169,9 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("line", "reason"), REFUSED)
-def test_hostile_and_foreign_lines_are_refused_with_their_number_and_the_rest_is_read(line: str, reason: str) -> None:
+def test_hostile_and_foreign_lines_are_refused_with_their_number_and_the_rest_is_read(
+    line: str, reason: str
+) -> None:
     told = parse(f"# made by hand\n{B}  fine.bin\n{line}\n".encode(), "SHA256SUMS")
     assert told.sums["fine.bin"] == B
     assert len(told.refused) == 1
@@ -189,9 +211,20 @@ def test_many_refused_lines_are_counted() -> None:
 @given(st.binary(max_size=400))
 def test_no_bytes_upset_the_parser_and_no_name_leaves_the_folder(raw: bytes) -> None:
     told = parse(raw, "x.sha256")
-    assert all(".." not in name.split("/") and not name.startswith("/") and "\0" not in name for name in told.sums)
+    assert all(
+        ".." not in name.split("/") and not name.startswith("/") and "\0" not in name
+        for name in told.sums
+    )
 
 
-@pytest.mark.parametrize(("name", "expected"), [("SHA256SUMS", True), ("model.gguf.sha256", True), ("sha256.py", False), ("sha512sums", False)])
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("SHA256SUMS", True),
+        ("model.gguf.sha256", True),
+        ("sha256.py", False),
+        ("sha512sums", False),
+    ],
+)
 def test_lists_are_known_by_their_names(name: str, expected: bool) -> None:
     assert is_list(name) is expected

@@ -13,7 +13,18 @@ LOOPS = 10
 
 @pytest.mark.parametrize(
     "piece",
-    ["{{ a ", "{# a ", "{% a ", "{{ '\\'", '{{ "\\"', "{{ (", "{{ [}} ", "{% raw %}", "{%raw%} {% endraw ", "{{ range(9*9"],
+    [
+        "{{ a ",
+        "{# a ",
+        "{% a ",
+        "{{ '\\'",
+        '{{ "\\"',
+        "{{ (",
+        "{{ [}} ",
+        "{% raw %}",
+        "{%raw%} {% endraw ",
+        "{{ range(9*9",
+    ],
 )
 def test_a_template_whose_tags_never_end_takes_no_longer_than_others(piece: str) -> None:
     template = piece * (chat_templates.MAX_TEMPLATE // len(piece))

@@ -18,8 +18,17 @@ from discovery.engine.formats import gguf as reader
 from discovery.engine.formats.ggml_types import FILE_TYPES, TENSOR_TYPES
 from tests import builders
 
-TENSORS = [("token_embd.weight", "Q4_K", (32, 256)), ("blk.0.attn_q.weight", "Q6_K", (256, 256)), ("output_norm.weight", "F32", (256,))]
-METADATA = {"general.architecture": "llama", "general.name": "Tiny", "llama.context_length": 2048, "llama.block_count": 1}
+TENSORS = [
+    ("token_embd.weight", "Q4_K", (32, 256)),
+    ("blk.0.attn_q.weight", "Q6_K", (256, 256)),
+    ("output_norm.weight", "F32", (256,)),
+]
+METADATA = {
+    "general.architecture": "llama",
+    "general.name": "Tiny",
+    "llama.context_length": 2048,
+    "llama.block_count": 1,
+}
 
 
 def string(text: bytes) -> bytes:
@@ -37,9 +46,16 @@ def number(key: bytes, value: int) -> bytes:
     return string(key) + struct.pack("<II", 4, value)
 
 
-def tensor(dimensions: list[int], kind: int = 0, offset: int = 0, count: int | None = None) -> bytes:
+def tensor(
+    dimensions: list[int], kind: int = 0, offset: int = 0, count: int | None = None
+) -> bytes:
     shape = struct.pack(f"<{len(dimensions)}Q", *dimensions)
-    return string(b"x") + struct.pack("<I", len(dimensions) if count is None else count) + shape + struct.pack("<IQ", kind, offset)
+    return (
+        string(b"x")
+        + struct.pack("<I", len(dimensions) if count is None else count)
+        + shape
+        + struct.pack("<IQ", kind, offset)
+    )
 
 
 def read(content: bytes) -> reader.Header:
@@ -48,13 +64,19 @@ def read(content: bytes) -> reader.Header:
 
 def test_the_tables_of_types_are_ggml_s_own() -> None:
     assert {t.value: (t.name, *GGML_QUANT_SIZES[t]) for t in GGMLQuantizationType} == TENSOR_TYPES
-    official = {t.value: t.name.replace("MOSTLY_", "").replace("ALL_", "") for t in LlamaFileType if t.name != "GUESSED"}
+    official = {
+        t.value: t.name.replace("MOSTLY_", "").replace("ALL_", "")
+        for t in LlamaFileType
+        if t.name != "GUESSED"
+    }
     assert official == FILE_TYPES
 
 
 @pytest.mark.parametrize("version", [1, 2, 3])
 @pytest.mark.parametrize("big_endian", [False, True])
-def test_reads_every_version_in_both_byte_orders(tmp_path: Path, version: int, big_endian: bool) -> None:
+def test_reads_every_version_in_both_byte_orders(
+    tmp_path: Path, version: int, big_endian: bool
+) -> None:
     path = tmp_path / "tiny.gguf"
     builders.gguf(path, METADATA, TENSORS, version=version, big_endian=big_endian, vocabulary=2000)
     with path.open("rb") as stream:
@@ -74,7 +96,8 @@ def test_agrees_with_the_official_reader(tmp_path: Path) -> None:
     with path.open("rb") as stream:
         header = reader.read(stream, path.stat().st_size)
     assert [(t.name, t.shape, t.offset, t.size) for t in header.tensors] == [
-        (t.name, tuple(int(n) for n in t.shape)[::-1], int(t.data_offset), int(t.n_bytes)) for t in official.tensors
+        (t.name, tuple(int(n) for n in t.shape)[::-1], int(t.data_offset), int(t.n_bytes))
+        for t in official.tensors
     ]
 
 
@@ -89,13 +112,31 @@ def test_agrees_with_the_official_reader(tmp_path: Path) -> None:
         (image(pairs=1, body=struct.pack("<Q", 1 << 63)), "claims"),
         (image(pairs=1, body=string(b"k") + struct.pack("<IQ", 8, (1 << 64) - 1)), "left"),
         (image(pairs=1, body=string(b"k") + struct.pack("<IIQ", 9, 4, 1 << 61)), "left"),
-        (image(pairs=1, body=string(b"k") + struct.pack("<IIQ", 9, 8, 1 << 40)), "more than the file can hold"),
-        (image(pairs=1, body=string(b"k") + struct.pack("<IIQ", 9, 99, 4) + bytes(16)), "unsupported item type 99"),
-        (image(pairs=1, body=string(b"k") + struct.pack("<I", 9) + struct.pack("<IQ", 9, 1) * 20_000), "unsupported item type 9"),
+        (
+            image(pairs=1, body=string(b"k") + struct.pack("<IIQ", 9, 8, 1 << 40)),
+            "more than the file can hold",
+        ),
+        (
+            image(pairs=1, body=string(b"k") + struct.pack("<IIQ", 9, 99, 4) + bytes(16)),
+            "unsupported item type 99",
+        ),
+        (
+            image(
+                pairs=1,
+                body=string(b"k") + struct.pack("<I", 9) + struct.pack("<IQ", 9, 1) * 20_000,
+            ),
+            "unsupported item type 9",
+        ),
         (image(pairs=1, body=string(b"k") + struct.pack("<I", 77) + bytes(8)), "unknown type 77"),
         (image(pairs=2, body=ARCHITECTURE + ARCHITECTURE), "twice"),
-        (image(1, 2, ARCHITECTURE + number(b"general.alignment", 0) + tensor([32])), "power of two"),
-        (image(1, 2, ARCHITECTURE + number(b"general.alignment", 3) + tensor([32])), "power of two"),
+        (
+            image(1, 2, ARCHITECTURE + number(b"general.alignment", 0) + tensor([32])),
+            "power of two",
+        ),
+        (
+            image(1, 2, ARCHITECTURE + number(b"general.alignment", 3) + tensor([32])),
+            "power of two",
+        ),
         (image(1, 1, ARCHITECTURE + tensor([], count=1 << 31) + bytes(64)), "dimensions"),
         (image(1, 1, ARCHITECTURE + tensor([1 << 40, 1 << 40])), "2.63 elements"),
         (image(1, 1, ARCHITECTURE + tensor([32], offset=7)), "multiple of 32"),
@@ -118,7 +159,9 @@ def test_an_unknown_tensor_type_is_readable_and_said() -> None:
 
 
 def test_names_that_are_not_utf8_are_read_all_the_same() -> None:
-    header = read(image(pairs=1, body=string(b"general.name") + struct.pack("<I", 8) + string(b"\xff\xfe")))
+    header = read(
+        image(pairs=1, body=string(b"general.name") + struct.pack("<I", 8) + string(b"\xff\xfe"))
+    )
     assert header.metadata["general.name"] == "\ufffd\ufffd"
 
 

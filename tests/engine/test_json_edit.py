@@ -20,7 +20,11 @@ from discovery.engine.sidecars.json_edit import updated
         ('{"a": 1}', {"a": 2}, '{"a": 2}'),
         ('{"a":1,"b":2}', {"b": [1, 2], "c": "x"}, '{"a":1,"b":[1,2],"c":"x"}'),
         ('{"a": 1.50, "b": 1e5}', {"c": 1}, '{"a": 1.50, "b": 1e5, "c": 1}'),
-        ('{\n    "z": 1.0,\n    "a": "old",\n    "odd":[1,  2]\n}\n', {"a": "new"}, '{\n    "z": 1.0,\n    "a": "new",\n    "odd":[1,  2]\n}\n'),
+        (
+            '{\n    "z": 1.0,\n    "a": "old",\n    "odd":[1,  2]\n}\n',
+            {"a": "new"},
+            '{\n    "z": 1.0,\n    "a": "new",\n    "odd":[1,  2]\n}\n',
+        ),
         (
             '{\n\t"a": {\n\t\t"x": 1\n\t}\n}',
             {"a": {"x": 2}, "b": {"y": [1]}},
@@ -34,11 +38,28 @@ from discovery.engine.sidecars.json_edit import updated
         (' \n{ "a" : 1 }', {}, ' \n{ "a" : 1 }'),
     ],
 )
-def test_a_member_is_set_in_the_style_of_the_rest(text: str, changes: dict[str, Any], expected: str) -> None:
+def test_a_member_is_set_in_the_style_of_the_rest(
+    text: str, changes: dict[str, Any], expected: str
+) -> None:
     assert updated(text, changes) == expected
 
 
-@pytest.mark.parametrize("text", ["", "[]", "5", "{", '{"a"}', '{"a":}', '{"a": 1', '{"a": 1 "b": 2}', "{a: 1}", '{"a": 1,}', "{'a': 1}"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "5",
+        "{",
+        '{"a"}',
+        '{"a":}',
+        '{"a": 1',
+        '{"a": 1 "b": 2}',
+        "{a: 1}",
+        '{"a": 1,}',
+        "{'a': 1}",
+    ],
+)
 def test_what_is_no_object_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         updated(text, {"a": 1})
@@ -52,12 +73,19 @@ def test_nesting_a_thousand_deep_is_refused_or_kept() -> None:
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3)
+    ),
 )
 objects = st.dictionaries(st.text(max_size=4), values, max_size=5)
 
 
-@given(data=objects, changes=objects, indent=st.sampled_from([None, 1, 2, 4, "\t"]), ascii_only=st.booleans())
+@given(
+    data=objects,
+    changes=objects,
+    indent=st.sampled_from([None, 1, 2, 4, "\t"]),
+    ascii_only=st.booleans(),
+)
 def test_reading_it_back_gives_the_members_as_set_and_their_order(
     data: dict[str, Any], changes: dict[str, Any], indent: int | str | None, ascii_only: bool
 ) -> None:

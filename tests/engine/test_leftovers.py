@@ -40,7 +40,17 @@ def test_a_tidy_tree_has_no_leftovers(tmp_path: Path) -> None:
     assert found(tmp_path) == []
 
 
-@pytest.mark.parametrize("name", ["a.gguf.part", "b.incomplete", "c.CRDOWNLOAD", "d.safetensors.partial", "-rf *.part", "new\nline.part"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a.gguf.part",
+        "b.incomplete",
+        "c.CRDOWNLOAD",
+        "d.safetensors.partial",
+        "-rf *.part",
+        "new\nline.part",
+    ],
+)
 def test_downloads_that_broke_off_are_found_by_their_endings(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(b"x" * 5_000)
     (only,) = found(tmp_path)
@@ -104,13 +114,20 @@ def test_blobs_that_no_revision_links_to_and_old_revisions_of_the_hub_cache(tmp_
     (blobs / ("e" * 64 + ".incomplete")).write_bytes(b"z" * 100)
     main = (repository / "refs/main").read_text()
     told = found(tmp_path)
-    by_kind = {kind: [each for each in told if each.kind == kind] for kind in ("blobs", "revisions", "partial")}
+    by_kind = {
+        kind: [each for each in told if each.kind == kind]
+        for kind in ("blobs", "revisions", "partial")
+    }
     assert [paths(each) for each in by_kind["blobs"]] == [[f"models--org--name/blobs/{'f' * 64}"]]
     assert by_kind["blobs"][0].freed == 3_000
     assert by_kind["partial"][0].freed == 100
     (old,) = by_kind["revisions"]
     assert "these 2 revisions" in old.note
-    kept = {os.path.realpath(link) for link in (repository / "snapshots" / main).rglob("*") if link.is_symlink()}
+    kept = {
+        os.path.realpath(link)
+        for link in (repository / "snapshots" / main).rglob("*")
+        if link.is_symlink()
+    }
     assert not {str(tmp_path / path) for path in paths(old)} & kept
     assert not any(main in path for path in paths(old))
     cards = [each for each in old.pieces if "/blobs/" in each.path]
@@ -140,11 +157,18 @@ def test_blobs_that_no_manifest_of_ollama_names(tmp_path: Path) -> None:
     builders.ollama_store(tmp_path / "o", "llama3", ("latest", "8b-q4_0"))
     (tmp_path / "o/blobs" / f"sha256-{'0' * 64}").write_bytes(b"q" * 700)
     (tmp_path / "o/blobs" / f"sha256-{'1' * 64}-partial-0").write_bytes(b"q" * 70)
-    assert {(each.kind, each.freed) for each in found(tmp_path)} == {("blobs", 700), ("partial", 70)}
+    assert {(each.kind, each.freed) for each in found(tmp_path)} == {
+        ("blobs", 700),
+        ("partial", 70),
+    }
 
 
-@pytest.mark.parametrize("content", [b"", b'{"layers": [{"dig', b"[]", b'{"layers": 3}', b"\xff\xfe"])
-def test_one_manifest_that_cannot_be_read_makes_every_blob_safe(content: bytes, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "content", [b"", b'{"layers": [{"dig', b"[]", b'{"layers": 3}', b"\xff\xfe"]
+)
+def test_one_manifest_that_cannot_be_read_makes_every_blob_safe(
+    content: bytes, tmp_path: Path
+) -> None:
     builders.ollama_store(tmp_path, "llama3")
     (tmp_path / "blobs" / f"sha256-{'0' * 64}").write_bytes(b"q" * 700)
     (tmp_path / "manifests/registry.ollama.ai/library/llama3/broken").write_bytes(content)
@@ -163,7 +187,9 @@ def shards(folder: Path, numbers: tuple[int, ...], total: int, stem: str = "mode
 
 
 def index(folder: Path, names: list[str]) -> None:
-    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {f"t{n}": name for n, name in enumerate(names)}}))
+    (folder / "model.safetensors.index.json").write_text(
+        json.dumps({"weight_map": {f"t{n}": name for n, name in enumerate(names)}})
+    )
 
 
 def test_shards_that_the_index_does_not_name_are_alone(tmp_path: Path) -> None:

@@ -33,12 +33,22 @@ MIB = 1 << 20
 
 
 def _cases() -> list[Any]:
-    sources = [(known, kind, source) for known in KNOWN for kind, source in (("config", known.config), ("gguf", known.gguf)) if source]
-    return [pytest.param(known, kind, source, id=f"{known.name} ({kind})") for known, kind, source in sources]
+    sources = [
+        (known, kind, source)
+        for known in KNOWN
+        for kind, source in (("config", known.config), ("gguf", known.gguf))
+        if source
+    ]
+    return [
+        pytest.param(known, kind, source, id=f"{known.name} ({kind})")
+        for known, kind, source in sources
+    ]
 
 
 @pytest.mark.parametrize(("known", "kind", "source"), _cases())
-def test_the_cache_of_a_well_known_model_is_right_to_the_byte(known: Known, kind: str, source: dict[str, Any]) -> None:
+def test_the_cache_of_a_well_known_model_is_right_to_the_byte(
+    known: Known, kind: str, source: dict[str, Any]
+) -> None:
     shape = shape_from_config(source) if kind == "config" else shape_from_gguf(source)
     assert shape is not None
     assert known.arithmetic == known.bytes
@@ -48,7 +58,9 @@ def test_the_cache_of_a_well_known_model_is_right_to_the_byte(known: Known, kind
 
 
 def _shape(name: str) -> AttentionShape:
-    shape = shape_from_config(next(known for known in KNOWN if known.name.startswith(name)).config or {})
+    shape = shape_from_config(
+        next(known for known in KNOWN if known.name.startswith(name)).config or {}
+    )
     assert shape is not None
     return shape
 
@@ -60,7 +72,10 @@ def test_the_32k_cache_of_qwen3_235b_is_5_88_gib_where_ollamas_formula_says_2_94
 
 
 def test_layers_that_are_alike_are_counted_together() -> None:
-    assert _shape("Gemma 3 27B").groups == (LayerGroup(Kind.WINDOW, 52, 16, 128, 128, 1024), LayerGroup(Kind.FULL, 10, 16, 128, 128))
+    assert _shape("Gemma 3 27B").groups == (
+        LayerGroup(Kind.WINDOW, 52, 16, 128, 128, 1024),
+        LayerGroup(Kind.FULL, 10, 16, 128, 128),
+    )
 
 
 # One position of Llama 3.1 8B in one layer: 1,024 values of the key, 1,024 of the value; block sizes of ggml-common.h.
@@ -82,7 +97,9 @@ def test_a_row_that_ends_inside_a_block_takes_the_whole_block() -> None:
 
 def test_the_state_of_recurrent_layers_stays_f32_whatever_the_cache_type() -> None:
     shape = _shape("Mamba 2.8B")
-    assert {kv_cache_bytes(shape, context, kv_type) for context in (1, 1 << 20) for kv_type in KV_TYPES} == {24_903_680}
+    assert {
+        kv_cache_bytes(shape, context, kv_type) for context in (1, 1 << 20) for kv_type in KV_TYPES
+    } == {24_903_680}
 
 
 def test_the_compressed_cache_of_deepseek_can_be_quantized() -> None:
@@ -101,7 +118,13 @@ def test_an_unknown_cache_type_and_a_negative_context_are_refused() -> None:
 
 
 # Spellings beside those of the models above.
-LLAMA = {"model_type": "llama", "hidden_size": 4096, "num_hidden_layers": 4, "num_attention_heads": 32, "max_position_embeddings": 8192}
+LLAMA = {
+    "model_type": "llama",
+    "hidden_size": 4096,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 32,
+    "max_position_embeddings": 8192,
+}
 WINDOWED = LLAMA | {"num_key_value_heads": 8, "sliding_window": 1024}
 
 
@@ -109,7 +132,9 @@ def groups(config: dict[str, Any]) -> list[tuple[str, int, int, int]]:
     """(kind, layers, kv_heads, key_length) of each group."""
     shape = shape_from_config(config)
     assert shape is not None
-    return [(group.kind.value, group.layers, group.kv_heads, group.key_length) for group in shape.groups]
+    return [
+        (group.kind.value, group.layers, group.kv_heads, group.key_length) for group in shape.groups
+    ]
 
 
 @pytest.mark.parametrize(
@@ -157,7 +182,9 @@ def groups(config: dict[str, Any]) -> list[tuple[str, int, int, int]]:
                      id="DeepSeek without latent attention"),
     ],
 )  # fmt: skip
-def test_other_spellings_say_the_same(config: dict[str, Any], expected: list[tuple[str, int, int, int]]) -> None:
+def test_other_spellings_say_the_same(
+    config: dict[str, Any], expected: list[tuple[str, int, int, int]]
+) -> None:
     assert groups(config) == expected
 
 
@@ -175,7 +202,9 @@ def test_other_spellings_say_the_same(config: dict[str, Any], expected: list[tup
          "the length of the encoder's output, which the decoder keeps"),
     ],
 )  # fmt: skip
-def test_what_a_config_leaves_out_is_named_and_the_rest_is_a_lower_bound(config: dict[str, Any], missing: str) -> None:
+def test_what_a_config_leaves_out_is_named_and_the_rest_is_a_lower_bound(
+    config: dict[str, Any], missing: str
+) -> None:
     shape = shape_from_config(config)
     assert shape is not None
     assert missing in shape.missing
@@ -200,20 +229,43 @@ def test_a_gguf_from_before_latent_attention_keeps_whole_keys_and_values() -> No
 @pytest.mark.parametrize(
     ("architecture", "extra", "windows"),
     [
-        ("gemma3n", {"attention__sliding_window": 512}, 16),  # 20 of 30 layers have a cache of their own, every fifth is global
+        (
+            "gemma3n",
+            {"attention__sliding_window": 512},
+            16,
+        ),  # 20 of 30 layers have a cache of their own, every fifth is global
         ("cohere2", {"attention__sliding_window": 512}, 23),
-        ("smallthinker", {"attention__sliding_window": 512}, 22),  # the global layer comes first: 8 of 30
+        (
+            "smallthinker",
+            {"attention__sliding_window": 512},
+            22,
+        ),  # the global layer comes first: 8 of 30
         ("llama4", {}, 23),  # 8,192 tokens, by the program
         ("phi3", {"attention__sliding_window": 512}, 0),  # llama.cpp does not use it
-        ("gemma4", {"attention__sliding_window": 512, "attention__sliding_window_pattern": [True, True, False]}, 20),
+        (
+            "gemma4",
+            {
+                "attention__sliding_window": 512,
+                "attention__sliding_window_pattern": [True, True, False],
+            },
+            20,
+        ),
         ("olmo2", {"attention__sliding_window": 512, "attention__sliding_window_pattern": 2}, 15),
         ("qwen2", {"attention__sliding_window": 32768}, 0),
     ],
 )
-def test_layers_slide_in_a_gguf_as_llama_cpp_has_it(architecture: str, extra: dict[str, Any], windows: int) -> None:
+def test_layers_slide_in_a_gguf_as_llama_cpp_has_it(
+    architecture: str, extra: dict[str, Any], windows: int
+) -> None:
     shape = shape_from_gguf(
         header(
-            architecture, block_count=30, context_length=32768, embedding_length=1024, attention__head_count=8, attention__head_count_kv=2, **extra
+            architecture,
+            block_count=30,
+            context_length=32768,
+            embedding_length=1024,
+            attention__head_count=8,
+            attention__head_count_kv=2,
+            **extra,
         )
     )
     assert shape is not None
@@ -231,7 +283,9 @@ def test_layers_that_only_predict_further_tokens_are_not_counted() -> None:
 
 
 def test_the_vocabulary_of_a_gguf_is_counted_where_the_list_was_too_long_to_keep() -> None:
-    shape = shape_from_gguf(header("llama", block_count=2) | {"tokenizer.ggml.tokens": Array(128256)})
+    shape = shape_from_gguf(
+        header("llama", block_count=2) | {"tokenizer.ggml.tokens": Array(128256)}
+    )
     assert shape is not None
     assert shape.vocab_size == 128256
 
@@ -243,16 +297,28 @@ def test_every_term_of_an_estimate_is_shown_and_adds_up() -> None:
     # Llama 3.1 8B in Q4_K_M: 4,912,898,304 bytes of tensors; llama.cpp's log at 8k: KV 1024 MiB, compute 258.5 MiB (and the mask, 16 MiB).
     told = estimate(4_912_898_304, _shape("Llama 3.1"), context=8192, projector_bytes=600 * MIB)
     assert told.kv_cache_bytes == 1024 * MIB
-    assert told.overhead_bytes == (128256 + 4096) * 512 * 4 + 8192 * 512 * 4 == int(258.5 * MIB) + 16 * MIB
+    assert (
+        told.overhead_bytes
+        == (128256 + 4096) * 512 * 4 + 8192 * 512 * 4
+        == int(258.5 * MIB) + 16 * MIB
+    )
     assert told.total_bytes == 4_912_898_304 + 1024 * MIB + int(258.5 * MIB) + 16 * MIB + 600 * MIB
-    assert (told.context_length, told.kv_type, told.at_least, told.missing) == (8192, "f16", False, ())
+    assert (told.context_length, told.kv_type, told.at_least, told.missing) == (
+        8192,
+        "f16",
+        False,
+        (),
+    )
 
 
 def test_without_a_chosen_context_the_models_own_counts_and_no_longer_one_ever_does() -> None:
     shape = _shape("Llama 2 7B")
     assert estimate(1, shape).context_length == 4096
     assert estimate(1, shape, context=1 << 20).context_length == 4096
-    assert estimate(1, shape, context=2048).kv_cache_bytes == (estimate(1, shape).kv_cache_bytes or 0) // 2
+    assert (
+        estimate(1, shape, context=2048).kv_cache_bytes
+        == (estimate(1, shape).kv_cache_bytes or 0) // 2
+    )
 
 
 def test_a_model_whose_layers_are_not_described_takes_at_least_its_weights() -> None:
@@ -322,16 +388,23 @@ LAPTOP = Machine("laptop", 16 * GIB)
         (0, Machine("nothing", 0), "memory"),
     ],
 )
-def test_a_model_fits_in_memory_with_offload_or_not(total: int, machine: Machine, verdict: str) -> None:
+def test_a_model_fits_in_memory_with_offload_or_not(
+    total: int, machine: Machine, verdict: str
+) -> None:
     assert fits(total, machine) == verdict
 
 
 def test_named_machines_are_read_from_a_config() -> None:
-    machines = Machines.model_validate({"server": {"ram_gb": 256, "gpus_gb": [80, 80]}, "laptop": {"ram_gb": 15.5}})
+    machines = Machines.model_validate(
+        {"server": {"ram_gb": 256, "gpus_gb": [80, 80]}, "laptop": {"ram_gb": 15.5}}
+    )
     assert machines.names == ("server", "laptop")
     server = machines.machine("server")
     assert server is not None
-    assert (server.ram_bytes, [gpu.total_bytes for gpu in server.gpus]) == (256 * GIB, [80 * GIB, 80 * GIB])
+    assert (server.ram_bytes, [gpu.total_bytes for gpu in server.gpus]) == (
+        256 * GIB,
+        [80 * GIB, 80 * GIB],
+    )
     laptop = machines.machine("laptop")
     assert laptop is not None
     assert (laptop.ram_bytes, laptop.gpus) == (int(15.5 * GIB), ())
@@ -352,7 +425,9 @@ def test_named_machines_are_read_from_a_config() -> None:
         ([], ()),
     ],
 )
-def test_a_wrong_machine_is_refused_with_its_place(config: Any, where: tuple[str | int, ...]) -> None:
+def test_a_wrong_machine_is_refused_with_its_place(
+    config: Any, where: tuple[str | int, ...]
+) -> None:
     with pytest.raises(ValidationError) as caught:
         Machines.model_validate(config)
     assert caught.value.errors()[0]["loc"] == where
@@ -369,10 +444,22 @@ _CONFIG_KEYS = sorted({key for known in KNOWN for key in known.config or {}} | {
 _GGUF_KEYS = sorted({key.partition(".")[2] for known in KNOWN for key in known.gguf or {}} | {
     "kda.head_dim", "token_shift_count", "attention.recurrent_layers", "attention.shared_kv_layers", "attention.causal", "vocab_size",
 })  # fmt: skip
-_WORDS = sorted({str((known.config or {}).get("model_type")) for known in KNOWN} | {"mamba", "full_attention", "sliding_attention", "LG", "M*-"})
+_WORDS = sorted(
+    {str((known.config or {}).get("model_type")) for known in KNOWN}
+    | {"mamba", "full_attention", "sliding_attention", "LG", "M*-"}
+)
 _JUNK = st.recursive(
-    st.none() | st.booleans() | st.integers(-3, 200) | st.integers() | st.floats() | st.text(max_size=8) | st.sampled_from(_WORDS),
-    lambda inner: st.lists(inner, max_size=6) | st.dictionaries(st.sampled_from(_CONFIG_KEYS), inner, max_size=6),
+    st.none()
+    | st.booleans()
+    | st.integers(-3, 200)
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=8)
+    | st.sampled_from(_WORDS),
+    lambda inner: (
+        st.lists(inner, max_size=6)
+        | st.dictionaries(st.sampled_from(_CONFIG_KEYS), inner, max_size=6)
+    ),
     max_leaves=20,
 )
 
@@ -394,35 +481,77 @@ def test_a_junk_config_never_crashes(config: dict[str, Any]) -> None:
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.sampled_from([known for known in KNOWN if known.config]), st.dictionaries(st.sampled_from(_CONFIG_KEYS), _JUNK, max_size=4))
-def test_a_good_config_with_a_few_junk_values_never_crashes(known: Known, junk: dict[str, Any]) -> None:
+@given(
+    st.sampled_from([known for known in KNOWN if known.config]),
+    st.dictionaries(st.sampled_from(_CONFIG_KEYS), _JUNK, max_size=4),
+)
+def test_a_good_config_with_a_few_junk_values_never_crashes(
+    known: Known, junk: dict[str, Any]
+) -> None:
     _answers(shape_from_config((known.config or {}) | junk))
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.sampled_from([known for known in KNOWN if known.gguf]), st.dictionaries(st.sampled_from(_GGUF_KEYS), _JUNK | st.just(Array(9)), max_size=4))
-def test_a_gguf_header_with_a_few_junk_values_never_crashes(known: Known, junk: dict[str, Any]) -> None:
+@given(
+    st.sampled_from([known for known in KNOWN if known.gguf]),
+    st.dictionaries(st.sampled_from(_GGUF_KEYS), _JUNK | st.just(Array(9)), max_size=4),
+)
+def test_a_gguf_header_with_a_few_junk_values_never_crashes(
+    known: Known, junk: dict[str, Any]
+) -> None:
     metadata = known.gguf or {}
-    _answers(shape_from_gguf(metadata | {f"{metadata['general.architecture']}.{key}": value for key, value in junk.items()}))
+    _answers(
+        shape_from_gguf(
+            metadata
+            | {f"{metadata['general.architecture']}.{key}": value for key, value in junk.items()}
+        )
+    )
 
 
-@pytest.mark.parametrize("metadata", [{}, {"general.architecture": 7}, {"general.architecture": "llama"}, header("llama", block_count=1 << 40)])
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {},
+        {"general.architecture": 7},
+        {"general.architecture": "llama"},
+        header("llama", block_count=1 << 40),
+    ],
+)
 def test_a_header_without_countable_layers_has_no_shape(metadata: dict[str, Any]) -> None:
     assert shape_from_gguf(metadata) is None
 
 
 def test_lengths_that_no_machine_could_hold_give_no_figure() -> None:
-    absurd = {"hidden_size": 1 << 31, "num_attention_heads": 1, "num_key_value_heads": 1 << 31, "max_position_embeddings": 1 << 30}
+    absurd = {
+        "hidden_size": 1 << 31,
+        "num_attention_heads": 1,
+        "num_key_value_heads": 1 << 31,
+        "max_position_embeddings": 1 << 30,
+    }
     told = estimate(1, shape_from_config(LLAMA | absurd))
     assert told.kv_cache_bytes is None
     assert "plausible lengths of its layers" in told.missing
     shape = shape_from_config(
-        {"model_type": "mamba", "hidden_size": 1 << 31, "num_hidden_layers": 4, "state_size": 1 << 31, "conv_kernel": 4, "expand": 2}
+        {
+            "model_type": "mamba",
+            "hidden_size": 1 << 31,
+            "num_hidden_layers": 4,
+            "state_size": 1 << 31,
+            "conv_kernel": 4,
+            "expand": 2,
+        }
     )
     assert shape is not None
     assert shape.groups == ()
     assert shape.missing == ("the size of the state of its recurrent layers",)
-    header_of_it = header("mamba", block_count=4, embedding_length=1 << 31, ssm__conv_kernel=4, ssm__inner_size=1 << 31, ssm__state_size=1 << 31)
+    header_of_it = header(
+        "mamba",
+        block_count=4,
+        embedding_length=1 << 31,
+        ssm__conv_kernel=4,
+        ssm__inner_size=1 << 31,
+        ssm__state_size=1 << 31,
+    )
     shape = shape_from_gguf(header_of_it)
     assert shape is not None
     assert shape.missing == ("the size of the state of its recurrent layers",)

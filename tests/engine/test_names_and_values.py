@@ -21,7 +21,12 @@ from discovery.engine.types import Tensor
 @pytest.mark.parametrize(
     ("name", "stem", "base", "quantization"),
     [
-        ("mistral-7b-instruct-v0.2.Q4_K_M.gguf", "mistral-7b-instruct-v0.2.Q4_K_M", "mistral-7b-instruct-v0.2", "Q4_K_M"),
+        (
+            "mistral-7b-instruct-v0.2.Q4_K_M.gguf",
+            "mistral-7b-instruct-v0.2.Q4_K_M",
+            "mistral-7b-instruct-v0.2",
+            "Q4_K_M",
+        ),
         ("Qwen2-VL-7B-IQ3_XXS.gguf", "Qwen2-VL-7B-IQ3_XXS", "qwen2-vl-7b", "IQ3_XXS"),
         ("llama-UD-Q2_K_XL.gguf", "llama-UD-Q2_K_XL", "llama", "UD-Q2_K_XL"),
         ("model-f16.gguf", "model-f16", "model", "F16"),
@@ -31,7 +36,9 @@ from discovery.engine.types import Tensor
         ("v1-5-pruned-emaonly.ckpt", "v1-5-pruned-emaonly", "v1-5", None),
     ],
 )
-def test_file_names_are_taken_apart(name: str, stem: str, base: str, quantization: str | None) -> None:
+def test_file_names_are_taken_apart(
+    name: str, stem: str, base: str, quantization: str | None
+) -> None:
     assert names.stem(name) == stem
     assert names.base_stem(name) == base
     if name.endswith(".gguf"):
@@ -53,7 +60,16 @@ def test_shards_are_numbered_in_every_spelling(name: str, shard: tuple[object, .
 
 
 @pytest.mark.parametrize(
-    "name", ["training_args.bin", "optimizer.pt", "rng_state_0.pth", "scheduler.pt", "tokenizer.bin", "notes.txt", "config.json"]
+    "name",
+    [
+        "training_args.bin",
+        "optimizer.pt",
+        "rng_state_0.pth",
+        "scheduler.pt",
+        "tokenizer.bin",
+        "notes.txt",
+        "config.json",
+    ],
 )
 def test_files_that_hold_no_weights_are_not_taken_for_weights(name: str) -> None:
     assert names.weight_format(name) is None
@@ -75,7 +91,10 @@ def test_ids_are_lengthened_by_folders_then_numbered() -> None:
         assert model_id == expected
 
 
-@given(st.text(max_size=300), st.lists(st.sampled_from([*RESERVED, "a", "b", "ü", "\udcff"]), min_size=1, max_size=5))
+@given(
+    st.text(max_size=300),
+    st.lists(st.sampled_from([*RESERVED, "a", "b", "ü", "\udcff"]), min_size=1, max_size=5),
+)
 def test_ids_are_always_usable(name: str, parts: list[str]) -> None:
     model_id = new_id(name, "/".join(parts), lambda _: False)
     assert model_id
@@ -84,7 +103,11 @@ def test_ids_are_always_usable(name: str, parts: list[str]) -> None:
     model_id.encode()
 
 
-@given(st.binary(max_size=60).filter(lambda raw: b"\0" not in raw and b"/" not in raw and raw not in (b"", b".", b"..")))
+@given(
+    st.binary(max_size=60).filter(
+        lambda raw: b"\0" not in raw and b"/" not in raw and raw not in (b"", b".", b"..")
+    )
+)
 def test_any_file_name_is_text_that_a_database_keeps(raw: bytes) -> None:
     import os
 
@@ -105,7 +128,8 @@ def test_a_path_that_is_not_utf8_is_found_again(tmp_path: object) -> None:
 
 @given(
     st.recursive(
-        st.none() | st.booleans() | st.integers() | st.floats() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
     )
 )
 def test_anything_becomes_json_that_every_database_keeps(value: object) -> None:
@@ -116,10 +140,23 @@ def test_anything_becomes_json_that_every_database_keeps(value: object) -> None:
 
 def test_texts_lose_what_harms_and_keep_the_rest() -> None:
     assert clean("a\x00b\x1b[31m\u202egpj\ud800 é\n") == "ab[31mgpj é"
-    assert storable({"a": math.nan, "b": 2**70, "c": [1, {"d": None}]}) == {"a": None, "b": None, "c": [1, {"d": None}]}
+    assert storable({"a": math.nan, "b": 2**70, "c": [1, {"d": None}]}) == {
+        "a": None,
+        "b": None,
+        "c": [1, {"d": None}],
+    }
 
 
-@pytest.mark.parametrize(("size", "text"), [(0, "0 B"), (999, "999 B"), (1500, "1.5 kB"), (26_400_000_000, "26.4 GB"), (5 * 10**15, "5,000.0 TB")])
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (1500, "1.5 kB"),
+        (26_400_000_000, "26.4 GB"),
+        (5 * 10**15, "5,000.0 TB"),
+    ],
+)
 def test_sizes_read_as_people_write_them(size: int, text: str) -> None:
     assert human_bytes(size) == text
 
@@ -147,7 +184,9 @@ def packed(name: str, dtype: str, shape: tuple[int, ...]) -> Tensor:
         ([packed("w", "F32", (2, 3)), packed("s", "F32", ())], None, 7),
     ],
 )  # fmt: skip
-def test_packed_weights_are_counted_as_the_matrices_they_stand_for(tensors: list[Tensor], bits: int | None, count: int) -> None:
+def test_packed_weights_are_counted_as_the_matrices_they_stand_for(
+    tensors: list[Tensor], bits: int | None, count: int
+) -> None:
     assert count_parameters(tensors, bits) == count
 
 
@@ -162,5 +201,7 @@ def test_packed_weights_are_counted_as_the_matrices_they_stand_for(tensors: list
         ({"model_type": ["llama"]}, None),
     ],
 )  # fmt: skip
-def test_well_known_shapes_are_summed_exactly_and_others_are_not_guessed(config: dict[str, object], count: int | None) -> None:
+def test_well_known_shapes_are_summed_exactly_and_others_are_not_guessed(
+    config: dict[str, object], count: int | None
+) -> None:
     assert model_shape.parameters(config) == count

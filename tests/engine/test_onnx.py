@@ -15,8 +15,16 @@ from discovery.engine.formats import onnx as reader
 from discovery.engine.types import External, Header, Severity
 from tests.timing import at_most
 
-TENSORS = [("encoder.weight", "F32", (10, 20)), ("half", "F16", (300,)), ("step", "I64", ()), ("empty", "F32", (0, 4))]
-INPUTS: list[tuple[str, str, Sequence[int | str]]] = [("ids", "I64", ("batch", "sequence")), ("mask", "F32", (1, 8))]
+TENSORS = [
+    ("encoder.weight", "F32", (10, 20)),
+    ("half", "F16", (300,)),
+    ("step", "I64", ()),
+    ("empty", "F32", (0, 4)),
+]
+INPUTS: list[tuple[str, str, Sequence[int | str]]] = [
+    ("ids", "I64", ("batch", "sequence")),
+    ("mask", "F32", (1, 8)),
+]
 OUTPUTS: list[tuple[str, str, Sequence[int | str]]] = [("logits", "F32", ("batch", 4))]
 
 
@@ -30,7 +38,13 @@ def model(graph: Pieces, *, ir_version: Pieces | None = None, opset: bool = True
     return join(body + (field(8, number_field(2, 17)) if opset else []))
 
 
-def tensor(*, dims: Sequence[int] = (4,), dtype: int = 1, data: int | None = 16, external: dict[str, str] | None = None) -> Pieces:
+def tensor(
+    *,
+    dims: Sequence[int] = (4,),
+    dtype: int = 1,
+    data: int | None = 16,
+    external: dict[str, str] | None = None,
+) -> Pieces:
     pieces: Pieces = [piece for size in dims for piece in number_field(1, size)]
     pieces += number_field(2, dtype) + field(8, "w")
     for key, value in (external or {}).items():
@@ -59,11 +73,16 @@ def test_agrees_with_the_official_library(tmp_path: Path) -> None:
     header = written(path, metadata={"author": "me"})
     onnx.checker.check_model(str(path), full_check=True)
     official = onnx.load(str(path))
-    assert [(t.name, t.shape, t.size) for t in header.tensors] == [(t.name, tuple(t.dims), len(t.raw_data)) for t in official.graph.initializer]
+    assert [(t.name, t.shape, t.size) for t in header.tensors] == [
+        (t.name, tuple(t.dims), len(t.raw_data)) for t in official.graph.initializer
+    ]
     assert header.metadata["operators"] == {"Constant": 2, "Cast": 1, "Expand": 1}
     assert header.metadata["opsets"] == {"ai.onnx": official.opset_import[0].version}
     assert header.metadata["properties"] == {"author": "me"}
-    assert (header.metadata["ir_version"], header.metadata["producer"]) == (official.ir_version, official.producer_name)
+    assert (header.metadata["ir_version"], header.metadata["producer"]) == (
+        official.ir_version,
+        official.producer_name,
+    )
     assert header.problems == []
 
 
@@ -105,7 +124,21 @@ def test_external_data_are_named_and_measured(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "location",
-    ["../../etc/passwd", "sub/../../x", "/etc/passwd", "..\\x", "a\0b", "", ".", "./", "..", "C:x", "http://host/x", "file:///x", "a/.."],
+    [
+        "../../etc/passwd",
+        "sub/../../x",
+        "/etc/passwd",
+        "..\\x",
+        "a\0b",
+        "",
+        ".",
+        "./",
+        "..",
+        "C:x",
+        "http://host/x",
+        "file:///x",
+        "a/..",
+    ],
 )
 def test_external_data_outside_the_folder_are_an_error(location: str) -> None:
     header = read(model(field(5, tensor(external={"location": location}))))
@@ -114,13 +147,23 @@ def test_external_data_outside_the_folder_are_an_error(location: str) -> None:
     assert not reader.safe_location(location)
 
 
-@pytest.mark.parametrize("location", ["w.bin", "sub/w.bin", "..w", "w..bin", "model.onnx_data", "./w.bin"])
+@pytest.mark.parametrize(
+    "location", ["w.bin", "sub/w.bin", "..w", "w..bin", "model.onnx_data", "./w.bin"]
+)
 def test_external_data_inside_the_folder_are_fine(location: str) -> None:
     assert read(model(field(5, tensor(external={"location": location})))).problems == []
 
 
 @pytest.mark.parametrize(
-    "entry", [{"offset": "-5"}, {"offset": "abc"}, {"offset": "9" * 30}, {"offset": "1e3"}, {"length": "99999999"}, {"length": "²"}]
+    "entry",
+    [
+        {"offset": "-5"},
+        {"offset": "abc"},
+        {"offset": "9" * 30},
+        {"offset": "1e3"},
+        {"length": "99999999"},
+        {"length": "²"},
+    ],
 )
 def test_external_offsets_that_make_no_sense_are_an_error(entry: dict[str, str]) -> None:
     header = read(model(field(5, tensor(external={"location": "w.bin", **entry}))))
@@ -151,15 +194,33 @@ def test_packed_and_typed_data_are_read_too() -> None:
 
 
 def test_the_order_of_fields_is_free() -> None:
-    body = field(8, number_field(2, 17)) + field(7, field(12, field(1, "y")) + field(5, tensor()) + field(11, field(1, "w"))) + number_field(1, 8)
+    body = (
+        field(8, number_field(2, 17))
+        + field(7, field(12, field(1, "y")) + field(5, tensor()) + field(11, field(1, "w")))
+        + number_field(1, 8)
+    )
     header = read(join(body))
-    assert (header.parameter_count, header.metadata["inputs"], header.metadata["ir_version"]) == (4, [], 8)
+    assert (header.parameter_count, header.metadata["inputs"], header.metadata["ir_version"]) == (
+        4,
+        [],
+        8,
+    )
 
 
 def test_constants_and_nested_graphs_count_and_the_branches_of_an_if_count_once() -> None:
-    constant = field(1, field(2, "c") + field(4, "Constant") + field(5, field(1, "value") + field(5, tensor(dims=(20,), data=80))))
+    constant = field(
+        1,
+        field(2, "c")
+        + field(4, "Constant")
+        + field(5, field(1, "value") + field(5, tensor(dims=(20,), data=80))),
+    )
     branch = field(5, tensor(dims=(30,), data=120))
-    condition = field(1, field(4, "If") + field(5, field(1, "then_branch") + field(6, branch)) + field(5, field(1, "else_branch") + field(6, branch)))
+    condition = field(
+        1,
+        field(4, "If")
+        + field(5, field(1, "then_branch") + field(6, branch))
+        + field(5, field(1, "else_branch") + field(6, branch)),
+    )
     header = read(model(constant + condition))
     assert [(t.name, t.shape) for t in header.tensors] == [("w", (20,)), ("w", (30,))]
     assert header.parameter_count == 50
@@ -175,27 +236,67 @@ def test_graphs_nested_without_end_are_refused_without_recursion() -> None:
 
 def test_weights_of_eight_bits_are_int8(tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
-    nodes = [Node("DequantizeLinear", ["w", "w_scale", "w_zero"], ["wf"]), Node("MatMul", ["x", "wf"], ["y"])]
-    write_onnx(path, [("w", "I8", (64, 64)), ("w_scale", "F32", (64,)), ("w_zero", "I8", (64,))], [("x", "F32", (1, 64))], OUTPUTS, nodes=nodes)
+    nodes = [
+        Node("DequantizeLinear", ["w", "w_scale", "w_zero"], ["wf"]),
+        Node("MatMul", ["x", "wf"], ["y"]),
+    ]
+    write_onnx(
+        path,
+        [("w", "I8", (64, 64)), ("w_scale", "F32", (64,)), ("w_zero", "I8", (64,))],
+        [("x", "F32", (1, 64))],
+        OUTPUTS,
+        nodes=nodes,
+    )
     header = read(path.read_bytes())
     assert (header.parameter_count, header.quantization, header.dtype) == (4096, "int8", None)
 
 
 def test_weights_of_four_bits_are_unpacked(tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
-    node = Node("MatMulNBits", ["x", "w_q4", "w_scales"], ["y"], "com.microsoft", {"K": 128, "N": 64, "bits": 4, "block_size": 32})
-    write_onnx(path, [("w_q4", "U8", (64, 4, 16)), ("w_scales", "F32", (256,))], [("x", "F32", (1, 128))], OUTPUTS, nodes=[node])
+    node = Node(
+        "MatMulNBits",
+        ["x", "w_q4", "w_scales"],
+        ["y"],
+        "com.microsoft",
+        {"K": 128, "N": 64, "bits": 4, "block_size": 32},
+    )
+    write_onnx(
+        path,
+        [("w_q4", "U8", (64, 4, 16)), ("w_scales", "F32", (256,))],
+        [("x", "F32", (1, 128))],
+        OUTPUTS,
+        nodes=[node],
+    )
     header = read(path.read_bytes())
-    assert (header.parameter_count, header.quantization, header.bits_per_weight) == (8192, "int4", 5.0)
+    assert (header.parameter_count, header.quantization, header.bits_per_weight) == (
+        8192,
+        "int4",
+        5.0,
+    )
     assert header.problems == []
 
 
 def test_foreign_operators_are_mentioned(tmp_path: Path) -> None:
-    header = written(tmp_path / "model.onnx", nodes=[Node("PyOp", ["ids"], ["logits"], "ai.onnx.contrib")])
-    assert [(problem.code, problem.severity) for problem in header.problems] == [("custom_operators", Severity.INFO)]
+    header = written(
+        tmp_path / "model.onnx", nodes=[Node("PyOp", ["ids"], ["logits"], "ai.onnx.contrib")]
+    )
+    assert [(problem.code, problem.severity) for problem in header.problems] == [
+        ("custom_operators", Severity.INFO)
+    ]
 
 
-@pytest.mark.parametrize("content", [b"", b"\r\n", b"<html>404</html>", b"\n\x05hello\x12\x05world", b"PK\x03\x04", b"GGUF" + bytes(20), bytes(100)])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\r\n",
+        b"<html>404</html>",
+        b"\n\x05hello\x12\x05world",
+        b"PK\x03\x04",
+        b"GGUF" + bytes(20),
+        bytes(100),
+    ],
+)
 def test_other_files_are_not_onnx(content: bytes) -> None:
     with pytest.raises(NotThisFormat):
         read(content)

@@ -30,12 +30,16 @@ def test_a_file_cut_at_any_byte_is_never_taken_for_whole(case: str, tmp_path: Pa
             header = read(CASES[case][0], data[:length])
         except (NotThisFormat, InvalidHeader):
             continue
-        assert header.problems or (header.expected_size or 0) > length, f"cut at {length} of {len(data)}"
+        assert header.problems or (header.expected_size or 0) > length, (
+            f"cut at {length} of {len(data)}"
+        )
 
 
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("byte", [0x00, 0x7F, 0xFF])
-def test_a_spoilt_byte_anywhere_is_refused_or_read_never_a_crash(case: str, byte: int, tmp_path: Path) -> None:
+def test_a_spoilt_byte_anywhere_is_refused_or_read_never_a_crash(
+    case: str, byte: int, tmp_path: Path
+) -> None:
     data = build(case, tmp_path)
     for position in range(min(len(data), 1_500)):
         spoilt = bytearray(data)
@@ -46,19 +50,31 @@ def test_a_spoilt_byte_anywhere_is_refused_or_read_never_a_crash(case: str, byte
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.NAME)
 @pytest.mark.parametrize(
-    "data", [b"", b"\0" * 64, b"hello world, just text", b"PK\x03\x04" + bytes(60), b"<!DOCTYPE html><html></html>", b"\x80\x02}q\x00."]
+    "data",
+    [
+        b"",
+        b"\0" * 64,
+        b"hello world, just text",
+        b"PK\x03\x04" + bytes(60),
+        b"<!DOCTYPE html><html></html>",
+        b"\x80\x02}q\x00.",
+    ],
 )
 def test_something_else_is_not_this_format(module: ModuleType, data: bytes) -> None:
     with pytest.raises(NotThisFormat):
         read(module, data)
 
 
-@pytest.mark.parametrize("case", ["openvino", "variables", "tflite", "flax", "flax in chunks", "ctranslate2"])
+@pytest.mark.parametrize(
+    "case", ["openvino", "variables", "tflite", "flax", "flax in chunks", "ctranslate2"]
+)
 def test_parameters_are_counted_from_the_shapes(case: str, tmp_path: Path) -> None:
     header = read(CASES[case][0], build(case, tmp_path))
     assert header.parameter_count == 24
     assert header.dtype == "F32"
-    assert sorted((t.name, t.shape) for t in header.tensors) == sorted((name, shape) for name, _, shape in TENSORS)
+    assert sorted((t.name, t.shape) for t in header.tensors) == sorted(
+        (name, shape) for name, _, shape in TENSORS
+    )
 
 
 @pytest.mark.parametrize("case", ["openvino", "savedmodel", "tflite", "mlmodel"])

@@ -35,38 +35,62 @@ PAYLOADS = {
     "inst": b"(S'true'\nios\nsystem\n.",
     "obj": b"(cos\nsystem\nS'true'\no.",
     "stack global": b"\x80\x04" + short(b"os") + short(b"system") + b"\x93(" + COMMAND + b"tR.",
-    "stack global through the memo": b"\x80\x04" + short(b"os") + b"\x940" + short(b"system") + b"\x940h\0h\x01\x93(" + COMMAND + b"tR.",
+    "stack global through the memo": b"\x80\x04"
+    + short(b"os")
+    + b"\x940"
+    + short(b"system")
+    + b"\x940h\0h\x01\x93("
+    + COMMAND
+    + b"tR.",
     "stack global of a computed name": b"\x80\x04" + short(b"os") + b")\x93.",
-    "stack global of a name too long to keep": b"\x80\x04" + short(b"os") + text(b"path.os." * 200 + b"system") + b"\x93.",
+    "stack global of a name too long to keep": b"\x80\x04"
+    + short(b"os")
+    + text(b"path.os." * 200 + b"system")
+    + b"\x93.",
     "global of a name too long to keep": b"\x80\x04cos\n" + b"path.os." * 200 + b"system\n.",
     "newobj": b"\x80\x02csubprocess\nPopen\n(" + COMMAND + b"t\x81.",
     "newobj with keywords": b"\x80\x04csubprocess\nPopen\n)}\x92.",
     "getattr": b"\x80\x04cbuiltins\ngetattr\n(" + text(b"os") + text(b"system") + b"tR.",
     "Python 2's builtins": b"\x80\x02c__builtin__\nexec\n(" + COMMAND + b"tR.",
     "a nested torch.load": b"\x80\x02ctorch.storage\n_load_from_bytes\n(" + COMMAND + b"tR.",
-    "numpy's test runner": b"\x80\x02cnumpy.testing._private.utils\nrunstring\n(" + COMMAND + b"tR.",
+    "numpy's test runner": b"\x80\x02cnumpy.testing._private.utils\nrunstring\n("
+    + COMMAND
+    + b"tR.",
     "pip": b"\x80\x02cpip\nmain\n(tR.",
-    "letters that look like others": b"\x80\x04" + short("оs".encode()) + short(b"system") + b"\x93.",
+    "letters that look like others": b"\x80\x04"
+    + short("оs".encode())
+    + short(b"system")
+    + b"\x93.",
     "a carriage return": b"\x80\x02cos\r\nsystem\n(" + COMMAND + b"tR.",
     "a dotted name": b"\x80\x04" + short(b"torch") + short(b"serialization.os.system") + b"\x93.",
-    "a harmless module that leads on": b"\x80\x04" + short(b"torch._utils") + short(b"sys.modules") + b"\x93.",
+    "a harmless module that leads on": b"\x80\x04"
+    + short(b"torch._utils")
+    + short(b"sys.modules")
+    + b"\x93.",
     "the extension registry": b"\x80\x02\x82\x01)R.",
     "broken afterwards": b"\x80\x02cos\nsystem\n(" + COMMAND + b"tR\xff\xff",
     "cut short afterwards": b"\x80\x02cos\nsystem\n(" + COMMAND + b"tR",
-    "in the second pickle": pickle.dumps({"a": 1}, 2) + b"\x80\x02cos\nsystem\n(" + COMMAND + b"tR.",
+    "in the second pickle": pickle.dumps({"a": 1}, 2)
+    + b"\x80\x02cos\nsystem\n("
+    + COMMAND
+    + b"tR.",
     "after a number in hexadecimal": b"(I0x10\ncos\nsystem\n(" + COMMAND + b"tRt.",
 }
 
 #: What would exhaust a reader that is not careful.
 BOMBS = {
     "a memo index of 2^31": b"\x80\x02]r" + struct.pack("<I", 0x7FFFFFF0) + b".",
-    "billion laughs": b"\x80\x02]q\0" + b"".join(b"](" + (b"h" + bytes([i])) * 10 + b"eq" + bytes([i + 1]) for i in range(40)) + b".",
+    "billion laughs": b"\x80\x02]q\0"
+    + b"".join(b"](" + (b"h" + bytes([i])) * 10 + b"eq" + bytes([i + 1]) for i in range(40))
+    + b".",
     "50,000 lists in each other": b"\x80\x02" + b"](" * 50_000 + b"e" * 50_000 + b".",
     "50,000 tuples in each other": b"\x80\x02)" + b"\x85" * 50_000 + b".",
     "two million numbers": b"\x80\x02" + b"N" * 2_000_000 + b".",
     "two million dicts": b"\x80\x02" + b"}" * 2_000_000 + b".",
     "40 MB of text": b"\x80\x04" + short(b"a" * 200) * 200_000 + b".",
-    "three thousand imports": b"\x80\x02" + b"".join(b"cm%d\nn\n" % number for number in range(3_000)) + b".",
+    "three thousand imports": b"\x80\x02"
+    + b"".join(b"cm%d\nn\n" % number for number in range(3_000))
+    + b".",
 }
 
 
@@ -102,9 +126,31 @@ def test_what_exhausts_a_reader_is_unsafe_and_cheap_to_refuse(content: bytes) ->
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 def test_containers_and_scalars_of_every_protocol_are_read(protocol: int) -> None:
-    value = {"a": [1, -2, 70_000, 1 << 40, -(1 << 70), 1.5, None, True, False], "b": ("x", ("y", ()), (1, 2, 3, 4)), "ü": {"c": {}}, 7: []}
+    value = {
+        "a": [1, -2, 70_000, 1 << 40, -(1 << 70), 1.5, None, True, False],
+        "b": ("x", ("y", ()), (1, 2, 3, 4)),
+        "ü": {"c": {}},
+        7: [],
+    }
     values, scanner = scan(pickle.dumps(value, protocol))
-    expected = value if protocol > 1 else {**value, "a": [1, -2, 70_000, 1 << 40, -(1 << 70), 1.5, None, 1 if not protocol else True, False]}
+    expected = (
+        value
+        if protocol > 1
+        else {
+            **value,
+            "a": [
+                1,
+                -2,
+                70_000,
+                1 << 40,
+                -(1 << 70),
+                1.5,
+                None,
+                1 if not protocol else True,
+                False,
+            ],
+        }
+    )
     assert plain(values[0]) == expected
     assert scanner.problems() == []
 
@@ -117,7 +163,14 @@ def test_the_imports_are_those_that_python_makes(protocol: int) -> None:
             return super().find_class(module, name)
 
     made: list[str] = []
-    value = [datetime.date(2024, 1, 1), collections.OrderedDict(a=1), collections.deque([1]), {1}, 1j, collections.OrderedDict(b=2)]
+    value = [
+        datetime.date(2024, 1, 1),
+        collections.OrderedDict(a=1),
+        collections.deque([1]),
+        {1},
+        1j,
+        collections.OrderedDict(b=2),
+    ]
     content = pickle.dumps(value, protocol)
     Recorder(io.BytesIO(content)).load()
     _, scanner = scan(content)
@@ -153,7 +206,9 @@ def test_broken_pickles_are_invalid(content: bytes) -> None:
 
 
 def test_every_truncation_is_noticed() -> None:
-    content = pickle.dumps({"a": [1, "x" * 300, b"y" * 2_000], "b": (collections.OrderedDict(z=1.5),)}, 4)
+    content = pickle.dumps(
+        {"a": [1, "x" * 300, b"y" * 2_000], "b": (collections.OrderedDict(z=1.5),)}, 4
+    )
     for length in range(len(content)):
         with pytest.raises(InvalidHeader):
             scan(content[:length])
@@ -201,5 +256,7 @@ def test_a_list_that_contains_itself_is_harmless() -> None:
         (".system", Severity.ERROR),
     ],
 )
-def test_imports_are_judged_by_where_they_come_from(reference: str, severity: Severity | None) -> None:
+def test_imports_are_judged_by_where_they_come_from(
+    reference: str, severity: Severity | None
+) -> None:
     assert pickle_imports.judge(reference) == severity

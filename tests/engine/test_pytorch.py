@@ -13,12 +13,22 @@ from zlib import crc32
 import numpy as np
 import pytest
 
-from discovery.demo.writers.torch import crc_of_zeros, write_pickle_with_import, write_torch_legacy, write_torch_zip
+from discovery.demo.writers.torch import (
+    crc_of_zeros,
+    write_pickle_with_import,
+    write_torch_legacy,
+    write_torch_zip,
+)
 from discovery.engine.errors import InvalidHeader, NotThisFormat
 from discovery.engine.formats import pytorch as reader
 from discovery.engine.types import Header, Severity, Tensor
 
-TENSORS = [("encoder.weight", "F32", (10, 20)), ("encoder.bias", "BF16", (300,)), ("steps.num_batches_tracked", "I64", ()), ("empty", "F16", (0, 3))]
+TENSORS = [
+    ("encoder.weight", "F32", (10, 20)),
+    ("encoder.bias", "BF16", (300,)),
+    ("steps.num_batches_tracked", "I64", ()),
+    ("empty", "F16", (0, 3)),
+]
 EVIL = b"\x80\x02cposix\nsystem\n(X\x04\0\0\0truetR."
 HARMLESS = b"\x80\x02}."
 
@@ -29,7 +39,9 @@ def read(content: bytes) -> Header:
 
 def archive(*members: tuple[str, bytes], packed: bool = False) -> bytes:
     stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED if packed else zipfile.ZIP_STORED) as file:
+    with zipfile.ZipFile(
+        stream, "w", zipfile.ZIP_DEFLATED if packed else zipfile.ZIP_STORED
+    ) as file:
         for name, data in members:
             file.writestr(name, data)
     return stream.getvalue()
@@ -46,11 +58,21 @@ def codes(header: Header) -> set[str]:
 
 @pytest.mark.parametrize("legacy", [False, True], ids=["zip", "legacy"])
 @pytest.mark.parametrize("wrapper", [None, "state_dict", "model", "module"])
-def test_names_types_and_shapes_are_read_and_the_wrapper_is_dropped(tmp_path: Path, legacy: bool, wrapper: str | None) -> None:
-    header = written(tmp_path / "model.bin", legacy, wrapper=wrapper, extra={"epoch": 3, "version": "1.0"} if wrapper else None)
+def test_names_types_and_shapes_are_read_and_the_wrapper_is_dropped(
+    tmp_path: Path, legacy: bool, wrapper: str | None
+) -> None:
+    header = written(
+        tmp_path / "model.bin",
+        legacy,
+        wrapper=wrapper,
+        extra={"epoch": 3, "version": "1.0"} if wrapper else None,
+    )
     assert [(t.name, t.dtype, t.shape) for t in header.tensors] == TENSORS
     assert (header.parameter_count, header.dtype, header.problems) == (500, "F32", [])
-    assert header.metadata == {"container": "legacy" if legacy else "zip", **({"epoch": 3, "version": "1.0"} if wrapper else {})}
+    assert header.metadata == {
+        "container": "legacy" if legacy else "zip",
+        **({"epoch": 3, "version": "1.0"} if wrapper else {}),
+    }
     assert header.imports[:2] == ["collections.OrderedDict", "torch._utils._rebuild_tensor_v2"]
 
 
@@ -59,7 +81,9 @@ def test_torch_loads_what_the_writers_write(tmp_path: Path, legacy: bool) -> Non
     torch = pytest.importorskip("torch")
     header = written(tmp_path / "model.bin", legacy)
     loaded = torch.load(tmp_path / "model.bin", weights_only=True)
-    assert [(name, tuple(t.shape)) for name, t in loaded.items()] == [(t.name, t.shape) for t in header.tensors]
+    assert [(name, tuple(t.shape)) for name, t in loaded.items()] == [
+        (t.name, t.shape) for t in header.tensors
+    ]
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -70,11 +94,17 @@ def test_agrees_with_what_torch_saves(new: bool) -> None:
     optimizer = torch.optim.Adam(module.parameters())
     module(torch.randn(5, 3)).sum().backward()
     optimizer.step()
-    for value in ({"model": module.state_dict(), "optimizer": optimizer.state_dict(), "epoch": 3}, module, {"net": module}):
+    for value in (
+        {"model": module.state_dict(), "optimizer": optimizer.state_dict(), "epoch": 3},
+        module,
+        {"net": module},
+    ):
         stream = io.BytesIO()
         torch.save(value, stream, _use_new_zipfile_serialization=new)
         header = read(stream.getvalue())
-        assert [(t.name, t.shape) for t in header.tensors] == [(name, tuple(t.shape)) for name, t in module.state_dict().items()]
+        assert [(t.name, t.shape) for t in header.tensors] == [
+            (name, tuple(t.shape)) for name, t in module.state_dict().items()
+        ]
         assert header.parameter_count == 3 * 4 + 4 + 4 * 4
         assert header.expected_size == (None if new else len(stream.getvalue()))
         assert header.problems == []
@@ -85,7 +115,17 @@ def test_tied_weights_and_views_count_once() -> None:
     torch = pytest.importorskip("torch")
     weight = torch.randn(4, 4)
     stream = io.BytesIO()
-    torch.save({"a": weight, "b": weight, "c": weight.t(), "d": weight[:2], "e": torch.nn.Parameter(torch.ones(3)), "f": [weight.clone()]}, stream)
+    torch.save(
+        {
+            "a": weight,
+            "b": weight,
+            "c": weight.t(),
+            "d": weight[:2],
+            "e": torch.nn.Parameter(torch.ones(3)),
+            "f": [weight.clone()],
+        },
+        stream,
+    )
     header = read(stream.getvalue())
     assert [t.name for t in header.tensors] == ["a", "b", "c", "d", "e", "f.0"]
     assert header.parameter_count == 16 + 3 + 16
@@ -97,11 +137,15 @@ def test_torchscript_is_mentioned() -> None:
     stream = io.BytesIO()
     torch.jit.save(torch.jit.script(torch.nn.Linear(3, 4)), stream)
     header = read(stream.getvalue())
-    assert [(p.code, p.severity) for p in header.problems] == [("torchscript_code", Severity.WARNING)]
+    assert [(p.code, p.severity) for p in header.problems] == [
+        ("torchscript_code", Severity.WARNING)
+    ]
     assert header.parameter_count == 16
 
 
-def test_offsets_count_from_the_file_in_the_legacy_layout_and_from_the_member_in_an_archive(tmp_path: Path) -> None:
+def test_offsets_count_from_the_file_in_the_legacy_layout_and_from_the_member_in_an_archive(
+    tmp_path: Path,
+) -> None:
     path = tmp_path / "model.bin"
     assert [t.offset for t in written(path).tensors] == [0, 0, 0, 0]
     header = written(path, legacy=True)
@@ -113,16 +157,36 @@ def test_offsets_count_from_the_file_in_the_legacy_layout_and_from_the_member_in
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 def test_arrays_of_numpy_are_tensors_too(protocol: int) -> None:
-    value = {"model": {"w": np.zeros((30, 40), "f4"), "b": np.zeros(3, "f2"), "names": np.array(["a", None], object)}, "author": "me"}
+    value = {
+        "model": {
+            "w": np.zeros((30, 40), "f4"),
+            "b": np.zeros(3, "f2"),
+            "names": np.array(["a", None], object),
+        },
+        "author": "me",
+    }
     header = read(pickle.dumps(value, protocol))
-    assert [(t.name, t.dtype, t.shape, t.size) for t in header.tensors] == [("w", "F32", (30, 40), 4800), ("b", "F16", (3,), 6)]
+    assert [(t.name, t.dtype, t.shape, t.size) for t in header.tensors] == [
+        ("w", "F32", (30, 40), 4800),
+        ("b", "F16", (3,), 6),
+    ]
     assert (header.parameter_count, header.metadata["author"], header.problems) == (1203, "me", [])
 
 
 def joblib_array(data: bytes, dtype: str = "f8", padding: bytes = b"\x03\xff\xff\xff") -> bytes:
-    state = pickle.dumps({"shape": (2,), "order": "C", "allow_mmap": True, "numpy_array_alignment_bytes": 16}, 2)[2:-2]
+    state = pickle.dumps(
+        {"shape": (2,), "order": "C", "allow_mmap": True, "numpy_array_alignment_bytes": 16}, 2
+    )[2:-2]
     described = b"X\x05\0\0\0dtypecnumpy\ndtype\n(X\x02\0\0\0" + dtype.encode() + b"K\0K\x01tR"
-    return b"\x80\x02cjoblib.numpy_pickle\nNumpyArrayWrapper\n)\x81" + state + described + b"ub" + padding + data + b"."
+    return (
+        b"\x80\x02cjoblib.numpy_pickle\nNumpyArrayWrapper\n)\x81"
+        + state
+        + described
+        + b"ub"
+        + padding
+        + data
+        + b"."
+    )
 
 
 def test_arrays_of_joblib_are_counted_and_passed_over() -> None:
@@ -131,7 +195,11 @@ def test_arrays_of_joblib_are_counted_and_passed_over() -> None:
     assert header.problems == []
 
 
-@pytest.mark.parametrize("content", [joblib_array(EVIL, padding=b""), joblib_array(bytes(16), dtype="O8")], ids=["no padding", "objects"])
+@pytest.mark.parametrize(
+    "content",
+    [joblib_array(EVIL, padding=b""), joblib_array(bytes(16), dtype="O8")],
+    ids=["no padding", "objects"],
+)
 def test_nothing_can_hide_in_an_array_of_joblib(content: bytes) -> None:
     assert "unsafe_pickle" in codes(read(content))
 
@@ -146,7 +214,12 @@ def test_a_pickle_that_would_call_something_is_unsafe(tmp_path: Path) -> None:
 
 
 def test_a_foreign_class_is_a_warning_and_no_harm() -> None:
-    header = read(archive(("m/data.pkl", b"\x80\x02cultralytics.nn.tasks\nDetectionModel\n)\x81."), ("m/version", b"3\n")))
+    header = read(
+        archive(
+            ("m/data.pkl", b"\x80\x02cultralytics.nn.tasks\nDetectionModel\n)\x81."),
+            ("m/version", b"3\n"),
+        )
+    )
     assert [(p.code, p.severity) for p in header.problems] == [("unknown_import", Severity.WARNING)]
 
 
@@ -210,11 +283,24 @@ def test_missing_and_short_storages_are_said(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("size", "stride", "offset", "count"),
-    [(b"(K\x05t", b"(K\x01t", b"K\0", b"K\x04"), (b"(K\x02K\x02t", b"(K\x03K\x01t", b"K\0", b"K\x04"), (b"(K\x02t", b"(K\x01t", b"K\x03", b"K\x04")],
+    [
+        (b"(K\x05t", b"(K\x01t", b"K\0", b"K\x04"),
+        (b"(K\x02K\x02t", b"(K\x03K\x01t", b"K\0", b"K\x04"),
+        (b"(K\x02t", b"(K\x01t", b"K\x03", b"K\x04"),
+    ],
 )
-def test_a_tensor_that_is_longer_than_its_storage_is_said(size: bytes, stride: bytes, offset: bytes, count: bytes) -> None:
+def test_a_tensor_that_is_longer_than_its_storage_is_said(
+    size: bytes, stride: bytes, offset: bytes, count: bytes
+) -> None:
     storage = b"(X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\0aX\x03\0\0\0cpu" + count + b"tQ"
-    content = b"\x80\x02}X\x01\0\0\0wctorch._utils\n_rebuild_tensor_v2\n(" + storage + offset + size + stride + b"\x89}tRs."
+    content = (
+        b"\x80\x02}X\x01\0\0\0wctorch._utils\n_rebuild_tensor_v2\n("
+        + storage
+        + offset
+        + size
+        + stride
+        + b"\x89}tRs."
+    )
     header = read(archive(("m/data.pkl", content), ("m/data/a", bytes(16))))
     assert codes(header) == {"tensor_bounds"}
     assert header.tensors[0].name == "w"
@@ -225,7 +311,9 @@ def test_a_tensor_that_is_longer_than_its_storage_is_said(size: bytes, stride: b
     [
         b"",
         b"PK\x03\x04",
-        b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"a" * 64 + b"\nsize 4976698672\n",
+        b"version https://git-lfs.github.com/spec/v1\noid sha256:"
+        + b"a" * 64
+        + b"\nsize 4976698672\n",
         b"GGUF\x03\0\0\0" + bytes(64),
         struct.pack("<Q", 2) + b"{}",
         b'{"model_type": "bert"}',
@@ -265,7 +353,9 @@ def test_every_truncation_is_noticed(tmp_path: Path, legacy: bool) -> None:
             header = read(content[:length])
         except (InvalidHeader, NotThisFormat):
             continue
-        assert (header.expected_size or 0) > length or header.problems, f"{length} of {len(content)} bytes pass for a checkpoint"
+        assert (header.expected_size or 0) > length or header.problems, (
+            f"{length} of {len(content)} bytes pass for a checkpoint"
+        )
 
 
 def test_gigabytes_are_not_read(tmp_path: Path) -> None:

@@ -17,7 +17,12 @@ from discovery.engine.errors import InvalidHeader
 from discovery.engine.formats import safetensors as reader
 from tests import builders
 
-TENSORS = [("embed.weight", "F16", (10, 4)), ("layer.0.bias", "F32", (4,)), ("layer.0.empty", "I64", (0,)), ("norm", "BF16", ())]
+TENSORS = [
+    ("embed.weight", "F16", (10, 4)),
+    ("layer.0.bias", "F32", (4,)),
+    ("layer.0.empty", "I64", (0,)),
+    ("norm", "BF16", ()),
+]
 
 
 def image(header: object, data: int = 0, raw: bytes | None = None) -> bytes:
@@ -26,7 +31,11 @@ def image(header: object, data: int = 0, raw: bytes | None = None) -> bytes:
 
 
 def entry(begin: int, end: int, shape: object = None, dtype: object = "F32") -> dict[str, object]:
-    return {"dtype": dtype, "shape": shape if shape is not None else [(end - begin) // 4], "data_offsets": [begin, end]}
+    return {
+        "dtype": dtype,
+        "shape": shape if shape is not None else [(end - begin) // 4],
+        "data_offsets": [begin, end],
+    }
 
 
 def read(content: bytes) -> reader.Header:
@@ -66,12 +75,22 @@ def test_agrees_with_the_official_reader(tmp_path: Path) -> None:
         (image({"a": entry(0, 16, [5])}, 16), "its shape needs 20"),
         (image({"a": entry(0, 16, dtype="EVIL")}, 16), "unknown dtype"),
         (image({"a": entry(0, 16, dtype=["F32"])}, 16), "unknown dtype"),
-        (image({"a": {"dtype": "F32", "shape": [4], "data_offsets": [16, 0]}}, 16), "impossible data_offsets"),
+        (
+            image({"a": {"dtype": "F32", "shape": [4], "data_offsets": [16, 0]}}, 16),
+            "impossible data_offsets",
+        ),
         (image({"a": {"dtype": "F32", "shape": "4", "data_offsets": [0, 16]}}, 16), "malformed"),
         (image({"a": 5}), "not described"),
         (image({"__metadata__": {"k": {"x": 1}}, "a": entry(0, 16)}, 16), "not a string"),
         (image({"__metadata__": "no"}), "not an object"),
-        (image(None, 16, b'{"__metadata__":{},"a":{"dtype":"F32","shape":[4],"data_offsets":[0,16]},"__metadata__":{}}'), "twice"),
+        (
+            image(
+                None,
+                16,
+                b'{"__metadata__":{},"a":{"dtype":"F32","shape":[4],"data_offsets":[0,16]},"__metadata__":{}}',
+            ),
+            "twice",
+        ),
         (image({"a": entry(0, 16)}, 64), "follow the last tensor"),
     ],
 )
@@ -98,8 +117,12 @@ def test_every_truncation_is_refused_or_told(tmp_path: Path) -> None:
         assert header.expected_size == len(content)
 
 
-def test_the_careful_way_of_reading_gives_the_same_as_the_quick_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    content = image({f"t{i}": entry(i * 16, i * 16 + 16) for i in range(50)} | {"__metadata__": {"a": "b"}}, 800)
+def test_the_careful_way_of_reading_gives_the_same_as_the_quick_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    content = image(
+        {f"t{i}": entry(i * 16, i * 16 + 16) for i in range(50)} | {"__metadata__": {"a": "b"}}, 800
+    )
     quick = read(content)
     monkeypatch.setattr(reader, "_well_formed", lambda *_: None)
     careful = read(content)
@@ -129,7 +152,13 @@ def test_what_is_written_is_read_back(shapes: dict[str, list[int]]) -> None:
         count = 1
         for dimension in shape:
             count *= dimension
-        header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [offset, offset + count * 4]}
+        header[name] = {
+            "dtype": "F32",
+            "shape": shape,
+            "data_offsets": [offset, offset + count * 4],
+        }
         offset += count * 4
     result = read(image(header, offset))
-    assert {t.name: list(t.shape) for t in result.tensors} == {name: value["shape"] for name, value in header.items()}
+    assert {t.name: list(t.shape) for t in result.tensors} == {
+        name: value["shape"] for name, value in header.items()
+    }

@@ -65,14 +65,21 @@ def test_templates_that_reach_for_python_are_errors(template: str) -> None:
 
 @pytest.mark.parametrize(
     "template",
-    ["{% include 'x' %}", "{%- import 'x' as y %}", "{% for i in range(10 * 1000 * 1000) %}{% endfor %}", "{% for i in range(0, 99999999) %}"],
+    [
+        "{% include 'x' %}",
+        "{%- import 'x' as y %}",
+        "{% for i in range(10 * 1000 * 1000) %}{% endfor %}",
+        "{% for i in range(0, 99999999) %}",
+    ],
 )
 def test_templates_that_ask_too_much_are_warned_about(template: str) -> None:
     assert [oddity.severity for oddity in chat_templates.oddities(template)] == [Severity.WARNING]
 
 
 def test_a_huge_template_is_looked_at_as_far_as_it_goes() -> None:
-    assert "characters" in chat_templates.oddities("x" * (chat_templates.MAX_TEMPLATE + 1))[0].reason
+    assert (
+        "characters" in chat_templates.oddities("x" * (chat_templates.MAX_TEMPLATE + 1))[0].reason
+    )
 
 
 def messages(found: Found, code: str) -> list[str]:
@@ -107,8 +114,12 @@ def test_a_clean_model_names_no_code(folder: Path, read: Read) -> None:
         ("other/repo--modeling_z.Z", "modeling_z.py of other/repo, fetched when it is needed"),
     ],
 )
-@pytest.mark.parametrize("file", ["config.json", "tokenizer_config.json", "preprocessor_config.json"])
-def test_auto_map_names_file_class_and_place(file: str, reference: str, says: str, folder: Path, read: Read) -> None:
+@pytest.mark.parametrize(
+    "file", ["config.json", "tokenizer_config.json", "preprocessor_config.json"]
+)
+def test_auto_map_names_file_class_and_place(
+    file: str, reference: str, says: str, folder: Path, read: Read
+) -> None:
     (folder / "modeling_x.py").write_text("class XForCausalLM: ...\n")
     add(folder / file, auto_map={"AutoModel": reference, "AutoTokenizer": [reference, None]})
     found = one(read, folder)
@@ -121,17 +132,29 @@ def test_auto_map_names_file_class_and_place(file: str, reference: str, says: st
 def test_python_files_that_nothing_asks_for_are_a_remark(folder: Path, read: Read) -> None:
     (folder / "convert.py").write_text("")
     found = one(read, folder)
-    assert [problem.severity for problem in found.problems if problem.code == "remote_code"] == [Severity.INFO]
+    assert [problem.severity for problem in found.problems if problem.code == "remote_code"] == [
+        Severity.INFO
+    ]
     assert "convert.py" in messages(found, "remote_code")[0]
 
 
-@pytest.mark.parametrize("name", ["tokenizer_config.json", "chat_template.json", "chat_template.jinja"])
+@pytest.mark.parametrize(
+    "name", ["tokenizer_config.json", "chat_template.json", "chat_template.jinja"]
+)
 def test_an_unsafe_template_makes_the_model_unsafe(name: str, folder: Path, read: Read) -> None:
     evil = "{{ ''.__class__.__mro__ }}"
     if name.endswith(".jinja"):
         (folder / name).write_text(evil)
     else:
-        add(folder / name, chat_template=[{"name": "default", "template": LLAMA}, {"name": "tool_use", "template": evil}] if "tok" in name else evil)
+        add(
+            folder / name,
+            chat_template=[
+                {"name": "default", "template": LLAMA},
+                {"name": "tool_use", "template": evil},
+            ]
+            if "tok" in name
+            else evil,
+        )
     found = one(read, folder)
     assert found.status == "UNSAFE"
     assert name in messages(found, "unsafe_template")[0]
@@ -139,7 +162,9 @@ def test_an_unsafe_template_makes_the_model_unsafe(name: str, folder: Path, read
 
 def test_a_gguf_header_with_an_unsafe_template_is_unsafe(models_root: Path, read: Read) -> None:
     path = models_root / "tiny.Q4_0.gguf"
-    builders.gguf_model(path, "tiny", builders.Sizes(), "Q4_0", {"tokenizer.chat_template": "{{ x.__globals__ }}"})
+    builders.gguf_model(
+        path, "tiny", builders.Sizes(), "Q4_0", {"tokenizer.chat_template": "{{ x.__globals__ }}"}
+    )
     (found,) = read(models_root).values()
     assert found.status == "UNSAFE"
     assert "__globals__" in messages(found, "unsafe_template")[0]
@@ -148,20 +173,41 @@ def test_a_gguf_header_with_an_unsafe_template_is_unsafe(models_root: Path, read
 def test_steps_of_a_pipeline_from_its_own_files_are_named(models_root: Path, read: Read) -> None:
     builders.sentence_transformers(models_root / "st")
     builders.write_json(
-        models_root / "st/modules.json", [{"idx": 0, "type": "custom_st.Transformer"}, {"type": "sentence_transformers.models.Pooling"}]
+        models_root / "st/modules.json",
+        [
+            {"idx": 0, "type": "custom_st.Transformer"},
+            {"type": "sentence_transformers.models.Pooling"},
+        ],
     )
     (found,) = read(models_root).values()
     assert ["custom_st.py" in text for text in messages(found, "remote_code")] == [True]
 
 
-@pytest.mark.parametrize(("operator", "code"), [("PyFunc", "python_op"), ("EagerPyFunc", "python_op"), ("WriteFile", "file_op"), ("MatMul", None)])
-def test_operators_that_run_python_or_touch_files_are_named(operator: str, code: str | None, models_root: Path, read: Read) -> None:
-    builders.savedmodel(models_root / "saved", [("w", "F32", (2, 2))], [("x", "F32", (1, 2))], [("y", "F32", (1, 2))])
+@pytest.mark.parametrize(
+    ("operator", "code"),
+    [
+        ("PyFunc", "python_op"),
+        ("EagerPyFunc", "python_op"),
+        ("WriteFile", "file_op"),
+        ("MatMul", None),
+    ],
+)
+def test_operators_that_run_python_or_touch_files_are_named(
+    operator: str, code: str | None, models_root: Path, read: Read
+) -> None:
+    builders.savedmodel(
+        models_root / "saved",
+        [("w", "F32", (2, 2))],
+        [("x", "F32", (1, 2))],
+        [("y", "F32", (1, 2))],
+    )
     path = models_root / "saved/saved_model.pb"
     node = b"\x0a\x01n\x12" + bytes([len(operator)]) + operator.encode()
     graph = b"\x0a" + bytes([len(node)]) + node
     meta = b"\x12" + bytes([len(graph)]) + graph
     path.write_bytes(path.read_bytes() + b"\x12" + bytes([len(meta)]) + meta)
     (found,) = read(models_root).values()
-    assert [problem.code for problem in found.problems if problem.code in ("python_op", "file_op")] == ([code] if code else [])
+    assert [
+        problem.code for problem in found.problems if problem.code in ("python_op", "file_op")
+    ] == ([code] if code else [])
     assert (found.status == "UNSAFE") == (code == "python_op")

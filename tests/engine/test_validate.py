@@ -40,7 +40,9 @@ def _truncated(folder: Path) -> None:
 
 
 def _no_config(folder: Path) -> None:
-    (folder / "config.json").write_text('{"architectures": ["LlamaForCausalLM"], "model_type": "llama",}')
+    (folder / "config.json").write_text(
+        '{"architectures": ["LlamaForCausalLM"], "model_type": "llama",}'
+    )
 
 
 def _no_weights(folder: Path) -> None:
@@ -96,10 +98,14 @@ def test_what_is_wrong_fails_the_check_that_is_about_it(
     harm(models_root / "tiny-llama")
     found = one(read, models_root)
     assert outcomes(found)[check] == outcome
-    assert validate.is_valid(validate.as_json(validate.checks(found))) == (outcome != "failed" and harm is not _flipped)
+    assert validate.is_valid(validate.as_json(validate.checks(found))) == (
+        outcome != "failed" and harm is not _flipped
+    )
 
 
-def test_a_pickle_under_a_name_that_promises_safetensors_is_unsafe(models_root: Path, read: Read) -> None:
+def test_a_pickle_under_a_name_that_promises_safetensors_is_unsafe(
+    models_root: Path, read: Read
+) -> None:
     builders.transformers(models_root / "tiny-llama")
     _disguised(models_root / "tiny-llama")
     found = one(read, models_root)
@@ -118,17 +124,32 @@ def test_a_pickle_under_a_name_that_promises_safetensors_is_unsafe(models_root: 
         ("made_up_by_a_plugin", "header_parses"),
     ],
 )
-def test_an_error_of_any_kind_fails_a_check(code: str, check: str, models_root: Path, read: Read) -> None:
+def test_an_error_of_any_kind_fails_a_check(
+    code: str, check: str, models_root: Path, read: Read
+) -> None:
     builders.transformers(models_root / "tiny-llama")
-    found = dataclasses.replace(one(read, models_root), problems=(Problem(code, "it is wrong", "tiny-llama/model.safetensors"),))
+    found = dataclasses.replace(
+        one(read, models_root),
+        problems=(Problem(code, "it is wrong", "tiny-llama/model.safetensors"),),
+    )
     assert [name for name, outcome in outcomes(found).items() if outcome == "failed"] == [check]
 
 
-def test_a_warning_about_the_header_leaves_the_other_checks_to_be_made(models_root: Path, read: Read) -> None:
+def test_a_warning_about_the_header_leaves_the_other_checks_to_be_made(
+    models_root: Path, read: Read
+) -> None:
     builders.transformers(models_root / "tiny-llama")
     found = one(read, models_root)
-    told = outcomes(dataclasses.replace(found, problems=(Problem("trailing_data", "bytes follow", "x", Severity.WARNING),)))
-    assert (told["header_parses"], told["size_matches_header"], told["tensor_bounds"]) == ("warning", "passed", "passed")
+    told = outcomes(
+        dataclasses.replace(
+            found, problems=(Problem("trailing_data", "bytes follow", "x", Severity.WARNING),)
+        )
+    )
+    assert (told["header_parses"], told["size_matches_header"], told["tensor_bounds"]) == (
+        "warning",
+        "passed",
+        "passed",
+    )
 
 
 @pytest.mark.parametrize(
@@ -141,7 +162,9 @@ def test_a_warning_about_the_header_leaves_the_other_checks_to_be_made(models_ro
         lambda root: builders.mlx(root / "tiny-mlx"),
     ],
 )
-def test_no_whole_model_of_any_kind_fails_a_check(make: Callable[[Path], None], models_root: Path, read: Read) -> None:
+def test_no_whole_model_of_any_kind_fails_a_check(
+    make: Callable[[Path], None], models_root: Path, read: Read
+) -> None:
     make(models_root)
     assert "failed" not in outcomes(one(read, models_root)).values()
 
@@ -149,18 +172,30 @@ def test_no_whole_model_of_any_kind_fails_a_check(make: Callable[[Path], None], 
 def test_a_tokenizer_that_is_larger_than_the_model_is_told(models_root: Path, read: Read) -> None:
     builders.transformers(models_root / "tiny-llama", vocab=200)
     found = one(read, models_root)
-    told = {size: {c.name: c for c in validate.checks(found, size)}["tokenizer_matches_vocab"] for size in (None, 200, 300)}
-    assert [told[size].status.value for size in (None, 200, 300)] == ["skipped", "passed", "warning"]
+    told = {
+        size: {c.name: c for c in validate.checks(found, size)}["tokenizer_matches_vocab"]
+        for size in (None, 200, 300)
+    }
+    assert [told[size].status.value for size in (None, 200, 300)] == [
+        "skipped",
+        "passed",
+        "warning",
+    ]
     assert "300" in told[300].message
 
 
 def test_the_size_of_a_tokenizer_is_read_from_its_file(models_root: Path, read: Read) -> None:
     builders.transformers(models_root / "tiny-llama")
-    builders.write_json(models_root / "tiny-llama/tokenizer.json", {"model": {"vocab": {"a": 0, "b": 6}}, "added_tokens": [{"id": 8}]})
+    builders.write_json(
+        models_root / "tiny-llama/tokenizer.json",
+        {"model": {"vocab": {"a": 0, "b": 6}}, "added_tokens": [{"id": 8}]},
+    )
     assert validate.tokenizer_size(str(models_root), one(read, models_root)) == 9
 
 
-def test_content_changes_with_the_files_and_not_with_the_place(models_root: Path, read: Read) -> None:
+def test_content_changes_with_the_files_and_not_with_the_place(
+    models_root: Path, read: Read
+) -> None:
     builders.transformers(models_root / "a")
     before = validate.content(one(read, models_root))
     (models_root / "a").rename(models_root / "b")
@@ -181,13 +216,20 @@ def test_content_changes_with_the_files_and_not_with_the_place(models_root: Path
         ("模型", None, "other characters", None),
         ("falcon", 7_200_000_000, "does not say its size (7.2b)", "falcon-7.2b"),
         ("llama-2-chat", 6_740_000_000, "does not say its size (6.7b)", "llama-2-6.7b-chat"),
-        ("Mistral_Instruct v0.2", 7_240_000_000, "and does not say its size (7.2b)", "mistral-7.2b-instruct-v0.2"),
+        (
+            "Mistral_Instruct v0.2",
+            7_240_000_000,
+            "and does not say its size (7.2b)",
+            "mistral-7.2b-instruct-v0.2",
+        ),
         ("deepseek-v3", 671 * 10**9, "does not say its size (671b)", "deepseek-671b-v3"),
         ("Qwen2.5-0.5B-Instruct", 494_000_000, "capital letters", "qwen2.5-0.5b-instruct"),
         ("--a..b__", None, "other characters", "a.b"),
     ],
 )
-def test_names_are_judged_by_the_convention_of_the_guide(name: str, parameters: int | None, says: str | None, better: str | None) -> None:
+def test_names_are_judged_by_the_convention_of_the_guide(
+    name: str, parameters: int | None, says: str | None, better: str | None
+) -> None:
     advice = naming(name, parameters)
     if says is None:
         assert advice is None
@@ -198,7 +240,18 @@ def test_names_are_judged_by_the_convention_of_the_guide(name: str, parameters: 
 
 
 def test_completeness_counts_what_is_filled_and_names_what_is_missing() -> None:
-    values: dict[str, Any] = {"modalities": ["TEXT"], "description": "x", "license": "mit", "capabilities": ["CHAT"]}
-    assert completeness(values) == (50, ["resource_requirements", "performance_metrics", "language_support"])
-    assert completeness({**values, "modalities": ["IMAGE"]}).missing == ["resource_requirements", "performance_metrics"]
+    values: dict[str, Any] = {
+        "modalities": ["TEXT"],
+        "description": "x",
+        "license": "mit",
+        "capabilities": ["CHAT"],
+    }
+    assert completeness(values) == (
+        50,
+        ["resource_requirements", "performance_metrics", "language_support"],
+    )
+    assert completeness({**values, "modalities": ["IMAGE"]}).missing == [
+        "resource_requirements",
+        "performance_metrics",
+    ]
     assert completeness({}).score == 0

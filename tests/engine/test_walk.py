@@ -15,12 +15,16 @@ from tests import builders
 
 
 def places(root: Path, **settings: object) -> list[str]:
-    return sorted(item.place for item in walk(str(root), Discovery(**settings)) if isinstance(item, Candidate))  # type: ignore[arg-type]
+    return sorted(
+        item.place for item in walk(str(root), Discovery(**settings)) if isinstance(item, Candidate)
+    )  # type: ignore[arg-type]
 
 
 def problems(root: Path, **settings: object) -> list[Problem]:
     items = list(walk(str(root), Discovery(**settings)))  # type: ignore[arg-type]
-    return [item for item in items if isinstance(item, Problem)] + [p for item in items if isinstance(item, Candidate) for p in item.problems]
+    return [item for item in items if isinstance(item, Problem)] + [
+        p for item in items if isinstance(item, Candidate) for p in item.problems
+    ]
 
 
 def weights(path: Path) -> None:
@@ -47,7 +51,9 @@ def test_models_below_a_model_folder_are_found_too(models_root: Path) -> None:
     assert places(models_root) == ["base", "base/finetuned"]
 
 
-def test_loose_checkpoints_are_models_of_their_own_and_shards_belong_together(models_root: Path) -> None:
+def test_loose_checkpoints_are_models_of_their_own_and_shards_belong_together(
+    models_root: Path,
+) -> None:
     for name in (
         "dream.safetensors",
         "dream.fp16.safetensors",
@@ -73,17 +79,24 @@ def test_an_onnx_folder_belongs_to_the_model_above_it(models_root: Path) -> None
 def test_stores_of_other_programs_are_one_candidate_a_model(models_root: Path) -> None:
     builders.hub_cache(models_root / "hub", "org/embedder")
     builders.ollama_store(models_root / "ollama", "llama3.2", ("3b", "latest"))
-    assert places(models_root) == ["hub/models--org--embedder", "ollama/manifests/registry.ollama.ai/library/llama3.2"]
+    assert places(models_root) == [
+        "hub/models--org--embedder",
+        "ollama/manifests/registry.ollama.ai/library/llama3.2",
+    ]
 
 
 def test_depth_is_counted_in_folders_and_what_is_cut_off_is_said(models_root: Path) -> None:
     builders.transformers(models_root / "a" / "b" / "c" / "model")
     assert places(models_root, max_scan_depth=4) == ["a/b/c/model"]
     assert places(models_root, max_scan_depth=3) == []
-    assert [(p.code, p.path) for p in problems(models_root, max_scan_depth=3)] == [("too_deep", "a/b/c")]
+    assert [(p.code, p.path) for p in problems(models_root, max_scan_depth=3)] == [
+        ("too_deep", "a/b/c")
+    ]
 
 
-def test_without_subdirectories_only_the_root_and_its_own_folders_are_looked_at(models_root: Path) -> None:
+def test_without_subdirectories_only_the_root_and_its_own_folders_are_looked_at(
+    models_root: Path,
+) -> None:
     builders.transformers(models_root / "near")
     builders.transformers(models_root / "shelf" / "far")
     assert places(models_root, scan_subdirectories=False) == ["near"]
@@ -96,7 +109,9 @@ def test_excluded_names_and_paths_are_not_entered(models_root: Path, pattern: st
     assert places(models_root, exclude_patterns=[pattern]) == ["language/kept"]
 
 
-def test_links_are_followed_inside_the_root_only_and_loops_are_cut(models_root: Path, tmp_path: Path) -> None:
+def test_links_are_followed_inside_the_root_only_and_loops_are_cut(
+    models_root: Path, tmp_path: Path
+) -> None:
     builders.transformers(models_root / "real")
     builders.transformers(models_root / ".store" / "hidden-target")
     builders.transformers(tmp_path / "outside")
@@ -118,12 +133,21 @@ def test_linked_weights_count_as_files_of_the_model(models_root: Path) -> None:
     weights(models_root / "store" / "blob.safetensors")
     builders.write_json(models_root / "linked" / "config.json", {"model_type": "bert"})
     (models_root / "linked" / "model.safetensors").symlink_to("../store/blob.safetensors")
-    found = next(item for item in walk(str(models_root), Discovery()) if isinstance(item, Candidate) and item.place == "linked")
-    assert {(entry.name, entry.link) for entry in found.files} == {("config.json", None), ("model.safetensors", "store/blob.safetensors")}
+    found = next(
+        item
+        for item in walk(str(models_root), Discovery())
+        if isinstance(item, Candidate) and item.place == "linked"
+    )
+    assert {(entry.name, entry.link) for entry in found.files} == {
+        ("config.json", None),
+        ("model.safetensors", "store/blob.safetensors"),
+    }
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes are a POSIX thing")
-def test_pipes_dangling_links_and_folders_named_like_files_are_told_and_never_opened(models_root: Path) -> None:
+def test_pipes_dangling_links_and_folders_named_like_files_are_told_and_never_opened(
+    models_root: Path,
+) -> None:
     for folder in ("pipe", "dangling", "folder/model.safetensors", "folder/config.json"):
         (models_root / folder).mkdir(parents=True)
     os.mkfifo(models_root / "pipe" / "config.json")
@@ -132,7 +156,9 @@ def test_pipes_dangling_links_and_folders_named_like_files_are_told_and_never_op
     assert {p.code for p in problems(models_root)} == {"not_a_file", "link_dangling"}
 
 
-@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="permissions do not bind this user")
+@pytest.mark.skipif(
+    os.name == "nt" or os.geteuid() == 0, reason="permissions do not bind this user"
+)
 def test_an_unreadable_folder_is_one_problem_and_hides_no_neighbour(models_root: Path) -> None:
     builders.transformers(models_root / "good")
     builders.transformers(models_root / "locked")
@@ -144,7 +170,9 @@ def test_an_unreadable_folder_is_one_problem_and_hides_no_neighbour(models_root:
         (models_root / "locked").chmod(0o755)
 
 
-def test_an_unlistable_folder_is_one_problem_and_hides_no_neighbour(models_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unlistable_folder_is_one_problem_and_hides_no_neighbour(
+    models_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     builders.transformers(models_root / "good")
     builders.transformers(models_root / "locked")
     scandir = os.scandir
@@ -176,9 +204,15 @@ def test_a_root_that_is_a_model_is_the_model(models_root: Path) -> None:
     assert places(models_root) == ["."]
 
 
-def test_the_signature_changes_with_size_time_and_names_and_with_nothing_else(models_root: Path) -> None:
+def test_the_signature_changes_with_size_time_and_names_and_with_nothing_else(
+    models_root: Path,
+) -> None:
     def signature() -> str:
-        return next(item.signature for item in walk(str(models_root), Discovery()) if isinstance(item, Candidate))
+        return next(
+            item.signature
+            for item in walk(str(models_root), Discovery())
+            if isinstance(item, Candidate)
+        )
 
     builders.transformers(models_root / "model")
     first = signature()
@@ -189,9 +223,19 @@ def test_the_signature_changes_with_size_time_and_names_and_with_nothing_else(mo
     assert len({first, second, signature()}) == 3
 
 
-@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="the file system refuses such names")
+@pytest.mark.skipif(
+    sys.platform in ("win32", "darwin"), reason="the file system refuses such names"
+)
 def test_names_of_any_bytes_are_walked(models_root: Path) -> None:
-    for name in (b"bad\xff\xfename", b"new\nline", b"-rf", "\u202ertl".encode(), b"<img src=x>", b"a" * 200, "\U0001f600".encode()):
+    for name in (
+        b"bad\xff\xfename",
+        b"new\nline",
+        b"-rf",
+        "\u202ertl".encode(),
+        b"<img src=x>",
+        b"a" * 200,
+        "\U0001f600".encode(),
+    ):
         folder = os.path.join(os.fsencode(models_root), name)
         os.mkdir(folder)
         with open(os.path.join(folder, b"config.json"), "wb") as file:

@@ -21,15 +21,29 @@ from discovery.engine.parameters import count_parameters
 from tests import builders
 
 PUBLISHED = {
-    "llama": (Sizes(layers=32, hidden=4096, vocab=32000, intermediate=11008, heads=32), 6_738_415_616),
-    "mixtral": (Sizes(layers=32, hidden=4096, vocab=32000, intermediate=14336, heads=32, kv_heads=8, experts=8), 46_702_792_704),
+    "llama": (
+        Sizes(layers=32, hidden=4096, vocab=32000, intermediate=11008, heads=32),
+        6_738_415_616,
+    ),
+    "mixtral": (
+        Sizes(
+            layers=32, hidden=4096, vocab=32000, intermediate=14336, heads=32, kv_heads=8, experts=8
+        ),
+        46_702_792_704,
+    ),
     "bert": (Sizes(layers=12, hidden=768, vocab=30522, context=512), 109_482_240),
     "vit": (Sizes(layers=12, hidden=768, vocab=1000), 86_567_656),
     "whisper": (Sizes(layers=32, hidden=1280, vocab=51866, mels=128), 1_543_490_560),
     "wav2vec2": (Sizes(layers=12, hidden=768, vocab=32), 94_396_320),
     "clip": (Sizes(layers=12, hidden=768, vocab=49408, context=77), 427_616_513),
-    "llava": (Sizes(layers=32, hidden=4096, vocab=32064, intermediate=11008, heads=32), 7_063_427_072),
-    "gpt_bigcode": (Sizes(layers=40, hidden=6144, vocab=49152, context=8192, heads=48), 15_517_456_384),
+    "llava": (
+        Sizes(layers=32, hidden=4096, vocab=32064, intermediate=11008, heads=32),
+        7_063_427_072,
+    ),
+    "gpt_bigcode": (
+        Sizes(layers=40, hidden=6144, vocab=49152, context=8192, heads=48),
+        15_517_456_384,
+    ),
 }
 
 
@@ -58,18 +72,25 @@ def test_safetensors_reads_what_was_written(tmp_path: Path) -> None:
     builders.safetensors(tmp_path / "a.safetensors", tensors, {"format": "pt"})
     with safe_open(tmp_path / "a.safetensors", "np") as official:
         assert official.metadata() == {"format": "pt"}
-        assert {name: tuple(official.get_slice(name).get_shape()) for name in official.keys()} == {name: shape for name, _, shape in tensors}  # noqa: SIM118
+        assert {name: tuple(official.get_slice(name).get_shape()) for name in official.keys()} == {
+            name: shape for name, _, shape in tensors
+        }  # noqa: SIM118
 
 
 @pytest.mark.parametrize("shards", [1, 2, 5])
-def test_shards_hold_every_tensor_once_and_the_index_says_where(shards: int, tmp_path: Path) -> None:
+def test_shards_hold_every_tensor_once_and_the_index_says_where(
+    shards: int, tmp_path: Path
+) -> None:
     tensors = builders.tensors("llama")
     paths = builders.safetensors_shards(tmp_path, tensors, shards)
     assert len(paths) == shards
     found = []
     for path in paths:
         with path.open("rb") as stream:
-            found += [tensor.name for tensor in safetensors_format.read(stream, path.stat().st_size).tensors]
+            found += [
+                tensor.name
+                for tensor in safetensors_format.read(stream, path.stat().st_size).tensors
+            ]
     assert sorted(found) == sorted(name for name, _, _ in tensors)
     assert (tmp_path / "model.safetensors.index.json").exists() == (shards > 1)
 
@@ -81,7 +102,12 @@ METADATA = {
 
 
 def test_gguf_reads_what_was_written(tmp_path: Path) -> None:
-    builders.gguf(tmp_path / "a.gguf", METADATA, [("t", "Q4_K", (4, 256)), ("u", "F32", (3,)), ("v", "Q8_0", (2, 32))], vocabulary=300)
+    builders.gguf(
+        tmp_path / "a.gguf",
+        METADATA,
+        [("t", "Q4_K", (4, 256)), ("u", "F32", (3,)), ("v", "Q8_0", (2, 32))],
+        vocabulary=300,
+    )
     official = GGUFReader(tmp_path / "a.gguf")
     assert [(t.name, list(t.shape), t.tensor_type.name) for t in official.tensors] == [
         ("t", [256, 4], "Q4_K"),
@@ -93,9 +119,17 @@ def test_gguf_reads_what_was_written(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("version", "big_endian"), [(1, False), (2, False), (3, False), (3, True)])
-def test_gguf_of_every_version_and_byte_order_is_as_long_as_its_table_says(version: int, big_endian: bool, tmp_path: Path) -> None:
+def test_gguf_of_every_version_and_byte_order_is_as_long_as_its_table_says(
+    version: int, big_endian: bool, tmp_path: Path
+) -> None:
     path = tmp_path / "a.gguf"
-    builders.gguf(path, METADATA, [("t", "F16", (3, 5)), ("u", "F32", (2,))], version=version, big_endian=big_endian)
+    builders.gguf(
+        path,
+        METADATA,
+        [("t", "F16", (3, 5)), ("u", "F32", (2,))],
+        version=version,
+        big_endian=big_endian,
+    )
     with path.open("rb") as stream:
         header = gguf_format.read(stream, path.stat().st_size)
     assert header.parameter_count == 17
@@ -133,7 +167,10 @@ def test_hub_cache_links_lead_to_blobs_named_by_their_hash(tmp_path: Path) -> No
     assert revision in {path.name for path in revisions}
     links = [path for path in repository.rglob("*") if path.is_symlink()]
     assert len(links) == 3 * 10
-    assert all(path.resolve().parent == repository / "blobs" and not path.readlink().is_absolute() for path in links)
+    assert all(
+        path.resolve().parent == repository / "blobs" and not path.readlink().is_absolute()
+        for path in links
+    )
     assert len({path.resolve() for path in links if path.name == "model.safetensors"}) == 1
     assert len({path.resolve() for path in links if path.name == "README.md"}) == 3
     [weights] = [path for path in (repository / "blobs").iterdir() if len(path.name) == 64]
@@ -155,7 +192,9 @@ def test_python_s_own_readers_open_the_archives(tmp_path: Path) -> None:
     for compressed in (False, True):
         builders.nemo(tmp_path / "m.nemo", {"target": "x"}, weights=5_000, compressed=compressed)
         with tarfile.open(fileobj=io.BytesIO((tmp_path / "m.nemo").read_bytes())) as archive:
-            assert {member.name: member.size for member in archive.getmembers() if member.isfile()} == {
+            assert {
+                member.name: member.size for member in archive.getmembers() if member.isfile()
+            } == {
                 "./model_config.yaml": 10,
                 "./model_weights.ckpt": 5_000,
             }
@@ -163,7 +202,15 @@ def test_python_s_own_readers_open_the_archives(tmp_path: Path) -> None:
 
 def test_a_card_states_in_front_matter_what_the_page_shows(tmp_path: Path) -> None:
     builders.write_card(
-        tmp_path, builders.Card("Nordlys", "Svarer på norsk.", license="mit", language=("no",), tags=("chat",), scores={"MMLU": 51.0})
+        tmp_path,
+        builders.Card(
+            "Nordlys",
+            "Svarer på norsk.",
+            license="mit",
+            language=("no",),
+            tags=("chat",),
+            scores={"MMLU": 51.0},
+        ),
     )
     text = (tmp_path / "README.md").read_text(encoding="utf-8")
     assert text.startswith("---\nlicense: mit\nlanguage:\n- 'no'\n")

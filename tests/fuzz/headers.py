@@ -78,10 +78,17 @@ def memory(target: Target, data: bytes) -> Finding | None:
 
 def _most_used() -> int:
     """The most memory this process ever had, in bytes; 0 where the system does not tell."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1024 if sys.platform != "darwin" else 1) if resource else 0
+    return (
+        resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        * (1024 if sys.platform != "darwin" else 1)
+        if resource
+        else 0
+    )
 
 
-def run(target: Target, begin: list[bytes], random: Random, until: Callable[[int], bool]) -> tuple[int, list[Finding]]:
+def run(
+    target: Target, begin: list[bytes], random: Random, until: Callable[[int], bool]
+) -> tuple[int, list[Finding]]:
     """(inputs, findings, one of each kind). Seeds come first; memory is measured for inputs that made the process grow."""
     found: dict[str, Finding] = {}
     count = 0
@@ -108,7 +115,10 @@ def _inputs(begin: list[bytes], random: Random) -> Iterator[bytes]:
 def shrunk(target: Target, finding: Finding) -> Finding:
     """As few bytes as still bring the same kind of trouble, found by leaving pieces out."""
     look = memory if finding.kind == "memory" else complaint
-    tries, size = SHRINKING if finding.kind not in ("time", "memory") else 40, len(finding.data) // 2
+    tries, size = (
+        SHRINKING if finding.kind not in ("time", "memory") else 40,
+        len(finding.data) // 2,
+    )
     while size and tries > 0:
         at = 0
         while at < len(finding.data) and tries > 0:
@@ -139,11 +149,21 @@ def main() -> int:
         for name in options.names or TARGETS:
             begin = seeds(TARGETS[name], Path(folder) / name, shared)
             end = time.monotonic() + options.seconds
-            count, found = run(TARGETS[name], begin, Random(f"{options.seed} {name}"), lambda _, end=end: time.monotonic() > end)  # type: ignore[misc]
-            print(f"{name:<14} {len(begin):4} seeds {count:10,} inputs  {len(found)} found  {_most_used() >> 20} MB at the most", flush=True)
+            count, found = run(
+                TARGETS[name],
+                begin,
+                Random(f"{options.seed} {name}"),
+                lambda _, end=end: time.monotonic() > end,
+            )  # type: ignore[misc]
+            print(
+                f"{name:<14} {len(begin):4} seeds {count:10,} inputs  {len(found)} found  {_most_used() >> 20} MB at the most",
+                flush=True,
+            )
             for finding in found:
                 broken += 1
-                print(f"  {finding.kind}: {finding.what[:300]}\n  {len(finding.data)} bytes: {finding.data[:200]!r}")
+                print(
+                    f"  {finding.kind}: {finding.what[:300]}\n  {len(finding.data)} bytes: {finding.data[:200]!r}"
+                )
                 _keep(options.keep, name, finding)
     return 1 if broken else 0
 
@@ -153,19 +173,27 @@ def _shared(folder: Path, made: Path) -> Path | None:
     if not (folder / "hostile" / "gen_hostile.py").is_file():
         return None
     made.mkdir()
-    subprocess.run([sys.executable, str(folder / "hostile" / "gen_hostile.py"), str(made / "hostile")], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(
+        [sys.executable, str(folder / "hostile" / "gen_hostile.py"), str(made / "hostile")],
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
     (made / "corpus").mkdir()
     for path in (folder / "corpus" / "models").rglob("*"):
         if path.suffix in (".json", ".md") and path.stat().st_size < 1 << 16:
             (made / "corpus" / sha256(str(path).encode()).hexdigest()[:12]).mkdir()
-            (made / "corpus" / sha256(str(path).encode()).hexdigest()[:12] / path.name).write_bytes(path.read_bytes())
+            (made / "corpus" / sha256(str(path).encode()).hexdigest()[:12] / path.name).write_bytes(
+                path.read_bytes()
+            )
     return made
 
 
 def _keep(folder: Path | None, name: str, finding: Finding) -> None:
     if folder:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"{name}-{finding.kind}-{sha256(finding.data).hexdigest()[:8]}").write_bytes(finding.data)
+        (folder / f"{name}-{finding.kind}-{sha256(finding.data).hexdigest()[:8]}").write_bytes(
+            finding.data
+        )
 
 
 if __name__ == "__main__":

@@ -10,7 +10,27 @@ from random import Random
 MAX_BYTES = 1 << 18
 
 #: Numbers at the edges of what lengths, counts and types can be.
-_EDGES = (0, 1, 2, 7, 8, 31, 127, 128, 255, 256, 65535, 65536, (1 << 31) - 1, 1 << 31, (1 << 32) - 1, 1 << 32, (1 << 63) - 1, 1 << 63, (1 << 64) - 1)
+_EDGES = (
+    0,
+    1,
+    2,
+    7,
+    8,
+    31,
+    127,
+    128,
+    255,
+    256,
+    65535,
+    65536,
+    (1 << 31) - 1,
+    1 << 31,
+    (1 << 32) - 1,
+    1 << 32,
+    (1 << 63) - 1,
+    1 << 63,
+    (1 << 64) - 1,
+)
 _TOKENS = (
     b"null", b"true", b"-1", b"0", b"1e400", b"NaN", b"[]", b"{}", b'""', b'"\\ud800"', b"99999999999999999999", b"\x00", b"\xff\xfe",
     b"\xef\xbb\xbf",     b"../../x", b"<script>", b"\r\n", b"---\n", b"&a [*a, *a]", b"!!python/object:os.system ", b"__class__", b"{{", b"%}",
@@ -66,7 +86,9 @@ def _digits(random: Random, data: bytearray, _seeds: Sequence[bytes]) -> None:
     found = list(_NUMBER.finditer(data, 0, 1 << 14))
     if found:
         match = random.choice(found)
-        data[match.start() : match.end()] = str(random.choice(_EDGES) * random.choice((1, -1, 1, 10**30))).encode()
+        data[match.start() : match.end()] = str(
+            random.choice(_EDGES) * random.choice((1, -1, 1, 10**30))
+        ).encode()
 
 
 def _token(random: Random, data: bytearray, _seeds: Sequence[bytes]) -> None:
@@ -101,7 +123,11 @@ def _splice(random: Random, data: bytearray, seeds: Sequence[bytes]) -> None:
 
 
 def _append(random: Random, data: bytearray, _seeds: Sequence[bytes]) -> None:
-    data += random.randbytes(random.choice((1, 8, 64))) if random.random() < 0.7 else bytes(random.choice((16, 4_096)))
+    data += (
+        random.randbytes(random.choice((1, 8, 64)))
+        if random.random() < 0.7
+        else bytes(random.choice((16, 4_096)))
+    )
 
 
 _MUTATIONS: tuple[Mutation, ...] = (

@@ -30,7 +30,17 @@ from discovery.engine.formats import (
 )
 from discovery.engine.memory import shape_from_config
 from discovery.engine.pickles import Scanner
-from discovery.engine.sidecars import adapter, card, json_file, lfs, metadata_json, model_config, model_shape, tokenizer, weight_index
+from discovery.engine.sidecars import (
+    adapter,
+    card,
+    json_file,
+    lfs,
+    metadata_json,
+    model_config,
+    model_shape,
+    tokenizer,
+    weight_index,
+)
 from tests import builders
 from tests.engine import cases
 
@@ -54,8 +64,17 @@ def seeds(target: Target, folder: Path, shared: Path | None = None) -> list[byte
     folder.mkdir(parents=True)
     target.write(folder)
     places = [folder, *([shared] if shared else [])]
-    paths = [path for place in places for path in sorted(place.rglob("*")) if place == folder or _is_named(path, target.names)]
-    found = [path.read_bytes() for path in paths if path.is_file() and not path.is_symlink() and path.stat().st_size <= MAX_SEED]
+    paths = [
+        path
+        for place in places
+        for path in sorted(place.rglob("*"))
+        if place == folder or _is_named(path, target.names)
+    ]
+    found = [
+        path.read_bytes()
+        for path in paths
+        if path.is_file() and not path.is_symlink() and path.stat().st_size <= MAX_SEED
+    ]
     if not found:
         raise ValueError("there is nothing to begin with")
     return list(dict.fromkeys(found))
@@ -134,7 +153,9 @@ def _sidecar(**documents: object) -> Callable[[Path], object]:
 
 
 def _texts(*texts: str) -> Callable[[Path], object]:
-    return lambda folder: [(folder / str(number)).write_text(text) for number, text in enumerate(texts)]
+    return lambda folder: [
+        (folder / str(number)).write_text(text) for number, text in enumerate(texts)
+    ]
 
 
 def _safetensors(folder: Path) -> None:
@@ -142,7 +163,12 @@ def _safetensors(folder: Path) -> None:
 
 
 def _gguf(folder: Path) -> None:
-    metadata = {"general.architecture": "llama", "llama.block_count": 1, "tokenizer.ggml.tokens": ["a", "b"], "general.alignment": 32}
+    metadata = {
+        "general.architecture": "llama",
+        "llama.block_count": 1,
+        "tokenizer.ggml.tokens": ["a", "b"],
+        "general.alignment": 32,
+    }
     for version in (1, 2, 3):
         builders.gguf(folder / f"{version}.gguf", metadata, [("w", "F32", (4, 2))], version=version)
 
@@ -172,7 +198,10 @@ _CONFIG = {
 }  # fmt: skip
 _LORA = {"base_model_name_or_path": "x/y", "peft_type": "LORA", "r": 8}
 _METADATA = {"tags": ["x"], "custom": {"a": [1, {"b": None}]}, "context_length": 4, "type": "PEFT"}
-_INDEX = {"metadata": {"total_size": 1.5}, "weight_map": {"w": "a-00001-of-00002.safetensors", "v": "../x"}}
+_INDEX = {
+    "metadata": {"total_size": 1.5},
+    "weight_map": {"w": "a-00001-of-00002.safetensors", "v": "../x"},
+}
 _TOKENIZER = {"added_tokens": [{"id": 3}], "model": {"vocab": {"a": 0, "b": 1}, "merges": ["a b"]}}
 _CARD = "---\nlicense: mit\ntags:\n- a\nmodel-index:\n- name: x\n  results: []\n---\n# T\n\nProse [l](x).\n\n- use\n"
 _TEMPLATE = "{% for m in messages %}{{ m['content'] | trim }}{% endfor %}{# c #}{{ ''.__class__ }}{{ range(10 * 9) }}{% raw %}{{ x }}{% endraw %}"

@@ -17,13 +17,17 @@ INPUTS = 150
 @pytest.mark.parametrize("name", TARGETS)
 def test_no_reader_raises_what_it_may_not_or_takes_too_long(name: str, tmp_path: Path) -> None:
     begin = seeds(TARGETS[name], tmp_path / "seeds")
-    count, found = headers.run(TARGETS[name], begin, Random(f"suite {name}"), lambda count: count >= INPUTS)
+    count, found = headers.run(
+        TARGETS[name], begin, Random(f"suite {name}"), lambda count: count >= INPUTS
+    )
     assert count == INPUTS
     assert found == []
 
 
 def _target(read: object) -> Target:
-    return Target(read, lambda folder: (folder / "seed").write_bytes(b"GGUF and more"), (), (InvalidHeader,))  # type: ignore[arg-type]
+    return Target(
+        read, lambda folder: (folder / "seed").write_bytes(b"GGUF and more"), (), (InvalidHeader,)
+    )  # type: ignore[arg-type]
 
 
 def _broken(data: bytes) -> None:
@@ -34,7 +38,9 @@ def _broken(data: bytes) -> None:
 
 def test_what_may_not_leave_a_reader_is_found_and_made_small(tmp_path: Path) -> None:
     target = _target(_broken)
-    _, found = headers.run(target, seeds(target, tmp_path / "seeds"), Random(1), lambda count: count >= 3_000)
+    _, found = headers.run(
+        target, seeds(target, tmp_path / "seeds"), Random(1), lambda count: count >= 3_000
+    )
     assert [(finding.kind, finding.data) for finding in found] == [("KeyError", b"\xff")]
 
 

@@ -16,8 +16,13 @@ from tests.loading.jobs import job
 
 MIB = 1 << 20
 
-with_torch = pytest.mark.skipif(find_spec("torch") is None or find_spec("transformers") is None, reason="the extra [torch] is not installed")
-with_llama = pytest.mark.skipif(find_spec("llama_cpp") is None, reason="the extra [llama] is not installed")
+with_torch = pytest.mark.skipif(
+    find_spec("torch") is None or find_spec("transformers") is None,
+    reason="the extra [torch] is not installed",
+)
+with_llama = pytest.mark.skipif(
+    find_spec("llama_cpp") is None, reason="the extra [llama] is not installed"
+)
 
 
 def attempt(task: Job) -> Outcome:
@@ -38,7 +43,9 @@ def test_a_transformers_model_is_loaded_with_config_tokenizer_and_weights(tmp_pa
 
 
 @with_torch
-def test_a_model_that_does_not_fit_is_built_without_data_and_its_weights_are_read(tmp_path: Path) -> None:
+def test_a_model_that_does_not_fit_is_built_without_data_and_its_weights_are_read(
+    tmp_path: Path,
+) -> None:
     outcome = attempt(transformers(tmp_path, weights_bytes=100 << 30))
     assert outcome.result is Result.PASSED
     assert "built without data, for the memory is too small; all 39 tensors" in outcome.message
@@ -48,11 +55,19 @@ def test_a_model_that_does_not_fit_is_built_without_data_and_its_weights_are_rea
 @pytest.mark.parametrize(
     ("config", "said"),
     [
-        ({"model_type": "mine", "auto_map": {"AutoConfig": "code.Mine"}}, "It needs Python code from its own folder, which is never run here."),
-        ({"model_type": "of-next-year"}, "This version of Transformers does not know the architecture"),
+        (
+            {"model_type": "mine", "auto_map": {"AutoConfig": "code.Mine"}},
+            "It needs Python code from its own folder, which is never run here.",
+        ),
+        (
+            {"model_type": "of-next-year"},
+            "This version of Transformers does not know the architecture",
+        ),
     ],
 )
-def test_a_model_that_transformers_alone_cannot_read_is_unsupported(tmp_path: Path, config: dict[str, object], said: str) -> None:
+def test_a_model_that_transformers_alone_cannot_read_is_unsupported(
+    tmp_path: Path, config: dict[str, object], said: str
+) -> None:
     task = transformers(tmp_path)
     builders.write_json(tmp_path / "model/config.json", config)
     builders.write_text(tmp_path / "model/code.py", f"open({str(tmp_path / 'executed')!r}, 'w')")
@@ -66,10 +81,15 @@ def test_a_model_that_transformers_alone_cannot_read_is_unsupported(tmp_path: Pa
 def test_weights_that_contradict_the_config_fail(tmp_path: Path) -> None:
     task = transformers(tmp_path)
     weights = tmp_path / "model/model.safetensors"
-    builders.safetensors(weights, [("embeddings.word_embeddings.weight", "F32", (7, 7))], {"format": "pt"})
+    builders.safetensors(
+        weights, [("embeddings.word_embeddings.weight", "F32", (7, 7))], {"format": "pt"}
+    )
     outcome = attempt(task)
     assert outcome.result is Result.FAILED
-    assert "embeddings.word_embeddings.weight is [7, 7] in the files and [1000, 64] by the config" in outcome.message
+    assert (
+        "embeddings.word_embeddings.weight is [7, 7] in the files and [1000, 64] by the config"
+        in outcome.message
+    )
     builders.safetensors(weights, [("something.else", "F32", (7, 7))], {"format": "pt"})
     outcome = attempt(task)
     assert outcome.result is Result.FAILED
@@ -107,7 +127,9 @@ def test_llama_cpp_loads_a_gguf(tmp_path: Path) -> None:
 
 @with_llama
 def test_what_llama_cpp_says_when_it_refuses_is_told(tmp_path: Path) -> None:
-    builders.gguf(tmp_path / "model.gguf", {"general.architecture": "of-next-year"}, [("w", "F32", (32, 4))])
+    builders.gguf(
+        tmp_path / "model.gguf", {"general.architecture": "of-next-year"}, [("w", "F32", (32, 4))]
+    )
     outcome = attempt(job(tmp_path, "model.gguf", type="LLAMA_CPP", format="gguf"))
     assert outcome.result is Result.FAILED
     assert outcome.message.startswith("llama.cpp refuses it: ")

@@ -66,12 +66,18 @@ def test_a_mapped_file_does_not_count_as_memory(tmp_path: Path) -> None:
 
 def test_a_loader_that_computes_for_too_long_is_ended(tmp_path: Path) -> None:
     outcome = attempt(job(tmp_path, cpu_seconds=1), "while True: pass")
-    assert (outcome.result, outcome.message) == (Result.FAILED, "It computed for longer than 1 second and was ended.")
+    assert (outcome.result, outcome.message) == (
+        Result.FAILED,
+        "It computed for longer than 1 second and was ended.",
+    )
 
 
 def test_a_loader_that_never_ends_is_ended_by_the_clock(tmp_path: Path) -> None:
     outcome = attempt(job(tmp_path), "time.sleep(3600)", wall_seconds=1)
-    assert (outcome.result, outcome.message) == (Result.FAILED, "It took longer than 1 second and was ended.")
+    assert (outcome.result, outcome.message) == (
+        Result.FAILED,
+        "It took longer than 1 second and was ended.",
+    )
 
 
 @pytest.mark.parametrize(
@@ -88,7 +94,9 @@ def test_a_loader_that_never_ends_is_ended_by_the_clock(tmp_path: Path) -> None:
         "os.fork()",
     ],
 )
-def test_a_loader_reaches_no_network_and_starts_no_program(tmp_path: Path, server: int, body: str) -> None:
+def test_a_loader_reaches_no_network_and_starts_no_program(
+    tmp_path: Path, server: int, body: str
+) -> None:
     outcome = attempt(job(tmp_path), body.format(port=server))
     assert outcome.result is Result.FAILED
     assert "not allowed in a test load" in outcome.message
@@ -96,7 +104,13 @@ def test_a_loader_reaches_no_network_and_starts_no_program(tmp_path: Path, serve
 
 @pytest.mark.parametrize(
     "body",
-    ["open({path!r}, 'ab')", "os.open({path!r}, os.O_WRONLY)", "os.remove({path!r})", "os.rename({path!r}, 'here')", "os.truncate({path!r}, 0)"],
+    [
+        "open({path!r}, 'ab')",
+        "os.open({path!r}, os.O_WRONLY)",
+        "os.remove({path!r})",
+        "os.rename({path!r}, 'here')",
+        "os.truncate({path!r}, 0)",
+    ],
 )
 def test_a_loader_changes_no_file_of_the_model(tmp_path: Path, body: str) -> None:
     path = tmp_path / "weights"
@@ -123,15 +137,22 @@ def test_a_loader_cannot_fill_the_disk(tmp_path: Path) -> None:
     assert outcome.result is Result.FAILED
 
 
-def test_even_native_code_has_no_network_where_the_kernel_gives_it_a_namespace_of_its_own(tmp_path: Path) -> None:
+def test_even_native_code_has_no_network_where_the_kernel_gives_it_a_namespace_of_its_own(
+    tmp_path: Path,
+) -> None:
     namespace = os.readlink("/proc/self/ns/net")
-    found = attempt(job(tmp_path), "return os.readlink('/proc/self/ns/net') + ' ' + str(len(socket.if_nameindex()))").message
+    found = attempt(
+        job(tmp_path),
+        "return os.readlink('/proc/self/ns/net') + ' ' + str(len(socket.if_nameindex()))",
+    ).message
     if found.startswith(namespace):
         pytest.skip("the kernel allows no network namespaces here")
     assert found.endswith(" 1")
 
 
-def test_a_child_runs_alone_at_the_lowest_priority_without_our_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_child_runs_alone_at_the_lowest_priority_without_our_secrets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("HF_TOKEN", "secret")
     body = """
         return json.dumps({
@@ -142,7 +163,14 @@ def test_a_child_runs_alone_at_the_lowest_priority_without_our_secrets(tmp_path:
         })
     """
     told = json.loads(attempt(job(tmp_path), body).message)
-    assert told == {"nice": 19, "leads": True, "core": [0, 0], "threads": "1", "secrets": [], "django": []}
+    assert told == {
+        "nice": 19,
+        "leads": True,
+        "core": [0, 0],
+        "threads": "1",
+        "secrets": [],
+        "django": [],
+    }
 
 
 def test_a_child_dies_with_the_worker_that_started_it(tmp_path: Path) -> None:
@@ -155,7 +183,11 @@ def test_a_child_dies_with_the_worker_that_started_it(tmp_path: Path) -> None:
         supervise.run(task, wall_seconds=600, command={command!r})
     """
     base = Path(supervise.__file__).resolve().parents[2]
-    worker = subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)], cwd=base, env={**os.environ, "TMPDIR": str(tmp_path)})
+    worker = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        cwd=base,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    )
     try:
         child = _only_child(worker.pid)
         worker.send_signal(signal.SIGKILL)

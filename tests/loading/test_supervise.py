@@ -40,23 +40,45 @@ def run(code: str, tmp_path: Path, *, wall_seconds: float = 120) -> Outcome:
     ],
 )
 def test_an_answer_that_is_no_outcome_is_a_failure(tmp_path: Path, said: str) -> None:
-    outcome = run(f"import sys; sys.stdout.write({said!r}); sys.stderr.write('one\\ntwo\\n')", tmp_path)
-    assert (outcome.result, outcome.message) == (Result.FAILED, "The test process ended without a result. Its last words: two")
+    outcome = run(
+        f"import sys; sys.stdout.write({said!r}); sys.stderr.write('one\\ntwo\\n')", tmp_path
+    )
+    assert (outcome.result, outcome.message) == (
+        Result.FAILED,
+        "The test process ended without a result. Its last words: two",
+    )
 
 
-@given(raw=st.binary(max_size=300) | st.recursive(st.none() | st.text() | st.floats(), st.lists).map(lambda value: json.dumps(value).encode()))
+@given(
+    raw=st.binary(max_size=300)
+    | st.recursive(st.none() | st.text() | st.floats(), st.lists).map(
+        lambda value: json.dumps(value).encode()
+    )
+)
 def test_reading_an_answer_raises_nothing_but_value_errors(raw: bytes) -> None:
     with pytest.raises(ValueError):  # noqa: PT011
         Outcome.from_json(raw)
 
 
 def test_a_job_keeps_file_names_that_are_not_utf8() -> None:
-    task = Job(root="/srv", files=(os.fsdecode(b"bad\xff.gguf"),), type="LLAMA_CPP", memory_bytes=1, cpu_seconds=1)
+    task = Job(
+        root="/srv",
+        files=(os.fsdecode(b"bad\xff.gguf"),),
+        type="LLAMA_CPP",
+        memory_bytes=1,
+        cpu_seconds=1,
+    )
     assert Job.from_json(task.to_json()) == task
 
 
 def test_what_a_child_claims_is_held_against_what_the_parent_saw(tmp_path: Path) -> None:
-    claim = {"result": "passed", "message": "fine\x00\u202e", "loader": "mine", "seconds": 9999.0, "peak_memory_bytes": 1 << 62}
+    claim = {
+        "result": "passed",
+        "message": "fine\x00\u202e",
+        "loader": "mine",
+        "seconds": 9999.0,
+        "peak_memory_bytes": 1 << 62,
+    }
     outcome = run(f"print({json.dumps(claim)!r})", tmp_path)
     assert (outcome.result, outcome.message, outcome.loader) == (Result.PASSED, "fine", "mine")
     assert outcome.seconds is not None
@@ -66,13 +88,19 @@ def test_what_a_child_claims_is_held_against_what_the_parent_saw(tmp_path: Path)
 
 def test_a_child_that_writes_without_end_is_ended(tmp_path: Path) -> None:
     outcome = run("import sys\nwhile True: sys.stdout.write('x' * 1_000_000)", tmp_path)
-    assert (outcome.result, outcome.message) == (Result.FAILED, "The test process wrote without end and was ended.")
+    assert (outcome.result, outcome.message) == (
+        Result.FAILED,
+        "The test process wrote without end and was ended.",
+    )
 
 
 def test_a_hundred_megabytes_of_warnings_do_no_harm(tmp_path: Path) -> None:
     answer = '{"result": "passed", "message": "ok"}'
     before = psutil.Process().memory_info().rss
-    outcome = run(f"import sys\nfor _ in range(100): sys.stderr.write('warning ' * 125_000)\nprint({answer!r})", tmp_path)
+    outcome = run(
+        f"import sys\nfor _ in range(100): sys.stderr.write('warning ' * 125_000)\nprint({answer!r})",
+        tmp_path,
+    )
     assert outcome.message == "ok"
     assert psutil.Process().memory_info().rss - before < 50 << 20
 
@@ -87,8 +115,14 @@ def test_what_libraries_print_is_not_taken_for_the_answer(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("end", "message"),
     [
-        ("os.kill(os.getpid(), signal.SIGSEGV)", "The library crashed (SIGSEGV). Its last words: here"),
-        ("os.kill(os.getpid(), signal.SIGKILL)", "The test process was killed from outside: the system may have run out of memory."),
+        (
+            "os.kill(os.getpid(), signal.SIGSEGV)",
+            "The library crashed (SIGSEGV). Its last words: here",
+        ),
+        (
+            "os.kill(os.getpid(), signal.SIGKILL)",
+            "The test process was killed from outside: the system may have run out of memory.",
+        ),
         ("sys.exit(3)", "The test process ended with status 3. Its last words: here"),
         (
             "print('terminate called: std::bad_alloc', file=sys.stderr, flush=True); os.abort()",
@@ -96,20 +130,31 @@ def test_what_libraries_print_is_not_taken_for_the_answer(tmp_path: Path) -> Non
         ),
     ],
 )
-def test_a_child_that_dies_is_a_failure_with_a_reason(tmp_path: Path, end: str, message: str) -> None:
+def test_a_child_that_dies_is_a_failure_with_a_reason(
+    tmp_path: Path, end: str, message: str
+) -> None:
     limits = "import os, resource, signal, sys; resource.setrlimit(resource.RLIMIT_CORE, (0, 0))"
     outcome = run(f"{limits}\nprint('here', file=sys.stderr, flush=True)\n{end}", tmp_path)
-    assert (outcome.result, outcome.message, outcome.loader) == (Result.FAILED, message, "safetensors")
+    assert (outcome.result, outcome.message, outcome.loader) == (
+        Result.FAILED,
+        message,
+        "safetensors",
+    )
 
 
 def test_a_panic_that_is_no_exception_is_a_failure_with_its_words(tmp_path: Path) -> None:
     panic = loading("raise type('PanicException', (BaseException,), {})('index out of bounds')")
     outcome = supervise.run(job(tmp_path), wall_seconds=120, command=panic)
-    assert (outcome.result, outcome.message) == (Result.FAILED, "PanicException: index out of bounds")
+    assert (outcome.result, outcome.message) == (
+        Result.FAILED,
+        "PanicException: index out of bounds",
+    )
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="process groups are POSIX's")
-def test_nothing_is_left_of_a_child_that_ignores_the_signal_and_has_children(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_left_of_a_child_that_ignores_the_signal_and_has_children(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(supervise, "GRACE", 0.3)
     place = tmp_path / "pids"
     code = f"""
@@ -142,10 +187,15 @@ def _running(pid: int) -> bool:
         return False
 
 
-def test_where_the_system_bounds_no_memory_the_parent_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_the_system_bounds_no_memory_the_parent_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(supervise, "LIMIT_BINDS", False)
     greedy = python("import time; held = bytearray(b'x') * (300 << 20); time.sleep(3600)")
     outcome = supervise.run(job(tmp_path, memory_bytes=100 << 20), wall_seconds=120, command=greedy)
-    assert (outcome.result, outcome.message) == (Result.FAILED, "It needs more memory than the 0.1 GiB that the test may use.")
+    assert (outcome.result, outcome.message) == (
+        Result.FAILED,
+        "It needs more memory than the 0.1 GiB that the test may use.",
+    )
     assert outcome.peak_memory_bytes is not None
     assert outcome.peak_memory_bytes > 100 << 20

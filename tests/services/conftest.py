@@ -15,7 +15,9 @@ from discovery.services import scans
 def scan(db: None) -> Callable[..., ScanRun]:
     """``scan(root)`` scans it and returns the finished run."""
 
-    def scanning(root: Path | str = "", *, full: bool = False, accept_missing: bool = False) -> ScanRun:
+    def scanning(
+        root: Path | str = "", *, full: bool = False, accept_missing: bool = False
+    ) -> ScanRun:
         run, created = scans.start_now(ScanRun.Trigger.COMMAND, path=str(root), full=full)
         assert created
         if accept_missing:

@@ -27,8 +27,17 @@ ALL = Selection(query="")
 
 @pytest.fixture
 def three(make_model: Make, admin_user: User) -> list[RegisteredModel]:
-    models = [make_model("a", license="mit", tags=["x", "y"]), make_model("b", license="apache-2.0"), make_model("c")]
-    metadata.edit(models[1], {"tags": ["z"], "custom": {"team": "blue", "cost": 3}}, by=admin_user, through="page")
+    models = [
+        make_model("a", license="mit", tags=["x", "y"]),
+        make_model("b", license="apache-2.0"),
+        make_model("c"),
+    ]
+    metadata.edit(
+        models[1],
+        {"tags": ["z"], "custom": {"team": "blue", "cost": 3}},
+        by=admin_user,
+        through="page",
+    )
     return models
 
 
@@ -47,7 +56,10 @@ def many(make_model: Make, count: int) -> None:
 
 
 def _like(model: RegisteredModel, number: int) -> RegisteredModel:
-    values = {field.attname: getattr(model, field.attname) for field in RegisteredModel._meta.concrete_fields}
+    values = {
+        field.attname: getattr(model, field.attname)
+        for field in RegisteredModel._meta.concrete_fields
+    }
     name = f"m{number:04}"
     return RegisteredModel(**{**values, "id": None, "model_id": name, "name": name, "path": name})
 
@@ -55,26 +67,59 @@ def _like(model: RegisteredModel, number: int) -> RegisteredModel:
 @pytest.mark.parametrize(
     ("operation", "field", "after"),
     [
-        (lambda: Operation.read("metadata", values={"license": "mit"}), "license", ["mit", "mit", "mit"]),
-        (lambda: Operation.read("metadata", values={"tags": None}), "tags", [["x", "y"], None, None]),
-        (lambda: Operation.read("metadata", values={"custom": {"team": "red", "cost": None}}), "custom", [{"team": "red"}] * 3),
-        (lambda: Operation.read("tags", add={"tags": ["y", "n"]}), "tags", [["x", "y", "n"], ["z", "y", "n"], ["y", "n"]]),
+        (
+            lambda: Operation.read("metadata", values={"license": "mit"}),
+            "license",
+            ["mit", "mit", "mit"],
+        ),
+        (
+            lambda: Operation.read("metadata", values={"tags": None}),
+            "tags",
+            [["x", "y"], None, None],
+        ),
+        (
+            lambda: Operation.read("metadata", values={"custom": {"team": "red", "cost": None}}),
+            "custom",
+            [{"team": "red"}] * 3,
+        ),
+        (
+            lambda: Operation.read("tags", add={"tags": ["y", "n"]}),
+            "tags",
+            [["x", "y", "n"], ["z", "y", "n"], ["y", "n"]],
+        ),
         (lambda: Operation.read("tags", remove={"tags": ["x", "z"]}), "tags", [["y"], [], None]),
-        (lambda: Operation.read("tags", add={"tags": ["n"]}, remove={"tags": ["x"]}), "tags", [["y", "n"], ["z", "n"], ["n"]]),
+        (
+            lambda: Operation.read("tags", add={"tags": ["n"]}, remove={"tags": ["x"]}),
+            "tags",
+            [["y", "n"], ["z", "n"], ["n"]],
+        ),
         (lambda: Operation.read("tags", values={"tags": ["only"]}), "tags", [["only"]] * 3),
         (lambda: Operation.read("tags", values={"tags": []}), "tags", [[]] * 3),
-        (lambda: Operation.read("category", values={"primary": "AUDIO", "secondary": None}), "primary", ["AUDIO"] * 3),
+        (
+            lambda: Operation.read("category", values={"primary": "AUDIO", "secondary": None}),
+            "primary",
+            ["AUDIO"] * 3,
+        ),
     ],
 )
 def test_each_operation_does_to_every_model_what_its_preview_says(
-    operation: Callable[[], Operation], field: str, after: list[Any], three: list[RegisteredModel], admin_user: User
+    operation: Callable[[], Operation],
+    field: str,
+    after: list[Any],
+    three: list[RegisteredModel],
+    admin_user: User,
 ) -> None:
     asked = operation()
     foreseen = preview(asked, ALL, admin_user)
     assert MetadataChange.objects.filter(through="page").count() == 2, "a preview writes nothing"
     edit = bulk.request(asked, ALL, by=admin_user)
     assert shown(field) == after
-    assert (edit.state, edit.total, edit.done, edit.changed) == (State.DONE, 3, 3, foreseen.changing)
+    assert (edit.state, edit.total, edit.done, edit.changed) == (
+        State.DONE,
+        3,
+        3,
+        foreseen.changing,
+    )
     assert foreseen.same == 3 - foreseen.changing
     written = MetadataChange.objects.filter(batch=edit.batch)
     assert written.filter(field=field).count() == foreseen.effects[field].models
@@ -82,12 +127,21 @@ def test_each_operation_does_to_every_model_what_its_preview_says(
     assert {example.model_id for example in foreseen.effects[field].examples} == told
 
 
-def test_visibility_groups_and_collections_are_changed_together(three: list[RegisteredModel], admin_user: User) -> None:
+def test_visibility_groups_and_collections_are_changed_together(
+    three: list[RegisteredModel], admin_user: User
+) -> None:
     for name in ("staff", "readers"):
         Group.objects.create(name=name).models.add(three[0])
     Collection.objects.create(name="shelf").models.add(three[1])
     bulk.request(
-        Operation.read("visibility", values={"visibility": "PUBLIC"}, add={"groups": ["staff"]}, remove={"groups": ["readers"]}), ALL, by=admin_user
+        Operation.read(
+            "visibility",
+            values={"visibility": "PUBLIC"},
+            add={"groups": ["staff"]},
+            remove={"groups": ["readers"]},
+        ),
+        ALL,
+        by=admin_user,
     )
     bulk.request(Operation.read("collection", add={"collections": ["shelf"]}), ALL, by=admin_user)
     for model in RegisteredModel.objects.all():
@@ -97,7 +151,9 @@ def test_visibility_groups_and_collections_are_changed_together(three: list[Regi
     assert MetadataChange.objects.filter(field="collections").count() == 2
 
 
-def test_the_preview_shows_values_and_where_they_are_from(three: list[RegisteredModel], admin_user: User) -> None:
+def test_the_preview_shows_values_and_where_they_are_from(
+    three: list[RegisteredModel], admin_user: User
+) -> None:
     metadata.edit(three[2], {"license": "gpl-3.0"}, by=admin_user, through="page")
     given = preview(Operation.read("metadata", values={"license": "mit"}), ALL, admin_user)
     assert [(each.before, each.after, each.source) for each in given.effects["license"].examples] == [
@@ -105,7 +161,9 @@ def test_the_preview_shows_values_and_where_they_are_from(three: list[Registered
     ]  # fmt: skip
     back = preview(Operation.read("metadata", values={"license": None}), ALL, admin_user)
     assert (back.changing, back.same) == (1, 2)
-    assert [(each.before, each.after) for each in back.effects["license"].examples] == [("gpl-3.0", None)]
+    assert [(each.before, each.after) for each in back.effects["license"].examples] == [
+        ("gpl-3.0", None)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -135,7 +193,9 @@ def test_an_operation_that_asks_for_nothing_is_refused(kind: str, wanted: dict[s
         ("metadata", {"values": {"custom": {"n": 1 << 70}}}, "custom"),
     ],
 )
-def test_a_wrong_value_is_refused_before_any_model_is_looked_at(db: None, kind: str, wanted: dict[str, Any], field: str) -> None:
+def test_a_wrong_value_is_refused_before_any_model_is_looked_at(
+    db: None, kind: str, wanted: dict[str, Any], field: str
+) -> None:
     with pytest.raises(metadata.InvalidMetadata) as caught:
         Operation.read(kind, **wanted)
     assert set(caught.value.errors) == {field}
@@ -146,13 +206,19 @@ def test_a_kind_that_does_not_exist_is_refused() -> None:
         Operation.read("delete")
 
 
-@pytest.mark.parametrize("selection", [Selection(), Selection(ids=("nobody", "a\0")), Selection(query="q=nothing")])
-def test_a_selection_without_models_is_refused(selection: Selection, three: list[RegisteredModel], admin_user: User) -> None:
+@pytest.mark.parametrize(
+    "selection", [Selection(), Selection(ids=("nobody", "a\0")), Selection(query="q=nothing")]
+)
+def test_a_selection_without_models_is_refused(
+    selection: Selection, three: list[RegisteredModel], admin_user: User
+) -> None:
     with pytest.raises(bulk.NobodyChosen):
         bulk.request(tag("t"), selection, by=admin_user)
 
 
-def test_all_or_nothing_changes_nothing_when_one_model_cannot_be_changed(three: list[RegisteredModel], admin_user: User) -> None:
+def test_all_or_nothing_changes_nothing_when_one_model_cannot_be_changed(
+    three: list[RegisteredModel], admin_user: User
+) -> None:
     judgement.quarantine(three[1], by=admin_user)
     asked = Operation.read("visibility", values={"visibility": "PUBLIC"})
     foreseen = preview(asked, ALL, admin_user)
@@ -160,25 +226,40 @@ def test_all_or_nothing_changes_nothing_when_one_model_cannot_be_changed(three: 
     with pytest.raises(bulk.Refused, match="quarantine"):
         bulk.request(asked, ALL, by=admin_user)
     assert not BulkEdit.objects.exists()
-    assert set(RegisteredModel.objects.values_list("visibility", flat=True)) == {"RESTRICTED", "ADMIN_ONLY"}
+    assert set(RegisteredModel.objects.values_list("visibility", flat=True)) == {
+        "RESTRICTED",
+        "ADMIN_ONLY",
+    }
 
 
-def test_model_by_model_leaves_out_what_cannot_be_changed_and_names_it(three: list[RegisteredModel], admin_user: User) -> None:
-    metadata.edit(three[0], {"tags": [f"t{number}" for number in range(200)]}, by=admin_user, through="page")
+def test_model_by_model_leaves_out_what_cannot_be_changed_and_names_it(
+    three: list[RegisteredModel], admin_user: User
+) -> None:
+    metadata.edit(
+        three[0], {"tags": [f"t{number}" for number in range(200)]}, by=admin_user, through="page"
+    )
     edit = bulk.request(tag("one more"), ALL, by=admin_user, atomic=False)
     assert (edit.changed, edit.skipped) == (2, 1)
-    assert [(each["model_id"], "at most 200" in each["reason"]) for each in edit.reasons] == [("a", True)]
+    assert [(each["model_id"], "at most 200" in each["reason"]) for each in edit.reasons] == [
+        ("a", True)
+    ]
     assert bulk.in_words(edit) == "2 models changed, 1 left as they are"
 
 
-def test_what_a_filter_finds_is_settled_when_the_edit_is_asked_for(three: list[RegisteredModel], admin_user: User) -> None:
+def test_what_a_filter_finds_is_settled_when_the_edit_is_asked_for(
+    three: list[RegisteredModel], admin_user: User
+) -> None:
     metadata.edit(three[0], {"tags": ["old"]}, by=admin_user, through="page")
-    edit = bulk.request(Operation.read("tags", remove={"tags": ["old"]}), Selection(query="tag=old"), by=admin_user)
+    edit = bulk.request(
+        Operation.read("tags", remove={"tags": ["old"]}), Selection(query="tag=old"), by=admin_user
+    )
     assert (edit.total, edit.changed, shown("tags")[0]) == (1, 1, [])
     assert edit.selection == {"query": "tag=old", "keys": [three[0].pk]}
 
 
-def test_many_models_are_left_to_a_worker(make_model: Make, admin_user: User, task_queue: Broker) -> None:
+def test_many_models_are_left_to_a_worker(
+    make_model: Make, admin_user: User, task_queue: Broker
+) -> None:
     many(make_model, bulk.AT_ONCE + 1)
     edit = bulk.request(tag("new"), ALL, by=admin_user)
     assert (edit.state, edit.done, task_queue.queue_size()) == (State.QUEUED, 0, 1)
@@ -186,7 +267,9 @@ def test_many_models_are_left_to_a_worker(make_model: Make, admin_user: User, ta
     edit.refresh_from_db()
     assert (edit.done, edit.changed) == (201, 201)
     assert all(tags == ["old", "new"] for tags in shown("tags"))
-    assert tasks.run_bulk_edit(edit.pk) == "done", "an edit runs once, however often it is dispatched"
+    assert tasks.run_bulk_edit(edit.pk) == "done", (
+        "an edit runs once, however often it is dispatched"
+    )
     assert tasks.run_bulk_edit(0) == "forgotten"
     assert MetadataChange.objects.filter(batch=edit.batch).count() == 201
     assert LogEntry.objects.filter(channel="metadata").count() == 1
@@ -222,7 +305,11 @@ def dying(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
 
 
 def test_after_a_killed_worker_the_next_one_goes_on_behind_the_whole_batches(
-    make_model: Make, admin_user: User, task_queue: Broker, small_batches: None, dying: Callable[[int], None]
+    make_model: Make,
+    admin_user: User,
+    task_queue: Broker,
+    small_batches: None,
+    dying: Callable[[int], None],
 ) -> None:
     many(make_model, 5)
     edit = bulk.request(tag("new"), ALL, by=admin_user)
@@ -244,7 +331,11 @@ def test_after_a_killed_worker_the_next_one_goes_on_behind_the_whole_batches(
 
 
 def test_a_stopped_edit_keeps_whole_batches_and_can_be_gone_on_with(
-    make_model: Make, admin_user: User, task_queue: Broker, small_batches: None, monkeypatch: pytest.MonkeyPatch
+    make_model: Make,
+    admin_user: User,
+    task_queue: Broker,
+    small_batches: None,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     many(make_model, 5)
     edit = bulk.request(tag("new"), ALL, by=admin_user)
@@ -265,7 +356,9 @@ def test_a_stopped_edit_keeps_whole_batches_and_can_be_gone_on_with(
     assert all(tags == ["old", "new"] for tags in shown("tags"))
 
 
-def test_a_queued_edit_is_stopped_before_it_begins(make_model: Make, admin_user: User, task_queue: Broker, small_batches: None) -> None:
+def test_a_queued_edit_is_stopped_before_it_begins(
+    make_model: Make, admin_user: User, task_queue: Broker, small_batches: None
+) -> None:
     many(make_model, 3)
     edit = bulk.request(tag("new"), ALL, by=admin_user)
     assert bulk.cancel(edit)
@@ -274,7 +367,11 @@ def test_a_queued_edit_is_stopped_before_it_begins(make_model: Make, admin_user:
 
 
 def test_a_run_that_was_taken_for_dead_writes_nothing_more(
-    make_model: Make, admin_user: User, task_queue: Broker, small_batches: None, monkeypatch: pytest.MonkeyPatch
+    make_model: Make,
+    admin_user: User,
+    task_queue: Broker,
+    small_batches: None,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     many(make_model, 5)
     edit = bulk.request(tag("new"), ALL, by=admin_user)
@@ -295,7 +392,9 @@ def test_all_or_nothing_looks_at_every_model_before_the_first_batch_is_written(
 ) -> None:
     many(make_model, 5)
     judgement.quarantine(RegisteredModel.objects.get(model_id="m0004"), by=admin_user)
-    edit = bulk.request(Operation.read("visibility", values={"visibility": "PUBLIC"}), ALL, by=admin_user)
+    edit = bulk.request(
+        Operation.read("visibility", values={"visibility": "PUBLIC"}), ALL, by=admin_user
+    )
     edit = bulk.execute(edit)
     assert (edit.state, edit.done, edit.changed, edit.skipped) == (State.FAILED, 0, 0, 1)
     assert "Nothing was changed" in edit.message
@@ -303,10 +402,16 @@ def test_all_or_nothing_looks_at_every_model_before_the_first_batch_is_written(
 
 
 def test_all_or_nothing_takes_back_its_batches_when_a_model_becomes_impossible_meanwhile(
-    make_model: Make, admin_user: User, task_queue: Broker, small_batches: None, monkeypatch: pytest.MonkeyPatch
+    make_model: Make,
+    admin_user: User,
+    task_queue: Broker,
+    small_batches: None,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     many(make_model, 5)
-    edit = bulk.request(Operation.read("visibility", values={"visibility": "PUBLIC"}), ALL, by=admin_user)
+    edit = bulk.request(
+        Operation.read("visibility", values={"visibility": "PUBLIC"}), ALL, by=admin_user
+    )
     real = bulk._change
 
     def meanwhile(edit: BulkEdit, chunk: Any) -> None:
@@ -316,7 +421,9 @@ def test_all_or_nothing_takes_back_its_batches_when_a_model_becomes_impossible_m
     monkeypatch.setattr(bulk, "_change", meanwhile)
     edit = bulk.execute(edit)
     assert edit.state == State.FAILED
-    assert set(RegisteredModel.objects.exclude(model_id="m0004").values_list("visibility", flat=True)) == {"RESTRICTED"}
+    assert set(
+        RegisteredModel.objects.exclude(model_id="m0004").values_list("visibility", flat=True)
+    ) == {"RESTRICTED"}
 
 
 def test_a_batch_needs_the_same_number_of_queries_whatever_its_models(
@@ -340,14 +447,20 @@ def test_a_batch_needs_the_same_number_of_queries_whatever_its_models(
         edit = None
         for _ in ("do", "undo"):
             counts: list[tuple[int, int]] = []
-            edit = bulk.execute(bulk.take_back(edit.batch, by=admin_user) if edit else bulk.request(operation, ALL, by=admin_user))
+            edit = bulk.execute(
+                bulk.take_back(edit.batch, by=admin_user)
+                if edit
+                else bulk.request(operation, ALL, by=admin_user)
+            )
             assert (edit.state, edit.changed) == (State.DONE, 1_500)
             (_, first), second, third = counts  # the first may have to make the tag
             assert second == third
             assert second[1] <= first <= most
 
 
-def test_validating_reads_each_model_again_and_counts(make_model: Make, admin_user: User, task_queue: Broker) -> None:
+def test_validating_reads_each_model_again_and_counts(
+    make_model: Make, admin_user: User, task_queue: Broker
+) -> None:
     for name in ("gone-1", "gone-2"):
         make_model(name)
     edit = bulk.request(Operation.read("validate"), ALL, by=admin_user)
@@ -359,7 +472,9 @@ def test_validating_reads_each_model_again_and_counts(make_model: Make, admin_us
         bulk.take_back(edit.batch, by=admin_user)
 
 
-def test_an_edit_under_way_is_not_taken_back(make_model: Make, admin_user: User, task_queue: Broker, small_batches: None) -> None:
+def test_an_edit_under_way_is_not_taken_back(
+    make_model: Make, admin_user: User, task_queue: Broker, small_batches: None
+) -> None:
     many(make_model, 3)
     edit = bulk.request(tag("new"), ALL, by=admin_user)
     with pytest.raises(undo.Kept, match="stop it first"):
@@ -367,7 +482,11 @@ def test_an_edit_under_way_is_not_taken_back(make_model: Make, admin_user: User,
 
 
 def test_what_was_taken_back_is_not_gone_on_with_after_a_restart(
-    make_model: Make, admin_user: User, task_queue: Broker, small_batches: None, dying: Callable[[int], None]
+    make_model: Make,
+    admin_user: User,
+    task_queue: Broker,
+    small_batches: None,
+    dying: Callable[[int], None],
 ) -> None:
     many(make_model, 5)
     edit = bulk.request(tag("new"), ALL, by=admin_user)

@@ -37,7 +37,11 @@ def secondary() -> dict[str, str | None]:
 
 def test_a_scan_decides_by_the_shipped_rules_and_keeps_the_evidence(registry: Path) -> None:
     record = RegisteredModel.objects.get(name="alpha-chat")
-    assert (record.primary, record.secondary, record.specialization) == ("LANGUAGE", "CHAT", "GENERAL")
+    assert (record.primary, record.secondary, record.specialization) == (
+        "LANGUAGE",
+        "CHAT",
+        "GENERAL",
+    )
     told = document(record)
     assert told["evidence"]["secondary"][0]["matched"] == "chat"
     assert told["sources"]["secondary"] == {"source": "rules", "curated": False}
@@ -50,7 +54,10 @@ def test_trying_shows_what_would_move_and_writes_nothing(registry: Path) -> None
     assert {(c.title, c.axis, c.before, c.after) for c in trial.changes if c.axis == "secondary"} == {
         ("alpha-chat", "secondary", "CHAT", "CODE"), ("beta-chat", "secondary", "CHAT", None), ("gamma", "secondary", None, "CODE"),
     }  # fmt: skip
-    assert next(c.why for c in trial.changes if c.title == "gamma" and c.axis == "secondary") == "keywords: gamma (name)"
+    assert (
+        next(c.why for c in trial.changes if c.title == "gamma" and c.axis == "secondary")
+        == "keywords: gamma (name)"
+    )
     assert secondary() == {"alpha-chat": "CHAT", "beta-chat": "CHAT", "gamma": None}
 
 
@@ -59,11 +66,15 @@ def test_saving_is_atomic_keeps_the_previous_file_and_decides_anew_in_a_task(
 ) -> None:
     categories.save(source(CODE={"keywords": ["gamma"]}), by=user)
     assert task_queue.queue_size() == 1
-    assert json.loads((config_dir / "model_categorization.json").read_text())["categorization_rules"]["secondary_category"]["CODE"]
+    assert json.loads((config_dir / "model_categorization.json").read_text())[
+        "categorization_rules"
+    ]["secondary_category"]["CODE"]
     assert not list(config_dir.glob("*.tmp"))
     assert categories.recategorize() == 3
     assert secondary() == {"alpha-chat": None, "beta-chat": None, "gamma": "CODE"}
-    assert LogEntry.objects.filter(channel="categorization", message__contains="secondary None → CODE").exists()
+    assert LogEntry.objects.filter(
+        channel="categorization", message__contains="secondary None → CODE"
+    ).exists()
     categories.undo(by=user)
     categories.recategorize()
     assert secondary() == {"alpha-chat": "CHAT", "beta-chat": "CHAT", "gamma": None}
@@ -79,7 +90,11 @@ def test_curated_categories_never_move(registry: Path, user: User) -> None:
     record = RegisteredModel.objects.get(name="alpha-chat")
     metadata.edit(record, {"secondary": "REASONING"}, by=user, through="page")
     rules = source(CODE={"keywords": ["alpha"]})
-    (kept,) = [c for c in categories.try_out(categories.parse(rules)).changes if c.title == "alpha-chat" and c.axis == "secondary"]
+    (kept,) = [
+        c
+        for c in categories.try_out(categories.parse(rules)).changes
+        if c.title == "alpha-chat" and c.axis == "secondary"
+    ]
     assert kept.kept
     categories.save(rules, by=user)
     categories.recategorize()
@@ -91,14 +106,22 @@ def test_curated_categories_never_move(registry: Path, user: User) -> None:
     [
         ("{", "not JSON"),
         ("[]", "an array"),
-        (source(CODE={"keyword": ["a"]}), "categorization_rules.secondary_category.CODE.0.keyword: this key is not known"),
+        (
+            source(CODE={"keyword": ["a"]}),
+            "categorization_rules.secondary_category.CODE.0.keyword: this key is not known",
+        ),
         (source(HAPPY={"keywords": ["a"]}), "secondary_category.HAPPY: there is no such category"),
-        (source(CODE={"keywords": [""]}), "categorization_rules.secondary_category.CODE.0.keywords.0"),
+        (
+            source(CODE={"keywords": [""]}),
+            "categorization_rules.secondary_category.CODE.0.keywords.0",
+        ),
         (source(CODE={"file_patterns": ["[x"]}), "is not a valid pattern"),
         (source(CODE=[{"keywords": ["a"]}] * 10_000), "10,000 rules"),
     ],
 )
-def test_broken_rules_are_refused_and_the_last_good_ones_stay(registry: Path, config_dir: Path, user: User, text: str, reason: str) -> None:
+def test_broken_rules_are_refused_and_the_last_good_ones_stay(
+    registry: Path, config_dir: Path, user: User, text: str, reason: str
+) -> None:
     good = source(CODE={"keywords": ["gamma"]})
     categories.save(good, by=user)
     with pytest.raises(categories.InvalidRules) as caught:
@@ -112,4 +135,8 @@ def test_broken_rules_are_refused_and_the_last_good_ones_stay(registry: Path, co
 
 def test_rules_count_the_models_they_decide(registry: Path) -> None:
     found = categories.counts()
-    assert (found["primary", "LANGUAGE"], found["secondary", "CHAT"], found["specialization", "GENERAL"]) == (3, 2, 3)
+    assert (
+        found["primary", "LANGUAGE"],
+        found["secondary", "CHAT"],
+        found["specialization", "GENERAL"],
+    ) == (3, 2, 3)

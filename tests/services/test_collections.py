@@ -27,11 +27,15 @@ def names(collection: Collection) -> list[str]:
     return sorted(collection.models.values_list("name", flat=True))
 
 
-def test_members_follow_the_filter_through_edits_and_undone_edits(make_model: Make, admin_user: User) -> None:
+def test_members_follow_the_filter_through_edits_and_undone_edits(
+    make_model: Make, admin_user: User
+) -> None:
     a, _ = make_model("a", license="mit"), make_model("b")
     mit = make("mit", "license=mit", by=admin_user)
     assert names(mit) == ["a"]
-    metadata.edit(RegisteredModel.objects.get(name="b"), {"license": "mit"}, by=admin_user, through="page")
+    metadata.edit(
+        RegisteredModel.objects.get(name="b"), {"license": "mit"}, by=admin_user, through="page"
+    )
     assert names(mit) == ["a", "b"]
     metadata.edit(a, {"license": "gpl-3.0"}, by=admin_user, through="page")
     assert names(mit) == ["b"]
@@ -41,14 +45,33 @@ def test_members_follow_the_filter_through_edits_and_undone_edits(make_model: Ma
 
 def test_members_follow_tags_text_and_bounds(make_model: Make, admin_user: User) -> None:
     make_model("big", parameter_count=9_000_000_000)
-    made = {query: make(query, query, by=admin_user) for query in ("tag=x", "q=big", "min_params=8b")}
-    metadata.edit(RegisteredModel.objects.get(name="big"), {"tags": ["x"]}, by=admin_user, through="page")
-    assert {query: names(collection) for query, collection in made.items()} == {"tag=x": ["big"], "q=big": ["big"], "min_params=8b": ["big"]}
-    metadata.edit(RegisteredModel.objects.get(name="big"), {"tags": ["y"], "parameter_count": 5}, by=admin_user, through="page")
-    assert {query: names(collection) for query, collection in made.items()} == {"tag=x": [], "q=big": ["big"], "min_params=8b": []}
+    made = {
+        query: make(query, query, by=admin_user) for query in ("tag=x", "q=big", "min_params=8b")
+    }
+    metadata.edit(
+        RegisteredModel.objects.get(name="big"), {"tags": ["x"]}, by=admin_user, through="page"
+    )
+    assert {query: names(collection) for query, collection in made.items()} == {
+        "tag=x": ["big"],
+        "q=big": ["big"],
+        "min_params=8b": ["big"],
+    }
+    metadata.edit(
+        RegisteredModel.objects.get(name="big"),
+        {"tags": ["y"], "parameter_count": 5},
+        by=admin_user,
+        through="page",
+    )
+    assert {query: names(collection) for query, collection in made.items()} == {
+        "tag=x": [],
+        "q=big": ["big"],
+        "min_params=8b": [],
+    }
 
 
-def test_its_groups_see_what_is_in_it_and_lose_what_leaves_it(make_model: Make, admin_user: User, user: User) -> None:
+def test_its_groups_see_what_is_in_it_and_lose_what_leaves_it(
+    make_model: Make, admin_user: User, user: User
+) -> None:
     group = Group.objects.create(name="medics")
     user.groups.add(group)
     model = make_model("m", visibility="RESTRICTED")
@@ -85,12 +108,18 @@ def test_verdicts_bring_models_out(make_model: Make, admin_user: User) -> None:
     assert names(ready) == []
 
 
-def test_new_rules_bring_models_in(models_root: Path, scan: Any, admin_user: User, config_dir: Path) -> None:
+def test_new_rules_bring_models_in(
+    models_root: Path, scan: Any, admin_user: User, config_dir: Path
+) -> None:
     builders.transformers(models_root / "one")
     scan(models_root)
     vision = make("vision", "primary=VISION", by=admin_user)
     assert names(vision) == []
-    rules = {"categorization_rules": {"primary_category": {"VISION": {"keywords": ["one"], "weight": 99}}}}
+    rules = {
+        "categorization_rules": {
+            "primary_category": {"VISION": {"keywords": ["one"], "weight": 99}}
+        }
+    }
     builders.write_json(config_dir / "model_categorization.json", rules)
     categories.recategorize()
     assert names(vision) == ["one"]
@@ -100,7 +129,9 @@ def test_turned_to_choice_by_hand_it_keeps_its_models(make_model: Make, admin_us
     make_model("a", license="mit")
     collection = make("mit", "license=mit", by=admin_user)
     collections.save(collection, name="kept", by=admin_user)
-    metadata.edit(RegisteredModel.objects.get(), {"license": "gpl-3.0"}, by=admin_user, through="page")
+    metadata.edit(
+        RegisteredModel.objects.get(), {"license": "gpl-3.0"}, by=admin_user, through="page"
+    )
     assert names(collection) == ["a"]
     collections.save(collection, name="kept", query="license=mit", by=admin_user)
     assert names(collection) == []
@@ -120,7 +151,9 @@ def test_turned_to_choice_by_hand_it_keeps_its_models(make_model: Make, admin_us
         ({"name": "x", "query": "min_params=lots"}, "query", "not understood"),
     ],
 )
-def test_what_cannot_be_a_collection_is_refused_and_nothing_is_kept(given: dict[str, str], field: str, why: str, admin_user: User) -> None:
+def test_what_cannot_be_a_collection_is_refused_and_nothing_is_kept(
+    given: dict[str, str], field: str, why: str, admin_user: User
+) -> None:
     make("taken", by=admin_user)
     with pytest.raises(collections.NotDone, match=why) as caught:
         collections.save(Collection(), **given, by=admin_user)  # type: ignore[arg-type]
@@ -129,17 +162,26 @@ def test_what_cannot_be_a_collection_is_refused_and_nothing_is_kept(given: dict[
 
 
 def test_a_whole_address_of_the_models_page_is_a_filter(make_model: Make, admin_user: User) -> None:
-    collection = make("x", "http://127.0.0.1:8000/models/?license=mit&page=3&sort=-size", by=admin_user)
+    collection = make(
+        "x", "http://127.0.0.1:8000/models/?license=mit&page=3&sort=-size", by=admin_user
+    )
     assert collection.query.startswith("license=mit")
 
 
-def test_following_costs_a_fixed_number_of_statements_however_many_models(make_model: Make, admin_user: User) -> None:
+def test_following_costs_a_fixed_number_of_statements_however_many_models(
+    make_model: Make, admin_user: User
+) -> None:
     make("mit", "license=mit", by=admin_user)
     records = [make_model(f"m{n}") for n in range(40)]
 
     def cost(chosen: list[RegisteredModel]) -> int:
         with CaptureQueriesContext(connection) as queries:
-            metadata.edit_many({record: {"license": "mit"} for record in chosen}, by=admin_user, through="page", batch=uuid4())
+            metadata.edit_many(
+                {record: {"license": "mit"} for record in chosen},
+                by=admin_user,
+                through="page",
+                batch=uuid4(),
+            )
         return len(queries)
 
     assert cost(records[:2]) == cost(records[2:])

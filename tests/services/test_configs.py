@@ -11,7 +11,13 @@ from discovery.engine.config import Discovery
 from discovery.services import configs
 from tests import builders
 
-GOOD = {"discovery": {"scan_interval_minutes": 5, "supported_formats": ["safetensors", "bin"], "exclude_patterns": ["*.bak"]}}
+GOOD = {
+    "discovery": {
+        "scan_interval_minutes": 5,
+        "supported_formats": ["safetensors", "bin"],
+        "exclude_patterns": ["*.bak"],
+    }
+}
 
 
 def put(config_dir: Path, document: object) -> None:
@@ -41,7 +47,13 @@ def test_the_guide_s_own_example_is_accepted_as_it_stands(config_dir: Path) -> N
             }
         },
     )
-    assert configs.discovery().supported_formats == ("safetensors", "pytorch", "onnx", "gguf", "ggml")
+    assert configs.discovery().supported_formats == (
+        "safetensors",
+        "pytorch",
+        "onnx",
+        "gguf",
+        "ggml",
+    )
     assert configs.faults() == ()
 
 
@@ -66,7 +78,9 @@ def test_a_change_takes_effect_without_a_restart(config_dir: Path) -> None:
         ({"discover": {}}, "discover: this key is not known"),
     ],
 )
-def test_a_wrong_file_leaves_the_last_good_one_in_force_and_says_what_is_wrong(config_dir: Path, document: object, reason: str) -> None:
+def test_a_wrong_file_leaves_the_last_good_one_in_force_and_says_what_is_wrong(
+    config_dir: Path, document: object, reason: str
+) -> None:
     put(config_dir, GOOD)
     assert configs.discovery().scan_interval_minutes == 5
     put(config_dir, document)

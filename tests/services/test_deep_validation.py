@@ -19,7 +19,15 @@ from django_q.models import Schedule
 from discovery import tasks
 from discovery.engine import checksums as reader
 from discovery.engine.files import open_file
-from discovery.models import DeepValidation, FileChecksum, Finding, LogEntry, RegisteredModel, Root, ScanRun
+from discovery.models import (
+    DeepValidation,
+    FileChecksum,
+    Finding,
+    LogEntry,
+    RegisteredModel,
+    Root,
+    ScanRun,
+)
 from discovery.services import deep_reading, deep_validation
 from discovery.services.deep_validation import checksum_check
 from tests import builders
@@ -63,12 +71,16 @@ def rows(model: RegisteredModel) -> dict[str, FileChecksum]:
 
 
 def standing(code: str | None = None) -> list[tuple[str, str, str]]:
-    found = Finding.objects.filter(source="deep", resolved_at=None, **({"code": code} if code else {}))
+    found = Finding.objects.filter(
+        source="deep", resolved_at=None, **({"code": code} if code else {})
+    )
     return sorted(found.values_list("code", "severity", "path"))
 
 
 def sums(folder: Path, *names: str) -> None:
-    (folder / "SHA256SUMS").write_text("".join(f"{sha256(folder / name)}  {name}\n" for name in names))
+    (folder / "SHA256SUMS").write_text(
+        "".join(f"{sha256(folder / name)}  {name}\n" for name in names)
+    )
 
 
 def change_a_byte(path: Path, at: int = -1, *, keep_time: bool = True) -> None:
@@ -102,17 +114,29 @@ def test_every_byte_is_read_and_each_file_is_remembered(models_root: Path, scan:
     a = model(models_root, scan)
     done = run(a)
     a.refresh_from_db()
-    assert (done.state, done.done_bytes, done.total_bytes, done.current_path) == ("done", a.size_bytes, a.size_bytes, "")
+    assert (done.state, done.done_bytes, done.total_bytes, done.current_path) == (
+        "done",
+        a.size_bytes,
+        a.size_bytes,
+        "",
+    )
     assert a.deep_validated_at is not None
     kept = rows(a)
     assert sorted(kept) == sorted(path.removeprefix("a/") for path, _ in a.files)
-    assert all(row.sha256 == sha256(models_root / "a" / path) and len(row.blake3) == 64 for path, row in kept.items())
+    assert all(
+        row.sha256 == sha256(models_root / "a" / path) and len(row.blake3) == 64
+        for path, row in kept.items()
+    )
     assert standing() == []
-    entry = LogEntry.objects.get(channel="validation", model_id="a", message__startswith="deep validation done")
+    entry = LogEntry.objects.get(
+        channel="validation", model_id="a", message__startswith="deep validation done"
+    )
     assert entry.level == "info"
 
 
-def test_a_model_that_is_one_file_and_one_at_the_root_have_rows_too(models_root: Path, scan: Scan) -> None:
+def test_a_model_that_is_one_file_and_one_at_the_root_have_rows_too(
+    models_root: Path, scan: Scan
+) -> None:
     builders.gguf_model(models_root / "shelf/tiny-Q8_0.gguf", "tiny", builders.Sizes(), "Q8_0")
     scan(models_root)
     a = RegisteredModel.objects.get()
@@ -133,7 +157,9 @@ def test_rows_move_with_the_model(models_root: Path, scan: Scan) -> None:
     assert standing() == [("bit_rot", "error", "z/model.safetensors")]
 
 
-def test_the_hubs_cache_is_read_once_however_many_snapshots_link_to_it(models_root: Path, scan: Scan, opened: list[str]) -> None:
+def test_the_hubs_cache_is_read_once_however_many_snapshots_link_to_it(
+    models_root: Path, scan: Scan, opened: list[str]
+) -> None:
     repository = builders.hub_cache(models_root, "org/name")
     scan(models_root)
     a = RegisteredModel.objects.get()
@@ -159,7 +185,9 @@ def test_ollamas_blobs_are_compared_with_their_names(models_root: Path, scan: Sc
     assert blob.name in Finding.objects.get(code="checksum_mismatch").message
 
 
-def test_a_damaged_blob_of_the_hubs_cache_is_one_finding_and_names_a_snapshot(models_root: Path, scan: Scan) -> None:
+def test_a_damaged_blob_of_the_hubs_cache_is_one_finding_and_names_a_snapshot(
+    models_root: Path, scan: Scan
+) -> None:
     builders.hub_cache(models_root, "org/name")
     scan(models_root)
     weights = next(path for path in models_root.rglob("model.safetensors"))
@@ -181,13 +209,18 @@ def test_the_record_of_a_download_is_compared(models_root: Path, scan: Scan) -> 
     run(a)
     assert standing() == [("checksum_mismatch", "error", "a/model.safetensors")]
     assert record().status == "CORRUPT"
-    assert checksum_check(record()) == ("warning", "its files changed since their bytes were read: validate it deeply again")
+    assert checksum_check(record()) == (
+        "warning",
+        "its files changed since their bytes were read: validate it deeply again",
+    )
     scan(models_root)
     run(record())
     assert checksum_check(record())[0] == "failed"
 
 
-def test_a_list_beside_the_model_is_compared_and_a_repaired_file_resolves_its_finding(models_root: Path, scan: Scan) -> None:
+def test_a_list_beside_the_model_is_compared_and_a_repaired_file_resolves_its_finding(
+    models_root: Path, scan: Scan
+) -> None:
     builders.transformers(models_root / "a")
     sums(models_root / "a", "model.safetensors", "config.json")
     change_a_byte(models_root / "a/model.safetensors")
@@ -203,10 +236,14 @@ def test_a_list_beside_the_model_is_compared_and_a_repaired_file_resolves_its_fi
     assert (status, "SHA256SUMS" in message) == ("passed", True)
 
 
-def test_a_hostile_list_is_said_and_nothing_outside_is_opened(models_root: Path, scan: Scan, opened: list[str]) -> None:
+def test_a_hostile_list_is_said_and_nothing_outside_is_opened(
+    models_root: Path, scan: Scan, opened: list[str]
+) -> None:
     builders.transformers(models_root / "a")
     builders.transformers(models_root / "b", hidden=72)
-    (models_root / "a/SHA256SUMS").write_text(f"{'0' * 64}  ../b/model.safetensors\n{'0' * 64}  /etc/passwd\n")
+    (models_root / "a/SHA256SUMS").write_text(
+        f"{'0' * 64}  ../b/model.safetensors\n{'0' * 64}  /etc/passwd\n"
+    )
     scan(models_root)
     run(record())
     assert standing() == [("checksum_list_invalid", "warning", "a/SHA256SUMS")]
@@ -216,14 +253,19 @@ def test_a_hostile_list_is_said_and_nothing_outside_is_opened(models_root: Path,
 
 def test_two_files_of_one_name_are_two_findings(models_root: Path, scan: Scan) -> None:
     builders.diffusers(models_root / "a")
-    names = [str(path.relative_to(models_root / "a")) for path in (models_root / "a").rglob("diffusion_pytorch_model*.safetensors")]
+    names = [
+        str(path.relative_to(models_root / "a"))
+        for path in (models_root / "a").rglob("diffusion_pytorch_model*.safetensors")
+    ]
     assert len(names) > 1
     sums(models_root / "a", *names)
     for name in names:
         change_a_byte(models_root / "a" / name)
     scan(models_root)
     run(record())
-    assert [path for _, _, path in standing("checksum_mismatch")] == sorted(f"a/{name}" for name in names)
+    assert [path for _, _, path in standing("checksum_mismatch")] == sorted(
+        f"a/{name}" for name in names
+    )
 
 
 # -- git-lfs
@@ -231,11 +273,15 @@ def test_two_files_of_one_name_are_two_findings(models_root: Path, scan: Scan) -
 
 def lfs_pointer(path: Path) -> bytes:
     data = path.read_bytes()
-    path.write_text(f"version https://git-lfs.github.com/spec/v1\noid sha256:{hashlib.sha256(data).hexdigest()}\nsize {len(data)}\n")
+    path.write_text(
+        f"version https://git-lfs.github.com/spec/v1\noid sha256:{hashlib.sha256(data).hexdigest()}\nsize {len(data)}\n"
+    )
     return data
 
 
-def test_a_git_lfs_pointer_has_nothing_to_read_and_vouches_for_the_file_that_comes(models_root: Path, scan: Scan) -> None:
+def test_a_git_lfs_pointer_has_nothing_to_read_and_vouches_for_the_file_that_comes(
+    models_root: Path, scan: Scan
+) -> None:
     builders.transformers(models_root / "a")
     data = lfs_pointer(models_root / "a/model.safetensors")
     scan(models_root)
@@ -257,7 +303,9 @@ def test_a_git_lfs_pointer_has_nothing_to_read_and_vouches_for_the_file_that_com
     assert standing("checksum_mismatch") == []
 
 
-def test_the_pointers_promise_ends_with_the_first_new_version(models_root: Path, scan: Scan) -> None:
+def test_the_pointers_promise_ends_with_the_first_new_version(
+    models_root: Path, scan: Scan
+) -> None:
     builders.transformers(models_root / "a")
     data = lfs_pointer(models_root / "a/model.safetensors")
     scan(models_root)
@@ -273,7 +321,9 @@ def test_the_pointers_promise_ends_with_the_first_new_version(models_root: Path,
 # -- earlier values
 
 
-def test_bytes_that_change_without_being_written_are_bit_rot_until_the_file_is_restored(models_root: Path, scan: Scan) -> None:
+def test_bytes_that_change_without_being_written_are_bit_rot_until_the_file_is_restored(
+    models_root: Path, scan: Scan
+) -> None:
     a = model(models_root, scan)
     run(a)
     before = rows(a)["model.safetensors"].sha256
@@ -300,7 +350,9 @@ def test_a_file_that_was_written_is_no_bit_rot(models_root: Path, scan: Scan) ->
     assert standing() == []
 
 
-def test_a_file_restored_with_its_old_time_is_no_bit_rot_when_somebody_vouches_for_it(models_root: Path, scan: Scan) -> None:
+def test_a_file_restored_with_its_old_time_is_no_bit_rot_when_somebody_vouches_for_it(
+    models_root: Path, scan: Scan
+) -> None:
     builders.transformers(models_root / "a")
     sums(models_root / "a", "model.safetensors")
     change_a_byte(models_root / "a/model.safetensors")
@@ -318,7 +370,9 @@ def test_an_accepted_finding_stays_the_same_finding(models_root: Path, scan: Sca
     change_a_byte(models_root / "a/model.safetensors")
     scan(models_root)
     run(record())
-    Finding.objects.filter(source="deep").update(accepted_content=record().content, accepted_reason="Patched on purpose.")
+    Finding.objects.filter(source="deep").update(
+        accepted_content=record().content, accepted_reason="Patched on purpose."
+    )
     run(record())
     assert Finding.objects.filter(source="deep").count() == 1
     assert record().status == "READY"
@@ -336,8 +390,12 @@ def poison(path: Path, share: float) -> None:
     path.write_bytes(raw)
 
 
-@pytest.mark.parametrize(("share", "severity", "status"), [(0.5, "warning", "READY"), (1.0, "error", "CORRUPT")])
-def test_weights_that_are_no_numbers_are_found(models_root: Path, scan: Scan, share: float, severity: str, status: str) -> None:
+@pytest.mark.parametrize(
+    ("share", "severity", "status"), [(0.5, "warning", "READY"), (1.0, "error", "CORRUPT")]
+)
+def test_weights_that_are_no_numbers_are_found(
+    models_root: Path, scan: Scan, share: float, severity: str, status: str
+) -> None:
     builders.transformers(models_root / "a", dtype="BF16")
     poison(models_root / "a/model.safetensors", share)
     scan(models_root)
@@ -353,7 +411,9 @@ def test_weights_that_are_no_numbers_are_found(models_root: Path, scan: Scan, sh
 # -- files that cannot be read
 
 
-def failing(monkeypatch: pytest.MonkeyPatch, name: str, error: Exception | None = None, after: int = 0) -> list[int]:
+def failing(
+    monkeypatch: pytest.MonkeyPatch, name: str, error: Exception | None = None, after: int = 0
+) -> list[int]:
     """Reading ``name`` fails after some bytes. Returns the attempts, one item each."""
     attempts: list[int] = []
     real = reader.read
@@ -391,7 +451,10 @@ def test_a_file_that_changes_while_it_is_read_is_tried_again_then_left_for_the_n
         attempts = failing(patch, "model.safetensors")
         done = run(a)
     assert len(attempts) == 2
-    assert (done.state, "model.safetensors changed while being read" in done.message) == ("failed", True)
+    assert (done.state, "model.safetensors changed while being read" in done.message) == (
+        "failed",
+        True,
+    )
     assert record().deep_validated_at is None
     assert "model.safetensors" not in rows(a)
     opened.clear()
@@ -421,7 +484,9 @@ def test_a_disk_that_is_away_is_no_damage(models_root: Path, scan: Scan) -> None
     assert record().deep_validated_at == validated
 
 
-def test_a_disk_that_goes_away_while_it_is_read_is_no_damage(models_root: Path, scan: Scan, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_goes_away_while_it_is_read_is_no_damage(
+    models_root: Path, scan: Scan, monkeypatch: pytest.MonkeyPatch
+) -> None:
     a = model(models_root, scan)
     real = reader.read
 
@@ -448,7 +513,9 @@ def test_rows_of_files_that_the_model_has_no_more_go(models_root: Path, scan: Sc
     assert "extra.txt" not in rows(record())
 
 
-def test_a_fault_of_ours_is_told_and_logged(models_root: Path, scan: Scan, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_fault_of_ours_is_told_and_logged(
+    models_root: Path, scan: Scan, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     a = model(models_root, scan)
     failing(monkeypatch, "model.safetensors", ZeroDivisionError("a bug"))
     done = run(a)
@@ -459,7 +526,12 @@ def test_a_fault_of_ours_is_told_and_logged(models_root: Path, scan: Scan, monke
 # -- stopping and going on
 
 
-def stop_at(monkeypatch: pytest.MonkeyPatch, name: str, chunks: int = 1, how: Callable[[DeepValidation], Any] = deep_validation.cancel) -> None:
+def stop_at(
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    chunks: int = 1,
+    how: Callable[[DeepValidation], Any] = deep_validation.cancel,
+) -> None:
     """Somebody presses Stop once so many chunks of ``name`` are read."""
     real, seen = deep_reading.Progress.tick, []
 
@@ -527,7 +599,9 @@ def test_a_file_that_was_written_since_the_run_that_was_cut_off_is_read_again(
     assert "a/model-00002-of-00003.safetensors" not in opened
 
 
-def test_what_was_read_long_ago_is_read_again(models_root: Path, scan: Scan, monkeypatch: pytest.MonkeyPatch, opened: list[str]) -> None:
+def test_what_was_read_long_ago_is_read_again(
+    models_root: Path, scan: Scan, monkeypatch: pytest.MonkeyPatch, opened: list[str]
+) -> None:
     a = model(models_root, scan, shards=2)
     with monkeypatch.context() as patch:
         stop_at(patch, "model-00002-of-00002.safetensors")
@@ -540,7 +614,9 @@ def test_what_was_read_long_ago_is_read_again(models_root: Path, scan: Scan, mon
     assert set(opened) == {path for path, _ in a.files}
 
 
-def test_a_queued_run_is_stopped_at_once_and_a_finished_one_not_at_all(models_root: Path, scan: Scan) -> None:
+def test_a_queued_run_is_stopped_at_once_and_a_finished_one_not_at_all(
+    models_root: Path, scan: Scan
+) -> None:
     a = model(models_root, scan)
     queued, _ = deep_validation.start_now(a)
     assert deep_validation.cancel(queued)
@@ -549,7 +625,9 @@ def test_a_queued_run_is_stopped_at_once_and_a_finished_one_not_at_all(models_ro
     assert not rows(a)
 
 
-def test_a_run_that_was_taken_for_dead_stops_and_writes_no_more(models_root: Path, scan: Scan, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_was_taken_for_dead_stops_and_writes_no_more(
+    models_root: Path, scan: Scan, monkeypatch: pytest.MonkeyPatch
+) -> None:
     a = model(models_root, scan, hidden=256)
 
     def declare_dead(run: DeepValidation) -> None:
@@ -561,15 +639,21 @@ def test_a_run_that_was_taken_for_dead_stops_and_writes_no_more(models_root: Pat
     assert "model.safetensors" not in rows(a)
 
 
-def test_a_model_that_is_forgotten_while_it_is_read_ends_its_run(models_root: Path, scan: Scan, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_that_is_forgotten_while_it_is_read_ends_its_run(
+    models_root: Path, scan: Scan, monkeypatch: pytest.MonkeyPatch
+) -> None:
     a = model(models_root, scan, hidden=256)
-    stop_at(monkeypatch, "model.safetensors", how=lambda run: RegisteredModel.objects.all().delete())
+    stop_at(
+        monkeypatch, "model.safetensors", how=lambda run: RegisteredModel.objects.all().delete()
+    )
     run(a)
     assert not DeepValidation.objects.exists()
     assert not FileChecksum.objects.exists()
 
 
-def test_ctrl_c_stops_the_run_and_whoever_started_it(models_root: Path, scan: Scan, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_stops_the_run_and_whoever_started_it(
+    models_root: Path, scan: Scan, monkeypatch: pytest.MonkeyPatch
+) -> None:
     a = model(models_root, scan)
 
     def press(run: DeepValidation) -> None:
@@ -581,7 +665,9 @@ def test_ctrl_c_stops_the_run_and_whoever_started_it(models_root: Path, scan: Sc
     assert DeepValidation.objects.get().state == "cancelled"
 
 
-def test_progress_is_told_while_a_file_is_read(models_root: Path, scan: Scan, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_is_told_while_a_file_is_read(
+    models_root: Path, scan: Scan, monkeypatch: pytest.MonkeyPatch
+) -> None:
     a = model(models_root, scan, hidden=256)
     told: list[tuple[str, int]] = []
     real = deep_reading.Progress.write
@@ -599,7 +685,9 @@ def test_progress_is_told_while_a_file_is_read(models_root: Path, scan: Scan, mo
     assert [done for _, done in told] == sorted(done for _, done in told)
 
 
-def test_a_throttled_run_takes_as_long_as_its_pace_asks(models_root: Path, scan: Scan, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_throttled_run_takes_as_long_as_its_pace_asks(
+    models_root: Path, scan: Scan, monkeypatch: pytest.MonkeyPatch
+) -> None:
     a = model(models_root, scan)
     slept: list[float] = []
     now = [1000.0]
@@ -617,7 +705,9 @@ def test_a_throttled_run_takes_as_long_as_its_pace_asks(models_root: Path, scan:
 # -- asking
 
 
-def test_asking_twice_gives_the_same_run_and_one_task(models_root: Path, scan: Scan, task_queue: Broker) -> None:
+def test_asking_twice_gives_the_same_run_and_one_task(
+    models_root: Path, scan: Scan, task_queue: Broker
+) -> None:
     a = model(models_root, scan)
     first, created = deep_validation.request(a)
     again, created_again = deep_validation.request(a)
@@ -645,7 +735,11 @@ def test_one_model_is_read_at_a_time_on_a_host_and_the_next_follows(
     first, _ = deep_validation.request(a)
     second, _ = deep_validation.request(b)
     states: list[str] = []
-    stop_at(monkeypatch, "a/model.safetensors", how=lambda _: states.append(tasks.validate_deep(second.pk)))
+    stop_at(
+        monkeypatch,
+        "a/model.safetensors",
+        how=lambda _: states.append(tasks.validate_deep(second.pk)),
+    )
     assert tasks.validate_deep(first.pk) == "done"
     assert states == ["queued"]
     second.refresh_from_db()
@@ -654,7 +748,13 @@ def test_one_model_is_read_at_a_time_on_a_host_and_the_next_follows(
 
 def dead(model: RegisteredModel, **columns: Any) -> DeepValidation:
     now = timezone.now()
-    values = {"state": "running", "host": socket.gethostname(), "pid": 2**22 + 1, "started_at": now, "heartbeat_at": now}
+    values = {
+        "state": "running",
+        "host": socket.gethostname(),
+        "pid": 2**22 + 1,
+        "started_at": now,
+        "heartbeat_at": now,
+    }
     return DeepValidation.objects.create(model=model, **{**values, **columns})
 
 
@@ -697,18 +797,26 @@ def test_only_what_runs_on_this_host_is_interrupted(models_root: Path, scan: Sca
     assert deep_validation.interrupt() == 0
 
 
-def test_after_a_restart_what_was_cut_off_and_what_waits_goes_on(models_root: Path, scan: Scan, task_queue: Broker) -> None:
+def test_after_a_restart_what_was_cut_off_and_what_waits_goes_on(
+    models_root: Path, scan: Scan, task_queue: Broker
+) -> None:
     a, b = two(models_root, scan)
     dead(a)
     deep_validation.start_now(b)
     assert deep_validation.dispatch_queued() == 2
     assert task_queue.queue_size() == 2
-    assert sorted(DeepValidation.objects.values_list("model__path", "state")) == [("a", "interrupted"), ("a", "queued"), ("b", "queued")]
+    assert sorted(DeepValidation.objects.values_list("model__path", "state")) == [
+        ("a", "interrupted"),
+        ("a", "queued"),
+        ("b", "queued"),
+    ]
     assert deep_validation.dispatch_queued() == 2
     assert DeepValidation.objects.count() == 3
 
 
-def test_a_run_that_kills_its_worker_every_time_is_not_begun_for_ever(models_root: Path, scan: Scan, task_queue: Broker) -> None:
+def test_a_run_that_kills_its_worker_every_time_is_not_begun_for_ever(
+    models_root: Path, scan: Scan, task_queue: Broker
+) -> None:
     a = model(models_root, scan)
     for _ in range(3):
         dead(a, state="interrupted")
@@ -730,24 +838,37 @@ def shelf(models_root: Path, scan: Scan, names: str) -> Root:
     return Root.objects.get()
 
 
-def test_due_are_models_never_read_then_the_oldest_and_no_missing_ones(models_root: Path, scan: Scan) -> None:
+def test_due_are_models_never_read_then_the_oldest_and_no_missing_ones(
+    models_root: Path, scan: Scan
+) -> None:
     root = shelf(models_root, scan, "abcde")
     for name, days in {"a": 31, "b": 29, "c": None, "d": 40, "e": None}.items():
         validated(name, days)
     RegisteredModel.objects.filter(path="e").update(status="MISSING")
     assert [model.path for model in deep_validation.due(root, timezone.now())] == ["c", "d", "a"]
     root.deep_every_days = 10
-    assert [model.path for model in deep_validation.due(root, timezone.now())] == ["c", "d", "a", "b"]
+    assert [model.path for model in deep_validation.due(root, timezone.now())] == [
+        "c",
+        "d",
+        "a",
+        "b",
+    ]
     root.deep_every_days = 0
     assert not deep_validation.due(root, timezone.now()).exists()
 
 
-def test_the_schedule_works_through_what_is_due_the_oldest_first(models_root: Path, scan: Scan) -> None:
+def test_the_schedule_works_through_what_is_due_the_oldest_first(
+    models_root: Path, scan: Scan
+) -> None:
     shelf(models_root, scan, "abcd")
     for name, days in {"a": 31, "b": 3, "c": None, "d": 40}.items():
         validated(name, days)
     assert tasks.scheduled_validation() == 3
-    assert list(DeepValidation.objects.order_by("pk").values_list("model__path", "state")) == [("c", "done"), ("d", "done"), ("a", "done")]
+    assert list(DeepValidation.objects.order_by("pk").values_list("model__path", "state")) == [
+        ("c", "done"),
+        ("d", "done"),
+        ("a", "done"),
+    ]
     assert tasks.scheduled_validation() == 0
 
 
@@ -781,8 +902,12 @@ def test_no_time_means_no_reading(models_root: Path, scan: Scan) -> None:
     assert not DeepValidation.objects.exists()
 
 
-@pytest.mark.parametrize("change", [{"enabled": False}, {"frozen_reason": "Half of it is gone."}, {"deep_every_days": 0}])
-def test_roots_that_are_off_or_in_doubt_are_left_alone(models_root: Path, scan: Scan, change: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "change", [{"enabled": False}, {"frozen_reason": "Half of it is gone."}, {"deep_every_days": 0}]
+)
+def test_roots_that_are_off_or_in_doubt_are_left_alone(
+    models_root: Path, scan: Scan, change: dict[str, Any]
+) -> None:
     shelf(models_root, scan, "a")
     Root.objects.update(**change)
     assert deep_validation.run_due(60) == 0
@@ -801,15 +926,21 @@ def test_the_schedule_waits_while_a_model_is_being_read_here(models_root: Path, 
     assert deep_validation.run_due(60) == 0
 
 
-def test_what_people_asked_for_goes_before_what_is_due(models_root: Path, scan: Scan, opened: list[str]) -> None:
+def test_what_people_asked_for_goes_before_what_is_due(
+    models_root: Path, scan: Scan, opened: list[str]
+) -> None:
     _, b = two(models_root, scan)
     validated("b", 1)
     deep_validation.start_now(b)
     deep_validation.run_due(60)
-    assert list(DeepValidation.objects.order_by("started_at").values_list("model__path", flat=True)) == ["b", "a"]
+    assert list(
+        DeepValidation.objects.order_by("started_at").values_list("model__path", flat=True)
+    ) == ["b", "a"]
 
 
-def test_a_model_that_failed_is_tried_again_after_a_day_and_holds_up_no_other(models_root: Path, scan: Scan, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_that_failed_is_tried_again_after_a_day_and_holds_up_no_other(
+    models_root: Path, scan: Scan, monkeypatch: pytest.MonkeyPatch
+) -> None:
     two(models_root, scan)
     with monkeypatch.context() as patch:
         failing(patch, "a/model.safetensors")
@@ -823,7 +954,10 @@ def test_a_model_that_failed_is_tried_again_after_a_day_and_holds_up_no_other(mo
 def test_the_hourly_schedule_is_made_once_and_kept_as_people_change_it() -> None:
     deep_validation.sync_schedule()
     schedule = Schedule.objects.get(name="validate deeply")
-    assert (schedule.func, schedule.schedule_type) == ("discovery.tasks.scheduled_validation", Schedule.HOURLY)
+    assert (schedule.func, schedule.schedule_type) == (
+        "discovery.tasks.scheduled_validation",
+        Schedule.HOURLY,
+    )
     Schedule.objects.update(schedule_type=Schedule.DAILY)
     deep_validation.sync_schedule()
     assert Schedule.objects.get(name="validate deeply").schedule_type == Schedule.DAILY
@@ -847,12 +981,17 @@ def test_the_check_says_what_is_known(models_root: Path, scan: Scan) -> None:
     sums(models_root / "a", "model.safetensors")
     run(a)
     status, message = checksum_check(a)
-    assert (status, message) == ("passed", f"1 of {len(a.files)} files match what SHA256SUMS says, read just now")
+    assert (status, message) == (
+        "passed",
+        f"1 of {len(a.files)} files match what SHA256SUMS says, read just now",
+    )
     FileChecksum.objects.update(checked_at=timezone.now() - timedelta(days=3))
     assert checksum_check(a)[1].endswith("read 3 days ago")
 
 
-def test_the_check_warns_while_nobody_vouches_for_a_weight_file(models_root: Path, scan: Scan) -> None:
+def test_the_check_warns_while_nobody_vouches_for_a_weight_file(
+    models_root: Path, scan: Scan
+) -> None:
     builders.transformers(models_root / "a", shards=2)
     sums(models_root / "a", "model-00001-of-00002.safetensors")
     scan(models_root)
@@ -870,9 +1009,16 @@ def test_the_check_notices_files_that_came_or_changed_since(models_root: Path, s
     assert "1 of " in checksum_check(record())[1]
     os.utime(models_root / "a/model.safetensors")
     scan(models_root)
-    assert checksum_check(record()) == ("warning", "its files changed since their bytes were read: validate it deeply again")
+    assert checksum_check(record()) == (
+        "warning",
+        "its files changed since their bytes were read: validate it deeply again",
+    )
 
 
-def test_the_check_is_skipped_where_there_is_nothing_to_read(make_model: Callable[..., RegisteredModel]) -> None:
+def test_the_check_is_skipped_where_there_is_nothing_to_read(
+    make_model: Callable[..., RegisteredModel],
+) -> None:
     assert checksum_check(make_model("remote", status="REMOTE"))[0] == "skipped"
-    assert checksum_check(make_model("gone", status="MISSING", files=[["gone/x", 1]]))[0] == "skipped"
+    assert (
+        checksum_check(make_model("gone", status="MISSING", files=[["gone/x", 1]]))[0] == "skipped"
+    )

@@ -61,11 +61,21 @@ def plan_of(*paths: str) -> Plan:
 def run(plan: Plan, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     script = folder / "clean-up.sh"
     script.write_bytes(clean_up.as_script(plan))
-    return subprocess.run(["sh", str(script), *arguments], capture_output=True, text=True, errors="replace", timeout=60)
+    return subprocess.run(
+        ["sh", str(script), *arguments],
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=60,
+    )
 
 
 def tree(root: Path) -> set[str]:
-    return {os.path.relpath(os.path.join(folder, name), root) for folder, folders, files in os.walk(root) for name in [*folders, *files]}
+    return {
+        os.path.relpath(os.path.join(folder, name), root)
+        for folder, folders, files in os.walk(root)
+        for name in [*folders, *files]
+    }
 
 
 def names_in(folder: Path) -> list[str]:
@@ -77,11 +87,19 @@ def vouch(record: RegisteredModel, sha256: str) -> None:
         status = os.stat(os.path.join(record.root.path, path))
         below = path.removeprefix(f"{record.path}/")
         FileChecksum.objects.create(
-            model=record, path=below, size=size, mtime_ns=status.st_mtime_ns, sha256=sha256, blake3="", checked_at=timezone.now()
+            model=record,
+            path=below,
+            size=size,
+            mtime_ns=status.st_mtime_ns,
+            sha256=sha256,
+            blake3="",
+            checked_at=timezone.now(),
         )
 
 
-def test_models_alike_by_size_and_first_bytes_are_told_as_no_more_than_that(models_root: Path, scan: Scan) -> None:
+def test_models_alike_by_size_and_first_bytes_are_told_as_no_more_than_that(
+    models_root: Path, scan: Scan
+) -> None:
     twins(models_root)
     builders.transformers(models_root / "other", hidden=96)
     scan(models_root)
@@ -91,7 +109,9 @@ def test_models_alike_by_size_and_first_bytes_are_told_as_no_more_than_that(mode
     assert group.freed == group.copies[1].freed > 0
 
 
-def test_checksums_say_that_they_are_the_same_or_that_they_differ(models_root: Path, scan: Scan) -> None:
+def test_checksums_say_that_they_are_the_same_or_that_they_differ(
+    models_root: Path, scan: Scan
+) -> None:
     twins(models_root)
     scan(models_root)
     vouch(model("a/llama"), "a" * 64)
@@ -102,7 +122,9 @@ def test_checksums_say_that_they_are_the_same_or_that_they_differ(models_root: P
     assert groups() == []
 
 
-def test_a_checksum_of_a_file_that_changed_since_says_nothing(models_root: Path, scan: Scan) -> None:
+def test_a_checksum_of_a_file_that_changed_since_says_nothing(
+    models_root: Path, scan: Scan
+) -> None:
     twins(models_root)
     scan(models_root)
     for path in ("a/llama", "b/llama"):
@@ -121,7 +143,9 @@ def test_hard_links_are_one_content_and_give_nothing_back(models_root: Path, sca
     assert (group.certainty, group.freed) == (Certainty.LINKED, 0)
 
 
-def test_a_copy_made_of_links_comes_last_and_what_it_links_to_cannot_go(models_root: Path, scan: Scan) -> None:
+def test_a_copy_made_of_links_comes_last_and_what_it_links_to_cannot_go(
+    models_root: Path, scan: Scan
+) -> None:
     twins(models_root, "z/llama", "a/view")
     for name in names_in(models_root / "z/llama"):
         (models_root / "a/view" / name).unlink()
@@ -135,7 +159,9 @@ def test_a_copy_made_of_links_comes_last_and_what_it_links_to_cannot_go(models_r
     assert {each.piece.kind for each in plan_of("a/view").steps[0].removals} == {"link", "folder"}
 
 
-def test_the_script_removes_what_was_reviewed_and_nothing_else(models_root: Path, scan: Scan, tmp_path: Path) -> None:
+def test_the_script_removes_what_was_reviewed_and_nothing_else(
+    models_root: Path, scan: Scan, tmp_path: Path
+) -> None:
     twins(models_root)
     (models_root / "b/notes.txt").write_text("mine")
     scan(models_root)
@@ -146,7 +172,9 @@ def test_the_script_removes_what_was_reviewed_and_nothing_else(models_root: Path
     assert "1 of 1 steps can be done" in looked.stdout
     done = run(made, tmp_path, "--remove")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert before - tree(models_root) == {os.path.relpath(each.absolute, models_root) for each in made.steps[0].removals}
+    assert before - tree(models_root) == {
+        os.path.relpath(each.absolute, models_root) for each in made.steps[0].removals
+    }
     assert "b/llama" not in tree(models_root)
     assert (models_root / "b/notes.txt").read_text() == "mine"
     assert (models_root / "a/llama/model.safetensors").exists()
@@ -172,7 +200,9 @@ def test_nothing_and_too_much_cannot_be_planned(db: None) -> None:
         clean_up.plan("copies", [str(number) for number in range(501)], by="ada")
 
 
-def test_bytes_that_differ_are_found_by_the_script_although_sizes_agree(models_root: Path, scan: Scan, tmp_path: Path) -> None:
+def test_bytes_that_differ_are_found_by_the_script_although_sizes_agree(
+    models_root: Path, scan: Scan, tmp_path: Path
+) -> None:
     twins(models_root)
     weights = models_root / "b/llama/model.safetensors"
     with weights.open("r+b") as stream:
@@ -187,7 +217,9 @@ def test_bytes_that_differ_are_found_by_the_script_although_sizes_agree(models_r
 
 
 @pytest.mark.parametrize("change", ["longer", "link", "gone", "kept gone", "folder swapped"])
-def test_a_step_is_left_alone_whole_when_something_changed_since(change: str, models_root: Path, scan: Scan, tmp_path: Path) -> None:
+def test_a_step_is_left_alone_whole_when_something_changed_since(
+    change: str, models_root: Path, scan: Scan, tmp_path: Path
+) -> None:
     twins(models_root)
     scan(models_root)
     made = plan_of("b/llama")
@@ -211,11 +243,28 @@ def test_a_step_is_left_alone_whole_when_something_changed_since(change: str, mo
     assert (tree(models_root), tree(tmp_path / "elsewhere")) == (before, outside)
 
 
-HOSTILE = ["-rf", "a'b", "$(touch x)", "new\nline", "`id`", "sp ace", 'q"q', "back\\slash", "*", "模型", "end\n", "\x1b[31m", "#x", "é\u202e"]
+HOSTILE = [
+    "-rf",
+    "a'b",
+    "$(touch x)",
+    "new\nline",
+    "`id`",
+    "sp ace",
+    'q"q',
+    "back\\slash",
+    "*",
+    "模型",
+    "end\n",
+    "\x1b[31m",
+    "#x",
+    "é\u202e",
+]
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_names_are_names_whatever_stands_in_them(name: str, models_root: Path, scan: Scan, tmp_path: Path) -> None:
+def test_names_are_names_whatever_stands_in_them(
+    name: str, models_root: Path, scan: Scan, tmp_path: Path
+) -> None:
     twins(models_root, "a/m", f"b/{name}")
     for path in (models_root / "b/x", models_root / "b/id", models_root / "b/keep"):
         path.write_text("mine")
@@ -227,7 +276,9 @@ def test_names_are_names_whatever_stands_in_them(name: str, models_root: Path, s
     assert names_in(tmp_path) == ["clean-up.sh", "models"]
 
 
-def test_what_the_script_says_holds_nothing_that_a_terminal_obeys(models_root: Path, scan: Scan, tmp_path: Path) -> None:
+def test_what_the_script_says_holds_nothing_that_a_terminal_obeys(
+    models_root: Path, scan: Scan, tmp_path: Path
+) -> None:
     twins(models_root, "a/m", "b/\x1b[31mred\x07")
     scan(models_root)
     made = plan_of("b/\x1b[31mred\x07")
@@ -238,7 +289,9 @@ def test_what_the_script_says_holds_nothing_that_a_terminal_obeys(models_root: P
     assert "\x1b" not in done.stdout + done.stderr
 
 
-def test_a_name_that_is_not_utf_8_is_removed_by_its_bytes(models_root: Path, scan: Scan, tmp_path: Path) -> None:
+def test_a_name_that_is_not_utf_8_is_removed_by_its_bytes(
+    models_root: Path, scan: Scan, tmp_path: Path
+) -> None:
     twins(models_root, "a/m", "b/m")
     os.rename(models_root / "b/m", os.fsencode(models_root) + b"/b/\xff\xfe")
     scan(models_root)
@@ -267,10 +320,17 @@ def test_the_plan_as_json_names_every_entry_and_what_stays(models_root: Path, sc
         "size": (models_root / "b/llama/model.safetensors").stat().st_size,
         "same_as": str(models_root / "a/llama/model.safetensors"),
     }
-    assert step["remove"][-1] == {"path": str(models_root / "b/llama"), "type": "folder", "size": 0, "same_as": None}
+    assert step["remove"][-1] == {
+        "path": str(models_root / "b/llama"),
+        "type": "folder",
+        "size": 0,
+        "same_as": None,
+    }
 
 
-def test_copies_in_nested_roots_are_each_planned_in_their_own(models_root: Path, scan: Scan, tmp_path: Path) -> None:
+def test_copies_in_nested_roots_are_each_planned_in_their_own(
+    models_root: Path, scan: Scan, tmp_path: Path
+) -> None:
     twins(models_root, "a/llama", "inner/b/llama")
     Root.objects.create(path=str(models_root / "inner"))
     scan(models_root)
@@ -281,7 +341,9 @@ def test_copies_in_nested_roots_are_each_planned_in_their_own(models_root: Path,
     assert (models_root / "a/llama/model.safetensors").exists()
 
 
-def test_an_ollama_copy_goes_without_the_blobs_that_other_names_share(models_root: Path, scan: Scan, tmp_path: Path) -> None:
+def test_an_ollama_copy_goes_without_the_blobs_that_other_names_share(
+    models_root: Path, scan: Scan, tmp_path: Path
+) -> None:
     store = models_root / "ollama"
     builders.ollama_store(store, "llama3")
     library = store / "manifests/registry.ollama.ai/library"
@@ -298,7 +360,9 @@ def test_an_ollama_copy_goes_without_the_blobs_that_other_names_share(models_roo
     assert (library / "llama3/latest").exists()
 
 
-def test_a_repository_of_the_hub_cache_goes_with_links_blobs_and_folders(models_root: Path, scan: Scan, tmp_path: Path) -> None:
+def test_a_repository_of_the_hub_cache_goes_with_links_blobs_and_folders(
+    models_root: Path, scan: Scan, tmp_path: Path
+) -> None:
     repository = builders.hub_cache(models_root / "hub", "org/name", revisions=1)
     snapshot = next((repository / "snapshots").iterdir())
     shutil.copytree(snapshot, models_root / "plain")
@@ -311,7 +375,9 @@ def test_a_repository_of_the_hub_cache_goes_with_links_blobs_and_folders(models_
     assert (models_root / "plain").is_dir()
 
 
-def test_a_second_format_can_go_with_its_data_and_the_first_stays(models_root: Path, scan: Scan, tmp_path: Path) -> None:
+def test_a_second_format_can_go_with_its_data_and_the_first_stays(
+    models_root: Path, scan: Scan, tmp_path: Path
+) -> None:
     folder = models_root / "bert"
     builders.transformers(folder)
     builders.torch_zip(folder / "pytorch_model.bin", [("a.weight", "F32", (8, 8))])
@@ -326,22 +392,34 @@ def test_a_second_format_can_go_with_its_data_and_the_first_stays(models_root: P
         clean_up.plan("formats", [second.key], by="ada")
 
 
-def test_one_model_in_two_places_and_formats_can_go_in_either_and_not_in_both(models_root: Path, scan: Scan, tmp_path: Path) -> None:
+def test_one_model_in_two_places_and_formats_can_go_in_either_and_not_in_both(
+    models_root: Path, scan: Scan, tmp_path: Path
+) -> None:
     builders.transformers(models_root / "llama-3.1-8b")
     (models_root / "gguf/llama-3.1-8b-GGUF").mkdir(parents=True)
-    builders.gguf_model(models_root / "gguf/llama-3.1-8b-GGUF/llama-3.1-8b.Q8_0.gguf", "llama-3.1-8b", builders.Sizes(hidden=64), "Q8_0")
+    builders.gguf_model(
+        models_root / "gguf/llama-3.1-8b-GGUF/llama-3.1-8b.Q8_0.gguf",
+        "llama-3.1-8b",
+        builders.Sizes(hidden=64),
+        "Q8_0",
+    )
     builders.transformers(models_root / "llama-3.1-70b")
     scan(models_root)
     whole = {each.format: each for each in second_formats.found()}
     assert set(whole) == {"gguf", "safetensors"}
     assert whole["safetensors"].kept.startswith("gguf in ")
-    assert second_formats.spare(second_formats.found()) == min(each.freed for each in whole.values())
+    assert second_formats.spare(second_formats.found()) == min(
+        each.freed for each in whole.values()
+    )
     with pytest.raises(CannotPlan, match="Every format of"):
         clean_up.plan("formats", [each.key for each in whole.values()], by="ada")
     made = clean_up.plan("formats", [whole["gguf"].key], by="ada")
     done = run(made, tmp_path, "--remove")
     assert done.returncode == 0, done.stdout
-    assert names_in(models_root) in (["gguf", "llama-3.1-70b", "llama-3.1-8b"], ["llama-3.1-70b", "llama-3.1-8b"])
+    assert names_in(models_root) in (
+        ["gguf", "llama-3.1-70b", "llama-3.1-8b"],
+        ["llama-3.1-70b", "llama-3.1-8b"],
+    )
     assert not list(models_root.rglob("*.gguf"))
     assert (models_root / "llama-3.1-8b/model.safetensors").exists()
 
@@ -353,7 +431,9 @@ def age(root: Path) -> None:
             os.utime(os.path.join(folder, name), (old, old), follow_symlinks=False)
 
 
-def test_leftovers_are_planned_one_by_one_and_removed(models_root: Path, db: None, tmp_path: Path) -> None:
+def test_leftovers_are_planned_one_by_one_and_removed(
+    models_root: Path, db: None, tmp_path: Path
+) -> None:
     Root.objects.create(path=str(models_root))
     builders.hub_cache(models_root / "hub", "org/name", revisions=2)
     (models_root / "x y.part").write_bytes(b"1" * 9_000)
@@ -362,7 +442,11 @@ def test_leftovers_are_planned_one_by_one_and_removed(models_root: Path, db: Non
     age(models_root)
     items = {item.leftover.path: item for item in leftovers.look().items}
     before = tree(models_root)
-    for kind, path in (("partial", "x y.part"), ("empty", "empty"), ("revisions", next(path for path in items if "snapshots" in path))):
+    for kind, path in (
+        ("partial", "x y.part"),
+        ("empty", "empty"),
+        ("revisions", next(path for path in items if "snapshots" in path)),
+    ):
         made = clean_up.plan(kind, [items[path].key], by="ada")
         assert run(made, tmp_path, "--remove").returncode == 0
     gone = before - tree(models_root)
@@ -385,7 +469,9 @@ def test_a_leftover_that_changed_since_cannot_be_planned(models_root: Path, db: 
     assert leftovers.look(fresh=True).items == ()
 
 
-def test_a_disk_that_does_not_answer_holds_nobody_up(models_root: Path, scan: Scan, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_does_not_answer_holds_nobody_up(
+    models_root: Path, scan: Scan, monkeypatch: pytest.MonkeyPatch
+) -> None:
     twins(models_root)
     scan(models_root)
     hanging: Any = lambda *_: time.sleep(0.5)  # noqa: E731
@@ -407,7 +493,13 @@ def test_a_script_of_twenty_thousand_entries_can_be_read_and_run(tmp_path: Path)
     removals = (clean_up.Removal(str(folder / "a"), entry),)
 
     def planned(count: int) -> Plan:
-        return Plan("partial", "ada", timezone.now(), (str(folder),), (clean_up.Step("all", "because", removals * count),))
+        return Plan(
+            "partial",
+            "ada",
+            timezone.now(),
+            (str(folder),),
+            (clean_up.Step("all", "because", removals * count),),
+        )
 
     assert run(planned(500), tmp_path).returncode == 0
     (tmp_path / "long.sh").write_bytes(clean_up.as_script(planned(20_000)))

@@ -35,13 +35,30 @@ def counted(user: Any, query: str, field: str) -> dict[str, int]:
 
 @pytest.fixture
 def shelf(make_model: Make) -> None:
-    make_model("a", primary="LANGUAGE", secondary="CHAT", license="mit", extracted={"modalities": ["TEXT"], "capabilities": ["CHAT", "CODE"]})
-    make_model("b", primary="LANGUAGE", secondary="CODE", license="mit", visibility="PUBLIC", extracted={"modalities": ["TEXT", "IMAGE"]})
-    make_model("c", primary="VISION", type="ONNX", format="onnx", root=Root.objects.create(path="/mnt/nas"))
+    make_model(
+        "a",
+        primary="LANGUAGE",
+        secondary="CHAT",
+        license="mit",
+        extracted={"modalities": ["TEXT"], "capabilities": ["CHAT", "CODE"]},
+    )
+    make_model(
+        "b",
+        primary="LANGUAGE",
+        secondary="CODE",
+        license="mit",
+        visibility="PUBLIC",
+        extracted={"modalities": ["TEXT", "IMAGE"]},
+    )
+    make_model(
+        "c", primary="VISION", type="ONNX", format="onnx", root=Root.objects.create(path="/mnt/nas")
+    )
     Collection.objects.create(name="shelf").models.add(RegisteredModel.objects.get(name="a"))
 
 
-def test_a_facet_follows_the_other_filters_but_not_its_own_choice(shelf: None, admin_user: User) -> None:
+def test_a_facet_follows_the_other_filters_but_not_its_own_choice(
+    shelf: None, admin_user: User
+) -> None:
     assert counted(admin_user, "", "primary") == {"LANGUAGE": 2, "VISION": 1}
     assert counted(admin_user, "primary=VISION", "primary") == {"LANGUAGE": 2, "VISION": 1}
     assert counted(admin_user, "license=mit", "primary") == {"LANGUAGE": 2}
@@ -54,7 +71,10 @@ def test_a_facet_follows_the_other_filters_but_not_its_own_choice(shelf: None, a
 def test_models_with_several_values_count_for_each(shelf: None, admin_user: User) -> None:
     assert counted(admin_user, "", "modality") == {"TEXT": 2, "IMAGE": 1, "none": 1}
     assert counted(admin_user, "", "capability") == {"CHAT": 1, "CODE": 1, "none": 2}
-    assert [model.name for model in search.found(admin_user, Filters.read("modality=IMAGE&modality=AUDIO"))] == ["b"]
+    assert [
+        model.name
+        for model in search.found(admin_user, Filters.read("modality=IMAGE&modality=AUDIO"))
+    ] == ["b"]
 
 
 def test_roots_and_collections_are_named(shelf: None, admin_user: User) -> None:
@@ -99,11 +119,17 @@ def test_every_count_is_what_choosing_that_value_finds(admin_user: User, user: U
             filters = Filters.read(query)
             assert not filters.faults
             told = facets.count(who, filters)
-            assert told.total == search.listed(who, filters).count() == search.found(who, filters).count()
+            assert (
+                told.total
+                == search.listed(who, filters).count()
+                == search.found(who, filters).count()
+            )
             assert facets.count(who, search.hurried(who, filters)) == told
             assert told.seen in (None, Listing.objects.visible_to(who).count())
             assert (told.keys is not None) == (told.seen is None)
-            handed = Results(who, replace(filters, keys=told.keys), total=told.total, most=told.most)
+            handed = Results(
+                who, replace(filters, keys=told.keys), total=told.total, most=told.most
+            )
             assert handed.keys(0, 50) == Results(who, filters).keys(0, 50)
             for name, values in told.counts.items():
                 for value, number in chance.sample(values, min(2, len(values))):
@@ -139,8 +165,12 @@ def test_filters_find_what_reading_each_model_finds(admin_user: User) -> None:
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("sort", ["name", "-name", "size", "-params", "context", "-memory", "added", "-modified"])
-def test_pages_read_by_keys_are_the_list_in_its_order(sort: str, admin_user: User, django_assert_num_queries: Any) -> None:
+@pytest.mark.parametrize(
+    "sort", ["name", "-name", "size", "-params", "context", "-memory", "added", "-modified"]
+)
+def test_pages_read_by_keys_are_the_list_in_its_order(
+    sort: str, admin_user: User, django_assert_num_queries: Any
+) -> None:
     fill(120)
     for query in (f"sort={sort}", f"sort={sort}&q=llama"):
         filters = Filters.read(query)
@@ -149,20 +179,26 @@ def test_pages_read_by_keys_are_the_list_in_its_order(sort: str, admin_user: Use
         assert len(results) == len(whole)
         with django_assert_num_queries(2):
             assert [model.pk for model in results[10:30]] == whole[10:30]
-        assert [model.pk for model in Results(admin_user, filters, total=len(whole), most=True)[0:20]] == whole[:20]
+        assert [
+            model.pk for model in Results(admin_user, filters, total=len(whole), most=True)[0:20]
+        ] == whole[:20]
         assert results[3].pk == whole[3]
         assert results[500:510] == []
 
 
 @pytest.mark.django_db
-def test_what_few_models_match_is_looked_for_once(admin_user: User, monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: Any) -> None:
+def test_what_few_models_match_is_looked_for_once(
+    admin_user: User, monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: Any
+) -> None:
     fill(60)
     filters = Filters.read("q=llama&status=READY")
     with django_assert_num_queries(1):
         hurried = search.hurried(admin_user, filters)
     assert hurried.keys
     assert hurried.as_query() == filters.as_query()
-    assert [model.pk for model in Results(admin_user, hurried)[0:9]] == [model.pk for model in Results(admin_user, filters)[0:9]]
+    assert [model.pk for model in Results(admin_user, hurried)[0:9]] == [
+        model.pk for model in Results(admin_user, filters)[0:9]
+    ]
     monkeypatch.setattr(search, "FEW", 3)
     assert search.hurried(admin_user, filters) == filters
     for untouched in (Filters.read("status=READY"), Filters.read("q=params:>x")):
@@ -171,7 +207,9 @@ def test_what_few_models_match_is_looked_for_once(admin_user: User, monkeypatch:
 
 
 @pytest.mark.django_db
-def test_counting_takes_a_fixed_number_of_statements(admin_user: User, django_assert_num_queries: Any) -> None:
+def test_counting_takes_a_fixed_number_of_statements(
+    admin_user: User, django_assert_num_queries: Any
+) -> None:
     fill(30)
     quick = ("primary", "type", "fits", "status")
     with django_assert_num_queries(1):
@@ -187,10 +225,23 @@ def test_counting_takes_a_fixed_number_of_statements(admin_user: User, django_as
 
 @pytest.mark.django_db
 def test_hostile_values_find_nothing_and_break_nothing(make_model: Make, admin_user: User) -> None:
-    make_model("a", license="x" * 200, extracted={"capabilities": ["weird,one", "\u202e", 7], "modalities": "TEXT"})
+    make_model(
+        "a",
+        license="x" * 200,
+        extracted={"capabilities": ["weird,one", "\u202e", 7], "modalities": "TEXT"},
+    )
     assert Listing.objects.get().capability_words == ",weird,one,"
-    for query in ("license=%00", "tag=" + "x" * 500, "root=%ff", "capability=%25", "q=%25", "type=%22%27;--"):
+    for query in (
+        "license=%00",
+        "tag=" + "x" * 500,
+        "root=%ff",
+        "capability=%25",
+        "q=%25",
+        "type=%22%27;--",
+    ):
         assert list(search.found(admin_user, Filters.read(query))) == []
     many = "&".join(f"tag={number}" for number in range(60))
     assert "too many" in Filters.read(many).faults[0].reason
-    assert Counter(fault.term for fault in Filters.read("q=" + "a" * 600).faults) == {f"{'a' * 40}…": 1}
+    assert Counter(fault.term for fault in Filters.read("q=" + "a" * 600).faults) == {
+        f"{'a' * 40}…": 1
+    }

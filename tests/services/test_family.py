@@ -19,12 +19,25 @@ def names(relatives: tuple[Relative, ...]) -> list[str]:
     return [each.name for each in relatives]
 
 
-def derived(make: Make, name: str, base: str, relation: str = "finetune", **columns: Any) -> RegisteredModel:
+def derived(
+    make: Make, name: str, base: str, relation: str = "finetune", **columns: Any
+) -> RegisteredModel:
     return make(name, base_model=base, extracted={"base_model_relation": relation}, **columns)
 
 
-@pytest.mark.parametrize("spelling", ["meta-llama/Llama-3.2-3B", "Llama-3.2-3B", "llama-3.2-3b", "../models/Llama-3.2-3B/", "C:\\m\\Llama-3.2-3B"])
-def test_a_base_is_found_however_it_is_spelled(spelling: str, admin_user: User, make_model: Make) -> None:
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        "meta-llama/Llama-3.2-3B",
+        "Llama-3.2-3B",
+        "llama-3.2-3b",
+        "../models/Llama-3.2-3B/",
+        "C:\\m\\Llama-3.2-3B",
+    ],
+)
+def test_a_base_is_found_however_it_is_spelled(
+    spelling: str, admin_user: User, make_model: Make
+) -> None:
     base = make_model("Llama-3.2-3B")
     child = derived(make_model, "tuned", spelling)
     (found,) = family.family(child, admin_user).ancestors
@@ -34,7 +47,10 @@ def test_a_base_is_found_however_it_is_spelled(spelling: str, admin_user: User, 
 def test_a_whole_name_beats_its_last_part(admin_user: User, make_model: Make) -> None:
     make_model("name", model_id="other", path="a")
     exact = make_model("org/name", path="b", model_id="exact")
-    assert family.family(derived(make_model, "tuned", "org/name"), admin_user).ancestors[0].record == exact
+    assert (
+        family.family(derived(make_model, "tuned", "org/name"), admin_user).ancestors[0].record
+        == exact
+    )
 
 
 def test_a_base_that_is_not_here_is_told_by_its_name(admin_user: User, make_model: Make) -> None:
@@ -42,7 +58,9 @@ def test_a_base_that_is_not_here_is_told_by_its_name(admin_user: User, make_mode
     assert (found.name, found.record) == ("google/gemma-2b", None)
 
 
-def test_bases_of_bases_are_followed_and_circles_are_not(admin_user: User, make_model: Make) -> None:
+def test_bases_of_bases_are_followed_and_circles_are_not(
+    admin_user: User, make_model: Make
+) -> None:
     derived(make_model, "a", "org/b")
     derived(make_model, "b", "c")
     c = derived(make_model, "c", "a")
@@ -53,10 +71,18 @@ def test_bases_of_bases_are_followed_and_circles_are_not(admin_user: User, make_
 
 def test_what_names_it_as_its_base_comes_from_it(admin_user: User, make_model: Make) -> None:
     base = make_model("llama", author="meta")
-    for name, spelling, relation in (("x", "llama", "finetune"), ("y", "someone/llama", "adapter"), ("z", "meta/llama", "quantized")):
+    for name, spelling, relation in (
+        ("x", "llama", "finetune"),
+        ("y", "someone/llama", "adapter"),
+        ("z", "meta/llama", "quantized"),
+    ):
         derived(make_model, name, spelling, relation)
     derived(make_model, "other", "someone/codellama")
-    assert {each.name: each.relation for each in family.family(base, admin_user).children} == {"x": "finetune", "y": "adapter", "z": "quantized"}
+    assert {each.name: each.relation for each in family.family(base, admin_user).children} == {
+        "x": "finetune",
+        "y": "adapter",
+        "z": "quantized",
+    }
 
 
 def test_models_of_the_same_base_are_siblings(admin_user: User, make_model: Make) -> None:
@@ -76,7 +102,9 @@ def test_models_of_the_same_base_are_siblings(admin_user: User, make_model: Make
         ("模型-7b", "模型-7b-gguf", True),
     ],
 )
-def test_names_that_differ_in_words_for_formats_alone_are_one_model(one: str, other: str, same: bool, admin_user: User, make_model: Make) -> None:
+def test_names_that_differ_in_words_for_formats_alone_are_one_model(
+    one: str, other: str, same: bool, admin_user: User, make_model: Make
+) -> None:
     assert (family.same_model(one) == family.same_model(other)) is same
     first = make_model(one, model_id="one")
     make_model(other, model_id="other", extracted={"format": "gguf", "type": "LLAMA_CPP"})
@@ -96,7 +124,12 @@ def test_nobody_hears_of_relatives_they_may_not_see(user: User, make_model: Make
 
 def test_only_adapters_ask_for_their_whole_base(admin_user: User, make_model: Make) -> None:
     base = make_model("base")
-    assert family.base_of(make_model("lora", base_model="base", extracted={"type": "PEFT"}), admin_user) == base
+    assert (
+        family.base_of(
+            make_model("lora", base_model="base", extracted={"type": "PEFT"}), admin_user
+        )
+        == base
+    )
     assert family.base_of(derived(make_model, "tuned", "base"), admin_user) is None
 
 
@@ -105,7 +138,9 @@ def test_odd_names_of_bases_break_nothing(base: str, admin_user: User, make_mode
     assert len(family.family(derived(make_model, "tuned", base), admin_user).ancestors) == 1
 
 
-def test_a_large_family_is_cut(admin_user: User, make_model: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_family_is_cut(
+    admin_user: User, make_model: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(family, "MAX_EACH", 3)
     base = make_model("base")
     for number in range(5):

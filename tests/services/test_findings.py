@@ -28,7 +28,9 @@ def evil(root: Path, name: str = "evil") -> Path:
     path = root / name / "pytorch_model.bin"
     path.parent.mkdir(parents=True)
     builders.pickle_with_import(path, "os", "system")
-    builders.write_json(path.parent / "config.json", {"architectures": ["LlamaForCausalLM"], "model_type": "llama"})
+    builders.write_json(
+        path.parent / "config.json", {"architectures": ["LlamaForCausalLM"], "model_type": "llama"}
+    )
     return path
 
 
@@ -41,13 +43,20 @@ def ada() -> User:
     return User.objects.create_user("ada", is_staff=True)
 
 
-def test_a_scan_finds_what_is_wrong_and_the_next_one_resolves_what_was_mended(models_root: Path, scan: Scan) -> None:
+def test_a_scan_finds_what_is_wrong_and_the_next_one_resolves_what_was_mended(
+    models_root: Path, scan: Scan
+) -> None:
     builders.transformers(models_root / "a")
     whole = (models_root / "a/model.safetensors").read_bytes()
     os.truncate(models_root / "a/model.safetensors", 5_000)
     scan(models_root)
     found = Finding.objects.get(code="truncated")
-    assert (found.source, found.severity, found.path, found.resolved_at) == ("scan", "error", "a/model.safetensors", None)
+    assert (found.source, found.severity, found.path, found.resolved_at) == (
+        "scan",
+        "error",
+        "a/model.safetensors",
+        None,
+    )
     (models_root / "a/model.safetensors").write_bytes(whole)
     scan(models_root)
     found.refresh_from_db()
@@ -55,7 +64,9 @@ def test_a_scan_finds_what_is_wrong_and_the_next_one_resolves_what_was_mended(mo
     assert not Finding.objects.all().open().filter(severity="error").exists()
 
 
-def test_an_accepted_finding_makes_the_model_ready_until_its_files_change(models_root: Path, scan: Scan, ada: User) -> None:
+def test_an_accepted_finding_makes_the_model_ready_until_its_files_change(
+    models_root: Path, scan: Scan, ada: User
+) -> None:
     path = evil(models_root)
     scan(models_root)
     record = RegisteredModel.objects.get()
@@ -88,7 +99,9 @@ def test_an_acceptance_moves_with_the_model(models_root: Path, scan: Scan, ada: 
     scan(models_root)
     record.refresh_from_db()
     assert (record.path, record.status) == ("renamed", "READY")
-    assert set(record.findings.filter(severity="error").values_list("path", flat=True)) == {"renamed/pytorch_model.bin"}
+    assert set(record.findings.filter(severity="error").values_list("path", flat=True)) == {
+        "renamed/pytorch_model.bin"
+    }
 
 
 def test_an_acceptance_needs_a_reason(models_root: Path, scan: Scan, ada: User) -> None:
@@ -112,11 +125,17 @@ def test_what_is_put_off_comes_back_by_itself(models_root: Path, scan: Scan, ada
     assert Finding.objects.all().open().count() == len(rows)
 
 
-def test_deep_findings_make_a_model_corrupt_until_its_files_change(models_root: Path, scan: Scan) -> None:
+def test_deep_findings_make_a_model_corrupt_until_its_files_change(
+    models_root: Path, scan: Scan
+) -> None:
     builders.transformers(models_root / "a")
     scan(models_root)
     record = RegisteredModel.objects.get()
-    findings.replace(record, Finding.Source.DEEP, [Problem("bit_rot", "its bytes changed", "a/model.safetensors")])
+    findings.replace(
+        record,
+        Finding.Source.DEEP,
+        [Problem("bit_rot", "its bytes changed", "a/model.safetensors")],
+    )
     record.refresh_from_db()
     assert record.status == "CORRUPT"
     scan(models_root, full=True)
@@ -143,7 +162,11 @@ def test_the_same_finding_is_one_row_however_often_it_is_found(make_model: Make)
 
 def test_remarks_are_no_findings_and_sources_leave_each_other_alone(make_model: Make) -> None:
     record = make_model()
-    findings.replace(record, Finding.Source.DEEP, [Problem("remark", "by the way", "", Severity.INFO), Problem("bit_rot", "bytes", "x")])
+    findings.replace(
+        record,
+        Finding.Source.DEEP,
+        [Problem("remark", "by the way", "", Severity.INFO), Problem("bit_rot", "bytes", "x")],
+    )
     findings.replace(record, Finding.Source.LOAD, [Problem("load_failed", "no", "x")])
     findings.replace(record, Finding.Source.LOAD, [])
     assert codes(resolved_at=None) == ["bit_rot"]
@@ -164,7 +187,9 @@ def test_a_missing_model_has_one_finding_that_says_so(models_root: Path, scan: S
     assert codes(resolved_at=None, code="model_missing") == []
 
 
-def test_the_findings_of_a_batch_cost_the_same_statements_whatever_its_size(models_root: Path, scan: Scan) -> None:
+def test_the_findings_of_a_batch_cost_the_same_statements_whatever_its_size(
+    models_root: Path, scan: Scan
+) -> None:
     for number in range(12):
         builders.transformers(models_root / f"m{number:02d}", hidden=64 + 8 * number)
         os.truncate(models_root / f"m{number:02d}/model.safetensors", 5_000)
@@ -178,7 +203,9 @@ def test_the_findings_of_a_batch_cost_the_same_statements_whatever_its_size(mode
     assert costs[0] == costs[1]
 
 
-def test_quarantine_hides_a_model_and_lifting_it_restores_what_was(make_model: Make, ada: User, user: User) -> None:
+def test_quarantine_hides_a_model_and_lifting_it_restores_what_was(
+    make_model: Make, ada: User, user: User
+) -> None:
     record = make_model(visibility="PUBLIC")
     assert judgement.quarantine(record, by=ada)
     assert not judgement.quarantine(record, by=ada)

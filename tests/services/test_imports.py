@@ -28,7 +28,9 @@ Edit = Callable[[dict[str, Any]], None]
 
 
 def exported(form: str) -> bytes:
-    return "".join(exports.FORMATS[form][0](RegisteredModel.objects.order_by("name", "pk"))).encode()
+    return "".join(
+        exports.FORMATS[form][0](RegisteredModel.objects.order_by("name", "pk"))
+    ).encode()
 
 
 def edited(form: str, edit: Edit) -> bytes:
@@ -50,15 +52,34 @@ def edited(form: str, edit: Edit) -> bytes:
 
 
 def state() -> list[tuple[Any, ...]]:
-    return list(RegisteredModel.objects.order_by("pk").values_list("model_id", "curated", "visibility", "license", "parameter_count"))
+    return list(
+        RegisteredModel.objects.order_by("pk").values_list(
+            "model_id", "curated", "visibility", "license", "parameter_count"
+        )
+    )
 
 
 @pytest.fixture
 def shelf(make_model: Make, user: User) -> None:
-    make_model("alpha", license="mit", tags=["a", "b; c"], parameter_count=7_241_732_096, description="=cmd()|' /C calc'!A0")
-    make_model("beta", author="-5", extracted={"custom": {"x": 1.0, "y": [None, "ü"]}, "capabilities": ["CHAT"]})
+    make_model(
+        "alpha",
+        license="mit",
+        tags=["a", "b; c"],
+        parameter_count=7_241_732_096,
+        description="=cmd()|' /C calc'!A0",
+    )
+    make_model(
+        "beta",
+        author="-5",
+        extracted={"custom": {"x": 1.0, "y": [None, "ü"]}, "capabilities": ["CHAT"]},
+    )
     beta = RegisteredModel.objects.get(name="beta")
-    metadata.edit(beta, {"license": "apache-2.0", "tags": ["=1"], "custom": {"deep": {"a": "b\nc"}}}, by=user, through="page")
+    metadata.edit(
+        beta,
+        {"license": "apache-2.0", "tags": ["=1"], "custom": {"deep": {"a": "b\nc"}}},
+        by=user,
+        through="page",
+    )
     make_model("gamma")
 
 
@@ -85,13 +106,23 @@ def test_one_edited_value_is_the_only_change(form: str, shelf: None, user: User)
     after = state()
     assert after[1:] == before[1:]
     alpha = RegisteredModel.objects.get(model_id="alpha")
-    assert {name: entry["value"] for name, entry in alpha.curated.items()} == {"license": "bsd-3-clause"}
+    assert {name: entry["value"] for name, entry in alpha.curated.items()} == {
+        "license": "bsd-3-clause"
+    }
     change = MetadataChange.objects.get(batch=report.batch)
-    assert (change.field, change.through, change.by, change.before, change.after) == ("license", "import", user, None, "bsd-3-clause")
+    assert (change.field, change.through, change.by, change.before, change.after) == (
+        "license",
+        "import",
+        user,
+        None,
+        "bsd-3-clause",
+    )
 
 
 @FORMATS
-def test_a_value_that_a_scan_has_changed_since_the_export_is_not_pinned(form: str, shelf: None) -> None:
+def test_a_value_that_a_scan_has_changed_since_the_export_is_not_pinned(
+    form: str, shelf: None
+) -> None:
     def edit(row: dict[str, Any]) -> None:
         if row["model_id"] == "alpha":
             row["author"] = "Somebody"
@@ -116,20 +147,27 @@ def test_an_emptied_value_goes_back_to_automatic(form: str, shelf: None, user: U
         row["visibility"] = ""
 
     report = imports.check(io.BytesIO(edited(form, edit)))
-    assert [(effect.model_id, [(c.field, c.before, c.after, c.automatic) for c in effect.changes]) for effect in report.effects] == [
-        ("beta", [("license", "apache-2.0", None, True), ("tags", ["=1"], None, True)])
-    ]
+    assert [
+        (effect.model_id, [(c.field, c.before, c.after, c.automatic) for c in effect.changes])
+        for effect in report.effects
+    ] == [("beta", [("license", "apache-2.0", None, True), ("tags", ["=1"], None, True)])]
     imports.apply(io.BytesIO(edited(form, edit)), by=user)
     beta = RegisteredModel.objects.get(model_id="beta")
     assert set(beta.curated) == {"custom"}
 
 
 def test_only_what_a_hand_written_file_names_is_touched(shelf: None, user: User) -> None:
-    report = imports.apply(io.BytesIO("﻿model_id;tags;primary;visibility\r\ngamma;x;LANGUAGE;PUBLIC\r\n".encode()), by=user)
+    report = imports.apply(
+        io.BytesIO("﻿model_id;tags;primary;visibility\r\ngamma;x;LANGUAGE;PUBLIC\r\n".encode()),
+        by=user,
+    )
     assert report.changed == 1
     gamma = RegisteredModel.objects.get(model_id="gamma")
     assert (gamma.value("tags"), gamma.primary, gamma.visibility) == (["x"], "LANGUAGE", "PUBLIC")
-    imports.apply(io.BytesIO(b'{"model_id": "gamma", "category": {"primary": null}, "context_length": 77}'), by=user)
+    imports.apply(
+        io.BytesIO(b'{"model_id": "gamma", "category": {"primary": null}, "context_length": 77}'),
+        by=user,
+    )
     gamma.refresh_from_db()
     assert (gamma.primary, gamma.context_length, gamma.value("tags")) == (None, 77, ["x"])
 
@@ -160,7 +198,9 @@ def wrong(content: bytes) -> list[tuple[int, str, str]]:
         ("alpha,gpl,a,99999999999999999999", 2, "context_length", "whole number"),
     ],
 )
-def test_an_error_in_a_table_has_its_row_and_field(rows: str, number: int, field: str, why: str, shelf: None) -> None:
+def test_an_error_in_a_table_has_its_row_and_field(
+    rows: str, number: int, field: str, why: str, shelf: None
+) -> None:
     found = wrong(f"model_id,license,tags,context_length\n{rows}\n".encode())
     assert [(row, name) for row, name, _ in found] == [(number, field)]
     assert why in found[0][2]
@@ -176,14 +216,20 @@ def test_an_error_in_a_table_has_its_row_and_field(rows: str, number: int, field
         ('{"model_id": 5}', "model_id", "is missing"),
         ('{"model_id": "alpha", "custom": {"n": 18446744073709551616}}', "custom", "64 bits"),
         ('{"model_id": "alpha", "custom": {"n": NaN}}', "custom", "finite"),
-        ('{"model_id": "alpha", "custom": ' + '{"a":' * 100 + "1" + "}" * 100 + "}", "custom", "nested"),
+        (
+            '{"model_id": "alpha", "custom": ' + '{"a":' * 100 + "1" + "}" * 100 + "}",
+            "custom",
+            "nested",
+        ),
         ('{"model_id": "alpha", "licence": "mit"}', "licence", "no field"),
         ('{"model_id": "alpha", "category": "CHAT"}', "category", "an object"),
         ('{"model_id": "alpha", "category": {"primary": "SMELL"}}', "primary", "one of"),
         ("5", "", "no object"),
     ],
 )
-def test_an_error_in_a_list_has_its_item_and_field(item: str, field: str, why: str, shelf: None) -> None:
+def test_an_error_in_a_list_has_its_item_and_field(
+    item: str, field: str, why: str, shelf: None
+) -> None:
     found = wrong(f'[{{"model_id": "gamma", "author": "A"}}, {item}]'.encode())
     assert (2, field) in [(row, name) for row, name, _ in found]
     assert any(why in text for _, _, text in found)
@@ -210,20 +256,28 @@ def test_an_error_in_a_list_has_its_item_and_field(item: str, field: str, why: s
         (b'[{"model_id": "alpha", "license": "\xff"}]', "not UTF-8"),
     ],
 )
-def test_a_file_that_is_neither_table_nor_list_is_refused_with_the_reason(content: bytes, why: str, shelf: None) -> None:
+def test_a_file_that_is_neither_table_nor_list_is_refused_with_the_reason(
+    content: bytes, why: str, shelf: None
+) -> None:
     with pytest.raises(UnreadableFile, match=why):
         imports.apply(io.BytesIO(content), by=None)
     assert not MetadataChange.objects.filter(through="import").exists()
 
 
-def test_with_errors_left_out_the_other_rows_are_imported_in_one_batch(shelf: None, user: User) -> None:
+def test_with_errors_left_out_the_other_rows_are_imported_in_one_batch(
+    shelf: None, user: User
+) -> None:
     content = b"model_id,author\nalpha,A\nnobody,B\nbeta,C\n"
     report = imports.apply(io.BytesIO(content), by=user, skip_errors=True)
     assert (report.changed, report.wrong) == (2, 1)
-    assert set(MetadataChange.objects.filter(batch=report.batch).values_list("model__model_id", flat=True)) == {"alpha", "beta"}
+    assert set(
+        MetadataChange.objects.filter(batch=report.batch).values_list("model__model_id", flat=True)
+    ) == {"alpha", "beta"}
 
 
-def test_a_model_that_became_wrong_between_check_and_writing_takes_all_back(shelf: None, user: User, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_that_became_wrong_between_check_and_writing_takes_all_back(
+    shelf: None, user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(imports, "BATCH", 1)
     real = metadata.edit_many
 
@@ -238,9 +292,15 @@ def test_a_model_that_became_wrong_between_check_and_writing_takes_all_back(shel
 
 
 def test_a_model_in_quarantine_does_not_change_its_visibility(shelf: None) -> None:
-    RegisteredModel.objects.filter(model_id="gamma").update(quarantined_at="2026-01-01T00:00Z", visibility="ADMIN_ONLY")
+    RegisteredModel.objects.filter(model_id="gamma").update(
+        quarantined_at="2026-01-01T00:00Z", visibility="ADMIN_ONLY"
+    )
     assert wrong(b"model_id,visibility\ngamma,PUBLIC\n") == [
-        (2, "visibility", "the model is in quarantine: lift the quarantine on its Health page first")
+        (
+            2,
+            "visibility",
+            "the model is in quarantine: lift the quarantine on its Health page first",
+        )
     ]
 
 
@@ -254,21 +314,28 @@ def test_checking_asks_the_database_once_for_many_rows(shelf: None) -> None:
 
 
 @FORMATS
-def test_exporting_takes_a_fixed_number_of_queries_a_batch_and_little_memory(form: str, make_model: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_exporting_takes_a_fixed_number_of_queries_a_batch_and_little_memory(
+    form: str, make_model: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
     template = make_model("m0", description="x" * 2_000)
     for n in range(1, 300):
         template.pk, template.model_id, template.path = None, f"m{n}", f"m{n}"
         template.save(force_insert=True)
     monkeypatch.setattr(exports, "BATCH", 25)
     with CaptureQueriesContext(connection) as queries:
-        assert sum(map(len, exports.FORMATS[form][0](RegisteredModel.objects.order_by("pk")))) > 300 * 2_000
+        assert (
+            sum(map(len, exports.FORMATS[form][0](RegisteredModel.objects.order_by("pk"))))
+            > 300 * 2_000
+        )
     assert len(queries) <= 1 + 12 * 2
     assert peak(form, 300) < 1.3 * peak(form, 75)
 
 
 def peak(form: str, count: int) -> int:
     """The most memory that exporting the first ``count`` models takes, in bytes."""
-    rows = RegisteredModel.objects.filter(pk__in=list(RegisteredModel.objects.order_by("pk").values_list("pk", flat=True)[:count]))
+    rows = RegisteredModel.objects.filter(
+        pk__in=list(RegisteredModel.objects.order_by("pk").values_list("pk", flat=True)[:count])
+    )
     tracemalloc.start()
     for _piece in exports.FORMATS[form][0](rows.order_by("pk")):
         gc.collect()  # what is garbage is not held
@@ -284,11 +351,18 @@ def test_a_table_cannot_run_in_a_spreadsheet(shelf: None) -> None:
 
 @FORMATS
 @pytest.mark.parametrize("seed", range(6))
-def test_an_export_without_its_stamps_gives_everything_back_that_was_lost(form: str, seed: int, make_model: Make, user: User) -> None:
+def test_an_export_without_its_stamps_gives_everything_back_that_was_lost(
+    form: str, seed: int, make_model: Make, user: User
+) -> None:
     chance = Random(seed)
     for name in ("one", "two"):
-        metadata.edit(make_model(name, license="mit", tags=["read"]), awkward(chance), by=user, through="page")
-    before = {model.model_id: (values_of(model), model.visibility) for model in RegisteredModel.objects.all()}
+        metadata.edit(
+            make_model(name, license="mit", tags=["read"]), awkward(chance), by=user, through="page"
+        )
+    before = {
+        model.model_id: (values_of(model), model.visibility)
+        for model in RegisteredModel.objects.all()
+    }
     assert imports.check(io.BytesIO(edited(form, lambda _row: None))).unchanged == 2
 
     def unstamped(row: dict[str, Any]) -> None:
@@ -299,7 +373,10 @@ def test_an_export_without_its_stamps_gives_everything_back_that_was_lost(form: 
         metadata.edit(model, dict.fromkeys(model.curated), by=user, through="page")
     report = imports.apply(io.BytesIO(file), by=user)
     assert report.faults == []
-    assert {model.model_id: (values_of(model), model.visibility) for model in RegisteredModel.objects.all()} == before
+    assert {
+        model.model_id: (values_of(model), model.visibility)
+        for model in RegisteredModel.objects.all()
+    } == before
 
 
 def values_of(model: RegisteredModel) -> dict[str, Any]:
@@ -309,7 +386,9 @@ def values_of(model: RegisteredModel) -> dict[str, Any]:
 def without_column(table: bytes, name: str) -> bytes:
     rows = list(csv.DictReader(io.StringIO(table.decode(), newline="")))
     stream = io.StringIO(newline="")
-    writer = csv.DictWriter(stream, [column for column in rows[0] if column != name], extrasaction="ignore")
+    writer = csv.DictWriter(
+        stream, [column for column in rows[0] if column != name], extrasaction="ignore"
+    )
     writer.writeheader()
     writer.writerows(rows)
     return stream.getvalue().encode()

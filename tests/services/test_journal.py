@@ -25,14 +25,18 @@ def lines(name: str) -> list[str]:
 @pytest.mark.parametrize(("channel", "file"), settings.LOG_FILES.items())
 def test_every_channel_has_its_file_of_the_guide(channel: str, file: str) -> None:
     run = ScanRun.objects.create(trigger="command")
-    journal.record(Channel(channel), Severity.WARNING, f"told in {file}", scan=run, model_id="bert", path="a/b")
+    journal.record(
+        Channel(channel), Severity.WARNING, f"told in {file}", scan=run, model_id="bert", path="a/b"
+    )
     assert lines(file)[-1].endswith(f'WARNING scan={run.pk} model=bert path="a/b" told in {file}')
     assert LogEntry.objects.get(channel=channel).message == f"told in {file}"
 
 
 def test_control_characters_and_newlines_never_break_a_line() -> None:
     before = len(lines("model_discovery.log"))
-    journal.record(Channel.DISCOVERY, Severity.INFO, "one\ntwo\x1b[2J\x00three", path='new\nline"quote')
+    journal.record(
+        Channel.DISCOVERY, Severity.INFO, "one\ntwo\x1b[2J\x00three", path='new\nline"quote'
+    )
     added = lines("model_discovery.log")[before:]
     assert len(added) == 1
     assert added[0].endswith('path="new line\'quote" one two[2Jthree')
@@ -40,13 +44,22 @@ def test_control_characters_and_newlines_never_break_a_line() -> None:
 
 def test_files_are_rotated() -> None:
     for channel in settings.LOG_FILES:
-        rotating = [handler for handler in logging.getLogger(f"karen.{channel}").handlers if isinstance(handler, ConcurrentRotatingFileHandler)]
+        rotating = [
+            handler
+            for handler in logging.getLogger(f"karen.{channel}").handlers
+            if isinstance(handler, ConcurrentRotatingFileHandler)
+        ]
         assert [handler.maxBytes > 0 and handler.backupCount > 0 for handler in rotating] == [True]
 
 
 def test_old_events_are_forgotten() -> None:
     journal.record(Channel.DISCOVERY, Severity.INFO, "new")
-    LogEntry.objects.create(at=timezone.now() - timedelta(days=journal.KEEP_DAYS + 1), level="info", channel="discovery", message="old")
+    LogEntry.objects.create(
+        at=timezone.now() - timedelta(days=journal.KEEP_DAYS + 1),
+        level="info",
+        channel="discovery",
+        message="old",
+    )
     journal.prune()
     assert [entry.message for entry in LogEntry.objects.all()] == ["new"]
 

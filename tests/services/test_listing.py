@@ -26,9 +26,13 @@ def original(record: RegisteredModel) -> dict[str, Any]:
 
 
 def test_every_way_to_write_is_followed(make_model: Make) -> None:
-    record = make_model("Bert", license="mit", extracted={"modalities": ["TEXT", "IMAGE"], "tags": ["Old"]})
+    record = make_model(
+        "Bert", license="mit", extracted={"modalities": ["TEXT", "IMAGE"], "tags": ["Old"]}
+    )
     assert copy_of(record) == original(record)
-    RegisteredModel.objects.filter(pk=record.pk).update(status="MISSING", size_bytes=F("size_bytes") + 7)
+    RegisteredModel.objects.filter(pk=record.pk).update(
+        status="MISSING", size_bytes=F("size_bytes") + 7
+    )
     assert copy_of(record) == original(record)
     assert copy_of(record)["size_bytes"] == 7
     record.refresh_from_db()
@@ -36,7 +40,12 @@ def test_every_way_to_write_is_followed(make_model: Make) -> None:
     record.save(update_fields=["visibility"])
     assert copy_of(record)["visibility"] == "PUBLIC"
     record.license, record.author = None, "anna"
-    RegisteredModel.objects.bulk_create([record], update_conflicts=True, unique_fields=["model_id"], update_fields=["license", "author"])
+    RegisteredModel.objects.bulk_create(
+        [record],
+        update_conflicts=True,
+        unique_fields=["model_id"],
+        update_fields=["license", "author"],
+    )
     assert copy_of(record) == original(record)
     record.delete()
     assert not Listing.objects.exists()
@@ -55,14 +64,23 @@ def test_many_are_followed_at_once(make_model: Make) -> None:
     assert list(Listing.objects.values_list("pk", flat=True)) == [record.pk]
 
 
-def test_what_is_searched_is_folded_and_holds_the_words_of_people_and_files(make_model: Make, user: User) -> None:
-    record = make_model("STRASSE", display_name="Große Straße", license="MIT", extracted={"tags": ["Team A"], "capabilities": ["CODE", "CHAT"]})
+def test_what_is_searched_is_folded_and_holds_the_words_of_people_and_files(
+    make_model: Make, user: User
+) -> None:
+    record = make_model(
+        "STRASSE",
+        display_name="Große Straße",
+        license="MIT",
+        extracted={"tags": ["Team A"], "capabilities": ["CODE", "CHAT"]},
+    )
     copied = copy_of(record)
     assert copied["sort_name"] == "grosse strasse"
     for text in ("grosse strasse", "team a", "mit", "strasse"):
         assert text in copied["search_text"].split("\n")
     assert copied["capability_words"] == ",CHAT,CODE,"
-    metadata.edit(record, {"tags": ["prod"], "description": "For the İstanbul team"}, by=user, through="page")
+    metadata.edit(
+        record, {"tags": ["prod"], "description": "For the İstanbul team"}, by=user, through="page"
+    )
     copied = copy_of(record)
     assert "prod" in copied["search_text"].split("\n")
     assert "team a" not in copied["search_text"]
@@ -79,7 +97,9 @@ def test_a_profile_is_the_columns_with_few_values(make_model: Make) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_triggers_step_aside_for_migrations_and_come_back_with_a_fresh_copy(make_model: Make) -> None:
+def test_the_triggers_step_aside_for_migrations_and_come_back_with_a_fresh_copy(
+    make_model: Make,
+) -> None:
     config = apps.get_app_config("discovery")
     first = make_model("first")
     listing.uninstall(connection.alias, plan=[(config, False)])
@@ -94,7 +114,9 @@ def test_the_triggers_step_aside_for_migrations_and_come_back_with_a_fresh_copy(
 
 
 @pytest.mark.django_db
-def test_a_migrate_without_anything_to_do_leaves_the_triggers_alone(django_assert_num_queries: Any) -> None:
+def test_a_migrate_without_anything_to_do_leaves_the_triggers_alone(
+    django_assert_num_queries: Any,
+) -> None:
     with django_assert_num_queries(0):
         listing.uninstall(connection.alias, plan=[])
     with django_assert_num_queries(1):

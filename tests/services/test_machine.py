@@ -32,7 +32,12 @@ class FakeNVML(ModuleType):
 
     class NVMLError_LibraryNotFound(NVMLError): ...  # noqa: N801
 
-    def __init__(self, cards: list[tuple[str | bytes, int]], fault: Exception | None = None, late_fault: Exception | None = None) -> None:
+    def __init__(
+        self,
+        cards: list[tuple[str | bytes, int]],
+        fault: Exception | None = None,
+        late_fault: Exception | None = None,
+    ) -> None:
         super().__init__("pynvml")
         self.cards, self.fault, self.late_fault, self.open = cards, fault, late_fault, False
 
@@ -60,7 +65,13 @@ class FakeNVML(ModuleType):
         return SimpleNamespace(total=total, free=total // 4, used=total - total // 4)
 
 
-def _rocm(monkeypatch: pytest.MonkeyPatch, answer: bytes = b"", status: int = 0, errors: bytes = b"", fault: Exception | None = None) -> list[dict]:
+def _rocm(
+    monkeypatch: pytest.MonkeyPatch,
+    answer: bytes = b"",
+    status: int = 0,
+    errors: bytes = b"",
+    fault: Exception | None = None,
+) -> list[dict]:
     calls: list[dict] = []
 
     def run(command: list[str], **options: object) -> subprocess.CompletedProcess[bytes]:
@@ -85,21 +96,36 @@ def test_nvidia_gpus_are_named_with_their_memory(monkeypatch: pytest.MonkeyPatch
     nvml = FakeNVML([("NVIDIA GeForce RTX 4090", 24 * GIB), (b"Tesla T4", 16 * GIB)])
     monkeypatch.setitem(sys.modules, "pynvml", nvml)
     gpus = machine.this_machine().machine.gpus
-    assert [(gpu.name, gpu.total_bytes) for gpu in gpus] == [("NVIDIA GeForce RTX 4090", 24 * GIB), ("Tesla T4", 16 * GIB)]
+    assert [(gpu.name, gpu.total_bytes) for gpu in gpus] == [
+        ("NVIDIA GeForce RTX 4090", 24 * GIB),
+        ("Tesla T4", 16 * GIB),
+    ]
     assert not nvml.open
 
 
 def test_a_machine_without_nvidia_driver_is_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "pynvml", FakeNVML([], fault=FakeNVML.NVMLError_LibraryNotFound("NVML Shared Library Not Found")))
+    monkeypatch.setitem(
+        sys.modules,
+        "pynvml",
+        FakeNVML([], fault=FakeNVML.NVMLError_LibraryNotFound("NVML Shared Library Not Found")),
+    )
     assert machine.this_machine().notes == ()
 
 
 def test_a_driver_that_does_not_fit_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "pynvml", FakeNVML([], fault=FakeNVML.NVMLError("Driver/library version mismatch")))
-    assert machine.this_machine().notes == ("NVIDIA GPUs could not be asked: Driver/library version mismatch.",)
+    monkeypatch.setitem(
+        sys.modules,
+        "pynvml",
+        FakeNVML([], fault=FakeNVML.NVMLError("Driver/library version mismatch")),
+    )
+    assert machine.this_machine().notes == (
+        "NVIDIA GPUs could not be asked: Driver/library version mismatch.",
+    )
 
 
-def test_a_gpu_that_fell_off_the_bus_is_noted_and_nvml_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gpu_that_fell_off_the_bus_is_noted_and_nvml_closed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     nvml = FakeNVML([("A100", 40 * GIB)], late_fault=FakeNVML.NVMLError("GPU is lost"))
     monkeypatch.setitem(sys.modules, "pynvml", nvml)
     told = machine.this_machine()
@@ -108,10 +134,15 @@ def test_a_gpu_that_fell_off_the_bus_is_noted_and_nvml_closed(monkeypatch: pytes
     assert not nvml.open
 
 
-def test_amd_gpus_are_read_from_rocm_smi_in_their_order_and_under_a_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_amd_gpus_are_read_from_rocm_smi_in_their_order_and_under_a_time_limit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     answer = b'{"card10": {"VRAM Total Memory (B)": "8"}, "card0": {"VRAM Total Memory (B)": "17163091968"}, "system": {"Driver version": "6.2"}}'
     calls = _rocm(monkeypatch, answer)
-    assert [(gpu.name, gpu.total_bytes) for gpu in machine.this_machine().machine.gpus] == [("AMD card0", 17163091968), ("AMD card10", 8)]
+    assert [(gpu.name, gpu.total_bytes) for gpu in machine.this_machine().machine.gpus] == [
+        ("AMD card0", 17163091968),
+        ("AMD card10", 8),
+    ]
     assert calls[0]["command"][1:] == ["--showmeminfo", "vram", "--json"]
     assert calls[0]["timeout"] == machine.ROCM_SECONDS
 
@@ -119,22 +150,41 @@ def test_amd_gpus_are_read_from_rocm_smi_in_their_order_and_under_a_time_limit(m
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"fault": subprocess.TimeoutExpired("rocm-smi", 5)}, "rocm-smi did not answer in 5 seconds"),
-        ({"fault": PermissionError("Permission denied")}, "rocm-smi did not start (Permission denied)"),
-        ({"status": 2, "errors": b"ERROR: driver\nnot loaded\n"}, "rocm-smi ended with status 2: ERROR: driver not loaded"),
+        (
+            {"fault": subprocess.TimeoutExpired("rocm-smi", 5)},
+            "rocm-smi did not answer in 5 seconds",
+        ),
+        (
+            {"fault": PermissionError("Permission denied")},
+            "rocm-smi did not start (Permission denied)",
+        ),
+        (
+            {"status": 2, "errors": b"ERROR: driver\nnot loaded\n"},
+            "rocm-smi ended with status 2: ERROR: driver not loaded",
+        ),
         ({"status": 1}, "rocm-smi ended with status 1"),
         ({"answer": b"WARNING: no devices"}, "the answer of rocm-smi is not the JSON it documents"),
         ({"answer": b"[1]"}, "the answer of rocm-smi is not the JSON it documents"),
-        ({"answer": b'{"card0": {"VRAM": "1"}}'}, "the answer of rocm-smi is not the JSON it documents"),
-        ({"answer": b'{"card0": {"VRAM Total Memory (B)": "much"}}'}, "the answer of rocm-smi is not the JSON it documents"),
         (
-            {"answer": b'{"card0": {"VRAM Total Memory (B)": "9", "VRAM Total Used Memory (B)": ""}}'},
+            {"answer": b'{"card0": {"VRAM": "1"}}'},
+            "the answer of rocm-smi is not the JSON it documents",
+        ),
+        (
+            {"answer": b'{"card0": {"VRAM Total Memory (B)": "much"}}'},
+            "the answer of rocm-smi is not the JSON it documents",
+        ),
+        (
+            {
+                "answer": b'{"card0": {"VRAM Total Memory (B)": "9", "VRAM Total Used Memory (B)": ""}}'
+            },
             "the answer of rocm-smi is not the JSON it documents",
         ),
         ({"answer": b"\xff\xfe"}, "the answer of rocm-smi is not the JSON it documents"),
     ],
 )
-def test_an_rocm_smi_that_fails_is_noted_and_the_ram_still_told(monkeypatch: pytest.MonkeyPatch, options: dict, said: str) -> None:
+def test_an_rocm_smi_that_fails_is_noted_and_the_ram_still_told(
+    monkeypatch: pytest.MonkeyPatch, options: dict, said: str
+) -> None:
     _rocm(monkeypatch, **options)
     told = machine.this_machine()
     assert told.notes == (f"AMD GPUs could not be asked: {said}.",)
@@ -142,7 +192,9 @@ def test_an_rocm_smi_that_fails_is_noted_and_the_ram_still_told(monkeypatch: pyt
     assert told.machine.gpus == ()
 
 
-def test_the_machine_is_asked_once_in_a_while_and_not_for_every_model(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_machine_is_asked_once_in_a_while_and_not_for_every_model(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     calls = _rocm(monkeypatch, b"{}")
     now = [1000.0]
     monkeypatch.setattr(machine.time, "monotonic", lambda: now[0])
@@ -154,9 +206,14 @@ def test_the_machine_is_asked_once_in_a_while_and_not_for_every_model(monkeypatc
     assert len(calls) == 2
 
 
-def test_free_memory_is_told_as_it_is_now_and_only_where_the_driver_tells(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_free_memory_is_told_as_it_is_now_and_only_where_the_driver_tells(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setitem(sys.modules, "pynvml", FakeNVML([("A100", 40 * GIB)]))
-    _rocm(monkeypatch, b'{"card0": {"VRAM Total Memory (B)": "16", "VRAM Total Used Memory (B)": "5"}, "card1": {"VRAM Total Memory (B)": "8"}}')
+    _rocm(
+        monkeypatch,
+        b'{"card0": {"VRAM Total Memory (B)": "16", "VRAM Total Used Memory (B)": "5"}, "card1": {"VRAM Total Memory (B)": "8"}}',
+    )
     assert machine.cards().cards == (
         machine.Card("A100", 40 * GIB, 10 * GIB),
         machine.Card("AMD card0", 16, 11),
@@ -169,12 +226,18 @@ def test_why_a_kind_of_gpu_is_not_looked_for_is_told(monkeypatch: pytest.MonkeyP
         "NVIDIA GPUs are not looked for: nvidia-ml-py is not installed.",
         "AMD GPUs are not looked for: rocm-smi is not on the PATH.",
     )
-    monkeypatch.setitem(sys.modules, "pynvml", FakeNVML([], fault=FakeNVML.NVMLError_LibraryNotFound("NVML Shared Library Not Found")))
+    monkeypatch.setitem(
+        sys.modules,
+        "pynvml",
+        FakeNVML([], fault=FakeNVML.NVMLError_LibraryNotFound("NVML Shared Library Not Found")),
+    )
     assert machine.cards().absent[0] == "There is no NVIDIA driver on this machine."
 
 
 def test_a_driver_that_hangs_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "PATIENCE", 0.05)
     monkeypatch.setattr(machine, "_cards", lambda: time.sleep(0.5))
-    assert machine.cards() == machine.Cards(notes=("GPUs could not be asked: their drivers did not answer in 0.05 seconds.",))
+    assert machine.cards() == machine.Cards(
+        notes=("GPUs could not be asked: their drivers did not answer in 0.05 seconds.",)
+    )
     time.sleep(0.6)

@@ -16,9 +16,17 @@ def test_a_made_up_registry_has_something_of_everything() -> None:
     models = RegisteredModel.objects.all()
     assert models.count() == 320
     assert Root.objects.count() == 4
-    assert {"READY", "INCOMPLETE", "CORRUPT", "MISSING"} <= set(models.values_list("status", flat=True))
+    assert {"READY", "INCOMPLETE", "CORRUPT", "MISSING"} <= set(
+        models.values_list("status", flat=True)
+    )
     assert set(models.values_list("visibility", flat=True)) == set(Visibility.values)
-    for many in (models.exclude(license=None), models.filter(license=None), models.exclude(memory_bytes=None), Finding.objects.open(), Tag.objects):
+    for many in (
+        models.exclude(license=None),
+        models.filter(license=None),
+        models.exclude(memory_bytes=None),
+        Finding.objects.open(),
+        Tag.objects,
+    ):
         assert many.count() > 5
     assert Collection.objects.filter(models__groups__isnull=False).exists()
     copies = models.values_list("fingerprint", flat=True)

@@ -37,7 +37,10 @@ def test_every_change_is_a_row_with_before_and_after(make_model: Make, user: Use
     model = make_model("m")
     metadata.edit(model, {"tags": ["a"], "description": "Ours"}, by=user, through="api")
     changes = MetadataChange.objects.filter(model=model)
-    assert {(c.field, str(c.after), c.through) for c in changes} == {("tags", "['a']", "api"), ("description", "Ours", "api")}
+    assert {(c.field, str(c.after), c.through) for c in changes} == {
+        ("tags", "['a']", "api"),
+        ("description", "Ours", "api"),
+    }
     assert len({c.batch for c in changes}) == 1
     assert LogEntry.objects.filter(channel="metadata", model_id="m").exists()
 
@@ -73,7 +76,9 @@ def test_setting_the_same_value_again_changes_nothing(make_model: Make, user: Us
         ({"visibility": None}, "visibility"),
     ],
 )
-def test_a_wrong_value_is_refused_with_its_field_and_nothing_is_written(make_model: Make, user: User, changes: dict[str, object], field: str) -> None:
+def test_a_wrong_value_is_refused_with_its_field_and_nothing_is_written(
+    make_model: Make, user: User, changes: dict[str, object], field: str
+) -> None:
     model = make_model("m")
     with pytest.raises(metadata.InvalidMetadata) as caught:
         metadata.edit(model, {**changes, "author": "A"}, by=user, through="page")
@@ -101,17 +106,26 @@ def test_a_change_that_nobody_saw_is_not_overwritten(make_model: Make, user: Use
     seen = {name: metadata.stamp(model, name) for name in ("license", "author")}
     metadata.edit(model, {"license": "apache-2.0"}, by=user, through="page")
     with pytest.raises(metadata.Conflict) as caught:
-        metadata.edit(model, {"license": "bsd-3-clause", "author": "A"}, by=user, through="page", seen=seen)
+        metadata.edit(
+            model, {"license": "bsd-3-clause", "author": "A"}, by=user, through="page", seen=seen
+        )
     assert caught.value.theirs == {"license": "apache-2.0"}
     model.refresh_from_db()
     assert (model.license, model.author) == ("apache-2.0", None)
-    metadata.edit(model, {"license": "apache-2.0", "author": "A"}, by=user, through="page", seen=seen)
+    metadata.edit(
+        model, {"license": "apache-2.0", "author": "A"}, by=user, through="page", seen=seen
+    )
     assert model.author == "A"
 
 
 def test_objects_merge_key_by_key_and_none_takes_a_key_away(make_model: Make, user: User) -> None:
     model = make_model("m", extracted={"performance_metrics": {"speed": "fast", "score": 0.5}})
-    metadata.edit(model, metadata.merged(model, {"performance_metrics": {"score": 0.9, "speed": None, "new": 1}}), by=user, through="api")
+    metadata.edit(
+        model,
+        metadata.merged(model, {"performance_metrics": {"score": 0.9, "speed": None, "new": 1}}),
+        by=user,
+        through="api",
+    )
     assert model.value("performance_metrics") == {"score": 0.9, "new": 1}
 
 
@@ -138,7 +152,9 @@ def test_collections_and_groups_are_changed_like_fields(make_model: Make, user: 
     Group.objects.create(name="team")
     followed = Collection.objects.create(name="followed", query="q=m")
     model.collections.add(followed)
-    made = metadata.edit(model, {"collections": ["b", "a"], "groups": ["team"]}, by=user, through="page")
+    made = metadata.edit(
+        model, {"collections": ["b", "a"], "groups": ["team"]}, by=user, through="page"
+    )
     assert {(change.field, tuple(change.before), tuple(change.after)) for change in made} == {
         ("collections", (), ("a", "b")),
         ("groups", (), ("team",)),
@@ -150,7 +166,9 @@ def test_collections_and_groups_are_changed_like_fields(make_model: Make, user: 
 
 
 @pytest.mark.parametrize("value", [["nobody"], ["followed"], ["a\0"], "a", [1], None])
-def test_a_model_is_put_only_into_collections_that_exist_and_are_kept_by_hand(make_model: Make, user: User, value: object) -> None:
+def test_a_model_is_put_only_into_collections_that_exist_and_are_kept_by_hand(
+    make_model: Make, user: User, value: object
+) -> None:
     model = make_model("m")
     Collection.objects.create(name="followed", query="q=m")
     with pytest.raises(metadata.InvalidMetadata) as caught:
@@ -158,7 +176,9 @@ def test_a_model_is_put_only_into_collections_that_exist_and_are_kept_by_hand(ma
     assert set(caught.value.errors) == {"collections"}
 
 
-def test_a_model_in_quarantine_is_not_shown_to_others_by_way_of_its_visibility(make_model: Make, user: User) -> None:
+def test_a_model_in_quarantine_is_not_shown_to_others_by_way_of_its_visibility(
+    make_model: Make, user: User
+) -> None:
     model = make_model("m")
     judgement.quarantine(model, by=user)
     with pytest.raises(metadata.InvalidMetadata, match="quarantine"):
@@ -173,9 +193,16 @@ def test_a_hundred_models_are_written_in_as_many_statements_as_two(
     Collection.objects.create(name="shelf")
     for number in range(100):
         make_model(f"m{number}")
-    models = list(RegisteredModel.objects.only("model_id", "visibility", "quarantined_at", *READ_BY_RESOLVE).order_by("pk"))
+    models = list(
+        RegisteredModel.objects.only(
+            "model_id", "visibility", "quarantined_at", *READ_BY_RESOLVE
+        ).order_by("pk")
+    )
     for some in (models[:2], models):
-        changes = {record: {"tags": [f"t{len(some)}"], "collections": ["shelf"] if some is models else []} for record in some}
+        changes = {
+            record: {"tags": [f"t{len(some)}"], "collections": ["shelf"] if some is models else []}
+            for record in some
+        }
         with django_assert_max_num_queries(22):
             metadata.edit_many(changes, by=user, through="page", batch=uuid4())
     assert Collection.objects.get().models.count() == 100

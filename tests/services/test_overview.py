@@ -21,15 +21,24 @@ def staff(admin_user: User) -> User:
     return admin_user
 
 
-def test_sums_count_all_models_and_only_the_bytes_that_are_there(staff: User, make_model: Make) -> None:
+def test_sums_count_all_models_and_only_the_bytes_that_are_there(
+    staff: User, make_model: Make
+) -> None:
     make_model("a", primary="LANGUAGE", size_bytes=100)
     make_model("b", primary="LANGUAGE", size_bytes=50, status="MISSING")
     make_model("c", primary="VISION", size_bytes=7, extracted={"type": "ONNX"})
     make_model("d", size_bytes=3)
     registry = overview.registry(staff)
     assert (registry.models, registry.size) == (4, 110)
-    assert [(share.value, share.models, share.size) for share in registry.by("primary")] == [("LANGUAGE", 2, 100), ("", 1, 3), ("VISION", 1, 7)]
-    assert [(share.value, share.models) for share in registry.by("type")] == [("TRANSFORMERS", 3), ("ONNX", 1)]
+    assert [(share.value, share.models, share.size) for share in registry.by("primary")] == [
+        ("LANGUAGE", 2, 100),
+        ("", 1, 3),
+        ("VISION", 1, 7),
+    ]
+    assert [(share.value, share.models) for share in registry.by("type")] == [
+        ("TRANSFORMERS", 3),
+        ("ONNX", 1),
+    ]
     assert registry.count("MISSING") == 1
     assert overview.troubled(registry) == [("MISSING", 1)]
 
@@ -39,7 +48,9 @@ def test_an_empty_registry_has_no_sums(staff: User) -> None:
     assert (registry.models, registry.size, registry.by("type")) == (0, 0, [])
 
 
-def test_nobody_is_told_of_models_they_may_not_see(staff: User, user: User, make_model: Make) -> None:
+def test_nobody_is_told_of_models_they_may_not_see(
+    staff: User, user: User, make_model: Make
+) -> None:
     make_model("public", visibility=Visibility.PUBLIC, size_bytes=5)
     make_model("hidden", size_bytes=1000)
     for visitor in (user, AnonymousUser()):
@@ -70,7 +81,14 @@ def test_changed_are_those_that_changed_after_they_came(staff: User, make_model:
 
 def found(model: RegisteredModel, code: str, **fields: Any) -> Finding:
     now = timezone.now()
-    values = {"source": "scan", "severity": "error", "message": code, "first_seen_at": now, "last_seen_at": now, **fields}
+    values = {
+        "source": "scan",
+        "severity": "error",
+        "message": code,
+        "first_seen_at": now,
+        "last_seen_at": now,
+        **fields,
+    }
     return Finding.objects.create(model=model, code=code, **values)
 
 
@@ -91,7 +109,15 @@ def test_growth_has_one_point_a_day_of_whole_scans_that_ended(db: None) -> None:
     now = timezone.now()
 
     def run(days: float, count: int, **fields: Any) -> None:
-        ScanRun.objects.create(**{"state": "done", "trigger": "page", "finished_at": now - timedelta(days=days), "found": count, **fields})
+        ScanRun.objects.create(
+            **{
+                "state": "done",
+                "trigger": "page",
+                "finished_at": now - timedelta(days=days),
+                "found": count,
+                **fields,
+            }
+        )
 
     run(400, 1)
     run(2, 10)

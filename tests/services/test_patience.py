@@ -52,7 +52,10 @@ def test_two_who_ask_at_once_share_one_answer() -> None:
         gate.wait()
         return 7
 
-    askers = [threading.Thread(target=lambda: answers.append(ask({"shared": question}, 30))) for _ in range(2)]
+    askers = [
+        threading.Thread(target=lambda: answers.append(ask({"shared": question}, 30)))
+        for _ in range(2)
+    ]
     for asker in askers:
         asker.start()
     while not asked:

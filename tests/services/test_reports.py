@@ -14,14 +14,23 @@ from discovery.services import categories, metadata, reports
 from tests import builders
 
 
-def test_scans_edits_and_rules_keep_the_score(models_root: Path, admin_user: User, scan: Callable[..., Any]) -> None:
+def test_scans_edits_and_rules_keep_the_score(
+    models_root: Path, admin_user: User, scan: Callable[..., Any]
+) -> None:
     builders.transformers(models_root / "Tiny", hidden=64)
     Root.objects.create(path=str(models_root))
     scan(models_root)
     record = RegisteredModel.objects.get()
-    assert record.lacking == mask([*reports.advice(RegisteredModel.objects.select_related("root").get()).missing, "naming"])
+    assert record.lacking == mask(
+        [*reports.advice(RegisteredModel.objects.select_related("root").get()).missing, "naming"]
+    )
     first = record.completeness
-    metadata.edit(record, {"resource_requirements": {"ram": 1}, "performance_metrics": {"speed": 2}}, by=admin_user, through="page")
+    metadata.edit(
+        record,
+        {"resource_requirements": {"ram": 1}, "performance_metrics": {"speed": 2}},
+        by=admin_user,
+        through="page",
+    )
     second = RegisteredModel.objects.get().completeness
     assert first is not None
     assert second is not None

@@ -46,7 +46,14 @@ def test_each_run_keeps_what_it_did_to_which_model(shelf: Path, scan: Scan) -> N
     assert {event: did(second, event) for event in LogEntry.Event.values} == {
         "new": [], "changed": ["two"], "back": [], "moved": ["four"], "missing": ["three"], "skipped": ["broken"],
     }  # fmt: skip
-    assert scans.counts(second) == {"new": 0, "changed": 1, "back": 0, "moved": 1, "missing": 1, "skipped": 1}
+    assert scans.counts(second) == {
+        "new": 0,
+        "changed": 1,
+        "back": 0,
+        "moved": 1,
+        "missing": 1,
+        "skipped": 1,
+    }
     assert (second.new, second.changed, second.moved, second.missing) == (0, 1, 1, 1)
 
 
@@ -66,7 +73,9 @@ def test_what_comes_back_is_told_as_back(shelf: Path, scan: Scan) -> None:
     assert did(scan(), "back") == ["one"]
 
 
-def test_places_that_cannot_be_looked_into_are_skipped_with_the_reason(shelf: Path, scan: Scan) -> None:
+def test_places_that_cannot_be_looked_into_are_skipped_with_the_reason(
+    shelf: Path, scan: Scan
+) -> None:
     (shelf / "two/out").symlink_to(shelf.parent)
     builders.transformers(shelf / "a/b/c/d/e/f", hidden=64)
     run = scan()
@@ -106,7 +115,9 @@ def test_what_came_and_went_in_between_is_no_difference(shelf: Path, scan: Scan)
     assert compared(first, scan()) == {}
 
 
-def test_a_missing_model_that_turns_up_elsewhere_was_not_there_before(shelf: Path, scan: Scan) -> None:
+def test_a_missing_model_that_turns_up_elsewhere_was_not_there_before(
+    shelf: Path, scan: Scan
+) -> None:
     scan()
     (shelf / "one").rename(shelf.parent / "away")
     gone = scan()

@@ -47,26 +47,39 @@ def test_a_first_scan_registers_every_model(models_root: Path, scan: Scan) -> No
     run = scan(models_root)
     assert (run.state, counts(run)) == ("done", {"found": 2, "new": 2})
     record = RegisteredModel.objects.get(model_id="a")
-    assert (record.status, record.type, record.format, record.architecture) == ("READY", "TRANSFORMERS", "safetensors", "LlamaForCausalLM")
+    assert (record.status, record.type, record.format, record.architecture) == (
+        "READY",
+        "TRANSFORMERS",
+        "safetensors",
+        "LlamaForCausalLM",
+    )
     assert record.extracted["context_length"] == {"value": 2048, "source": "config.json"}
     assert record.visibility == "RESTRICTED"
 
 
-def test_an_unchanged_model_is_neither_opened_nor_written(models_root: Path, scan: Scan, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unchanged_model_is_neither_opened_nor_written(
+    models_root: Path, scan: Scan, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shelf(models_root, "a", "b")
     builders.write_json(models_root / "not-a-model" / "config.json", {"port": 3000})
     scan(models_root)
     before = list(RegisteredModel.objects.values())
     opened: list[str] = []
     real = os.open
-    monkeypatch.setattr(os, "open", lambda path, *rest, **more: opened.append(str(path)) or real(path, *rest, **more))
+    monkeypatch.setattr(
+        os,
+        "open",
+        lambda path, *rest, **more: opened.append(str(path)) or real(path, *rest, **more),
+    )
     run = scan(models_root)
     assert counts(run) == {"found": 2, "unchanged": 2}
     assert [path for path in opened if path.startswith(str(models_root))] == []
     assert list(RegisteredModel.objects.values()) == before
 
 
-def test_only_what_changed_is_read_again_unless_a_full_scan_is_asked_for(models_root: Path, scan: Scan) -> None:
+def test_only_what_changed_is_read_again_unless_a_full_scan_is_asked_for(
+    models_root: Path, scan: Scan
+) -> None:
     shelf(models_root, "a", "b")
     scan(models_root)
     builders.write_text(models_root / "a" / "README.md", "---\nlicense: mit\n---\n")
@@ -108,7 +121,9 @@ def test_the_same_name_in_two_folders_gets_two_ids(models_root: Path, scan: Scan
 
 
 @pytest.mark.parametrize("name", ["discovered", "discovery", "register", "metadata"])
-def test_no_model_takes_an_id_that_is_a_word_of_the_api(models_root: Path, scan: Scan, name: str) -> None:
+def test_no_model_takes_an_id_that_is_a_word_of_the_api(
+    models_root: Path, scan: Scan, name: str
+) -> None:
     shelf(models_root, name)
     scan(models_root)
     assert not RegisteredModel.objects.filter(model_id=name).exists()
@@ -134,7 +149,9 @@ def test_a_deleted_model_becomes_missing_and_keeps_its_edits(models_root: Path, 
     assert record.value("tags") == ["kept"]
 
 
-def test_a_missing_model_that_comes_back_is_ready_again(models_root: Path, scan: Scan, tmp_path: Path) -> None:
+def test_a_missing_model_that_comes_back_is_ready_again(
+    models_root: Path, scan: Scan, tmp_path: Path
+) -> None:
     shelf(models_root, "a", "b", "c")
     scan(models_root)
     (models_root / "a").rename(tmp_path / "a")
@@ -144,7 +161,9 @@ def test_a_missing_model_that_comes_back_is_ready_again(models_root: Path, scan:
     assert statuses()["a"] == Status.READY
 
 
-def test_a_renamed_folder_keeps_its_id_its_edits_and_its_grants(models_root: Path, scan: Scan) -> None:
+def test_a_renamed_folder_keeps_its_id_its_edits_and_its_grants(
+    models_root: Path, scan: Scan
+) -> None:
     shelf(models_root, "a", "b", "c")
     scan(models_root)
     record = edit("a", description="Ours")
@@ -157,7 +176,9 @@ def test_a_renamed_folder_keeps_its_id_its_edits_and_its_grants(models_root: Pat
     assert RegisteredModel.objects.count() == 3
 
 
-def test_a_model_that_moves_to_another_root_is_recognised(models_root: Path, scan: Scan, tmp_path: Path) -> None:
+def test_a_model_that_moves_to_another_root_is_recognised(
+    models_root: Path, scan: Scan, tmp_path: Path
+) -> None:
     shelf(models_root, "a", "b", "c")
     other = tmp_path / "other"
     other.mkdir()
@@ -177,7 +198,9 @@ def test_a_whole_shelf_that_is_renamed_is_moved_not_lost(models_root: Path, scan
     assert set(statuses()) == {f"new/m{i}" for i in range(5)}
 
 
-def test_nobody_guesses_between_two_models_with_the_same_weights(models_root: Path, scan: Scan) -> None:
+def test_nobody_guesses_between_two_models_with_the_same_weights(
+    models_root: Path, scan: Scan
+) -> None:
     shelf(models_root, "a", "b", "c", "d")
     shutil.copytree(models_root / "a", models_root / "twin")
     scan(models_root)
@@ -225,7 +248,9 @@ def test_an_empty_mount_point_marks_nothing_missing(models_root: Path, scan: Sca
     assert Root.objects.get().frozen_reason
 
 
-def test_more_than_half_gone_freezes_the_root_until_a_person_confirms(models_root: Path, scan: Scan) -> None:
+def test_more_than_half_gone_freezes_the_root_until_a_person_confirms(
+    models_root: Path, scan: Scan
+) -> None:
     shelf(models_root, "a", "b", "c")
     scan(models_root)
     shutil.rmtree(models_root / "a")
@@ -250,7 +275,9 @@ def test_a_frozen_root_thaws_when_its_models_are_back(models_root: Path, scan: S
     assert Root.objects.get().frozen_reason == ""
 
 
-def test_scanning_one_folder_says_nothing_about_its_neighbours(models_root: Path, scan: Scan) -> None:
+def test_scanning_one_folder_says_nothing_about_its_neighbours(
+    models_root: Path, scan: Scan
+) -> None:
     shelf(models_root, "shelf/a", "shelf/b", "other/c")
     scan(models_root)
     shutil.rmtree(models_root / "shelf" / "a")
@@ -259,16 +286,29 @@ def test_scanning_one_folder_says_nothing_about_its_neighbours(models_root: Path
     assert statuses()["other/c"] == Status.READY
 
 
-def test_one_gguf_that_leaves_a_shared_folder_is_missing_alone(models_root: Path, scan: Scan) -> None:
+def test_one_gguf_that_leaves_a_shared_folder_is_missing_alone(
+    models_root: Path, scan: Scan
+) -> None:
     for number, name in enumerate(("one", "two", "three")):
-        builders.gguf_model(models_root / f"{name}.Q4_0.gguf", name, builders.Sizes(hidden=256 * (number + 1)), "Q4_0")
+        builders.gguf_model(
+            models_root / f"{name}.Q4_0.gguf",
+            name,
+            builders.Sizes(hidden=256 * (number + 1)),
+            "Q4_0",
+        )
     scan(models_root)
     (models_root / "two.Q4_0.gguf").unlink()
     scan(models_root)
-    assert statuses() == {"one.Q4_0.gguf": "READY", "two.Q4_0.gguf": "MISSING", "three.Q4_0.gguf": "READY"}
+    assert statuses() == {
+        "one.Q4_0.gguf": "READY",
+        "two.Q4_0.gguf": "MISSING",
+        "three.Q4_0.gguf": "READY",
+    }
 
 
-def test_a_quantization_that_joins_keeps_the_model_and_its_edits(models_root: Path, scan: Scan) -> None:
+def test_a_quantization_that_joins_keeps_the_model_and_its_edits(
+    models_root: Path, scan: Scan
+) -> None:
     sizes = builders.Sizes(hidden=256)
     builders.gguf_model(models_root / "m.Q8_0.gguf", "m", sizes, "Q8_0")
     scan(models_root)
@@ -279,7 +319,9 @@ def test_a_quantization_that_joins_keeps_the_model_and_its_edits(models_root: Pa
     assert (record.description, len(record.variants)) == ("kept", 2)
 
 
-def test_a_folder_that_is_no_model_is_remembered_with_the_reason(models_root: Path, scan: Scan) -> None:
+def test_a_folder_that_is_no_model_is_remembered_with_the_reason(
+    models_root: Path, scan: Scan
+) -> None:
     builders.write_json(models_root / "app" / "config.json", {"port": 3000})
     run = scan(models_root)
     assert counts(run) == {}
@@ -291,7 +333,9 @@ def test_a_folder_that_is_no_model_is_remembered_with_the_reason(models_root: Pa
     assert not Skipped.objects.exists()
 
 
-def test_a_broken_model_is_registered_and_counted_as_an_error(models_root: Path, scan: Scan) -> None:
+def test_a_broken_model_is_registered_and_counted_as_an_error(
+    models_root: Path, scan: Scan
+) -> None:
     shelf(models_root, "good", "bad")
     (models_root / "bad" / "model.safetensors").write_bytes(b"{}")
     run = scan(models_root)
@@ -318,7 +362,9 @@ def test_a_reader_that_fails_unexpectedly_hides_no_neighbour(
     assert counts(scan(models_root)) == {"found": 2, "new": 1, "unchanged": 1}
 
 
-def test_stopping_keeps_what_was_read_and_the_next_scan_goes_on(models_root: Path, scan: Scan, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stopping_keeps_what_was_read_and_the_next_scan_goes_on(
+    models_root: Path, scan: Scan, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shelf(models_root, *(f"m{i}" for i in range(6)))
     monkeypatch.setattr(runner, "BATCH", 2)
     calls = iter(range(100))
@@ -337,7 +383,9 @@ def test_stopping_keeps_what_was_read_and_the_next_scan_goes_on(models_root: Pat
     assert counts(scan(models_root)) == {"found": 6, "new": 6 - registered, "unchanged": registered}
 
 
-def test_a_move_that_an_interrupted_scan_saw_half_of_is_still_a_move(models_root: Path, scan: Scan, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_move_that_an_interrupted_scan_saw_half_of_is_still_a_move(
+    models_root: Path, scan: Scan, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shelf(models_root, "a", "b", "c")
     scan(models_root)
     edit("a", description="kept")
@@ -356,7 +404,9 @@ def test_a_move_that_an_interrupted_scan_saw_half_of_is_still_a_move(models_root
 
 def test_only_one_run_has_a_root_at_a_time() -> None:
     root = Root.objects.create(path="/x")
-    first, second = (ScanRun.objects.create(trigger="command", state="running", path=path) for path in ("/x", ""))
+    first, second = (
+        ScanRun.objects.create(trigger="command", state="running", path=path) for path in ("/x", "")
+    )
     assert claims.claim(root, first)
     assert not claims.claim(root, second)
     claims.release(root, first)
@@ -366,7 +416,14 @@ def test_only_one_run_has_a_root_at_a_time() -> None:
 def test_a_dead_run_is_interrupted_and_its_root_is_free_again() -> None:
     root = Root.objects.create(path="/x")
     now = timezone.now()
-    run = ScanRun.objects.create(trigger="command", state="running", host="elsewhere", pid=1, started_at=now, heartbeat_at=now - timedelta(minutes=5))
+    run = ScanRun.objects.create(
+        trigger="command",
+        state="running",
+        host="elsewhere",
+        pid=1,
+        started_at=now,
+        heartbeat_at=now - timedelta(minutes=5),
+    )
     claims.claim(root, run)
     assert scans.reap() == 1
     run.refresh_from_db()
@@ -378,7 +435,14 @@ def test_a_run_whose_process_is_gone_from_this_host_is_dead_at_once() -> None:
     import socket
 
     now = timezone.now()
-    ScanRun.objects.create(trigger="command", state="running", host=socket.gethostname(), pid=2**22 + 1, started_at=now, heartbeat_at=now)
+    ScanRun.objects.create(
+        trigger="command",
+        state="running",
+        host=socket.gethostname(),
+        pid=2**22 + 1,
+        started_at=now,
+        heartbeat_at=now,
+    )
     assert scans.reap() == 1
 
 
@@ -399,10 +463,15 @@ def test_a_root_inside_another_has_its_models_to_itself(models_root: Path, scan:
     Root.objects.create(path=str(models_root / "inner"))
     scan(models_root)
     scan(models_root / "inner")
-    assert dict(RegisteredModel.objects.values_list("path", "root__path")) == {"outer": str(models_root), "deep": str(models_root / "inner")}
+    assert dict(RegisteredModel.objects.values_list("path", "root__path")) == {
+        "outer": str(models_root),
+        "deep": str(models_root / "inner"),
+    }
 
 
-def test_every_batch_costs_the_same_number_of_queries(models_root: Path, scan: Scan, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_batch_costs_the_same_number_of_queries(
+    models_root: Path, scan: Scan, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(runner, "BATCH", 10)
     monkeypatch.setattr("discovery.services.scans.progress.INTERVAL", 3600)
     shelf(models_root, "first")
@@ -427,7 +496,9 @@ def test_an_unchanged_rescan_costs_a_fixed_number_of_queries(models_root: Path, 
     assert spent[0] == spent[1]
 
 
-def test_names_that_are_not_utf8_are_registered_and_found_again(models_root: Path, scan: Scan) -> None:
+def test_names_that_are_not_utf8_are_registered_and_found_again(
+    models_root: Path, scan: Scan
+) -> None:
     folder = os.path.join(os.fsencode(models_root), b"bad\xff\xfename")
     os.mkdir(folder)
     with open(os.path.join(folder, b"config.json"), "wb") as file:
@@ -448,10 +519,14 @@ def test_the_preview_writes_nothing(models_root: Path) -> None:
 def test_the_schedule_follows_the_config_file(config_dir: Path) -> None:
     from django_q.models import Schedule
 
-    builders.write_json(config_dir / "model_discovery.json", {"discovery": {"scan_interval_minutes": 7}})
+    builders.write_json(
+        config_dir / "model_discovery.json", {"discovery": {"scan_interval_minutes": 7}}
+    )
     scans.sync_schedule()
     assert Schedule.objects.get().minutes == 7
-    builders.write_json(config_dir / "model_discovery.json", {"discovery": {"scan_interval_minutes": 0}})
+    builders.write_json(
+        config_dir / "model_discovery.json", {"discovery": {"scan_interval_minutes": 0}}
+    )
     scans.sync_schedule()
     assert not Schedule.objects.exists()
 
@@ -459,4 +534,7 @@ def test_the_schedule_follows_the_config_file(config_dir: Path) -> None:
 def test_scheduled_tasks_have_the_names_that_are_stored_with_them() -> None:
     from django.utils.module_loading import import_string
 
-    assert all(callable(import_string(f"discovery.tasks.{name}")) for name in ("run_scan", "scheduled_scan"))
+    assert all(
+        callable(import_string(f"discovery.tasks.{name}"))
+        for name in ("run_scan", "scheduled_scan")
+    )

@@ -24,7 +24,9 @@ def shelf(make_model: Make, admin_user: User) -> None:
     make_model("b", license="apache-2.0", primary="VISION", visibility="PUBLIC")
     make_model("c", primary="LANGUAGE", status="CORRUPT")
     for name, tags in (("a", ["x", "y"]), ("b", ["y"])):
-        metadata.edit(RegisteredModel.objects.get(name=name), {"tags": tags}, by=admin_user, through="page")
+        metadata.edit(
+            RegisteredModel.objects.get(name=name), {"tags": tags}, by=admin_user, through="page"
+        )
     Collection.objects.create(name="shelf one").models.add(RegisteredModel.objects.get(name="c"))
     RegisteredModel.objects.get(name="b").favoured_by.add(admin_user)
 
@@ -48,7 +50,9 @@ def shelf(make_model: Make, admin_user: User) -> None:
         ("unknown=1&page=7", ["a", "b", "c"]),
     ],
 )
-def test_filters_narrow_together_and_values_of_one_are_alternatives(query: str, expected: list[str], shelf: None, admin_user: User) -> None:
+def test_filters_narrow_together_and_values_of_one_are_alternatives(
+    query: str, expected: list[str], shelf: None, admin_user: User
+) -> None:
     assert names(admin_user, query) == expected
 
 
@@ -56,7 +60,9 @@ def test_nobody_finds_what_they_may_not_see(shelf: None, user: User) -> None:
     assert names(user, "tag=y") == ["b"]
 
 
-@pytest.mark.parametrize("query", ["", "q=two+words&tag=%C3%A4&sort=-size", "favourites=1&status=READY&status=CORRUPT"])
+@pytest.mark.parametrize(
+    "query", ["", "q=two+words&tag=%C3%A4&sort=-size", "favourites=1&status=READY&status=CORRUPT"]
+)
 def test_filters_are_written_as_they_are_read(query: str) -> None:
     filters = Filters.read(query)
     assert Filters.read(filters.as_query()) == filters

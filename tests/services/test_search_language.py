@@ -65,7 +65,11 @@ def test_terms_are_understood(text: str, terms: tuple[object, ...]) -> None:
         ("params:>-5b", "params:>-5b", "is not a number"),
         ("colour:red", "colour:red", "“colour” is no field"),
         ("mistral:7b", "mistral:7b", 'put them in quotation marks: "mistral:7b"'),
-        ("status:fine", "status:fine", "“fine” is not one of ready, incomplete, corrupt, unsafe, missing, remote, none"),
+        (
+            "status:fine",
+            "status:fine",
+            "“fine” is not one of ready, incomplete, corrupt, unsafe, missing, remote, none",
+        ),
         ("license:", "license:", "license:none for what has none"),
         ('llama "never closed', '"never closed', "never closed"),
         ("llama -", "-", "nothing after the minus"),
@@ -86,7 +90,10 @@ def test_the_rest_of_a_search_with_a_fault_is_still_read() -> None:
     assert [fault.term for fault in faults] == ["params:>x"]
 
 
-@pytest.mark.parametrize("text", ["params:>999999999999999t", "size:<999999999999999tib", "params:999999999999999.999999t"])
+@pytest.mark.parametrize(
+    "text",
+    ["params:>999999999999999t", "size:<999999999999999tib", "params:999999999999999.999999t"],
+)
 def test_numbers_past_what_databases_hold_are_capped(text: str) -> None:
     (term,), _ = parse(text)
     assert isinstance(term, Range)

@@ -14,7 +14,12 @@ from discovery.services import spreadsheet
 from discovery.services.metadata import EDITABLE
 
 texts = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=12)
-formulas = st.builds(lambda lead, sign, rest: lead + sign + rest, st.sampled_from(["", "'", "''"]), st.sampled_from("=+-@＝\t'[;"), texts)
+formulas = st.builds(
+    lambda lead, sign, rest: lead + sign + rest,
+    st.sampled_from(["", "'", "''"]),
+    st.sampled_from("=+-@＝\t'[;"),
+    texts,
+)
 words = (texts | formulas).map(str.strip).filter(bool)
 
 
@@ -82,7 +87,9 @@ def test_cells_are_read_as_people_type_them(field: str, cell: str, value: Any) -
         ("custom", '{"a":' * 100_000, "nested too deep"),
     ],
 )
-def test_cells_that_say_nothing_sure_are_refused_with_the_reason(field: str, cell: str, why: str) -> None:
+def test_cells_that_say_nothing_sure_are_refused_with_the_reason(
+    field: str, cell: str, why: str
+) -> None:
     with pytest.raises(ValueError, match=why):
         spreadsheet.value(field, cell)
 

@@ -33,9 +33,13 @@ def at_once(monkeypatch: pytest.MonkeyPatch, task_queue: Broker) -> None:
     monkeypatch.setattr(system, "workers", lambda: Workers((), 0))
 
 
-def test_the_shape_is_that_of_the_contract(make_model: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_shape_is_that_of_the_contract(
+    make_model: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     make_model(root=Root.objects.create(path=str(tmp_path)), size_bytes=1000)
-    monkeypatch.setattr(machine, "_cards", lambda: Cards((Card("RTX 4090", 24, 20), Card("AMD card0", 16, None))))
+    monkeypatch.setattr(
+        machine, "_cards", lambda: Cards((Card("RTX 4090", 24, 20), Card("AMD card0", 16, None)))
+    )
     monkeypatch.setattr(system, "workers", lambda: Workers((Worker("alpha", 11, "idle", None),), 0))
     told = system.resources()
     cores, load = told["cpu"].pop("cores"), told["cpu"].pop("load_percent")
@@ -50,27 +54,42 @@ def test_the_shape_is_that_of_the_contract(make_model: Make, tmp_path: Path, mon
     assert told == {
         "cpu": {},
         "memory": {},
-        "gpus": [{"name": "RTX 4090", "total_bytes": 24, "free_bytes": 20}, {"name": "AMD card0", "total_bytes": 16, "free_bytes": None}],
+        "gpus": [
+            {"name": "RTX 4090", "total_bytes": 24, "free_bytes": 20},
+            {"name": "AMD card0", "total_bytes": 16, "free_bytes": None},
+        ],
         "workers": [{"host": "alpha", "pid": 11, "state": "idle"}],
     }
 
 
-def test_roots_on_one_file_system_are_one_disk_with_the_models_of_both(make_model: Make, tmp_path: Path) -> None:
+def test_roots_on_one_file_system_are_one_disk_with_the_models_of_both(
+    make_model: Make, tmp_path: Path
+) -> None:
     for name, size in (("a", 10), ("b", 5)):
         (tmp_path / name).mkdir()
         make_model(name, root=Root.objects.create(path=str(tmp_path / name)), size_bytes=size)
     (disk,) = system.disks(browse.roots())
-    assert [(share.path, share.models_bytes) for share in disk.roots] == [(str(tmp_path / "a"), 10), (str(tmp_path / "b"), 5)]
+    assert [(share.path, share.models_bytes) for share in disk.roots] == [
+        (str(tmp_path / "a"), 10),
+        (str(tmp_path / "b"), 5),
+    ]
     assert disk.models_bytes == 15
     assert system.resources()["disks"][0]["path"] == str(tmp_path / "a")
 
 
-def test_roots_on_two_file_systems_are_two_disks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, db: None) -> None:
+def test_roots_on_two_file_systems_are_two_disks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, db: None
+) -> None:
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         Root.objects.create(path=str(tmp_path / name))
-    monkeypatch.setattr(browse, "_look", lambda path: ("", browse.FileSystem(ord(path[-1]), 100, 40)))
-    assert [(disk.roots[0].path[-1], disk.total_bytes, disk.free_bytes) for disk in system.disks(browse.roots())] == [("a", 100, 40), ("b", 100, 40)]
+    monkeypatch.setattr(
+        browse, "_look", lambda path: ("", browse.FileSystem(ord(path[-1]), 100, 40))
+    )
+    assert [
+        (disk.roots[0].path[-1], disk.total_bytes, disk.free_bytes)
+        for disk in system.disks(browse.roots())
+    ] == [("a", 100, 40), ("b", 100, 40)]
 
 
 def test_models_that_are_missing_take_no_room(make_model: Make, tmp_path: Path) -> None:
@@ -84,32 +103,47 @@ def test_a_root_out_of_reach_has_no_size_but_its_models_and_a_reason(make_model:
     make_model(root=Root.objects.create(path="/not/there"), size_bytes=7)
     Root.objects.create(path="/not/there/either")
     first, second = system.disks(browse.roots())
-    assert (first.total_bytes, first.free_bytes, first.models_bytes, first.fault) == (None, None, 7, "the folder is not there")
+    assert (first.total_bytes, first.free_bytes, first.models_bytes, first.fault) == (
+        None,
+        None,
+        7,
+        "the folder is not there",
+    )
     assert second.models_bytes == 0
 
 
-def test_a_drive_that_hangs_holds_nobody_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, db: None) -> None:
+def test_a_drive_that_hangs_holds_nobody_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, db: None
+) -> None:
     Root.objects.create(path=str(tmp_path))
     Root.objects.create(path="/mnt/hangs")
     look = browse._look
     monkeypatch.setattr(browse, "PATIENCE", 0.2)
-    monkeypatch.setattr(browse, "_look", lambda path: time.sleep(1) if path == "/mnt/hangs" else look(path))
+    monkeypatch.setattr(
+        browse, "_look", lambda path: time.sleep(1) if path == "/mnt/hangs" else look(path)
+    )
     for _ in range(2):
         by_path = {disk.roots[0].path: disk for disk in system.snapshot().disks}
         assert by_path["/mnt/hangs"].fault == "it does not answer"
         assert by_path[str(tmp_path)].total_bytes
 
 
-def test_a_root_whose_size_hangs_or_fails_is_out_of_reach(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, db: None) -> None:
+def test_a_root_whose_size_hangs_or_fails_is_out_of_reach(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, db: None
+) -> None:
     def stale(_path: Path) -> None:
         raise OSError(116, "Stale file handle")
 
     Root.objects.create(path=str(tmp_path))
     monkeypatch.setattr(browse.shutil, "disk_usage", stale)
-    assert [disk.fault for disk in system.disks(browse.roots())] == ["it cannot be read: Stale file handle"]
+    assert [disk.fault for disk in system.disks(browse.roots())] == [
+        "it cannot be read: Stale file handle"
+    ]
 
 
-def test_many_models_and_roots_cost_no_more_queries_than_few(make_model: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_models_and_roots_cost_no_more_queries_than_few(
+    make_model: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(system, "workers", workers.workers)
 
     def queries() -> int:
@@ -126,7 +160,9 @@ def test_many_models_and_roots_cost_no_more_queries_than_few(make_model: Make, t
     assert queries() == few <= 6
 
 
-def test_what_is_installed_is_read_and_never_imported(monkeypatch: pytest.MonkeyPatch, db: None) -> None:
+def test_what_is_installed_is_read_and_never_imported(
+    monkeypatch: pytest.MonkeyPatch, db: None
+) -> None:
     known: dict[str, Any] = {"torch": "2.9.0"}
 
     def version(name: str) -> str:
@@ -134,8 +170,14 @@ def test_what_is_installed_is_read_and_never_imported(monkeypatch: pytest.Monkey
             return str(known[name])
         raise metadata.PackageNotFoundError(name)
 
-    monkeypatch.setattr(versions, "metadata", SimpleNamespace(version=version, PackageNotFoundError=metadata.PackageNotFoundError))
-    assert {extra.distribution: extra.version for extra in versions.EXTRAS if extra.version} == {"torch": "2.9.0"}
+    monkeypatch.setattr(
+        versions,
+        "metadata",
+        SimpleNamespace(version=version, PackageNotFoundError=metadata.PackageNotFoundError),
+    )
+    assert {extra.distribution: extra.version for extra in versions.EXTRAS if extra.version} == {
+        "torch": "2.9.0"
+    }
     assert {program.name: program.version for program in versions.programs()}["Karen Admin"] is None
 
 
@@ -146,6 +188,8 @@ def test_the_database_is_named_with_its_version(db: None) -> None:
 
 
 def test_each_extra_installs_the_package_that_it_is_named_for() -> None:
-    extras = tomllib.loads((settings.BASE_DIR / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    extras = tomllib.loads((settings.BASE_DIR / "pyproject.toml").read_text())["project"][
+        "optional-dependencies"
+    ]
     for extra in versions.EXTRAS:
         assert any(line.startswith(extra.distribution) for line in extras[extra.extra]), extra

@@ -42,7 +42,9 @@ def change(model: RegisteredModel, by: User, **values: Any) -> UUID:
     return made.batch
 
 
-def test_an_undo_restores_the_value_and_whose_decision_it_was(make_model: Make, user: User, admin_user: User) -> None:
+def test_an_undo_restores_the_value_and_whose_decision_it_was(
+    make_model: Make, user: User, admin_user: User
+) -> None:
     model = make_model("m", license="mit")
     change(model, user, license="apache-2.0")
     before = snapshot()
@@ -51,7 +53,12 @@ def test_an_undo_restores_the_value_and_whose_decision_it_was(make_model: Make, 
     assert snapshot() == before
     assert before["m"]["curated"]["license"]["by"] == "reader"
     (row,) = MetadataChange.objects.filter(undoes=batch)
-    assert (row.before, row.after, row.batch, row.by) == ("gpl-3.0", "apache-2.0", edit.batch, admin_user)
+    assert (row.before, row.after, row.batch, row.by) == (
+        "gpl-3.0",
+        "apache-2.0",
+        edit.batch,
+        admin_user,
+    )
 
 
 def test_an_undo_can_be_undone(make_model: Make, user: User) -> None:
@@ -68,14 +75,19 @@ def test_an_undo_can_be_undone(make_model: Make, user: User) -> None:
 
 def test_what_was_decided_since_is_kept_and_reported(make_model: Make, user: User) -> None:
     models = [make_model(name) for name in ("a", "b")]
-    edit = bulk.request(Operation.read("tags", add={"tags": ["t"]}), Selection(query=""), by=user_is_staff(user))
+    edit = bulk.request(
+        Operation.read("tags", add={"tags": ["t"]}), Selection(query=""), by=user_is_staff(user)
+    )
     change(models[0], user, tags=["t", "mine"])
     change(models[1], user, license="mit")
     back = bulk.take_back(edit.batch, by=user)
     assert (back.changed, back.skipped) == (1, 1)
     assert [each["model_id"] for each in back.reasons] == ["a"]
     assert "changed again since" in back.reasons[0]["reason"]
-    assert [model.value("tags") for model in RegisteredModel.objects.order_by("name")] == [["t", "mine"], None]
+    assert [model.value("tags") for model in RegisteredModel.objects.order_by("name")] == [
+        ["t", "mine"],
+        None,
+    ]
     assert RegisteredModel.objects.get(name="b").license == "mit"
 
 
@@ -85,7 +97,9 @@ def user_is_staff(user: User) -> User:
     return user
 
 
-def test_the_same_value_decided_again_by_somebody_else_is_kept(make_model: Make, user: User, admin_user: User) -> None:
+def test_the_same_value_decided_again_by_somebody_else_is_kept(
+    make_model: Make, user: User, admin_user: User
+) -> None:
     model = make_model("m")
     first = change(model, user, license="mit")
     change(model, admin_user, license="apache-2.0")
@@ -112,7 +126,9 @@ def test_one_change_of_a_batch_is_undone_alone(make_model: Make, user: User) -> 
     model.refresh_from_db()
     assert (model.license, model.author) == (None, "A")
     with pytest.raises(undo.Kept, match="changed again since"):
-        undo.undo_change(MetadataChange.objects.get(field="license", undoes=None), by=user, through="page")
+        undo.undo_change(
+            MetadataChange.objects.get(field="license", undoes=None), by=user, through="page"
+        )
     back = bulk.take_back(MetadataChange.objects.get(field="author").batch, by=user)
     model.refresh_from_db()
     assert (model.author, back.changed, back.skipped) == (None, 1, 1)
@@ -128,7 +144,9 @@ def test_a_collection_that_exists_no_more_cannot_come_back(make_model: Make, use
     assert (back.changed, "shelf exists no more" in back.reasons[0]["reason"]) == (0, True)
 
 
-def test_an_undo_shows_no_model_that_was_put_in_quarantine_since(make_model: Make, user: User) -> None:
+def test_an_undo_shows_no_model_that_was_put_in_quarantine_since(
+    make_model: Make, user: User
+) -> None:
     model = make_model("m", visibility="PUBLIC")
     batch = change(model, user, visibility="RESTRICTED")
     judgement.quarantine(model, by=user)
@@ -149,22 +167,50 @@ def test_decisions_about_findings_are_not_undone_here(make_model: Make, user: Us
 
 
 OPERATIONS = st.one_of(
-    st.builds(lambda names: ("tags", {"add": {"tags": names}}), st.lists(st.sampled_from("abc"), min_size=1, max_size=2, unique=True)),
-    st.builds(lambda names: ("tags", {"remove": {"tags": names}}), st.lists(st.sampled_from("abx"), min_size=1, max_size=2, unique=True)),
-    st.builds(lambda names: ("tags", {"values": {"tags": names}}), st.sampled_from([None, [], ["a"], ["x", "c"]])),
-    st.builds(lambda value: ("metadata", {"values": {"license": value}}), st.sampled_from([None, "mit", "apache-2.0"])),
-    st.builds(lambda value: ("metadata", {"values": {"custom": value}}), st.sampled_from([None, {"k": 1}, {"k": None, "l": [1]}])),
-    st.builds(lambda value: ("category", {"values": {"primary": value}}), st.sampled_from([None, "AUDIO", "VISION"])),
     st.builds(
-        lambda value, name: ("visibility", {"values": {"visibility": value}, "add": {"groups": [name]}}),
+        lambda names: ("tags", {"add": {"tags": names}}),
+        st.lists(st.sampled_from("abc"), min_size=1, max_size=2, unique=True),
+    ),
+    st.builds(
+        lambda names: ("tags", {"remove": {"tags": names}}),
+        st.lists(st.sampled_from("abx"), min_size=1, max_size=2, unique=True),
+    ),
+    st.builds(
+        lambda names: ("tags", {"values": {"tags": names}}),
+        st.sampled_from([None, [], ["a"], ["x", "c"]]),
+    ),
+    st.builds(
+        lambda value: ("metadata", {"values": {"license": value}}),
+        st.sampled_from([None, "mit", "apache-2.0"]),
+    ),
+    st.builds(
+        lambda value: ("metadata", {"values": {"custom": value}}),
+        st.sampled_from([None, {"k": 1}, {"k": None, "l": [1]}]),
+    ),
+    st.builds(
+        lambda value: ("category", {"values": {"primary": value}}),
+        st.sampled_from([None, "AUDIO", "VISION"]),
+    ),
+    st.builds(
+        lambda value, name: (
+            "visibility",
+            {"values": {"visibility": value}, "add": {"groups": [name]}},
+        ),
         st.sampled_from(["PUBLIC", "RESTRICTED"]),
         st.sampled_from(["g", "h"]),
     ),
-    st.builds(lambda how: ("collection", {how: {"collections": ["shelf"]}}), st.sampled_from(["add", "remove"])),
+    st.builds(
+        lambda how: ("collection", {how: {"collections": ["shelf"]}}),
+        st.sampled_from(["add", "remove"]),
+    ),
 )
 STEPS = st.lists(
     st.one_of(
-        st.tuples(st.just("edit"), OPERATIONS, st.lists(st.sampled_from(["a", "b", "c"]), min_size=1, unique=True)),
+        st.tuples(
+            st.just("edit"),
+            OPERATIONS,
+            st.lists(st.sampled_from(["a", "b", "c"]), min_size=1, unique=True),
+        ),
         st.tuples(st.just("undo"), st.integers(0, 9), st.none()),
     ),
     min_size=1,
@@ -172,12 +218,20 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(steps=STEPS)
-def test_undo_restores_exactly_after_any_sequence_of_edits_and_undos(steps: list[Any], make_model: Make, admin_user: User) -> None:
+def test_undo_restores_exactly_after_any_sequence_of_edits_and_undos(
+    steps: list[Any], make_model: Make, admin_user: User
+) -> None:
     """Every batch is undone exactly while it is the newest, an old one touches nothing that was decided since, and the way back leads home."""
     with transaction.atomic():
-        for name, facts in (("a", {"license": "mit", "tags": ["x"]}), ("b", {"tags": []}), ("c", {})):
+        for name, facts in (
+            ("a", {"license": "mit", "tags": ["x"]}),
+            ("b", {"tags": []}),
+            ("c", {}),
+        ):
             make_model(name, **facts)
         tags.sync(list(RegisteredModel.objects.all()))
         Collection.objects.create(name="shelf")
@@ -187,7 +241,12 @@ def test_undo_restores_exactly_after_any_sequence_of_edits_and_undos(steps: list
         for step, what, names in steps:
             if step == "edit":
                 kind, wanted = what
-                edit = bulk.request(Operation.read(kind, **wanted), Selection(ids=tuple(names)), by=admin_user, atomic=False)
+                edit = bulk.request(
+                    Operation.read(kind, **wanted),
+                    Selection(ids=tuple(names)),
+                    by=admin_user,
+                    atomic=False,
+                )
             elif batches:
                 edit = _take_back_an_old_one(batches[what % len(batches)], admin_user)
             else:
@@ -206,8 +265,20 @@ def test_undo_restores_exactly_after_any_sequence_of_edits_and_undos(steps: list
 def _take_back_an_old_one(batch: UUID, by: User) -> Any:
     """Values whose last change is another one than that of ``batch`` stay as they are."""
     own = {(row.model_id, row.field): row.pk for row in MetadataChange.objects.filter(batch=batch)}
-    later = [key for key, pk in own.items() if MetadataChange.objects.filter(model=key[0], field=key[1], pk__gt=pk, undoes=None).exists()]
-    later = [key for key in later if not MetadataChange.objects.filter(model=key[0], field=key[1], pk__gt=own[key]).exclude(undoes=None).exists()]
+    later = [
+        key
+        for key, pk in own.items()
+        if MetadataChange.objects.filter(
+            model=key[0], field=key[1], pk__gt=pk, undoes=None
+        ).exists()
+    ]
+    later = [
+        key
+        for key in later
+        if not MetadataChange.objects.filter(model=key[0], field=key[1], pk__gt=own[key])
+        .exclude(undoes=None)
+        .exists()
+    ]
     before = {(model, field): _value(model, field) for model, field in later}
     edit = bulk.take_back(batch, by=by)
     assert {(model, field): _value(model, field) for model, field in later} == before

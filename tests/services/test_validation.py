@@ -39,19 +39,27 @@ def test_validating_reads_again_and_the_record_follows(models_root: Path, scan: 
     record.refresh_from_db()
     assert record.status == "INCOMPLETE"
     assert record.findings.get(code="truncated").resolved_at is None
-    assert LogEntry.objects.filter(channel="validation", level="error", model_id=record.model_id).exists()
+    assert LogEntry.objects.filter(
+        channel="validation", level="error", model_id=record.model_id
+    ).exists()
 
 
-def test_the_tokenizer_is_compared_on_demand_and_not_by_scans(models_root: Path, scan: Scan) -> None:
+def test_the_tokenizer_is_compared_on_demand_and_not_by_scans(
+    models_root: Path, scan: Scan
+) -> None:
     builders.transformers(models_root / "tiny-llama", vocab=200)
-    builders.write_json(models_root / "tiny-llama/tokenizer.json", {"model": {"vocab": {"a": 0, "b": 299}}})
+    builders.write_json(
+        models_root / "tiny-llama/tokenizer.json", {"model": {"vocab": {"a": 0, "b": 299}}}
+    )
     scan(models_root)
     record = RegisteredModel.objects.select_related("root").get()
     assert outcome(validation.report(record), "tokenizer_matches_vocab") == "skipped"
     assert outcome(validation.validate(record), "tokenizer_matches_vocab") == "warning"
 
 
-def test_a_license_that_a_person_has_set_is_known(models_root: Path, scan: Scan, user: User) -> None:
+def test_a_license_that_a_person_has_set_is_known(
+    models_root: Path, scan: Scan, user: User
+) -> None:
     builders.transformers(models_root / "tiny-llama")
     (models_root / "tiny-llama/README.md").unlink()
     scan(models_root)
@@ -61,7 +69,9 @@ def test_a_license_that_a_person_has_set_is_known(models_root: Path, scan: Scan,
     assert outcome(validation.report(record), "license_present") == "passed"
 
 
-def test_a_model_whose_files_are_gone_is_said_to_be_gone_and_keeps_its_record(models_root: Path, scan: Scan) -> None:
+def test_a_model_whose_files_are_gone_is_said_to_be_gone_and_keeps_its_record(
+    models_root: Path, scan: Scan
+) -> None:
     builders.transformers(models_root / "tiny-llama")
     scan(models_root)
     record = RegisteredModel.objects.select_related("root").get()
@@ -77,7 +87,9 @@ def test_a_model_whose_files_are_gone_is_said_to_be_gone_and_keeps_its_record(mo
     lambda root: builders.safetensors(root / "shelf/one.safetensors", [("w", "F32", (4, 4))]),
     lambda root: builders.diffusers(root / "a/b/pipeline"),
 ])  # fmt: skip
-def test_models_of_every_layout_are_found_again(make: Callable[[Path], None], models_root: Path, scan: Scan) -> None:
+def test_models_of_every_layout_are_found_again(
+    make: Callable[[Path], None], models_root: Path, scan: Scan
+) -> None:
     (models_root / "shelf").mkdir()
     make(models_root)
     scan(models_root)
@@ -94,7 +106,9 @@ def test_completeness_is_of_what_people_see(models_root: Path, scan: Scan) -> No
     assert validation.report(record).completeness == (100, [])
 
 
-def test_the_command_says_which_checks_failed_and_ends_with_1(models_root: Path, scan: Scan, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_says_which_checks_failed_and_ends_with_1(
+    models_root: Path, scan: Scan, capsys: pytest.CaptureFixture[str]
+) -> None:
     builders.transformers(models_root / "good-llama")
     builders.transformers(models_root / "bad-llama", hidden=72)
     os.truncate(models_root / "bad-llama/model.safetensors", 5_000)

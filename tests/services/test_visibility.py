@@ -14,25 +14,33 @@ Make = Callable[..., RegisteredModel]
 
 @pytest.fixture
 def three(make_model: Make) -> list[RegisteredModel]:
-    return [make_model(name, visibility=name.upper()) for name in ("public", "restricted", "admin_only")]
+    return [
+        make_model(name, visibility=name.upper()) for name in ("public", "restricted", "admin_only")
+    ]
 
 
 def seen(user: User | AnonymousUser) -> set[str]:
     return set(RegisteredModel.objects.visible_to(user).values_list("name", flat=True))
 
 
-def test_visitors_and_users_without_grants_see_what_is_public(three: list[RegisteredModel], user: User) -> None:
+def test_visitors_and_users_without_grants_see_what_is_public(
+    three: list[RegisteredModel], user: User
+) -> None:
     assert seen(AnonymousUser()) == seen(user) == {"public"}
 
 
-def test_staff_see_everything_while_they_are_active(three: list[RegisteredModel], user: User) -> None:
+def test_staff_see_everything_while_they_are_active(
+    three: list[RegisteredModel], user: User
+) -> None:
     user.is_staff = True
     assert seen(user) == {"public", "restricted", "admin_only"}
     user.is_active = False
     assert seen(user) == {"public"}
 
 
-def test_a_group_sees_the_restricted_models_it_is_granted(three: list[RegisteredModel], user: User) -> None:
+def test_a_group_sees_the_restricted_models_it_is_granted(
+    three: list[RegisteredModel], user: User
+) -> None:
     group = Group.objects.create(name="g")
     user.groups.add(group)
     for model in three:
@@ -40,7 +48,9 @@ def test_a_group_sees_the_restricted_models_it_is_granted(three: list[Registered
     assert seen(user) == {"public", "restricted"}
 
 
-def test_a_group_sees_the_restricted_models_of_its_collections(three: list[RegisteredModel], user: User) -> None:
+def test_a_group_sees_the_restricted_models_of_its_collections(
+    three: list[RegisteredModel], user: User
+) -> None:
     group, collection = Group.objects.create(name="g"), Collection.objects.create(name="c")
     user.groups.add(group)
     collection.groups.add(group)

@@ -75,12 +75,16 @@ def events() -> list[str]:
     return list(WebhookDelivery.objects.order_by("pk").values_list("event", flat=True))
 
 
-def test_a_message_arrives_signed_with_the_secret_that_both_ends_know(hook: Webhook, receiver: Receiver, task_queue: Any) -> None:
+def test_a_message_arrives_signed_with_the_secret_that_both_ends_know(
+    hook: Webhook, receiver: Receiver, task_queue: Any
+) -> None:
     webhooks.ping(hook)
     assert task_queue.queue_size() == 1
     send_all()
     [(headers, body)] = receiver.heard
-    expected = hmac.new(hook.secret.encode(), headers["X-Karen-Timestamp"].encode() + b"." + body, sha256).hexdigest()
+    expected = hmac.new(
+        hook.secret.encode(), headers["X-Karen-Timestamp"].encode() + b"." + body, sha256
+    ).hexdigest()
     assert headers["X-Karen-Signature"] == f"sha256={expected}"
     assert headers["X-Karen-Event"] == "ping"
     assert json.loads(body)["id"] == headers["X-Karen-Delivery"]
@@ -89,7 +93,9 @@ def test_a_message_arrives_signed_with_the_secret_that_both_ends_know(hook: Webh
     assert webhooks.sign(hook.secret, "1", body) != webhooks.sign(hook.secret, "2", body)
 
 
-def test_what_fails_is_tried_again_with_growing_pauses_and_then_given_up(hook: Webhook, receiver: Receiver) -> None:
+def test_what_fails_is_tried_again_with_growing_pauses_and_then_given_up(
+    hook: Webhook, receiver: Receiver
+) -> None:
     receiver.answer = 500
     metadata_event(hook)
     delivery = WebhookDelivery.objects.get()
@@ -103,7 +109,9 @@ def test_what_fails_is_tried_again_with_growing_pauses_and_then_given_up(hook: W
     assert pauses == sorted(pauses)
     assert [round(pause, -1) for pause in pauses] == list(webhooks.PAUSES)
     assert (delivery.state, delivery.status, delivery.next_at) == ("failed", 500, None)
-    assert Schedule.objects.filter(func="discovery.tasks.deliver_webhook").count() == len(webhooks.PAUSES)
+    assert Schedule.objects.filter(func="discovery.tasks.deliver_webhook").count() == len(
+        webhooks.PAUSES
+    )
     assert len({headers["X-Karen-Delivery"] for headers, _ in receiver.heard}) == 1
     assert tasks.deliver_webhook(delivery.pk) == "over already"
 
@@ -156,7 +164,9 @@ def test_those_that_the_settings_name_may_be_reached(settings: Any) -> None:
         outbound.allowed("10.2.2.3", 80)
 
 
-def test_a_name_that_changes_its_answer_is_looked_up_once_and_each_answer_judged(receiver: Receiver, settings: Any, monkeypatch: Any) -> None:
+def test_a_name_that_changes_its_answer_is_looked_up_once_and_each_answer_judged(
+    receiver: Receiver, settings: Any, monkeypatch: Any
+) -> None:
     asked: list[str] = []
     answers = [["127.0.0.1"], ["8.8.8.8", "127.0.0.1"]]
 
@@ -176,7 +186,18 @@ def test_a_name_that_changes_its_answer_is_looked_up_once_and_each_answer_judged
 
 
 @pytest.mark.parametrize(
-    "url", ["", "ftp://x/", "http://", "http://a:b@x/", "javascript:1", "http://x/ y", "http://x:99999/", "https://x/#a", "http://\0/"]
+    "url",
+    [
+        "",
+        "ftp://x/",
+        "http://",
+        "http://a:b@x/",
+        "javascript:1",
+        "http://x/ y",
+        "http://x:99999/",
+        "https://x/#a",
+        "http://\0/",
+    ],
 )
 def test_what_is_no_address_makes_no_webhook(url: str, admin_user: User) -> None:
     with pytest.raises(webhooks.NotMade):
@@ -203,11 +224,16 @@ def test_an_unreachable_address_says_so_and_is_tried_again(hook: Webhook) -> Non
     assert "switched off" in delivery.message
 
 
-def test_a_scan_tells_what_is_added_changed_unsafe_and_missing(hook: Webhook, models_root: Path) -> None:
+def test_a_scan_tells_what_is_added_changed_unsafe_and_missing(
+    hook: Webhook, models_root: Path
+) -> None:
     def scan() -> list[tuple[str, Any]]:
         WebhookDelivery.objects.all().delete()
         scans.execute(scans.start_now(ScanRun.Trigger.COMMAND)[0])
-        return [(delivery.event, delivery.body["data"]) for delivery in WebhookDelivery.objects.order_by("pk")]
+        return [
+            (delivery.event, delivery.body["data"])
+            for delivery in WebhookDelivery.objects.order_by("pk")
+        ]
 
     Root.objects.create(path=str(models_root))
     for name, hidden in (("a", 64), ("b", 72), ("c", 80)):
@@ -223,7 +249,9 @@ def test_a_scan_tells_what_is_added_changed_unsafe_and_missing(hook: Webhook, mo
         file.unlink()
     changed = dict(scan())
     assert [model["model_id"] for model in changed["model.changed"]["models"]] == ["a"]
-    assert [(model["model_id"], model["status"]) for model in changed["model.missing"]["models"]] == [("c", "MISSING")]
+    assert [
+        (model["model_id"], model["status"]) for model in changed["model.missing"]["models"]
+    ] == [("c", "MISSING")]
     RegisteredModel.objects.filter(model_id="a").update(status="UNSAFE")
     run = ScanRun.objects.filter(state="done").first()
     assert run
@@ -233,7 +261,11 @@ def test_a_scan_tells_what_is_added_changed_unsafe_and_missing(hook: Webhook, mo
 
 
 def test_edits_and_registrations_are_told_once_they_are_committed(
-    hook: Webhook, make_model: Make, models_root: Path, admin_user: User, django_capture_on_commit_callbacks: Any
+    hook: Webhook,
+    make_model: Make,
+    models_root: Path,
+    admin_user: User,
+    django_capture_on_commit_callbacks: Any,
 ) -> None:
     model = make_model("m")
     with django_capture_on_commit_callbacks(execute=True):
@@ -254,8 +286,15 @@ def test_a_big_batch_is_told_a_hundred_models_at_a_time(
 ) -> None:
     models = [make_model(f"m{number:03}") for number in range(120)]
     with django_capture_on_commit_callbacks(execute=True):
-        metadata.edit_many({model: {"license": "mit"} for model in models}, by=admin_user, through="page", batch=uuid4())
-    assert [len(delivery.body["data"]["models"]) for delivery in WebhookDelivery.objects.order_by("pk")] == [100, 20]
+        metadata.edit_many(
+            {model: {"license": "mit"} for model in models},
+            by=admin_user,
+            through="page",
+            batch=uuid4(),
+        )
+    assert [
+        len(delivery.body["data"]["models"]) for delivery in WebhookDelivery.objects.order_by("pk")
+    ] == [100, 20]
 
 
 def test_nobody_is_told_who_does_not_want_to_be(

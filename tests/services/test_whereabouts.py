@@ -43,7 +43,9 @@ def shelf(db: None, models_root: Path, config_dir: Path) -> Path:
     (models_root / "leaves").symlink_to(outside)
     (models_root / "again").symlink_to(models_root / "chat")
     os.mkfifo(models_root / "pipe.gguf")
-    (config_dir / "model_discovery.json").write_text(json.dumps({"discovery": {"exclude_patterns": ["*.tmp", "trash-*", "chat/secret"]}}))
+    (config_dir / "model_discovery.json").write_text(
+        json.dumps({"discovery": {"exclude_patterns": ["*.tmp", "trash-*", "chat/secret"]}})
+    )
     Root.objects.create(path=str(models_root))
     return models_root
 
@@ -77,24 +79,38 @@ def test_a_file_of_a_model_is_part_of_it(path: str, ask: Ask, scan: Scan) -> Non
 @pytest.mark.parametrize(
     ("path", "title", "detail"),
     [
-        ("chat/llama/old.tmp", "It is excluded by a pattern.", "chat/llama/old.tmp matches “*.tmp”"),
+        (
+            "chat/llama/old.tmp",
+            "It is excluded by a pattern.",
+            "chat/llama/old.tmp matches “*.tmp”",
+        ),
         ("trash-bin/gone", "It is excluded by a pattern.", "trash-bin matches “trash-*”"),
         (".git/hidden/config.json", "Folders of this name are never models.", ".git is a folder"),
         ("chat/checkpoint-500", "Folders of this name are never models.", "chat/checkpoint-500"),
         ("a/b/c/d/e/f", "It lies too deep.", "Folders below a/b/c/d/e are more than 5 deep"),
         ("empty", "Nothing in it looks like a model.", "No file in it promises weights"),
         ("empty/notes.txt", "Its name does not promise weights.", ".safetensors"),
-        ("alone/tokenizer.json", "It describes a model, and there are no weights beside it.", "tokenizer.json alone"),
+        (
+            "alone/tokenizer.json",
+            "It describes a model, and there are no weights beside it.",
+            "tokenizer.json alone",
+        ),
         ("leaves/bert", "It cannot be looked into.", "links to a place outside the root"),
         ("pipe.gguf", "It cannot be looked into.", "pipe, socket or device"),
-        ("datasets--org--name/snapshots", "It belongs to a data set, a space or a store, and to no model.", "datasets--org--name/snapshots"),
+        (
+            "datasets--org--name/snapshots",
+            "It belongs to a data set, a space or a store, and to no model.",
+            "datasets--org--name/snapshots",
+        ),
         ("chat/LLAMA", "There is nothing at this path.", "Did you mean “llama”?"),
         ("chat/lama", "There is nothing at this path.", "Did you mean “llama”?"),
         ("chat/zzz", "There is nothing at this path.", "Capitals count."),
         ("empty/notes.txt/deeper", "There is nothing at this path.", "a file, not a folder"),
     ],
 )
-def test_the_reason_is_the_one_a_scan_would_have(path: str, title: str, detail: str, ask: Ask, scan: Scan) -> None:
+def test_the_reason_is_the_one_a_scan_would_have(
+    path: str, title: str, detail: str, ask: Ask, scan: Scan
+) -> None:
     scan()
     answer = ask(path)
     assert answer.title == title
@@ -120,11 +136,15 @@ def test_what_no_scan_has_seen_is_read_now(ask: Ask, scan: Scan) -> None:
 
 
 def test_a_format_that_is_left_out_is_named(ask: Ask, config_dir: Path) -> None:
-    (config_dir / "model_discovery.json").write_text('{"discovery": {"supported_formats": ["gguf"]}}')
+    (config_dir / "model_discovery.json").write_text(
+        '{"discovery": {"supported_formats": ["gguf"]}}'
+    )
     assert "formats that supported_formats leaves out: safetensors" in ask("chat/llama").detail
 
 
-def test_a_model_that_changed_since_is_read_again_by_the_next_scan(ask: Ask, shelf: Path, scan: Scan) -> None:
+def test_a_model_that_changed_since_is_read_again_by_the_next_scan(
+    ask: Ask, shelf: Path, scan: Scan
+) -> None:
     scan()
     (shelf / "chat/llama/notes.txt").write_text("longer than before")
     answer = ask("chat/llama")
@@ -148,7 +168,9 @@ def test_a_shelf_tells_how_many_models_are_below_it(ask: Ask, scan: Scan) -> Non
     assert [model.path for model in answer.models] == ["chat/llama"]
 
 
-def test_a_link_inside_the_root_leads_to_where_the_model_is_registered(ask: Ask, scan: Scan) -> None:
+def test_a_link_inside_the_root_leads_to_where_the_model_is_registered(
+    ask: Ask, scan: Scan
+) -> None:
     scan()
     answer = ask("again/llama")
     assert [model.path for model in answer.models] == ["chat/llama"]
@@ -160,20 +182,34 @@ def test_links_that_go_round_in_circles_come_to_an_end(ask: Ask, shelf: Path) ->
     (shelf / "one").mkdir()
     (shelf / "one/two").symlink_to(shelf / "one")
     assert ask("round/" * 40 + "chat/llama").title
-    assert ask("one/" + "two/" * 30 + "x").title in ("There is nothing at this path.", "It cannot be looked into.")
+    assert ask("one/" + "two/" * 30 + "x").title in (
+        "There is nothing at this path.",
+        "It cannot be looked into.",
+    )
 
 
-def test_a_path_is_also_understood_below_the_root_and_in_quotes(ask: Ask, shelf: Path, admin_user: User, scan: Scan) -> None:
+def test_a_path_is_also_understood_below_the_root_and_in_quotes(
+    ask: Ask, shelf: Path, admin_user: User, scan: Scan
+) -> None:
     scan()
-    for text in ("chat/llama", f'"{shelf}/chat/llama/"', f" file://{shelf}/chat/../chat/llama ", "./chat/llama"):
+    for text in (
+        "chat/llama",
+        f'"{shelf}/chat/llama/"',
+        f" file://{shelf}/chat/../chat/llama ",
+        "./chat/llama",
+    ):
         assert whereabouts.explain(text, admin_user).title == "It is registered as llama."
 
 
-def test_a_root_that_is_a_link_is_seen_through(shelf: Path, tmp_path: Path, admin_user: User) -> None:
+def test_a_root_that_is_a_link_is_seen_through(
+    shelf: Path, tmp_path: Path, admin_user: User
+) -> None:
     (tmp_path / "link").symlink_to(shelf)
     assert whereabouts.explain(str(tmp_path / "link/chat/llama"), admin_user).root is not None
     Root.objects.update(path=str(tmp_path / "link"))
-    assert "no scan has seen yet" in whereabouts.explain(str(shelf / "chat/llama"), admin_user).title
+    assert (
+        "no scan has seen yet" in whereabouts.explain(str(shelf / "chat/llama"), admin_user).title
+    )
 
 
 @pytest.mark.parametrize("path", ["/etc/passwd", "../outside/bert", "/", "/proc/self/environ"])
@@ -229,7 +265,9 @@ def test_a_root_that_is_frozen_or_switched_off_is_told(ask: Ask) -> None:
     assert "The root is switched off" in told(answer)
 
 
-def test_a_failure_of_ours_while_reading_is_told_not_shown(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failure_of_ours_while_reading_is_told_not_shown(
+    ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(whereabouts_verdicts, "identify", lambda *_: 1 / 0)
     assert "reading it failed unexpectedly (ZeroDivisionError" in ask("chat/llama").detail
 

@@ -22,9 +22,17 @@ from discovery.services import workers
 Make = Callable[..., RegisteredModel]
 
 
-def cluster(host: str = "alpha", pids: tuple[int, ...] = (11, 12), status: Any = Conf.IDLE, taken: int = 0) -> Status:
+def cluster(
+    host: str = "alpha", pids: tuple[int, ...] = (11, 12), status: Any = Conf.IDLE, taken: int = 0
+) -> Status:
     told = Status(pid=10, cluster_id=uuid.uuid4())
-    told.host, told.workers, told.status, told.task_q_size, told.tob = host, list(pids), status, taken, timezone.now()
+    told.host, told.workers, told.status, told.task_q_size, told.tob = (
+        host,
+        list(pids),
+        status,
+        taken,
+        timezone.now(),
+    )
     return told
 
 
@@ -38,7 +46,14 @@ def clusters(monkeypatch: pytest.MonkeyPatch, task_queue: Broker) -> list[Status
 
 def at_work(**fields: Any) -> dict[str, Any]:
     now = timezone.now()
-    return {"state": "running", "host": "alpha", "pid": 11, "started_at": now, "heartbeat_at": now, **fields}
+    return {
+        "state": "running",
+        "host": "alpha",
+        "pid": 11,
+        "started_at": now,
+        "heartbeat_at": now,
+        **fields,
+    }
 
 
 def test_without_a_cluster_there_are_no_workers(clusters: list[Status]) -> None:
@@ -54,7 +69,9 @@ def test_workers_of_all_clusters_are_listed_by_host_and_process(clusters: list[S
     ]
 
 
-def test_a_worker_that_a_scan_names_is_working_though_its_cluster_calls_itself_idle(clusters: list[Status]) -> None:
+def test_a_worker_that_a_scan_names_is_working_though_its_cluster_calls_itself_idle(
+    clusters: list[Status],
+) -> None:
     clusters.append(cluster())
     run = ScanRun.objects.create(trigger="page", **at_work())
     busy, idle = workers.workers().workers
@@ -68,20 +85,36 @@ def test_deep_validations_and_test_loads_name_their_worker_too(
 ) -> None:
     clusters.append(cluster())
     job = kind.objects.create(model=make_model(), **at_work(pid=12))
-    assert [(each.state, each.job) for each in workers.workers().workers] == [("idle", None), ("working", job)]
+    assert [(each.state, each.job) for each in workers.workers().workers] == [
+        ("idle", None),
+        ("working", job),
+    ]
 
 
 def test_a_bulk_edit_names_its_worker_too(clusters: list[Status]) -> None:
     clusters.append(cluster())
-    job = BulkEdit.objects.create(operation={"kind": "tags"}, selection={"keys": []}, batch=uuid4(), **at_work(pid=12))
-    assert [(each.state, each.job) for each in workers.workers().workers] == [("idle", None), ("working", job)]
+    job = BulkEdit.objects.create(
+        operation={"kind": "tags"}, selection={"keys": []}, batch=uuid4(), **at_work(pid=12)
+    )
+    assert [(each.state, each.job) for each in workers.workers().workers] == [
+        ("idle", None),
+        ("working", job),
+    ]
 
 
 @pytest.mark.parametrize(
     "fields",
-    [{"host": "beta"}, {"pid": 99}, {"state": "done"}, {"heartbeat_at": timezone.now() - timedelta(hours=1)}, {"heartbeat_at": None}],
+    [
+        {"host": "beta"},
+        {"pid": 99},
+        {"state": "done"},
+        {"heartbeat_at": timezone.now() - timedelta(hours=1)},
+        {"heartbeat_at": None},
+    ],
 )
-def test_work_elsewhere_over_or_silent_makes_nobody_busy(fields: dict[str, Any], clusters: list[Status]) -> None:
+def test_work_elsewhere_over_or_silent_makes_nobody_busy(
+    fields: dict[str, Any], clusters: list[Status]
+) -> None:
     clusters.append(cluster())
     ScanRun.objects.create(trigger="page", **at_work(**fields))
     assert {each.state for each in workers.workers().workers} == {"idle"}
@@ -97,12 +130,16 @@ def test_work_elsewhere_over_or_silent_makes_nobody_busy(fields: dict[str, Any],
         (Conf.STOPPED, (), []),
     ],
 )
-def test_states_are_those_of_the_cluster(status: Any, pids: tuple[int, ...], expected: list[tuple[int, str]], clusters: list[Status]) -> None:
+def test_states_are_those_of_the_cluster(
+    status: Any, pids: tuple[int, ...], expected: list[tuple[int, str]], clusters: list[Status]
+) -> None:
     clusters.append(cluster(pids=pids, status=status))
     assert [(each.pid, each.state) for each in workers.workers().workers] == expected
 
 
-def test_a_worker_that_finishes_its_scan_while_its_cluster_stops_says_both(clusters: list[Status]) -> None:
+def test_a_worker_that_finishes_its_scan_while_its_cluster_stops_says_both(
+    clusters: list[Status],
+) -> None:
     clusters.append(cluster(pids=(11,), status=Conf.STOPPING))
     run = ScanRun.objects.create(trigger="page", **at_work())
     assert [(each.state, each.job) for each in workers.workers().workers] == [("stopping", run)]
@@ -115,16 +152,22 @@ def test_tasks_wait_in_the_queue_and_inside_clusters(clusters: list[Status]) -> 
     assert workers.workers().waiting == 5
 
 
-def test_state_files_that_cannot_be_read_are_told(monkeypatch: pytest.MonkeyPatch, db: None, settings: Any) -> None:
+def test_state_files_that_cannot_be_read_are_told(
+    monkeypatch: pytest.MonkeyPatch, db: None, settings: Any
+) -> None:
     def refused(_broker: Broker) -> list[Status]:
         raise PermissionError(13, "Permission denied")
 
     settings.REDIS_URL = ""
     monkeypatch.setattr(Stat, "get_all", refused)
-    assert workers.workers() == workers.Workers((), None, "The state of the workers cannot be read: Permission denied.")
+    assert workers.workers() == workers.Workers(
+        (), None, "The state of the workers cannot be read: Permission denied."
+    )
 
 
-def test_a_redis_that_refuses_is_told(monkeypatch: pytest.MonkeyPatch, db: None, settings: Any) -> None:
+def test_a_redis_that_refuses_is_told(
+    monkeypatch: pytest.MonkeyPatch, db: None, settings: Any
+) -> None:
     errors = pytest.importorskip("redis.exceptions")
 
     def refused() -> Broker:
@@ -134,10 +177,15 @@ def test_a_redis_that_refuses_is_told(monkeypatch: pytest.MonkeyPatch, db: None,
     monkeypatch.setattr(workers, "get_broker", refused)
     told = workers.workers()
     assert (told.workers, told.waiting) == ((), None)
-    assert told.fault == "Redis cannot be asked: Error 111 connecting to 127.0.0.1:6379. Connection refused."
+    assert (
+        told.fault
+        == "Redis cannot be asked: Error 111 connecting to 127.0.0.1:6379. Connection refused."
+    )
 
 
-def test_a_redis_that_hangs_holds_nobody_up(monkeypatch: pytest.MonkeyPatch, db: None, settings: Any) -> None:
+def test_a_redis_that_hangs_holds_nobody_up(
+    monkeypatch: pytest.MonkeyPatch, db: None, settings: Any
+) -> None:
     pytest.importorskip("redis")
     settings.REDIS_URL = "redis://127.0.0.1:6379"
     monkeypatch.setattr(workers, "PATIENCE", 0.05)
@@ -149,7 +197,9 @@ def test_only_failures_of_the_time_asked_for_are_counted(db: None) -> None:
     now = timezone.now()
     for number, (hours, success) in enumerate([(1, False), (23, False), (25, False), (1, True)]):
         at = now - timedelta(hours=hours)
-        Task.objects.create(id=str(number), name="x", func="f", started=at, stopped=at, success=success)
+        Task.objects.create(
+            id=str(number), name="x", func="f", started=at, stopped=at, success=success
+        )
     assert workers.failed_since(now - timedelta(days=1)) == 2
 
 
@@ -166,15 +216,28 @@ def test_only_failures_of_the_time_asked_for_are_counted(db: None) -> None:
         ({"schedule_type": Schedule.ONCE}, "once"),
     ],
 )
-def test_how_often_a_schedule_runs_is_said_in_words(fields: dict[str, Any], every: str, db: None) -> None:
+def test_how_often_a_schedule_runs_is_said_in_words(
+    fields: dict[str, Any], every: str, db: None
+) -> None:
     Schedule.objects.create(name="scan the roots", func="discovery.tasks.scheduled_scan", **fields)
     assert [(row.name, row.every) for row in workers.schedules()] == [("scan the roots", every)]
 
 
 def test_schedules_come_the_next_first_and_late_ones_say_so(db: None) -> None:
     now = timezone.now()
-    for name, minutes, repeats in (("later", 60, -1), ("late", -10, -1), ("just due", -1, -1), ("over", 5, 0), ("", 5, -1)):
-        Schedule.objects.create(name=name or None, func="discovery.tasks.x", repeats=repeats, next_run=now + timedelta(minutes=minutes))
+    for name, minutes, repeats in (
+        ("later", 60, -1),
+        ("late", -10, -1),
+        ("just due", -1, -1),
+        ("over", 5, 0),
+        ("", 5, -1),
+    ):
+        Schedule.objects.create(
+            name=name or None,
+            func="discovery.tasks.x",
+            repeats=repeats,
+            next_run=now + timedelta(minutes=minutes),
+        )
     assert [(row.name, row.is_late) for row in workers.schedules()] == [
         ("late", True),
         ("just due", False),

@@ -71,9 +71,13 @@ def forget_everything() -> None:
 
 
 @pytest.mark.parametrize("folder", ["llama", "gguf", "adapter", "loose"])
-def test_a_scan_on_an_empty_database_gives_the_same_curated_values(folder: str, models_root: Path, scan: Scan, user: User) -> None:
+def test_a_scan_on_an_empty_database_gives_the_same_curated_values(
+    folder: str, models_root: Path, scan: Scan, user: User
+) -> None:
     make = {
-        "llama": lambda path: builders.transformers(path, card=builders.Card("Card", "Text", license="Apache License 2.0")),
+        "llama": lambda path: builders.transformers(
+            path, card=builders.Card("Card", "Text", license="Apache License 2.0")
+        ),
         "gguf": lambda path: builders.gguf_folder(path, stem="gguf", name="G"),
         "adapter": builders.adapter,
         "loose": lambda path: builders.safetensors(path / "loose.safetensors", TENSORS),
@@ -91,15 +95,25 @@ def test_a_scan_on_an_empty_database_gives_the_same_curated_values(folder: str, 
     found = RegisteredModel.objects.get(path=folder)
     assert found.curated == {}
     assert {name: found.value(name) for name in wanted} == wanted
-    assert {entry["source"] for name, entry in found.extracted.items() if name in wanted} == {"metadata.json"}
+    assert {entry["source"] for name, entry in found.extracted.items() if name in wanted} == {
+        "metadata.json"
+    }
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_awkward_values_come_back_from_the_files_too(seed: int, models_root: Path, scan: Scan, user: User) -> None:
+def test_awkward_values_come_back_from_the_files_too(
+    seed: int, models_root: Path, scan: Scan, user: User
+) -> None:
     chance = Random(seed)
-    builders.transformers(models_root / "m", card=builders.Card("Card", "Text", license="mit", tags=("x",)))
-    style = chance.choice([{"indent": 4}, {"indent": None}, {"indent": "\t", "ensure_ascii": False}])
-    (models_root / "m/metadata.json").write_text(json.dumps({"house": [1, 2], **awkward(chance), "visibility": "kept"}, **style))
+    builders.transformers(
+        models_root / "m", card=builders.Card("Card", "Text", license="mit", tags=("x",))
+    )
+    style = chance.choice(
+        [{"indent": 4}, {"indent": None}, {"indent": "\t", "ensure_ascii": False}]
+    )
+    (models_root / "m/metadata.json").write_text(
+        json.dumps({"house": [1, 2], **awkward(chance), "visibility": "kept"}, **style)
+    )
     scan(models_root)
     record = RegisteredModel.objects.get()
     metadata.edit(record, awkward(chance), by=user, through="page")
@@ -126,10 +140,14 @@ def test_writing_again_changes_nothing(models_root: Path, scan: Scan, user: User
     assert (models_root / "m/metadata.json").stat().st_mtime_ns == before
 
 
-def test_unknown_keys_order_indentation_and_mode_of_the_file_stay(models_root: Path, scan: Scan, user: User) -> None:
+def test_unknown_keys_order_indentation_and_mode_of_the_file_stay(
+    models_root: Path, scan: Scan, user: User
+) -> None:
     builders.transformers(models_root / "m")
     path = models_root / "m/metadata.json"
-    path.write_bytes(b'\xef\xbb\xbf{\r\n\t"house rule": {"a":1.50},\r\n\t"license": "old",\r\n\t"tags": ["x"]\r\n}\r\n')
+    path.write_bytes(
+        b'\xef\xbb\xbf{\r\n\t"house rule": {"a":1.50},\r\n\t"license": "old",\r\n\t"tags": ["x"]\r\n}\r\n'
+    )
     path.chmod(0o640)
     scan(models_root)
     record = RegisteredModel.objects.get()
@@ -144,7 +162,9 @@ def test_unknown_keys_order_indentation_and_mode_of_the_file_stay(models_root: P
     assert LogEntry.objects.filter(model_id="m", message__contains="wrote author, license").exists()
 
 
-def test_custom_fields_that_people_took_away_stay_away_and_unseen_ones_stay(models_root: Path, scan: Scan, user: User) -> None:
+def test_custom_fields_that_people_took_away_stay_away_and_unseen_ones_stay(
+    models_root: Path, scan: Scan, user: User
+) -> None:
     builders.transformers(models_root / "m")
     path = models_root / "m/metadata.json"
     path.write_text('{"loose": 1, "other": 2, "custom": {"inner": 3}}')
@@ -153,14 +173,22 @@ def test_custom_fields_that_people_took_away_stay_away_and_unseen_ones_stay(mode
     metadata.edit(record, {"custom": {"loose": 10, "mine": 4}}, by=user, through="page")
     path.write_text('{"loose": 1, "other": 2, "custom": {"inner": 3, "new": 5}}')
     list(write_back.write([record]))
-    assert json.loads(path.read_text()) == {"loose": 1, "other": 2, "custom": {"inner": None, "new": 5, "other": None, "loose": 10, "mine": 4}}
+    assert json.loads(path.read_text()) == {
+        "loose": 1,
+        "other": 2,
+        "custom": {"inner": None, "new": 5, "other": None, "loose": 10, "mine": 4},
+    }
     forget_everything()
     scan(models_root)
     assert RegisteredModel.objects.get().value("custom") == {"new": 5, "loose": 10, "mine": 4}
 
 
-def test_that_a_model_has_no_tags_whatever_its_card_says_is_written_too(models_root: Path, scan: Scan, user: User) -> None:
-    builders.transformers(models_root / "m", card=builders.Card("Card", "Text", license="mit", tags=("from-card",)))
+def test_that_a_model_has_no_tags_whatever_its_card_says_is_written_too(
+    models_root: Path, scan: Scan, user: User
+) -> None:
+    builders.transformers(
+        models_root / "m", card=builders.Card("Card", "Text", license="mit", tags=("from-card",))
+    )
     scan(models_root)
     record = RegisteredModel.objects.get()
     assert record.value("tags") == ["from-card"]
@@ -189,16 +217,27 @@ def edited(models_root: Path, scan: Scan, user: User) -> RegisteredModel:
 
 
 @pytest.mark.parametrize(
-    ("raw", "why"), [(b"{broken", "broken"), (b"[]", "an array"), (b"\xff\xfe{\0}\0", "UTF-16"), (b'{"a": 1} x', "text follows"), (b"", "empty")]
+    ("raw", "why"),
+    [
+        (b"{broken", "broken"),
+        (b"[]", "an array"),
+        (b"\xff\xfe{\0}\0", "UTF-16"),
+        (b'{"a": 1} x', "text follows"),
+        (b"", "empty"),
+    ],
 )
-def test_a_broken_file_is_left_as_it_is(raw: bytes, why: str, edited: RegisteredModel, models_root: Path) -> None:
+def test_a_broken_file_is_left_as_it_is(
+    raw: bytes, why: str, edited: RegisteredModel, models_root: Path
+) -> None:
     path = models_root / "m/metadata.json"
     path.write_bytes(raw)
     assert why in refused(edited)
     assert path.read_bytes() == raw
 
 
-def test_links_are_not_written_through(edited: RegisteredModel, models_root: Path, tmp_path: Path) -> None:
+def test_links_are_not_written_through(
+    edited: RegisteredModel, models_root: Path, tmp_path: Path
+) -> None:
     outside = tmp_path / "outside.json"
     outside.write_text("{}")
     (models_root / "m/metadata.json").symlink_to(outside)
@@ -211,7 +250,9 @@ def test_links_are_not_written_through(edited: RegisteredModel, models_root: Pat
     assert not (tmp_path / "elsewhere/metadata.json").exists()
 
 
-def test_a_read_only_place_is_refused_and_leaves_nothing_behind(edited: RegisteredModel, models_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_read_only_place_is_refused_and_leaves_nothing_behind(
+    edited: RegisteredModel, models_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def read_only(*_args: Any, **_options: Any) -> None:
         raise OSError(errno.EROFS, "Read-only file system")
 
@@ -223,7 +264,9 @@ def test_a_read_only_place_is_refused_and_leaves_nothing_behind(edited: Register
     assert "read-only" in refused(edited)
 
 
-def test_what_has_no_folder_of_its_own_is_refused_with_the_way_out(models_root: Path, scan: Scan, user: User, make_model: Any) -> None:
+def test_what_has_no_folder_of_its_own_is_refused_with_the_way_out(
+    models_root: Path, scan: Scan, user: User, make_model: Any
+) -> None:
     (models_root / "shelf").mkdir()
     builders.gguf_model(models_root / "shelf/one.gguf", "one", builders.Sizes(), "Q4_0")
     builders.gguf_model(models_root / "shelf/two.gguf", "two", builders.Sizes(hidden=512), "Q4_0")
@@ -231,7 +274,9 @@ def test_what_has_no_folder_of_its_own_is_refused_with_the_way_out(models_root: 
     builders.hub_cache(models_root / "hub", "org/name")
     builders.ollama_store(models_root / "ollama", "tiny")
     scan(models_root)
-    hosted = make_model("hosted", root=Root.objects.create(path=Root.REMOTE, enabled=False), status="REMOTE")
+    hosted = make_model(
+        "hosted", root=Root.objects.create(path=Root.REMOTE, enabled=False), status="REMOTE"
+    )
     gone = make_model("gone", root=Root.objects.get(path=str(models_root)))
     records = list(RegisteredModel.objects.select_related("root"))
     for record in records:
@@ -244,10 +289,14 @@ def test_what_has_no_folder_of_its_own_is_refused_with_the_way_out(models_root: 
     told = " ".join(reasons.values())
     assert len(reasons) >= 4
     assert all(reasons.values())
-    assert all(text in told for text in ("folder that is not its own", "Hub's cache", "Ollama's store"))
+    assert all(
+        text in told for text in ("folder that is not its own", "Hub's cache", "Ollama's store")
+    )
 
 
-def test_an_accepted_finding_stays_accepted_when_metadata_is_written(models_root: Path, scan: Scan, user: User) -> None:
+def test_an_accepted_finding_stays_accepted_when_metadata_is_written(
+    models_root: Path, scan: Scan, user: User
+) -> None:
     builders.transformers(models_root / "m")
     scan(models_root)
     record = RegisteredModel.objects.get()

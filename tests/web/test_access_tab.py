@@ -23,7 +23,9 @@ def get(client: Client, **query: Any) -> str:
     return response.content.decode()
 
 
-def test_visibility_groups_collections_and_people_are_told(admin_client: Client, user: User, make_model: Make) -> None:
+def test_visibility_groups_collections_and_people_are_told(
+    admin_client: Client, user: User, make_model: Make
+) -> None:
     record, group = make_model(), Group.objects.create(name="research")
     collection = Collection.objects.create(name="Good ones")
     collection.groups.add(group)
@@ -35,7 +37,9 @@ def test_visibility_groups_collections_and_people_are_told(admin_client: Client,
     assert 'value="RESTRICTED" checked' in html
 
 
-def test_saving_sets_visibility_and_groups_and_is_on_record(admin_client: Client, admin_user: User, make_model: Make) -> None:
+def test_saving_sets_visibility_and_groups_and_is_on_record(
+    admin_client: Client, admin_user: User, make_model: Make
+) -> None:
     record = make_model()
     Group.objects.create(name="research")
     response = admin_client.post(URL, {"visibility": "RESTRICTED", "groups": ["research"]})
@@ -56,7 +60,9 @@ def test_saving_sets_visibility_and_groups_and_is_on_record(admin_client: Client
         ({"visibility": "PUBLIC", "groups": ["nobody"]}, "there is no group called"),
     ],
 )
-def test_what_cannot_be_saved_is_told_and_changes_nothing(sent: dict[str, Any], said: str, admin_client: Client, make_model: Make) -> None:
+def test_what_cannot_be_saved_is_told_and_changes_nothing(
+    sent: dict[str, Any], said: str, admin_client: Client, make_model: Make
+) -> None:
     record = make_model()
     response = admin_client.post(URL, sent)
     assert response.status_code == 422
@@ -65,7 +71,9 @@ def test_what_cannot_be_saved_is_told_and_changes_nothing(sent: dict[str, Any], 
     assert record.visibility == "RESTRICTED"
 
 
-def test_a_change_that_nobody_saw_is_not_overwritten(admin_client: Client, admin_user: User, make_model: Make) -> None:
+def test_a_change_that_nobody_saw_is_not_overwritten(
+    admin_client: Client, admin_user: User, make_model: Make
+) -> None:
     record = make_model()
     seen = {f"seen-{name}": metadata.stamp(record, name) for name in ("visibility", "groups")}
     metadata.edit(record, {"visibility": "ADMIN_ONLY"}, by=admin_user, through="api")
@@ -74,7 +82,9 @@ def test_a_change_that_nobody_saw_is_not_overwritten(admin_client: Client, admin
     assert 'value="ADMIN_ONLY" checked' in response.content.decode()
 
 
-def test_a_quarantine_is_not_lifted_here(admin_client: Client, admin_user: User, make_model: Make) -> None:
+def test_a_quarantine_is_not_lifted_here(
+    admin_client: Client, admin_user: User, make_model: Make
+) -> None:
     judgement.quarantine(make_model(), by=admin_user)
     assert "lift it on the" in get(admin_client)
     response = admin_client.post(URL, {"visibility": "PUBLIC"})
@@ -95,8 +105,12 @@ def test_it_is_for_administrators_alone(reader_client: Client, make_model: Make)
 
 
 @pytest.mark.parametrize("visibility", Visibility.values)
-@pytest.mark.parametrize("way", ["none", "other group", "group", "collection", "staff", "inactive", "inactive staff"])
-def test_the_answer_is_what_the_person_would_see(visibility: str, way: str, user: User, make_model: Make) -> None:
+@pytest.mark.parametrize(
+    "way", ["none", "other group", "group", "collection", "staff", "inactive", "inactive staff"]
+)
+def test_the_answer_is_what_the_person_would_see(
+    visibility: str, way: str, user: User, make_model: Make
+) -> None:
     record, group = make_model(visibility=visibility), Group.objects.create(name="g")
     if way in ("other group", "group", "collection"):
         user.groups.add(group)
@@ -113,7 +127,9 @@ def test_the_answer_is_what_the_person_would_see(visibility: str, way: str, user
     assert answer.why.endswith(".")
 
 
-def test_the_number_of_queries_is_fixed(admin_client: Client, make_model: Make, django_assert_num_queries: Any) -> None:
+def test_the_number_of_queries_is_fixed(
+    admin_client: Client, make_model: Make, django_assert_num_queries: Any
+) -> None:
     record = make_model()
     for number in range(20):
         group = Group.objects.create(name=f"g{number}")

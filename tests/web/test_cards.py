@@ -13,11 +13,15 @@ SAFE = re.compile(
     r"</?[a-z][a-z0-9]*"
     r'(?: (?:href="(?:https?:|mailto:)[^"]*"|title="[^"]*"|rel="noopener noreferrer nofollow"|class="picture"|align="\w+"))*>'
 )
-LOADING = re.compile(r"</?(script|img|svg|iframe|object|embed|video|audio|style|link|base|meta|form|input|button|math|textarea|noscript)\b")
+LOADING = re.compile(
+    r"</?(script|img|svg|iframe|object|embed|video|audio|style|link|base|meta|form|input|button|math|textarea|noscript)\b"
+)
 
 
 def test_github_tables_lists_and_code_are_rendered() -> None:
-    html = cards.render("# Title\n\n| a | b |\n|:-:|---|\n| 1 | ~~2~~ |\n\n- [x] done\n\n```python\nprint(1)\n```\n\nhttps://example.org\n")
+    html = cards.render(
+        "# Title\n\n| a | b |\n|:-:|---|\n| 1 | ~~2~~ |\n\n- [x] done\n\n```python\nprint(1)\n```\n\nhttps://example.org\n"
+    )
     assert "<h3>Title</h3>" in html
     assert '<th align="center">a</th>' in html
     assert "<del>2</del>" in html
@@ -26,7 +30,15 @@ def test_github_tables_lists_and_code_are_rendered() -> None:
 
 
 @pytest.mark.parametrize(
-    ("written", "shown"), [("# a", "h3"), ("## a", "h4"), ("### a", "h5"), ("#### a", "h6"), ("###### a", "h6"), ("<h1 class=x>a</h1>", "h3")]
+    ("written", "shown"),
+    [
+        ("# a", "h3"),
+        ("## a", "h4"),
+        ("### a", "h5"),
+        ("#### a", "h6"),
+        ("###### a", "h6"),
+        ("<h1 class=x>a</h1>", "h3"),
+    ],
 )
 def test_headings_stand_below_those_of_the_page(written: str, shown: str) -> None:
     assert cards.render(written).strip() == f"<{shown}>a</{shown}>"
@@ -69,9 +81,14 @@ def test_nothing_hostile_survives(hostile: str) -> None:
 
 
 def test_images_leave_their_words_behind() -> None:
-    html = cards.render('![A <chart> of "loss"](http://x/y.png) [![badge](http://x/b.svg)](https://license.org) ![](z.png)')
+    html = cards.render(
+        '![A <chart> of "loss"](http://x/y.png) [![badge](http://x/b.svg)](https://license.org) ![](z.png)'
+    )
     assert '<span class="picture">A &lt;chart&gt; of "loss"</span>' in html.replace("&quot;", '"')
-    assert '<a href="https://license.org" rel="noopener noreferrer nofollow"><span class="picture">badge</span></a>' in html
+    assert (
+        '<a href="https://license.org" rel="noopener noreferrer nofollow"><span class="picture">badge</span></a>'
+        in html
+    )
     assert "http://x" not in html
 
 

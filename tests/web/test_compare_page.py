@@ -26,17 +26,33 @@ def get(client: Client, query: str, **headers: str) -> str:
 
 def rows(html: str) -> dict[str, tuple[list[str], bool]]:
     """{label: (values, differs)}"""
-    found = re.findall(r'<tr( class="differs")?><th scope="row"><bdi>([^<]+)</bdi>(?:<span[^>]*>[^<]*</span>)?</th>(.*?)</tr>', html, re.DOTALL)
-    return {label: (re.findall(r"<td><bdi>([^<]*)</bdi></td>", cells), bool(differs)) for differs, label, cells in found}
+    found = re.findall(
+        r'<tr( class="differs")?><th scope="row"><bdi>([^<]+)</bdi>(?:<span[^>]*>[^<]*</span>)?</th>(.*?)</tr>',
+        html,
+        re.DOTALL,
+    )
+    return {
+        label: (re.findall(r"<td><bdi>([^<]*)</bdi></td>", cells), bool(differs))
+        for differs, label, cells in found
+    }
 
 
 @pytest.fixture
 def pair(make_model: Make) -> None:
-    make_model("one", parameter_count=8 * 10**9, license="mit", primary="LANGUAGE", size_bytes=5, extracted={"custom": {"epochs": 3}})
+    make_model(
+        "one",
+        parameter_count=8 * 10**9,
+        license="mit",
+        primary="LANGUAGE",
+        size_bytes=5,
+        extracted={"custom": {"epochs": 3}},
+    )
     make_model("two", parameter_count=7 * 10**9, license="mit", primary="LANGUAGE", size_bytes=6)
 
 
-def test_values_stand_side_by_side_and_differences_are_marked(pair: None, admin_client: Client) -> None:
+def test_values_stand_side_by_side_and_differences_are_marked(
+    pair: None, admin_client: Client
+) -> None:
     told = rows(get(admin_client, "id=two&id=one"))
     assert told["Parameters"] == (["7.0 B", "8.0 B"], True)
     assert told["License"] == (["mit", "mit"], False)
@@ -73,7 +89,9 @@ def test_models_that_are_alike_say_so(make_model: Make, admin_client: Client) ->
         ("id=nobody&id=noone", "Which models?"),
     ],
 )
-def test_too_few_models_are_asked_for_in_words(query: str, told: str, pair: None, admin_client: Client) -> None:
+def test_too_few_models_are_asked_for_in_words(
+    query: str, told: str, pair: None, admin_client: Client
+) -> None:
     html = get(admin_client, query)
     assert told in html
     assert 'name="add"' in html
@@ -89,7 +107,9 @@ def test_a_seventh_model_is_left_out_by_name(make_model: Make, admin_client: Cli
     assert 'name="add"' not in html
 
 
-def test_a_model_is_added_by_what_it_is_called(pair: None, make_model: Make, admin_client: Client) -> None:
+def test_a_model_is_added_by_what_it_is_called(
+    pair: None, make_model: Make, admin_client: Client
+) -> None:
     make_model("<three>", model_id="three")
     html = get(admin_client, "id=one&add=thr")
     assert 'href="/compare/?id=one&amp;id=three" aria-label="Add &lt;three&gt;"' in html
@@ -103,14 +123,18 @@ def test_a_selection_becomes_an_address(pair: None, admin_client: Client) -> Non
     assert admin_client.post("/compare/", {"query": ""}).headers["Location"] == "/compare/"
 
 
-def test_readers_compare_only_what_they_may_see(pair: None, make_model: Make, reader_client: Client) -> None:
+def test_readers_compare_only_what_they_may_see(
+    pair: None, make_model: Make, reader_client: Client
+) -> None:
     make_model("open", visibility=Visibility.PUBLIC)
     html = get(reader_client, "id=open&id=one&add=tw")
     assert "There is no model one, or you may not see it." in html
     assert "Add two" not in html
 
 
-def test_the_number_of_queries_is_the_same_for_two_and_for_six(make_model: Make, admin_client: Client, django_assert_num_queries: Any) -> None:
+def test_the_number_of_queries_is_the_same_for_two_and_for_six(
+    make_model: Make, admin_client: Client, django_assert_num_queries: Any
+) -> None:
     for number in range(6):
         make_model(f"m{number}")
     for query in ("id=m0&id=m1", "&".join(f"id=m{number}" for number in range(6))):
@@ -146,15 +170,21 @@ def test_the_tensors_of_twins_are_the_same(llamas: list[str], admin_client: Clie
     assert re.search(r"All \d+ tensors have the same names, shapes and number types.", part)
 
 
-def test_tensors_of_other_architectures_and_of_missing_files_are_not_compared(llamas: list[str], admin_client: Client, models_root: Path) -> None:
-    assert "between models of one architecture" in get(admin_client, "id=llama-small&id=bert&tensors=1")
+def test_tensors_of_other_architectures_and_of_missing_files_are_not_compared(
+    llamas: list[str], admin_client: Client, models_root: Path
+) -> None:
+    assert "between models of one architecture" in get(
+        admin_client, "id=llama-small&id=bert&tensors=1"
+    )
     weights = next((models_root / "llama-large").glob("*.safetensors"))
     weights.write_bytes(b"broken")
     part = get(admin_client, "id=llama-small&id=llama-large&tensors=1", **HTMX)
     assert "llama-large: " in part
 
 
-def test_tensor_differences_are_capped_and_counted(llamas: list[str], monkeypatch: pytest.MonkeyPatch, admin_client: Client) -> None:
+def test_tensor_differences_are_capped_and_counted(
+    llamas: list[str], monkeypatch: pytest.MonkeyPatch, admin_client: Client
+) -> None:
     monkeypatch.setattr(comparison, "MAX_TENSORS", 2)
     part = get(admin_client, "id=llama-small&id=llama-large&tensors=1", **HTMX)
     assert re.search(r"The first 2 of \d+ are listed.", part)

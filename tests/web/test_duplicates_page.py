@@ -55,7 +55,9 @@ def keys(html: str) -> list[str]:
     return re.findall(r'name="remove" value="([^"]+)"', html)
 
 
-def test_copies_are_listed_with_how_sure_it_is_and_where_they_lie(admin_client: Client, twins: list[RegisteredModel]) -> None:
+def test_copies_are_listed_with_how_sure_it_is_and_where_they_lie(
+    admin_client: Client, twins: list[RegisteredModel]
+) -> None:
     html = get(admin_client)
     assert "1 group of models that look alike" in html
     assert "Look alike" in html
@@ -66,7 +68,10 @@ def test_copies_are_listed_with_how_sure_it_is_and_where_they_lie(admin_client: 
 
 
 def test_copies_beyond_the_limit_are_counted(
-    admin_client: Client, twins: list[RegisteredModel], models_root: Path, monkeypatch: pytest.MonkeyPatch
+    admin_client: Client,
+    twins: list[RegisteredModel],
+    models_root: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     builders.transformers(models_root / "c/llama")
     run, _ = scans.start_now(ScanRun.Trigger.COMMAND)
@@ -76,14 +81,18 @@ def test_copies_beyond_the_limit_are_counted(
     assert "1 more model that looks like these" in get(admin_client)
 
 
-def test_all_but_the_first_of_each_can_be_ticked_without_javascript(admin_client: Client, twins: list[RegisteredModel]) -> None:
+def test_all_but_the_first_of_each_can_be_ticked_without_javascript(
+    admin_client: Client, twins: list[RegisteredModel]
+) -> None:
     html = get(admin_client, tick="rest")
     assert html.count(" checked>") == 1
     assert re.search(rf'value="{twins[1].pk}"[^>]+checked', html)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_each_kind_has_a_page_that_holds_when_there_is_nothing(kind: str, admin_client: Client, models_root: Path) -> None:
+def test_each_kind_has_a_page_that_holds_when_there_is_nothing(
+    kind: str, admin_client: Client, models_root: Path
+) -> None:
     Root.objects.create(path=str(models_root))
     html = get(admin_client, kind=kind)
     assert "Nothing of this kind" in html
@@ -91,10 +100,14 @@ def test_each_kind_has_a_page_that_holds_when_there_is_nothing(kind: str, admin_
 
 
 def test_a_kind_that_does_not_exist_shows_copies(admin_client: Client, db: None) -> None:
-    assert "look alike" in get(admin_client, kind="everything", page="1e9") or "No two models" in get(admin_client, kind="everything")
+    assert "look alike" in get(
+        admin_client, kind="everything", page="1e9"
+    ) or "No two models" in get(admin_client, kind="everything")
 
 
-def test_leftovers_are_listed_with_why_they_are_of_no_use(admin_client: Client, twins: list[RegisteredModel]) -> None:
+def test_leftovers_are_listed_with_why_they_are_of_no_use(
+    admin_client: Client, twins: list[RegisteredModel]
+) -> None:
     html = get(admin_client, kind="partial")
     assert "x.part" in html
     assert "a download that broke off" in html
@@ -102,7 +115,9 @@ def test_leftovers_are_listed_with_why_they_are_of_no_use(admin_client: Client, 
     assert "Empty folders <span" in html
 
 
-def test_a_plan_is_reviewed_and_then_handed_out_as_script_and_json(admin_client: Client, twins: list[RegisteredModel]) -> None:
+def test_a_plan_is_reviewed_and_then_handed_out_as_script_and_json(
+    admin_client: Client, twins: list[RegisteredModel]
+) -> None:
     chosen = {"kind": "copies", "remove": str(twins[1].pk)}
     response = admin_client.post("/duplicates/plan/", chosen)
     html = response.content.decode()
@@ -115,11 +130,15 @@ def test_a_plan_is_reviewed_and_then_handed_out_as_script_and_json(admin_client:
     assert script.content.startswith(b"#!/bin/sh\n")
     assert b"made " in script.content
     assert b"by admin" in script.content
-    told = json.loads(admin_client.post("/duplicates/plan/", {**chosen, "as": "json", "stamp": stamp[1]}).content)
+    told = json.loads(
+        admin_client.post("/duplicates/plan/", {**chosen, "as": "json", "stamp": stamp[1]}).content
+    )
     assert told["steps"][0]["model_id"] == twins[1].model_id
 
 
-def test_what_was_not_reviewed_is_not_handed_out(admin_client: Client, twins: list[RegisteredModel], models_root: Path) -> None:
+def test_what_was_not_reviewed_is_not_handed_out(
+    admin_client: Client, twins: list[RegisteredModel], models_root: Path
+) -> None:
     chosen = {"kind": "copies", "remove": str(twins[1].pk), "as": "sh", "stamp": "0" * 32}
     response = admin_client.post("/duplicates/plan/", chosen)
     assert response.status_code == 409
@@ -136,21 +155,29 @@ def test_what_was_not_reviewed_is_not_handed_out(admin_client: Client, twins: li
         ({"kind": "formats", "remove": ["1:x"]}, "not there any more"),
     ],
 )
-def test_a_choice_that_cannot_be_planned_says_why(sent: dict[str, Any], said: str, admin_client: Client, twins: list[RegisteredModel]) -> None:
+def test_a_choice_that_cannot_be_planned_says_why(
+    sent: dict[str, Any], said: str, admin_client: Client, twins: list[RegisteredModel]
+) -> None:
     response = admin_client.post("/duplicates/plan/", sent)
     assert response.status_code == 422
     assert said in response.content.decode()
 
 
-def test_every_copy_ticked_is_refused_and_the_ticks_stay(admin_client: Client, twins: list[RegisteredModel]) -> None:
-    response = admin_client.post("/duplicates/plan/", {"kind": "copies", "remove": [str(record.pk) for record in twins]})
+def test_every_copy_ticked_is_refused_and_the_ticks_stay(
+    admin_client: Client, twins: list[RegisteredModel]
+) -> None:
+    response = admin_client.post(
+        "/duplicates/plan/", {"kind": "copies", "remove": [str(record.pk) for record in twins]}
+    )
     html = response.content.decode()
     assert response.status_code == 422
     assert "Leave the one that shall stay." in html
     assert html.count(" checked>") == 2
 
 
-def test_all_bytes_of_a_group_can_be_compared_in_the_background(admin_client: Client, twins: list[RegisteredModel], task_queue: Any) -> None:
+def test_all_bytes_of_a_group_can_be_compared_in_the_background(
+    admin_client: Client, twins: list[RegisteredModel], task_queue: Any
+) -> None:
     response = admin_client.post("/duplicates/compare/", {"fingerprint": twins[0].fingerprint})
     assert response.headers["Location"] == "/duplicates/"
     assert DeepValidation.objects.count() == 2
@@ -159,7 +186,10 @@ def test_all_bytes_of_a_group_can_be_compared_in_the_background(admin_client: Cl
 
 
 def test_a_walk_that_takes_long_is_waited_for_by_the_page(
-    admin_client: Client, twins: list[RegisteredModel], monkeypatch: pytest.MonkeyPatch, models_root: Path
+    admin_client: Client,
+    twins: list[RegisteredModel],
+    monkeypatch: pytest.MonkeyPatch,
+    models_root: Path,
 ) -> None:
     monkeypatch.setattr(leftovers, "PATIENCE", 0.05)
     monkeypatch.setattr(leftovers, "_walk", lambda *_: time.sleep(0.4))
@@ -170,7 +200,9 @@ def test_a_walk_that_takes_long_is_waited_for_by_the_page(
     assert "<html" not in part
 
 
-def test_disks_that_do_not_answer_are_told(admin_client: Client, twins: list[RegisteredModel], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_disks_that_do_not_answer_are_told(
+    admin_client: Client, twins: list[RegisteredModel], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(duplicates, "PATIENCE", 0.05)
     awake = threading.Event()
     monkeypatch.setattr(duplicates, "_weigh", lambda *_: awake.wait(10) and {})
@@ -178,11 +210,16 @@ def test_disks_that_do_not_answer_are_told(admin_client: Client, twins: list[Reg
     awake.set()  # a question that still hangs would answer the next test, which asks the same
 
 
-def test_looking_again_asks_the_disks_anew(admin_client: Client, twins: list[RegisteredModel], models_root: Path) -> None:
+def test_looking_again_asks_the_disks_anew(
+    admin_client: Client, twins: list[RegisteredModel], models_root: Path
+) -> None:
     get(admin_client, kind="empty")
     (models_root / "empty").rmdir()
     assert "empty" in keys(get(admin_client, kind="empty")) or keys(get(admin_client, kind="empty"))
-    assert admin_client.post("/duplicates/look/", {"kind": "empty"}).headers["Location"] == "/duplicates/?kind=empty"
+    assert (
+        admin_client.post("/duplicates/look/", {"kind": "empty"}).headers["Location"]
+        == "/duplicates/?kind=empty"
+    )
     assert not keys(get(admin_client, kind="empty"))
 
 

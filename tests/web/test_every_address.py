@@ -18,10 +18,45 @@ HTMX = {"HX-Request": "true"}
 HOSTILE = '"><script>alert(1)</script>‮gpj‬ 語語 ' + "n" * 440
 
 NONSENSE = [
-    {"page": "1000000000", "sort": "zzz", "q": "\0", "level": "fatal", "state": "x", "event": "x", "code": "x", "severity": "x", "kind": "x"},
-    {"page": "-1", "q": '(((:::""" -- params:>zz size:<', "from": "zz", "to": "9" * 40, "since": "9999-99-99", "type": "NOTHING", "tag": "x" * 5_000},
-    {"page": "９", "q": "x" * 100_000, "file": "../../etc/passwd", "path": "\0", "id": "no-such-model", "context": "9" * 30, "format": "exe"},
-    {"q": "\u202e<b>語", "columns": "nothing", "density": "7", "before": "zz", "latest": "", "days": "-1", "user": "0", "batch": "no-uuid"},
+    {
+        "page": "1000000000",
+        "sort": "zzz",
+        "q": "\0",
+        "level": "fatal",
+        "state": "x",
+        "event": "x",
+        "code": "x",
+        "severity": "x",
+        "kind": "x",
+    },
+    {
+        "page": "-1",
+        "q": '(((:::""" -- params:>zz size:<',
+        "from": "zz",
+        "to": "9" * 40,
+        "since": "9999-99-99",
+        "type": "NOTHING",
+        "tag": "x" * 5_000,
+    },
+    {
+        "page": "９",
+        "q": "x" * 100_000,
+        "file": "../../etc/passwd",
+        "path": "\0",
+        "id": "no-such-model",
+        "context": "9" * 30,
+        "format": "exe",
+    },
+    {
+        "q": "\u202e<b>語",
+        "columns": "nothing",
+        "density": "7",
+        "before": "zz",
+        "latest": "",
+        "days": "-1",
+        "user": "0",
+        "batch": "no-uuid",
+    },
 ]
 
 
@@ -32,14 +67,18 @@ def furnished(db: None, models_root: Path, admin_user: User, config_dir: Path) -
 
 
 @pytest.mark.parametrize("query", NONSENSE, ids=range(len(NONSENSE)))
-def test_nonsense_in_the_address_breaks_no_page(query: dict[str, str], furnished: None, admin_client: Client) -> None:
+def test_nonsense_in_the_address_breaks_no_page(
+    query: dict[str, str], furnished: None, admin_client: Client
+) -> None:
     for name, address in addresses(admin_client).items():
         response = admin_client.get(address, query)
         assert response.status_code in (200, 302, 400, 404, 422), f"{name}: {response.status_code}"
         if response.status_code in (200, 422):
             assert response.content.count(b"<h1") == 1, name
         part = admin_client.get(address, query, headers=HTMX)
-        assert part.status_code in (200, 204, 286, 302, 400, 404, 422), f"{name}: {part.status_code}"
+        assert part.status_code in (200, 204, 286, 302, 400, 404, 422), (
+            f"{name}: {part.status_code}"
+        )
         assert b"<html" not in part.content, name
 
 
@@ -62,13 +101,19 @@ def test_nonsense_in_a_form_breaks_nothing(furnished: None, admin_client: Client
 
 
 @pytest.mark.parametrize("files", [0, 20_000])
-def test_a_model_with_a_hostile_name_and_any_number_of_files_breaks_no_page(files: int, furnished: None, admin_client: Client) -> None:
+def test_a_model_with_a_hostile_name_and_any_number_of_files_breaks_no_page(
+    files: int, furnished: None, admin_client: Client
+) -> None:
     record = RegisteredModel.objects.get(model_id="llama-chat")
     record.name = record.display_name = HOSTILE[:500]
     record.license = record.architecture = HOSTILE[:200]
-    record.files = [[f"llama-chat/{number}/{HOSTILE[:60]}.safetensors", number] for number in range(files)]
+    record.files = [
+        [f"llama-chat/{number}/{HOSTILE[:60]}.safetensors", number] for number in range(files)
+    ]
     record.file_count, record.variants = files, [] if not files else record.variants
-    record.problems = [{"code": "truncated", "severity": "error", "message": HOSTILE, "path": HOSTILE, "offset": 3}]
+    record.problems = [
+        {"code": "truncated", "severity": "error", "message": HOSTILE, "path": HOSTILE, "offset": 3}
+    ]
     record.save()
     for name, address in addresses(admin_client).items():
         html = admin_client.get(address).content.decode()
@@ -77,7 +122,9 @@ def test_a_model_with_a_hostile_name_and_any_number_of_files_breaks_no_page(file
     assert HOSTILE[:60] in unescape(admin_client.get("/models/llama-chat/").content.decode())
 
 
-def test_nobody_is_shown_what_is_not_theirs(furnished: None, admin_client: Client, user: User) -> None:
+def test_nobody_is_shown_what_is_not_theirs(
+    furnished: None, admin_client: Client, user: User
+) -> None:
     RegisteredModel.objects.filter(model_id="bert-base").update(visibility=Visibility.PUBLIC)
     reader = Client()
     reader.force_login(user)
@@ -86,6 +133,8 @@ def test_nobody_is_shown_what_is_not_theirs(furnished: None, admin_client: Clien
         response = reader.get(address)
         assert response.status_code in (200, 302, 403, 404, 405), f"{name}: {response.status_code}"
         content = b"".join(response) if response.streaming else response.content
-        assert not re.search(rb"llama-chat(?!/)|whisper-tiny", content), name  # an address that was asked for may be named again
+        assert not re.search(rb"llama-chat(?!/)|whisper-tiny", content), (
+            name
+        )  # an address that was asked for may be named again
         seen += b"bert-base" in content
     assert seen >= 2

@@ -41,7 +41,9 @@ def table(client: Client, query: str) -> list[str]:
         ("tag=nowhere", []),
     ],
 )
-def test_the_filter_and_order_of_the_list_hold(query: str, found: list[str], shelf: None, admin_client: Client) -> None:
+def test_the_filter_and_order_of_the_list_hold(
+    query: str, found: list[str], shelf: None, admin_client: Client
+) -> None:
     assert table(admin_client, query) == found
 
 

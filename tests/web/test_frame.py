@@ -22,16 +22,29 @@ from discovery.web.urls import urlpatterns
 
 Make = Callable[..., RegisteredModel]
 
-PAGES = ("/", "/models/", "/models/tiny-model/", "/models/tiny-model/files/", "/models/tiny-model/tensors/", "/scans/", "/scans/1/")
+PAGES = (
+    "/",
+    "/models/",
+    "/models/tiny-model/",
+    "/models/tiny-model/files/",
+    "/models/tiny-model/tensors/",
+    "/scans/",
+    "/scans/1/",
+)
 
 
 def test_signing_in_leads_to_where_one_wanted_to_go(client: Client, user: User) -> None:
-    response = client.post("/login/?next=/models/%3Fq%3Dx", {"username": "reader", "password": "reader", "next": "/models/?q=x"})
+    response = client.post(
+        "/login/?next=/models/%3Fq%3Dx",
+        {"username": "reader", "password": "reader", "next": "/models/?q=x"},
+    )
     assert response.headers["Location"] == "/models/?q=x"
 
 
 def test_signing_in_leads_to_no_other_site(client: Client, user: User) -> None:
-    response = client.post("/login/", {"username": "reader", "password": "reader", "next": "//evil.example/"})
+    response = client.post(
+        "/login/", {"username": "reader", "password": "reader", "next": "//evil.example/"}
+    )
     assert response.headers["Location"] == "/"
 
 
@@ -42,7 +55,9 @@ def test_a_wrong_password_says_so_and_keeps_the_name(client: Client, user: User)
     assert "wrong" not in html
 
 
-def test_the_address_of_a_form_says_that_there_is_nothing_to_look_at(admin_client: Client, db: None) -> None:
+def test_the_address_of_a_form_says_that_there_is_nothing_to_look_at(
+    admin_client: Client, db: None
+) -> None:
     response = admin_client.get("/scans/start/")
     assert (response.status_code, response.headers["Allow"]) == (405, "POST")
     assert "only takes what a form sends" in response.content.decode()
@@ -58,23 +73,39 @@ def test_signing_out_takes_a_form(reader_client: Client) -> None:
 
 
 @pytest.mark.parametrize("pattern", urlpatterns, ids=lambda pattern: pattern.name)
-def test_every_page_wants_a_visitor_to_sign_in(pattern: URLPattern, client: Client, db: None) -> None:
-    path = "/" + re.sub(r"<(?:(\w+):)?\w+>", lambda match: "1" if match[1] == "int" else "x", str(pattern.pattern))
+def test_every_page_wants_a_visitor_to_sign_in(
+    pattern: URLPattern, client: Client, db: None
+) -> None:
+    path = "/" + re.sub(
+        r"<(?:(\w+):)?\w+>", lambda match: "1" if match[1] == "int" else "x", str(pattern.pattern)
+    )
     assert client.get(path).headers["Location"].startswith("/login/")
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_pages_hold_nothing_inline_and_load_only_from_here(path: str, admin_client: Client, make_model: Make) -> None:
+def test_pages_hold_nothing_inline_and_load_only_from_here(
+    path: str, admin_client: Client, make_model: Make
+) -> None:
     make_model()
     ScanRun.objects.create(
-        pk=1, state="running", trigger="page", expected=5, new=2, heartbeat_at=timezone.now() + timedelta(hours=1), host="elsewhere", pid=1
+        pk=1,
+        state="running",
+        trigger="page",
+        expected=5,
+        new=2,
+        heartbeat_at=timezone.now() + timedelta(hours=1),
+        host="elsewhere",
+        pid=1,
     )
     response = admin_client.get(path)
     html = response.content.decode()
     assert "'unsafe" not in response.headers["Content-Security-Policy"]
     assert not re.search(r"<style|\sstyle=|\son\w+=|javascript:|hx-on|hx-vals=.js:", html)
     assert re.findall(r"<script[^>]*>(?!</script>)", html) == []
-    assert all(url.startswith("/static/") for url in re.findall(r'<(?:script|link|img)[^>]*(?:src|href)="([^"]+)"', html))
+    assert all(
+        url.startswith("/static/")
+        for url in re.findall(r'<(?:script|link|img)[^>]*(?:src|href)="([^"]+)"', html)
+    )
     assert html.count("<h1") == 1
     assert len(re.findall(r'\sid="([^"]+)"', html)) == len(set(re.findall(r'\sid="([^"]+)"', html)))
 
@@ -82,7 +113,9 @@ def test_pages_hold_nothing_inline_and_load_only_from_here(path: str, admin_clie
 @pytest.mark.parametrize("path", PAGES)
 def test_links_lead_to_pages_that_exist(path: str, admin_client: Client, make_model: Make) -> None:
     make_model()
-    ScanRun.objects.create(pk=1, state="done", trigger="page", started_at=timezone.now(), finished_at=timezone.now())
+    ScanRun.objects.create(
+        pk=1, state="done", trigger="page", started_at=timezone.now(), finished_at=timezone.now()
+    )
     html = admin_client.get(path).content.decode()
     for href in set(re.findall(r'href="([^"#]+)"', html)):
         address = href if href.startswith("/") else path + href
@@ -106,17 +139,23 @@ def test_the_script_of_htmx_is_told_to_evaluate_nothing(admin_client: Client) ->
 
 def test_the_foot_tells_who_is_there_and_when_the_last_scan_was(admin_client: Client) -> None:
     assert "Not scanned yet" in admin_client.get("/models/").content.decode()
-    ScanRun.objects.create(state="done", trigger="page", finished_at=timezone.now() - timedelta(minutes=4))
+    ScanRun.objects.create(
+        state="done", trigger="page", finished_at=timezone.now() - timedelta(minutes=4)
+    )
     html = admin_client.get("/models/").content.decode()
     assert "Last scan <time" in html
     assert "4 min ago" in html
     assert '<span title="admin">admin</span>' in html
 
 
-def test_a_faulty_config_file_is_told_to_administrators_only(config_dir: Path, admin_client: Client, user: User) -> None:
+def test_a_faulty_config_file_is_told_to_administrators_only(
+    config_dir: Path, admin_client: Client, user: User
+) -> None:
     (config_dir / "model_discovery.json").write_text('{"discovery": {"max_scan_depht": 3}}')
     html = admin_client.get("/models/").content.decode()
-    assert "model_discovery.json</code>: discovery.max_scan_depht: this key is not known here" in html
+    assert (
+        "model_discovery.json</code>: discovery.max_scan_depht: this key is not known here" in html
+    )
     assert "The last good version stays in force" in html
     reader = Client()
     reader.force_login(user)
@@ -139,9 +178,14 @@ def test_pages_that_do_not_exist_say_so_in_the_house_style(client: Client, db: N
 
 @pytest.mark.parametrize(
     ("address", "status", "said"),
-    [("/models/gone/", 404, "It is not there any more, or not shared with you."), ("/scans/", 403, "Only administrators may do this.")],
+    [
+        ("/models/gone/", 404, "It is not there any more, or not shared with you."),
+        ("/scans/", 403, "Only administrators may do this."),
+    ],
 )
-def test_an_error_in_place_of_a_part_is_one_sentence(address: str, status: int, said: str, reader_client: Client) -> None:
+def test_an_error_in_place_of_a_part_is_one_sentence(
+    address: str, status: int, said: str, reader_client: Client
+) -> None:
     response = reader_client.get(address, headers={"HX-Request": "true"})
     assert response.status_code == status
     assert response.headers["Content-Type"].startswith("text/plain")
@@ -155,11 +199,16 @@ def test_a_form_without_a_token_says_so_in_place_of_a_part_too(admin_user: User)
     client = Client(enforce_csrf_checks=True)
     client.force_login(admin_user)
     response = client.post("/scans/start/", headers={"HX-Request": "true"})
-    assert (response.status_code, response.headers["Content-Type"]) == (403, "text/plain; charset=utf-8")
+    assert (response.status_code, response.headers["Content-Type"]) == (
+        403,
+        "text/plain; charset=utf-8",
+    )
     assert response.content.startswith(b"The form has expired.")
 
 
-def test_a_part_that_fails_says_so_without_a_trace(reader_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_part_that_fails_says_so_without_a_trace(
+    reader_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("discovery.web.guide.topic", lambda _name: 1 / 0)
     reader_client.raise_request_exception = False
     response = reader_client.get("/help/", headers={"HX-Request": "true"})
@@ -174,7 +223,9 @@ def test_the_page_for_our_own_failures_needs_no_database(rf: RequestFactory) -> 
     assert b"Something broke on our side" in response.content
 
 
-def test_a_view_that_fails_shows_that_page(reader_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_view_that_fails_shows_that_page(
+    reader_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def broken(*_: Any, **__: Any) -> Any:
         raise RuntimeError("no")
 
@@ -228,7 +279,15 @@ def test_times_long_past_are_dates() -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(None, "–"), (0.04, "0.0 s"), (9.94, "9.9 s"), (9.96, "10 s"), (59.6, "1 min 0 s"), (3599, "59 min 59 s"), (7500, "2 h 5 min")],
+    [
+        (None, "–"),
+        (0.04, "0.0 s"),
+        (9.94, "9.9 s"),
+        (9.96, "10 s"),
+        (59.6, "1 min 0 s"),
+        (3599, "59 min 59 s"),
+        (7500, "2 h 5 min"),
+    ],
 )
 def test_durations_are_told_in_two_units_at_most(seconds: float | None, text: str) -> None:
     assert karen.duration(seconds) == text

@@ -33,7 +33,9 @@ def test_every_file_of_help_is_a_topic_with_a_title_and_a_summary() -> None:
 
 
 @pytest.mark.parametrize("name", guide.TOPICS)
-def test_topics_are_rendered_and_their_links_lead_somewhere(name: str, admin_client: Client) -> None:
+def test_topics_are_rendered_and_their_links_lead_somewhere(
+    name: str, admin_client: Client
+) -> None:
     html = get(admin_client, f"/help/{name}/")
     assert f"<h1>{guide.topic(name).title}</h1>" in html
     assert html.count("<h1") == 1
@@ -42,12 +44,16 @@ def test_topics_are_rendered_and_their_links_lead_somewhere(name: str, admin_cli
             assert admin_client.get(href).status_code == 200, href
 
 
-def test_readers_are_told_what_concerns_them(client: Client, user: object, admin_client: Client) -> None:
+def test_readers_are_told_what_concerns_them(
+    client: Client, user: object, admin_client: Client
+) -> None:
     reader = Client()
     reader.force_login(user)  # type: ignore[arg-type]
     html = get(reader, "/help/")
     assert [name for name in guide.TOPICS if f"/help/{name}/" in html] == list(guide.FOR_ALL)
-    assert [name for name in guide.TOPICS if f"/help/{name}/" in get(admin_client, "/help/")] == list(guide.TOPICS)
+    assert [
+        name for name in guide.TOPICS if f"/help/{name}/" in get(admin_client, "/help/")
+    ] == list(guide.TOPICS)
     assert reader.get("/help/commands/").status_code == 404
     for name in guide.FOR_ALL:
         for href in set(re.findall(r'href="(/[^"#]*)"', get(reader, f"/help/{name}/"))):
@@ -59,27 +65,38 @@ def test_topics_that_do_not_exist_are_not_found(name: str, admin_client: Client)
     assert admin_client.get(f"/help/{name}/").status_code == 404
 
 
-def test_a_path_is_looked_up_for_administrators(admin_client: Client, register: Callable[..., RegisteredModel], models_root: Path) -> None:
+def test_a_path_is_looked_up_for_administrators(
+    admin_client: Client, register: Callable[..., RegisteredModel], models_root: Path
+) -> None:
     builders.transformers(models_root / "bert", hidden=64)
     register("bert")
     html = get(admin_client, "/help/appear/", path=f"{models_root}/bert")
     assert "It is registered as bert." in html
     assert '<a class="link" href="/models/bert/"><bdi>bert</bdi></a>' in html
     assert f'value="{models_root}/bert"' in html
-    part = admin_client.get("/help/appear/", {"path": f"{models_root}/zzz"}, headers=HTMX).content.decode()
+    part = admin_client.get(
+        "/help/appear/", {"path": f"{models_root}/zzz"}, headers=HTMX
+    ).content.decode()
     assert "There is nothing at this path." in part
     assert "<html" not in part
 
 
-def test_what_a_scan_would_find_can_be_scanned_from_here(admin_client: Client, db: None, models_root: Path) -> None:
+def test_what_a_scan_would_find_can_be_scanned_from_here(
+    admin_client: Client, db: None, models_root: Path
+) -> None:
     builders.transformers(models_root / "bert", hidden=64)
     root = Root.objects.create(path=str(models_root))
     html = get(admin_client, "/help/appear/", path=str(models_root / "bert"))
     assert "It is a model that no scan has seen yet: bert." in html
-    assert f'<input type="hidden" name="root" value="{root.pk}"><button class="btn">Scan this root now</button>' in html
+    assert (
+        f'<input type="hidden" name="root" value="{root.pk}"><button class="btn">Scan this root now</button>'
+        in html
+    )
 
 
-def test_what_scans_pass_by_can_be_registered_from_here(admin_client: Client, db: None, models_root: Path) -> None:
+def test_what_scans_pass_by_can_be_registered_from_here(
+    admin_client: Client, db: None, models_root: Path
+) -> None:
     builders.transformers(models_root / "run & more/checkpoint-500", hidden=64)
     Root.objects.create(path=str(models_root))
     html = get(admin_client, "/help/appear/", path=str(models_root / "run & more/checkpoint-500"))
@@ -93,7 +110,9 @@ def test_what_scans_pass_by_can_be_registered_from_here(admin_client: Client, db
     ("path", "said"),
     [("", "Type or paste a path"), ("/a\0b", "NUL"), ("x" * 100_000, "100,000 characters")],
 )
-def test_what_is_no_path_is_refused_with_the_reason(path: str, said: str, admin_client: Client) -> None:
+def test_what_is_no_path_is_refused_with_the_reason(
+    path: str, said: str, admin_client: Client
+) -> None:
     html = get(admin_client, "/help/appear/", 422, path=path)
     assert said in html
     assert 'aria-invalid="true"' in html
@@ -109,7 +128,9 @@ def test_hostile_names_stay_text(admin_client: Client, db: None, models_root: Pa
         assert name.replace("../../", "") in unescape(html)
 
 
-def test_others_are_not_told_what_lies_on_the_disk(client: Client, user: object, models_root: Path) -> None:
+def test_others_are_not_told_what_lies_on_the_disk(
+    client: Client, user: object, models_root: Path
+) -> None:
     Root.objects.create(path=str(models_root))
     client.force_login(user)  # type: ignore[arg-type]
     html = get(client, "/help/appear/", path=str(models_root))

@@ -43,16 +43,27 @@ def html(client: Client, run: MetadataImport) -> str:
     return response.content.decode()
 
 
-def test_a_file_is_shown_row_by_row_and_nothing_is_written(shelf: None, admin_client: Client) -> None:
+def test_a_file_is_shown_row_by_row_and_nothing_is_written(
+    shelf: None, admin_client: Client
+) -> None:
     run = uploaded(admin_client, b"model_id,license,tags\nalpha,gpl-3.0,a;b\nbeta,,\n")
     page = html(admin_client, run)
-    for text in ("models.csv", "<bdi>mit</bdi>", "<bdi>gpl-3.0</bdi>", "<bdi>a, b</bdi>", "Import 1 model", "Throw it away"):
+    for text in (
+        "models.csv",
+        "<bdi>mit</bdi>",
+        "<bdi>gpl-3.0</bdi>",
+        "<bdi>a, b</bdi>",
+        "Import 1 model",
+        "Throw it away",
+    ):
         assert text in page
     assert RegisteredModel.objects.get(model_id="alpha").curated == {}
     assert "Waits for you" in admin_client.get("/import/").content.decode()
 
 
-def test_it_is_applied_in_the_persons_name_and_taken_back_with_one_click(shelf: None, admin_client: Client, admin_user: User) -> None:
+def test_it_is_applied_in_the_persons_name_and_taken_back_with_one_click(
+    shelf: None, admin_client: Client, admin_user: User
+) -> None:
     run = uploaded(admin_client, b"model_id,license\nalpha,gpl-3.0\n")
     admin_client.post(f"/import/{run.pk}/act/", {"action": "apply"})
     run.refresh_from_db()
@@ -69,7 +80,9 @@ def test_it_is_applied_in_the_persons_name_and_taken_back_with_one_click(shelf: 
     assert RegisteredModel.objects.get(model_id="alpha").license == "mit"
 
 
-def test_wrong_rows_are_named_and_left_out_only_when_that_is_chosen(shelf: None, admin_client: Client) -> None:
+def test_wrong_rows_are_named_and_left_out_only_when_that_is_chosen(
+    shelf: None, admin_client: Client
+) -> None:
     run = uploaded(admin_client, b"model_id,license\nalpha,gpl-3.0\nnobody,mit\n")
     page = html(admin_client, run)
     assert "there is no such model" in page
@@ -99,14 +112,18 @@ def test_a_discarded_file_is_gone(shelf: None, admin_client: Client) -> None:
         (b'[{"model_id": "al', "no whole JSON"),
     ],
 )
-def test_what_cannot_be_read_is_said_beside_the_field(content: bytes, why: str, shelf: None, admin_client: Client) -> None:
+def test_what_cannot_be_read_is_said_beside_the_field(
+    content: bytes, why: str, shelf: None, admin_client: Client
+) -> None:
     response = send(admin_client, content)
     assert response.status_code == 422
     assert why in response.content.decode()
     assert not MetadataImport.objects.exists()
 
 
-def test_a_form_without_a_file_and_a_file_that_is_too_long_are_refused(shelf: None, admin_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_form_without_a_file_and_a_file_that_is_too_long_are_refused(
+    shelf: None, admin_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert admin_client.post("/import/").status_code == 422
     monkeypatch.setattr(import_runs, "MAX_BYTES", 1 << 20)
     response = send(admin_client, b"model_id\n" + b"x" * (1 << 20))
@@ -117,7 +134,9 @@ def test_a_form_without_a_file_and_a_file_that_is_too_long_are_refused(shelf: No
 def test_only_administrators_import(shelf: None, reader_client: Client) -> None:
     assert reader_client.get("/import/").status_code == 403
     assert send(reader_client, b"model_id\nalpha\n").status_code == 403
-    run = MetadataImport.objects.create(name="x", content=b"", batch="00000000-0000-4000-8000-000000000000")
+    run = MetadataImport.objects.create(
+        name="x", content=b"", batch="00000000-0000-4000-8000-000000000000"
+    )
     assert reader_client.get(f"/import/{run.pk}/").status_code == 403
     assert reader_client.post(f"/import/{run.pk}/act/", {"action": "apply"}).status_code == 403
 
@@ -144,7 +163,9 @@ def test_long_files_are_left_to_a_worker_with_progress(
     assert tasks.run_import(run.pk + 1) == "forgotten"
 
 
-def test_rows_that_became_wrong_since_the_check_take_all_back_and_it_says_so(shelf: None, admin_client: Client) -> None:
+def test_rows_that_became_wrong_since_the_check_take_all_back_and_it_says_so(
+    shelf: None, admin_client: Client
+) -> None:
     run = uploaded(admin_client, b"model_id,license\nalpha,gpl-3.0\nbeta,mit\n")
     RegisteredModel.objects.get(model_id="beta").delete()
     admin_client.post(f"/import/{run.pk}/act/", {"action": "apply"})
@@ -155,10 +176,14 @@ def test_rows_that_became_wrong_since_the_check_take_all_back_and_it_says_so(she
     assert RegisteredModel.objects.get(model_id="alpha").license == "gpl-3.0"
 
 
-def test_an_import_whose_process_is_gone_is_told_and_can_be_begun_again(shelf: None, admin_client: Client) -> None:
+def test_an_import_whose_process_is_gone_is_told_and_can_be_begun_again(
+    shelf: None, admin_client: Client
+) -> None:
     run = uploaded(admin_client, b"model_id,license\nalpha,gpl-3.0\n")
     silent = timezone.now() - timedelta(hours=1)
-    MetadataImport.objects.filter(pk=run.pk).update(stage="apply", state="running", heartbeat_at=silent, host="elsewhere", pid=1)
+    MetadataImport.objects.filter(pk=run.pk).update(
+        stage="apply", state="running", heartbeat_at=silent, host="elsewhere", pid=1
+    )
     assert "The process that did it is gone" in html(admin_client, run)
     admin_client.post(f"/import/{run.pk}/act/", {"action": "apply"})
     assert RegisteredModel.objects.get(model_id="alpha").license == "gpl-3.0"
@@ -166,7 +191,10 @@ def test_an_import_whose_process_is_gone_is_told_and_can_be_begun_again(shelf: N
 
 def test_hostile_values_are_shown_as_text(make_model: Make, admin_client: Client) -> None:
     make_model("x", description="<script>alert(1)</script>")
-    run = uploaded(admin_client, '[{"model_id": "x", "description": "<img src=x>\u0645"}, {"model_id": "<b>", "<i>": 1}, 5]'.encode())
+    run = uploaded(
+        admin_client,
+        '[{"model_id": "x", "description": "<img src=x>\u0645"}, {"model_id": "<b>", "<i>": 1}, 5]'.encode(),
+    )
     page = html(admin_client, run)
     assert "<script>alert" not in page
     assert "<img src=x>" not in page

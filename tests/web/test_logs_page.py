@@ -58,7 +58,9 @@ def three(make_model: Make) -> ScanRun:
         ({"level": "warning", "channel": "validation"}, []),
     ],
 )
-def test_entries_are_filtered(query: dict[str, str], words: list[str], three: ScanRun, admin_client: Client) -> None:
+def test_entries_are_filtered(
+    query: dict[str, str], words: list[str], three: ScanRun, admin_client: Client
+) -> None:
     assert shown(get(admin_client, **query)) == words
 
 
@@ -81,20 +83,43 @@ def test_entries_of_one_scan_and_the_way_to_it(three: ScanRun, admin_client: Cli
         ({"since": "2026-13-45"}, "“2026-13-45” is no time"),
     ],
 )
-def test_filters_that_mean_nothing_say_so_and_show_everything(query: dict[str, str], said: str, three: ScanRun, admin_client: Client) -> None:
+def test_filters_that_mean_nothing_say_so_and_show_everything(
+    query: dict[str, str], said: str, three: ScanRun, admin_client: Client
+) -> None:
     html = get(admin_client, **query)
     assert said in html
     assert shown(html) == ["alpha", "beta", "gamma"]
 
 
-@pytest.mark.parametrize("query", [{"q": "\x00" * 9}, {"model": "x" * 10_000}, {"before": "-1"}, {"before": "zzz"}, {"latest": "x"}, {"scan": "0"}])
-def test_hostile_addresses_are_answered(query: dict[str, str], three: ScanRun, admin_client: Client) -> None:
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"q": "\x00" * 9},
+        {"model": "x" * 10_000},
+        {"before": "-1"},
+        {"before": "zzz"},
+        {"latest": "x"},
+        {"scan": "0"},
+    ],
+)
+def test_hostile_addresses_are_answered(
+    query: dict[str, str], three: ScanRun, admin_client: Client
+) -> None:
     get(admin_client, **query)
 
 
-def test_the_newest_come_first_and_older_ones_by_a_link(admin_client: Client, django_assert_num_queries: Any) -> None:
+def test_the_newest_come_first_and_older_ones_by_a_link(
+    admin_client: Client, django_assert_num_queries: Any
+) -> None:
     LogEntry.objects.bulk_create(
-        LogEntry(at=timezone.now(), level="info", channel="discovery", message=f"event {n}", model_id=f"m{n}") for n in range(150)
+        LogEntry(
+            at=timezone.now(),
+            level="info",
+            channel="discovery",
+            message=f"event {n}",
+            model_id=f"m{n}",
+        )
+        for n in range(150)
     )
     html = get(admin_client)
     assert html.index("event 149") < html.index("event 148")
@@ -119,7 +144,10 @@ def test_the_tail_moves_only_when_there_is_news(three: ScanRun, admin_client: Cl
     assert "<bdi>delta</bdi>" in answer.content.decode()
     assert f'"latest":"{latest + 1}"' in answer.content.decode()
     assert "latest=" not in answer.content.decode()
-    assert admin_client.get("/logs/", {"latest": latest, "level": "warning"}, headers=HTMX).status_code == 204
+    assert (
+        admin_client.get("/logs/", {"latest": latest, "level": "warning"}, headers=HTMX).status_code
+        == 204
+    )
 
 
 def test_a_paused_tail_asks_for_nothing(three: ScanRun, admin_client: Client) -> None:

@@ -35,40 +35,56 @@ def stamp(model: RegisteredModel, field: str) -> dict[str, str]:
 
 def save(client: Client, model: RegisteredModel, field: str, htmx: bool = True, **data: Any) -> Any:
     sent = {**stamp(model, field), "action": "save", **data}
-    return client.post(f"/models/{model.model_id}/metadata/{field}/", sent, headers=HTMX if htmx else {})
+    return client.post(
+        f"/models/{model.model_id}/metadata/{field}/", sent, headers=HTMX if htmx else {}
+    )
 
 
 def form_of(html: str) -> dict[str, list[str]]:
     """What a browser would send of the page's form, untouched."""
     data: dict[str, list[str]] = {}
     body = html[html.index('<form class="grid fields-form"') : html.index('<div class="actions">')]
-    pattern = re.compile(r"<input([^>]*)>|<textarea([^>]*)>\n?(.*?)</textarea>|<select([^>]*)>(.*?)</select>", re.S)
+    pattern = re.compile(
+        r"<input([^>]*)>|<textarea([^>]*)>\n?(.*?)</textarea>|<select([^>]*)>(.*?)</select>", re.S
+    )
     for tag, area, text, select, options in pattern.findall(body):
         attributes = dict(re.findall(r'([\w-]+)="([^"]*)"', tag or area or select))
         name = attributes.get("name")
         if not name or (attributes.get("type") in ("checkbox", "radio") and " checked" not in tag):
             continue
-        chosen = re.findall(r'<option value="([^"]*)"[^>]* selected>', options) or re.findall(r'<option value="([^"]*)"', options)
+        chosen = re.findall(r'<option value="([^"]*)"[^>]* selected>', options) or re.findall(
+            r'<option value="([^"]*)"', options
+        )
         value = chosen[0] if select else text if area else attributes.get("value", "on")
         data.setdefault(name, []).append(unescape(value))
     data.pop("csrfmiddlewaretoken", None)
     return data
 
 
-def test_every_field_that_can_be_set_has_a_row_with_value_and_source(admin_client: Client, model: RegisteredModel, user: User) -> None:
+def test_every_field_that_can_be_set_has_a_row_with_value_and_source(
+    admin_client: Client, model: RegisteredModel, user: User
+) -> None:
     metadata.edit(model, {"license": "apache-2.0", "visibility": "PUBLIC"}, by=user, through="page")
     html = admin_client.get("/models/tiny/metadata/").content.decode()
     for name in FIELDS.keys() - {"endpoint", "api_key_variable"}:
         assert f'id="field-{name}"' in html, name
     assert set(FIELDS) == metadata.EDITABLE
     row = html[html.index('id="field-license"') : html.index('id="field-author"')]
-    for text in ("apache-2.0", "edited by reader", "Automatic: <bdi>mit</bdi>", "config.json", "Back to automatic"):
+    for text in (
+        "apache-2.0",
+        "edited by reader",
+        "Automatic: <bdi>mit</bdi>",
+        "config.json",
+        "Back to automatic",
+    ):
         assert text in row
     assert 'id="field-endpoint"' not in html
     assert "4,096" in html
 
 
-def test_readers_see_the_values_and_no_way_to_change_them(reader_client: Client, model: RegisteredModel) -> None:
+def test_readers_see_the_values_and_no_way_to_change_them(
+    reader_client: Client, model: RegisteredModel
+) -> None:
     html = reader_client.get("/models/tiny/metadata/?edit=all").content.decode()
     assert "4,096" in html
     assert "<form" not in html[html.index('<div id="metadata">') :].replace('<form class="who"', "")
@@ -79,7 +95,9 @@ def test_readers_see_the_values_and_no_way_to_change_them(reader_client: Client,
     assert model.curated == {}
 
 
-def test_a_model_that_one_may_not_see_has_no_fields(reader_client: Client, admin_client: Client, make_model: Make) -> None:
+def test_a_model_that_one_may_not_see_has_no_fields(
+    reader_client: Client, admin_client: Client, make_model: Make
+) -> None:
     make_model("hidden", visibility=Visibility.ADMIN_ONLY)
     assert reader_client.get("/models/hidden/metadata/").status_code == 404
     assert reader_client.post("/models/hidden/metadata/").status_code == 404
@@ -107,18 +125,31 @@ def test_a_field_is_edited_in_its_place(admin_client: Client, model: RegisteredM
     assert response["Vary"].startswith("HX-Request") or "HX-Request" in response["Vary"]
 
 
-def test_without_javascript_the_same_form_is_part_of_the_page(admin_client: Client, model: RegisteredModel) -> None:
+def test_without_javascript_the_same_form_is_part_of_the_page(
+    admin_client: Client, model: RegisteredModel
+) -> None:
     page = admin_client.get("/models/tiny/metadata/license/").content.decode()
     assert "<html" in page
     assert page.count('class="field-row editing"') == 1
     response = save(admin_client, model, "license", htmx=False, license="apache-2.0")
-    assert (response.status_code, response["Location"]) == (302, "/models/tiny/metadata/#field-license")
+    assert (response.status_code, response["Location"]) == (
+        302,
+        "/models/tiny/metadata/#field-license",
+    )
     assert "License saved." in admin_client.get("/models/tiny/metadata/").content.decode()
-    assert admin_client.get("/models/tiny/metadata/license/?show=1")["Location"] == "/models/tiny/metadata/#field-license"
-    assert save(admin_client, model, "context_length", htmx=False, context_length="many").status_code == 422
+    assert (
+        admin_client.get("/models/tiny/metadata/license/?show=1")["Location"]
+        == "/models/tiny/metadata/#field-license"
+    )
+    assert (
+        save(admin_client, model, "context_length", htmx=False, context_length="many").status_code
+        == 422
+    )
 
 
-def test_back_to_automatic_restores_what_the_files_say(admin_client: Client, model: RegisteredModel) -> None:
+def test_back_to_automatic_restores_what_the_files_say(
+    admin_client: Client, model: RegisteredModel
+) -> None:
     save(admin_client, model, "license", license="apache-2.0")
     response = save(admin_client, model, "license", action="automatic")
     assert response.status_code == 200
@@ -152,7 +183,9 @@ SENT: dict[str, tuple[dict[str, Any], Any]] = {
 
 
 @pytest.mark.parametrize("kind", SENT)
-def test_each_kind_of_widget_sends_its_value(admin_client: Client, model: RegisteredModel, kind: str) -> None:
+def test_each_kind_of_widget_sends_its_value(
+    admin_client: Client, model: RegisteredModel, kind: str
+) -> None:
     data, value = SENT[kind]
     field = next(iter(data)).split("-")[0]
     response = save(admin_client, model, field, **data)
@@ -194,7 +227,9 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_what_is_wrong_is_said_beside_the_field_and_nothing_is_saved(admin_client: Client, model: RegisteredModel, case: str) -> None:
+def test_what_is_wrong_is_said_beside_the_field_and_nothing_is_saved(
+    admin_client: Client, model: RegisteredModel, case: str
+) -> None:
     data, said = WRONG[case]
     field = next(iter(data)).split("-")[0]
     response = save(admin_client, model, field, **data)
@@ -206,10 +241,19 @@ def test_what_is_wrong_is_said_beside_the_field_and_nothing_is_saved(admin_clien
     assert model.curated == {}
 
 
-def test_an_object_goes_through_its_rows_unchanged(admin_client: Client, model: RegisteredModel) -> None:
+def test_an_object_goes_through_its_rows_unchanged(
+    admin_client: Client, model: RegisteredModel
+) -> None:
     html = admin_client.get("/models/tiny/metadata/?edit=all").content.decode()
     data = form_of(html)
-    assert sorted(data["resource_requirements-kind"]) == ["boolean", "json", "list", "number", "text", "text"]
+    assert sorted(data["resource_requirements-kind"]) == [
+        "boolean",
+        "json",
+        "list",
+        "number",
+        "text",
+        "text",
+    ]
     response = admin_client.post("/models/tiny/metadata/", {**data, "action": "save"})
     assert response.status_code == 302
     model.refresh_from_db()
@@ -217,11 +261,19 @@ def test_an_object_goes_through_its_rows_unchanged(admin_client: Client, model: 
     assert "Nothing was changed." in admin_client.get(response["Location"]).content.decode()
 
 
-def test_the_whole_form_saves_what_was_touched_and_nothing_else(admin_client: Client, model: RegisteredModel, user: User) -> None:
+def test_the_whole_form_saves_what_was_touched_and_nothing_else(
+    admin_client: Client, model: RegisteredModel, user: User
+) -> None:
     metadata.edit(model, {"author": "Ada"}, by=user, through="page")
     data = form_of(admin_client.get("/models/tiny/metadata/?edit=all").content.decode())
     metadata.edit(model, {"version": "2"}, by=user, through="page")
-    data |= {"license": ["bsd-3-clause"], "tags": ["a\nb"], "author": [""], "secondary": ["CODE"], "modalities": ["TEXT"]}
+    data |= {
+        "license": ["bsd-3-clause"],
+        "tags": ["a\nb"],
+        "author": [""],
+        "secondary": ["CODE"],
+        "modalities": ["TEXT"],
+    }
     response = admin_client.post("/models/tiny/metadata/", {**data, "action": "save"})
     assert response.status_code == 302
     model.refresh_from_db()
@@ -240,16 +292,24 @@ def test_the_whole_form_is_all_or_nothing(admin_client: Client, model: Registere
     assert 'href="#field-context_length"' in html
     assert "must be a text of at most 300 characters" in html
     again = form_of(html)
-    assert (again["license"], again["was-license"], again["seen-license"]) == (["bsd-3-clause"], data["was-license"], data["seen-license"])
+    assert (again["license"], again["was-license"], again["seen-license"]) == (
+        ["bsd-3-clause"],
+        data["was-license"],
+        data["seen-license"],
+    )
     model.refresh_from_db()
     assert model.curated == {}
 
 
-def test_two_people_at_one_field_see_both_values(admin_client: Client, model: RegisteredModel, user: User) -> None:
+def test_two_people_at_one_field_see_both_values(
+    admin_client: Client, model: RegisteredModel, user: User
+) -> None:
     mine = stamp(model, "license")
     metadata.edit(model, {"license": "bsd-3-clause"}, by=user, through="page")
     url = "/models/tiny/metadata/license/"
-    response = admin_client.post(url, {**mine, "license": "gpl-3.0", "action": "save"}, headers=HTMX)
+    response = admin_client.post(
+        url, {**mine, "license": "gpl-3.0", "action": "save"}, headers=HTMX
+    )
     html = response.content.decode()
     assert response.status_code == 409
     for text in ("bsd-3-clause", "edited by reader", 'value="gpl-3.0"', "Save mine", "Keep theirs"):
@@ -258,14 +318,18 @@ def test_two_people_at_one_field_see_both_values(admin_client: Client, model: Re
     assert model.license == "bsd-3-clause"
     fresh = re.search(r'name="seen-license" value="(\w+)"', html)
     assert fresh
-    response = admin_client.post(url, {"seen-license": fresh[1], "license": "gpl-3.0", "action": "save"}, headers=HTMX)
+    response = admin_client.post(
+        url, {"seen-license": fresh[1], "license": "gpl-3.0", "action": "save"}, headers=HTMX
+    )
     assert response.status_code == 200
     model.refresh_from_db()
     assert model.license == "gpl-3.0"
     assert admin_client.post(url, {**mine, "action": "automatic"}).status_code == 409
 
 
-def test_two_people_at_the_whole_form_choose_for_each_field(admin_client: Client, model: RegisteredModel, user: User) -> None:
+def test_two_people_at_the_whole_form_choose_for_each_field(
+    admin_client: Client, model: RegisteredModel, user: User
+) -> None:
     data = form_of(admin_client.get("/models/tiny/metadata/?edit=all").content.decode())
     metadata.edit(model, {"license": "bsd-3-clause", "author": "Bob"}, by=user, through="page")
     data |= {"license": ["gpl-3.0"], "author": ["Ada"], "version": ["3"], "action": ["save"]}
@@ -275,41 +339,74 @@ def test_two_people_at_the_whole_form_choose_for_each_field(admin_client: Client
     assert html.count("Somebody else has changed this") == 2
     model.refresh_from_db()
     assert (model.license, model.author, model.version) == ("bsd-3-clause", "Bob", None)
-    again = {**form_of(html), "choose-author": ["theirs"], "choose-license": ["mine"], "action": ["save"]}
+    again = {
+        **form_of(html),
+        "choose-author": ["theirs"],
+        "choose-license": ["mine"],
+        "action": ["save"],
+    }
     assert admin_client.post("/models/tiny/metadata/", again).status_code == 302
     model.refresh_from_db()
     assert (model.license, model.author, model.version) == ("gpl-3.0", "Bob", "3")
 
 
-def test_a_422_does_not_forget_what_was_seen(admin_client: Client, model: RegisteredModel, user: User) -> None:
+def test_a_422_does_not_forget_what_was_seen(
+    admin_client: Client, model: RegisteredModel, user: User
+) -> None:
     mine = stamp(model, "context_length")
     metadata.edit(model, {"context_length": 8}, by=user, through="page")
     url = "/models/tiny/metadata/context_length/"
-    html = admin_client.post(url, {**mine, "context_length": "many", "action": "save"}, headers=HTMX).content.decode()
+    html = admin_client.post(
+        url, {**mine, "context_length": "many", "action": "save"}, headers=HTMX
+    ).content.decode()
     assert f'value="{mine["seen-context_length"]}"' in html
-    assert admin_client.post(url, {**mine, "context_length": "9", "action": "save"}, headers=HTMX).status_code == 409
+    assert (
+        admin_client.post(
+            url, {**mine, "context_length": "9", "action": "save"}, headers=HTMX
+        ).status_code
+        == 409
+    )
 
 
-def test_another_row_is_added_without_javascript(admin_client: Client, model: RegisteredModel) -> None:
+def test_another_row_is_added_without_javascript(
+    admin_client: Client, model: RegisteredModel
+) -> None:
     data = form_of(admin_client.get("/models/tiny/metadata/?edit=all").content.decode())
-    html = admin_client.post("/models/tiny/metadata/", {**data, "license": "gpl-3.0", "action": "row-custom"}).content.decode()
+    html = admin_client.post(
+        "/models/tiny/metadata/", {**data, "license": "gpl-3.0", "action": "row-custom"}
+    ).content.decode()
     again = form_of(html)
-    assert (len(again["custom-key"]), again["license"]) == (len(data["custom-key"]) + 1, ["gpl-3.0"])
-    page = save(admin_client, model, "custom", htmx=False, **{"custom-key": ["a"], "custom-kind": ["text"], "custom-value": ["b"], "action": "row"})
+    assert (len(again["custom-key"]), again["license"]) == (
+        len(data["custom-key"]) + 1,
+        ["gpl-3.0"],
+    )
+    page = save(
+        admin_client,
+        model,
+        "custom",
+        htmx=False,
+        **{"custom-key": ["a"], "custom-kind": ["text"], "custom-value": ["b"], "action": "row"},
+    )
     assert page.content.decode().count('name="custom-key"') == 2
     model.refresh_from_db()
     assert model.curated == {}
 
 
-def test_tags_that_others_use_are_offered(admin_client: Client, make_model: Make, model: RegisteredModel, user: User) -> None:
+def test_tags_that_others_use_are_offered(
+    admin_client: Client, make_model: Make, model: RegisteredModel, user: User
+) -> None:
     metadata.edit(make_model("other"), {"tags": ["kept <ready>"]}, by=user, through="page")
     html = admin_client.get("/models/tiny/metadata/tags/", headers=HTMX).content.decode()
     assert '<datalist id="list-tags"><option value="kept &lt;ready&gt;"></option>' in html
     assert "kept &lt;ready&gt;" not in admin_client.get("/models/tiny/metadata/").content.decode()
 
 
-def test_an_object_with_many_entries_is_written_as_one_piece(admin_client: Client, make_model: Make) -> None:
-    model = make_model("big", extracted={"custom": {f"key {number}": number for number in range(60)}})
+def test_an_object_with_many_entries_is_written_as_one_piece(
+    admin_client: Client, make_model: Make
+) -> None:
+    model = make_model(
+        "big", extracted={"custom": {f"key {number}": number for number in range(60)}}
+    )
     html = admin_client.get("/models/big/metadata/custom/").content.decode()
     assert 'name="custom-json"' in html
     assert 'name="custom-key"' not in html
@@ -320,14 +417,21 @@ def test_an_object_with_many_entries_is_written_as_one_piece(admin_client: Clien
 
 
 def test_hostile_values_are_shown_as_text(admin_client: Client, make_model: Make) -> None:
-    make_model("odd", license="<b>x</b>", tags=["<i>", "模" * 150], extracted={"custom": {"<u>": "<script>"}})
+    make_model(
+        "odd",
+        license="<b>x</b>",
+        tags=["<i>", "模" * 150],
+        extracted={"custom": {"<u>": "<script>"}},
+    )
     for query in ("", "?edit=all"):
         html = admin_client.get(f"/models/odd/metadata/{query}").content.decode()
         for bad in ("<b>x", "<i>", "<u>", "<script>"):
             assert bad not in html.replace("<script src", "")
 
 
-def test_the_tab_costs_a_fixed_number_of_queries(admin_client: Client, model: RegisteredModel, django_assert_max_num_queries: Any) -> None:
+def test_the_tab_costs_a_fixed_number_of_queries(
+    admin_client: Client, model: RegisteredModel, django_assert_max_num_queries: Any
+) -> None:
     with django_assert_max_num_queries(14):
         admin_client.get("/models/tiny/metadata/")
 
@@ -345,4 +449,9 @@ def test_a_hosted_model_shows_where_it_is(admin_client: Client, admin_user: User
     response = save(admin_client, model, "api_key_variable", api_key_variable="sk-1234567890")
     assert response.status_code == 422
     assert "begins with KAREN_ENDPOINT_KEY" in response.content.decode()
-    assert save(admin_client, model, "api_key_variable", api_key_variable="KAREN_ENDPOINT_KEY_A").status_code == 200
+    assert (
+        save(
+            admin_client, model, "api_key_variable", api_key_variable="KAREN_ENDPOINT_KEY_A"
+        ).status_code
+        == 200
+    )

@@ -30,7 +30,9 @@ def get(client: Client, path: str, **query: Any) -> str:
     return response.content.decode()
 
 
-def test_each_fact_stands_with_the_place_it_was_read_in(admin_client: Client, make_model: Make) -> None:
+def test_each_fact_stands_with_the_place_it_was_read_in(
+    admin_client: Client, make_model: Make
+) -> None:
     make_model(
         architecture="LlamaForCausalLM",
         context_length=131072,
@@ -40,7 +42,10 @@ def test_each_fact_stands_with_the_place_it_was_read_in(admin_client: Client, ma
         extracted={"bits_per_weight": 4.85, "active_parameter_count": 12_900_000_000},
     )
     html = get(admin_client, "tiny-model/")
-    assert '<dt>Architecture</dt><dd><bdi>LlamaForCausalLM</bdi></dd><dd class="src">config.json</dd>' in html
+    assert (
+        '<dt>Architecture</dt><dd><bdi>LlamaForCausalLM</bdi></dd><dd class="src">config.json</dd>'
+        in html
+    )
     assert "<bdi>131,072</bdi>" in html
     assert '<bdi>8.0 B</bdi> <span class="faint">12.9 B active</span>' in html
     assert '<bdi>Q4_K_M</bdi> <span class="faint">4.85 bits/weight</span>' in html
@@ -56,10 +61,20 @@ def test_unknown_facts_are_left_out(admin_client: Client, make_model: Make) -> N
     assert "Bits per weight" not in html
 
 
-def test_what_a_person_decided_says_who(admin_client: Client, admin_user: User, make_model: Make) -> None:
-    metadata.edit(make_model(license="mit"), {"license": "apache-2.0", "author": "Anna"}, by=admin_user, through="page")
+def test_what_a_person_decided_says_who(
+    admin_client: Client, admin_user: User, make_model: Make
+) -> None:
+    metadata.edit(
+        make_model(license="mit"),
+        {"license": "apache-2.0", "author": "Anna"},
+        by=admin_user,
+        through="page",
+    )
     html = get(admin_client, "tiny-model/")
-    assert '<bdi>apache-2.0</bdi></dd><dd class="src edited" title="The files say: mit">edited by admin</dd>' in html
+    assert (
+        '<bdi>apache-2.0</bdi></dd><dd class="src edited" title="The files say: mit">edited by admin</dd>'
+        in html
+    )
     assert 'title="The files say nothing about it">edited by admin' in html
 
 
@@ -84,7 +99,15 @@ def test_objects_and_fields_of_ones_own_become_rows(admin_client: Client, make_m
 
 
 def test_problems_say_what_where_and_what_to_do(admin_client: Client, make_model: Make) -> None:
-    problems = [{"code": "truncated", "message": "a.gguf is cut short", "path": "x/a.gguf", "severity": "error", "offset": 1234567}]
+    problems = [
+        {
+            "code": "truncated",
+            "message": "a.gguf is cut short",
+            "path": "x/a.gguf",
+            "severity": "error",
+            "offset": 1234567,
+        }
+    ]
     make_model(status="INCOMPLETE", problems=problems)
     html = get(admin_client, "tiny-model/")
     assert "a.gguf is cut short" in html
@@ -94,8 +117,20 @@ def test_problems_say_what_where_and_what_to_do(admin_client: Client, make_model
 
 def test_variants_are_listed_with_size_and_status(admin_client: Client, make_model: Make) -> None:
     common = {"path": "x", "format": "gguf", "files": ["x"], "dtype": None, "bits_per_weight": 4.5}
-    one = {**common, "name": "Q4_K_M", "size_bytes": 4_100_000_000, "status": "READY", "quantization": "Q4_K_M"}
-    two = {**common, "name": "Q8_0", "size_bytes": 7_700_000_000, "status": "CORRUPT", "quantization": "Q8_0"}
+    one = {
+        **common,
+        "name": "Q4_K_M",
+        "size_bytes": 4_100_000_000,
+        "status": "READY",
+        "quantization": "Q4_K_M",
+    }
+    two = {
+        **common,
+        "name": "Q8_0",
+        "size_bytes": 7_700_000_000,
+        "status": "CORRUPT",
+        "quantization": "Q8_0",
+    }
     make_model(variants=[one, two])
     html = get(admin_client, "tiny-model/")
     assert "Variants" in html
@@ -105,7 +140,9 @@ def test_variants_are_listed_with_size_and_status(admin_client: Client, make_mod
 
 
 @pytest.mark.parametrize("tab", TABS)
-def test_every_tab_of_a_model_one_may_not_see_does_not_exist(tab: str, reader_client: Client, make_model: Make) -> None:
+def test_every_tab_of_a_model_one_may_not_see_does_not_exist(
+    tab: str, reader_client: Client, make_model: Make
+) -> None:
     make_model("secret", visibility=Visibility.ADMIN_ONLY)
     make_model("restricted")
     make_model("open", visibility=Visibility.PUBLIC)
@@ -122,7 +159,10 @@ def test_readers_are_offered_no_editing(reader_client: Client, make_model: Make)
 
 
 @pytest.mark.parametrize("tab", TABS)
-@pytest.mark.parametrize("model_id", ["nothing", "%00", "..%2F..", "%E2%80%AE", "%F0%9F%98%80", "x" * 3000, "%27%20OR%201=1"])
+@pytest.mark.parametrize(
+    "model_id",
+    ["nothing", "%00", "..%2F..", "%E2%80%AE", "%F0%9F%98%80", "x" * 3000, "%27%20OR%201=1"],
+)
 def test_ids_that_lead_nowhere_are_not_found(tab: str, model_id: str, admin_client: Client) -> None:
     response = admin_client.get(f"/models/{model_id}/{tab}")
     assert response.status_code == 404
@@ -132,43 +172,76 @@ def test_ids_that_lead_nowhere_are_not_found(tab: str, model_id: str, admin_clie
 @pytest.mark.parametrize("tab", TABS)
 def test_ids_of_any_kind_work(tab: str, admin_client: Client, make_model: Make) -> None:
     record = make_model("Ünïcode 模型 #1?&", model_id="ünïcode 模型 #1?&")
-    assert admin_client.get(f"/models/{record.model_id.replace('#', '%23').replace('?', '%3F')}/{tab}").status_code == 200
+    assert (
+        admin_client.get(
+            f"/models/{record.model_id.replace('#', '%23').replace('?', '%3F')}/{tab}"
+        ).status_code
+        == 200
+    )
 
 
 @pytest.mark.parametrize("tab", [*TABS, "access/"])
-@pytest.mark.parametrize("name", ["x" * 500, "模型" * 250, "\u0645\u0631\u062d\u0628\u0627 <b>", "a\"b'c&d"])
-def test_names_of_any_length_and_script_leave_every_tab_whole(tab: str, name: str, admin_client: Client, make_model: Make) -> None:
-    variant = {"name": name, "path": name, "format": "gguf", "status": "READY", "size_bytes": 5, "files": [f"{name}/a.gguf"]}
-    make_model(name, model_id="odd", variants=[variant], files=[[f"{name}/a.gguf", 5]], size_bytes=5, base_model=name[:300])
+@pytest.mark.parametrize(
+    "name", ["x" * 500, "模型" * 250, "\u0645\u0631\u062d\u0628\u0627 <b>", "a\"b'c&d"]
+)
+def test_names_of_any_length_and_script_leave_every_tab_whole(
+    tab: str, name: str, admin_client: Client, make_model: Make
+) -> None:
+    variant = {
+        "name": name,
+        "path": name,
+        "format": "gguf",
+        "status": "READY",
+        "size_bytes": 5,
+        "files": [f"{name}/a.gguf"],
+    }
+    make_model(
+        name,
+        model_id="odd",
+        variants=[variant],
+        files=[[f"{name}/a.gguf", 5]],
+        size_bytes=5,
+        base_model=name[:300],
+    )
     html = get(admin_client, f"odd/{tab}")
     assert "</html>" in html
     assert "<b>" not in html
 
 
 @pytest.mark.parametrize("tab", TABS)
-def test_a_model_without_files_leaves_every_tab_whole(tab: str, admin_client: Client, make_model: Make) -> None:
+def test_a_model_without_files_leaves_every_tab_whole(
+    tab: str, admin_client: Client, make_model: Make
+) -> None:
     make_model(files=[], variants=[], file_count=0)
     assert "</html>" in get(admin_client, f"tiny-model/{tab}")
 
 
 @pytest.mark.parametrize("tab", TABS)
-def test_the_number_of_queries_is_fixed(tab: str, admin_client: Client, make_model: Make, django_assert_max_num_queries: Any) -> None:
+def test_the_number_of_queries_is_fixed(
+    tab: str, admin_client: Client, make_model: Make, django_assert_max_num_queries: Any
+) -> None:
     make_model(files=[[f"tiny-model/{n}.bin", 1] for n in range(500)])
     with django_assert_max_num_queries(15):
         get(admin_client, f"tiny-model/{tab}")
 
 
 @pytest.mark.parametrize("tab", TABS)
-def test_missing_models_say_so_on_every_tab(tab: str, admin_client: Client, make_model: Make) -> None:
+def test_missing_models_say_so_on_every_tab(
+    tab: str, admin_client: Client, make_model: Make
+) -> None:
     make_model(status="MISSING", missing_since=timezone.now(), files=[["tiny-model/README.md", 3]])
     html = get(admin_client, f"tiny-model/{tab}")
     assert "Missing since" in html
     assert "There is no README.md" not in html
 
 
-def test_the_card_is_read_from_the_disk_without_its_front_matter(admin_client: Client, models_root: Path, register: Register) -> None:
+def test_the_card_is_read_from_the_disk_without_its_front_matter(
+    admin_client: Client, models_root: Path, register: Register
+) -> None:
     builders.transformers(models_root / "bert")
-    (models_root / "bert/README.md").write_text("---\nlicense: mit\n---\n# Hello\n\nSome *words*.\n<script>alert(1)</script>\n")
+    (models_root / "bert/README.md").write_text(
+        "---\nlicense: mit\n---\n# Hello\n\nSome *words*.\n<script>alert(1)</script>\n"
+    )
     html = get(admin_client, register("bert").model_id + "/")
     assert "<h3>Hello</h3>" in html
     assert "<em>words</em>" in html
@@ -177,7 +250,9 @@ def test_the_card_is_read_from_the_disk_without_its_front_matter(admin_client: C
     assert "README.md, scripts and remote images removed" in html
 
 
-def test_a_long_card_is_cut_and_says_so(admin_client: Client, models_root: Path, register: Register) -> None:
+def test_a_long_card_is_cut_and_says_so(
+    admin_client: Client, models_root: Path, register: Register
+) -> None:
     builders.transformers(models_root / "bert")
     (models_root / "bert/README.md").write_text("words " * 100_000)
     html = get(admin_client, register("bert").model_id + "/")
@@ -192,7 +267,9 @@ def test_a_card_that_vanished_or_is_a_link_out_of_the_root_is_explained(
     record = register("bert")
     card = models_root / "bert/README.md"
     card.unlink()
-    assert "README.md cannot be shown: it is not there any more." in get(admin_client, f"{record.model_id}/")
+    assert "README.md cannot be shown: it is not there any more." in get(
+        admin_client, f"{record.model_id}/"
+    )
     (tmp_path / "secret").write_text("top secret")
     card.symlink_to(tmp_path / "secret")
     html = get(admin_client, f"{record.model_id}/")
@@ -204,9 +281,18 @@ def test_a_card_that_vanished_or_is_a_link_out_of_the_root_is_explained(
 
 
 def test_files_are_listed_with_size_and_kind(admin_client: Client, make_model: Make) -> None:
-    make_model(files=[["tiny-model/config.json", 700], ["tiny-model/model.safetensors", 16_100_000_000], ["tiny-model/<b>.txt", 1]], file_count=3)
+    make_model(
+        files=[
+            ["tiny-model/config.json", 700],
+            ["tiny-model/model.safetensors", 16_100_000_000],
+            ["tiny-model/<b>.txt", 1],
+        ],
+        file_count=3,
+    )
     html = get(admin_client, "tiny-model/files/")
-    assert '<bdi>config.json</bdi></td><td class="wide-only muted nowrap">configuration</td>' in html
+    assert (
+        '<bdi>config.json</bdi></td><td class="wide-only muted nowrap">configuration</td>' in html
+    )
     assert '<td class="num">700 B</td>' in html
     assert "weights, safetensors" in html
     assert "16.1 GB" in html
@@ -214,8 +300,18 @@ def test_files_are_listed_with_size_and_kind(admin_client: Client, make_model: M
     assert "3 files" in html
 
 
-def test_bytes_are_shown_by_kind_and_files_sorted_by_size(admin_client: Client, make_model: Make) -> None:
-    make_model(files=[["tiny-model/a.json", 100], ["tiny-model/b.safetensors", 900], ["tiny-model/c.json", 200]], file_count=3, size_bytes=1200)
+def test_bytes_are_shown_by_kind_and_files_sorted_by_size(
+    admin_client: Client, make_model: Make
+) -> None:
+    make_model(
+        files=[
+            ["tiny-model/a.json", 100],
+            ["tiny-model/b.safetensors", 900],
+            ["tiny-model/c.json", 200],
+        ],
+        file_count=3,
+        size_bytes=1200,
+    )
     html = get(admin_client, "tiny-model/files/", sort="-size")
     assert "<span>Weights, safetensors</span>" in html
     assert "900 B · 1 file" in html
@@ -224,62 +320,102 @@ def test_bytes_are_shown_by_kind_and_files_sorted_by_size(admin_client: Client, 
     assert get(admin_client, "tiny-model/files/", sort="nonsense").index("a.json") > 0
 
 
-def test_files_say_which_other_models_hold_the_same_content(admin_client: Client, reader_client: Client, make_model: Make) -> None:
-    record = make_model("one", visibility=Visibility.PUBLIC, files=[["one/a.bin", 5]], fingerprint="a" * 32)
+def test_files_say_which_other_models_hold_the_same_content(
+    admin_client: Client, reader_client: Client, make_model: Make
+) -> None:
+    record = make_model(
+        "one", visibility=Visibility.PUBLIC, files=[["one/a.bin", 5]], fingerprint="a" * 32
+    )
     other = make_model("other", fingerprint="b" * 32)
     for model, path in ((record, "a.bin"), (other, "b.bin")):
-        FileChecksum.objects.create(model=model, path=path, size=5, mtime_ns=1, sha256="c" * 64, blake3="", checked_at=timezone.now())
-    assert 'the same content in <a class="link" href="/models/other/">' in get(admin_client, "one/files/")
+        FileChecksum.objects.create(
+            model=model,
+            path=path,
+            size=5,
+            mtime_ns=1,
+            sha256="c" * 64,
+            blake3="",
+            checked_at=timezone.now(),
+        )
+    assert 'the same content in <a class="link" href="/models/other/">' in get(
+        admin_client, "one/files/"
+    )
     assert "the same content" not in get(reader_client, "one/files/")
 
 
-def test_models_that_look_alike_are_named_on_the_files_tab(admin_client: Client, reader_client: Client, make_model: Make) -> None:
+def test_models_that_look_alike_are_named_on_the_files_tab(
+    admin_client: Client, reader_client: Client, make_model: Make
+) -> None:
     make_model("one", visibility=Visibility.PUBLIC, size_bytes=5)
     make_model("twin", size_bytes=5)
     assert 'Looks like <a href="/models/twin/">' in get(admin_client, "one/files/")
     assert "Looks like" not in get(reader_client, "one/files/")
 
 
-def test_twenty_thousand_files_come_two_hundred_at_a_time(admin_client: Client, make_model: Make) -> None:
-    make_model(files=[[f"tiny-model/part/{number:05}.bin", number] for number in range(20_000)], file_count=20_000)
+def test_twenty_thousand_files_come_two_hundred_at_a_time(
+    admin_client: Client, make_model: Make
+) -> None:
+    make_model(
+        files=[[f"tiny-model/part/{number:05}.bin", number] for number in range(20_000)],
+        file_count=20_000,
+    )
     html = get(admin_client, "tiny-model/files/", page=100)
     assert html.count("<tr>") == 201
     assert "19,801–20,000 of 20,000" in html
     assert get(admin_client, "tiny-model/files/", q="part 00777").count("<tr>") == 2
 
 
-def test_tensors_are_read_from_the_headers_now(admin_client: Client, models_root: Path, register: Register) -> None:
+def test_tensors_are_read_from_the_headers_now(
+    admin_client: Client, models_root: Path, register: Register
+) -> None:
     builders.transformers(models_root / "llama", shards=2)
     record = register("llama")
     html = get(admin_client, f"{record.model_id}/tensors/", view="all")
     assert "model.embed_tokens.weight" in html
-    assert '<td class="mono wide-only nowrap">1,000 × 64</td><td class="num wide-only">64,000</td>' in html
+    assert (
+        '<td class="mono wide-only nowrap">1,000 × 64</td><td class="num wide-only">64,000</td>'
+        in html
+    )
     assert '<td class="num">128.0 kB</td>' in html
     assert "in 2 files" in html
     assert html.index("layers.0.") < html.index("layers.1.")
-    part = admin_client.get(f"/models/{record.model_id}/tensors/", {"q": "EMBED"}, headers=HTMX).content.decode()
+    part = admin_client.get(
+        f"/models/{record.model_id}/tensors/", {"q": "EMBED"}, headers=HTMX
+    ).content.decode()
     assert "1 tensor<" in part
     assert "<html" not in part
 
 
-def test_tensors_are_grouped_by_module_and_opened_one_by_one(admin_client: Client, models_root: Path, register: Register) -> None:
+def test_tensors_are_grouped_by_module_and_opened_one_by_one(
+    admin_client: Client, models_root: Path, register: Register
+) -> None:
     builders.transformers(models_root / "llama", layers=5)
     record = register("llama")
     html = get(admin_client, f"{record.model_id}/tensors/")
     assert "<bdi>model.layers.4</bdi>" not in html
     assert 'hx-get="?at=model.layers.4&amp;part=1"' in html
     assert 'href="?at=model.layers.4"' in html
-    part = admin_client.get(f"/models/{record.model_id}/tensors/", {"at": "model.layers.4.self_attn", "part": "1"}, headers=HTMX).content.decode()
+    part = admin_client.get(
+        f"/models/{record.model_id}/tensors/",
+        {"at": "model.layers.4.self_attn", "part": "1"},
+        headers=HTMX,
+    ).content.decode()
     assert part.strip().startswith('<ul class="tree">')
     assert "q_proj" in part
     page = get(admin_client, f"{record.model_id}/tensors/", at="model.layers.4")
     assert "self_attn" in page
     assert "All modules" in page
-    assert "There is no module of this name." in get(admin_client, f"{record.model_id}/tensors/", at="nothing\0")
+    assert "There is no module of this name." in get(
+        admin_client, f"{record.model_id}/tensors/", at="nothing\0"
+    )
 
 
-def test_five_thousand_tensors_are_quick_and_small(admin_client: Client, models_root: Path, register: Register) -> None:
-    names = [f"model.layers.{layer}.block.{part}.weight" for layer in range(100) for part in range(50)]
+def test_five_thousand_tensors_are_quick_and_small(
+    admin_client: Client, models_root: Path, register: Register
+) -> None:
+    names = [
+        f"model.layers.{layer}.block.{part}.weight" for layer in range(100) for part in range(50)
+    ]
     builders.safetensors(models_root / "big.safetensors", [(name, "F16", (8, 8)) for name in names])
     record = register("big.safetensors")
     get(admin_client, f"{record.model_id}/tensors/")  # templates are compiled once
@@ -289,10 +425,14 @@ def test_five_thousand_tensors_are_quick_and_small(admin_client: Client, models_
     assert len(html) < 120_000
 
 
-def test_one_weight_file_can_be_chosen_and_no_other_file(admin_client: Client, models_root: Path, register: Register) -> None:
+def test_one_weight_file_can_be_chosen_and_no_other_file(
+    admin_client: Client, models_root: Path, register: Register
+) -> None:
     builders.transformers(models_root / "llama", shards=2)
     record = register("llama")
-    one = get(admin_client, f"{record.model_id}/tensors/", file="llama/model-00002-of-00002.safetensors")
+    one = get(
+        admin_client, f"{record.model_id}/tensors/", file="llama/model-00002-of-00002.safetensors"
+    )
     assert "in 1 file<" in one
     assert 'value="llama/model-00002-of-00002.safetensors" selected' in one
     assert "in 2 files" in get(admin_client, f"{record.model_id}/tensors/", file="../../etc/passwd")
@@ -305,7 +445,9 @@ def test_tensor_names_are_sorted_as_people_count(models_root: Path, register: Re
     assert [row.tensor.name for row in rows[1:]] == [f"layers.{number}.w" for number in range(12)]
 
 
-def test_weight_files_that_are_gone_or_broken_say_what_is_the_matter(admin_client: Client, models_root: Path, register: Register) -> None:
+def test_weight_files_that_are_gone_or_broken_say_what_is_the_matter(
+    admin_client: Client, models_root: Path, register: Register
+) -> None:
     builders.transformers(models_root / "llama", shards=2)
     record = register("llama")
     (models_root / "llama/model-00001-of-00002.safetensors").unlink()
@@ -340,7 +482,10 @@ def test_a_root_known_by_a_link_is_read_all_the_same(tmp_path: Path, make_model:
     (tmp_path / "link").symlink_to(tmp_path / "deep/real")
     root = Root.objects.create(path=str(tmp_path / "link"))
     record = make_model(
-        "llama", root=root, files=[["llama/README.md", 1]], variants=[{"name": "x", "path": "llama", "files": ["llama/model.safetensors"]}]
+        "llama",
+        root=root,
+        files=[["llama/README.md", 1]],
+        variants=[{"name": "x", "path": "llama", "files": ["llama/model.safetensors"]}],
     )
     assert browse.tensors(record).rows
     card = browse.card(record)
@@ -348,6 +493,8 @@ def test_a_root_known_by_a_link_is_read_all_the_same(tmp_path: Path, make_model:
     assert card.text
 
 
-def test_models_without_weights_have_no_tensors_to_show(admin_client: Client, make_model: Make) -> None:
+def test_models_without_weights_have_no_tensors_to_show(
+    admin_client: Client, make_model: Make
+) -> None:
     make_model()
     assert "This model has no weight files on disk." in get(admin_client, "tiny-model/tensors/")

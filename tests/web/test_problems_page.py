@@ -28,7 +28,13 @@ HTMX = {"HX-Request": "true"}
 def unsafe(make_model: Make) -> RegisteredModel:
     record = make_model("evil-model", status="UNSAFE", scanned_status="UNSAFE", content="c" * 32)
     record.problems = [
-        {"code": "unsafe_pickle", "message": "loading it would call os.system", "path": "evil-model/w.bin", "severity": "error", "offset": 12}
+        {
+            "code": "unsafe_pickle",
+            "message": "loading it would call os.system",
+            "path": "evil-model/w.bin",
+            "severity": "error",
+            "offset": 12,
+        }
     ]
     record.save()
     findings.after_scan([record])
@@ -41,9 +47,17 @@ def html(client: Client, path: str, **query: str) -> str:
     return response.content.decode()
 
 
-def test_open_problems_are_listed_with_model_file_place_and_advice(admin_client: Client, unsafe: RegisteredModel) -> None:
+def test_open_problems_are_listed_with_model_file_place_and_advice(
+    admin_client: Client, unsafe: RegisteredModel
+) -> None:
     page = html(admin_client, "/problems/")
-    for text in ("loading it would call os.system", "evil-model/w.bin", "at byte 12", "Do not load this file.", "/models/evil-model/health/"):
+    for text in (
+        "loading it would call os.system",
+        "evil-model/w.bin",
+        "at byte 12",
+        "Do not load this file.",
+        "/models/evil-model/health/",
+    ):
         assert text in page
     assert '<span class="count">1</span>' in page
 
@@ -70,22 +84,39 @@ def test_without_problems_the_page_says_that_nothing_is_wrong(admin_client: Clie
         ({"state": "resolved"}, False),
     ],
 )
-def test_the_list_is_narrowed_and_nonsense_narrows_nothing(query: dict[str, str], found: bool, admin_client: Client, unsafe: RegisteredModel) -> None:
+def test_the_list_is_narrowed_and_nonsense_narrows_nothing(
+    query: dict[str, str], found: bool, admin_client: Client, unsafe: RegisteredModel
+) -> None:
     assert ("would call os.system" in html(admin_client, "/problems/", **query)) == found
 
 
-def test_readers_see_no_list_and_decide_nothing(reader_client: Client, unsafe: RegisteredModel) -> None:
+def test_readers_see_no_list_and_decide_nothing(
+    reader_client: Client, unsafe: RegisteredModel
+) -> None:
     assert reader_client.get("/problems/").status_code == 403
-    assert reader_client.post("/problems/decide/", {"action": "accept", "finding": "1", "reason": "x"}).status_code == 403
-    assert reader_client.post("/models/evil-model/health/act/", {"action": "quarantine"}).status_code in (403, 404)
+    assert (
+        reader_client.post(
+            "/problems/decide/", {"action": "accept", "finding": "1", "reason": "x"}
+        ).status_code
+        == 403
+    )
+    assert reader_client.post(
+        "/models/evil-model/health/act/", {"action": "quarantine"}
+    ).status_code in (403, 404)
     assert 'href="/problems/"' not in html(reader_client, "/models/")
 
 
-def test_accepting_needs_a_reason_and_moves_the_problem(admin_client: Client, unsafe: RegisteredModel) -> None:
+def test_accepting_needs_a_reason_and_moves_the_problem(
+    admin_client: Client, unsafe: RegisteredModel
+) -> None:
     key = Finding.objects.get().pk
-    response = admin_client.post("/problems/decide/", {"action": "accept", "finding": key, "reason": ""}, follow=True)
+    response = admin_client.post(
+        "/problems/decide/", {"action": "accept", "finding": key, "reason": ""}, follow=True
+    )
     assert "Say why it can be accepted" in response.content.decode()
-    response = admin_client.post("/problems/decide/", {"action": "accept", "finding": key, "reason": "ours"}, follow=True)
+    response = admin_client.post(
+        "/problems/decide/", {"action": "accept", "finding": key, "reason": "ours"}, follow=True
+    )
     assert "1 finding accepted." in response.content.decode()
     assert "would call" not in html(admin_client, "/problems/")
     assert "“ours”" in html(admin_client, "/problems/", state="accepted")
@@ -96,36 +127,65 @@ def test_accepting_needs_a_reason_and_moves_the_problem(admin_client: Client, un
     assert unsafe.status == "UNSAFE"
 
 
-def test_putting_off_hides_a_problem_for_as_long_as_was_said(admin_client: Client, unsafe: RegisteredModel) -> None:
-    admin_client.post("/problems/decide/", {"action": "snooze", "finding": Finding.objects.get().pk, "days": "30"})
+def test_putting_off_hides_a_problem_for_as_long_as_was_said(
+    admin_client: Client, unsafe: RegisteredModel
+) -> None:
+    admin_client.post(
+        "/problems/decide/", {"action": "snooze", "finding": Finding.objects.get().pk, "days": "30"}
+    )
     until = Finding.objects.get().snoozed_until
     assert until is not None
     assert timedelta(days=29) < until - timezone.now() < timedelta(days=31)
     assert "Put off until" in html(admin_client, "/problems/", state="snoozed")
 
 
-@pytest.mark.parametrize("sent", [{"action": "accept"}, {"action": "accept", "finding": ["x", "-1", "99999999999999999999"]}, {}])
-def test_choosing_nothing_says_so(sent: dict[str, object], admin_client: Client, unsafe: RegisteredModel) -> None:
-    assert "Choose at least one problem first." in admin_client.post("/problems/decide/", sent, follow=True).content.decode()
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {"action": "accept"},
+        {"action": "accept", "finding": ["x", "-1", "99999999999999999999"]},
+        {},
+    ],
+)
+def test_choosing_nothing_says_so(
+    sent: dict[str, object], admin_client: Client, unsafe: RegisteredModel
+) -> None:
+    assert (
+        "Choose at least one problem first."
+        in admin_client.post("/problems/decide/", sent, follow=True).content.decode()
+    )
 
 
-def test_an_action_that_does_not_exist_says_so(admin_client: Client, unsafe: RegisteredModel) -> None:
+def test_an_action_that_does_not_exist_says_so(
+    admin_client: Client, unsafe: RegisteredModel
+) -> None:
     sent = {"action": "explode", "finding": Finding.objects.get().pk}
-    assert "not something that can be done" in admin_client.post("/problems/decide/", sent, follow=True).content.decode()
+    assert (
+        "not something that can be done"
+        in admin_client.post("/problems/decide/", sent, follow=True).content.decode()
+    )
 
 
 def test_the_way_back_never_leads_elsewhere(admin_client: Client, unsafe: RegisteredModel) -> None:
-    response = admin_client.post("/problems/decide/", {"next": "https://evil.example/", "action": "accept"})
+    response = admin_client.post(
+        "/problems/decide/", {"next": "https://evil.example/", "action": "accept"}
+    )
     assert response["Location"] == "/problems/"
 
 
-def test_checking_again_is_put_on_the_queue(admin_client: Client, unsafe: RegisteredModel, task_queue: object) -> None:
-    response = admin_client.post("/problems/decide/", {"action": "rescan", "finding": Finding.objects.get().pk}, follow=True)
+def test_checking_again_is_put_on_the_queue(
+    admin_client: Client, unsafe: RegisteredModel, task_queue: object
+) -> None:
+    response = admin_client.post(
+        "/problems/decide/", {"action": "rescan", "finding": Finding.objects.get().pk}, follow=True
+    )
     assert "1 model is being read again" in response.content.decode()
     assert task_queue.queue_size() == 1  # type: ignore[attr-defined]
 
 
-def test_the_list_costs_the_same_queries_however_long_it_is(admin_client: Client, make_model: Make) -> None:
+def test_the_list_costs_the_same_queries_however_long_it_is(
+    admin_client: Client, make_model: Make
+) -> None:
     costs = []
     for count in (2, 30):
         for number in range(count):
@@ -137,7 +197,9 @@ def test_the_list_costs_the_same_queries_however_long_it_is(admin_client: Client
     assert costs[0] == costs[1]
 
 
-def test_the_list_is_refreshed_without_its_frame(admin_client: Client, unsafe: RegisteredModel) -> None:
+def test_the_list_is_refreshed_without_its_frame(
+    admin_client: Client, unsafe: RegisteredModel
+) -> None:
     fragment = admin_client.get("/problems/", headers=HTMX).content.decode()
     assert fragment.lstrip().startswith('<div id="results"')
     assert "<html" not in fragment
@@ -146,12 +208,21 @@ def test_the_list_is_refreshed_without_its_frame(admin_client: Client, unsafe: R
 # -- Health tab
 
 
-def test_health_tells_every_check_in_words(admin_client: Client, models_root: Path, register: Register) -> None:
+def test_health_tells_every_check_in_words(
+    admin_client: Client, models_root: Path, register: Register
+) -> None:
     builders.transformers(models_root / "tiny-llama")
     os.truncate(models_root / "tiny-llama/model.safetensors", 5_000)
     register("tiny-llama")
     page = html(admin_client, "/models/tiny-llama/health/")
-    for text in ("Files are whole", "model.safetensors is cut short", "Failed", "Findings", "Deep validation", "Nobody has tried"):
+    for text in (
+        "Files are whole",
+        "model.safetensors is cut short",
+        "Failed",
+        "Findings",
+        "Deep validation",
+        "Nobody has tried",
+    ):
         assert text in page
 
 
@@ -162,12 +233,16 @@ def test_buttons_are_for_administrators(reader_client: Client, make_model: Make)
     assert "/problems/decide/" not in page
 
 
-def test_each_button_does_what_it_says(admin_client: Client, models_root: Path, register: Register, task_queue: object) -> None:
+def test_each_button_does_what_it_says(
+    admin_client: Client, models_root: Path, register: Register, task_queue: object
+) -> None:
     builders.transformers(models_root / "tiny-llama")
     record = register("tiny-llama")
 
     def press(action: str, **sent: str) -> str:
-        return admin_client.post(f"/models/{record.model_id}/health/act/", {"action": action, **sent}, follow=True).content.decode()
+        return admin_client.post(
+            f"/models/{record.model_id}/health/act/", {"action": action, **sent}, follow=True
+        ).content.decode()
 
     assert "Read again: no check failed." in press("validate")
     assert "All bytes of the model will be read" in press("deep")
@@ -186,16 +261,27 @@ def test_each_button_does_what_it_says(admin_client: Client, models_root: Path, 
 
 @pytest.mark.parametrize(
     ("every", "days_ago", "said"),
-    [(30, 10, "in 19 days"), (30, None, "when its turn comes, once in 30 days"), (30, 40, "when its turn comes"), (0, 10, "on demand only")],
+    [
+        (30, 10, "in 19 days"),
+        (30, None, "when its turn comes, once in 30 days"),
+        (30, 40, "when its turn comes"),
+        (0, 10, "on demand only"),
+    ],
 )
-def test_the_tab_says_when_all_bytes_are_read_again(every: int, days_ago: int | None, said: str, admin_client: Client, make_model: Make) -> None:
-    record = make_model(deep_validated_at=None if days_ago is None else timezone.now() - timedelta(days=days_ago))
+def test_the_tab_says_when_all_bytes_are_read_again(
+    every: int, days_ago: int | None, said: str, admin_client: Client, make_model: Make
+) -> None:
+    record = make_model(
+        deep_validated_at=None if days_ago is None else timezone.now() - timedelta(days=days_ago)
+    )
     record.root.deep_every_days = every
     record.root.save()
     assert said in html(admin_client, "/models/tiny-model/health/")
 
 
-def test_the_tab_polls_while_something_is_under_way_and_stops_with_it(admin_client: Client, make_model: Make) -> None:
+def test_the_tab_polls_while_something_is_under_way_and_stops_with_it(
+    admin_client: Client, make_model: Make
+) -> None:
     record = make_model()
     run = DeepValidation.objects.create(model=record)
     assert 'hx-trigger="every 1s"' in html(admin_client, "/models/tiny-model/health/")
@@ -208,7 +294,9 @@ def test_the_tab_polls_while_something_is_under_way_and_stops_with_it(admin_clie
     assert admin_client.get("/models/tiny-model/health/live/").status_code == 302
 
 
-def test_a_quarantined_model_is_marked_in_lists_for_the_administrators_who_see_it(admin_client: Client, user: User, make_model: Make) -> None:
+def test_a_quarantined_model_is_marked_in_lists_for_the_administrators_who_see_it(
+    admin_client: Client, user: User, make_model: Make
+) -> None:
     record = make_model(visibility="PUBLIC")
     assert "Quarantine</span>" not in html(admin_client, "/models/")
     admin_client.post(f"/models/{record.model_id}/health/act/", {"action": "quarantine"})
@@ -226,4 +314,7 @@ def test_what_one_may_not_see_is_not_there(client: Client, make_model: Make) -> 
     make_model(visibility="ADMIN_ONLY")
     client.force_login(User.objects.create_user("bob"))
     assert client.get("/models/tiny-model/health/").status_code == 404
-    assert client.post("/models/tiny-model/health/act/", {"action": "validate"}).status_code in (403, 404)
+    assert client.post("/models/tiny-model/health/act/", {"action": "validate"}).status_code in (
+        403,
+        404,
+    )

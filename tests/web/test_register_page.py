@@ -26,10 +26,15 @@ def test_administrators_alone_register(reader_client: Client) -> None:
 
 
 def test_the_models_page_leads_there(admin_client: Client) -> None:
-    assert '<a class="btn" href="/register/">Register a model</a>' in admin_client.get("/models/").content.decode()
+    assert (
+        '<a class="btn" href="/register/">Register a model</a>'
+        in admin_client.get("/models/").content.decode()
+    )
 
 
-def test_the_form_names_the_roots_and_takes_a_path_from_the_address(admin_client: Client, shelf: Path) -> None:
+def test_the_form_names_the_roots_and_takes_a_path_from_the_address(
+    admin_client: Client, shelf: Path
+) -> None:
     html = admin_client.get("/register/", {"path": "tiny"}).content.decode()
     assert str(shelf) in html
     assert 'name="path" value="tiny"' in html
@@ -53,7 +58,9 @@ def test_a_path_is_registered_with_what_is_said_about_it(admin_client: Client, s
 
 
 def test_a_look_says_what_is_there_and_registers_nothing(admin_client: Client, shelf: Path) -> None:
-    html = admin_client.post("/register/", {"path": "tiny", "license": "mit", "action": "look"}).content.decode()
+    html = admin_client.post(
+        "/register/", {"path": "tiny", "license": "mit", "action": "look"}
+    ).content.decode()
     for text in ("This is what is there", "LlamaForCausalLM", "Transformers", 'value="mit"'):
         assert text in html
     assert not RegisteredModel.objects.exists()
@@ -62,13 +69,17 @@ def test_a_look_says_what_is_there_and_registers_nothing(admin_client: Client, s
 def test_what_is_registered_already_is_linked(admin_client: Client, shelf: Path) -> None:
     admin_client.post("/register/", {"path": "tiny"})
     for action in ("register", "look"):
-        response = admin_client.post("/register/", {"path": str(shelf / "tiny"), "license": "mit", "action": action})
+        response = admin_client.post(
+            "/register/", {"path": str(shelf / "tiny"), "license": "mit", "action": action}
+        )
         assert response.status_code == 409
         assert '<a href="/models/tiny/"><bdi>tiny</bdi></a>' in response.content.decode()
     assert RegisteredModel.objects.count() == 1
 
 
-def test_what_is_wrong_is_said_beside_each_field_and_what_was_entered_stays(admin_client: Client, shelf: Path) -> None:
+def test_what_is_wrong_is_said_beside_each_field_and_what_was_entered_stays(
+    admin_client: Client, shelf: Path
+) -> None:
     data: dict[str, Any] = {
         "path": "../etc", "name": "n" * 301, "license": "x" * 300, "modalities": ["SMELL"], "context_length": "9", "description": "<b>kept</b>",
     }  # fmt: skip
@@ -79,12 +90,19 @@ def test_what_is_wrong_is_said_beside_each_field_and_what_was_entered_stays(admi
     assert "must not contain" in html
     assert "&lt;b&gt;kept&lt;/b&gt;" in html
     assert '<details class="more" open>' in html
-    assert admin_client.post("/register/", {"path": "tiny", "context_length": "many"}).status_code == 422
+    assert (
+        admin_client.post("/register/", {"path": "tiny", "context_length": "many"}).status_code
+        == 422
+    )
     assert not RegisteredModel.objects.exists()
 
 
-@pytest.mark.parametrize("path", ["", "nowhere", "a\0b", "x" * 5000, "/", "/etc/passwd", "<script>alert(1)</script>"])
-def test_a_path_that_cannot_be_used_is_explained(admin_client: Client, shelf: Path, path: str) -> None:
+@pytest.mark.parametrize(
+    "path", ["", "nowhere", "a\0b", "x" * 5000, "/", "/etc/passwd", "<script>alert(1)</script>"]
+)
+def test_a_path_that_cannot_be_used_is_explained(
+    admin_client: Client, shelf: Path, path: str
+) -> None:
     response = admin_client.post("/register/", {"path": path})
     assert response.status_code == 422
     assert '<div class="errorlist">Path: ' in response.content.decode()
@@ -92,7 +110,12 @@ def test_a_path_that_cannot_be_used_is_explained(admin_client: Client, shelf: Pa
 
 
 def test_a_hosted_model_is_registered_and_its_page_says_where_it_is(admin_client: Client) -> None:
-    data = {"kind": "hosted", "name": "gpt-4", "endpoint": "http://127.0.0.1:9/v1", "api_key_variable": "KAREN_ENDPOINT_KEY_A"}
+    data = {
+        "kind": "hosted",
+        "name": "gpt-4",
+        "endpoint": "http://127.0.0.1:9/v1",
+        "api_key_variable": "KAREN_ENDPOINT_KEY_A",
+    }
     response = admin_client.post("/register/", data)
     assert response["Location"] == "/models/gpt-4/"
     for tab in ("", "metadata/", "files/", "tensors/", "health/"):
@@ -109,7 +132,12 @@ def test_a_hosted_model_is_registered_and_its_page_says_where_it_is(admin_client
 
 
 def test_a_key_is_never_taken_for_the_name_of_a_variable(admin_client: Client) -> None:
-    data = {"kind": "hosted", "name": "gpt-4", "endpoint": "http://127.0.0.1:9", "api_key_variable": "sk-abc"}
+    data = {
+        "kind": "hosted",
+        "name": "gpt-4",
+        "endpoint": "http://127.0.0.1:9",
+        "api_key_variable": "sk-abc",
+    }
     response = admin_client.post("/register/", data)
     assert response.status_code == 422
     assert "the key itself is never stored" in response.content.decode()
@@ -118,7 +146,14 @@ def test_a_key_is_never_taken_for_the_name_of_a_variable(admin_client: Client) -
 
 def test_another_row_is_added_without_javascript(admin_client: Client, shelf: Path) -> None:
     html = admin_client.post(
-        "/register/", {"path": "tiny", "custom-key": ["a"], "custom-kind": ["text"], "custom-value": ["b"], "action": "row-custom"}
+        "/register/",
+        {
+            "path": "tiny",
+            "custom-key": ["a"],
+            "custom-kind": ["text"],
+            "custom-value": ["b"],
+            "action": "row-custom",
+        },
     )
     assert html.content.decode().count('name="custom-key"') == 2
     assert not RegisteredModel.objects.exists()

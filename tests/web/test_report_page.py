@@ -25,9 +25,17 @@ FULL = {
 def models(make_model: Make) -> dict[str, RegisteredModel]:
     half = {name: FULL[name] for name in ("description", "license", "capabilities", "modalities")}
     return {
-        "whole": make_model("whole-model", extracted=FULL, path="language/chat/whole-model", primary="LANGUAGE", secondary="CHAT"),
+        "whole": make_model(
+            "whole-model",
+            extracted=FULL,
+            path="language/chat/whole-model",
+            primary="LANGUAGE",
+            secondary="CHAT",
+        ),
         "half": make_model("half-model", extracted=half),
-        "bare": make_model("Bare Model", model_id="bare", parameter_count=7_000_000_000, primary="VISION"),
+        "bare": make_model(
+            "Bare Model", model_id="bare", parameter_count=7_000_000_000, primary="VISION"
+        ),
     }
 
 
@@ -41,7 +49,9 @@ def test_administrators_alone_see_it(reader_client: Client) -> None:
     assert reader_client.get("/report/half-model/license/").status_code == 403
 
 
-def test_the_worst_described_come_first(admin_client: Client, models: dict[str, RegisteredModel]) -> None:
+def test_the_worst_described_come_first(
+    admin_client: Client, models: dict[str, RegisteredModel]
+) -> None:
     assert titles(admin_client) == ["Bare Model", "half-model", "whole-model"]
     assert [models[name].completeness for name in ("bare", "half", "whole")] == [0, 50, 100]
     html = admin_client.get("/report/").content.decode()
@@ -49,7 +59,9 @@ def test_the_worst_described_come_first(admin_client: Client, models: dict[str, 
     assert "1 described in full" in html
 
 
-def test_each_filter_counts_and_shows_what_lacks_that(admin_client: Client, models: dict[str, RegisteredModel]) -> None:
+def test_each_filter_counts_and_shows_what_lacks_that(
+    admin_client: Client, models: dict[str, RegisteredModel]
+) -> None:
     assert titles(admin_client, lacking="license") == ["Bare Model"]
     assert titles(admin_client, lacking="performance_metrics") == ["Bare Model", "half-model"]
     assert titles(admin_client, lacking="naming") == ["Bare Model"]
@@ -60,7 +72,9 @@ def test_each_filter_counts_and_shows_what_lacks_that(admin_client: Client, mode
     }  # fmt: skip
 
 
-def test_a_line_says_what_is_missing_and_what_the_guide_advises(admin_client: Client, models: dict[str, RegisteredModel]) -> None:
+def test_a_line_says_what_is_missing_and_what_the_guide_advises(
+    admin_client: Client, models: dict[str, RegisteredModel]
+) -> None:
     html = admin_client.get("/report/").content.decode()
     for text in ("bare-model-7b", "vision/bare-model-7b", "Add license to Bare Model"):
         assert text in html
@@ -68,7 +82,9 @@ def test_a_line_says_what_is_missing_and_what_the_guide_advises(admin_client: Cl
     assert not advice.is_needed
 
 
-def test_a_missing_field_is_filled_in_where_it_is_listed(admin_client: Client, models: dict[str, RegisteredModel]) -> None:
+def test_a_missing_field_is_filled_in_where_it_is_listed(
+    admin_client: Client, models: dict[str, RegisteredModel]
+) -> None:
     url = "/report/bare/license/"
     form = admin_client.get(url, headers=HTMX).content.decode()
     assert 'name="license"' in form
@@ -92,23 +108,40 @@ def test_a_missing_field_is_filled_in_where_it_is_listed(admin_client: Client, m
     assert "<form" not in shown
 
 
-def test_two_open_lines_have_labels_of_their_own(admin_client: Client, models: dict[str, RegisteredModel]) -> None:
-    pages = [admin_client.get(f"/report/{name}/description/", headers=HTMX).content.decode() for name in ("bare", "half-model")]
+def test_two_open_lines_have_labels_of_their_own(
+    admin_client: Client, models: dict[str, RegisteredModel]
+) -> None:
+    pages = [
+        admin_client.get(f"/report/{name}/description/", headers=HTMX).content.decode()
+        for name in ("bare", "half-model")
+    ]
     ids = [set(re.findall(r' id="([^"]+)"', page)) for page in pages]
     assert ids[0].isdisjoint(ids[1])
     for page, own in zip(pages, ids, strict=True):
         assert set(re.findall(r'aria-(?:labelledby|describedby)="([^"]+)"', page)) <= own
 
 
-def test_without_javascript_the_metadata_tab_serves(admin_client: Client, models: dict[str, RegisteredModel]) -> None:
-    assert admin_client.get("/report/bare/license/")["Location"] == "/models/bare/metadata/license/#field-license"
+def test_without_javascript_the_metadata_tab_serves(
+    admin_client: Client, models: dict[str, RegisteredModel]
+) -> None:
+    assert (
+        admin_client.get("/report/bare/license/")["Location"]
+        == "/models/bare/metadata/license/#field-license"
+    )
     seen = {"seen-license": metadata.stamp(models["bare"], "license")}
-    assert admin_client.post("/report/bare/license/", {**seen, "license": "mit", "action": "save"})["Location"] == "/report/"
+    assert (
+        admin_client.post("/report/bare/license/", {**seen, "license": "mit", "action": "save"})[
+            "Location"
+        ]
+        == "/report/"
+    )
     assert admin_client.get("/report/bare/author/").status_code == 404
     assert admin_client.get("/report/nobody/license/").status_code == 404
 
 
-def test_nonsense_in_the_address_leaves_the_page_whole(admin_client: Client, models: dict[str, RegisteredModel]) -> None:
+def test_nonsense_in_the_address_leaves_the_page_whole(
+    admin_client: Client, models: dict[str, RegisteredModel]
+) -> None:
     for query in ({"page": "1" * 30}, {"page": "-1"}, {"lacking": "\0"}, {"lacking": "<b>"}):
         assert admin_client.get("/report/", query).status_code == 200
     assert "No models yet" not in admin_client.get("/report/").content.decode()
@@ -118,14 +151,18 @@ def test_an_empty_registry_says_what_to_do(admin_client: Client) -> None:
     assert "No models yet" in admin_client.get("/report/").content.decode()
 
 
-def test_the_page_costs_a_fixed_number_of_queries(admin_client: Client, make_model: Make, django_assert_max_num_queries: Any) -> None:
+def test_the_page_costs_a_fixed_number_of_queries(
+    admin_client: Client, make_model: Make, django_assert_max_num_queries: Any
+) -> None:
     for number in range(60):
         make_model(f"model-{number}")
     with django_assert_max_num_queries(14):
         assert len(titles(admin_client)) == 50
 
 
-def test_the_model_page_shows_the_score_and_what_is_missing(admin_client: Client, reader_client: Client, models: dict[str, RegisteredModel]) -> None:
+def test_the_model_page_shows_the_score_and_what_is_missing(
+    admin_client: Client, reader_client: Client, models: dict[str, RegisteredModel]
+) -> None:
     html = admin_client.get("/models/half-model/").content.decode()
     assert "It lacks resource requirements, performance characteristics and its languages." in html
     assert 'href="/models/half-model/metadata/language_support/#field-language_support"' in html

@@ -27,12 +27,23 @@ POLL = {**HTMX, "HX-Trigger": "run"}
 
 def make_run(**fields: Any) -> ScanRun:
     now = timezone.now()
-    defaults = {"state": "done", "trigger": "page", "started_at": now - timedelta(seconds=90), "finished_at": now}
+    defaults = {
+        "state": "done",
+        "trigger": "page",
+        "started_at": now - timedelta(seconds=90),
+        "finished_at": now,
+    }
     return ScanRun.objects.create(**{**defaults, **fields})
 
 
 def running(**fields: Any) -> ScanRun:
-    alive = {"heartbeat_at": timezone.now(), "host": socket.gethostname(), "pid": os.getpid(), "finished_at": None, "started_at": timezone.now()}
+    alive = {
+        "heartbeat_at": timezone.now(),
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "finished_at": None,
+        "started_at": timezone.now(),
+    }
     return make_run(**{**alive, "state": "running", **fields})
 
 
@@ -42,7 +53,9 @@ def get(client: Client, path: str = "/scans/", **query: Any) -> str:
     return response.content.decode()
 
 
-def test_roots_are_listed_with_models_and_reachability(admin_client: Client, make_model: Make, tmp_path: Path) -> None:
+def test_roots_are_listed_with_models_and_reachability(
+    admin_client: Client, make_model: Make, tmp_path: Path
+) -> None:
     here = Root.objects.create(path=str(tmp_path), last_scan_at=timezone.now() - timedelta(hours=3))
     Root.objects.create(path="/not/there")
     make_model("a", root=here)
@@ -54,24 +67,39 @@ def test_roots_are_listed_with_models_and_reachability(admin_client: Client, mak
     assert "the folder is not there" in html
 
 
-def test_a_root_that_does_not_answer_holds_nobody_up(admin_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_root_that_does_not_answer_holds_nobody_up(
+    admin_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     Root.objects.create(path="/mnt/hanging")
     monkeypatch.setattr(browse, "PATIENCE", 0.05)
     monkeypatch.setattr(browse, "_look", lambda *_: __import__("time").sleep(0.5))
     assert "it does not answer" in get(admin_client)
 
 
-@pytest.mark.parametrize(("path", "reason"), [("file", "it is not a folder"), ("none", "the folder is not there"), (".", "")])
-def test_the_reason_a_root_cannot_be_scanned_is_told(path: str, reason: str, tmp_path: Path, db: None) -> None:
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [("file", "it is not a folder"), ("none", "the folder is not there"), (".", "")],
+)
+def test_the_reason_a_root_cannot_be_scanned_is_told(
+    path: str, reason: str, tmp_path: Path, db: None
+) -> None:
     (tmp_path / "file").touch()
     Root.objects.create(path=str(tmp_path / path))
     assert [state.fault for state in browse.roots()] == [reason]
 
 
-def test_scan_now_queues_a_scan_in_ones_own_name(admin_client: Client, admin_user: User, task_queue: Broker) -> None:
+def test_scan_now_queues_a_scan_in_ones_own_name(
+    admin_client: Client, admin_user: User, task_queue: Broker
+) -> None:
     response = admin_client.post("/scans/start/", follow=True)
     run = ScanRun.objects.get()
-    assert (run.state, run.trigger, run.requested_by, run.full, run.path) == ("queued", "page", admin_user, False, "")
+    assert (run.state, run.trigger, run.requested_by, run.full, run.path) == (
+        "queued",
+        "page",
+        admin_user,
+        False,
+        "",
+    )
     assert task_queue.queue_size() == 1
     html = response.content.decode()
     assert "The scan is on its way." in html
@@ -90,8 +118,12 @@ def test_a_second_scan_of_the_same_is_not_started(admin_client: Client) -> None:
     assert ScanRun.objects.count() == 1
 
 
-def test_a_frozen_root_explains_itself_and_lets_a_person_decide(admin_client: Client, tmp_path: Path) -> None:
-    root = Root.objects.create(path=str(tmp_path), frozen_reason="3 of 4 models are gone, more than half.", missing_count=3)
+def test_a_frozen_root_explains_itself_and_lets_a_person_decide(
+    admin_client: Client, tmp_path: Path
+) -> None:
+    root = Root.objects.create(
+        path=str(tmp_path), frozen_reason="3 of 4 models are gone, more than half.", missing_count=3
+    )
     html = get(admin_client)
     assert "3 of 4 models are gone, more than half." in html
     assert "If the 3 models are really gone, say so" in html
@@ -109,7 +141,9 @@ def test_scanning_a_frozen_root_again_accepts_nothing(admin_client: Client, tmp_
 
 
 def test_models_of_a_root_out_of_reach_can_be_given_up(admin_client: Client) -> None:
-    Root.objects.create(path="/not/there", frozen_reason="The folder cannot be read.", missing_count=4)
+    Root.objects.create(
+        path="/not/there", frozen_reason="The folder cannot be read.", missing_count=4
+    )
     html = get(admin_client)
     assert "Scan again" in html
     assert "mark them missing" in html
@@ -132,7 +166,16 @@ def test_roots_that_do_not_exist_are_not_scanned(root: str, admin_client: Client
 
 
 def test_the_panel_shows_where_a_scan_is(admin_client: Client) -> None:
-    running(expected=200, found=77, new=6, changed=4, unchanged=66, missing=1, errors=1, current_path="chat/llama")
+    running(
+        expected=200,
+        found=77,
+        new=6,
+        changed=4,
+        unchanged=66,
+        missing=1,
+        errors=1,
+        current_path="chat/llama",
+    )
     html = admin_client.get("/scans/progress/", headers=HTMX).content.decode()
     assert 'aria-valuenow="38"><rect width="38" height="1"/>' in html
     assert "77 found · 6 new · 4 changed · 1 missing · 1 error" in html
@@ -157,14 +200,20 @@ def test_a_queued_scan_that_nobody_begins_waits_for_a_worker(admin_client: Clien
     assert "qcluster" in html
 
 
-def test_when_it_is_over_polling_stops_and_the_lists_are_fresh(admin_client: Client, make_model: Make) -> None:
+def test_when_it_is_over_polling_stops_and_the_lists_are_fresh(
+    admin_client: Client, make_model: Make
+) -> None:
     make_model()
     make_run(found=5, new=2)
     response = admin_client.get("/scans/progress/", headers=HTMX)
     html = response.content.decode()
     assert response.status_code == 286
     assert "The scan is done: 2 new, 0 changed, 0 missing." in html
-    for part in ('<section id="results"', '<section class="panel" id="roots"', '<span class="count" id="nav-models" hx-swap-oob="true">1</span>'):
+    for part in (
+        '<section id="results"',
+        '<section class="panel" id="roots"',
+        '<span class="count" id="nav-models" hx-swap-oob="true">1</span>',
+    ):
         assert part in html
     assert html.count("hx-swap-oob") == 6
     assert "hx-trigger" not in html
@@ -183,7 +232,10 @@ def test_a_run_whose_process_died_is_not_under_way(admin_client: Client) -> None
 
 def test_stop_ends_a_queued_scan_and_asks_a_running_one(admin_client: Client) -> None:
     queued, busy = make_run(state="queued", finished_at=None, path="/a"), running()
-    assert "The scan stops." in admin_client.post(f"/scans/{queued.pk}/stop/", follow=True).content.decode()
+    assert (
+        "The scan stops."
+        in admin_client.post(f"/scans/{queued.pk}/stop/", follow=True).content.decode()
+    )
     admin_client.post(f"/scans/{busy.pk}/stop/")
     queued.refresh_from_db()
     busy.refresh_from_db()
@@ -194,15 +246,29 @@ def test_stop_ends_a_queued_scan_and_asks_a_running_one(admin_client: Client) ->
 
 def test_stopping_what_is_over_says_so(admin_client: Client) -> None:
     run = make_run()
-    assert "The scan was over already." in admin_client.post(f"/scans/{run.pk}/stop/", follow=True).content.decode()
+    assert (
+        "The scan was over already."
+        in admin_client.post(f"/scans/{run.pk}/stop/", follow=True).content.decode()
+    )
 
 
-def test_past_scans_tell_who_how_long_and_how_it_ended(admin_client: Client, admin_user: User) -> None:
+def test_past_scans_tell_who_how_long_and_how_it_ended(
+    admin_client: Client, admin_user: User
+) -> None:
     make_run(requested_by=admin_user, found=1284, errors=3)
     make_run(state="failed", trigger="schedule", message="/mnt/nas does not exist.")
     make_run(state="cancelled", full=True)
     html = get(admin_client)
-    for text in ("1,284", "1 min 30 s", "Scan now", "Schedule", "Failed", "/mnt/nas does not exist.", "Stopped", "Done"):
+    for text in (
+        "1,284",
+        "1 min 30 s",
+        "Scan now",
+        "Schedule",
+        "Failed",
+        "/mnt/nas does not exist.",
+        "Stopped",
+        "Done",
+    ):
         assert text in html
 
 
@@ -217,7 +283,13 @@ def test_past_scans_are_paged(admin_client: Client, django_assert_num_queries: A
 
 
 def tell(run: ScanRun, event: str, **fields: Any) -> LogEntry:
-    defaults = {"at": timezone.now(), "level": Severity.INFO, "channel": Channel.DISCOVERY, "message": f"{event}: <b>text</b>", "path": "a/b"}
+    defaults = {
+        "at": timezone.now(),
+        "level": Severity.INFO,
+        "channel": Channel.DISCOVERY,
+        "message": f"{event}: <b>text</b>",
+        "path": "a/b",
+    }
     return LogEntry.objects.create(scan=run, event=event, **{**defaults, **fields})
 
 
@@ -244,10 +316,20 @@ def test_a_run_shows_what_it_did_and_filters_it(admin_client: Client, make_model
     assert "No entry holds “zzz”." in get(admin_client, f"/scans/{run.pk}/", q="zzz")
 
 
-def test_what_a_run_did_comes_a_hundred_at_a_time(admin_client: Client, django_assert_num_queries: Any) -> None:
+def test_what_a_run_did_comes_a_hundred_at_a_time(
+    admin_client: Client, django_assert_num_queries: Any
+) -> None:
     run = make_run()
     LogEntry.objects.bulk_create(
-        LogEntry(at=timezone.now(), level="info", channel="discovery", scan=run, model_id=f"m{n}", message=f"entry {n}", event="new")
+        LogEntry(
+            at=timezone.now(),
+            level="info",
+            channel="discovery",
+            scan=run,
+            model_id=f"m{n}",
+            message=f"entry {n}",
+            event="new",
+        )
         for n in range(250)
     )
     with django_assert_num_queries(13):
@@ -255,11 +337,23 @@ def test_what_a_run_did_comes_a_hundred_at_a_time(admin_client: Client, django_a
     assert "201–250 of 250" in html
 
 
-@pytest.mark.parametrize(("show", "found"), [("", "1234"), ("different", "2"), ("trouble", "3"), ("unfinished", "4"), ("nonsense", "1234")])
-def test_past_scans_are_narrowed_to_those_that_matter(show: str, found: str, admin_client: Client) -> None:
+@pytest.mark.parametrize(
+    ("show", "found"),
+    [("", "1234"), ("different", "2"), ("trouble", "3"), ("unfinished", "4"), ("nonsense", "1234")],
+)
+def test_past_scans_are_narrowed_to_those_that_matter(
+    show: str, found: str, admin_client: Client
+) -> None:
     runs = [make_run(), make_run(new=1), make_run(errors=2), make_run(state="cancelled")]
     html = get(admin_client, show=show)
-    assert "".join(str(n) for n, run in enumerate(runs, 1) if f'href="/scans/{run.pk}/"' in html.partition("Past scans")[2]) == found
+    assert (
+        "".join(
+            str(n)
+            for n, run in enumerate(runs, 1)
+            if f'href="/scans/{run.pk}/"' in html.partition("Past scans")[2]
+        )
+        == found
+    )
 
 
 def test_two_scans_are_compared(admin_client: Client, make_model: Make) -> None:
@@ -271,11 +365,15 @@ def test_two_scans_are_compared(admin_client: Client, make_model: Make) -> None:
     assert "2 scans after" in html
     assert '<a class="name" href="/models/here/">here</a>' in html
     assert "away" in html
-    only = get(admin_client, "/scans/compare/", **{"from": third.pk, "to": first.pk, "kind": "gone"})
+    only = get(
+        admin_client, "/scans/compare/", **{"from": third.pk, "to": first.pk, "kind": "gone"}
+    )
     assert "away" in only
     assert "shelf/here" not in only
     assert "shelf/away" in get(admin_client, "/scans/compare/")
-    assert f'href="/scans/compare/?from={second.pk}&amp;to={third.pk}"' in get(admin_client, f"/scans/{third.pk}/")
+    assert f'href="/scans/compare/?from={second.pk}&amp;to={third.pk}"' in get(
+        admin_client, f"/scans/{third.pk}/"
+    )
 
 
 def test_a_comparison_with_nonsense_says_what_is_the_matter(admin_client: Client) -> None:
@@ -284,12 +382,17 @@ def test_a_comparison_with_nonsense_says_what_is_the_matter(admin_client: Client
     html = get(admin_client, "/scans/compare/", **{"from": "9" * 40, "to": second.pk})
     assert "There is no scan “" + "9" * 30 + "” that has ended." in html
     assert "Choose two different scans" in html
-    assert "Choose two different scans" in get(admin_client, "/scans/compare/", **{"from": first.pk, "to": first.pk})
+    assert "Choose two different scans" in get(
+        admin_client, "/scans/compare/", **{"from": first.pk, "to": first.pk}
+    )
 
 
 def test_skipped_places_are_listed_with_their_reasons_and_searched(admin_client: Client) -> None:
     root = Root.objects.create(path="/srv/models")
-    for place, reason in (("a/broken", "no weights in a known format"), ("b/<i>odd</i>", "its manifests name no model")):
+    for place, reason in (
+        ("a/broken", "no weights in a known format"),
+        ("b/<i>odd</i>", "its manifests name no model"),
+    ):
         Skipped.objects.create(root=root, place=place, signature="0", reason=reason)
     assert "2 places skipped" in get(admin_client)
     html = get(admin_client, "/scans/skipped/")
@@ -318,7 +421,9 @@ def test_runs_that_do_not_exist_are_not_found(pk: str, admin_client: Client) -> 
     assert admin_client.post(f"/scans/{pk}/stop/").status_code == 404
 
 
-@pytest.mark.parametrize("path", ["/scans/", "/scans/progress/", "/scans/1/", "/scans/compare/", "/scans/skipped/"])
+@pytest.mark.parametrize(
+    "path", ["/scans/", "/scans/progress/", "/scans/1/", "/scans/compare/", "/scans/skipped/"]
+)
 def test_readers_have_no_business_here(path: str, reader_client: Client) -> None:
     make_run(pk=1)
     assert reader_client.get(path).status_code == 403

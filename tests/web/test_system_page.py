@@ -33,7 +33,9 @@ GIB = 1 << 30
 def at_once(monkeypatch: pytest.MonkeyPatch, task_queue: Broker) -> None:
     """Nobody measures the load of the machine that runs the tests, nor its GPUs and workers."""
     monkeypatch.setattr(system, "SAMPLE", 0.01)
-    monkeypatch.setattr(machine, "_cards", lambda: Cards(absent=("There is no NVIDIA driver on this machine.",)))
+    monkeypatch.setattr(
+        machine, "_cards", lambda: Cards(absent=("There is no NVIDIA driver on this machine.",))
+    )
     alive(monkeypatch)
 
 
@@ -46,7 +48,9 @@ def silence() -> Iterator[threading.Event]:
     time.sleep(0.05)
 
 
-def alive(monkeypatch: pytest.MonkeyPatch, *found: Worker, waiting: int | None = 0, fault: str = "") -> None:
+def alive(
+    monkeypatch: pytest.MonkeyPatch, *found: Worker, waiting: int | None = 0, fault: str = ""
+) -> None:
     monkeypatch.setattr(system, "workers", lambda: Workers(found, waiting, fault))
 
 
@@ -56,10 +60,21 @@ def html(client: Client, path: str = "/system/", **headers: str) -> str:
     return response.content.decode()
 
 
-def test_the_page_shows_machine_disks_workers_schedules_and_versions(admin_client: Client, make_model: Make, tmp_path: Path) -> None:
+def test_the_page_shows_machine_disks_workers_schedules_and_versions(
+    admin_client: Client, make_model: Make, tmp_path: Path
+) -> None:
     make_model(root=Root.objects.create(path=str(tmp_path)), size_bytes=1_500_000)
     page = html(admin_client)
-    for text in ("Processor, memory, GPUs", "available", str(tmp_path), "1.5 MB", "Workers and queue", "Schedules", "Versions", "Django"):
+    for text in (
+        "Processor, memory, GPUs",
+        "available",
+        str(tmp_path),
+        "1.5 MB",
+        "Workers and queue",
+        "Schedules",
+        "Versions",
+        "Django",
+    ):
         assert text in page
     assert 'href="/system/" aria-current="page"' in page
     assert 'hx-get="/system/live/"' in page
@@ -75,7 +90,9 @@ def test_what_changes_is_refreshed_without_its_frame(admin_client: Client) -> No
 
 
 @pytest.mark.parametrize("path", ["/system/", "/system/live/"])
-def test_readers_and_strangers_see_nothing_of_it(path: str, client: Client, reader_client: Client) -> None:
+def test_readers_and_strangers_see_nothing_of_it(
+    path: str, client: Client, reader_client: Client
+) -> None:
     assert reader_client.get(path).status_code == 403
     assert 'href="/system/"' not in reader_client.get("/models/").content.decode()
     reader_client.logout()
@@ -87,26 +104,52 @@ def test_nothing_is_sent_to_it(admin_client: Client) -> None:
     assert admin_client.post("/system/live/").status_code == 405
 
 
-def test_without_workers_it_says_that_work_waits_and_how_to_start_them(admin_client: Client) -> None:
+def test_without_workers_it_says_that_work_waits_and_how_to_start_them(
+    admin_client: Client,
+) -> None:
     page = html(admin_client)
     assert "No worker is running: scans and validations wait." in page
     assert "manage.py qcluster" in page
     assert "None running" in page
 
 
-def test_workers_are_listed_with_what_they_work_on(admin_client: Client, make_model: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    run, deep = ScanRun.objects.create(trigger="page", state="running"), DeepValidation.objects.create(model=make_model("busy-model"))
+def test_workers_are_listed_with_what_they_work_on(
+    admin_client: Client, make_model: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, deep = (
+        ScanRun.objects.create(trigger="page", state="running"),
+        DeepValidation.objects.create(model=make_model("busy-model")),
+    )
     now = timezone.now()
-    alive(monkeypatch, Worker("alpha", 11, "working", now, run), Worker("alpha", 12, "working", now, deep), Worker("beta", 7, "idle", now), waiting=4)
+    alive(
+        monkeypatch,
+        Worker("alpha", 11, "working", now, run),
+        Worker("alpha", 12, "working", now, deep),
+        Worker("beta", 7, "idle", now),
+        waiting=4,
+    )
     page = html(admin_client)
     assert "No worker is running" not in page
-    for text in (f'href="/scans/{run.pk}/"', 'href="/models/busy-model/health/"', "busy-model", "beta", "Idle", "Working"):
+    for text in (
+        f'href="/scans/{run.pk}/"',
+        'href="/models/busy-model/health/"',
+        "busy-model",
+        "beta",
+        "Idle",
+        "Working",
+    ):
         assert text in page
     assert "<dt>Tasks waiting</dt><dd>4</dd>" in page
 
 
-def test_a_broker_that_refuses_is_said_and_the_rest_of_the_page_stands(admin_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    alive(monkeypatch, waiting=None, fault="Redis cannot be asked: Error 111 connecting to 127.0.0.1:6379.")
+def test_a_broker_that_refuses_is_said_and_the_rest_of_the_page_stands(
+    admin_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alive(
+        monkeypatch,
+        waiting=None,
+        fault="Redis cannot be asked: Error 111 connecting to 127.0.0.1:6379.",
+    )
     page = html(admin_client)
     assert "The task queue cannot be reached." in page
     assert "Error 111" in page
@@ -133,25 +176,47 @@ def test_without_a_gpu_it_says_why_none_is_shown(admin_client: Client) -> None:
     assert "There is no NVIDIA driver on this machine." in page
 
 
-def test_gpus_show_what_is_free_as_far_as_their_drivers_tell(admin_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gpus_show_what_is_free_as_far_as_their_drivers_tell(
+    admin_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     cards = (Card("RTX 4090", 24 * GIB, 20 * GIB), Card("AMD <card0>", 16 * GIB, None))
-    monkeypatch.setattr(machine, "_cards", lambda: Cards(cards, notes=("NVIDIA GPUs could not be asked: driver mismatch.",)))
+    monkeypatch.setattr(
+        machine,
+        "_cards",
+        lambda: Cards(cards, notes=("NVIDIA GPUs could not be asked: driver mismatch.",)),
+    )
     page = html(admin_client)
-    for text in ("RTX 4090", "20.0 GiB free", "AMD &lt;card0&gt;", "does not tell how much is in use", "driver mismatch"):
+    for text in (
+        "RTX 4090",
+        "20.0 GiB free",
+        "AMD &lt;card0&gt;",
+        "does not tell how much is in use",
+        "driver mismatch",
+    ):
         assert text in page
     assert "No GPU is shown" not in page
 
 
-def test_a_driver_that_hangs_is_a_note(admin_client: Client, monkeypatch: pytest.MonkeyPatch, silence: threading.Event) -> None:
+def test_a_driver_that_hangs_is_a_note(
+    admin_client: Client, monkeypatch: pytest.MonkeyPatch, silence: threading.Event
+) -> None:
     monkeypatch.setattr(machine, "PATIENCE", 0.05)
     monkeypatch.setattr(machine, "_cards", lambda: silence.wait(10))
     assert "GPUs could not be asked: their drivers did not answer" in html(admin_client)
 
 
-def test_disks_that_are_full_or_out_of_reach_stand_out(admin_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_disks_that_are_full_or_out_of_reach_stand_out(
+    admin_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for path in ("/srv/full", "/srv/away"):
         Root.objects.create(path=path)
-    monkeypatch.setattr(browse, "_look", lambda path: ("it is not mounted", None) if "away" in path else ("", FileSystem(1, 100 * GIB, GIB)))
+    monkeypatch.setattr(
+        browse,
+        "_look",
+        lambda path: (
+            ("it is not mounted", None) if "away" in path else ("", FileSystem(1, 100 * GIB, GIB))
+        ),
+    )
     page = html(admin_client)
     assert "Nearly full" in page
     assert "Out of reach" in page
@@ -164,7 +229,13 @@ def test_before_the_first_scan_it_says_how_roots_come(admin_client: Client) -> N
 
 def test_a_schedule_that_nobody_follows_is_overdue(admin_client: Client) -> None:
     for name, minutes in (("scan the roots", -30), ("validate deeply", 30)):
-        Schedule.objects.create(name=name, func="f", schedule_type="H", repeats=-1, next_run=timezone.now() + timedelta(minutes=minutes))
+        Schedule.objects.create(
+            name=name,
+            func="f",
+            schedule_type="H",
+            repeats=-1,
+            next_run=timezone.now() + timedelta(minutes=minutes),
+        )
     page = html(admin_client)
     assert page.count("Overdue") == 1
     assert "Scan the roots" in page
@@ -177,7 +248,9 @@ def test_failed_tasks_of_the_last_day_are_counted_and_led_to(admin_client: Clien
     assert '<a class="link" id="failed" href="/admin/django_q/failure/">1</a>' in html(admin_client)
 
 
-def test_optional_packages_name_the_extra_that_installs_them(admin_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_optional_packages_name_the_extra_that_installs_them(
+    admin_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(versions, "_installed", lambda name: "2.9.0" if name == "torch" else None)
     page = html(admin_client)
     assert "2.9.0" in page
@@ -200,5 +273,7 @@ def test_it_costs_the_same_queries_however_much_there_is(
     few = queries()
     for number in range(10):
         make_model(f"m{number}", root=Root.objects.create(path=f"/not/there/{number}"))
-        Schedule.objects.create(name=f"s{number}", func="f", schedule_type="H", repeats=-1, next_run=timezone.now())
+        Schedule.objects.create(
+            name=f"s{number}", func="f", schedule_type="H", repeats=-1, next_run=timezone.now()
+        )
     assert queries() == few

@@ -20,10 +20,19 @@ HTMX = {"HX-Request": "true"}
 @pytest.fixture
 def shelf(make_model: Make, admin_user: User) -> None:
     """alpha and beta were read with tags, gamma was given some."""
-    for name, own, visibility in (("alpha", ["old", "chat"], "PUBLIC"), ("beta", ["old"], "ADMIN_ONLY"), ("gamma", None, "PUBLIC")):
+    for name, own, visibility in (
+        ("alpha", ["old", "chat"], "PUBLIC"),
+        ("beta", ["old"], "ADMIN_ONLY"),
+        ("gamma", None, "PUBLIC"),
+    ):
         model = make_model(name, visibility=visibility, **({"tags": own} if own else {}))
         tags.sync([model])
-    metadata.edit(RegisteredModel.objects.get(name="gamma"), {"tags": ["chat", "fine"]}, by=admin_user, through="page")
+    metadata.edit(
+        RegisteredModel.objects.get(name="gamma"),
+        {"tags": ["chat", "fine"]},
+        by=admin_user,
+        through="page",
+    )
     Tag.objects.filter(name="old").update(colour="red")
 
 
@@ -62,10 +71,17 @@ def test_counts_hold_only_what_one_may_see(shelf: None, reader_client: Client) -
     assert 'class="num">1<' in page
     assert "Delete from" not in page
     assert reader_client.post("/tags/", {"name": "x", "colour": "red"}).status_code == 403
-    assert reader_client.post(f"/tags/{Tag.objects.get(name='old').pk}/", {"action": "delete"}).status_code == 403
+    assert (
+        reader_client.post(
+            f"/tags/{Tag.objects.get(name='old').pk}/", {"action": "delete"}
+        ).status_code
+        == 403
+    )
 
 
-def test_a_renamed_tag_is_renamed_everywhere_in_one_batch_and_comes_back(shelf: None, admin_client: Client) -> None:
+def test_a_renamed_tag_is_renamed_everywhere_in_one_batch_and_comes_back(
+    shelf: None, admin_client: Client
+) -> None:
     where = act(admin_client, "old", action="rename", name=" fresh ")
     assert (own("alpha"), own("beta")) == (["chat", "fresh"], ["fresh"])
     assert not Tag.objects.filter(name="old").exists()
@@ -73,15 +89,21 @@ def test_a_renamed_tag_is_renamed_everywhere_in_one_batch_and_comes_back(shelf: 
     page = html(admin_client, where)
     assert "2 models changed" in page
     edit = BulkEdit.objects.get()
-    assert set(MetadataChange.objects.filter(batch=edit.batch).values_list("model__name", flat=True)) == {"alpha", "beta"}
+    assert set(
+        MetadataChange.objects.filter(batch=edit.batch).values_list("model__name", flat=True)
+    ) == {"alpha", "beta"}
     response = admin_client.post(f"/tags/taken-back/{edit.pk}/")
     assert (own("alpha"), own("beta")) == (["old", "chat"], ["old"])
     assert RegisteredModel.objects.get(name="alpha").curated == {}
     assert "2 models restored" in html(admin_client, response["Location"])
-    assert set(RegisteredModel.objects.get(name="beta").tagged.values_list("name", flat=True)) == {"old"}
+    assert set(RegisteredModel.objects.get(name="beta").tagged.values_list("name", flat=True)) == {
+        "old"
+    }
 
 
-def test_a_tag_called_like_a_word_of_the_search_is_a_tag_like_others(make_model: Make, admin_client: Client) -> None:
+def test_a_tag_called_like_a_word_of_the_search_is_a_tag_like_others(
+    make_model: Make, admin_client: Client
+) -> None:
     tagged, bare = make_model("tagged", tags=["none"]), make_model("bare")
     tags.sync([tagged, bare])
     act(admin_client, "none", action="rename", name="some")
@@ -89,8 +111,12 @@ def test_a_tag_called_like_a_word_of_the_search_is_a_tag_like_others(make_model:
     assert not own("bare")
 
 
-def test_a_name_that_exists_is_merged_only_when_that_is_meant(shelf: None, admin_client: Client) -> None:
-    response = admin_client.post(f"/tags/{Tag.objects.get(name='old').pk}/", {"action": "rename", "name": "chat"})
+def test_a_name_that_exists_is_merged_only_when_that_is_meant(
+    shelf: None, admin_client: Client
+) -> None:
+    response = admin_client.post(
+        f"/tags/{Tag.objects.get(name='old').pk}/", {"action": "rename", "name": "chat"}
+    )
     assert response.status_code == 422
     assert "There is a tag chat already" in response.content.decode()
     assert own("beta") == ["old"]
@@ -100,13 +126,17 @@ def test_a_name_that_exists_is_merged_only_when_that_is_meant(shelf: None, admin
     assert not Tag.objects.filter(name="old").exists()
 
 
-def test_a_deleted_tag_stays_away_from_models_whose_files_have_it(shelf: None, admin_client: Client) -> None:
+def test_a_deleted_tag_stays_away_from_models_whose_files_have_it(
+    shelf: None, admin_client: Client
+) -> None:
     act(admin_client, "old", action="delete")
     assert (own("alpha"), own("beta")) == (["chat"], [])
     assert not Tag.objects.filter(name="old").exists()
 
 
-def test_a_new_tag_waits_for_models_and_its_colour_can_be_changed(shelf: None, admin_client: Client) -> None:
+def test_a_new_tag_waits_for_models_and_its_colour_can_be_changed(
+    shelf: None, admin_client: Client
+) -> None:
     assert admin_client.post("/tags/", {"name": "ready", "colour": "teal"}).status_code == 302
     assert "tag-teal" in html(admin_client)
     act(admin_client, "ready", action="colour", colour="purple")
@@ -128,13 +158,17 @@ def test_a_new_tag_waits_for_models_and_its_colour_can_be_changed(shelf: None, a
         ({"name": "new", "colour": ""}, "Choose a colour"),
     ],
 )
-def test_what_cannot_be_a_tag_is_refused_beside_the_form(sent: dict[str, str], why: str, shelf: None, admin_client: Client) -> None:
+def test_what_cannot_be_a_tag_is_refused_beside_the_form(
+    sent: dict[str, str], why: str, shelf: None, admin_client: Client
+) -> None:
     response = admin_client.post("/tags/", sent)
     assert response.status_code == 422
     assert why in response.content.decode()
 
 
-def test_many_models_are_left_to_a_worker(shelf: None, admin_client: Client, monkeypatch: pytest.MonkeyPatch, task_queue: Broker) -> None:
+def test_many_models_are_left_to_a_worker(
+    shelf: None, admin_client: Client, monkeypatch: pytest.MonkeyPatch, task_queue: Broker
+) -> None:
     monkeypatch.setattr(bulk, "AT_ONCE", 1)
     where = act(admin_client, "old", action="rename", name="fresh")
     assert "A worker is changing 2 models" in html(admin_client, where)

@@ -19,7 +19,9 @@ LAYERS = [f"model.layers.{number}.{part}.weight" for number in range(6) for part
 
 def test_a_level_holds_modules_with_their_sums_and_its_own_tensors() -> None:
     made = level(rows(*LAYERS, "head", "model.norm.weight"), "model")
-    assert [(module.label, module.tensors, module.size) for module in made.modules] == [("layers", 12, 120)]
+    assert [(module.label, module.tensors, module.size) for module in made.modules] == [
+        ("layers", 12, 120)
+    ]
     assert [name for name, _ in made.rows] == ["norm.weight"]
     assert [name for name, _ in level(rows(*LAYERS, "head")).rows] == ["head"]
 
@@ -33,7 +35,9 @@ def test_a_module_that_holds_one_module_alone_is_told_as_one() -> None:
 
 
 def test_few_modules_are_open_at_once_but_not_without_end() -> None:
-    deep = level(rows(*(f"a.{'b.' * depth}x{depth}.{part}" for depth in range(12) for part in "vw")))
+    deep = level(
+        rows(*(f"a.{'b.' * depth}x{depth}.{part}" for depth in range(12) for part in "vw"))
+    )
     opened, at = 0, deep
     while at.modules and at.modules[-1].inside:
         opened, at = opened + 1, at.modules[-1].inside
@@ -41,7 +45,16 @@ def test_few_modules_are_open_at_once_but_not_without_end() -> None:
 
 
 def test_slashes_part_names_where_a_library_writes_paths() -> None:
-    made = level(rows(*(f"bert/encoder/layer_{number}/{part}:0" for number in (0, 1) for part in ("kernel", "bias"))), "bert/encoder")
+    made = level(
+        rows(
+            *(
+                f"bert/encoder/layer_{number}/{part}:0"
+                for number in (0, 1)
+                for part in ("kernel", "bias")
+            )
+        ),
+        "bert/encoder",
+    )
     assert [module.label for module in made.modules] == ["layer_0", "layer_1"]
 
 
@@ -51,26 +64,38 @@ def test_a_name_that_begins_like_a_module_is_not_in_it() -> None:
 
 
 def test_a_module_that_holds_much_is_folded() -> None:
-    (module,) = level(rows(*(f"model.layers.{number}.{part}" for number in range(30) for part in "ab"))).modules
+    (module,) = level(
+        rows(*(f"model.layers.{number}.{part}" for number in range(30) for part in "ab"))
+    ).modules
     assert module.inside
     assert not module.is_open
     assert level(rows(*LAYERS)).modules[0].is_open
 
 
 def test_types_are_told_by_their_bytes() -> None:
-    (module,) = level([*rows("a.x", dtype="F32", size=2), *rows("a.y", "a.z", dtype="Q4_K"), *rows("a.v", dtype="I8", size=4)]).modules
+    (module,) = level(
+        [
+            *rows("a.x", dtype="F32", size=2),
+            *rows("a.y", "a.z", dtype="Q4_K"),
+            *rows("a.v", dtype="I8", size=4),
+        ]
+    ).modules
     assert module.told_types == "Q4_K, I8 …"
     parts = tensor_tree.type_bar(rows("a", dtype="F16", size=30) + rows("b", dtype="F32", size=10))
     assert [(part.label, part.width) for part in parts] == [("F16", 75.0), ("F32", 25.0)]
 
 
 def test_many_types_share_the_last_colour() -> None:
-    parts = tensor_tree.type_bar([row for index in range(8) for row in rows("t", dtype=f"T{index}", size=10)])
+    parts = tensor_tree.type_bar(
+        [row for index in range(8) for row in rows("t", dtype=f"T{index}", size=10)]
+    )
     assert [part.label for part in parts] == ["T0", "T1", "T2", "T3", "others"]
     assert parts[-1].size == 40
 
 
-@pytest.mark.parametrize("names", [(), ("",), (".",), ("a..b",), ("a.", ".a"), ("a", "a.b", "a.b.c")])
+@pytest.mark.parametrize(
+    "names", [(), ("",), (".",), ("a..b",), ("a.", ".a"), ("a", "a.b", "a.b.c")]
+)
 def test_odd_names_break_nothing(names: tuple[str, ...]) -> None:
     made = level(rows(*names))
     assert sum(module.tensors for module in made.modules) + len(made.rows) == len(names)

@@ -22,21 +22,31 @@ def page(client: Client, path: str) -> str:
     return response.content.decode()
 
 
-def test_a_filtered_list_offers_to_be_saved_and_is_shown_by_its_name(admin_client: Client, make_model: Make) -> None:
+def test_a_filtered_list_offers_to_be_saved_and_is_shown_by_its_name(
+    admin_client: Client, make_model: Make
+) -> None:
     make_model("m")
     assert "Save view" not in page(admin_client, "/models/")
-    assert 'name="query" value="q=m&amp;sort=-size"' in page(admin_client, "/models/?q=m&sort=-size&page=3")
-    response = admin_client.post("/views/", {"name": "Large  ones", "query": "q=m&sort=-size&page=3"})
+    assert 'name="query" value="q=m&amp;sort=-size"' in page(
+        admin_client, "/models/?q=m&sort=-size&page=3"
+    )
+    response = admin_client.post(
+        "/views/", {"name": "Large  ones", "query": "q=m&sort=-size&page=3"}
+    )
     assert response.status_code == 302
     assert response["Location"] == "/models/?q=m&sort=-size"
     shown = page(admin_client, "/models/?sort=-size&q=m")
     assert '<a href="/models/?q=m&amp;sort=-size"' in shown
     assert SavedView.objects.get().name == "Large ones"
     assert "Save view" not in page(admin_client, "/models/?q=m&sort=-size")
-    assert 'aria-current="true"><bdi>Large ones</bdi>' in page(admin_client, "/models/?sort=-size&q=m&page=1")
+    assert 'aria-current="true"><bdi>Large ones</bdi>' in page(
+        admin_client, "/models/?sort=-size&q=m&page=1"
+    )
 
 
-def test_views_are_personal_until_an_administrator_shares_them(admin_client: Client, reader_client: Client, admin_user: User, user: User) -> None:
+def test_views_are_personal_until_an_administrator_shares_them(
+    admin_client: Client, reader_client: Client, admin_user: User, user: User
+) -> None:
     mine = SavedView.objects.create(owner=user, name="mine", query="q=a")
     theirs = SavedView.objects.create(owner=admin_user, name="theirs", query="q=b")
     admin = Client()
@@ -55,7 +65,10 @@ def test_views_are_personal_until_an_administrator_shares_them(admin_client: Cli
 def test_nobody_changes_a_view_of_somebody_else(reader_client: Client, admin_user: User) -> None:
     view = SavedView.objects.create(owner=admin_user, name="theirs", shared=True)
     for action in ("rename", "delete", "unshare"):
-        assert reader_client.post(f"/views/{view.pk}/", {"action": action, "name": "x"}).status_code == 404
+        assert (
+            reader_client.post(f"/views/{view.pk}/", {"action": action, "name": "x"}).status_code
+            == 404
+        )
     assert SavedView.objects.get().name == "theirs"
 
 
@@ -84,7 +97,9 @@ def test_a_view_is_renamed_replaced_and_deleted(reader_client: Client, user: Use
         ({"name": "ok", "query": "q=a", "shared": "1"}, "Only administrators share"),
     ],
 )
-def test_what_cannot_be_saved_is_said_beside_the_form(given: dict[str, str], why: str, reader_client: Client) -> None:
+def test_what_cannot_be_saved_is_said_beside_the_form(
+    given: dict[str, str], why: str, reader_client: Client
+) -> None:
     response = reader_client.post("/views/", given)
     assert response.status_code == 422
     assert why in response.content.decode()
@@ -99,7 +114,9 @@ def test_hostile_names_are_shown_as_text(reader_client: Client, user: User) -> N
     assert page(reader_client, "/models/?q=%3Cscript%3E&x=%FF")
 
 
-def test_a_star_marks_a_model_for_one_person(reader_client: Client, user: User, admin_user: User, make_model: Make) -> None:
+def test_a_star_marks_a_model_for_one_person(
+    reader_client: Client, user: User, admin_user: User, make_model: Make
+) -> None:
     model = make_model("m", visibility="PUBLIC")
     assert 'aria-pressed="false"' in page(reader_client, "/models/m/")
     response = reader_client.post("/models/m/favourite/", {"favourite": "1"}, headers={**HTMX})
@@ -108,24 +125,38 @@ def test_a_star_marks_a_model_for_one_person(reader_client: Client, user: User, 
     reader_client.post("/models/m/favourite/", {"favourite": "1"}, headers=HTMX)
     assert list(model.favoured_by.all()) == [user]
     assert 'aria-pressed="true"' in page(reader_client, "/models/")
-    assert '<a href="/models/?favourites=1" aria-current="true">' in page(reader_client, "/models/?favourites=1")
+    assert '<a href="/models/?favourites=1" aria-current="true">' in page(
+        reader_client, "/models/?favourites=1"
+    )
     assert 'href="/models/m/"' in page(reader_client, "/models/?favourites=1")
-    response = reader_client.post("/models/m/favourite/", {"favourite": "0"}, headers={"Referer": "http://testserver/models/?q=m"})
+    response = reader_client.post(
+        "/models/m/favourite/",
+        {"favourite": "0"},
+        headers={"Referer": "http://testserver/models/?q=m"},
+    )
     assert (response.status_code, response["Location"]) == (302, "http://testserver/models/?q=m")
     assert not model.favoured_by.exists()
     assert "?favourites=1" not in page(reader_client, "/models/")
 
 
-def test_a_star_leads_nowhere_else_and_hidden_models_have_none(reader_client: Client, make_model: Make) -> None:
+def test_a_star_leads_nowhere_else_and_hidden_models_have_none(
+    reader_client: Client, make_model: Make
+) -> None:
     make_model("open", visibility="PUBLIC")
     make_model("hidden", visibility="ADMIN_ONLY")
-    response = reader_client.post("/models/open/favourite/", {"favourite": "1"}, headers={"Referer": "https://elsewhere.example/"})
+    response = reader_client.post(
+        "/models/open/favourite/",
+        {"favourite": "1"},
+        headers={"Referer": "https://elsewhere.example/"},
+    )
     assert response["Location"] == "/models/open/"
     assert reader_client.post("/models/hidden/favourite/", {"favourite": "1"}).status_code == 404
     assert reader_client.get("/models/open/favourite/").status_code == 405
 
 
-def test_stars_and_views_cost_two_queries_however_many(reader_client: Client, make_model: Make, user: User) -> None:
+def test_stars_and_views_cost_two_queries_however_many(
+    reader_client: Client, make_model: Make, user: User
+) -> None:
     def count() -> int:
         with CaptureQueriesContext(connection) as queries:
             page(reader_client, "/models/")

@@ -31,8 +31,19 @@ def test_a_webhook_is_made_and_its_secret_shown_once(admin_client: Client) -> No
     assert hook.secret not in admin_client.get("/webhooks/").text
 
 
-@pytest.mark.parametrize("given", [{"url": "ftp://x"}, {"url": ""}, {"events": []}, {"events": ["smell"]}, {"url": "http://x/\0"}])
-def test_what_cannot_be_is_said_beside_the_form(given: dict[str, Any], admin_client: Client) -> None:
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"url": "ftp://x"},
+        {"url": ""},
+        {"events": []},
+        {"events": ["smell"]},
+        {"url": "http://x/\0"},
+    ],
+)
+def test_what_cannot_be_is_said_beside_the_form(
+    given: dict[str, Any], admin_client: Client
+) -> None:
     response = admin_client.post("/webhooks/", {"url": URL, "events": ["scan.finished"], **given})
     assert response.status_code == 422
     assert 'role="alert"' in response.text
@@ -45,7 +56,9 @@ def test_only_administrators_see_and_change_webhooks(reader_client: Client, hook
     assert Webhook.objects.exists()
 
 
-def test_buttons_test_switch_and_delete(admin_client: Client, hook: Webhook, task_queue: Any) -> None:
+def test_buttons_test_switch_and_delete(
+    admin_client: Client, hook: Webhook, task_queue: Any
+) -> None:
     def press(action: str) -> str:
         return admin_client.post(f"/webhooks/{hook.pk}/act/", {"action": action}, follow=True).text
 
@@ -62,7 +75,9 @@ def test_buttons_test_switch_and_delete(admin_client: Client, hook: Webhook, tas
     assert admin_client.post(f"/webhooks/{hook.pk}/act/", {"action": "test"}).status_code == 404
 
 
-def test_messages_are_listed_with_what_became_of_them(admin_client: Client, hook: Webhook, django_assert_max_num_queries: Any) -> None:
+def test_messages_are_listed_with_what_became_of_them(
+    admin_client: Client, hook: Webhook, django_assert_max_num_queries: Any
+) -> None:
     now = timezone.now()
     for number in range(60):
         WebhookDelivery.objects.create(

@@ -11,7 +11,28 @@ from discovery.demo.writers.exports import ctranslate2_folder
 from discovery.demo.writers.folders import transformers_folder
 from discovery.demo.writers.shapes import Sizes, transformer_tensors
 
-WHISPER_LANGUAGES = ("en", "zh", "de", "es", "ru", "ko", "fr", "ja", "pt", "tr", "pl", "ca", "nl", "ar", "sv", "it", "hi", "no", "cy", "sw")
+WHISPER_LANGUAGES = (
+    "en",
+    "zh",
+    "de",
+    "es",
+    "ru",
+    "ko",
+    "fr",
+    "ja",
+    "pt",
+    "tr",
+    "pl",
+    "ca",
+    "nl",
+    "ar",
+    "sv",
+    "it",
+    "hi",
+    "no",
+    "cy",
+    "sw",
+)
 
 
 def write(root: Path) -> None:
@@ -45,10 +66,17 @@ def write(root: Path) -> None:
         ),
     )  # fmt: skip
     base = Sizes(layers=6, hidden=512, vocab=51864, context=448)
-    tensors = [(name, "F16" if len(shape) > 1 else "F32", shape) for name, _, shape in transformer_tensors("whisper", base)]
+    tensors = [
+        (name, "F16" if len(shape) > 1 else "F32", shape)
+        for name, _, shape in transformer_tensors("whisper", base)
+    ]
     write_ggml_whisper(root / "whisper-base-en-ggml/ggml-base.en.bin", tensors, base)
     folder = root / "stt-en-conformer-ctc"
-    settings = {"target": "nemo.collections.asr.models.ctc_bpe_models.EncDecCTCModelBPE", "sample_rate": 16000, "nemo_version": "1.23.0"}
+    settings = {
+        "target": "nemo.collections.asr.models.ctc_bpe_models.EncDecCTCModelBPE",
+        "sample_rate": 16000,
+        "nemo_version": "1.23.0",
+    }
     write_nemo(folder / "stt_en_conformer_ctc_small.nemo", settings, weights=52_428_800)
     write_card(folder, Card(
         "Conformer CTC small, English",

@@ -6,7 +6,12 @@ from pathlib import Path
 
 from discovery.demo.writers.arrays import write_ggml_llama
 from discovery.demo.writers.cards import Card, write_card
-from discovery.demo.writers.exports import ctranslate2_folder, flax_folder, onnx_folder, openvino_folder
+from discovery.demo.writers.exports import (
+    ctranslate2_folder,
+    flax_folder,
+    onnx_folder,
+    openvino_folder,
+)
 from discovery.demo.writers.folders import (
     adapter_folder,
     awq_folder,
@@ -24,7 +29,9 @@ from discovery.demo.writers.sparse import tensor_bytes, write_json
 from discovery.demo.writers.torch import write_torch_zip
 
 LLAMA_7B = Sizes(layers=32, hidden=4096, vocab=32000, context=4096, intermediate=11008, heads=32)
-MISTRAL_7B = Sizes(layers=32, hidden=4096, vocab=32000, context=32768, intermediate=14336, heads=32, kv_heads=8)
+MISTRAL_7B = Sizes(
+    layers=32, hidden=4096, vocab=32000, context=32768, intermediate=14336, heads=32, kv_heads=8
+)
 BERT_SMALL = Sizes(layers=12, hidden=384, vocab=30522, context=512, heads=12)
 EUROPE = ("en", "fr", "de", "es", "it")
 
@@ -119,7 +126,10 @@ def _quantized_chat(root: Path) -> None:
         ),
     )  # fmt: skip
     write_ggml_llama(
-        root / "alpaca-7b-ggml/ggml-alpaca-7b-q4_0.bin", gguf_tensors(transformer_tensors("llama", LLAMA_7B), "Q4_0"), LLAMA_7B, file_type=2
+        root / "alpaca-7b-ggml/ggml-alpaca-7b-q4_0.bin",
+        gguf_tensors(transformer_tensors("llama", LLAMA_7B), "Q4_0"),
+        LLAMA_7B,
+        file_type=2,
     )
 
 
@@ -135,12 +145,18 @@ def _code(root: Path) -> None:
             scores={"HumanEval": 36.0, "MBPP": 47.0},
         ),
     )  # fmt: skip
-    (codellama / "model-00002-of-00003.safetensors").unlink()  # broken on purpose: a shard never arrived
+    (
+        codellama / "model-00002-of-00003.safetensors"
+    ).unlink()  # broken on purpose: a shard never arrived
     _starcoder(root / "starcoder-15b")
     coder = root / "deepseek-coder-6.7b"
     sizes = Sizes(layers=32, hidden=4096, vocab=32256, context=16384, intermediate=11008, heads=32)
     write_gguf_model(
-        coder / "deepseek-coder-6.7b-instruct.Q4_K_M.gguf", "deepseek-coder-6.7b-instruct", sizes, "Q4_K_M", {"general.license": "other"}
+        coder / "deepseek-coder-6.7b-instruct.Q4_K_M.gguf",
+        "deepseek-coder-6.7b-instruct",
+        sizes,
+        "Q4_K_M",
+        {"general.license": "other"},
     )
     write_card(coder, Card(
         "DeepSeek Coder 6.7B Instruct",
@@ -172,7 +188,10 @@ def _starcoder(folder: Path) -> None:
         write_torch_zip(folder / name, part)
         weight_map |= dict.fromkeys((tensor for tensor, _, _ in part), name)
     total = sum(tensor_bytes(dtype, shape) for _, dtype, shape in tensors)
-    write_json(folder / "pytorch_model.bin.index.json", {"metadata": {"total_size": total}, "weight_map": weight_map})
+    write_json(
+        folder / "pytorch_model.bin.index.json",
+        {"metadata": {"total_size": total}, "weight_map": weight_map},
+    )
 
 
 def _reasoning(root: Path) -> None:
@@ -219,7 +238,10 @@ def _embedding(root: Path) -> None:
 
 def _translation(root: Path) -> None:
     encoder = [
-        (f"encoder.{name}", dtype, shape) for name, dtype, shape in transformer_tensors("bert", Sizes(layers=6, hidden=512, vocab=8000, context=512))
+        (f"encoder.{name}", dtype, shape)
+        for name, dtype, shape in transformer_tensors(
+            "bert", Sizes(layers=6, hidden=512, vocab=8000, context=512)
+        )
     ]
     ctranslate2_folder(
         root / "opus-mt-en-de-ct2", encoder, 8000, spec="TransformerSpec", settings={"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"},

@@ -43,9 +43,13 @@ def _medical(root: Path) -> None:
         ),
     )  # fmt: skip
     weights = biogpt / "model.safetensors"
-    os.truncate(weights, weights.stat().st_size * 61 // 100)  # broken on purpose: the download stopped
+    os.truncate(
+        weights, weights.stat().st_size * 61 // 100
+    )  # broken on purpose: the download stopped
     folder = root / "chest-xray-densenet"
-    write_pickle_with_import(folder / "pytorch_model.bin", "posix", "system")  # unsafe on purpose: loading it would run the command `true`
+    write_pickle_with_import(
+        folder / "pytorch_model.bin", "posix", "system"
+    )  # unsafe on purpose: loading it would run the command `true`
     write_card(folder, Card(
         "Chest X-ray DenseNet",
         "Sorts chest X-rays into fourteen findings. Shared on a forum; origin unclear.",

@@ -8,7 +8,13 @@ from pathlib import Path
 from discovery.demo.writers.archives import write_hdf5, write_keras
 from discovery.demo.writers.cards import Card, write_card
 from discovery.demo.writers.folders import diffusers_folder, transformers_folder
-from discovery.demo.writers.graphs import Port, write_coreml, write_savedmodel, write_tensorrt, write_tflite
+from discovery.demo.writers.graphs import (
+    Port,
+    write_coreml,
+    write_savedmodel,
+    write_tensorrt,
+    write_tflite,
+)
 from discovery.demo.writers.onnx import write_onnx
 from discovery.demo.writers.sparse import TensorSpec
 
@@ -54,7 +60,12 @@ def _transformers(root: Path) -> None:
 
 def _convolutions(root: Path) -> None:
     folder = root / "resnet50-onnx"
-    write_onnx(folder / "resnet50-v1-12.onnx", _resnet50(), [("data", "F32", ("N", 3, 224, 224))], [("resnetv17_dense0_fwd", "F32", ("N", 1000))])
+    write_onnx(
+        folder / "resnet50-v1-12.onnx",
+        _resnet50(),
+        [("data", "F32", ("N", 3, 224, 224))],
+        [("resnetv17_dense0_fwd", "F32", ("N", 1000))],
+    )
     write_card(folder, Card(
         "ResNet-50 v1",
         "The residual network that most others are measured against, in one ONNX file.",
@@ -63,7 +74,12 @@ def _convolutions(root: Path) -> None:
     folder = root / "efficientnet-b0-keras"
     write_keras(
         folder / "efficientnet_b0.keras",
-        ["InputLayer", "Rescaling", *(["Conv2D", "BatchNormalization", "Activation"] * 16), "Dense"],
+        [
+            "InputLayer",
+            "Rescaling",
+            *(["Conv2D", "BatchNormalization", "Activation"] * 16),
+            "Dense",
+        ],
         weights=3 << 20,
     )
     write_card(folder, Card(
@@ -72,9 +88,17 @@ def _convolutions(root: Path) -> None:
         tags=("keras", "image-classification"), pipeline_tag="image-classification", library="keras", language=(), scores={"ImageNet": 77.1},
     ))  # fmt: skip
     write_hdf5(root / "plant-disease-cnn/plant_disease.h5", 18_874_368)
-    variables: list[TensorSpec] = [(f"backbone/block_{number}/kernel/.ATTRIBUTES/VARIABLE_VALUE", "F32", (3, 3, 256, 256)) for number in range(9)]
+    variables: list[TensorSpec] = [
+        (f"backbone/block_{number}/kernel/.ATTRIBUTES/VARIABLE_VALUE", "F32", (3, 3, 256, 256))
+        for number in range(9)
+    ]
     folder = root / "deeplab-v3-savedmodel"
-    write_savedmodel(folder, variables, [("image", "F32", (1, 513, 513, 3))], [("mask", "F32", (1, 513, 513, 21))])
+    write_savedmodel(
+        folder,
+        variables,
+        [("image", "F32", (1, 513, 513, 3))],
+        [("mask", "F32", (1, 513, 513, 21))],
+    )
     write_card(folder, Card(
         "DeepLab v3, MobileNet backbone",
         "Tells 20 kinds of things from their background, pixel by pixel, as a TensorFlow SavedModel with a serving signature.",
@@ -84,8 +108,17 @@ def _convolutions(root: Path) -> None:
 
 def _devices(root: Path) -> None:
     folder = root / "mobilenet-v2-tflite"
-    quantized: list[TensorSpec] = [(f"MobilenetV2/expanded_conv_{number}/weights", "I8", (96 + 32 * number, 3, 3, 16)) for number in range(17)]
-    write_tflite(folder / "mobilenet_v2_1.0_224_int8.tflite", quantized, PICTURE, CLASSES, description="MobileNet v2, post-training int8")
+    quantized: list[TensorSpec] = [
+        (f"MobilenetV2/expanded_conv_{number}/weights", "I8", (96 + 32 * number, 3, 3, 16))
+        for number in range(17)
+    ]
+    write_tflite(
+        folder / "mobilenet_v2_1.0_224_int8.tflite",
+        quantized,
+        PICTURE,
+        CLASSES,
+        description="MobileNet v2, post-training int8",
+    )
     write_card(folder, Card(
         "MobileNet v2 for microcontrollers and phones",
         "Eight-bit weights and activations, calibrated on 500 pictures. Four milliseconds a picture on a phone of 2022.",
@@ -94,7 +127,11 @@ def _devices(root: Path) -> None:
     folder = root / "midas-small-coreml"
     depth: Sequence[Port] = [("depth", "F32", (1, 256, 256))]
     write_coreml(
-        folder / "MiDaSSmall.mlpackage", [("image", "F32", (1, 3, 256, 256))], depth, description="Depth from one picture", license_name="MIT"
+        folder / "MiDaSSmall.mlpackage",
+        [("image", "F32", (1, 3, 256, 256))],
+        depth,
+        description="Depth from one picture",
+        license_name="MIT",
     )
     write_card(folder, Card(
         "MiDaS small for Core ML",
@@ -117,7 +154,10 @@ def _resnet50() -> list[TensorSpec]:
 
     def convolution(name: str, outputs: int, inputs: int, kernel: int) -> None:
         shapes.append((f"{name}.weight", (outputs, inputs, kernel, kernel)))
-        shapes.extend((f"{name}.bn.{part}", (outputs,)) for part in ("gamma", "beta", "running_mean", "running_var"))
+        shapes.extend(
+            (f"{name}.bn.{part}", (outputs,))
+            for part in ("gamma", "beta", "running_mean", "running_var")
+        )
 
     convolution("conv1", 64, 3, 7)
     inputs = 64

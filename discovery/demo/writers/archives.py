@@ -18,19 +18,39 @@ HDF5_BYTES = 800
 
 
 def write_keras(
-    path: Path, layers: Sequence[str] = ("InputLayer", "Dense", "Dense"), *, name: str = "functional", weights: int = 4096, version: str = "3.5.0"
+    path: Path,
+    layers: Sequence[str] = ("InputLayer", "Dense", "Dense"),
+    *,
+    name: str = "functional",
+    weights: int = 4096,
+    version: str = "3.5.0",
 ) -> None:
     """A ``.keras`` archive; ``layers`` are class names, ``weights`` the bytes of its HDF5 member."""
     serialized: list[dict[str, Any]] = [
-        {"module": "keras.layers", "class_name": kind, "config": {"name": f"{kind.lower()}_{number}", "dtype": "float32"}, "registered_name": None}
+        {
+            "module": "keras.layers",
+            "class_name": kind,
+            "config": {"name": f"{kind.lower()}_{number}", "dtype": "float32"},
+            "registered_name": None,
+        }
         for number, kind in enumerate(layers)
     ]
-    config = {"module": "keras.src.models.functional", "class_name": "Functional", "config": {"name": name, "layers": serialized}}
+    config = {
+        "module": "keras.src.models.functional",
+        "class_name": "Functional",
+        "config": {"name": name, "layers": serialized},
+    }
     path.parent.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("metadata.json", json.dumps({"keras_version": version, "date_saved": "2024-09-18@10:21:44"}))
+        archive.writestr(
+            "metadata.json",
+            json.dumps({"keras_version": version, "date_saved": "2024-09-18@10:21:44"}),
+        )
         archive.writestr("config.json", json.dumps(config))
-        archive.writestr("model.weights.h5", _hdf5_head(max(weights, HDF5_BYTES)) + bytes(max(weights - HDF5_BYTES, 0)))
+        archive.writestr(
+            "model.weights.h5",
+            _hdf5_head(max(weights, HDF5_BYTES)) + bytes(max(weights - HDF5_BYTES, 0)),
+        )
 
 
 def write_hdf5(path: Path, length: int = 4096) -> None:
@@ -46,14 +66,25 @@ def _hdf5_head(length: int) -> bytes:
     block += pack("<4Q", 0, undefined, length, undefined) + pack("<QQII16x", 0, header, 0, 0)
     block += pack("<BBHII4x", 1, 0, 1, 1, 24) + pack("<HHB3xQQ", 0x11, 16, 0, tree, heap)
     block += pack("<4sBBHQQ", b"TREE", 0, 0, 0, undefined, undefined) + bytes(heap - tree - 24)
-    return block + pack("<4sB3xQQQ", b"HEAP", 0, HDF5_BYTES - names, 8, names) + pack("<8xQQ", 1, HDF5_BYTES - names - 8) + bytes(64)
+    return (
+        block
+        + pack("<4sB3xQQQ", b"HEAP", 0, HDF5_BYTES - names, 8, names)
+        + pack("<8xQQ", 1, HDF5_BYTES - names - 8)
+        + bytes(64)
+    )
 
 
-def write_nemo(path: Path, config: Mapping[str, object], *, weights: int = 1 << 20, compressed: bool = False) -> None:
+def write_nemo(
+    path: Path, config: Mapping[str, object], *, weights: int = 1 << 20, compressed: bool = False
+) -> None:
     """``config`` becomes the top level of model_config.yaml. A compressed archive holds its weights for real: keep them small."""
     text = "".join(f"{key}: {value}\n" for key, value in config.items()).encode()
     tail = -weights % 512 + 1024
-    pieces: list[bytes | int] = [_tar_header("./", 0, tarfile.DIRTYPE), _tar_header("./model_config.yaml", len(text)), text + bytes(-len(text) % 512)]
+    pieces: list[bytes | int] = [
+        _tar_header("./", 0, tarfile.DIRTYPE),
+        _tar_header("./model_config.yaml", len(text)),
+        text + bytes(-len(text) % 512),
+    ]
     pieces += [_tar_header("./model_weights.ckpt", weights), weights, bytes(tail)]
     if compressed:
         data = b"".join(bytes(piece) if isinstance(piece, int) else piece for piece in pieces)

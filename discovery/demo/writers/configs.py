@@ -23,13 +23,19 @@ _CLASSES = {
 }  # fmt: skip
 
 TEXT_FAMILIES = frozenset(_CLASSES) - {"vit", "wav2vec2"}
-GENERATIVE_FAMILIES = frozenset({"llama", "mistral", "mixtral", "whisper", "llava", "biogpt", "gpt_bigcode"})
+GENERATIVE_FAMILIES = frozenset(
+    {"llama", "mistral", "mixtral", "whisper", "llava", "biogpt", "gpt_bigcode"}
+)
 
 
 def config(family: str, sizes: Sizes, dtype: str) -> dict[str, Any]:
     architecture, model_type = _CLASSES[family]
     head = {"architectures": [architecture], "model_type": model_type}
-    return head | _BODIES.get(family, _llama)(sizes) | {"torch_dtype": TORCH_DTYPES[dtype], "transformers_version": "4.44.2"}
+    return (
+        head
+        | _BODIES.get(family, _llama)(sizes)
+        | {"torch_dtype": TORCH_DTYPES[dtype], "transformers_version": "4.44.2"}
+    )
 
 
 def _llama(sizes: Sizes) -> dict[str, Any]:
@@ -48,7 +54,11 @@ def _llama(sizes: Sizes) -> dict[str, Any]:
         "tie_word_embeddings": False,
         "vocab_size": sizes.vocab,
     }
-    return body | ({"num_local_experts": sizes.experts, "num_experts_per_tok": 2, "rope_theta": 1000000.0} if sizes.experts else {})
+    return body | (
+        {"num_local_experts": sizes.experts, "num_experts_per_tok": 2, "rope_theta": 1000000.0}
+        if sizes.experts
+        else {}
+    )
 
 
 def _bert(sizes: Sizes) -> dict[str, Any]:
@@ -115,12 +125,19 @@ def _wav2vec2(sizes: Sizes) -> dict[str, Any]:
 
 
 def _clip_tower(layers: int, hidden: int, **more: int) -> dict[str, Any]:
-    sizes = {"hidden_size": hidden, "intermediate_size": 4 * hidden, "num_attention_heads": max(hidden // 64, 1), "num_hidden_layers": layers}
+    sizes = {
+        "hidden_size": hidden,
+        "intermediate_size": 4 * hidden,
+        "num_attention_heads": max(hidden // 64, 1),
+        "num_hidden_layers": layers,
+    }
     return sizes | more
 
 
 def _clip(sizes: Sizes) -> dict[str, Any]:
-    text = _clip_tower(sizes.layers, sizes.hidden, vocab_size=sizes.vocab, max_position_embeddings=sizes.context)
+    text = _clip_tower(
+        sizes.layers, sizes.hidden, vocab_size=sizes.vocab, max_position_embeddings=sizes.context
+    )
     vision = _clip_tower(2 * sizes.layers, sizes.hidden * 4 // 3, image_size=224, patch_size=14)
     return {
         "logit_scale_init_value": 2.6592,
@@ -131,11 +148,14 @@ def _clip(sizes: Sizes) -> dict[str, Any]:
 
 
 def _llava(sizes: Sizes) -> dict[str, Any]:
-    vision = _clip_tower(sizes.layers * 3 // 4, max(sizes.hidden // 4, 16), image_size=336, patch_size=14)
+    vision = _clip_tower(
+        sizes.layers * 3 // 4, max(sizes.hidden // 4, 16), image_size=336, patch_size=14
+    )
     return {
         "image_token_index": 32000,
         "projector_hidden_act": "gelu",
-        "text_config": {"architectures": ["LlamaForCausalLM"], "model_type": "llama"} | _llama(sizes),
+        "text_config": {"architectures": ["LlamaForCausalLM"], "model_type": "llama"}
+        | _llama(sizes),
         "vision_config": {"model_type": "clip_vision_model"} | vision,
         "vision_feature_layer": -2,
     }
@@ -168,14 +188,33 @@ _CHAT_TEMPLATE = (
 
 
 def write_generation_config(folder: Path) -> None:
-    write_json(folder / "generation_config.json", {"bos_token_id": 1, "eos_token_id": 2, "max_new_tokens": 512, "temperature": 0.7, "top_p": 0.9})
+    write_json(
+        folder / "generation_config.json",
+        {
+            "bos_token_id": 1,
+            "eos_token_id": 2,
+            "max_new_tokens": 512,
+            "temperature": 0.7,
+            "top_p": 0.9,
+        },
+    )
 
 
-def write_tokenizer(folder: Path, vocab: int, context: int, *, tokenizer_class: str = "LlamaTokenizer", chat: bool = False) -> None:
+def write_tokenizer(
+    folder: Path,
+    vocab: int,
+    context: int,
+    *,
+    tokenizer_class: str = "LlamaTokenizer",
+    chat: bool = False,
+) -> None:
     """tokenizer.json of ``vocab`` made-up words, tokenizer_config.json and special_tokens_map.json."""
     special = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
     template = {"chat_template": _CHAT_TEMPLATE} if chat else {}
-    write_json(folder / "tokenizer_config.json", {"tokenizer_class": tokenizer_class, "model_max_length": context} | special | template)
+    write_json(
+        folder / "tokenizer_config.json",
+        {"tokenizer_class": tokenizer_class, "model_max_length": context} | special | template,
+    )
     write_json(folder / "special_tokens_map.json", special)
     write_text(folder / "tokenizer.json", _tokenizer_json(vocab))
 
@@ -185,10 +224,16 @@ def _tokenizer_json(vocab: int) -> str:
     """The first words and the last: enough to tell the size, which is one more than the highest number."""
     special = ("<unk>", "<s>", "</s>")
     numbers = sorted({*range(len(special), min(vocab, KEPT_WORDS)), vocab - 1})
-    words = {word: number for number, word in enumerate(special)} | {f"w{number}": number for number in numbers}
-    added = [{"id": number, "content": token, "special": True} for number, token in enumerate(special)]
+    words = {word: number for number, word in enumerate(special)} | {
+        f"w{number}": number for number in numbers
+    }
+    added = [
+        {"id": number, "content": token, "special": True} for number, token in enumerate(special)
+    ]
     model = {"type": "BPE", "unk_token": "<unk>", "vocab": words, "merges": []}
-    return json.dumps({"version": "1.0", "added_tokens": added, "model": model}, separators=(",", ":"))
+    return json.dumps(
+        {"version": "1.0", "added_tokens": added, "model": model}, separators=(",", ":")
+    )
 
 
 def write_preprocessor(folder: Path, family: str, sizes: Sizes) -> None:
@@ -201,12 +246,27 @@ def write_preprocessor(folder: Path, family: str, sizes: Sizes) -> None:
     }
     sound = {"feature_size": 1, "padding_value": 0.0, "sampling_rate": 16000}
     document: dict[str, Any] | None = {
-        "vit": {"image_processor_type": "ViTImageProcessor", "size": {"height": 224, "width": 224}} | picture,
-        "clip": {"image_processor_type": "CLIPImageProcessor", "crop_size": {"height": 224, "width": 224}} | picture,
-        "llava": {"image_processor_type": "CLIPImageProcessor", "processor_class": "LlavaProcessor", "crop_size": {"height": 336, "width": 336}}
+        "vit": {"image_processor_type": "ViTImageProcessor", "size": {"height": 224, "width": 224}}
         | picture,
-        "whisper": sound | {"feature_extractor_type": "WhisperFeatureExtractor", "feature_size": sizes.mels, "processor_class": "WhisperProcessor"},
-        "wav2vec2": sound | {"feature_extractor_type": "Wav2Vec2FeatureExtractor", "do_normalize": True},
+        "clip": {
+            "image_processor_type": "CLIPImageProcessor",
+            "crop_size": {"height": 224, "width": 224},
+        }
+        | picture,
+        "llava": {
+            "image_processor_type": "CLIPImageProcessor",
+            "processor_class": "LlavaProcessor",
+            "crop_size": {"height": 336, "width": 336},
+        }
+        | picture,
+        "whisper": sound
+        | {
+            "feature_extractor_type": "WhisperFeatureExtractor",
+            "feature_size": sizes.mels,
+            "processor_class": "WhisperProcessor",
+        },
+        "wav2vec2": sound
+        | {"feature_extractor_type": "Wav2Vec2FeatureExtractor", "do_normalize": True},
     }.get(family)
     if document is not None:
         write_json(folder / "preprocessor_config.json", document)

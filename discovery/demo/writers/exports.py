@@ -14,16 +14,28 @@ from discovery.demo.writers.shapes import Sizes, transformer_tensors
 from discovery.demo.writers.sparse import TensorSpec, write_json, write_text
 
 
-def onnx_folder(path: Path, *, family: str = "bert", sizes: Sizes | None = None, card: Card | None = None) -> None:
+def onnx_folder(
+    path: Path, *, family: str = "bert", sizes: Sizes | None = None, card: Card | None = None
+) -> None:
     """model.onnx with its weights in model.onnx_data."""
     sizes = sizes or Sizes(context=512)
     _sidecars(path, family, sizes, card)
-    inputs: list[ONNXPort] = [(name, "I64", ("batch", "sequence")) for name in ("input_ids", "attention_mask")]
+    inputs: list[ONNXPort] = [
+        (name, "I64", ("batch", "sequence")) for name in ("input_ids", "attention_mask")
+    ]
     outputs: list[ONNXPort] = [("last_hidden_state", "F32", ("batch", "sequence", sizes.hidden))]
-    write_onnx(path / "model.onnx", transformer_tensors(family, sizes, dtype="F32"), inputs, outputs, external="model.onnx_data")
+    write_onnx(
+        path / "model.onnx",
+        transformer_tensors(family, sizes, dtype="F32"),
+        inputs,
+        outputs,
+        external="model.onnx_data",
+    )
 
 
-def openvino_folder(path: Path, *, family: str = "llama", sizes: Sizes | None = None, card: Card | None = None) -> None:
+def openvino_folder(
+    path: Path, *, family: str = "llama", sizes: Sizes | None = None, card: Card | None = None
+) -> None:
     """openvino_model.xml and .bin, weights in eight bits with a scale for each row, as Optimum exports them."""
     sizes = sizes or Sizes()
     _sidecars(path, family, sizes, card)
@@ -33,19 +45,34 @@ def openvino_folder(path: Path, *, family: str = "llama", sizes: Sizes | None = 
         packed = len(shape) == 2
         tensors.append((name, "U8" if packed else "F32", shape))
         if packed:
-            tensors += [(f"{name}/zero_point", "U8", (shape[0], 1)), (f"{name}/scale", "F16", (shape[0], 1))]
+            tensors += [
+                (f"{name}/zero_point", "U8", (shape[0], 1)),
+                (f"{name}/scale", "F16", (shape[0], 1)),
+            ]
     inputs: list[Port] = [("input_ids", "I64", (1, 128)), ("attention_mask", "I64", (1, 128))]
-    write_openvino(path / "openvino_model.xml", tensors, inputs, [("logits", "F32", (1, 128, sizes.vocab))], name="main_graph")
+    write_openvino(
+        path / "openvino_model.xml",
+        tensors,
+        inputs,
+        [("logits", "F32", (1, 128, sizes.vocab))],
+        name="main_graph",
+    )
 
 
-def flax_folder(path: Path, *, family: str = "bert", sizes: Sizes | None = None, card: Card | None = None) -> None:
+def flax_folder(
+    path: Path, *, family: str = "bert", sizes: Sizes | None = None, card: Card | None = None
+) -> None:
     """flax_model.msgpack, dense layers called kernel as Flax calls them."""
     sizes = sizes or Sizes(context=512)
     _sidecars(path, family, sizes, card)
     renamed: list[TensorSpec] = []
     for name, _, shape in transformer_tensors(family, sizes, dtype="F32"):
         dense = name.endswith(".weight") and len(shape) == 2 and "embed" not in name
-        renamed.append((f"{name.removesuffix('.weight')}.kernel", "F32", shape[::-1]) if dense else (name, "F32", shape))
+        renamed.append(
+            (f"{name.removesuffix('.weight')}.kernel", "F32", shape[::-1])
+            if dense
+            else (name, "F32", shape)
+        )
     write_flax(path / "flax_model.msgpack", renamed)
 
 
@@ -76,6 +103,11 @@ def ctranslate2_folder(
 
 def _sidecars(path: Path, family: str, sizes: Sizes, card: Card | None) -> None:
     write_json(path / "config.json", config(family, sizes, "F32"))
-    write_tokenizer(path, sizes.vocab, sizes.context, tokenizer_class="BertTokenizer" if family == "bert" else "LlamaTokenizer")
+    write_tokenizer(
+        path,
+        sizes.vocab,
+        sizes.context,
+        tokenizer_class="BertTokenizer" if family == "bert" else "LlamaTokenizer",
+    )
     if card:
         write_card(path, card)

@@ -22,7 +22,18 @@ from discovery.demo.writers.shapes import Sizes, Tensors, clip_text, transformer
 from discovery.demo.writers.sparse import write_json
 
 #: GGUF's number for each mixture (``general.file_type``).
-GGUF_FILE_TYPES = {"F32": 0, "F16": 1, "Q4_0": 2, "Q8_0": 7, "Q2_K": 10, "Q3_K_M": 12, "Q4_K_M": 15, "Q5_K_M": 17, "Q6_K": 18, "BF16": 32}
+GGUF_FILE_TYPES = {
+    "F32": 0,
+    "F16": 1,
+    "Q4_0": 2,
+    "Q8_0": 7,
+    "Q2_K": 10,
+    "Q3_K_M": 12,
+    "Q4_K_M": 15,
+    "Q5_K_M": 17,
+    "Q6_K": 18,
+    "BF16": 32,
+}
 
 
 def transformers_folder(
@@ -54,53 +65,101 @@ def transformers_folder(
 
 
 def _transformers_sidecars(
-    path: Path, family: str, sizes: Sizes, dtype: str, card: Card | bool, chat: bool, extra_config: Mapping[str, Any] | None
+    path: Path,
+    family: str,
+    sizes: Sizes,
+    dtype: str,
+    card: Card | bool,
+    chat: bool,
+    extra_config: Mapping[str, Any] | None,
 ) -> None:
     write_json(path / "config.json", config(family, sizes, dtype) | dict(extra_config or {}))
     if family in GENERATIVE_FAMILIES:
         write_generation_config(path)
     if family in TEXT_FAMILIES:
-        write_tokenizer(path, sizes.vocab, sizes.context, tokenizer_class="BertTokenizer" if family == "bert" else "LlamaTokenizer", chat=chat)
+        write_tokenizer(
+            path,
+            sizes.vocab,
+            sizes.context,
+            tokenizer_class="BertTokenizer" if family == "bert" else "LlamaTokenizer",
+            chat=chat,
+        )
     write_preprocessor(path, family, sizes)
     _card(path, card)
 
 
 def _card(path: Path, card: Card | bool) -> None:
     if card is True:
-        card = Card(path.name, f"{path.name} is a small model made for trying things out.", tags=("demo",))
+        card = Card(
+            path.name, f"{path.name} is a small model made for trying things out.", tags=("demo",)
+        )
     if card:
         write_card(path, card)
 
 
-def gptq_folder(path: Path, *, sizes: Sizes | None = None, family: str = "llama", card: Card | bool = True) -> None:
+def gptq_folder(
+    path: Path, *, sizes: Sizes | None = None, family: str = "llama", card: Card | bool = True
+) -> None:
     _quantized_folder(
-        path, "gptq", sizes or Sizes(hidden=128), family, card, {"quant_method": "gptq", "bits": 4, "group_size": 128, "desc_act": False}
+        path,
+        "gptq",
+        sizes or Sizes(hidden=128),
+        family,
+        card,
+        {"quant_method": "gptq", "bits": 4, "group_size": 128, "desc_act": False},
     )
 
 
-def awq_folder(path: Path, *, sizes: Sizes | None = None, family: str = "llama", card: Card | bool = True) -> None:
-    _quantized_folder(path, "awq", sizes or Sizes(hidden=128), family, card, {"quant_method": "awq", "bits": 4, "group_size": 128, "version": "gemm"})
+def awq_folder(
+    path: Path, *, sizes: Sizes | None = None, family: str = "llama", card: Card | bool = True
+) -> None:
+    _quantized_folder(
+        path,
+        "awq",
+        sizes or Sizes(hidden=128),
+        family,
+        card,
+        {"quant_method": "awq", "bits": 4, "group_size": 128, "version": "gemm"},
+    )
 
 
-def _quantized_folder(path: Path, method: str, sizes: Sizes, family: str, card: Card | bool, declared: dict[str, Any]) -> None:
+def _quantized_folder(
+    path: Path, method: str, sizes: Sizes, family: str, card: Card | bool, declared: dict[str, Any]
+) -> None:
     tensors = transformer_tensors(family, sizes, dtype="F16")
     tensors = packed.gptq_tensors(tensors) if method == "gptq" else packed.awq_tensors(tensors)
-    _transformers_sidecars(path, family, sizes, "F16", card, True, {"quantization_config": declared})
+    _transformers_sidecars(
+        path, family, sizes, "F16", card, True, {"quantization_config": declared}
+    )
     write_safetensors(path / "model.safetensors", tensors, {"format": "pt"})
 
 
-def mlx_folder(path: Path, *, sizes: Sizes | None = None, family: str = "llama", card: Card | bool = True) -> None:
+def mlx_folder(
+    path: Path, *, sizes: Sizes | None = None, family: str = "llama", card: Card | bool = True
+) -> None:
     """Four bits, the output layer tied to the embeddings as small models have it."""
     sizes = sizes or Sizes()
-    tensors = [tensor for tensor in transformer_tensors(family, sizes, dtype="F16") if tensor[0] != "lm_head.weight"]
+    tensors = [
+        tensor
+        for tensor in transformer_tensors(family, sizes, dtype="F16")
+        if tensor[0] != "lm_head.weight"
+    ]
     width = {"group_size": 64, "bits": 4}
     _transformers_sidecars(
-        path, family, sizes, "BF16", card, True, {"quantization": width, "quantization_config": width, "tie_word_embeddings": True}
+        path,
+        family,
+        sizes,
+        "BF16",
+        card,
+        True,
+        {"quantization": width, "quantization_config": width, "tie_word_embeddings": True},
     )
     write_safetensors(path / "model.safetensors", packed.mlx_tensors(tensors), {"format": "mlx"})
 
 
-def gguf_metadata(name: str, sizes: Sizes, quantization: str, *, architecture: str = "llama") -> dict[str, object]:
+def gguf_metadata(
+    name: str, sizes: Sizes, quantization: str, *, architecture: str = "llama"
+) -> dict[str, object]:
     arch = architecture
     return {
         "general.architecture": arch,
@@ -119,10 +178,21 @@ def gguf_metadata(name: str, sizes: Sizes, quantization: str, *, architecture: s
     }
 
 
-def write_gguf_model(path: Path, name: str, sizes: Sizes, quantization: str, metadata: Mapping[str, object] | None = None) -> None:
+def write_gguf_model(
+    path: Path,
+    name: str,
+    sizes: Sizes,
+    quantization: str,
+    metadata: Mapping[str, object] | None = None,
+) -> None:
     """One Llama-like GGUF with its whole vocabulary. ``metadata`` joins its own."""
     tensors = packed.gguf_tensors(transformer_tensors("llama", sizes), quantization)
-    write_gguf(path, gguf_metadata(name, sizes, quantization) | dict(metadata or {}), tensors, vocabulary=sizes.vocab)
+    write_gguf(
+        path,
+        gguf_metadata(name, sizes, quantization) | dict(metadata or {}),
+        tensors,
+        vocabulary=sizes.vocab,
+    )
 
 
 def gguf_folder(
@@ -139,7 +209,9 @@ def gguf_folder(
     """One model in some quantizations; ``mmproj`` adds a CLIP projector that fits it."""
     sizes, stem = sizes or Sizes(hidden=256), stem or path.name
     for quantization in quantizations:
-        write_gguf_model(path / f"{stem}.{quantization}.gguf", name or stem, sizes, quantization, metadata)
+        write_gguf_model(
+            path / f"{stem}.{quantization}.gguf", name or stem, sizes, quantization, metadata
+        )
     if mmproj:
         write_mmproj(path / "mmproj-model-f16.gguf", sizes.hidden)
     _card(path, card)
@@ -169,73 +241,164 @@ def write_mmproj(path: Path, embedding: int, *, layers: int = 23, hidden: int = 
         ("mm.0.weight", (embedding, hidden)), ("mm.0.bias", (embedding,)), ("mm.2.weight", (embedding, embedding)), ("mm.2.bias", (embedding,)),
     ]  # fmt: skip
     for layer in range(layers):
-        for part, outputs, inputs in (("attn_q", 1, 1), ("attn_k", 1, 1), ("attn_v", 1, 1), ("attn_out", 1, 1), ("ffn_down", 4, 1), ("ffn_up", 1, 4)):
-            shapes += [(f"v.blk.{layer}.{part}.weight", (outputs * hidden, inputs * hidden)), (f"v.blk.{layer}.{part}.bias", (outputs * hidden,))]
+        for part, outputs, inputs in (
+            ("attn_q", 1, 1),
+            ("attn_k", 1, 1),
+            ("attn_v", 1, 1),
+            ("attn_out", 1, 1),
+            ("ffn_down", 4, 1),
+            ("ffn_up", 1, 4),
+        ):
+            shapes += [
+                (f"v.blk.{layer}.{part}.weight", (outputs * hidden, inputs * hidden)),
+                (f"v.blk.{layer}.{part}.bias", (outputs * hidden,)),
+            ]
         for part in ("ln1", "ln2"):
-            shapes += [(f"v.blk.{layer}.{part}.weight", (hidden,)), (f"v.blk.{layer}.{part}.bias", (hidden,))]
-    write_gguf(path, metadata, [(name, "F32" if len(shape) == 1 else "F16", shape) for name, shape in shapes])
+            shapes += [
+                (f"v.blk.{layer}.{part}.weight", (hidden,)),
+                (f"v.blk.{layer}.{part}.bias", (hidden,)),
+            ]
+    write_gguf(
+        path,
+        metadata,
+        [(name, "F32" if len(shape) == 1 else "F16", shape) for name, shape in shapes],
+    )
 
 
 def diffusers_folder(
-    path: Path, *, channels: Sequence[int] = (32, 64), depths: Sequence[int] = (0, 1), text: int = 64, card: Card | bool = True
+    path: Path,
+    *,
+    channels: Sequence[int] = (32, 64),
+    depths: Sequence[int] = (0, 1),
+    text: int = 64,
+    card: Card | bool = True,
 ) -> None:
     """A pipeline like Stable Diffusion XL's, with one text encoder. At ``(320, 640, 1280), (0, 2, 10), 2048`` its UNet is SDXL's."""
-    encoder = Sizes(layers=12, hidden=min(text, 768), vocab=49408 if text > 256 else 1000, context=77)
+    encoder = Sizes(
+        layers=12, hidden=min(text, 768), vocab=49408 if text > 256 else 1000, context=77
+    )
     part_of = {
         "unet": ("diffusers", "UNet2DConditionModel"),
         "vae": ("diffusers", "AutoencoderKL"),
         "text_encoder": ("transformers", "CLIPTextModel"),
     }
-    rest = {"tokenizer": ("transformers", "CLIPTokenizer"), "scheduler": ("diffusers", "EulerDiscreteScheduler")}
+    rest = {
+        "tokenizer": ("transformers", "CLIPTokenizer"),
+        "scheduler": ("diffusers", "EulerDiscreteScheduler"),
+    }
     index = {"_class_name": "StableDiffusionXLPipeline", "_diffusers_version": "0.30.0"}
-    write_json(path / "model_index.json", index | {name: list(source) for name, source in (part_of | rest).items()})
+    write_json(
+        path / "model_index.json",
+        index | {name: list(source) for name, source in (part_of | rest).items()},
+    )
     write_json(path / "unet/config.json", {
         "_class_name": "UNet2DConditionModel", "block_out_channels": list(channels), "cross_attention_dim": text, "in_channels": 4,
         "out_channels": 4, "sample_size": 128, "transformer_layers_per_block": [max(depth, 1) for depth in depths],
     })  # fmt: skip
-    write_safetensors(path / "unet/diffusion_pytorch_model.safetensors", diffusion.unet(channels, depths, text))
+    write_safetensors(
+        path / "unet/diffusion_pytorch_model.safetensors", diffusion.unet(channels, depths, text)
+    )
     blocks = (128, 256, 512, 512) if text > 256 else (32, 64)
     write_json(
-        path / "vae/config.json", {"_class_name": "AutoencoderKL", "block_out_channels": list(blocks), "latent_channels": 4, "sample_size": 1024}
+        path / "vae/config.json",
+        {
+            "_class_name": "AutoencoderKL",
+            "block_out_channels": list(blocks),
+            "latent_channels": 4,
+            "sample_size": 1024,
+        },
     )
     write_safetensors(path / "vae/diffusion_pytorch_model.safetensors", diffusion.vae(blocks))
-    text_config = {"architectures": ["CLIPTextModel"], "model_type": "clip_text_model", "hidden_size": encoder.hidden, "torch_dtype": "float16"}
+    text_config = {
+        "architectures": ["CLIPTextModel"],
+        "model_type": "clip_text_model",
+        "hidden_size": encoder.hidden,
+        "torch_dtype": "float16",
+    }
     write_json(
         path / "text_encoder/config.json",
-        text_config | {"num_hidden_layers": encoder.layers, "vocab_size": encoder.vocab, "max_position_embeddings": 77},
+        text_config
+        | {
+            "num_hidden_layers": encoder.layers,
+            "vocab_size": encoder.vocab,
+            "max_position_embeddings": 77,
+        },
     )
-    write_safetensors(path / "text_encoder/model.safetensors", [(name, "F16", shape) for name, shape in clip_text(encoder)], {"format": "pt"})
+    write_safetensors(
+        path / "text_encoder/model.safetensors",
+        [(name, "F16", shape) for name, shape in clip_text(encoder)],
+        {"format": "pt"},
+    )
     write_tokenizer(path / "tokenizer", encoder.vocab, 77, tokenizer_class="CLIPTokenizer")
     write_json(
-        path / "scheduler/scheduler_config.json", {"_class_name": "EulerDiscreteScheduler", "num_train_timesteps": 1000, "prediction_type": "epsilon"}
+        path / "scheduler/scheduler_config.json",
+        {
+            "_class_name": "EulerDiscreteScheduler",
+            "num_train_timesteps": 1000,
+            "prediction_type": "epsilon",
+        },
     )
     _card(path, card)
 
 
-def sentence_transformers_folder(path: Path, *, sizes: Sizes | None = None, card: Card | bool = True) -> None:
+def sentence_transformers_folder(
+    path: Path, *, sizes: Sizes | None = None, card: Card | bool = True
+) -> None:
     sizes = sizes or Sizes(context=512)
     _transformers_sidecars(path, "bert", sizes, "F32", card, False, None)
-    modules = [("", "models.Transformer"), ("1_Pooling", "models.Pooling"), ("2_Normalize", "models.Normalize")]
+    modules = [
+        ("", "models.Transformer"),
+        ("1_Pooling", "models.Pooling"),
+        ("2_Normalize", "models.Normalize"),
+    ]
     write_json(path / "modules.json", [
         {"idx": number, "name": str(number), "path": place, "type": f"sentence_transformers.{kind}"} for number, (place, kind) in enumerate(modules)
     ])  # fmt: skip
     write_json(
-        path / "1_Pooling/config.json", {"word_embedding_dimension": sizes.hidden, "pooling_mode_mean_tokens": True, "pooling_mode_cls_token": False}
+        path / "1_Pooling/config.json",
+        {
+            "word_embedding_dimension": sizes.hidden,
+            "pooling_mode_mean_tokens": True,
+            "pooling_mode_cls_token": False,
+        },
     )
-    write_json(path / "sentence_bert_config.json", {"max_seq_length": sizes.context, "do_lower_case": False})
     write_json(
-        path / "config_sentence_transformers.json", {"__version__": {"sentence_transformers": "3.0.1", "transformers": "4.44.2", "pytorch": "2.4.0"}}
+        path / "sentence_bert_config.json",
+        {"max_seq_length": sizes.context, "do_lower_case": False},
     )
-    write_safetensors(path / "model.safetensors", transformer_tensors("bert", sizes, dtype="F32"), {"format": "pt"})
+    write_json(
+        path / "config_sentence_transformers.json",
+        {
+            "__version__": {
+                "sentence_transformers": "3.0.1",
+                "transformers": "4.44.2",
+                "pytorch": "2.4.0",
+            }
+        },
+    )
+    write_safetensors(
+        path / "model.safetensors",
+        transformer_tensors("bert", sizes, dtype="F32"),
+        {"format": "pt"},
+    )
 
 
 def adapter_folder(
-    path: Path, *, base_model: str = "meta-llama/Llama-2-7b-hf", sizes: Sizes | None = None, rank: int = 8, card: Card | bool = True
+    path: Path,
+    *,
+    base_model: str = "meta-llama/Llama-2-7b-hf",
+    sizes: Sizes | None = None,
+    rank: int = 8,
+    card: Card | bool = True,
 ) -> None:
     """A LoRA adapter, as PEFT saves it."""
     write_json(path / "adapter_config.json", {
         "base_model_name_or_path": base_model, "bias": "none", "inference_mode": True, "lora_alpha": 2 * rank, "lora_dropout": 0.05,
         "peft_type": "LORA", "r": rank, "target_modules": ["q_proj", "v_proj"], "task_type": "CAUSAL_LM",
     })  # fmt: skip
-    write_safetensors(path / "adapter_model.safetensors", packed.lora_tensors(sizes or Sizes(), rank=rank), {"format": "pt"})
+    write_safetensors(
+        path / "adapter_model.safetensors",
+        packed.lora_tensors(sizes or Sizes(), rank=rank),
+        {"format": "pt"},
+    )
     _card(path, card)

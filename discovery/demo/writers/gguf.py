@@ -39,14 +39,23 @@ def write_gguf(
     alignment = pairs.get("general.alignment", 32)
     if not isinstance(alignment, int):
         raise TypeError("general.alignment is a whole number")
-    head = [b"GGUF", encoder.pack("I", version), encoder.length(len(tensors)), encoder.length(len(pairs))]
+    head = [
+        b"GGUF",
+        encoder.pack("I", version),
+        encoder.length(len(tensors)),
+        encoder.length(len(pairs)),
+    ]
     for key, value in pairs.items():
         kind, data = encoder.value(value)
         head += [encoder.string(key), encoder.pack("I", kind), data]
     offset = 0
     for name, kind_name, shape in tensors:
         number = TYPE_NUMBERS[kind_name]
-        head += [encoder.string(name), encoder.pack("I", len(shape)), *(encoder.length(n) for n in reversed(shape))]
+        head += [
+            encoder.string(name),
+            encoder.pack("I", len(shape)),
+            *(encoder.length(n) for n in reversed(shape)),
+        ]
         head.append(encoder.pack("I", number) + encoder.pack("Q", offset))
         offset = _aligned(offset + gguf_tensor_bytes(kind_name, shape), alignment)
     table = b"".join(head)
@@ -108,11 +117,23 @@ class _Encoder:
 
     def array(self, items: Sequence[object]) -> bytes:
         if not items or isinstance(items[0], str):
-            return self.pack("I", _STRING) + self.length(len(items)) + b"".join([self.string(str(item)) for item in items])
+            return (
+                self.pack("I", _STRING)
+                + self.length(len(items))
+                + b"".join([self.string(str(item)) for item in items])
+            )
         kind = _scalar_type(items[0])
         if kind in (_U32, _I32, _U64, _I64):
-            kind = _I32 if all(-(1 << 31) <= item < 1 << 31 for item in items if isinstance(item, int)) else _I64
-        return self.pack("I", kind) + self.length(len(items)) + self.pack(f"{len(items)}{_FORMATS[kind]}", *items)
+            kind = (
+                _I32
+                if all(-(1 << 31) <= item < 1 << 31 for item in items if isinstance(item, int))
+                else _I64
+            )
+        return (
+            self.pack("I", kind)
+            + self.length(len(items))
+            + self.pack(f"{len(items)}{_FORMATS[kind]}", *items)
+        )
 
 
 def _scalar_type(value: object) -> int:

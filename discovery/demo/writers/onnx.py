@@ -62,12 +62,20 @@ def write_onnx(
         offset += -(-tensor_bytes(*tensor[1:]) // ALIGNMENT) * ALIGNMENT
     for number, ports in ((11, inputs), (12, outputs)):
         graph += [piece for port in ports for piece in field(number, _port(port))]
-    model: Pieces = number_field(1, 8) + field(2, producer) + field(7, graph) + field(8, number_field(2, opset))
-    model += [piece for domain in sorted({node.domain for node in nodes} - {""}) for piece in field(8, field(1, domain) + number_field(2, 1))]
+    model: Pieces = (
+        number_field(1, 8) + field(2, producer) + field(7, graph) + field(8, number_field(2, opset))
+    )
+    model += [
+        piece
+        for domain in sorted({node.domain for node in nodes} - {""})
+        for piece in field(8, field(1, domain) + number_field(2, 1))
+    ]
     for key, value in (metadata or {}).items():
         model += field(14, field(1, key) + field(2, value))
     if length(model) > MAX_MESSAGE_BYTES:
-        raise ValueError("the weights are too much for one protobuf message: keep them in an external file")
+        raise ValueError(
+            "the weights are too much for one protobuf message: keep them in an external file"
+        )
     write_pieces(path, model)
     if external:
         write_sparse(path.with_name(external), b"", offset)
@@ -113,7 +121,9 @@ def _attribute(value: int | str | Sequence[int]) -> Pieces:
         return field(4, value) + number_field(20, _STRING)
     if isinstance(value, int):
         return number_field(3, value) + number_field(20, _INT)
-    return [piece for number in value for piece in number_field(8, number)] + number_field(20, _INTS)
+    return [piece for number in value for piece in number_field(8, number)] + number_field(
+        20, _INTS
+    )
 
 
 def _node(node: Node) -> Pieces:
@@ -142,4 +152,6 @@ def _port(port: ONNXPort) -> Pieces:
     dimensions: Pieces = []
     for size in shape:
         dimensions += field(1, field(2, size) if isinstance(size, str) else number_field(1, size))
-    return field(1, name) + field(2, field(1, number_field(1, DATA_TYPES[dtype]) + field(2, dimensions)))
+    return field(1, name) + field(
+        2, field(1, number_field(1, DATA_TYPES[dtype]) + field(2, dimensions))
+    )

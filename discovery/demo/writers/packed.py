@@ -31,7 +31,13 @@ def gguf_tensors(tensors: Sequence[TensorSpec], quantization: str = "Q4_K_M") ->
         if len(shape) == 1:
             kind = "F32"
         else:
-            kind = output if new == "output.weight" else careful if "attn_v" in new or "ffn_down" in new else most
+            kind = (
+                output
+                if new == "output.weight"
+                else careful
+                if "attn_v" in new or "ffn_down" in new
+                else most
+            )
             if shape[-1] % 256 and kind.endswith("_K"):
                 kind = "Q8_0"  # as llama.cpp does where rows are no whole number of blocks
         named.append((new, kind, shape))
@@ -42,7 +48,9 @@ def _gguf_name(name: str) -> str:
     parts = name.removeprefix("model.").removesuffix(".weight").split(".")
     if parts[0] == "layers":
         return f"blk.{parts[1]}.{_GGUF_NAMES['.'.join(parts[2:])]}.weight"
-    return {"embed_tokens": "token_embd", "norm": "output_norm", "lm_head": "output"}[parts[0]] + ".weight"
+    return {"embed_tokens": "token_embd", "norm": "output_norm", "lm_head": "output"}[
+        parts[0]
+    ] + ".weight"
 
 
 def _is_projection(name: str) -> bool:
@@ -100,12 +108,17 @@ def mlx_tensors(tensors: Sequence[TensorSpec], *, bits: int = 4, group: int = 64
     return packed
 
 
-def lora_tensors(sizes: Sizes, *, rank: int = 8, targets: Sequence[str] = ("q_proj", "v_proj")) -> Tensors:
+def lora_tensors(
+    sizes: Sizes, *, rank: int = 8, targets: Sequence[str] = ("q_proj", "v_proj")
+) -> Tensors:
     """PEFT's names for an adapter over a Llama's attention."""
     tensors: Tensors = []
     for layer in range(sizes.layers):
         for target in targets:
             base = f"base_model.model.model.layers.{layer}.self_attn.{target}"
             outputs = sizes.kv_width if target in ("k_proj", "v_proj") else sizes.hidden
-            tensors += [(f"{base}.lora_A.weight", "F32", (rank, sizes.hidden)), (f"{base}.lora_B.weight", "F32", (outputs, rank))]
+            tensors += [
+                (f"{base}.lora_A.weight", "F32", (rank, sizes.hidden)),
+                (f"{base}.lora_B.weight", "F32", (outputs, rank)),
+            ]
     return tensors

@@ -13,7 +13,9 @@ from typing import Any
 from discovery.demo.writers.sparse import TensorSpec, tensor_bytes, write_json, write_sparse
 
 
-def write_safetensors(path: Path, tensors: Sequence[TensorSpec], metadata: Mapping[str, str] | None = None) -> None:
+def write_safetensors(
+    path: Path, tensors: Sequence[TensorSpec], metadata: Mapping[str, str] | None = None
+) -> None:
     """A valid file with a hole for data, in the order given."""
     header: dict[str, Any] = {"__metadata__": dict(metadata)} if metadata is not None else {}
     position = 0
@@ -27,7 +29,12 @@ def write_safetensors(path: Path, tensors: Sequence[TensorSpec], metadata: Mappi
 
 
 def write_safetensors_shards(
-    folder: Path, tensors: Sequence[TensorSpec], shards: int, *, stem: str = "model", metadata: Mapping[str, str] | None = None
+    folder: Path,
+    tensors: Sequence[TensorSpec],
+    shards: int,
+    *,
+    stem: str = "model",
+    metadata: Mapping[str, str] | None = None,
 ) -> list[Path]:
     """``stem.safetensors``, or ``stem-00001-of-0000N.safetensors`` and ``stem.safetensors.index.json``. Returns the weight files."""
     shards = min(shards, len(tensors))
@@ -42,7 +49,10 @@ def write_safetensors_shards(
         weight_map |= {name: path.name for name, _, _ in part}
         paths.append(path)
     total = sum(tensor_bytes(dtype, shape) for _, dtype, shape in tensors)
-    write_json(folder / f"{stem}.safetensors.index.json", {"metadata": {"total_size": total}, "weight_map": weight_map})
+    write_json(
+        folder / f"{stem}.safetensors.index.json",
+        {"metadata": {"total_size": total}, "weight_map": weight_map},
+    )
     return paths
 
 

@@ -41,7 +41,9 @@ class Sizes:
         return self.hidden // self.attention_heads * (self.kv_heads or self.attention_heads)
 
 
-def transformer_tensors(family: str = "llama", sizes: Sizes | None = None, *, dtype: str = "BF16") -> Tensors:
+def transformer_tensors(
+    family: str = "llama", sizes: Sizes | None = None, *, dtype: str = "BF16"
+) -> Tensors:
     """Every tensor of a model of that family (a key of ``FAMILIES``). Raises ``KeyError`` for another."""
     return [(name, dtype, shape) for name, shape in FAMILIES[family](sizes or Sizes())]
 
@@ -73,18 +75,30 @@ def llama(sizes: Sizes, prefix: str = "") -> _Shapes:
             (f"{base}.self_attn.q_proj.weight", (hidden, hidden)),
             (f"{base}.self_attn.v_proj.weight", (sizes.kv_width, hidden)),
         ]
-    return [*shapes, (f"{prefix}model.norm.weight", (hidden,)), (f"{prefix}lm_head.weight", (sizes.vocab, hidden))]
+    return [
+        *shapes,
+        (f"{prefix}model.norm.weight", (hidden,)),
+        (f"{prefix}lm_head.weight", (sizes.vocab, hidden)),
+    ]
 
 
 def _llama_feed_forward(base: str, sizes: Sizes, hidden: int, wide: int) -> _Shapes:
     if not sizes.experts:
         mlp = f"{base}.mlp"
-        return [(f"{mlp}.down_proj.weight", (hidden, wide)), (f"{mlp}.gate_proj.weight", (wide, hidden)), (f"{mlp}.up_proj.weight", (wide, hidden))]
+        return [
+            (f"{mlp}.down_proj.weight", (hidden, wide)),
+            (f"{mlp}.gate_proj.weight", (wide, hidden)),
+            (f"{mlp}.up_proj.weight", (wide, hidden)),
+        ]
     moe = f"{base}.block_sparse_moe"
     shapes: _Shapes = [(f"{moe}.gate.weight", (sizes.experts, hidden))]
     for expert in range(sizes.experts):
         one = f"{moe}.experts.{expert}"
-        shapes += [(f"{one}.w1.weight", (wide, hidden)), (f"{one}.w2.weight", (hidden, wide)), (f"{one}.w3.weight", (wide, hidden))]
+        shapes += [
+            (f"{one}.w1.weight", (wide, hidden)),
+            (f"{one}.w2.weight", (hidden, wide)),
+            (f"{one}.w3.weight", (wide, hidden)),
+        ]
     return shapes
 
 
@@ -98,10 +112,17 @@ def bert(sizes: Sizes) -> _Shapes:
     ]
     for layer in range(sizes.layers):
         base = f"encoder.layer.{layer}"
-        for part in ("attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense"):
+        for part in (
+            "attention.self.query",
+            "attention.self.key",
+            "attention.self.value",
+            "attention.output.dense",
+        ):
             shapes += linear(f"{base}.{part}", hidden, hidden)
         shapes += norm(f"{base}.attention.output.LayerNorm", hidden)
-        shapes += linear(f"{base}.intermediate.dense", sizes.feed_forward, hidden) + linear(f"{base}.output.dense", hidden, sizes.feed_forward)
+        shapes += linear(f"{base}.intermediate.dense", sizes.feed_forward, hidden) + linear(
+            f"{base}.output.dense", hidden, sizes.feed_forward
+        )
         shapes += norm(f"{base}.output.LayerNorm", hidden)
     return shapes + linear("pooler.dense", hidden, hidden)
 
@@ -117,9 +138,16 @@ def vit(sizes: Sizes) -> _Shapes:
     ]
     for layer in range(sizes.layers):
         base = f"vit.encoder.layer.{layer}"
-        for part in ("attention.attention.query", "attention.attention.key", "attention.attention.value", "attention.output.dense"):
+        for part in (
+            "attention.attention.query",
+            "attention.attention.key",
+            "attention.attention.value",
+            "attention.output.dense",
+        ):
             shapes += linear(f"{base}.{part}", hidden, hidden)
-        shapes += linear(f"{base}.intermediate.dense", sizes.feed_forward, hidden) + linear(f"{base}.output.dense", hidden, sizes.feed_forward)
+        shapes += linear(f"{base}.intermediate.dense", sizes.feed_forward, hidden) + linear(
+            f"{base}.output.dense", hidden, sizes.feed_forward
+        )
         shapes += norm(f"{base}.layernorm_before", hidden) + norm(f"{base}.layernorm_after", hidden)
     return shapes + norm("vit.layernorm", hidden) + linear("classifier", sizes.vocab, hidden)
 
@@ -135,7 +163,10 @@ def whisper(sizes: Sizes) -> _Shapes:
         ("model.decoder.embed_tokens.weight", (sizes.vocab, hidden)),
         ("model.decoder.embed_positions.weight", (448, hidden)),
     ]
-    for side, attentions in (("encoder", ("self_attn",)), ("decoder", ("self_attn", "encoder_attn"))):
+    for side, attentions in (
+        ("encoder", ("self_attn",)),
+        ("decoder", ("self_attn", "encoder_attn")),
+    ):
         for layer in range(sizes.layers):
             base = f"model.{side}.layers.{layer}"
             for attention in attentions:
@@ -143,7 +174,9 @@ def whisper(sizes: Sizes) -> _Shapes:
                 for part in ("v_proj", "q_proj", "out_proj"):
                     shapes += linear(f"{base}.{attention}.{part}", hidden, hidden)
                 shapes += norm(f"{base}.{attention}_layer_norm", hidden)
-            shapes += linear(f"{base}.fc1", sizes.feed_forward, hidden) + linear(f"{base}.fc2", hidden, sizes.feed_forward)
+            shapes += linear(f"{base}.fc1", sizes.feed_forward, hidden) + linear(
+                f"{base}.fc2", hidden, sizes.feed_forward
+            )
             shapes += norm(f"{base}.final_layer_norm", hidden)
         shapes += norm(f"model.{side}.layer_norm", hidden)
     return shapes
@@ -152,9 +185,14 @@ def whisper(sizes: Sizes) -> _Shapes:
 def wav2vec2(sizes: Sizes) -> _Shapes:
     hidden, convolution = sizes.hidden, 512
     extractor, encoder = "wav2vec2.feature_extractor.conv_layers", "wav2vec2.encoder"
-    shapes: _Shapes = [("wav2vec2.masked_spec_embed", (hidden,)), *norm(f"{extractor}.0.layer_norm", convolution)]
+    shapes: _Shapes = [
+        ("wav2vec2.masked_spec_embed", (hidden,)),
+        *norm(f"{extractor}.0.layer_norm", convolution),
+    ]
     for layer, kernel in enumerate((10, 3, 3, 3, 3, 2, 2)):
-        shapes.append((f"{extractor}.{layer}.conv.weight", (convolution, convolution if layer else 1, kernel)))
+        shapes.append(
+            (f"{extractor}.{layer}.conv.weight", (convolution, convolution if layer else 1, kernel))
+        )
     shapes += norm("wav2vec2.feature_projection.layer_norm", convolution)
     shapes += linear("wav2vec2.feature_projection.projection", hidden, convolution)
     shapes += [
@@ -180,7 +218,9 @@ def _clip_layers(prefix: str, layers: int, hidden: int) -> _Shapes:
         for part in ("k_proj", "v_proj", "q_proj", "out_proj"):
             shapes += linear(f"{base}.self_attn.{part}", hidden, hidden)
         shapes += norm(f"{base}.layer_norm1", hidden) + norm(f"{base}.layer_norm2", hidden)
-        shapes += linear(f"{base}.mlp.fc1", 4 * hidden, hidden) + linear(f"{base}.mlp.fc2", hidden, 4 * hidden)
+        shapes += linear(f"{base}.mlp.fc1", 4 * hidden, hidden) + linear(
+            f"{base}.mlp.fc2", hidden, 4 * hidden
+        )
     return shapes
 
 
@@ -229,27 +269,41 @@ def llava(sizes: Sizes) -> _Shapes:
 
 def biogpt(sizes: Sizes) -> _Shapes:
     hidden = sizes.hidden
-    shapes: _Shapes = [("biogpt.embed_tokens.weight", (sizes.vocab, hidden)), ("biogpt.embed_positions.weight", (sizes.context + 2, hidden))]
+    shapes: _Shapes = [
+        ("biogpt.embed_tokens.weight", (sizes.vocab, hidden)),
+        ("biogpt.embed_positions.weight", (sizes.context + 2, hidden)),
+    ]
     for layer in range(sizes.layers):
         base = f"biogpt.layers.{layer}"
         for part in ("k_proj", "v_proj", "q_proj", "out_proj"):
             shapes += linear(f"{base}.self_attn.{part}", hidden, hidden)
-        shapes += linear(f"{base}.fc1", sizes.feed_forward, hidden) + linear(f"{base}.fc2", hidden, sizes.feed_forward)
-        shapes += norm(f"{base}.self_attn_layer_norm", hidden) + norm(f"{base}.final_layer_norm", hidden)
+        shapes += linear(f"{base}.fc1", sizes.feed_forward, hidden) + linear(
+            f"{base}.fc2", hidden, sizes.feed_forward
+        )
+        shapes += norm(f"{base}.self_attn_layer_norm", hidden) + norm(
+            f"{base}.final_layer_norm", hidden
+        )
     return shapes + norm("biogpt.layer_norm", hidden)
 
 
 def gpt_bigcode(sizes: Sizes) -> _Shapes:
     """One key-value head for all queries (multi-query attention), as in StarCoder."""
     hidden, head = sizes.hidden, sizes.hidden // sizes.attention_heads
-    shapes: _Shapes = [("transformer.wte.weight", (sizes.vocab, hidden)), ("transformer.wpe.weight", (sizes.context, hidden))]
+    shapes: _Shapes = [
+        ("transformer.wte.weight", (sizes.vocab, hidden)),
+        ("transformer.wpe.weight", (sizes.context, hidden)),
+    ]
     for layer in range(sizes.layers):
         base = f"transformer.h.{layer}"
         shapes += (
-            norm(f"{base}.ln_1", hidden) + linear(f"{base}.attn.c_attn", hidden + 2 * head, hidden) + linear(f"{base}.attn.c_proj", hidden, hidden)
+            norm(f"{base}.ln_1", hidden)
+            + linear(f"{base}.attn.c_attn", hidden + 2 * head, hidden)
+            + linear(f"{base}.attn.c_proj", hidden, hidden)
         )
         shapes += norm(f"{base}.ln_2", hidden)
-        shapes += linear(f"{base}.mlp.c_fc", sizes.feed_forward, hidden) + linear(f"{base}.mlp.c_proj", hidden, sizes.feed_forward)
+        shapes += linear(f"{base}.mlp.c_fc", sizes.feed_forward, hidden) + linear(
+            f"{base}.mlp.c_proj", hidden, sizes.feed_forward
+        )
     return shapes + norm("transformer.ln_f", hidden)
 
 

@@ -21,7 +21,13 @@ APACHE = "Apache License\nVersion 2.0, January 2004\nhttp://www.apache.org/licen
 _OLLAMA = "application/vnd.ollama.image"
 
 
-def hub_cache(path: Path, repo_id: str, revisions: int = 2, *, build: Callable[[Path], None] = sentence_transformers_folder) -> Path:
+def hub_cache(
+    path: Path,
+    repo_id: str,
+    revisions: int = 2,
+    *,
+    build: Callable[[Path], None] = sentence_transformers_folder,
+) -> Path:
     """``models--org--name`` below ``path``, the hub folder. ``build`` writes the newest revision; older ones have another card.
 
     Returns the repository's folder.
@@ -31,12 +37,19 @@ def hub_cache(path: Path, repo_id: str, revisions: int = 2, *, build: Callable[[
     with TemporaryDirectory(dir=path) as building:
         newest = Path(building) / repo_id.rpartition("/")[2]
         build(newest)
-        blobs = {file.relative_to(newest): _keep(repository, file) for file in sorted(newest.rglob("*")) if file.is_file()}
+        blobs = {
+            file.relative_to(newest): _keep(repository, file)
+            for file in sorted(newest.rglob("*"))
+            if file.is_file()
+        }
     for age in reversed(range(revisions)):
         revision = hashlib.sha1(f"{repo_id}@{age}".encode(), usedforsecurity=False).hexdigest()
         for place, blob in blobs.items():
             older = age and place.name == "README.md"
-            _link(_older_card(blob, age) if older else blob, repository / "snapshots" / revision / place)
+            _link(
+                _older_card(blob, age) if older else blob,
+                repository / "snapshots" / revision / place,
+            )
     (repository / "refs").mkdir()
     (repository / "refs/main").write_text(revision)
     return repository
@@ -69,7 +82,14 @@ def _sha256(file: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def ollama_store(path: Path, name: str, tags: Sequence[str] = ("latest",), *, sizes: Sizes | None = None, license_text: str = APACHE) -> None:
+def ollama_store(
+    path: Path,
+    name: str,
+    tags: Sequence[str] = ("latest",),
+    *,
+    sizes: Sizes | None = None,
+    license_text: str = APACHE,
+) -> None:
     """``manifests`` and ``blobs`` below ``path``. A tag's ending tells its quantization (``135m-fp16``, ``135m-q8_0``);
     tags of the same quantization share their blobs."""
     (path / "blobs").mkdir(parents=True, exist_ok=True)
@@ -86,8 +106,18 @@ def ollama_store(path: Path, name: str, tags: Sequence[str] = ("latest",), *, si
             _layer(path, f"{_OLLAMA}.params", b'{"stop":["[INST]","[/INST]"],"temperature":0.7}'),
             _layer(path, f"{_OLLAMA}.license", license_text.encode()),
         ]
-        described = {"model_format": "gguf", "model_family": "llama", "model_families": ["llama"], "model_type": "", "file_type": quantization}
-        configuration = _layer(path, "application/vnd.docker.container.image.v1+json", json.dumps(described | {"os": "linux"}).encode())
+        described = {
+            "model_format": "gguf",
+            "model_family": "llama",
+            "model_families": ["llama"],
+            "model_type": "",
+            "file_type": quantization,
+        }
+        configuration = _layer(
+            path,
+            "application/vnd.docker.container.image.v1+json",
+            json.dumps(described | {"os": "linux"}).encode(),
+        )
         manifest = {
             "schemaVersion": 2,
             "mediaType": "application/vnd.docker.distribution.manifest.v2+json",

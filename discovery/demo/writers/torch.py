@@ -19,14 +19,23 @@ STORAGES = {
     "I16": "ShortStorage", "I8": "CharStorage", "U8": "ByteStorage", "BOOL": "BoolStorage",
 }  # fmt: skip
 LEGACY_MAGIC, LEGACY_PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
-LEGACY_SYSTEM = {"protocol_version": 1001, "little_endian": True, "type_sizes": {"short": 2, "int": 4, "long": 4}}
+LEGACY_SYSTEM = {
+    "protocol_version": 1001,
+    "little_endian": True,
+    "type_sizes": {"short": 2, "int": 4, "long": 4},
+}
 #: torch starts every storage at a multiple of this, so that it can be mapped.
 ALIGNMENT = 64
 _CRC_POLYNOMIAL = 0xEDB88320
 
 
 def write_torch_zip(
-    path: Path, tensors: Sequence[TensorSpec], *, wrapper: str | None = None, extra: Mapping[str, int | str] | None = None, root: str = "archive"
+    path: Path,
+    tensors: Sequence[TensorSpec],
+    *,
+    wrapper: str | None = None,
+    extra: Mapping[str, int | str] | None = None,
+    root: str = "archive",
 ) -> None:
     """A state dict, bare or under the key ``wrapper``; ``extra`` are values beside it, such as an epoch."""
     archive = _Archive(root)
@@ -39,11 +48,17 @@ def write_torch_zip(
 
 
 def write_torch_legacy(
-    path: Path, tensors: Sequence[TensorSpec], *, wrapper: str | None = None, extra: Mapping[str, int | str] | None = None
+    path: Path,
+    tensors: Sequence[TensorSpec],
+    *,
+    wrapper: str | None = None,
+    extra: Mapping[str, int | str] | None = None,
 ) -> None:
     """The layout before torch 1.6: five pickles, then every storage after its length."""
     keys = [str(number) for number in range(len(tensors))]
-    pieces: list[bytes | int] = [pickle.dumps(value, 2) for value in (LEGACY_MAGIC, LEGACY_PROTOCOL, LEGACY_SYSTEM)]
+    pieces: list[bytes | int] = [
+        pickle.dumps(value, 2) for value in (LEGACY_MAGIC, LEGACY_PROTOCOL, LEGACY_SYSTEM)
+    ]
     pieces += [_checkpoint(tensors, wrapper, extra or {}, legacy=True), pickle.dumps(keys, 2)]
     for _, dtype, shape in tensors:
         pieces += [pack("<q", prod(shape)), tensor_bytes(dtype, shape)]
@@ -56,21 +71,51 @@ def write_pickle_with_import(path: Path, module: str, name: str, argument: str =
     write_sparse(path, body, len(body))
 
 
-def _checkpoint(tensors: Sequence[TensorSpec], wrapper: str | None, extra: Mapping[str, int | str], *, legacy: bool = False) -> bytes:
-    parts = [_text(name) + _tensor(str(number), dtype, shape, legacy) for number, (name, dtype, shape) in enumerate(tensors)]
+def _checkpoint(
+    tensors: Sequence[TensorSpec],
+    wrapper: str | None,
+    extra: Mapping[str, int | str],
+    *,
+    legacy: bool = False,
+) -> bytes:
+    parts = [
+        _text(name) + _tensor(str(number), dtype, shape, legacy)
+        for number, (name, dtype, shape) in enumerate(tensors)
+    ]
     state = b"ccollections\nOrderedDict\n)R(" + b"".join(parts) + b"u"
     if wrapper is None and not extra:
         return b"\x80\x02" + state + b"."
-    values = b"".join(_text(key) + (_text(value) if isinstance(value, str) else _number(value)) for key, value in extra.items())
+    values = b"".join(
+        _text(key) + (_text(value) if isinstance(value, str) else _number(value))
+        for key, value in extra.items()
+    )
     return b"\x80\x02}(" + _text(wrapper or "state_dict") + state + values + b"u."
 
 
 def _tensor(key: str, dtype: str, shape: Sequence[int], legacy: bool) -> bytes:
-    storage = b"(" + _text("storage") + f"ctorch\n{STORAGES[dtype]}\n".encode() + _text(key) + _text("cpu") + _number(prod(shape))
-    storage += (b"N" if legacy else b"") + b"tQ"  # legacy storages may be views of others: this one is not
+    storage = (
+        b"("
+        + _text("storage")
+        + f"ctorch\n{STORAGES[dtype]}\n".encode()
+        + _text(key)
+        + _text("cpu")
+        + _number(prod(shape))
+    )
+    storage += (
+        b"N" if legacy else b""
+    ) + b"tQ"  # legacy storages may be views of others: this one is not
     strides = [prod(shape[position + 1 :]) for position in range(len(shape))]
     hooks = b"ccollections\nOrderedDict\n)R"
-    return b"ctorch._utils\n_rebuild_tensor_v2\n(" + storage + b"K\0" + _tuple(shape) + _tuple(strides) + b"\x89" + hooks + b"tR"
+    return (
+        b"ctorch._utils\n_rebuild_tensor_v2\n("
+        + storage
+        + b"K\0"
+        + _tuple(shape)
+        + _tuple(strides)
+        + b"\x89"
+        + hooks
+        + b"tR"
+    )
 
 
 def _text(text: str) -> bytes:
@@ -98,24 +143,45 @@ class _Archive:
     def add(self, name: str, content: bytes | int) -> None:
         """``content`` is the data, or the length of a hole."""
         encoded = f"{self.root}/{name}".encode()
-        size, crc = (content, crc_of_zeros(content)) if isinstance(content, int) else (len(content), crc32(content))
+        size, crc = (
+            (content, crc_of_zeros(content))
+            if isinstance(content, int)
+            else (len(content), crc32(content))
+        )
         start = self.position
         sizes = pack("<HHQQ", 1, 16, size, size)
         padding = -(start + 30 + len(encoded) + len(sizes) + 4) % ALIGNMENT
         filler = pack("<HH", 0x4246, padding) + b"Z" * padding
         common = pack("<HHHHIII", 0x800, 0, 0, 0x21, crc, 0xFFFFFFFF, 0xFFFFFFFF)
-        head = b"PK\x03\x04" + pack("<H", 45) + common + pack("<HH", len(encoded), len(sizes + filler)) + encoded + sizes + filler
+        head = (
+            b"PK\x03\x04"
+            + pack("<H", 45)
+            + common
+            + pack("<HH", len(encoded), len(sizes + filler))
+            + encoded
+            + sizes
+            + filler
+        )
         self.pieces += [head, content]
         self.position += len(head) + size
         located = pack("<HHQQQ", 1, 24, size, size, start)
-        entry = b"PK\x01\x02" + pack("<HH", 45, 45) + common + pack("<HHHHHII", len(encoded), len(located), 0, 0, 0, 0, 0xFFFFFFFF)
+        entry = (
+            b"PK\x01\x02"
+            + pack("<HH", 45, 45)
+            + common
+            + pack("<HHHHHII", len(encoded), len(located), 0, 0, 0, 0, 0xFFFFFFFF)
+        )
         self.directory.append(entry + encoded + located)
 
     def finish(self) -> list[bytes | int]:
         directory, count = b"".join(self.directory), len(self.directory)
-        end64 = b"PK\x06\x06" + pack("<QHHIIQQQQ", 44, 45, 45, 0, 0, count, count, len(directory), self.position)
+        end64 = b"PK\x06\x06" + pack(
+            "<QHHIIQQQQ", 44, 45, 45, 0, 0, count, count, len(directory), self.position
+        )
         locator = b"PK\x06\x07" + pack("<IQI", 0, self.position + len(directory), 1)
-        end = b"PK\x05\x06" + pack("<HHHHIIH", 0, 0, min(count, 0xFFFF), min(count, 0xFFFF), len(directory), 0xFFFFFFFF, 0)
+        end = b"PK\x05\x06" + pack(
+            "<HHHHIIH", 0, 0, min(count, 0xFFFF), min(count, 0xFFFF), len(directory), 0xFFFFFFFF, 0
+        )
         return [*self.pieces, directory + end64 + locator + end]
 
 

@@ -56,7 +56,9 @@ def read(stream: BinaryIO, size: int, name: str, head: bytes) -> Header:
         raise NotThisFormat("it is a web page: the download was refused or redirected")
     suffix = name.lower().rpartition(".")[2]
     if suffix == "safetensors" and head[:1] == b"\x80" and head[1:2] in b"\x02\x03\x04\x05":
-        raise InDisguise("it is a Python pickle, which can run code, under a name that promises otherwise")
+        raise InDisguise(
+            "it is a Python pickle, which can run code, under a name that promises otherwise"
+        )
     reason: NotThisFormat | None = None
     for reader in _candidates(suffix, head):
         stream.seek(0)
@@ -77,7 +79,11 @@ def _candidates(suffix: str, head: bytes) -> tuple[Format, ...]:
     if head[:8] == b"\x89HDF\r\n\x1a\n":
         return (keras,)
     length = int.from_bytes(head[:8], "little")
-    if suffix != "safetensors" and head[8:10] in (b'{"', b"{ ") and length <= safetensors.MAX_HEADER_BYTES:
+    if (
+        suffix != "safetensors"
+        and head[8:10] in (b'{"', b"{ ")
+        and length <= safetensors.MAX_HEADER_BYTES
+    ):
         return (safetensors,)
     return _BY_SUFFIX.get(suffix, (pytorch,))
 

@@ -29,7 +29,15 @@ KINDS = {
 #: A version, then a description that starts with an input, an output, a predicted name, functions or metadata: ONNX and others differ here.
 _MODEL = re.compile(rb"\x08[\x01-\x7f]\x12[\x80-\xff]{0,4}[\x01-\x7f][\x0a\x52\x5a\xa2]")
 _DESCRIPTION = {1: "description", 2: "version", 3: "author", 4: "license"}
-_SIMPLE_TYPES = {1: "I64", 2: "F64", 3: "STRING", 4: "IMAGE", 6: "DICTIONARY", 7: "SEQUENCE", 8: "STATE"}
+_SIMPLE_TYPES = {
+    1: "I64",
+    2: "F64",
+    3: "STRING",
+    4: "IMAGE",
+    6: "DICTIONARY",
+    7: "SEQUENCE",
+    8: "STATE",
+}
 _ARRAY_TYPES = {65_568: "F32", 65_552: "F16", 65_600: "F64", 131_104: "I32", 131_080: "I8"}
 
 
@@ -109,15 +117,31 @@ def _read_manifest(stream: BinaryIO, size: int) -> Header:
     entries = manifest.get("itemInfoEntries")
     if not isinstance(entries, dict) or "fileFormatVersion" not in manifest:
         raise InvalidHeader("the manifest lists no items or no format version")
-    paths = {key: entry["path"] for key, entry in entries.items() if isinstance(entry, dict) and isinstance(entry.get("path"), str)}
+    paths = {
+        key: entry["path"]
+        for key, entry in entries.items()
+        if isinstance(entry, dict) and isinstance(entry.get("path"), str)
+    }
     root = manifest.get("rootModelIdentifier")
     problems = [
-        Problem("external_data_outside", f"the manifest names {path[:120]!r}, which lies outside the package", "", Severity.ERROR)
+        Problem(
+            "external_data_outside",
+            f"the manifest names {path[:120]!r}, which lies outside the package",
+            "",
+            Severity.ERROR,
+        )
         for path in paths.values()
         if path.startswith("/") or ".." in path.split("/")
     ]
     if not isinstance(root, str) or root not in paths:
-        problems.append(Problem("root_model_missing", "the manifest does not say which of its items is the model", "", Severity.ERROR))
+        problems.append(
+            Problem(
+                "root_model_missing",
+                "the manifest does not say which of its items is the model",
+                "",
+                Severity.ERROR,
+            )
+        )
     metadata = {
         "package": True,
         "format_version": str(manifest["fileFormatVersion"])[:80],

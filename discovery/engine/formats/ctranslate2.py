@@ -31,7 +31,10 @@ def read(stream: BinaryIO, size: int) -> Header:
     version, name = _recognise(reader)
     revision = reader.u32("the revision")
     tensors = [reader.variable() for _ in range(reader.counted("variables"))]
-    aliases = {reader.string("an alias"): reader.string("an aliased variable") for _ in range(reader.counted("aliases"))}
+    aliases = {
+        reader.string("an alias"): reader.string("an aliased variable")
+        for _ in range(reader.counted("aliases"))
+    }
     if reader.left:
         raise InvalidHeader(f"{reader.left:,} bytes follow the last alias", reader.position)
     weights = [t for t in tensors if t.shape and not t.name.endswith(("_scale", "_zero"))]
@@ -40,7 +43,12 @@ def read(stream: BinaryIO, size: int) -> Header:
     return Header(
         format=NAME,
         tensors=tensors,
-        metadata={"spec": name, "revision": revision, "binary_version": version, "alias_count": len(aliases)},
+        metadata={
+            "spec": name,
+            "revision": revision,
+            "binary_version": version,
+            "alias_count": len(aliases),
+        },
         parameter_count=sum(prod(t.shape) for t in weights) if weights else None,
         dtype=None if quantization else main_dtype(weights),
         quantization=quantization,
@@ -66,7 +74,9 @@ class _Variables(Reader):
     def counted(self, what: str) -> int:
         count = self.u32(f"the number of {what}")
         if count > MAX_VARIABLES or count * 6 > self.left:
-            raise InvalidHeader(f"it claims {count:,} {what} in {self.left:,} bytes", self.position - 4)
+            raise InvalidHeader(
+                f"it claims {count:,} {what} in {self.left:,} bytes", self.position - 4
+            )
         return count
 
     def string(self, what: str) -> str:
@@ -86,7 +96,9 @@ class _Variables(Reader):
         # The size is kept in 32 bits: a variable of 4 GB and more wraps around.
         wanted = prod(shape) * DTYPE_BITS.get(dtype, 0) // 8
         if dtype in DTYPE_BITS and wanted % (1 << 32) != size:
-            raise InvalidHeader(f"{name!r} has {size:,} bytes, its shape needs {wanted:,}", self.position)
+            raise InvalidHeader(
+                f"{name!r} has {size:,} bytes, its shape needs {wanted:,}", self.position
+            )
         offset, size = self.position, max(wanted, size)
         self.skip(size, f"the data of {name!r}")
         return Tensor(name, dtype, shape, offset, size)

@@ -28,8 +28,36 @@ DTYPES = {
     "float8_e5m2": "F8_E5M2",
 }  # fmt: skip
 _CHUNKED = "__msgpack_chunked_array__"
-_FIXED = {0xC0: 0, 0xC2: 0, 0xC3: 0, 0xCA: 4, 0xCB: 8, 0xCC: 1, 0xCD: 2, 0xCE: 4, 0xCF: 8, 0xD0: 1, 0xD1: 2, 0xD2: 4, 0xD3: 8}
-_LENGTHS = {0xC4: 1, 0xC5: 2, 0xC6: 4, 0xC7: 1, 0xC8: 2, 0xC9: 4, 0xD9: 1, 0xDA: 2, 0xDB: 4, 0xDC: 2, 0xDD: 4, 0xDE: 2, 0xDF: 4}
+_FIXED = {
+    0xC0: 0,
+    0xC2: 0,
+    0xC3: 0,
+    0xCA: 4,
+    0xCB: 8,
+    0xCC: 1,
+    0xCD: 2,
+    0xCE: 4,
+    0xCF: 8,
+    0xD0: 1,
+    0xD1: 2,
+    0xD2: 4,
+    0xD3: 8,
+}
+_LENGTHS = {
+    0xC4: 1,
+    0xC5: 2,
+    0xC6: 4,
+    0xC7: 1,
+    0xC8: 2,
+    0xC9: 4,
+    0xD9: 1,
+    0xDA: 2,
+    0xDB: 4,
+    0xDC: 2,
+    0xDD: 4,
+    0xDE: 2,
+    0xDF: 4,
+}
 _ARRAY_EXTENSION = 1
 
 
@@ -117,9 +145,13 @@ class _Walk(Reader):
         elif code < 0x80:
             return str(code)
         else:
-            raise InvalidHeader(f"a key of a map has the msgpack type 0x{code:02X}, not a string", self.position - 1)
+            raise InvalidHeader(
+                f"a key of a map has the msgpack type 0x{code:02X}, not a string", self.position - 1
+            )
         if length > MAX_NAME:
-            raise InvalidHeader(f"a key claims {length:,} bytes, more than {MAX_NAME}", self.position)
+            raise InvalidHeader(
+                f"a key claims {length:,} bytes, more than {MAX_NAME}", self.position
+            )
         return self.exact(length, "a key").decode("utf-8", "replace")
 
     def _value(self, name: str) -> tuple[int, bool] | None:
@@ -136,27 +168,42 @@ class _Walk(Reader):
         elif code < 0x80 or code >= 0xE0 or code in _FIXED:
             self._scalar(name, code)
         else:
-            raise InvalidHeader(f"{name!r} has the unknown msgpack type 0x{code:02X}", self.position - 1)
+            raise InvalidHeader(
+                f"{name!r} has the unknown msgpack type 0x{code:02X}", self.position - 1
+            )
         return None
 
     def _open(self, count: int, width: int) -> int:
         if count * width > self.left:
-            raise InvalidHeader(f"a list claims {count:,} values in {self.left:,} bytes", self.position)
+            raise InvalidHeader(
+                f"a list claims {count:,} values in {self.left:,} bytes", self.position
+            )
         return count
 
     def _scalar(self, name: str, code: int) -> None:
         owner, _, part = name.rpartition(".")
         if part == _CHUNKED and code == 0xC3:
             self.chunked[owner] = []
-        number = code if code < 0x80 else int.from_bytes(self.exact(_FIXED.get(code, 0), f"the value of {name!r}"), "big")
-        if owner.endswith(".shape") and owner[:-6] in self.chunked and len(self.chunked[owner[:-6]]) < MAX_DIMENSIONS:
+        number = (
+            code
+            if code < 0x80
+            else int.from_bytes(self.exact(_FIXED.get(code, 0), f"the value of {name!r}"), "big")
+        )
+        if (
+            owner.endswith(".shape")
+            and owner[:-6] in self.chunked
+            and len(self.chunked[owner[:-6]]) < MAX_DIMENSIONS
+        ):
             self.chunked[owner[:-6]].append(number)
 
     def _extension(self, name: str, length: int) -> None:
         kind = self.exact(1, "an extension type")[0]
         end = self.position + length
         if end > self.size:
-            raise InvalidHeader(f"{name!r} needs {length:,} bytes, the file has {max(self.left, 0):,} left", self.position)
+            raise InvalidHeader(
+                f"{name!r} needs {length:,} bytes, the file has {max(self.left, 0):,} left",
+                self.position,
+            )
         if kind == _ARRAY_EXTENSION:
             self._array(name, end)
         self.seek(end)
@@ -182,7 +229,10 @@ class _Walk(Reader):
         if self.position + size != end:
             raise InvalidHeader(f"the data of {name!r} do not fill their place", self.position)
         if dtype in DTYPE_BITS and prod(shape) * DTYPE_BITS[dtype] != size * 8:
-            raise InvalidHeader(f"{name!r} has {size:,} bytes, its shape needs {prod(shape) * DTYPE_BITS[dtype] // 8:,}", self.position)
+            raise InvalidHeader(
+                f"{name!r} has {size:,} bytes, its shape needs {prod(shape) * DTYPE_BITS[dtype] // 8:,}",
+                self.position,
+            )
         self.tensors.append(Tensor(name, dtype, shape, self.position, size))
 
     def _dimension(self, name: str) -> int:

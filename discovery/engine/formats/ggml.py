@@ -26,7 +26,15 @@ MAX_NAME_BYTES = 256
 MAX_TENSORS = 20_000
 ALIGNMENT = 32
 
-_LLAMA = ("vocab_size", "embedding_length", "multiple_of", "head_count", "layer_count", "rotary_dimensions", "file_type")
+_LLAMA = (
+    "vocab_size",
+    "embedding_length",
+    "multiple_of",
+    "head_count",
+    "layer_count",
+    "rotary_dimensions",
+    "file_type",
+)
 _WHISPER = (
     "vocab_size", "audio_context_length", "audio_embedding_length", "audio_head_count", "audio_layer_count", "context_length",
     "embedding_length", "head_count", "layer_count", "mel_bins", "file_type",
@@ -54,17 +62,28 @@ def read(stream: BinaryIO, size: int) -> Header:
         raise InvalidHeader(f"{kind} has no version {version}", 4)
     metadata: dict[str, Any] = {"container": kind, "version": version}
     if kind == "ggla":
-        metadata |= {"layout": "adapter", "rank": reader.u32("the rank"), "alpha": reader.u32("alpha")}
+        metadata |= {
+            "layout": "adapter",
+            "rank": reader.u32("the rank"),
+            "alpha": reader.u32("alpha"),
+        }
         return _header(reader, metadata, TENSOR_TYPES, aligned=True, wanted=2)
     start, count = reader.position, min(len(_WHISPER), reader.left // 4)
     numbers = unpack(f"<{count}I", reader.exact(4 * count, "the numbers"))
     if count < len(_LLAMA):
         raise InvalidHeader("the file ends inside its numbers", size)
     if _is_llama(numbers):
-        return _read_llama(reader, start, metadata | dict(zip(_LLAMA, numbers, strict=False)), kind, version)
+        return _read_llama(
+            reader, start, metadata | dict(zip(_LLAMA, numbers, strict=False)), kind, version
+        )
     if kind == "ggml" and _is_whisper(numbers):
         return _read_whisper(reader, metadata | dict(zip(_WHISPER, numbers, strict=True)))
-    problem = Problem("unknown_layout", "the numbers at its start are neither Llama's nor Whisper's: nothing more is known", "", Severity.WARNING)
+    problem = Problem(
+        "unknown_layout",
+        "the numbers at its start are neither Llama's nor Whisper's: nothing more is known",
+        "",
+        Severity.WARNING,
+    )
     return Header(format=NAME, metadata=metadata, problems=[problem])
 
 
@@ -84,30 +103,73 @@ def _is_llama(numbers: tuple[int, ...]) -> bool:
 def _is_whisper(numbers: tuple[int, ...]) -> bool:
     if len(numbers) < len(_WHISPER):
         return False
-    vocabulary, audio_context, audio_width, audio_heads, audio_layers, context, width, heads, layers, mels, _ = numbers
-    small = all(0 < number <= 1 << 14 for number in (audio_context, audio_width, audio_heads, audio_layers, context, width, heads, layers))
-    return small and 0 < vocabulary <= MAX_VOCABULARY and mels in (80, 128) and width % heads == 0 and audio_width % audio_heads == 0
+    (
+        vocabulary,
+        audio_context,
+        audio_width,
+        audio_heads,
+        audio_layers,
+        context,
+        width,
+        heads,
+        layers,
+        mels,
+        _,
+    ) = numbers
+    small = all(
+        0 < number <= 1 << 14
+        for number in (
+            audio_context,
+            audio_width,
+            audio_heads,
+            audio_layers,
+            context,
+            width,
+            heads,
+            layers,
+        )
+    )
+    return (
+        small
+        and 0 < vocabulary <= MAX_VOCABULARY
+        and mels in (80, 128)
+        and width % heads == 0
+        and audio_width % audio_heads == 0
+    )
 
 
-def _read_llama(reader: Reader, start: int, metadata: dict[str, Any], kind: str, version: int) -> Header:
+def _read_llama(
+    reader: Reader, start: int, metadata: dict[str, Any], kind: str, version: int
+) -> Header:
     reader.seek(start + 4 * len(_LLAMA))
     _skip_vocabulary(reader, metadata["vocab_size"], score=4 if version else 0)
     metadata |= {"architecture": "llama", "layout": "llama"}
     types = TENSOR_TYPES if kind == "ggjt" and version >= 3 else _OLD_TYPES
-    return _header(reader, metadata, types, aligned=kind == "ggjt", wanted=3 + 9 * metadata["layer_count"])
+    return _header(
+        reader, metadata, types, aligned=kind == "ggjt", wanted=3 + 9 * metadata["layer_count"]
+    )
 
 
 def _read_whisper(reader: Reader, metadata: dict[str, Any]) -> Header:
     quantizer, file_type = divmod(metadata["file_type"], 1_000)
     metadata |= {"architecture": "whisper", "layout": "whisper", "file_type": file_type}
-    mels, filters = reader.u32("the number of mel bins"), reader.u32("the length of the mel filters")
+    mels, filters = (
+        reader.u32("the number of mel bins"),
+        reader.u32("the length of the mel filters"),
+    )
     reader.skip(4 * mels * filters, "the mel filters")
     words = reader.u32("the number of words")
     if words > MAX_VOCABULARY:
         raise InvalidHeader(f"it claims {words:,} words", reader.position - 4)
     _skip_vocabulary(reader, words, score=0)
     types = TENSOR_TYPES if quantizer >= 2 or file_type < 2 else _OLD_TYPES
-    return _header(reader, metadata, types, aligned=False, wanted=11 + 15 * metadata["audio_layer_count"] + 24 * metadata["layer_count"])
+    return _header(
+        reader,
+        metadata,
+        types,
+        aligned=False,
+        wanted=11 + 15 * metadata["audio_layer_count"] + 24 * metadata["layer_count"],
+    )
 
 
 def _skip_vocabulary(reader: Reader, words: int, *, score: int) -> None:
@@ -115,10 +177,19 @@ def _skip_vocabulary(reader: Reader, words: int, *, score: int) -> None:
         length = reader.u32("the length of a word")
         if length > MAX_TOKEN_BYTES:
             raise InvalidHeader(f"a word claims {length:,} bytes", reader.position - 4)
-        reader.exact(length + score, "a word")  # read, not sought: most words are shorter than a seek is dear
+        reader.exact(
+            length + score, "a word"
+        )  # read, not sought: most words are shorter than a seek is dear
 
 
-def _header(reader: Reader, metadata: dict[str, Any], types: dict[int, tuple[str, int, int]], *, aligned: bool, wanted: int) -> Header:
+def _header(
+    reader: Reader,
+    metadata: dict[str, Any],
+    types: dict[int, tuple[str, int, int]],
+    *,
+    aligned: bool,
+    wanted: int,
+) -> Header:
     """The tensor table is strung between the data: a file cut inside a tensor tells how long it should have been at least."""
     tensors: list[Tensor] = []
     end = reader.position
@@ -137,13 +208,17 @@ def _header(reader: Reader, metadata: dict[str, Any], types: dict[int, tuple[str
         held[tensor.dtype] = held.get(tensor.dtype, 0) + tensor.size
     count = sum(prod(t.shape) for t in tensors)
     main = max(held, key=held.__getitem__, default=None)
-    declared = FILE_TYPES.get(metadata.get("file_type", -1)) if metadata.get("layout") == "llama" else None
+    declared = (
+        FILE_TYPES.get(metadata.get("file_type", -1)) if metadata.get("layout") == "llama" else None
+    )
     return Header(
         format=NAME,
         tensors=tensors,
         metadata=metadata,
         parameter_count=count or None,
-        quantization=declared if declared and main and declared.split("_")[0] == main.split("_")[0] else main,
+        quantization=declared
+        if declared and main and declared.split("_")[0] == main.split("_")[0]
+        else main,
         bits_per_weight=round(sum(held.values()) * 8 / count, 2) if count else None,
         expected_size=end,
         problems=problems,
@@ -154,11 +229,16 @@ def _tensor(reader: Reader, types: dict[int, tuple[str, int, int]], aligned: boo
     start = reader.position
     dimensions, length, kind = unpack("<3I", reader.exact(12, "a tensor's description"))
     if not 1 <= dimensions <= 4 or not 1 <= length <= MAX_NAME_BYTES or kind not in types:
-        raise InvalidHeader(f"a tensor claims {dimensions:,} dimensions, a name of {length:,} bytes and the type {kind:,}", start)
+        raise InvalidHeader(
+            f"a tensor claims {dimensions:,} dimensions, a name of {length:,} bytes and the type {kind:,}",
+            start,
+        )
     shape = unpack(f"<{dimensions}I", reader.exact(4 * dimensions, "a tensor's shape"))[::-1]
     name = reader.exact(length, "a tensor's name").decode("utf-8", "replace")
     label, block, width = types[kind]
     if shape[-1] % block:
-        raise InvalidHeader(f"rows of {shape[-1]:,} in {name[:80]!r} are not made of blocks of {block}", start)
+        raise InvalidHeader(
+            f"rows of {shape[-1]:,} in {name[:80]!r} are not made of blocks of {block}", start
+        )
     offset = -(-reader.position // ALIGNMENT) * ALIGNMENT if aligned else reader.position
     return Tensor(name, label, shape, offset, prod(shape) // block * width)

@@ -36,7 +36,19 @@ MAX_PROBLEMS = 10
 BLOCK = 1 << 16
 
 _STRING, _ARRAY = 8, 9
-_SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
+_SCALARS = {
+    0: "B",
+    1: "b",
+    2: "H",
+    3: "h",
+    4: "I",
+    5: "i",
+    6: "f",
+    7: "?",
+    10: "Q",
+    11: "q",
+    12: "d",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +67,15 @@ def read(stream: BinaryIO, size: int) -> Header:
     reader = _GGUFReader(stream, size, version, big_endian)
     tensor_count, pair_count = reader.count("tensors"), reader.count("metadata keys")
     if tensor_count > reader.left // 24 or pair_count > reader.left // 5:
-        raise InvalidHeader(f"{tensor_count:,} tensors and {pair_count:,} metadata keys do not fit in {size:,} bytes", 8)
+        raise InvalidHeader(
+            f"{tensor_count:,} tensors and {pair_count:,} metadata keys do not fit in {size:,} bytes",
+            8,
+        )
     if tensor_count > MAX_TENSORS or pair_count > MAX_PAIRS:
-        raise InvalidHeader(f"it claims {tensor_count:,} tensors and {pair_count:,} metadata keys, far more than any model has", 8)
+        raise InvalidHeader(
+            f"it claims {tensor_count:,} tensors and {pair_count:,} metadata keys, far more than any model has",
+            8,
+        )
     metadata = reader.metadata(pair_count)
     problems: list[Problem] = []
     alignment = _alignment(metadata)
@@ -85,7 +103,15 @@ def _template_problems(metadata: dict[str, Any]) -> list[Problem]:
     template = metadata.get("tokenizer.chat_template")
     found = chat_templates.oddities(template) if isinstance(template, str) else []
     codes = {Severity.ERROR: "unsafe_template", Severity.WARNING: "odd_template"}
-    return [Problem(codes[o.severity], f"its chat template is not like those of other models: {o.reason}", "", o.severity) for o in found]
+    return [
+        Problem(
+            codes[o.severity],
+            f"its chat template is not like those of other models: {o.reason}",
+            "",
+            o.severity,
+        )
+        for o in found
+    ]
 
 
 def _version(head: bytes) -> tuple[int, bool]:
@@ -100,7 +126,12 @@ def _version(head: bytes) -> tuple[int, bool]:
 
 def _alignment(metadata: dict[str, Any]) -> int:
     alignment = metadata.get("general.alignment", 32)
-    if type(alignment) is not int or alignment < 1 or alignment & (alignment - 1) or alignment > 1 << 20:
+    if (
+        type(alignment) is not int
+        or alignment < 1
+        or alignment & (alignment - 1)
+        or alignment > 1 << 20
+    ):
         raise InvalidHeader(f"general.alignment is {str(alignment)[:40]!r}, not a power of two")
     return alignment
 
@@ -117,23 +148,35 @@ class _GGUFReader(Reader):
         self.order = order
         self.buffer = b""
         self.start = 8  # where the buffer begins in the file
-        self.strings_left, self.numbers_left, self.text_left = MAX_STRINGS, MAX_NUMBERS_IN_ALL, MAX_TEXT_IN_ALL
+        self.strings_left, self.numbers_left, self.text_left = (
+            MAX_STRINGS,
+            MAX_NUMBERS_IN_ALL,
+            MAX_TEXT_IN_ALL,
+        )
 
     def exact(self, count: int, what: str) -> bytes:
         at = self.position - self.start
         if at + count > len(self.buffer):
             if count > self.left:
-                raise InvalidHeader(f"{what} needs {count:,} bytes, the file has {max(self.left, 0):,} left", self.position)
+                raise InvalidHeader(
+                    f"{what} needs {count:,} bytes, the file has {max(self.left, 0):,} left",
+                    self.position,
+                )
             self.stream.seek(self.position)
             self.buffer, self.start, at = self.stream.read(max(count, BLOCK)), self.position, 0
             if count > len(self.buffer):
-                raise InvalidHeader(f"{what} ends after {len(self.buffer):,} of {count:,} bytes", self.position)
+                raise InvalidHeader(
+                    f"{what} ends after {len(self.buffer):,} of {count:,} bytes", self.position
+                )
         self.position += count
         return self.buffer[at : at + count]
 
     def skip(self, count: int, what: str) -> None:
         if count > self.left:
-            raise InvalidHeader(f"{what} needs {count:,} bytes, the file has {max(self.left, 0):,} left", self.position)
+            raise InvalidHeader(
+                f"{what} needs {count:,} bytes, the file has {max(self.left, 0):,} left",
+                self.position,
+            )
         self.position += count
 
     def count(self, what: str) -> int:
@@ -142,13 +185,18 @@ class _GGUFReader(Reader):
     def string(self, what: str, limit: int) -> str:
         length = int(self.length.unpack(self.exact(self.length.size, what))[0])
         if length > limit:
-            raise InvalidHeader(f"{what} claims {length:,} bytes, more than {limit:,}", self.position)
+            raise InvalidHeader(
+                f"{what} claims {length:,} bytes, more than {limit:,}", self.position
+            )
         return self.text(length, what)
 
     def text(self, length: int, what: str) -> str:
         self.text_left -= length
         if self.text_left < 0:
-            raise InvalidHeader(f"its names and texts are longer than {MAX_TEXT_IN_ALL:,} bytes in all", self.position)
+            raise InvalidHeader(
+                f"its names and texts are longer than {MAX_TEXT_IN_ALL:,} bytes in all",
+                self.position,
+            )
         return self.exact(length, what).decode("utf-8", "replace")
 
     def metadata(self, count: int) -> dict[str, Any]:
@@ -190,17 +238,26 @@ class _GGUFReader(Reader):
 
     def strings(self, what: str, length: int) -> Any:
         if length > self.left // self.length.size:
-            raise InvalidHeader(f"{what} claims {length:,} strings, more than the file can hold", self.position)
+            raise InvalidHeader(
+                f"{what} claims {length:,} strings, more than the file can hold", self.position
+            )
         self.strings_left -= length
         if self.strings_left < 0:
-            raise InvalidHeader(f"{what} brings the strings to more than {MAX_STRINGS:,}", self.position)
+            raise InvalidHeader(
+                f"{what} brings the strings to more than {MAX_STRINGS:,}", self.position
+            )
         if length <= MAX_KEPT_STRINGS:
             return [self.string(what, MAX_STRING_BYTES) for _ in range(length)]
         self._skip_strings(what, length)
         return Array(length)
 
     def _skip_strings(self, what: str, length: int) -> None:
-        unpack, width, position, left = self.length.unpack_from, self.length.size, self.position, length
+        unpack, width, position, left = (
+            self.length.unpack_from,
+            self.length.size,
+            self.position,
+            length,
+        )
         while left:
             self.stream.seek(position)
             buffer, at = self.stream.read(BLOCK), 0
@@ -208,7 +265,10 @@ class _GGUFReader(Reader):
                 while left:
                     at += width + unpack(buffer, at)[0]
                     left -= 1
-            except (struct_error, OverflowError):  # the block ends inside a length or a string: go on with the next one
+            except (
+                struct_error,
+                OverflowError,
+            ):  # the block ends inside a length or a string: go on with the next one
                 if not at:
                     raise InvalidHeader(f"{what} ends {left:,} strings early", position) from None
             position += at
@@ -218,24 +278,37 @@ class _GGUFReader(Reader):
 
     def table(self, count: int) -> list[tuple[str, tuple[int, ...], int, int]]:
         entries: list[tuple[str, tuple[int, ...], int, int]] = []
-        layouts = [Struct(f"{self.order}{n}{'I' if self.length.size == 4 else 'Q'}IQ") for n in range(MAX_DIMENSIONS + 1)]
+        layouts = [
+            Struct(f"{self.order}{n}{'I' if self.length.size == 4 else 'Q'}IQ")
+            for n in range(MAX_DIMENSIONS + 1)
+        ]
         for _ in range(count):
             name = self.string("a tensor name", MAX_KEY_BYTES)
             dimensions = self.u32("a tensor's number of dimensions")
             if dimensions > MAX_DIMENSIONS:
-                raise InvalidHeader(f"tensor {name[:80]!r} claims {dimensions:,} dimensions", self.position - 4)
+                raise InvalidHeader(
+                    f"tensor {name[:80]!r} claims {dimensions:,} dimensions", self.position - 4
+                )
             layout = layouts[dimensions]
-            *shape, kind, offset = layout.unpack(self.exact(layout.size, "a tensor's shape, type and offset"))
+            *shape, kind, offset = layout.unpack(
+                self.exact(layout.size, "a tensor's shape, type and offset")
+            )
             if prod(shape) >= 1 << 63:
-                raise InvalidHeader(f"tensor {name[:80]!r} has more than 2^63 elements", self.position)
+                raise InvalidHeader(
+                    f"tensor {name[:80]!r} has more than 2^63 elements", self.position
+                )
             entries.append((name, tuple(shape[::-1]), kind, offset))
         return entries
 
 
-def _tensor(entry: tuple[str, tuple[int, ...], int, int], base: int, alignment: int, problems: list[Problem]) -> Tensor:
+def _tensor(
+    entry: tuple[str, tuple[int, ...], int, int], base: int, alignment: int, problems: list[Problem]
+) -> Tensor:
     name, shape, kind, offset = entry
     if offset % alignment:
-        raise InvalidHeader(f"tensor {name[:80]!r} starts at {offset:,}, not on a multiple of {alignment}", base)
+        raise InvalidHeader(
+            f"tensor {name[:80]!r} starts at {offset:,}, not on a multiple of {alignment}", base
+        )
     known = TENSOR_TYPES.get(kind)
     if known is None:
         if len(problems) < MAX_PROBLEMS:
@@ -252,8 +325,16 @@ def _quantization(metadata: dict[str, Any], tensors: list[Tensor]) -> str | None
     for tensor in tensors:
         held[tensor.dtype] = held.get(tensor.dtype, 0) + tensor.size
     main = max(held, key=held.__getitem__, default=None)
-    declared = FILE_TYPES.get(metadata.get("general.file_type", -1)) if isinstance(metadata.get("general.file_type"), int) else None
-    if declared and (main is None or declared.split("_")[0] == main.split("_")[0] or declared.startswith(("IQ", "Q"))):
+    declared = (
+        FILE_TYPES.get(metadata.get("general.file_type", -1))
+        if isinstance(metadata.get("general.file_type"), int)
+        else None
+    )
+    if declared and (
+        main is None
+        or declared.split("_")[0] == main.split("_")[0]
+        or declared.startswith(("IQ", "Q"))
+    ):
         return declared
     return main
 

@@ -37,7 +37,11 @@ def read(stream: BinaryIO, size: int) -> Header:
     head = stream.read(64)
     if head.startswith(HDF5_MAGIC):
         header = _read_hdf5(head)
-        return replace(header, problems=[lambda_problem()]) if holds_lambda(head + stream.read(CONFIG_WITHIN)) else header
+        return (
+            replace(header, problems=[lambda_problem()])
+            if holds_lambda(head + stream.read(CONFIG_WITHIN))
+            else header
+        )
     if head[:4] != b"PK\x03\x04":
         raise NotThisFormat("it is neither a .keras archive nor HDF5")
     return _read_archive(stream, size, head)
@@ -55,7 +59,11 @@ def _read_hdf5(head: bytes) -> Header:
     if len(head) < end_at + width:
         raise InvalidHeader("the file ends inside the superblock", len(head))
     expected = int.from_bytes(head[end_at : end_at + width], "little")
-    return Header(format=NAME, metadata={"container": "hdf5", "superblock_version": version}, expected_size=expected)
+    return Header(
+        format=NAME,
+        metadata={"container": "hdf5", "superblock_version": version},
+        expected_size=expected,
+    )
 
 
 def holds_lambda(text: bytes) -> bool:
@@ -64,7 +72,12 @@ def holds_lambda(text: bytes) -> bool:
 
 
 def lambda_problem() -> Problem:
-    return Problem("lambda_layer", "a Lambda layer holds Python code that runs when the model is loaded: never load it", "", Severity.ERROR)
+    return Problem(
+        "lambda_layer",
+        "a Lambda layer holds Python code that runs when the model is loaded: never load it",
+        "",
+        Severity.ERROR,
+    )
 
 
 def _read_archive(stream: BinaryIO, size: int, head: bytes) -> Header:
@@ -77,12 +90,19 @@ def _read_archive(stream: BinaryIO, size: int, head: bytes) -> Header:
         raise failure(f"the archive's directory cannot be read: {error}") from error
     with archive:
         sizes = {member.filename: member.file_size for member in archive.infolist()}
-        if "config.json" not in sizes or not ("metadata.json" in sizes or "model.weights.h5" in sizes):
+        if "config.json" not in sizes or not (
+            "metadata.json" in sizes or "model.weights.h5" in sizes
+        ):
             raise NotThisFormat("it is an archive without Keras's config.json")
-        config, metadata = _json(archive, "config.json", sizes), _json(archive, "metadata.json", sizes)
+        config, metadata = (
+            _json(archive, "config.json", sizes),
+            _json(archive, "metadata.json", sizes),
+        )
     found = _Config(config)
     if "model.weights.h5" not in sizes and not found.problems:
-        found.problems.append(Problem("weights_missing", "the archive has no model.weights.h5", "", Severity.ERROR))
+        found.problems.append(
+            Problem("weights_missing", "the archive has no model.weights.h5", "", Severity.ERROR)
+        )
     described = {
         "container": "keras",
         "keras_version": _string(metadata.get("keras_version")),
@@ -94,8 +114,15 @@ def _read_archive(stream: BinaryIO, size: int, head: bytes) -> Header:
     }
     # Keras's own members are JSON and HDF5, read by parsers that run nothing; weights that are mostly zeros shrink as much as a bomb does.
     inspector, parts = Inspector(), Archive(stream, size)
-    inspector.members(parts, (member for member in parts.members if member.size and member.name not in _MEMBERS))
-    return Header(format=NAME, metadata=described, imports=[*found.imports, *inspector.imports], problems=[*found.problems, *inspector.problems])
+    inspector.members(
+        parts, (member for member in parts.members if member.size and member.name not in _MEMBERS)
+    )
+    return Header(
+        format=NAME,
+        metadata=described,
+        imports=[*found.imports, *inspector.imports],
+        problems=[*found.problems, *inspector.problems],
+    )
 
 
 def _check_directory(stream: BinaryIO, size: int) -> None:
@@ -106,12 +133,16 @@ def _check_directory(stream: BinaryIO, size: int) -> None:
     at = tail.rfind(b"PK\x05\x06")
     if at < 0 or at + 22 > len(tail):
         raise ValueError("it has no end, as after an interrupted download")
-    length, offset = (int.from_bytes(tail[at + begin : at + begin + 4], "little") for begin in (12, 16))
+    length, offset = (
+        int.from_bytes(tail[at + begin : at + begin + 4], "little") for begin in (12, 16)
+    )
     locator = tail.rfind(b"PK\x06\x07", 0, at)
     if locator >= 0:
         stream.seek(min(int.from_bytes(tail[locator + 8 : locator + 16], "little"), size))
         record = stream.read(56)
-        length = max(int.from_bytes(record[40:48], "little"), 0 if length == 0xFFFF_FFFF else length)
+        length = max(
+            int.from_bytes(record[40:48], "little"), 0 if length == 0xFFFF_FFFF else length
+        )
     elif offset + length > start + at:
         raise ValueError("it reaches past the end of the file")
     if length > MAX_DIRECTORY_BYTES:
@@ -128,7 +159,15 @@ def _json(archive: zipfile.ZipFile, name: str, sizes: dict[str, int]) -> dict[st
         if len(text) > MAX_JSON_BYTES:
             raise InvalidHeader(f"{name} is longer than {MAX_JSON_BYTES:,} bytes")
         document = json.loads(text)
-    except (ValueError, RecursionError, zipfile.BadZipFile, OSError, RuntimeError, EOFError, zlib.error) as error:
+    except (
+        ValueError,
+        RecursionError,
+        zipfile.BadZipFile,
+        OSError,
+        RuntimeError,
+        EOFError,
+        zlib.error,
+    ) as error:
         raise InvalidHeader(f"{name} cannot be read: {str(error)[:120]}") from error
     if not isinstance(document, dict):
         raise InvalidHeader(f"{name} is not a JSON object")
@@ -161,9 +200,15 @@ class _Config:
 
     def _object(self, item: dict[str, Any]) -> None:
         kind, module = item.get("class_name"), item.get("module")
-        if kind in ("Lambda", "__lambda__") and not any(problem.code == "lambda_layer" for problem in self.problems):
+        if kind in ("Lambda", "__lambda__") and not any(
+            problem.code == "lambda_layer" for problem in self.problems
+        ):
             self.problems.append(lambda_problem())
-        if not isinstance(module, str) or not isinstance(kind, str) or module.split(".")[0].startswith(_OWN_MODULES):
+        if (
+            not isinstance(module, str)
+            or not isinstance(kind, str)
+            or module.split(".")[0].startswith(_OWN_MODULES)
+        ):
             return
         reference = f"{module[:128]}.{kind[:128]}"
         if reference not in self.imports and len(self.imports) < 100:
@@ -171,4 +216,6 @@ class _Config:
             message = f"loading the model imports {reference}, which is no part of Keras"
             dangerous = module.split(".")[0] in sys.stdlib_module_names
             severity = Severity.ERROR if dangerous else Severity.WARNING
-            self.problems.append(Problem("unsafe_import" if dangerous else "foreign_import", message, "", severity))
+            self.problems.append(
+                Problem("unsafe_import" if dangerous else "foreign_import", message, "", severity)
+            )

@@ -43,12 +43,18 @@ def read(stream: BinaryIO, size: int) -> Header:
     archive = _Archive(reader, complete)
     if archive.config is None:
         raise NotThisFormat("it is an archive without model_config.yaml")
-    weights = [(name, length) for name, length in archive.members if name.endswith((".ckpt", ".pt", ".safetensors")) or "model_weights/" in name]
+    weights = [
+        (name, length)
+        for name, length in archive.members
+        if name.endswith((".ckpt", ".pt", ".safetensors")) or "model_weights/" in name
+    ]
     inspector = Inspector()
     inspector.look(stream, size, "model.nemo")
     problems = inspector.problems
     if complete and not weights:
-        problems.append(Problem("weights_missing", "the archive has no model weights", "", Severity.ERROR))
+        problems.append(
+            Problem("weights_missing", "the archive has no model weights", "", Severity.ERROR)
+        )
     metadata = {
         "members": [name for name, _ in archive.members],
         "config": archive.config,
@@ -56,7 +62,13 @@ def read(stream: BinaryIO, size: int) -> Header:
         "weights_size": sum(length for _, length in weights) if weights else None,
     }
     expected = None if compressed else archive.end
-    return Header(format=NAME, metadata=metadata, expected_size=expected, imports=list(inspector.imports), problems=problems)
+    return Header(
+        format=NAME,
+        metadata=metadata,
+        expected_size=expected,
+        imports=list(inspector.imports),
+        problems=problems,
+    )
 
 
 def _unpack(stream: BinaryIO) -> tuple[bytes, bool]:
@@ -91,18 +103,26 @@ class _Archive:
                     return
                 if not self.members:
                     raise NotThisFormat("it is no tar archive")
-                raise InvalidHeader("the archive has no end, as after an interrupted download", reader.position)
+                raise InvalidHeader(
+                    "the archive has no end, as after an interrupted download", reader.position
+                )
             record = reader.exact(RECORD, "a tar header")
             if not record.strip(b"\0"):
                 self.end = reader.position + RECORD  # an archive ends in two empty records
                 return
             records += 1
             if records > MAX_MEMBERS:
-                raise InvalidHeader(f"the archive has more than {MAX_MEMBERS:,} members", reader.position)
+                raise InvalidHeader(
+                    f"the archive has more than {MAX_MEMBERS:,} members", reader.position
+                )
             found = _member(record, reader.position, first=not self.members)
             if found.kind in _FILES:
                 self.members.append((found.name, found.size))
-            wanted = self.config is None and found.kind in _FILES and found.name.rpartition("/")[2] == "model_config.yaml"
+            wanted = (
+                self.config is None
+                and found.kind in _FILES
+                and found.name.rpartition("/")[2] == "model_config.yaml"
+            )
             if wanted and found.size <= min(MAX_CONFIG_BYTES, max(reader.left, 0)):
                 self.config = _top_level(reader.exact(found.size, found.name))
             if found.following > reader.size:

@@ -32,7 +32,15 @@ _QUANTIZED_OPERATORS = frozenset({
     b"DynamicQuantizeLSTM",
 })  # fmt: skip
 
-_IR_VERSION, _PRODUCER, _PRODUCER_VERSION, _GRAPH, _OPSET, _PROPERTY, _FUNCTION = key(1, VARINT), key(2), key(3), key(7), key(8), key(14), key(25)
+_IR_VERSION, _PRODUCER, _PRODUCER_VERSION, _GRAPH, _OPSET, _PROPERTY, _FUNCTION = (
+    key(1, VARINT),
+    key(2),
+    key(3),
+    key(7),
+    key(8),
+    key(14),
+    key(25),
+)
 
 
 def read(stream: BinaryIO, size: int) -> Header:
@@ -44,11 +52,19 @@ def read(stream: BinaryIO, size: int) -> Header:
     try:
         model.skim(size)
     except InvalidHeader as error:
-        if head[:1] == b"\x08":  # ir_version comes first in every file that a protobuf library wrote
+        if (
+            head[:1] == b"\x08"
+        ):  # ir_version comes first in every file that a protobuf library wrote
             raise
         raise NotThisFormat(f"it is no ONNX model: {error}") from error
     if model.ir_version is None or not model.has_graph:
-        raise NotThisFormat("it is empty" if not size else "it is no ONNX model: it has no graph" if head[:1] == b"\x08" else "it is no ONNX model")
+        raise NotThisFormat(
+            "it is empty"
+            if not size
+            else "it is no ONNX model: it has no graph"
+            if head[:1] == b"\x08"
+            else "it is no ONNX model"
+        )
     return model.header()
 
 
@@ -80,7 +96,11 @@ class _Model:
                 name, value = self.graph.string_pair(begin, stop)
                 self.properties[name] = value
             elif field == _FUNCTION and len(self.function_domains) < MAX_PROPERTIES:
-                self.function_domains |= {self.wire.text(b, e, 200) for f, b, e in self.wire.fields(begin, stop) if f == key(10)}
+                self.function_domains |= {
+                    self.wire.text(b, e, 200)
+                    for f, b, e in self.wire.fields(begin, stop)
+                    if f == key(10)
+                }
 
     def _opset(self, start: int, end: int) -> None:
         domain, version = "", 0
@@ -93,12 +113,19 @@ class _Model:
 
     def header(self) -> Header:
         graph = self.graph
-        custom = sorted({domain.decode("utf-8", "replace") for domain in graph.domains} - BUILT_IN_DOMAINS - self.function_domains)
+        custom = sorted(
+            {domain.decode("utf-8", "replace") for domain in graph.domains}
+            - BUILT_IN_DOMAINS
+            - self.function_domains
+        )
         if custom:
             text = f"it needs operators of {', '.join(custom[:5])}, which no runtime has by itself"
             graph.problem("custom_operators", text, Severity.INFO)
         if not self.opsets and (self.ir_version or 0) >= 3:
-            graph.problem("opset_missing", "it does not say which operator set it uses: the end of the file is missing")
+            graph.problem(
+                "opset_missing",
+                "it does not say which operator set it uses: the end of the file is missing",
+            )
         count = self._parameter_count()
         quantization = self._quantization()
         return Header(
@@ -106,9 +133,13 @@ class _Model:
             tensors=graph.tensors,
             metadata=self._metadata(),
             parameter_count=count,
-            dtype=None if quantization else main_dtype([tensor for tensor in graph.tensors if tensor.dtype != "STRING"]),
+            dtype=None
+            if quantization
+            else main_dtype([tensor for tensor in graph.tensors if tensor.dtype != "STRING"]),
             quantization=quantization,
-            bits_per_weight=round(sum(t.size for t in graph.tensors) * 8 / count, 2) if quantization and count else None,
+            bits_per_weight=round(sum(t.size for t in graph.tensors) * 8 / count, 2)
+            if quantization and count
+            else None,
             externals=[External(location, end) for location, end in graph.externals.items()],
             problems=graph.problems,
         )
@@ -122,7 +153,10 @@ class _Model:
             "ir_version": self.ir_version,
             "opsets": self.opsets,
             "properties": self.properties,
-            "operators": {name.decode("utf-8", "replace"): count for name, count in self.graph.operators.most_common(200)},
+            "operators": {
+                name.decode("utf-8", "replace"): count
+                for name, count in self.graph.operators.most_common(200)
+            },
             "domains": sorted(domain.decode("utf-8", "replace") for domain in self.graph.domains),
         }
 
@@ -145,5 +179,9 @@ class _Model:
         held = sum(tensor.size for tensor in small)
         if held * 2 <= total or _QUANTIZED_OPERATORS.isdisjoint(graph.operators):
             return None
-        four = sum(tensor.size for tensor in small if tensor.dtype in ("I4", "U4") or graph.packed.get(tensor.name, (None, 8))[1] == 4)
+        four = sum(
+            tensor.size
+            for tensor in small
+            if tensor.dtype in ("I4", "U4") or graph.packed.get(tensor.name, (None, 8))[1] == 4
+        )
         return "int4" if four * 2 > held else "int8"

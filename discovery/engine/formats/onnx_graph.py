@@ -35,12 +35,35 @@ MAX_OPERATOR_NAMES = 2_000
 MIN_ATTRIBUTE = 64
 MAX_PROBLEMS_PER_CODE = 10
 
-_NODE, _INITIALIZER, _INPUT, _OUTPUT, _SPARSE_INITIALIZER = key(1), key(5), key(11), key(12), key(15)
+_NODE, _INITIALIZER, _INPUT, _OUTPUT, _SPARSE_INITIALIZER = (
+    key(1),
+    key(5),
+    key(11),
+    key(12),
+    key(15),
+)
 _NODE_INPUT, _NODE_OUTPUT, _OP_TYPE, _ATTRIBUTE, _DOMAIN = key(1), key(2), key(4), key(5), key(7)
-_ATTRIBUTE_NAME, _ATTRIBUTE_INT, _TENSOR, _GRAPH, _TENSORS, _GRAPHS = key(1), key(3, VARINT), key(5), key(6), key(10), key(11)
-_DIM, _DIMS, _DATA_TYPE, _NAME, _RAW_DATA, _EXTERNAL, _LOCATION = key(1, VARINT), key(1), key(2, VARINT), key(8), key(9), key(13), key(14, VARINT)
+_ATTRIBUTE_NAME, _ATTRIBUTE_INT, _TENSOR, _GRAPH, _TENSORS, _GRAPHS = (
+    key(1),
+    key(3, VARINT),
+    key(5),
+    key(6),
+    key(10),
+    key(11),
+)
+_DIM, _DIMS, _DATA_TYPE, _NAME, _RAW_DATA, _EXTERNAL, _LOCATION = (
+    key(1, VARINT),
+    key(1),
+    key(2, VARINT),
+    key(8),
+    key(9),
+    key(13),
+    key(14, VARINT),
+)
 #: float_data, int32_data, string_data, int64_data, double_data, uint64_data: packed, or one field a value.
-_TYPED_DATA = frozenset(key(number, wire) for number in (4, 5, 6, 7, 10, 11) for wire in (0, 1, 2, 5))
+_TYPED_DATA = frozenset(
+    key(number, wire) for number in (4, 5, 6, 7, 10, 11) for wire in (0, 1, 2, 5)
+)
 
 #: Operators that compute with packed weights, and which input is the scale or zero point of another.
 _NBITS = (b"MatMulNBits", b"MatMulBnb4", b"GatherBlockQuantized")
@@ -87,7 +110,9 @@ class GraphSkimmer:
         while self._pending:
             start, end, depth = self._pending.pop()
             if depth > MAX_GRAPH_DEPTH:
-                raise InvalidHeader(f"its graphs are nested more than {MAX_GRAPH_DEPTH} deep", start)
+                raise InvalidHeader(
+                    f"its graphs are nested more than {MAX_GRAPH_DEPTH} deep", start
+                )
             for field, begin, stop in self.wire.fields(start, end):
                 if field == _NODE:
                     self._node(begin, stop, depth)
@@ -102,7 +127,13 @@ class GraphSkimmer:
                     self._check_count(len(ports), "inputs or outputs", begin)
                     ports.append(self._port(begin, stop))
 
-    def problem(self, code: str, message: str, severity: Severity = Severity.ERROR, offset: int | None = None) -> None:
+    def problem(
+        self,
+        code: str,
+        message: str,
+        severity: Severity = Severity.ERROR,
+        offset: int | None = None,
+    ) -> None:
         self._reported[code] += 1
         if self._reported[code] <= MAX_PROBLEMS_PER_CODE:
             self.problems.append(Problem(code, message, "", severity, offset))
@@ -132,7 +163,9 @@ class GraphSkimmer:
             self.domains.add(domain)
         if len(self.tensors) > tensors:  # a Constant is known by the name of its output
             name = self.wire.text(*output)
-            self.tensors[tensors:] = [tensor._replace(name=tensor.name or name) for tensor in self.tensors[tensors:]]
+            self.tensors[tensors:] = [
+                tensor._replace(name=tensor.name or name) for tensor in self.tensors[tensors:]
+            ]
         if operator == b"ConstantOfShape":
             self.made.add(self.wire.text(*output))
         elif operator in _HELPER_INPUTS:
@@ -158,7 +191,9 @@ class GraphSkimmer:
                 names.append(self.wire.text(begin, stop))
             elif field == _ATTRIBUTE and operator in _NBITS:
                 inner = list(self.wire.fields(begin, stop)) if stop - begin < MIN_ATTRIBUTE else []
-                label = next((self.wire.data(b, e) for f, b, e in inner if f == _ATTRIBUTE_NAME), b"")
+                label = next(
+                    (self.wire.data(b, e) for f, b, e in inner if f == _ATTRIBUTE_NAME), b""
+                )
                 numbers[label] = next((value for f, value, _ in inner if f == _ATTRIBUTE_INT), 0)
         self.helpers.update(name for position, name in enumerate(names) if position in helpers)
         bits, rows, columns = numbers[b"bits"], numbers.get(b"K", 0), numbers.get(b"N", 0)
@@ -200,7 +235,11 @@ class GraphSkimmer:
             offset = -1
             self._external(name, entries, size)
         elif dtype != "STRING" and held != size and not typed:
-            self.problem("tensor_bounds", f"tensor {name[:80]!r} has {held:,} bytes where its shape needs {size:,}", offset=start)
+            self.problem(
+                "tensor_bounds",
+                f"tensor {name[:80]!r} has {held:,} bytes where its shape needs {size:,}",
+                offset=start,
+            )
         if nested:  # the branches of an If often hold the same weights under the same names
             if (name, shape) in self._seen:
                 return
@@ -209,10 +248,16 @@ class GraphSkimmer:
 
     def _size(self, name: str, dtype: str | None, dims: list[int], offset: int) -> int | None:
         if dtype is None:
-            self.problem("dtype_unknown", f"tensor {name[:80]!r} has an unknown data type", offset=offset)
+            self.problem(
+                "dtype_unknown", f"tensor {name[:80]!r} has an unknown data type", offset=offset
+            )
             return None
         if len(dims) > MAX_DIMENSIONS or any(n < 0 for n in dims) or prod(dims) >= MAX_BYTES:
-            self.problem("tensor_invalid", f"tensor {name[:80]!r} has impossible dimensions: {', '.join(map(str, dims[:6]))}", offset=offset)
+            self.problem(
+                "tensor_invalid",
+                f"tensor {name[:80]!r} has impossible dimensions: {', '.join(map(str, dims[:6]))}",
+                offset=offset,
+            )
             return None
         return -(-prod(dims) * BITS.get(dtype, 0) // 8)
 
@@ -226,18 +271,27 @@ class GraphSkimmer:
         for what, default in (("offset", 0), ("length", size)):
             text = entries.get(what, str(default))
             if not (text.isascii() and text.isdigit() and len(text) < 20):
-                self.problem("external_data_invalid", f"tensor {name[:80]!r} has the {what} {text[:40]!r} in {location[:120]!r}")
+                self.problem(
+                    "external_data_invalid",
+                    f"tensor {name[:80]!r} has the {what} {text[:40]!r} in {location[:120]!r}",
+                )
                 return
             values.append(int(text))
         if values[1] not in (size, 0):
             text = f"tensor {name[:80]!r} takes {values[1]:,} bytes of {location[:120]!r} where its shape needs {size:,}"
             self.problem("external_data_invalid", text)
             return
-        self.externals[location] = max(self.externals.get(location, 0), values[0] + size if size else 0)
+        self.externals[location] = max(
+            self.externals.get(location, 0), values[0] + size if size else 0
+        )
 
     def string_pair(self, start: int, end: int) -> tuple[str, str]:
         """StringStringEntryProto."""
-        found = {field: self.wire.text(begin, stop, 60_000) for field, begin, stop in self.wire.fields(start, end) if field in (key(1), key(2))}
+        found = {
+            field: self.wire.text(begin, stop, 60_000)
+            for field, begin, stop in self.wire.fields(start, end)
+            if field in (key(1), key(2))
+        }
         return found.get(key(1), ""), found.get(key(2), "")
 
     def _port(self, start: int, end: int) -> dict[str, Any]:

@@ -40,7 +40,13 @@ def read(stream: BinaryIO, size: int) -> Header:
     _parse(stream, size, network)
     if not network.finished_layers:
         raise InvalidHeader("the network has no layers")
-    weights = list({(t.offset, t.size): t for t in network.constants if t.dtype not in _NOT_WEIGHTS and not _is_helper(t.name)}.values())
+    weights = list(
+        {
+            (t.offset, t.size): t
+            for t in network.constants
+            if t.dtype not in _NOT_WEIGHTS and not _is_helper(t.name)
+        }.values()
+    )
     main = main_dtype(weights)
     held: dict[str, int] = {}
     for tensor in weights:
@@ -50,7 +56,8 @@ def read(stream: BinaryIO, size: int) -> Header:
     return Header(
         format=NAME,
         tensors=[t._replace(offset=-1) for t in weights],
-        metadata=network.metadata | {"weights_size": network.weights_size, "layer_count": network.layer_count},
+        metadata=network.metadata
+        | {"weights_size": network.weights_size, "layer_count": network.layer_count},
         parameter_count=sum(prod(t.shape) for t in weights) if weights else None,
         dtype=None if quantization else main,
         quantization=quantization,
@@ -64,7 +71,9 @@ def _is_helper(name: str) -> bool:
 
 def _parse(stream: BinaryIO, size: int, network: _Network) -> None:
     if size > MAX_XML_BYTES:
-        raise NotThisFormat(f"an OpenVINO network is described in less than {MAX_XML_BYTES:,} bytes")
+        raise NotThisFormat(
+            f"an OpenVINO network is described in less than {MAX_XML_BYTES:,} bytes"
+        )
     parser = expat.ParserCreate()
     parser.buffer_text = True
     parser.StartElementHandler = network.start
@@ -83,9 +92,16 @@ def _parse(stream: BinaryIO, size: int, network: _Network) -> None:
         reason = f"line {error.lineno}: {expat.ErrorString(error.code)}"
         if not network.depth and not network.finished_layers:
             raise NotThisFormat(f"it is not XML ({reason})") from error
-        raise InvalidHeader(f"the XML is broken in {reason}", max(parser.ErrorByteIndex, 0)) from error
-    except (LookupError, ValueError) as error:  # a character set that Python does not know, or that XML cannot be written in
-        raise NotThisFormat(f"it is XML in an encoding that cannot be read ({str(error)[:120]})") from error
+        raise InvalidHeader(
+            f"the XML is broken in {reason}", max(parser.ErrorByteIndex, 0)
+        ) from error
+    except (
+        LookupError,
+        ValueError,
+    ) as error:  # a character set that Python does not know, or that XML cannot be written in
+        raise NotThisFormat(
+            f"it is XML in an encoding that cannot be read ({str(error)[:120]})"
+        ) from error
 
 
 class _Network:
@@ -103,7 +119,9 @@ class _Network:
     def refuse_doctype(self, name: str, *_: Any) -> None:
         if name != "net":
             raise NotThisFormat(f"it is a document of the type {name[:40]!r}, not a network")
-        raise InvalidHeader("it declares a document type, which could hide entities: OpenVINO never writes one")
+        raise InvalidHeader(
+            "it declares a document type, which could hide entities: OpenVINO never writes one"
+        )
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
         self.elements += 1
@@ -112,19 +130,32 @@ class _Network:
         if not self.depth:
             if tag != "net":
                 raise NotThisFormat(f"it is XML about {tag[:40]!r}, not a network")
-            self.metadata |= {"name": attributes.get("name", "")[:MAX_NAME], "version": attributes.get("version", "")[:16]}
+            self.metadata |= {
+                "name": attributes.get("name", "")[:MAX_NAME],
+                "version": attributes.get("version", "")[:16],
+            }
         self.depth += 1
         if tag == "layer" and self.depth == 3:
             self.layer = attributes
             self.layer_count += 1
         elif tag == "data" and self.depth == 4:
             self._data(attributes)
-        elif tag == "port" and self.layer.get("type") == "Result" and len(self.metadata["outputs"]) < MAX_PORTS:
-            self.port = {"name": self.layer.get("name", "")[:MAX_NAME], "dtype": DTYPES.get(attributes.get("precision", "").lower()), "shape": []}
+        elif (
+            tag == "port"
+            and self.layer.get("type") == "Result"
+            and len(self.metadata["outputs"]) < MAX_PORTS
+        ):
+            self.port = {
+                "name": self.layer.get("name", "")[:MAX_NAME],
+                "dtype": DTYPES.get(attributes.get("precision", "").lower()),
+                "shape": [],
+            }
             self.metadata["outputs"].append(self.port)
         elif tag == "dim" and self.port is not None and self.parser:
             self.parser.CharacterDataHandler = self._dimension
-        elif tag in ("weights", "biases") and "offset" in attributes:  # before version 10: <blobs> of a layer
+        elif (
+            tag in ("weights", "biases") and "offset" in attributes
+        ):  # before version 10: <blobs> of a layer
             self._needs(_number(attributes["offset"]) + _number(attributes.get("size", "0")))
 
     def end(self, tag: str) -> None:
@@ -144,14 +175,23 @@ class _Network:
 
     def _data(self, attributes: dict[str, str]) -> None:
         kind, name = self.layer.get("type"), self.layer.get("name", "")[:MAX_NAME]
-        dtype = DTYPES.get(attributes.get("element_type", "").lower(), attributes.get("element_type", "").upper()[:16])
-        shape = [_dimension(part) for part in attributes.get("shape", "").split(",", MAX_DIMENSIONS)[:MAX_DIMENSIONS] if part.strip()]
+        dtype = DTYPES.get(
+            attributes.get("element_type", "").lower(),
+            attributes.get("element_type", "").upper()[:16],
+        )
+        shape = [
+            _dimension(part)
+            for part in attributes.get("shape", "").split(",", MAX_DIMENSIONS)[:MAX_DIMENSIONS]
+            if part.strip()
+        ]
         if kind == "Parameter" and len(self.metadata["inputs"]) < MAX_PORTS:
             self.metadata["inputs"].append({"name": name, "dtype": dtype or None, "shape": shape})
         elif kind == "Const" and "offset" in attributes:
             offset, size = _number(attributes["offset"]), _number(attributes.get("size", "0"))
             self._needs(offset + size)
-            self.constants.append(Tensor(name, dtype, tuple(part or 0 for part in shape), offset, size))
+            self.constants.append(
+                Tensor(name, dtype, tuple(part or 0 for part in shape), offset, size)
+            )
 
     def _needs(self, end: int) -> None:
         self.weights_size = max(self.weights_size, end)

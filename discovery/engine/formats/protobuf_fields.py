@@ -45,12 +45,17 @@ class ProtobufReader(Reader):
     def _field(self, key: int, end: int) -> Field:
         number, wire = key >> 3, key & 7
         if not number or wire not in (VARINT, FIXED64, BYTES, FIXED32):
-            raise InvalidHeader(f"field {number} has the impossible wire type {wire}", self.position)
+            raise InvalidHeader(
+                f"field {number} has the impossible wire type {wire}", self.position
+            )
         value = self.varint() if wire in (VARINT, BYTES) else 0
         length = {VARINT: 0, FIXED64: 8, FIXED32: 4, BYTES: value}[wire]
         start = self.position
         if length > end - start:
-            raise InvalidHeader(f"field {number} claims {length:,} bytes where {max(end - start, 0):,} are left", start)
+            raise InvalidHeader(
+                f"field {number} claims {length:,} bytes where {max(end - start, 0):,} are left",
+                start,
+            )
         return Field(number, wire, value, start, start + length)
 
     def varint(self) -> int:
@@ -71,7 +76,9 @@ class ProtobufReader(Reader):
         if field.wire != BYTES:
             raise InvalidHeader(f"field {field.number} is no string", field.start)
         self.seek(field.start)
-        return self.exact(min(field.end - field.start, limit), f"field {field.number}").decode("utf-8", "replace")
+        return self.exact(min(field.end - field.start, limit), f"field {field.number}").decode(
+            "utf-8", "replace"
+        )
 
 
 def signed(value: int) -> int:

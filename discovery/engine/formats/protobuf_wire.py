@@ -42,7 +42,9 @@ class WireReader:
         self.size = size
         self._left = MAX_FIELDS
         self._block = b""
-        self._base = self._safe = 0  # a field that starts in [base, safe) has its key and length in the block
+        self._base = self._safe = (
+            0  # a field that starts in [base, safe) has its key and length in the block
+        )
 
     def fields(self, start: int, end: int) -> Iterable[Field]:
         """The fields between ``start`` and ``end``; other reads may come in between. Raises ``InvalidHeader``."""
@@ -89,7 +91,9 @@ class WireReader:
         while at < stop:
             begin = at
             tag, value = block[at], block[at + 1]
-            if tag & 0x87 == BYTES and value < 128:  # nearly all of them: one byte of key, one of length
+            if (
+                tag & 0x87 == BYTES and value < 128
+            ):  # nearly all of them: one byte of key, one of length
                 at += 2 + value
                 append((tag, base + begin + 2, base + at))
                 continue
@@ -100,7 +104,9 @@ class WireReader:
             elif wire in (FIXED64, FIXED32):
                 value = 8 if wire == FIXED64 else 4
             if tag < 8 or wire not in (VARINT, FIXED64, BYTES, FIXED32):
-                raise InvalidHeader(f"field {tag >> 3} has the impossible wire type {wire}", base + begin)
+                raise InvalidHeader(
+                    f"field {tag >> 3} has the impossible wire type {wire}", base + begin
+                )
             if wire == VARINT:
                 append((tag, value, base + at))
             else:
@@ -108,7 +114,10 @@ class WireReader:
                 at += value
         position = base + at
         if position > end:
-            raise InvalidHeader(f"field {found[-1][0] >> 3} needs {position - end:,} bytes more than there are", base + begin)
+            raise InvalidHeader(
+                f"field {found[-1][0] >> 3} needs {position - end:,} bytes more than there are",
+                base + begin,
+            )
         self._left -= len(found)
         if self._left < 0:
             raise InvalidHeader(f"it has more than {MAX_FIELDS:,} fields", position)
@@ -127,7 +136,9 @@ class WireReader:
     def numbers(self, start: int, end: int, limit: int) -> list[int]:
         """A packed list of varints, at most ``limit`` of them."""
         if end - start > limit * 10:
-            raise InvalidHeader(f"a list of {end - start:,} bytes where {limit} numbers are the limit", start)
+            raise InvalidHeader(
+                f"a list of {end - start:,} bytes where {limit} numbers are the limit", start
+            )
         if start < self._base or end > self._safe:
             self._load(start)
         found: list[int] = []

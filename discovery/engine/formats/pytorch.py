@@ -41,7 +41,12 @@ def _inspected(stream: BinaryIO, size: int, kind: str) -> Header:
         raise inspector.broken
     if not inspector.found:
         raise NotThisFormat("nothing in it is a pickle")
-    return Header(format=NAME, metadata={"container": kind}, imports=list(inspector.imports), problems=inspector.problems)
+    return Header(
+        format=NAME,
+        metadata={"container": kind},
+        imports=list(inspector.imports),
+        problems=inspector.problems,
+    )
 
 
 def _hidden_archive(stream: BinaryIO, size: int) -> Archive | None:
@@ -76,7 +81,15 @@ def _read_pickles(stream: BinaryIO, size: int, head: bytes) -> Header:
         try:
             contents.add_value(scanner.load())
         except InvalidHeader:
-            contents.add_problem(Problem("trailing_data", f"{size - end:,} bytes follow the pickle", "", Severity.WARNING, end))
+            contents.add_problem(
+                Problem(
+                    "trailing_data",
+                    f"{size - end:,} bytes follow the pickle",
+                    "",
+                    Severity.WARNING,
+                    end,
+                )
+            )
             break
     else:
         text = f"it cannot be checked to its end (more than {MAX_STREAMS:,} pickles follow each other): do not load it"
@@ -127,7 +140,10 @@ def _read_zip(stream: BinaryIO, size: int, head: bytes, archive: Archive | None 
     _check_members(contents, archive, root, inspector)
     contents.add_scanned(inspector)
     container = "zip"
-    if any(member.name.startswith(f"{root}code/") or member.name == f"{root}constants.pkl" for member in archive.members):
+    if any(
+        member.name.startswith(f"{root}code/") or member.name == f"{root}constants.pkl"
+        for member in archive.members
+    ):
         container = "torchscript"
         text = "it is a TorchScript program: loading it runs the code it brings along"
         contents.add_problem(Problem("torchscript_code", text, "", Severity.WARNING))
@@ -140,7 +156,12 @@ def _read_other_zip(stream: BinaryIO, size: int) -> Header:
     inspector.look(stream, size, "")
     if not inspector.is_unsafe:
         raise NotThisFormat("it is an archive without data.pkl")
-    return Header(format=NAME, metadata={"container": "zip"}, imports=list(inspector.imports), problems=inspector.problems)
+    return Header(
+        format=NAME,
+        metadata={"container": "zip"},
+        imports=list(inspector.imports),
+        problems=inspector.problems,
+    )
 
 
 def _read_main(contents: Contents, archive: Archive, member: Member, allowance: Allowance) -> None:
@@ -153,7 +174,9 @@ def _read_main(contents: Contents, archive: Archive, member: Member, allowance: 
     except InvalidHeader as error:
         if not archive.problems:
             raise InvalidHeader(f"{member.name[:80]}: {error}") from error
-        contents.add_problem(Problem("invalid_pickle", f"{member.name[:80]}: {error}", "", Severity.ERROR))
+        contents.add_problem(
+            Problem("invalid_pickle", f"{member.name[:80]}: {error}", "", Severity.ERROR)
+        )
     contents.add_scanned(scanner)
 
 
@@ -169,7 +192,17 @@ def _check_members(contents: Contents, archive: Archive, root: str, inspector: I
         used.add(name)
         have = members[name].size if name in members else 0
         if have < storage.size:
-            text = f"{name[:80]} has {have:,} of {storage.size:,} bytes" if name in members else f"{name[:80]} is missing"
-            contents.add_problem(Problem("truncated", f"the archive is incomplete: {text}", "", Severity.ERROR))
-    others = (member for member in archive.members if member.size and member.name not in used and not member.name.endswith(".debug_pkl"))
+            text = (
+                f"{name[:80]} has {have:,} of {storage.size:,} bytes"
+                if name in members
+                else f"{name[:80]} is missing"
+            )
+            contents.add_problem(
+                Problem("truncated", f"the archive is incomplete: {text}", "", Severity.ERROR)
+            )
+    others = (
+        member
+        for member in archive.members
+        if member.size and member.name not in used and not member.name.endswith(".debug_pkl")
+    )
     inspector.members(archive, others)

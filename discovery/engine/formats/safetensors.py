@@ -48,10 +48,14 @@ def read(stream: BinaryIO, size: int) -> Header:
     """Names, types, shapes and offsets. Raises ``NotThisFormat`` or ``InvalidHeader``; never reads tensor data."""
     reader = Reader(stream, size)
     if size < 8:
-        raise InvalidHeader(f"a safetensors file starts with an 8-byte header length, this one has {size} bytes", 0)
+        raise InvalidHeader(
+            f"a safetensors file starts with an 8-byte header length, this one has {size} bytes", 0
+        )
     length = reader.u64("the header length")
     if length > MAX_HEADER_BYTES:
-        raise InvalidHeader(f"the header claims {length:,} bytes, the format allows {MAX_HEADER_BYTES:,}", 0)
+        raise InvalidHeader(
+            f"the header claims {length:,} bytes, the format allows {MAX_HEADER_BYTES:,}", 0
+        )
     base = 8 + length
     metadata, entries = _decode(_text(reader, length))
     tensors = _well_formed(entries, base)
@@ -60,7 +64,13 @@ def read(stream: BinaryIO, size: int) -> Header:
     expected = base + _check_contiguous(tensors, base)
     if size > expected:
         raise InvalidHeader(f"{size - expected:,} bytes follow the last tensor", expected)
-    return Header(format=NAME, tensors=tensors, metadata=metadata, dtype=main_dtype(tensors), expected_size=expected)
+    return Header(
+        format=NAME,
+        tensors=tensors,
+        metadata=metadata,
+        dtype=main_dtype(tensors),
+        expected_size=expected,
+    )
 
 
 def _text(reader: Reader, length: int) -> bytes:
@@ -92,11 +102,23 @@ def _well_formed(entries: dict[str, _Entry], base: int) -> list[Tensor] | None:
         name, entry = entries.popitem()
         begin, end = entry.data_offsets
         shape = entry.shape
-        if entry.dtype not in DTYPE_BITS or len(shape) > MAX_DIMENSIONS or not 0 <= begin <= end < MAX_BYTES:
+        if (
+            entry.dtype not in DTYPE_BITS
+            or len(shape) > MAX_DIMENSIONS
+            or not 0 <= begin <= end < MAX_BYTES
+        ):
             return None
         if (shape and min(shape) < 0) or (end - begin) * 8 != DTYPE_BITS[entry.dtype] * prod(shape):
             return None
-        tensors.append(Tensor(name, intern(entry.dtype), shapes.setdefault(shape, shape), base + begin, end - begin))
+        tensors.append(
+            Tensor(
+                name,
+                intern(entry.dtype),
+                shapes.setdefault(shape, shape),
+                base + begin,
+                end - begin,
+            )
+        )
     tensors.reverse()
     return tensors or None
 
@@ -104,7 +126,9 @@ def _well_formed(entries: dict[str, _Entry], base: int) -> list[Tensor] | None:
 def _parse(raw: bytes) -> dict[str, Any]:
     """Raises ``InvalidHeader`` with the place and the reason."""
     try:
-        header: Any = json.loads(raw.decode(), object_hook=partial(_entry, shapes={}), parse_constant=_refuse_constant)
+        header: Any = json.loads(
+            raw.decode(), object_hook=partial(_entry, shapes={}), parse_constant=_refuse_constant
+        )
     except UnicodeDecodeError as error:
         raise InvalidHeader("the header is not UTF-8", 8 + error.start) from error
     except json.JSONDecodeError as error:
@@ -133,7 +157,12 @@ def _entry(entry: dict[str, Any], shapes: Shapes) -> dict[str, Any] | Stated:
     bits = DTYPE_BITS.get(dtype) if type(dtype) is str else None
     if bits is None:
         raise InvalidHeader(f"a tensor has the unknown dtype {str(dtype)[:40]!r}", 8)
-    if type(shape) is not list or type(offsets) is not list or len(offsets) != 2 or len(shape) > MAX_DIMENSIONS:
+    if (
+        type(shape) is not list
+        or type(offsets) is not list
+        or len(offsets) != 2
+        or len(shape) > MAX_DIMENSIONS
+    ):
         raise InvalidHeader("a tensor has a malformed shape or data_offsets", 8)
     begin, end = offsets
     for dimension in shape:
@@ -143,7 +172,10 @@ def _entry(entry: dict[str, Any], shapes: Shapes) -> dict[str, Any] | Stated:
     if type(begin) is not int or type(end) is not int or not 0 <= begin <= end < MAX_BYTES:
         raise InvalidHeader("a tensor has impossible data_offsets", 8)
     if (end - begin) * 8 != bits:
-        raise InvalidHeader(f"a tensor has {end - begin:,} bytes between its offsets where its shape needs {bits // 8:,}", 8)
+        raise InvalidHeader(
+            f"a tensor has {end - begin:,} bytes between its offsets where its shape needs {bits // 8:,}",
+            8,
+        )
     shape = tuple(shape)
     return str(dtype), shapes.setdefault(shape, shape), begin, end
 
@@ -160,7 +192,9 @@ def _tensors(header: dict[str, Any], base: int) -> tuple[dict[str, str], list[Te
     tensors: list[Tensor] = []
     for name, stated in header.items():
         if type(stated) is not tuple:
-            raise InvalidHeader(f"tensor {name[:80]!r} is not described by dtype, shape and data_offsets", 8)
+            raise InvalidHeader(
+                f"tensor {name[:80]!r} is not described by dtype, shape and data_offsets", 8
+            )
         dtype, shape, begin, end = stated
         tensors.append(Tensor(name, dtype, shape, base + begin, end - begin))
     return metadata, tensors
@@ -175,7 +209,9 @@ def _check_contiguous(tensors: list[Tensor], base: int) -> int:
     if broken is not None:
         tensor, position = broken
         kind = "overlaps" if tensor.offset < position else "leaves a gap after"
-        raise InvalidHeader(f"tensor {tensor.name[:80]!r} {kind} the tensor before it", tensor.offset)
+        raise InvalidHeader(
+            f"tensor {tensor.name[:80]!r} {kind} the tensor before it", tensor.offset
+        )
     return tensors[-1].offset + tensors[-1].size - base if tensors else 0
 
 

@@ -26,7 +26,11 @@ MAX_KEY_BYTES = 1_024
 
 #: Operators that call back into Python: https://www.tensorflow.org/api_docs/python/tf/raw_ops
 PYTHON_OPERATORS = frozenset({"PyFunc", "EagerPyFunc", "PyFuncStateless"})
-FILE_OPERATORS = {"ReadFile": "reads files", "WriteFile": "writes files", "MatchingFiles": "lists files"}
+FILE_OPERATORS = {
+    "ReadFile": "reads files",
+    "WriteFile": "writes files",
+    "MatchingFiles": "lists files",
+}
 MAX_GRAPH_BYTES = 64 << 20
 CHUNK = 1 << 20
 
@@ -35,7 +39,13 @@ DTYPES = {
     23: "U64",
 }  # fmt: skip
 #: What training keeps beside the weights.
-_BESIDE = ("/.OPTIMIZER_SLOT/", "/metrics/", "optimizer/", "save_counter/", "_CHECKPOINTABLE_OBJECT_GRAPH")
+_BESIDE = (
+    "/.OPTIMIZER_SLOT/",
+    "/metrics/",
+    "optimizer/",
+    "save_counter/",
+    "_CHECKPOINTABLE_OBJECT_GRAPH",
+)
 
 
 def read(stream: BinaryIO, size: int) -> Header:
@@ -69,7 +79,10 @@ def _operator_problems(reader: ProtobufReader) -> list[Problem]:
     Graphs have hundreds of thousands of nodes: looking for a few words is quicker than following them, and no nesting hides one.
     """
     found: list[Problem] = []
-    operators = {name: b"\x12" + bytes([len(name)]) + name.encode() for name in (*PYTHON_OPERATORS, *FILE_OPERATORS)}
+    operators = {
+        name: b"\x12" + bytes([len(name)]) + name.encode()
+        for name in (*PYTHON_OPERATORS, *FILE_OPERATORS)
+    }
     for name, offset in sorted(_spelled(reader, operators).items(), key=lambda item: item[1]):
         if name in PYTHON_OPERATORS:
             text = f"its graph holds {name}, which calls a Python function: loading and running it runs that code"
@@ -115,7 +128,9 @@ def _meta_graph(reader: ProtobufReader, graph: Field, metadata: dict[str, Any]) 
             name, value = _map_entry(reader, field)
             if value is not None:
                 metadata["signatures"][name] = _signature(reader, value)
-    signature: dict[str, Any] = metadata["signatures"].get("serving_default") or next(iter(metadata["signatures"].values()), {})
+    signature: dict[str, Any] = metadata["signatures"].get("serving_default") or next(
+        iter(metadata["signatures"].values()), {}
+    )
     metadata |= {"inputs": signature.get("inputs", []), "outputs": signature.get("outputs", [])}
     return has_graph
 
@@ -135,12 +150,20 @@ def _signature(reader: ProtobufReader, signature: Field) -> dict[str, Any]:
     for field in reader.inside(signature):
         if field.number in (1, 2):
             name, value = _map_entry(reader, field)
-            info = _dtype_and_shape(reader, value, dtype_field=2, shape_field=3) if value is not None else (None, None)
-            found["inputs" if field.number == 1 else "outputs"].append({"name": name, "dtype": info[0], "shape": info[1]})
+            info = (
+                _dtype_and_shape(reader, value, dtype_field=2, shape_field=3)
+                if value is not None
+                else (None, None)
+            )
+            found["inputs" if field.number == 1 else "outputs"].append(
+                {"name": name, "dtype": info[0], "shape": info[1]}
+            )
     return found
 
 
-def _dtype_and_shape(reader: ProtobufReader, message: Field, *, dtype_field: int, shape_field: int) -> tuple[str | None, list[int | None] | None]:
+def _dtype_and_shape(
+    reader: ProtobufReader, message: Field, *, dtype_field: int, shape_field: int
+) -> tuple[str | None, list[int | None] | None]:
     """Unknown dimensions are ``None``; the shape is ``None`` when even their number is unknown."""
     dtype: str | None = None
     shape: list[int | None] | None = None
@@ -153,14 +176,18 @@ def _dtype_and_shape(reader: ProtobufReader, message: Field, *, dtype_field: int
                 if dimension.number == 3 and dimension.value:
                     return dtype, None
                 if dimension.number == 2:
-                    sizes = [signed(part.value) for part in reader.inside(dimension) if part.number == 1]
+                    sizes = [
+                        signed(part.value) for part in reader.inside(dimension) if part.number == 1
+                    ]
                     shape.append(sizes[0] if sizes and sizes[0] >= 0 else None if sizes else 0)
     return dtype, shape
 
 
 def _read_index(reader: Reader) -> Header:
     if reader.size > MAX_INDEX_BYTES:
-        raise InvalidHeader(f"an index of variables has at most {MAX_INDEX_BYTES:,} bytes, this one has {reader.size:,}")
+        raise InvalidHeader(
+            f"an index of variables has at most {MAX_INDEX_BYTES:,} bytes, this one has {reader.size:,}"
+        )
     reader.seek(0)
     data = reader.exact(reader.size, "the index")
     footer = ProtobufReader(BytesIO(data), reader.size)
@@ -174,14 +201,18 @@ def _read_index(reader: Reader) -> Header:
         for key, entry in _entries(data, block.varint(), block.varint()):
             message = ProtobufReader(BytesIO(entry), len(entry))
             if not key:
-                shards = next((field.value for field in message.fields(0, len(entry)) if field.number == 1), 1)
+                shards = next(
+                    (field.value for field in message.fields(0, len(entry)) if field.number == 1), 1
+                )
                 continue
             if len(tensors) >= MAX_VARIABLES:
                 raise InvalidHeader(f"it lists more than {MAX_VARIABLES:,} variables")
             tensor, shard = _variable(message, key.decode("utf-8", "replace"))
             tensors.append(tensor)
             ends[shard] = max(ends.get(shard, 0), tensor.offset + tensor.size)
-    weights = [t for t in tensors if t.dtype in DTYPE_BITS and not any(part in t.name for part in _BESIDE)]
+    weights = [
+        t for t in tensors if t.dtype in DTYPE_BITS and not any(part in t.name for part in _BESIDE)
+    ]
     names = {shard: f"variables.data-{shard:05d}-of-{shards:05d}" for shard in ends}
     return Header(
         format=NAME,
@@ -195,9 +226,13 @@ def _read_index(reader: Reader) -> Header:
 def _variable(message: ProtobufReader, name: str) -> tuple[Tensor, int]:
     whole = Field(0, 2, message.size, 0, message.size)
     dtype, shape = _dtype_and_shape(message, whole, dtype_field=1, shape_field=2)
-    numbers = {field.number: field.value for field in message.inside(whole) if field.number in (3, 4, 5)}
+    numbers = {
+        field.number: field.value for field in message.inside(whole) if field.number in (3, 4, 5)
+    }
     dimensions = tuple(dimension or 0 for dimension in shape or ())
-    return Tensor(name, dtype or "TYPE_0", dimensions, numbers.get(4, 0), numbers.get(5, 0)), numbers.get(3, 0)
+    return Tensor(
+        name, dtype or "TYPE_0", dimensions, numbers.get(4, 0), numbers.get(5, 0)
+    ), numbers.get(3, 0)
 
 
 def _entries(data: bytes, offset: int, size: int) -> Iterator[tuple[bytes, bytes]]:
@@ -205,7 +240,9 @@ def _entries(data: bytes, offset: int, size: int) -> Iterator[tuple[bytes, bytes
     if offset + size + 5 > len(data) or size < 4:
         raise InvalidHeader(f"a block of the index lies at {offset:,}, outside the file", len(data))
     if data[offset + size]:
-        raise InvalidHeader("a block of the index is compressed, which TensorFlow never writes", offset)
+        raise InvalidHeader(
+            "a block of the index is compressed, which TensorFlow never writes", offset
+        )
     restarts = int.from_bytes(data[offset + size - 4 : offset + size], "little")
     end = offset + size - 4 - 4 * restarts
     block = ProtobufReader(BytesIO(data), len(data))

@@ -41,15 +41,29 @@ def read(stream: BinaryIO, size: int) -> Header:
     buffer = _Flatbuffer(stream, size)
     model = buffer.table(buffer.unsigned(0, 4))
     extents = [_extent(buffer, buffer.table(at)) for at in buffer.tables(model, _BUFFERS)]
-    metadata = {"version": buffer.scalar(model, _VERSION, 4), "description": buffer.string(model, _DESCRIPTION), "inputs": [], "outputs": []}
+    metadata = {
+        "version": buffer.scalar(model, _VERSION, 4),
+        "description": buffer.string(model, _DESCRIPTION),
+        "inputs": [],
+        "outputs": [],
+    }
     tensors: list[Tensor] = []
     for number, at in enumerate(buffer.tables(model, _SUBGRAPHS)):
         graph = buffer.table(at)
-        found = [_tensor(buffer, buffer.table(tensor), extents) for tensor in buffer.tables(graph, _TENSORS)]
+        found = [
+            _tensor(buffer, buffer.table(tensor), extents)
+            for tensor in buffer.tables(graph, _TENSORS)
+        ]
         tensors += [tensor for tensor in found if tensor.size]
         if not number:
-            metadata |= {"inputs": _ports(buffer, graph, _INPUTS, found), "outputs": _ports(buffer, graph, _OUTPUTS, found)}
-            metadata |= {"name": buffer.string(graph, _GRAPH_NAME), "operator_count": buffer.count(graph, _OPERATORS)}
+            metadata |= {
+                "inputs": _ports(buffer, graph, _INPUTS, found),
+                "outputs": _ports(buffer, graph, _OUTPUTS, found),
+            }
+            metadata |= {
+                "name": buffer.string(graph, _GRAPH_NAME),
+                "operator_count": buffer.count(graph, _OPERATORS),
+            }
     weights = list({t.offset: t for t in tensors if t.dtype not in _NOT_WEIGHTS}.values())
     held: dict[str, int] = {}
     for weight in weights:
@@ -89,9 +103,18 @@ def _tensor(buffer: _Flatbuffer, table: dict[int, int], extents: list[tuple[int,
     return Tensor(buffer.string(table, _NAME), dtype, shape, offset, length)
 
 
-def _ports(buffer: _Flatbuffer, graph: dict[int, int], field: int, tensors: list[Tensor]) -> list[dict[str, object]]:
-    chosen = [tensors[index] for index in buffer.integers(graph, field, MAX_ITEMS) if 0 <= index < len(tensors)]
-    return [{"name": tensor.name, "dtype": tensor.dtype, "shape": list(tensor.shape)} for tensor in chosen]
+def _ports(
+    buffer: _Flatbuffer, graph: dict[int, int], field: int, tensors: list[Tensor]
+) -> list[dict[str, object]]:
+    chosen = [
+        tensors[index]
+        for index in buffer.integers(graph, field, MAX_ITEMS)
+        if 0 <= index < len(tensors)
+    ]
+    return [
+        {"name": tensor.name, "dtype": tensor.dtype, "shape": list(tensor.shape)}
+        for tensor in chosen
+    ]
 
 
 class _Flatbuffer:
@@ -106,7 +129,9 @@ class _Flatbuffer:
 
     def take(self, at: int, count: int) -> bytes:
         if at + count > self.size:
-            raise InvalidHeader(f"{count:,} bytes at {at:,} lie outside the file of {self.size:,} bytes", at)
+            raise InvalidHeader(
+                f"{count:,} bytes at {at:,} lie outside the file of {self.size:,} bytes", at
+            )
         self.furthest = max(self.furthest, at + count)
         page, start = divmod(at, PAGE)
         data = self._page(page)[start : start + count]
@@ -139,9 +164,14 @@ class _Flatbuffer:
             raise InvalidHeader(f"the table at {at:,} is described outside the file", at)
         length = self.unsigned(entries, 2)
         if not 4 <= length <= 256:
-            raise InvalidHeader(f"the table at {at:,} has an impossible description of {length} bytes", entries)
+            raise InvalidHeader(
+                f"the table at {at:,} has an impossible description of {length} bytes", entries
+            )
         described = self.take(entries, length)
-        offsets = [int.from_bytes(described[start : start + 2], "little") for start in range(4, length - 1, 2)]
+        offsets = [
+            int.from_bytes(described[start : start + 2], "little")
+            for start in range(4, length - 1, 2)
+        ]
         return {number: at + offset for number, offset in enumerate(offsets) if offset}
 
     def scalar(self, table: dict[int, int], field: int, width: int) -> int:
@@ -158,7 +188,10 @@ class _Flatbuffer:
         if not count:
             return []
         data = self.take(self.indirect(table[field]) + 4, 4 * count)
-        return [int.from_bytes(data[at : at + 4], "little", signed=True) for at in range(0, 4 * count, 4)]
+        return [
+            int.from_bytes(data[at : at + 4], "little", signed=True)
+            for at in range(0, 4 * count, 4)
+        ]
 
     def tables(self, table: dict[int, int], field: int) -> list[int]:
         """Where the tables of a vector start."""
@@ -170,8 +203,15 @@ class _Flatbuffer:
             return []
         start = self.indirect(table[field]) + 4
         data = self.take(start, 4 * count)
-        return [start + at + int.from_bytes(data[at : at + 4], "little") for at in range(0, 4 * count, 4)]
+        return [
+            start + at + int.from_bytes(data[at : at + 4], "little")
+            for at in range(0, 4 * count, 4)
+        ]
 
     def string(self, table: dict[int, int], field: int) -> str:
         length = min(self.count(table, field), MAX_STRING_BYTES)
-        return self.take(self.indirect(table[field]) + 4, length).decode("utf-8", "replace") if length else ""
+        return (
+            self.take(self.indirect(table[field]) + 4, length).decode("utf-8", "replace")
+            if length
+            else ""
+        )

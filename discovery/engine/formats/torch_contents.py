@@ -41,18 +41,29 @@ class Contents:
     metadata: dict[str, Any] = field(default_factory=dict)
 
     def add_problem(self, problem: Problem) -> None:
-        if problem.code == "unsafe_pickle" or sum(known.code == problem.code for known in self.problems) < MAX_PROBLEMS_PER_CODE:
+        if (
+            problem.code == "unsafe_pickle"
+            or sum(known.code == problem.code for known in self.problems) < MAX_PROBLEMS_PER_CODE
+        ):
             self.problems.append(problem)
 
     def add_scanned(self, scanner: Scanner | Inspector) -> None:
         for problem in scanner.problems() if isinstance(scanner, Scanner) else scanner.problems:
             self.add_problem(problem)
-        self.imports.update({name: offset for name, offset in scanner.imports.items() if name not in self.imports})
+        self.imports.update(
+            {name: offset for name, offset in scanner.imports.items() if name not in self.imports}
+        )
 
     def add_value(self, root: Any) -> None:
         for found in collect(root):
             if len(self.tensors) >= MAX_TENSORS:
-                self.add_problem(Problem("tensor_invalid", f"it has more than {MAX_TENSORS:,} tensors: the rest is not counted", ""))
+                self.add_problem(
+                    Problem(
+                        "tensor_invalid",
+                        f"it has more than {MAX_TENSORS:,} tensors: the rest is not counted",
+                        "",
+                    )
+                )
                 break
             if isinstance(found, Found):
                 self.tensors.append(found)
@@ -72,7 +83,12 @@ class Contents:
     def is_unsafe(self) -> bool:
         return any(problem.severity is Severity.ERROR for problem in self.problems)
 
-    def header(self, container: str, offsets: dict[str, int] | None = None, expected_size: int | None = None) -> Header:
+    def header(
+        self,
+        container: str,
+        offsets: dict[str, int] | None = None,
+        expected_size: int | None = None,
+    ) -> Header:
         chosen = _weights(self.tensors)
         tensors = [_placed(found, offsets) for found in chosen]
         return Header(
@@ -111,13 +127,20 @@ def _unique(tensors: Sequence[Found]) -> list[Tensor]:
 
 def _weights(tensors: Sequence[Found]) -> list[Found]:
     """The model's own tensors, without the wrapper they came in and without what an optimizer keeps."""
-    chosen = [found for found in tensors if not (len(found.keys) > 1 and found.keys[0] in _NOT_WEIGHTS)]
+    chosen = [
+        found for found in tensors if not (len(found.keys) > 1 and found.keys[0] in _NOT_WEIGHTS)
+    ]
     for wrappers in (_WRAPPERS, _WRAPPERS[:2]):
         tops = {found.keys[0] for found in chosen if len(found.keys) > 1}
         wrapper = next((name for name in wrappers if name in tops), None)
         if wrapper is not None:
             chosen = [found for found in chosen if len(found.keys) > 1 and found.keys[0] == wrapper]
-            chosen = [found._replace(keys=found.keys[1:], tensor=found.tensor._replace(name=".".join(found.keys[1:]))) for found in chosen]
+            chosen = [
+                found._replace(
+                    keys=found.keys[1:], tensor=found.tensor._replace(name=".".join(found.keys[1:]))
+                )
+                for found in chosen
+            ]
     return chosen
 
 
@@ -133,7 +156,11 @@ def _scalars(root: Any) -> dict[str, Any]:
             kept[key] = value
         elif key in _SETTINGS and type(value) is Object:
             pairs = value.items or (value.state.items if type(value.state) is Object else ()) or ()
-            kept[key] = {name: inner for name, inner in pairs[:MAX_SCALARS] if type(name) is str and _is_scalar(inner)}
+            kept[key] = {
+                name: inner
+                for name, inner in pairs[:MAX_SCALARS]
+                if type(name) is str and _is_scalar(inner)
+            }
     return kept
 
 

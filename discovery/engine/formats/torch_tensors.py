@@ -41,7 +41,9 @@ _NUMPY_TYPES = {
 }  # fmt: skip
 _BITS = {**DTYPE_BITS, "C128": 128}
 
-_WRAPPED = re.compile(r"torch\._utils\._rebuild_parameter(_with_state)?|torch\.nn\.parameter\.(Parameter|Buffer)|torch\.nn\.Parameter")
+_WRAPPED = re.compile(
+    r"torch\._utils\._rebuild_parameter(_with_state)?|torch\.nn\.parameter\.(Parameter|Buffer)|torch\.nn\.Parameter"
+)
 _REBUILT = re.compile(r"torch\._utils\._rebuild_(tensor(_v2|_v3)?|qtensor)")
 _ARRAY = re.compile(r"numpy\.(core|_core)\.multiarray\._reconstruct")
 _BUFFER = re.compile(r"numpy\.(core|_core)\.numeric\._frombuffer")
@@ -85,7 +87,11 @@ def collect(root: Any) -> Iterator[Found | Malformed]:
             if type(value) in (list, tuple):
                 seen.add(id(value))
                 last = len(value) - 1
-                waiting += [(part, (*keys, str(last - back))) for back, part in enumerate(reversed(value)) if type(part) in (Object, list, tuple)]
+                waiting += [
+                    (part, (*keys, str(last - back)))
+                    for back, part in enumerate(reversed(value))
+                    if type(part) in (Object, list, tuple)
+                ]
             continue
         found = _tensor(value, keys)
         if found is not None:
@@ -93,7 +99,13 @@ def collect(root: Any) -> Iterator[Found | Malformed]:
             yield found
             continue
         seen.add(id(value))
-        waiting += reversed([(part, name) for part, name in _parts(value, keys) if type(part) in (Object, list, tuple)])
+        waiting += reversed(
+            [
+                (part, name)
+                for part, name in _parts(value, keys)
+                if type(part) in (Object, list, tuple)
+            ]
+        )
 
 
 def is_tensor(value: Any) -> bool:
@@ -102,8 +114,15 @@ def is_tensor(value: Any) -> bool:
 
 def _parts(value: Object, keys: tuple[str, ...]) -> Iterator[tuple[Any, tuple[str, ...]]]:
     pairs: Sequence[Any] = value.items or ()
-    if not pairs and value.function == Global("collections", "OrderedDict") and type(value.arguments) is tuple and value.arguments:
-        pairs = value.arguments[0] if type(value.arguments[0]) is list else ()  # as Python 2 wrote it: a list of pairs
+    if (
+        not pairs
+        and value.function == Global("collections", "OrderedDict")
+        and type(value.arguments) is tuple
+        and value.arguments
+    ):
+        pairs = (
+            value.arguments[0] if type(value.arguments[0]) is list else ()
+        )  # as Python 2 wrote it: a list of pairs
     elif value.arguments:
         yield value.arguments, keys
     for pair in pairs:
@@ -118,14 +137,22 @@ def _parts(value: Object, keys: tuple[str, ...]) -> Iterator[tuple[Any, tuple[st
 
 def _tensor(value: Any, keys: tuple[str, ...]) -> Found | Malformed | None:
     for _ in range(8):  # a parameter in a subclass in a parameter
-        if type(value) is not Object or type(value.function) is not Global or type(value.arguments) is not tuple:
+        if (
+            type(value) is not Object
+            or type(value.function) is not Global
+            or type(value.arguments) is not tuple
+        ):
             return None
         name, arguments = str(value.function), value.arguments
         if _REBUILT.fullmatch(name):
             return _rebuilt(name, arguments, keys)
         if _ARRAY.fullmatch(name):
             state = value.state
-            return _array(*state[1:3], state[4], keys) if type(state) is tuple and len(state) == 5 else None
+            return (
+                _array(*state[1:3], state[4], keys)
+                if type(state) is tuple and len(state) == 5
+                else None
+            )
         if _BUFFER.fullmatch(name) and len(arguments) > 2:
             return _array(arguments[2], arguments[1], arguments[0], keys)
         if name == "joblib.numpy_pickle.NumpyArrayWrapper" and type(value.state) is Object:
@@ -139,7 +166,9 @@ def _tensor(value: Any, keys: tuple[str, ...]) -> Found | Malformed | None:
     return None
 
 
-def _rebuilt(name: str, arguments: tuple[Any, ...], keys: tuple[str, ...]) -> Found | Malformed | None:
+def _rebuilt(
+    name: str, arguments: tuple[Any, ...], keys: tuple[str, ...]
+) -> Found | Malformed | None:
     """(storage, offset, size, stride, …); version 3 has the dtype in seventh place."""
     if len(arguments) < 4:
         return Malformed(keys, "its description is incomplete")
@@ -149,14 +178,22 @@ def _rebuilt(name: str, arguments: tuple[Any, ...], keys: tuple[str, ...]) -> Fo
         return Malformed(keys, "its description makes no sense")
     dtype: str | None = storage.dtype
     if name.endswith("_v3"):
-        dtype = _TORCH_TYPES.get(arguments[6].name) if len(arguments) > 6 and isinstance(arguments[6], Global) else None
+        dtype = (
+            _TORCH_TYPES.get(arguments[6].name)
+            if len(arguments) > 6 and isinstance(arguments[6], Global)
+            else None
+        )
     if dtype is None:
         return Malformed(keys, "it has an unknown type")
     count = prod(shape)
     if count >= MAX_BYTES:
         return Malformed(keys, f"its shape {shape[:4]} is impossible")
     bits = _BITS[dtype]
-    last = sum((size - 1) * stride for size, stride in zip(shape, strides, strict=False)) + 1 if count else 0
+    last = (
+        sum((size - 1) * stride for size, stride in zip(shape, strides, strict=False)) + 1
+        if count
+        else 0
+    )
     tensor = Tensor(".".join(keys), dtype, shape, offset * bits // 8, -(-count * bits // 8))
     return Found(keys, tensor, storage, -(-(offset + last) * bits // 8) if count else 0)
 
@@ -167,7 +204,12 @@ def _storage(value: Any) -> Storage | None:
     if type(key) is not tuple or len(key) < 5 or key[0] != "storage" or type(key[1]) is not Global:
         return None
     dtype, count = _STORAGES.get(key[1].name), key[4]
-    if dtype is None or type(count) is not int or not 0 <= count < MAX_BYTES or type(key[2]) not in (str, int):
+    if (
+        dtype is None
+        or type(count) is not int
+        or not 0 <= count < MAX_BYTES
+        or type(key[2]) not in (str, int)
+    ):
         return None
     return Storage(str(key[2])[:MAX_KEY], dtype, -(-count * _BITS[dtype] // 8))
 
@@ -181,14 +223,22 @@ def _integers(value: Any) -> tuple[int, ...] | None:
     return tuple(value) if all(type(n) is int and 0 <= n < MAX_BYTES for n in value) else None
 
 
-def _array(dimensions: Any, described: Any, data: Any, keys: tuple[str, ...]) -> Found | Malformed | None:
+def _array(
+    dimensions: Any, described: Any, data: Any, keys: tuple[str, ...]
+) -> Found | Malformed | None:
     """One of numpy's. Arrays of objects or text are no tensors."""
     shape = _integers(dimensions)
-    code = described.arguments[0] if type(described) is Object and type(described.arguments) is tuple and described.arguments else None
+    code = (
+        described.arguments[0]
+        if type(described) is Object and type(described.arguments) is tuple and described.arguments
+        else None
+    )
     dtype = _NUMPY_TYPES.get(code.lstrip("<>=|")) if isinstance(code, str) else None
     if shape is None or dtype is None:
         return None
     if prod(shape) >= MAX_BYTES:
         return Malformed(keys, f"its shape {shape[:4]} is impossible")
     offset = data.offset if isinstance(data, Blob) else -1
-    return Found(keys, Tensor(".".join(keys), dtype, shape, offset, prod(shape) * _BITS[dtype] // 8), None, 0)
+    return Found(
+        keys, Tensor(".".join(keys), dtype, shape, offset, prod(shape) * _BITS[dtype] // 8), None, 0
+    )

@@ -57,9 +57,13 @@ class Archive:
         self.members = self._read_directory(count, length)
         names = {member.name for member in self.members}
         if len(names) < len(self.members):
-            self._tampered("two members have the same name: programs disagree on which one they load")
+            self._tampered(
+                "two members have the same name: programs disagree on which one they load"
+            )
         if leading_out := [member.name for member in self.members if LEADS_OUT.search(member.name)]:
-            self._tampered(f"a member is named {leading_out[0][:120]!r}: unpacked, it would land outside the folder")
+            self._tampered(
+                f"a member is named {leading_out[0][:120]!r}: unpacked, it would land outside the folder"
+            )
 
     def _tampered(self, text: str, offset: int | None = None) -> None:
         if len(self.problems) < 20:
@@ -75,7 +79,9 @@ class Archive:
             tail = self._at(tail_at, self.size - tail_at)
         at = tail.rfind(b"PK\x05\x06")
         if at < 0 or len(tail) - at < _END.size:
-            raise InvalidHeader("the archive has no directory at its end: it is cut short", self.size)
+            raise InvalidHeader(
+                "the archive has no directory at its end: it is cut short", self.size
+            )
         _, _, _, _, count, length, start, comment = _END.unpack_from(tail, at)
         end = tail_at + at
         if at + _END.size + comment != len(tail):
@@ -83,12 +89,17 @@ class Archive:
         if found := self._find_zip64(end):
             count, length, start, end = found
         if length > MAX_DIRECTORY_BYTES or count > MAX_MEMBERS:
-            raise InvalidHeader(f"the archive claims {count:,} members in a directory of {length:,} bytes", end)
+            raise InvalidHeader(
+                f"the archive claims {count:,} members in a directory of {length:,} bytes", end
+            )
         shift = end - length - start
         if shift < 0:
             raise InvalidHeader("the archive's directory lies past its end", end)
         if shift:
-            self._tampered(f"{shift:,} bytes of something else come before the archive: programs disagree on what the file is", 0)
+            self._tampered(
+                f"{shift:,} bytes of something else come before the archive: programs disagree on what the file is",
+                0,
+            )
         self.shift = shift
         return count, length, start + shift
 
@@ -96,7 +107,10 @@ class Archive:
         located = self._at(end - _END64_LOCATOR.size, _END64_LOCATOR.size)
         if located[:4] != b"PK\x06\x07":
             return None
-        for position in (end - _END64_LOCATOR.size - _END64.size, _END64_LOCATOR.unpack(located)[2]):
+        for position in (
+            end - _END64_LOCATOR.size - _END64.size,
+            _END64_LOCATOR.unpack(located)[2],
+        ):
             record = self._at(position, _END64.size) if position < end else b""
             if len(record) == _END64.size and record[:4] == b"PK\x06\x06":
                 _, _, _, _, _, _, _, count, length, start = _END64.unpack(record)
@@ -116,17 +130,39 @@ class Archive:
         for _ in range(count):
             if at + _ENTRY.size > len(data):
                 raise InvalidHeader("the archive's directory ends early", self.directory + at)
-            magic, _, _, flags, method, _, _, crc, packed, size, named, extra, comment, _, _, _, offset = _ENTRY.unpack_from(data, at)
+            (
+                magic,
+                _,
+                _,
+                flags,
+                method,
+                _,
+                _,
+                crc,
+                packed,
+                size,
+                named,
+                extra,
+                comment,
+                _,
+                _,
+                _,
+                offset,
+            ) = _ENTRY.unpack_from(data, at)
             at += _ENTRY.size
             if magic != b"PK\x01\x02" or at + named + extra + comment > len(data):
                 raise InvalidHeader("the archive's directory is broken", self.directory + at)
             name = data[at : at + named].decode("utf-8", "replace")
             if 0xFFFFFFFF in (packed, size, offset):
-                size, packed, offset = _zip64_sizes(data[at + named : at + named + extra], size, packed, offset)
+                size, packed, offset = _zip64_sizes(
+                    data[at + named : at + named + extra], size, packed, offset
+                )
             at += named + extra + comment
             offset += self.shift
             if offset + _LOCAL.size + packed > self.directory:
-                raise InvalidHeader(f"member {name[:80]!r} lies past the end of the archive", self.directory)
+                raise InvalidHeader(
+                    f"member {name[:80]!r} lies past the end of the archive", self.directory
+                )
             members.append(Member(name, method, flags, crc, packed, size, offset))
         return members
 
@@ -145,16 +181,32 @@ class Archive:
             try:
                 data = unpacker.decompress(data, min(limit, growth) + 1)
             except zlib.error as error:
-                raise InvalidHeader(f"member {member.name[:80]!r} cannot be unpacked: {error}", start) from error
+                raise InvalidHeader(
+                    f"member {member.name[:80]!r} cannot be unpacked: {error}", start
+                ) from error
             if len(data) > min(limit, growth):
-                beyond = f"more than {MAX_RATIO} times" if growth < limit else f"to more than {limit:,} bytes"
+                beyond = (
+                    f"more than {MAX_RATIO} times"
+                    if growth < limit
+                    else f"to more than {limit:,} bytes"
+                )
                 self._unchecked(member, f"grows {beyond} when it is unpacked")
                 return None
         elif member.method != _STORED:
-            self._unchecked(member, f"is packed by method {member.method}, which torch does not use")
+            self._unchecked(
+                member, f"is packed by method {member.method}, which torch does not use"
+            )
             return None
         if zlib.crc32(data) != member.crc:
-            self.problems.append(Problem("checksum_mismatch", f"the checksum of {member.name[:80]!r} is wrong", "", Severity.WARNING, start))
+            self.problems.append(
+                Problem(
+                    "checksum_mismatch",
+                    f"the checksum of {member.name[:80]!r} is wrong",
+                    "",
+                    Severity.WARNING,
+                    start,
+                )
+            )
         return data
 
     def head(self, member: Member, count: int) -> bytes:
@@ -163,7 +215,10 @@ class Archive:
         local = self.stream.read(_LOCAL.size)
         if len(local) < _LOCAL.size:
             return b""
-        head = self._at(member.offset + _LOCAL.size + sum(_LOCAL.unpack(local)[-2:]), min(count + 64, member.packed))
+        head = self._at(
+            member.offset + _LOCAL.size + sum(_LOCAL.unpack(local)[-2:]),
+            min(count + 64, member.packed),
+        )
         if member.method != _DEFLATED:
             return head[:count] if member.method == _STORED else b""
         try:
@@ -173,7 +228,11 @@ class Archive:
 
     def start(self, member: Member) -> int | None:
         """Where the data of a member lie that is stored as it is; ``None`` for one that is packed. Raises ``InvalidHeader``."""
-        return self._check_local(member) if member.method == _STORED and member.packed == member.size else None
+        return (
+            self._check_local(member)
+            if member.method == _STORED and member.packed == member.size
+            else None
+        )
 
     def _unchecked(self, member: Member, reason: str) -> None:
         text = f"member {member.name[:80]!r} {reason}: it cannot be checked, do not load it"
@@ -183,15 +242,23 @@ class Archive:
         """Where the member's data start. The local header repeats the directory; where they differ, programs do too."""
         local = self._at(member.offset, _LOCAL.size)
         if len(local) < _LOCAL.size or local[:4] != LOCAL_MAGIC:
-            raise InvalidHeader(f"there is no member {member.name[:80]!r} where the directory says", member.offset)
+            raise InvalidHeader(
+                f"there is no member {member.name[:80]!r} where the directory says", member.offset
+            )
         _, _, flags, method, _, _, _, _, _, named, extra = _LOCAL.unpack(local)
         name = self._at(member.offset + _LOCAL.size, named).decode("utf-8", "replace")
         if name != member.name:
             self._tampered(f"member {member.name[:80]!r} calls itself {name[:80]!r}", member.offset)
         if (flags | member.flags) & _ENCRYPTED:
-            self._tampered(f"member {member.name[:80]!r} is marked as encrypted, which torch ignores", member.offset)
+            self._tampered(
+                f"member {member.name[:80]!r} is marked as encrypted, which torch ignores",
+                member.offset,
+            )
         if method != member.method:
-            self._tampered(f"member {member.name[:80]!r} is packed in one way by the directory and in another by itself", member.offset)
+            self._tampered(
+                f"member {member.name[:80]!r} is packed in one way by the directory and in another by itself",
+                member.offset,
+            )
         return member.offset + _LOCAL.size + int(named) + int(extra)
 
 
@@ -199,9 +266,17 @@ def _zip64_sizes(extra: bytes, *values: int) -> list[int]:
     """Size, packed size and offset, those that did not fit taken from the zip64 field in this order."""
     at = 0
     while at + 4 <= len(extra):
-        kind, length = int.from_bytes(extra[at : at + 2], "little"), int.from_bytes(extra[at + 2 : at + 4], "little")
+        kind, length = (
+            int.from_bytes(extra[at : at + 2], "little"),
+            int.from_bytes(extra[at + 2 : at + 4], "little"),
+        )
         if kind == 1:
-            numbers = iter([int.from_bytes(extra[n : n + 8], "little") for n in range(at + 4, min(at + 4 + length, len(extra)) - 7, 8)])
+            numbers = iter(
+                [
+                    int.from_bytes(extra[n : n + 8], "little")
+                    for n in range(at + 4, min(at + 4 + length, len(extra)) - 7, 8)
+                ]
+            )
             return [next(numbers, value) if value == 0xFFFFFFFF else value for value in values]
         at += 4 + length
     return list(values)

@@ -83,13 +83,26 @@ class AttentionShape:
     @property
     def grows(self) -> bool:
         """Whether the cache depends on the length of the context."""
-        return any(group.kind not in (Kind.RECURRENT, Kind.NONE) and not (group.kind is Kind.CROSS and group.window) for group in self.groups)
+        return any(
+            group.kind not in (Kind.RECURRENT, Kind.NONE)
+            and not (group.kind is Kind.CROSS and group.window)
+            for group in self.groups
+        )
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON, without the zeros."""
-        body = {name: value for name in _SHAPE_FIELDS if (value := getattr(self, name)) not in (None, "", ())}
-        groups = [{name: value for name in _GROUP_FIELDS if (value := getattr(group, name)) != 0} for group in self.groups]
-        return {**body, "groups": groups} | ({"missing": list(self.missing)} if self.missing else {})
+        body = {
+            name: value
+            for name in _SHAPE_FIELDS
+            if (value := getattr(self, name)) not in (None, "", ())
+        }
+        groups = [
+            {name: value for name in _GROUP_FIELDS if (value := getattr(group, name)) != 0}
+            for group in self.groups
+        ]
+        return {**body, "groups": groups} | (
+            {"missing": list(self.missing)} if self.missing else {}
+        )
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> AttentionShape:
@@ -97,11 +110,25 @@ class AttentionShape:
         groups = data.get("groups")
         if not isinstance(groups, list) or not all(isinstance(group, dict) for group in groups):
             raise ValueError("groups: a list of objects is needed")
-        numbers = {name: _stored(data, name) for name in ("layer_count", "embedding_length", "feed_forward_length", "vocab_size", "max_context")}
+        numbers = {
+            name: _stored(data, name)
+            for name in (
+                "layer_count",
+                "embedding_length",
+                "feed_forward_length",
+                "vocab_size",
+                "max_context",
+            )
+        }
         note = data.get("note", "")
         if not isinstance(note, str):
             raise ValueError("note: a text is needed")
-        return cls(tuple(_group(group) for group in groups), **numbers, note=note, missing=tuple(strings(data.get("missing"))))
+        return cls(
+            tuple(_group(group) for group in groups),
+            **numbers,
+            note=note,
+            missing=tuple(strings(data.get("missing"))),
+        )
 
 
 _GROUP_FIELDS = tuple(field.name for field in fields(LayerGroup))
@@ -139,7 +166,9 @@ def kv_cache_bytes(shape: AttentionShape, context: int, kv_type: str = "f16") ->
     256 positions; that is its choice and changes with its options, so it is not part of the figure.
     """
     if kv_type not in KV_TYPES:
-        raise ValueError(f"{kv_type!r} is not a type of KV cache; choose from {', '.join(KV_TYPES)}")
+        raise ValueError(
+            f"{kv_type!r} is not a type of KV cache; choose from {', '.join(KV_TYPES)}"
+        )
     if context < 0:
         raise ValueError("the context length is negative")
     return sum(group.layers * _layer_bytes(group, context, kv_type) for group in shape.groups)
@@ -155,7 +184,10 @@ def _layer_bytes(group: LayerGroup, context: int, kv_type: str) -> int:
     positions = context
     if group.window:
         positions = group.window if group.kind is Kind.CROSS else min(context, group.window)
-    return positions * (row_size(group.kv_heads * group.key_length, kv_type) + row_size(group.kv_heads * group.value_length, kv_type))
+    return positions * (
+        row_size(group.kv_heads * group.key_length, kv_type)
+        + row_size(group.kv_heads * group.value_length, kv_type)
+    )
 
 
 def row_size(values: int, kv_type: str) -> int:
@@ -166,7 +198,9 @@ def row_size(values: int, kv_type: str) -> int:
 
 def _stored(data: Mapping[str, Any], name: str) -> int | None:
     value = data.get(name)
-    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MAX_INTEGER):
+    if value is not None and (
+        not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MAX_INTEGER
+    ):
         raise ValueError(f"{name}: a whole number is needed")
     return value
 
@@ -175,5 +209,11 @@ def _group(data: Mapping[str, Any]) -> LayerGroup:
     kind = data.get("kind")
     if not isinstance(kind, str) or kind not in set(Kind):
         raise ValueError(f"groups: {kind!r} is no kind of layer")
-    numbers = {field.name: _stored(data, field.name) for field in fields(LayerGroup) if field.name != "kind" and field.name in data}
-    return LayerGroup(Kind(kind), **{name: number for name, number in numbers.items() if number is not None})
+    numbers = {
+        field.name: _stored(data, field.name)
+        for field in fields(LayerGroup)
+        if field.name != "kind" and field.name in data
+    }
+    return LayerGroup(
+        Kind(kind), **{name: number for name, number in numbers.items() if number is not None}
+    )

@@ -15,7 +15,14 @@ from discovery.engine.text import positive
 
 Config = Mapping[str, Any]
 
-LAYERS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers", "num_decoder_layers", "decoder_layers")
+LAYERS = (
+    "num_hidden_layers",
+    "n_layer",
+    "n_layers",
+    "num_layers",
+    "num_decoder_layers",
+    "decoder_layers",
+)
 
 _DEFAULTS: dict[str, dict[str, Any]] = {
     "llama": {
@@ -56,7 +63,11 @@ def language_half(config: Config) -> Config | None:
         return ChainMap(dict(config), _DEFAULTS.get(kind(config), {}))
     for half in _nested(config):
         if layer_count(half) or kind(half) in _DEFAULTS:
-            return ChainMap(half, _DEFAULTS.get(kind(half), {}), {"is_encoder_decoder": config.get("is_encoder_decoder")})
+            return ChainMap(
+                half,
+                _DEFAULTS.get(kind(half), {}),
+                {"is_encoder_decoder": config.get("is_encoder_decoder")},
+            )
     return None
 
 

@@ -26,9 +26,31 @@ _LISTS = ("layer_types", "layers_block_type", "block_types", "_block_types")
 _LETTERS = {"M": RECURRENT, "*": FULL, "-": NONE, "E": NONE}
 
 #: Every n-th layer attends to all, the others to a window.
-_PATTERNS = {"gemma2": 2, "gpt_oss": 2, "cohere2": 4, "exaone4": 4, "olmo3": 4, "gemma3n": 5, "gemma3n_text": 5, "gemma3": 6, "gemma3_text": 6}
+_PATTERNS = {
+    "gemma2": 2,
+    "gpt_oss": 2,
+    "cohere2": 4,
+    "exaone4": 4,
+    "olmo3": 4,
+    "gemma3n": 5,
+    "gemma3n_text": 5,
+    "gemma3": 6,
+    "gemma3_text": 6,
+}
 #: Every layer has the window that the config states.
-_ALL_WINDOW = frozenset({"mistral", "ministral", "mixtral", "phi3", "phi3_v", "phi4mm", "phi4_multimodal", "phimoe", "starcoder2"})
+_ALL_WINDOW = frozenset(
+    {
+        "mistral",
+        "ministral",
+        "mixtral",
+        "phi3",
+        "phi3_v",
+        "phi4mm",
+        "phi4_multimodal",
+        "phimoe",
+        "starcoder2",
+    }
+)
 #: What tells a layer apart that does not attend; a config that has one of these and no plan known here is not guessed at.
 _HYBRID_MARKS = ("mamba", "ssm", "rwkv", "linear_attn", "lru_width")
 
@@ -37,10 +59,16 @@ def layer_plan(config: Config, count: int, max_context: int | None) -> tuple[lis
     """A word for each of ``count`` layers, and the length of the window (0: there is none)."""
     window = window_length(config)
     words = _stated(config, count) or _hybrid(config, count)
-    if words is None and any(key.startswith(_HYBRID_MARKS) and config.get(key) for key in config if isinstance(key, str)):
+    if words is None and any(
+        key.startswith(_HYBRID_MARKS) and config.get(key) for key in config if isinstance(key, str)
+    ):
         words = [UNKNOWN] * count
     if words is None:
-        words = [FULL] * count if not window or (max_context and window >= max_context) else _windows(config, count)
+        words = (
+            [FULL] * count
+            if not window or (max_context and window >= max_context)
+            else _windows(config, count)
+        )
     if not window:
         words = [FULL if word == WINDOW else word for word in words]
     elif kind(config) == "recurrent_gemma":  # all its attention is local
@@ -52,16 +80,29 @@ def layer_plan(config: Config, count: int, max_context: int | None) -> tuple[lis
 def window_length(config: Config) -> int | None:
     if config.get("use_sliding_window") is False:
         return None
-    if kind(config).startswith(("qwen2", "qwen3")) and config.get("use_sliding_window") is not True and "layer_types" not in config:
+    if (
+        kind(config).startswith(("qwen2", "qwen3"))
+        and config.get("use_sliding_window") is not True
+        and "layer_types" not in config
+    ):
         return None  # their default
-    return number(config, "sliding_window", "sliding_window_size", "attention_window_size", "attention_chunk_size")
+    return number(
+        config,
+        "sliding_window",
+        "sliding_window_size",
+        "attention_window_size",
+        "attention_chunk_size",
+    )
 
 
 def _stated(config: Config, count: int) -> list[str] | None:
     for key in _LISTS:
         value = config.get(key)
         if isinstance(value, list) and value:
-            return [_WORDS.get(word, UNKNOWN) if isinstance(word, str) else UNKNOWN for word in _tiled(value, count)]
+            return [
+                _WORDS.get(word, UNKNOWN) if isinstance(word, str) else UNKNOWN
+                for word in _tiled(value, count)
+            ]
     letters = config.get("hybrid_override_pattern")
     if isinstance(letters, str) and letters:
         return [_LETTERS.get(letter, UNKNOWN) for letter in _tiled(letters, count)]
@@ -94,7 +135,9 @@ def _attends(config: Config) -> Callable[[int], bool] | None:
     flags = config.get("attn_type_list")
     if isinstance(flags, list) and flags:
         return lambda i: flags[i % len(flags)] == 1
-    if (period := number(config, "attn_layer_period")) and isinstance(offset := config.get("attn_layer_offset", 0), int):
+    if (period := number(config, "attn_layer_period")) and isinstance(
+        offset := config.get("attn_layer_offset", 0), int
+    ):
         return lambda i: i % period == offset
     interval = number(config, "full_attention_interval")
     if interval and number(config, "linear_num_value_heads"):
@@ -123,7 +166,9 @@ def _windows(config: Config, count: int) -> list[str]:
         return [WINDOW if letter == "L" else FULL for letter in _tiled(pattern, count)]
     if isinstance(pattern, list) and pattern:
         return [WINDOW if flag else FULL for flag in _tiled(pattern, count)]
-    if period := number(config, "sliding_window_pattern", "_sliding_window_pattern") or _PATTERNS.get(name):
+    if period := number(
+        config, "sliding_window_pattern", "_sliding_window_pattern"
+    ) or _PATTERNS.get(name):
         return _every(period, count)
     return [WINDOW if name in _ALL_WINDOW else MAYBE_WINDOW] * count
 

@@ -54,5 +54,16 @@ def encoder_note(config: Mapping[str, Any]) -> str | None:
     if kind(config) in _TYPES or (architecture(config) or "").endswith(_CLASSES):
         return ENCODER
     looks = any(key in config for key in _SENSES)
-    speaks = any(key in config for key in ("vocab_size", "decoder", "text_config", "llm_config", "language_config", "lm_config", "thinker_config"))
+    speaks = any(
+        key in config
+        for key in (
+            "vocab_size",
+            "decoder",
+            "text_config",
+            "llm_config",
+            "language_config",
+            "lm_config",
+            "thinker_config",
+        )
+    )
     return ENCODER if looks and not speaks else None

@@ -42,11 +42,18 @@ class Estimate:
 
 
 def estimate(
-    weights_bytes: int | None, shape: AttentionShape | None, *, context: int | None = None, kv_type: str = "f16", projector_bytes: int = 0
+    weights_bytes: int | None,
+    shape: AttentionShape | None,
+    *,
+    context: int | None = None,
+    kv_type: str = "f16",
+    projector_bytes: int = 0,
 ) -> Estimate:
     """``shape`` is ``None`` where neither config nor header describe the layers. Raises ``ValueError`` for an unknown ``kv_type``."""
     if kv_type not in KV_TYPES:
-        raise ValueError(f"{kv_type!r} is not a type of KV cache; choose from {', '.join(KV_TYPES)}")
+        raise ValueError(
+            f"{kv_type!r} is not a type of KV cache; choose from {', '.join(KV_TYPES)}"
+        )
     missing = [] if weights_bytes is not None else ["the size of the weights"]
     length, cache, overhead = context, None, None
     if shape is None:
@@ -56,12 +63,29 @@ def estimate(
         length = min((n for n in (context, shape.max_context) if n), default=None)
         cache = _cache(shape, length, kv_type, missing)
         overhead = compute_buffer(shape, length, missing)
-    total = None if weights_bytes is None else weights_bytes + (cache or 0) + (overhead or 0) + projector_bytes
+    total = (
+        None
+        if weights_bytes is None
+        else weights_bytes + (cache or 0) + (overhead or 0) + projector_bytes
+    )
     note = shape.note if shape else ""
-    return Estimate(weights_bytes, cache, overhead, projector_bytes, total, length, kv_type, bool(missing), tuple(dict.fromkeys(missing)), note)
+    return Estimate(
+        weights_bytes,
+        cache,
+        overhead,
+        projector_bytes,
+        total,
+        length,
+        kv_type,
+        bool(missing),
+        tuple(dict.fromkeys(missing)),
+        note,
+    )
 
 
-def _cache(shape: AttentionShape, length: int | None, kv_type: str, missing: list[str]) -> int | None:
+def _cache(
+    shape: AttentionShape, length: int | None, kv_type: str, missing: list[str]
+) -> int | None:
     if not shape.caches:
         return 0
     if not shape.groups:
@@ -81,10 +105,18 @@ def compute_buffer(shape: AttentionShape, length: int | None, missing: list[str]
 
     A model without a cache writes no logits: only its activations count.
     """
-    embedding, inner, vocabulary = shape.embedding_length or 0, shape.feed_forward_length or 0, shape.vocab_size or 0
-    wanted = {"the embedding length": embedding, "the feed-forward length": inner} | ({"the vocabulary size": vocabulary} if shape.caches else {})
+    embedding, inner, vocabulary = (
+        shape.embedding_length or 0,
+        shape.feed_forward_length or 0,
+        shape.vocab_size or 0,
+    )
+    wanted = {"the embedding length": embedding, "the feed-forward length": inner} | (
+        {"the vocabulary size": vocabulary} if shape.caches else {}
+    )
     missing += [name for name, value in wanted.items() if not value]
     tokens = min(BATCH, length or BATCH)
     output = vocabulary + embedding if shape.caches else 0
     mask = (length or 0) if shape.grows or not shape.caches else 0
-    return max(MIN_OVERHEAD, tokens * ACTIVATION_BYTES * (max(output, 2 * inner + 2 * embedding) + mask))
+    return max(
+        MIN_OVERHEAD, tokens * ACTIVATION_BYTES * (max(output, 2 * inner + 2 * embedding) + mask)
+    )

@@ -63,7 +63,11 @@ class _Keys:
 
     def largest(self, key: str) -> int | None:
         value = self.value(key)
-        return max((n for item in value if (n := positive(item)) and n < 1 << 32), default=None) if isinstance(value, list) else self.number(key)
+        return (
+            max((n for item in value if (n := positive(item)) and n < 1 << 32), default=None)
+            if isinstance(value, list)
+            else self.number(key)
+        )
 
 
 def shape_from_gguf(metadata: Mapping[str, Any]) -> AttentionShape | None:
@@ -75,13 +79,16 @@ def shape_from_gguf(metadata: Mapping[str, Any]) -> AttentionShape | None:
     lengths: dict[str, Any] = {
         "layer_count": keys.number("block_count"),
         "embedding_length": keys.number("embedding_length"),
-        "feed_forward_length": _feed_forward(keys) or keys.number("ssm.inner_size"),  # Mamba has no other inner width
+        "feed_forward_length": _feed_forward(keys)
+        or keys.number("ssm.inner_size"),  # Mamba has no other inner width
         "vocab_size": _vocabulary(keys),
         "max_context": keys.number("context_length"),
     }
     if architecture in _ENCODERS or keys.value("attention.causal") is False:
         return without_cache(ENCODER, **lengths)
-    count = (keys.number("decoder_block_count") or 0) or (keys.number("block_count") or 0) - (keys.number("nextn_predict_layers") or 0)
+    count = (keys.number("decoder_block_count") or 0) or (keys.number("block_count") or 0) - (
+        keys.number("nextn_predict_layers") or 0
+    )
     if not 0 < count <= MAX_LAYERS:
         return None
     missing: dict[str, None] = {}
@@ -91,7 +98,9 @@ def shape_from_gguf(metadata: Mapping[str, Any]) -> AttentionShape | None:
 
 def _layers(keys: _Keys, count: int, missing: dict[str, None]) -> list[LayerGroup]:
     state = _state(keys)
-    kv_heads = _each(keys, "attention.head_count_kv", count) or _each(keys, "attention.head_count", count)
+    kv_heads = _each(keys, "attention.head_count_kv", count) or _each(
+        keys, "attention.head_count", count
+    )
     recurrent = _recurrent(keys, count, kv_heads, state, missing)
     sliding, window = _sliding(keys, count, missing)
     with_cache = _layers_with_cache(keys, count)
@@ -104,13 +113,20 @@ def _layers(keys: _Keys, count: int, missing: dict[str, None]) -> list[LayerGrou
         if recurrent[i] and state and state <= MAX_STATE_BYTES:
             layers.append(LayerGroup(Kind.RECURRENT, state_bytes=state))
         if (not recurrent[i] or keys.architecture in _PARALLEL) and i < with_cache:
-            layers += _attention(keys, kv_heads[i] if kv_heads else None, window if sliding[i] else 0, missing)
+            layers += _attention(
+                keys, kv_heads[i] if kv_heads else None, window if sliding[i] else 0, missing
+            )
     if keys.architecture == "t5":
-        layers += [LayerGroup(Kind.CROSS, g.layers, g.kv_heads, g.key_length, g.value_length) for g in layers]
+        layers += [
+            LayerGroup(Kind.CROSS, g.layers, g.kv_heads, g.key_length, g.value_length)
+            for g in layers
+        ]
     return layers
 
 
-def _attention(keys: _Keys, kv_heads: int | None, window: int, missing: dict[str, None]) -> list[LayerGroup]:
+def _attention(
+    keys: _Keys, kv_heads: int | None, window: int, missing: dict[str, None]
+) -> list[LayerGroup]:
     if kv_heads is None:
         missing["the number of attention heads"] = None
         return []
@@ -118,7 +134,10 @@ def _attention(keys: _Keys, kv_heads: int | None, window: int, missing: dict[str
         return []
     if latent := _latent(keys, kv_heads):
         return [latent]
-    key_length, value_length = keys.number("attention.key_length"), keys.number("attention.value_length")
+    key_length, value_length = (
+        keys.number("attention.key_length"),
+        keys.number("attention.value_length"),
+    )
     if window:
         key_length = keys.number("attention.key_length_swa") or key_length
         value_length = keys.number("attention.value_length_swa") or value_length
@@ -129,7 +148,11 @@ def _attention(keys: _Keys, kv_heads: int | None, window: int, missing: dict[str
     if key_length is None or value_length is None:
         missing["the length of its attention heads"] = None
         return []
-    return [LayerGroup(Kind.WINDOW if window else Kind.FULL, 1, kv_heads, key_length, value_length, window)]
+    return [
+        LayerGroup(
+            Kind.WINDOW if window else Kind.FULL, 1, kv_heads, key_length, value_length, window
+        )
+    ]
 
 
 def _latent(keys: _Keys, kv_heads: int) -> LayerGroup | None:
@@ -146,7 +169,9 @@ def _each(keys: _Keys, key: str, count: int) -> list[int | None] | None:
     """A number for each layer, 0 included, whether the header has one for all or a list."""
     value = keys.value(key)
     if isinstance(value, list):
-        numbers = [0 if item == 0 and item is not False else positive(item) for item in value[:count]]
+        numbers = [
+            0 if item == 0 and item is not False else positive(item) for item in value[:count]
+        ]
         return numbers + [None] * (count - len(numbers))
     if value == 0 and isinstance(value, int) and not isinstance(value, bool):
         return [0] * count
@@ -161,13 +186,27 @@ def _state(keys: _Keys) -> int | None:
     if embedding and (kernel := keys.number("shortconv.l_cache")):
         return embedding * (kernel - 1) * STATE_VALUE_BYTES
     kernel = keys.number("ssm.conv_kernel")
-    if kernel and (length := keys.number("kda.head_dim")) and (heads := keys.largest("attention.head_count")):
+    if (
+        kernel
+        and (length := keys.number("kda.head_dim"))
+        and (heads := keys.largest("attention.head_count"))
+    ):
         return heads * length * (3 * (kernel - 1) + length) * STATE_VALUE_BYTES
     inner, state = keys.number("ssm.inner_size"), keys.number("ssm.state_size")
-    return ssm_state_bytes(kernel, inner, keys.number("ssm.group_count") or 0, state) if kernel and inner and state else None
+    return (
+        ssm_state_bytes(kernel, inner, keys.number("ssm.group_count") or 0, state)
+        if kernel and inner and state
+        else None
+    )
 
 
-def _recurrent(keys: _Keys, count: int, kv_heads: list[int | None] | None, state: int | None, missing: dict[str, None]) -> list[bool]:
+def _recurrent(
+    keys: _Keys,
+    count: int,
+    kv_heads: list[int | None] | None,
+    state: int | None,
+    missing: dict[str, None],
+) -> list[bool]:
     marked = keys.value("attention.recurrent_layers")
     if isinstance(marked, list) and len(marked) == count:
         return [bool(mark) for mark in marked]
@@ -175,7 +214,9 @@ def _recurrent(keys: _Keys, count: int, kv_heads: list[int | None] | None, state
         return [False] * count
     if keys.architecture in _PARALLEL:
         return [True] * count
-    interval = keys.number("full_attention_interval") or (4 if keys.architecture in _INTERVAL else None)
+    interval = keys.number("full_attention_interval") or (
+        4 if keys.architecture in _INTERVAL else None
+    )
     if interval:
         return [(i + 1) % interval != 0 for i in range(count)]
     if kv_heads is None or keys.number("wkv.head_size"):
@@ -183,14 +224,20 @@ def _recurrent(keys: _Keys, count: int, kv_heads: list[int | None] | None, state
     if all(kv_heads):
         missing["which of its layers attend"] = None
         return [True] * count
-    inner = _each(keys, "feed_forward_length", count)  # a layer of Nemotron-H is one of three: attention, state or feed-forward
+    inner = _each(
+        keys, "feed_forward_length", count
+    )  # a layer of Nemotron-H is one of three: attention, state or feed-forward
     alone = keys.architecture.startswith("nemotron_h") and inner is not None
-    return [kv == 0 and not (alone and inner is not None and inner[i]) for i, kv in enumerate(kv_heads)]
+    return [
+        kv == 0 and not (alone and inner is not None and inner[i]) for i, kv in enumerate(kv_heads)
+    ]
 
 
 def _sliding(keys: _Keys, count: int, missing: dict[str, None]) -> tuple[list[bool], int]:
     """Which layers slide, and over how many tokens."""
-    window = keys.largest("attention.sliding_window") or (_WINDOWS.get(keys.architecture) if keys.value("attention.sliding_window") is None else None)
+    window = keys.largest("attention.sliding_window") or (
+        _WINDOWS.get(keys.architecture) if keys.value("attention.sliding_window") is None else None
+    )
     context = keys.number("context_length")
     if not window or keys.architecture in _WITHOUT_WINDOW or (context and window >= context):
         return [False] * count, 0
@@ -199,7 +246,9 @@ def _sliding(keys: _Keys, count: int, missing: dict[str, None]) -> tuple[list[bo
         return [bool(pattern[i % len(pattern)]) for i in range(count)], window
     known, first = _PATTERNS.get(keys.architecture, (None, False))
     if period := positive(pattern) or known:
-        return [(i % period != 0) if first else ((i + 1) % period != 0) for i in range(count)], window
+        return [
+            (i % period != 0) if first else ((i + 1) % period != 0) for i in range(count)
+        ], window
     missing[f"which layers look at no more than {window:,} tokens"] = None
     return [True] * count, window
 
@@ -215,11 +264,19 @@ def _feed_forward(keys: _Keys) -> int | None:
     if not used:
         return dense
     expert = keys.number("expert_feed_forward_length")
-    shared = keys.number("expert_shared_feed_forward_length") or (expert or 0) * (keys.number("expert_shared_count") or 0)
+    shared = keys.number("expert_shared_feed_forward_length") or (expert or 0) * (
+        keys.number("expert_shared_count") or 0
+    )
     return max(dense or 0, expert * used + shared) if expert else dense * used if dense else None
 
 
 def _vocabulary(keys: _Keys) -> int | None:
     tokens = keys.metadata.get("tokenizer.ggml.tokens")
-    length = tokens.length if isinstance(tokens, Array) else len(tokens) if isinstance(tokens, list) else None
+    length = (
+        tokens.length
+        if isinstance(tokens, Array)
+        else len(tokens)
+        if isinstance(tokens, list)
+        else None
+    )
     return positive(length) or keys.number("vocab_size")

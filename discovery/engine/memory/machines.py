@@ -70,12 +70,22 @@ class MachineProfile(BaseModel):
     gpus_gb: Annotated[tuple[Gigabytes, ...], Field(max_length=64)] = ()
 
 
-class Machines(RootModel[Annotated[dict[Annotated[str, Field(min_length=1, max_length=100)], MachineProfile], Field(max_length=100)]]):
+class Machines(
+    RootModel[
+        Annotated[
+            dict[Annotated[str, Field(min_length=1, max_length=100)], MachineProfile],
+            Field(max_length=100),
+        ]
+    ]
+):
     """``{"workstation": {"ram_gb": 64, "gpus_gb": [24, 24]}}``."""
 
     model_config = ConfigDict(frozen=True)
 
-    root: Annotated[dict[Annotated[str, Field(min_length=1, max_length=100)], MachineProfile], Field(max_length=100)] = {}
+    root: Annotated[
+        dict[Annotated[str, Field(min_length=1, max_length=100)], MachineProfile],
+        Field(max_length=100),
+    ] = {}
 
     @property
     def names(self) -> tuple[str, ...]:

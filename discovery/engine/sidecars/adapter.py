@@ -14,7 +14,11 @@ def fields(config: Mapping[str, Any]) -> dict[str, Any]:
     base = config.get("base_model_name_or_path")
     if isinstance(base, str) and clean(base):
         found["base_model"] = clean(base, 300)
-    method = {key: clean(config[key], 80) for key in ("peft_type", "task_type") if isinstance(config.get(key), str)}
+    method = {
+        key: clean(config[key], 80)
+        for key in ("peft_type", "task_type")
+        if isinstance(config.get(key), str)
+    }
     rank = positive(config.get("r"))
     if method or rank:
         found["custom"] = {**method, **({"rank": rank} if rank else {})}

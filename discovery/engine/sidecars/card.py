@@ -29,7 +29,10 @@ _IMAGE = re.compile(r"!\[[^\]\n]{0,300}\]\([^)\n]{0,1000}\)")
 _LINK = re.compile(r"\[([^\]\n]{0,300})\]\([^)\n]{0,1000}\)")
 _TAG = re.compile(r"<[^<>]{0,1000}>")
 _SKIPPED_BLOCK = re.compile(r"<(svg|style|script|table|video)\b", re.IGNORECASE)
-_BLOCK_END = {tag: re.compile(rf"</{tag}\s*>", re.IGNORECASE) for tag in ("svg", "style", "script", "table", "video")}
+_BLOCK_END = {
+    tag: re.compile(rf"</{tag}\s*>", re.IGNORECASE)
+    for tag in ("svg", "style", "script", "table", "video")
+}
 _MARKS = re.compile(r"(\*\*|__|`|~~|(?<!\w)[*_]|[*_](?!\w))")
 _NOT_PROSE = ("|", "#", "```", "~~~", "---", "===", "    ", "\t", "$$", ":::")
 _BULLET = re.compile(r"^\s{0,3}(?:[-*+]|\d{1,2}[.)])\s+(.+)$")
@@ -54,7 +57,11 @@ def read(raw: bytes, truncated: bool = False) -> Card:
     front, fault = _front_matter(block) if block is not None else ({}, None)
     if fault:
         faults.append(fault)
-    elif block is None and text.lstrip().startswith("---\n") and _KEY_LINE.match(text.lstrip()[4:].split("\n", 1)[0]):
+    elif (
+        block is None
+        and text.lstrip().startswith("---\n")
+        and _KEY_LINE.match(text.lstrip()[4:].split("\n", 1)[0])
+    ):
         faults.append("the front matter is never closed with ---")
     title, description, uses = _prose(body)
     fields = _fields(front, faults)
@@ -69,7 +76,10 @@ def has_front_matter(raw: bytes) -> bool:
     """Whether ``raw``, the start of a file, is that of a model card with front matter."""
     text = raw.decode("utf-8-sig", "replace").replace("\r\n", "\n")
     opening = _FENCE.search(text)
-    return opening is not None and _KEY_LINE.match(text[opening.end() :].lstrip("\n").split("\n", 1)[0]) is not None
+    return (
+        opening is not None
+        and _KEY_LINE.match(text[opening.end() :].lstrip("\n").split("\n", 1)[0]) is not None
+    )
 
 
 def prose(raw: bytes) -> str:
@@ -110,12 +120,19 @@ def _front_matter(block: str) -> tuple[dict[str, Any], str | None]:
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f" in line {mark.line + 2}" if mark is not None else ""
-        return _salvage(block), f"the front matter is not valid YAML{where}: {clean(str(getattr(error, 'problem', None) or 'unreadable'), 120)}"
+        return (
+            _salvage(block),
+            f"the front matter is not valid YAML{where}: {clean(str(getattr(error, 'problem', None) or 'unreadable'), 120)}",
+        )
     if front is None or front == "":
         return {}, None
     if not isinstance(front, dict):
         return {}, "the front matter is not a mapping"
-    fault = "the front matter asks for a Python object; it is read as text" if "!!python/" in block else None
+    fault = (
+        "the front matter asks for a Python object; it is read as text"
+        if "!!python/" in block
+        else None
+    )
     return {str(key): value for key, value in front.items()}, fault
 
 
@@ -156,7 +173,11 @@ def _fields(front: dict[str, Any], faults: list[str]) -> dict[str, Any]:
     license_name = _license(front, faults)
     if license_name:
         found["license"] = license_name
-    for key, name in (("language", "language_support"), ("languages", "language_support"), ("tags", "tags")):
+    for key, name in (
+        ("language", "language_support"),
+        ("languages", "language_support"),
+        ("tags", "tags"),
+    ):
         value = front.get(key)
         if value and not isinstance(value, str | list):
             faults.append(f"{key} in the front matter must be a text or a list")
@@ -167,7 +188,12 @@ def _fields(front: dict[str, Any], faults: list[str]) -> dict[str, Any]:
         found["base_model"] = bases[0]
     if isinstance(base, list) and any(not isinstance(item, str) for item in base):
         faults.append("base_model in the front matter must be a text or a list of texts")
-    for key, name in (("base_model_relation", "base_model_relation"), ("version", "version"), ("model_creator", "author"), ("author", "author")):
+    for key, name in (
+        ("base_model_relation", "base_model_relation"),
+        ("version", "version"),
+        ("model_creator", "author"),
+        ("author", "author"),
+    ):
         if isinstance(front.get(key), str) and clean(front[key], 200):
             found[name] = clean(front[key], 200)
     if metrics := _metrics(front.get("model-index")):
@@ -239,8 +265,18 @@ def _prose(text: str) -> tuple[str | None, str | None, list[str]]:
             title = title or (clean(heading, 200) or None)
             block = block[1:]
         if _USES.search(heading) and len(uses) < 10:
-            uses += [item for line in block if (found := _BULLET.match(line)) and 2 < len(item := clean(plain(found[1]), 120)) < 120]
-        if description is None and block and not block[0].startswith(_NOT_PROSE) and not _BULLET.match(block[0]):
+            uses += [
+                item
+                for line in block
+                if (found := _BULLET.match(line))
+                and 2 < len(item := clean(plain(found[1]), 120)) < 120
+            ]
+        if (
+            description is None
+            and block
+            and not block[0].startswith(_NOT_PROSE)
+            and not _BULLET.match(block[0])
+        ):
             line = " ".join(line.strip() for line in block)
             if _is_prose(plain(_LINK.sub("", _IMAGE.sub("", line[:20_000])))):
                 description = _shorten(plain(line))
@@ -278,7 +314,12 @@ def _blocks(text: str) -> Iterator[list[str]]:
     for line in text.split("\n"):
         if line.lstrip().startswith(("```", "~~~")):
             fenced = not fenced
-        if fenced or not line.strip() or line.startswith("#") or line.lstrip().startswith(("```", "~~~")):
+        if (
+            fenced
+            or not line.strip()
+            or line.startswith("#")
+            or line.lstrip().startswith(("```", "~~~"))
+        ):
             if block:
                 yield block
             block = [line] if line.startswith("#") and not fenced else []
@@ -299,4 +340,8 @@ def _shorten(words: str) -> str:
     if len(words) <= MAX_DESCRIPTION:
         return words
     cut = words.rfind(". ", 0, MAX_DESCRIPTION)
-    return words[: cut + 1] if cut > MAX_DESCRIPTION // 3 else words[: MAX_DESCRIPTION - 1].rsplit(" ", 1)[0] + "…"
+    return (
+        words[: cut + 1]
+        if cut > MAX_DESCRIPTION // 3
+        else words[: MAX_DESCRIPTION - 1].rsplit(" ", 1)[0] + "…"
+    )

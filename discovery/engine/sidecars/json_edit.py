@@ -61,7 +61,14 @@ class _Style(NamedTuple):
         newline = "\r\n" if "\r\n" in text else "\n"
         escaped = "\\u" in text and text.isascii()
         if not members:
-            return cls(f",{newline}{_DEFAULT_INDENT}", f"{newline}{_DEFAULT_INDENT}", newline, ": ", _DEFAULT_INDENT, escaped)
+            return cls(
+                f",{newline}{_DEFAULT_INDENT}",
+                f"{newline}{_DEFAULT_INDENT}",
+                newline,
+                ": ",
+                _DEFAULT_INDENT,
+                escaped,
+            )
         before = text[text.index("{") + 1 : members[0].start]
         colon = text[scanstring(text, members[0].start + 1, True)[1] : members[0].value]
         if "\n" not in before:
@@ -71,12 +78,18 @@ class _Style(NamedTuple):
         return cls(f",{newline}{indent}", before, newline, colon, indent, escaped)
 
     def member(self, name: str, value: Any) -> str:
-        return json.dumps(name, ensure_ascii=self.ascii) + self.colon + self.value(value, single=not isinstance(value, dict))
+        return (
+            json.dumps(name, ensure_ascii=self.ascii)
+            + self.colon
+            + self.value(value, single=not isinstance(value, dict))
+        )
 
     def value(self, value: Any, single: bool) -> str:
         if single or not self.indent:
             tight = self.join == ","
-            return json.dumps(value, ensure_ascii=self.ascii, separators=(",", ":") if tight else (", ", ": "))
+            return json.dumps(
+                value, ensure_ascii=self.ascii, separators=(",", ":") if tight else (", ", ": ")
+            )
         newline = self.join[1:].removesuffix(self.indent)
         lines = json.dumps(value, ensure_ascii=self.ascii, indent=self.indent).split("\n")
         return (newline + self.indent).join(lines)

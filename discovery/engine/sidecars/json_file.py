@@ -31,14 +31,18 @@ def parse(raw: bytes) -> JsonFile:
     if not raw.strip():
         return JsonFile(None, "the file is empty", 0)
     if raw.startswith(LFS_MAGIC):
-        return JsonFile(None, "it is a git-lfs pointer: the real file was never downloaded (git lfs pull)")
+        return JsonFile(
+            None, "it is a git-lfs pointer: the real file was never downloaded (git lfs pull)"
+        )
     if raw[:1] == b"<" or raw[:5].lower() == b"\n<htm":
         return JsonFile(None, "it is a web page: the download was refused or redirected", 0)
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
-            return JsonFile(_salvage(raw.decode("utf-16", "replace")), "it is UTF-16, loaders expect UTF-8", 0)
+            return JsonFile(
+                _salvage(raw.decode("utf-16", "replace")), "it is UTF-16, loaders expect UTF-8", 0
+            )
         return JsonFile(_salvage(raw.decode("latin-1")), "it is not UTF-8", error.start)
     return _decode(text)
 
@@ -58,14 +62,20 @@ def _decode(text: str) -> JsonFile:
     try:
         data, end = json.JSONDecoder().raw_decode(text, start)
     except json.JSONDecodeError as error:
-        return JsonFile(None, f"it is not JSON: {error.msg} in line {error.lineno}, column {error.colno}", error.pos)
+        return JsonFile(
+            None,
+            f"it is not JSON: {error.msg} in line {error.lineno}, column {error.colno}",
+            error.pos,
+        )
     except RecursionError:
         return JsonFile(None, "it is nested too deep")
     except ValueError as error:
         return JsonFile(None, f"it is not usable JSON: {error}")
     rest = text[end:].strip()
     if rest:
-        return JsonFile(data, "text follows the JSON, so loaders refuse the file", len(text[:end].encode()))
+        return JsonFile(
+            data, "text follows the JSON, so loaders refuse the file", len(text[:end].encode())
+        )
     return JsonFile(data)
 
 

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 #: A pointer is text of about 130 bytes; the specification caps it at 1,024.
 MAX_POINTER_BYTES = 1_024
 
-_POINTER = re.compile(rb"version https://git-lfs\.github\.com/spec/v1\n(?:.*\n)*?oid sha256:([0-9a-f]{64})\nsize (\d{1,18})\n?")
+_POINTER = re.compile(
+    rb"version https://git-lfs\.github\.com/spec/v1\n(?:.*\n)*?oid sha256:([0-9a-f]{64})\nsize (\d{1,18})\n?"
+)
 
 
 @dataclass(frozen=True, slots=True)

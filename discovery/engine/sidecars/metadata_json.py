@@ -16,13 +16,34 @@ TEXTS = {
 LISTS = ("use_cases", "specialized_domains", "language_support", "tags")
 CHOICES = ("modalities", "input_modalities", "output_modalities", "capabilities")
 OBJECTS = ("performance_metrics", "resource_requirements", "optimization_settings")
-NUMBERS = ("parameter_count", "active_parameter_count", "context_length", "embedding_length", "layer_count", "vocab_size")
+NUMBERS = (
+    "parameter_count",
+    "active_parameter_count",
+    "context_length",
+    "embedding_length",
+    "layer_count",
+    "vocab_size",
+)
 
 #: Fields with one of a few words. Other words under these names are somebody else's fields, and kept like them.
 WORDS: Mapping[str, tuple[str, ...]] = {"type": tuple(ModelType), **CATEGORIES}
 
 #: Facts of the files and the registry: nobody sets them here.
-_RESERVED = frozenset({"model_id", "id", "path", "root", "status", "size_bytes", "sources", "evidence", "__proto__", "constructor", "prototype"})
+_RESERVED = frozenset(
+    {
+        "model_id",
+        "id",
+        "path",
+        "root",
+        "status",
+        "size_bytes",
+        "sources",
+        "evidence",
+        "__proto__",
+        "constructor",
+        "prototype",
+    }
+)
 
 
 def fields(data: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
@@ -65,7 +86,9 @@ def _take(key: str, value: Any, found: dict[str, Any]) -> str | None:
     elif key in OBJECTS:
         if not isinstance(value, dict):
             return "an object"
-        if key == "resource_requirements" and any(isinstance(n, int | float) and n < 0 for n in value.values()):
+        if key == "resource_requirements" and any(
+            isinstance(n, int | float) and n < 0 for n in value.values()
+        ):
             return "an object without negative numbers"
         found[key] = storable(value)
     elif key in WORDS and isinstance(value, str) and value.upper() in WORDS[key]:

@@ -11,9 +11,31 @@ from typing import Any
 from discovery.engine.text import clean, positive
 
 #: Where multimodal models keep the language half, most telling first.
-TEXT_CONFIGS = ("text_config", "llm_config", "language_config", "lm_config", "thinker_config", "language_model_config", "decoder", "text_encoder")
-VISION_CONFIGS = ("vision_config", "visual", "vision_tower_config", "vit_config", "image_config", "encoder")
-AUDIO_CONFIGS = ("audio_config", "audio_encoder", "audio_encoder_config", "speech_config", "audio_processor")
+TEXT_CONFIGS = (
+    "text_config",
+    "llm_config",
+    "language_config",
+    "lm_config",
+    "thinker_config",
+    "language_model_config",
+    "decoder",
+    "text_encoder",
+)
+VISION_CONFIGS = (
+    "vision_config",
+    "visual",
+    "vision_tower_config",
+    "vit_config",
+    "image_config",
+    "encoder",
+)
+AUDIO_CONFIGS = (
+    "audio_config",
+    "audio_encoder",
+    "audio_encoder_config",
+    "speech_config",
+    "audio_processor",
+)
 
 _CONTEXT_KEYS = (
     "max_position_embeddings", "n_positions", "max_sequence_length", "max_seq_len", "max_seq_length", "seq_length", "n_ctx",
@@ -21,10 +43,29 @@ _CONTEXT_KEYS = (
 )  # fmt: skip
 _HIDDEN_KEYS = ("hidden_size", "d_model", "n_embd", "n_embed", "dim", "model_dim", "hidden_dim")
 _LAYER_KEYS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers", "encoder_layers", "depth")
-_NUMBER_KEYS = frozenset((*_CONTEXT_KEYS, *_HIDDEN_KEYS, *_LAYER_KEYS, "vocab_size", "num_attention_heads", "num_key_value_heads"))
+_NUMBER_KEYS = frozenset(
+    (
+        *_CONTEXT_KEYS,
+        *_HIDDEN_KEYS,
+        *_LAYER_KEYS,
+        "vocab_size",
+        "num_attention_heads",
+        "num_key_value_heads",
+    )
+)
 
 #: Embedders that keep ``padding_idx + 1`` positions for themselves.
-_OFFSET_POSITIONS = frozenset({"roberta", "xlm-roberta", "camembert", "longformer", "mpnet", "roberta-prelayernorm", "xlm-roberta-xl"})
+_OFFSET_POSITIONS = frozenset(
+    {
+        "roberta",
+        "xlm-roberta",
+        "camembert",
+        "longformer",
+        "mpnet",
+        "roberta-prelayernorm",
+        "xlm-roberta-xl",
+    }
+)
 
 _DTYPES = {
     "float64": "F64", "float32": "F32", "float": "F32", "float16": "F16", "half": "F16", "bfloat16": "BF16", "float8_e4m3fn": "F8_E4M3",
@@ -48,16 +89,31 @@ def fields(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def looks_like_model(config: Mapping[str, Any]) -> bool:
     """Whether a lone ``config.json`` describes a model, and not a web server or a linter."""
-    named = architecture(config) is not None or _word(config.get("model_type")) is not None or _word(config.get("_class_name")) is not None
-    shaped = any(key in config for key in _HIDDEN_KEYS) and any(key in config for key in (*_LAYER_KEYS, "vocab_size"))
-    return named or shaped or any(isinstance(config.get(key), dict) for key in (*TEXT_CONFIGS[:4], *VISION_CONFIGS[:2], "quantization_config"))
+    named = (
+        architecture(config) is not None
+        or _word(config.get("model_type")) is not None
+        or _word(config.get("_class_name")) is not None
+    )
+    shaped = any(key in config for key in _HIDDEN_KEYS) and any(
+        key in config for key in (*_LAYER_KEYS, "vocab_size")
+    )
+    return (
+        named
+        or shaped
+        or any(
+            isinstance(config.get(key), dict)
+            for key in (*TEXT_CONFIGS[:4], *VISION_CONFIGS[:2], "quantization_config")
+        )
+    )
 
 
 def architecture(config: Mapping[str, Any]) -> str | None:
     """``architectures[0]``, or Diffusers' ``_class_name``."""
     named = config.get("architectures")
     candidates = named if isinstance(named, list) else [named]
-    return next((word for item in (*candidates, config.get("_class_name")) if (word := _word(item))), None)
+    return next(
+        (word for item in (*candidates, config.get("_class_name")) if (word := _word(item))), None
+    )
 
 
 def dtype(config: Mapping[str, Any]) -> str | None:
@@ -72,15 +128,27 @@ def dtype(config: Mapping[str, Any]) -> str | None:
 def quantization(config: Mapping[str, Any]) -> tuple[str | None, int | None]:
     """(method, bits) of a declared weight quantization: ``("gptq", 4)``; ``(None, None)`` when the weights are plain."""
     for half in (config, *_language_halves(config)):
-        declared = half.get("quantization_config") or half.get("compression_config") or half.get("quantization")
+        declared = (
+            half.get("quantization_config")
+            or half.get("compression_config")
+            or half.get("quantization")
+        )
         if isinstance(declared, dict) and declared:
             return _quantization(declared)
     return None, None
 
 
 def _quantization(declared: Mapping[str, Any]) -> tuple[str | None, int | None]:
-    method = _word(declared.get("quant_method")) or _word(declared.get("quant_algo")) or _word(declared.get("quantization_method"))
-    bits = positive(declared.get("bits")) or positive(declared.get("w_bit")) or positive(declared.get("weight_bits"))
+    method = (
+        _word(declared.get("quant_method"))
+        or _word(declared.get("quant_algo"))
+        or _word(declared.get("quantization_method"))
+    )
+    bits = (
+        positive(declared.get("bits"))
+        or positive(declared.get("w_bit"))
+        or positive(declared.get("weight_bits"))
+    )
     if method is None and "group_size" in declared and bits:
         method = "mlx"
     if declared.get("load_in_4bit") is True:
@@ -88,7 +156,14 @@ def _quantization(declared: Mapping[str, Any]) -> tuple[str | None, int | None]:
     if declared.get("load_in_8bit") is True:
         return method or "bitsandbytes", 8
     if bits is None and isinstance(declared.get("config_groups"), dict):
-        bits = next((b for g in declared["config_groups"].values() if isinstance(g, dict) and (b := _group_bits(g))), None)
+        bits = next(
+            (
+                b
+                for g in declared["config_groups"].values()
+                if isinstance(g, dict) and (b := _group_bits(g))
+            ),
+            None,
+        )
     return (method.lower() if method else None), bits if bits and bits <= 16 else None
 
 
@@ -107,13 +182,29 @@ def experts(config: Mapping[str, Any]) -> tuple[int | None, int | None]:
 
 def odd_fields(config: Mapping[str, Any]) -> list[str]:
     """Names of well-known fields whose value has a type or size that no loader accepts."""
-    odd = [key for key, value in config.items() if key in _NUMBER_KEYS and value is not None and positive(value) is None and value != 0]
-    odd += [key for key in ("model_type", "torch_dtype", "dtype") if not isinstance(config.get(key, ""), str | None)]
-    odd += [key for key in TEXT_CONFIGS[:4] + VISION_CONFIGS[:1] + AUDIO_CONFIGS[:1] if not isinstance(config.get(key, {}), dict | None)]
+    odd = [
+        key
+        for key, value in config.items()
+        if key in _NUMBER_KEYS and value is not None and positive(value) is None and value != 0
+    ]
+    odd += [
+        key
+        for key in ("model_type", "torch_dtype", "dtype")
+        if not isinstance(config.get(key, ""), str | None)
+    ]
+    odd += [
+        key
+        for key in TEXT_CONFIGS[:4] + VISION_CONFIGS[:1] + AUDIO_CONFIGS[:1]
+        if not isinstance(config.get(key, {}), dict | None)
+    ]
     named = config.get("architectures")
-    if named is not None and (not isinstance(named, list) or any(_word(item) is None for item in named)):
+    if named is not None and (
+        not isinstance(named, list) or any(_word(item) is None for item in named)
+    ):
         odd.append("architectures")
-    odd += [key for key in _NUMBER_KEYS if (number := positive(config.get(key))) and number > 1 << 40]
+    odd += [
+        key for key in _NUMBER_KEYS if (number := positive(config.get(key))) and number > 1 << 40
+    ]
     return sorted(set(odd))
 
 
@@ -129,7 +220,14 @@ def _language_halves(config: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 
 def _context(half: Mapping[str, Any], config: Mapping[str, Any]) -> int | None:
-    length = next((number for key in _CONTEXT_KEYS if (number := positive(half.get(key))) and number < 1 << 31), None)
+    length = next(
+        (
+            number
+            for key in _CONTEXT_KEYS
+            if (number := positive(half.get(key))) and number < 1 << 31
+        ),
+        None,
+    )
     if length is None:
         return None
     kind = half.get("model_type", config.get("model_type"))
@@ -151,11 +249,18 @@ def _scaled(length: int, half: Mapping[str, Any]) -> int:
     if kind == "yarn":
         original = positive(scaling.get("original_max_position_embeddings"))
         return max(int(original * factor), length) if original else length
-    return int(length * factor) if kind in ("linear", "dynamic") and "rope_type" not in scaling else length
+    return (
+        int(length * factor)
+        if kind in ("linear", "dynamic") and "rope_type" not in scaling
+        else length
+    )
 
 
 def _first(halves: list[Mapping[str, Any]], keys: tuple[str, ...]) -> int | None:
-    return next((n for half in halves for key in keys if (n := positive(half.get(key))) and n <= 1 << 40), None)
+    return next(
+        (n for half in halves for key in keys if (n := positive(half.get(key))) and n <= 1 << 40),
+        None,
+    )
 
 
 def _word(value: Any) -> str | None:

@@ -40,7 +40,11 @@ def vocabulary_size(raw: bytes) -> int | None:
     else:
         return None
     added = _value(raw, _ADDED)
-    ids = [item.get("id") for item in added if isinstance(item, dict)] if isinstance(added, list) else []
+    ids = (
+        [item.get("id") for item in added if isinstance(item, dict)]
+        if isinstance(added, list)
+        else []
+    )
     return positive(max([size, *(n + 1 for n in ids if isinstance(n, int))]))
 
 

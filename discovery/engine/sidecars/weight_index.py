@@ -25,7 +25,15 @@ def read(index: Mapping[str, Any]) -> WeightIndex | None:
     if not isinstance(weight_map, dict):
         return None
     named = {name for name in weight_map.values() if isinstance(name, str) and name}
-    outside = {name for name in named if name.startswith(("/", "\\")) or "\\" in name or ":" in name or ".." in name.split("/") or "\0" in name}
+    outside = {
+        name
+        for name in named
+        if name.startswith(("/", "\\"))
+        or "\\" in name
+        or ":" in name
+        or ".." in name.split("/")
+        or "\0" in name
+    }
     metadata = index.get("metadata")
     metadata = metadata if isinstance(metadata, dict) else {}
     return WeightIndex(

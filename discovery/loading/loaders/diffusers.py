@@ -21,7 +21,14 @@ NAME = "diffusers"
 INDEX = "model_index.json"
 
 #: Components that are settings and vocabularies, by the end of their class name.
-_WEIGHTLESS = ("Tokenizer", "TokenizerFast", "Scheduler", "FeatureExtractor", "Processor", "ImageProcessorFast")
+_WEIGHTLESS = (
+    "Tokenizer",
+    "TokenizerFast",
+    "Scheduler",
+    "FeatureExtractor",
+    "Processor",
+    "ImageProcessorFast",
+)
 
 
 def load(job: Job) -> str:
@@ -29,7 +36,11 @@ def load(job: Job) -> str:
     assert folder is not None  # what chose this loader
     index = _index(job, folder)
     components = _components(index)
-    missing = [problem for name, source in components.items() if (problem := _missing(folder, name, source))]
+    missing = [
+        problem
+        for name, source in components.items()
+        if (problem := _missing(folder, name, source))
+    ]
     if missing:
         raise LoadFailed(f"{INDEX} names components that are not whole: {'; '.join(missing[:5])}.")
     count = size = 0
@@ -52,8 +63,16 @@ def _index(job: Job, folder: str) -> dict[str, Any]:
 
 def _components(index: dict[str, Any]) -> dict[str, tuple[str, str]]:
     """{name: (library, class)}; those that the pipeline goes without are ``[null, null]``."""
-    pairs = {name: source for name, source in index.items() if not name.startswith("_") and isinstance(source, list) and len(source) == 2}
-    chosen = {name: (source[0], source[1]) for name, source in pairs.items() if isinstance(source[0], str) and isinstance(source[1], str)}
+    pairs = {
+        name: source
+        for name, source in index.items()
+        if not name.startswith("_") and isinstance(source, list) and len(source) == 2
+    }
+    chosen = {
+        name: (source[0], source[1])
+        for name, source in pairs.items()
+        if isinstance(source[0], str) and isinstance(source[1], str)
+    }
     if not chosen:
         raise LoadFailed(f"{INDEX} names no components.")
     return chosen

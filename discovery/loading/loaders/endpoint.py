@@ -33,7 +33,9 @@ def load(job: Job) -> str:
         raise LoadFailed(f"{shown} {which} ({status} {_phrase(status)}).")
     if 300 <= status < 400:
         target = clean(headers.get("Location", "another address"), 200)
-        raise LoadFailed(f"{shown} sends on to {target}, which is not followed. If that is the right place, enter it as the endpoint.")
+        raise LoadFailed(
+            f"{shown} sends on to {target}, which is not followed. If that is the right place, enter it as the endpoint."
+        )
     if status != 200:
         raise LoadFailed(f"{shown} answers {status} {_phrase(status)}.")
     return f"{shown} answers: {_told(_names(body, headers, shown), job.name)}"
@@ -61,10 +63,14 @@ def _get(address: SplitResult, path: str, key: str) -> tuple[int, http.client.HT
     host = address.hostname or ""
     if address.scheme == "https":
         secure = ssl.create_default_context()
-        connection: http.client.HTTPConnection = http.client.HTTPSConnection(host, address.port, timeout=TIMEOUT, context=secure)
+        connection: http.client.HTTPConnection = http.client.HTTPSConnection(
+            host, address.port, timeout=TIMEOUT, context=secure
+        )
     else:
         connection = http.client.HTTPConnection(host, address.port, timeout=TIMEOUT)
-    headers = {"Accept": "application/json", "User-Agent": "karen-admin"} | ({"Authorization": f"Bearer {key}"} if key else {})
+    headers = {"Accept": "application/json", "User-Agent": "karen-admin"} | (
+        {"Authorization": f"Bearer {key}"} if key else {}
+    )
     try:
         connection.request("GET", path, headers=headers)
         response = connection.getresponse()
@@ -86,20 +92,28 @@ def _names(body: bytes, headers: http.client.HTTPMessage, shown: str) -> list[st
     if len(body) > MAX_BYTES:
         raise LoadFailed(f"{shown} answers with more than {MAX_BYTES >> 20} MiB.")
     if body.lstrip()[:1] == b"<":
-        raise LoadFailed(f"{shown} answers with a web page, not with a list of models: is it the right address?")
+        raise LoadFailed(
+            f"{shown} answers with a web page, not with a list of models: is it the right address?"
+        )
     try:
         answer: Any = json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise LoadFailed(f"{shown} answers with {headers.get_content_type()} that is no JSON.") from error
+        raise LoadFailed(
+            f"{shown} answers with {headers.get_content_type()} that is no JSON."
+        ) from error
     data = answer.get("data") if isinstance(answer, dict) else None
     if not isinstance(data, list):
-        raise LoadFailed(f"{shown} answers with JSON that is no list of models ({{'data': [...]}}).")
+        raise LoadFailed(
+            f"{shown} answers with JSON that is no list of models ({{'data': [...]}})."
+        )
     return [clean(str(item["id"]), 100) for item in data if isinstance(item, dict) and "id" in item]
 
 
 def _told(names: list[str], name: str) -> str:
     listed = f"{plural(len(names), 'model')}{': ' if names else ''}{', '.join(names[:5])}{', …' if len(names) > 5 else ''}."
-    return listed if name in names else f"{listed} None of them is called {name}." if names else listed
+    return (
+        listed if name in names else f"{listed} None of them is called {name}." if names else listed
+    )
 
 
 def _phrase(status: int) -> str:

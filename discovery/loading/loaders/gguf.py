@@ -44,7 +44,9 @@ def load(job: Job) -> str:
         reader = gguf.GGUFReader(path)
         tensors = reader.tensors
         if len(tensors) != len(header.tensors):
-            raise LoadFailed(f"gguf reads {plural(len(tensors), 'tensor')} where the header states {len(header.tensors):,}.")
+            raise LoadFailed(
+                f"gguf reads {plural(len(tensors), 'tensor')} where the header states {len(header.tensors):,}."
+            )
         for tensor in tensors:
             _touch(tensor.data, reader.data.base)
         count += len(tensors)
@@ -61,11 +63,15 @@ def _expect_support(path: str, header: Header) -> None:
     """Raises ``Unsupported`` for what the reader would refuse although nothing is wrong with it."""
     with open(path, "rb") as stream:
         if stream.read(8) in _OLD:
-            raise Unsupported("It is a GGUF file of version 1, which its libraries do not read any more: convert it again.")
+            raise Unsupported(
+                "It is a GGUF file of version 1, which its libraries do not read any more: convert it again."
+            )
     unknown = next((tensor for tensor in header.tensors if tensor.dtype.startswith("TYPE_")), None)
     if unknown:
         number = unknown.dtype.removeprefix("TYPE_")
-        raise Unsupported(f"Its tensor {unknown.name[:80]} has the type {number}, which is newer than what is installed here.")
+        raise Unsupported(
+            f"Its tensor {unknown.name[:80]} has the type {number}, which is newer than what is installed here."
+        )
 
 
 def _touch(data: Any, mapped: mmap.mmap) -> None:
@@ -83,8 +89,18 @@ def _llama(path: str) -> str:
     log = io.StringIO()
     try:
         with redirect_stderr(log):
-            model = llama_cpp.Llama(model_path=path, n_ctx=CONTEXT, n_batch=32, n_threads=1, n_gpu_layers=0, use_mmap=True, verbose=True)
+            model = llama_cpp.Llama(
+                model_path=path,
+                n_ctx=CONTEXT,
+                n_batch=32,
+                n_threads=1,
+                n_gpu_layers=0,
+                use_mmap=True,
+                verbose=True,
+            )
     except ValueError as error:
         faults = [line for line in log.getvalue().splitlines() if _FAULT.match(line)]
-        raise LoadFailed(f"llama.cpp refuses it: {' '.join((faults[0] if faults else str(error)).split())[:500]}.") from error
+        raise LoadFailed(
+            f"llama.cpp refuses it: {' '.join((faults[0] if faults else str(error)).split())[:500]}."
+        ) from error
     return f"llama.cpp loaded it with a context of {model.n_ctx():,} tokens."

@@ -41,7 +41,9 @@ def load(job: Job) -> str:
     if not installed("onnxruntime"):
         if faults:
             raise LoadFailed(faults[0])
-        raise Unsupported(f"onnxruntime is not installed here; it comes with {install_command('onnxruntime')}")
+        raise Unsupported(
+            f"onnxruntime is not installed here; it comes with {install_command('onnxruntime')}"
+        )
     runtime = library("onnxruntime")
     told = "; ".join(_run(runtime, path) for path in paths)
     # The run-time has the last word: the checker holds exporters to the letter of the specification.
@@ -67,7 +69,9 @@ def _run(runtime: Any, path: str) -> str:
         session = runtime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except Exception as error:
         if any(words in str(error) for words in _FOREIGN):
-            raise Unsupported(f"{name} uses operators of a library of its own, which is never loaded here: {_line(error)}") from error
+            raise Unsupported(
+                f"{name} uses operators of a library of its own, which is never loaded here: {_line(error)}"
+            ) from error
         raise
     nodes = f"{name} loaded with {plural(len(session.get_inputs()), 'input')} and {plural(len(session.get_outputs()), 'output')}"
     opened = any(not isinstance(size, int) for port in session.get_inputs() for size in port.shape)
@@ -82,7 +86,9 @@ def _run(runtime: Any, path: str) -> str:
         else:
             return f"{nodes} and run once on made-up values"
     if opened:
-        return f"{nodes}; no run succeeded, for the sizes it leaves open had to be guessed ({fault})"
+        return (
+            f"{nodes}; no run succeeded, for the sizes it leaves open had to be guessed ({fault})"
+        )
     raise LoadFailed(f"{name} loads, but running it on made-up values fails: {fault}")
 
 

@@ -51,15 +51,25 @@ def load_file(torch: Any, path: str, job: Job) -> tuple[int, int]:
         while not real and stream.read(BLOCK):
             continue
     try:
-        content = torch.load(path, map_location="cpu" if real else "meta", weights_only=True, mmap=real and zipped)
+        content = torch.load(
+            path, map_location="cpu" if real else "meta", weights_only=True, mmap=real and zipped
+        )
     except pickle.UnpicklingError as error:
-        raise Refused(f"torch loads it only by running code from the file (weights_only=False), which is never done here: {_first(error)}") from error
+        raise Refused(
+            f"torch loads it only by running code from the file (weights_only=False), which is never done here: {_first(error)}"
+        ) from error
     except RuntimeError as error:
         if "TorchScript" in str(error):
-            raise Refused("It is a TorchScript program, not a checkpoint: its code is never compiled here.") from error
+            raise Refused(
+                "It is a TorchScript program, not a checkpoint: its code is never compiled here."
+            ) from error
         raise
     tensors = list(_tensors(torch, content))
-    storages = {storage._cdata: storage for tensor in tensors if (storage := _storage(torch, tensor)) is not None}
+    storages = {
+        storage._cdata: storage
+        for tensor in tensors
+        if (storage := _storage(torch, tensor)) is not None
+    }
     if not tensors:
         raise LoadFailed("The checkpoint holds no tensors.")
     if real:
@@ -71,7 +81,10 @@ def load_file(torch: Any, path: str, job: Job) -> tuple[int, int]:
 def _first(error: Exception) -> str:
     """torch explains at length; which import it was stands in the first lines."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    telling = next((line for line in lines if "GLOBAL" in line or "Unsupported" in line), lines[0] if lines else "")
+    telling = next(
+        (line for line in lines if "GLOBAL" in line or "Unsupported" in line),
+        lines[0] if lines else "",
+    )
     return telling[:300]
 
 
@@ -83,6 +96,12 @@ def _tensors(torch: Any, value: Any, depth: int = 0) -> Iterator[Any]:
     if isinstance(value, torch.Tensor):
         yield value
     elif depth < MAX_DEPTH:
-        items = value.values() if isinstance(value, Mapping) else value if isinstance(value, Sequence) and not isinstance(value, (str, bytes)) else ()
+        items = (
+            value.values()
+            if isinstance(value, Mapping)
+            else value
+            if isinstance(value, Sequence) and not isinstance(value, (str, bytes))
+            else ()
+        )
         for item in items:
             yield from _tensors(torch, item, depth + 1)

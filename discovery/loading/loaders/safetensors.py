@@ -21,13 +21,17 @@ NAME = "safetensors"
 MAX_WHOLE = 64 << 20
 BLOCK = 8 << 20
 #: What numpy has a type for. The bytes of the others (BF16, FP8, FP4) are read as they lie in the file.
-_NUMPY = frozenset({"F64", "F32", "F16", "C64", "I64", "I32", "I16", "I8", "U64", "U32", "U16", "U8", "BOOL"})
+_NUMPY = frozenset(
+    {"F64", "F32", "F16", "C64", "I64", "I32", "I16", "I8", "U64", "U32", "U16", "U8", "BOOL"}
+)
 
 
 def load(job: Job) -> str:
     files = weights.each(job)
     safetensors = library("safetensors")
-    told = f"{version(safetensors)} opened {plural(len(files), 'file')} and read {touch_all(files)}."
+    told = (
+        f"{version(safetensors)} opened {plural(len(files), 'file')} and read {touch_all(files)}."
+    )
     if job.type in TRANSFORMERS_TYPES:
         told += f" To try config, tokenizer and model with Transformers as well: {install_command('transformers')}"
     return told
@@ -51,7 +55,9 @@ def touch(path: str, header: Header) -> None:
         for name in opened.keys():  # noqa: SIM118 - no mapping: it has keys() and cannot be iterated
             tensor = tensors.get(name)
             if tensor is None or tuple(opened.get_slice(name).get_shape()) != tensor.shape:
-                raise LoadFailed(f"The library reads tensor {name[:80]!r} in another shape than its header states.")
+                raise LoadFailed(
+                    f"The library reads tensor {name[:80]!r} in another shape than its header states."
+                )
             if tensor.dtype in _NUMPY and tensor.size <= MAX_WHOLE:
                 opened.get_tensor(name)
             else:
@@ -64,5 +70,7 @@ def _read(raw: BinaryIO, tensor: Tensor) -> None:
     while left:
         data = raw.read(min(BLOCK, left))
         if not data:
-            raise LoadFailed(f"The file ends inside tensor {tensor.name[:80]!r}, {left:,} bytes early.")
+            raise LoadFailed(
+                f"The file ends inside tensor {tensor.name[:80]!r}, {left:,} bytes early."
+            )
         left -= len(data)

@@ -20,22 +20,44 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("user", metavar="USER", help="whose token it is: it sees and may do what they do, within its scope")
+        parser.add_argument(
+            "user",
+            metavar="USER",
+            help="whose token it is: it sees and may do what they do, within its scope",
+        )
         parser.add_argument("name", metavar="NAME", help="what it is for")
-        parser.add_argument("--scope", choices=ApiToken.Scope.values, default="read", help="read (default), write, or admin")
-        parser.add_argument("--days", type=int, default=0, metavar="N", help="how long it is valid (default: until it is revoked)")
+        parser.add_argument(
+            "--scope",
+            choices=ApiToken.Scope.values,
+            default="read",
+            help="read (default), write, or admin",
+        )
+        parser.add_argument(
+            "--days",
+            type=int,
+            default=0,
+            metavar="N",
+            help="how long it is valid (default: until it is revoked)",
+        )
 
     def handle(self, *_args: Any, **options: Any) -> None:
         user = User.objects.filter(username=options["user"]).first()
         if user is None:
-            self.stderr.write(f"There is no user {options['user']}: make one in the admin, or name another.")
+            self.stderr.write(
+                f"There is no user {options['user']}: make one in the admin, or name another."
+            )
             sys.exit(2)
         days = options["days"]
         if not 0 <= days <= 36_500:
             self.stderr.write("--days must be between 1 and 36500.")
             sys.exit(2)
         try:
-            _, token = tokens.create(user, options["name"], options["scope"], expires_at=timezone.now() + timedelta(days=days) if days else None)
+            _, token = tokens.create(
+                user,
+                options["name"],
+                options["scope"],
+                expires_at=timezone.now() + timedelta(days=days) if days else None,
+            )
         except tokens.NotGiven as error:
             self.stderr.write(str(error))
             sys.exit(2)

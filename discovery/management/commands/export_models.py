@@ -20,11 +20,22 @@ class Command(BaseCommand):
     help = "Write all models to standard output or a file: edit what people may set, and import_metadata reads it back."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--format", choices=list(exports.FORMATS), default="json", help="json: model documents; csv: a table (default: json)")
-        parser.add_argument("--output", metavar="FILE", help="write to FILE instead of standard output; a file that is there is replaced")
+        parser.add_argument(
+            "--format",
+            choices=list(exports.FORMATS),
+            default="json",
+            help="json: model documents; csv: a table (default: json)",
+        )
+        parser.add_argument(
+            "--output",
+            metavar="FILE",
+            help="write to FILE instead of standard output; a file that is there is replaced",
+        )
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        pieces = exports.FORMATS[options["format"]][0](RegisteredModel.objects.order_by("name", "pk"))
+        pieces = exports.FORMATS[options["format"]][0](
+            RegisteredModel.objects.order_by("name", "pk")
+        )
         try:
             if options["output"]:
                 self._save(Path(options["output"]), pieces)
@@ -32,7 +43,9 @@ class Command(BaseCommand):
                 for piece in pieces:
                     self.stdout.write(piece, ending="")
         except DatabaseError as error:
-            self.stderr.write(f"The database cannot be used: {error}. Has `manage.py migrate` been run?")
+            self.stderr.write(
+                f"The database cannot be used: {error}. Has `manage.py migrate` been run?"
+            )
             sys.exit(2)
         except BrokenPipeError:
             # Whoever read has had enough. What Python still holds for the pipe goes nowhere, so that it does not complain at exit.

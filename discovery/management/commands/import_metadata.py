@@ -25,10 +25,26 @@ class Command(BaseCommand):
     help = "Import edited metadata from a CSV or JSON export. All rows or, if one is wrong, none, unless --skip-errors."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("file", metavar="FILE", help="CSV or JSON as export_models writes it; only model_id and what changes are needed")
-        parser.add_argument("--dry-run", action="store_true", help="say what each row would do and what is wrong; write nothing")
-        parser.add_argument("--skip-errors", action="store_true", help="import the rows that are right, leave out those that are wrong")
-        parser.add_argument("--by", metavar="USER", help="who stands in the history as the one who changed it (default: the import)")
+        parser.add_argument(
+            "file",
+            metavar="FILE",
+            help="CSV or JSON as export_models writes it; only model_id and what changes are needed",
+        )
+        parser.add_argument(
+            "--dry-run",
+            action="store_true",
+            help="say what each row would do and what is wrong; write nothing",
+        )
+        parser.add_argument(
+            "--skip-errors",
+            action="store_true",
+            help="import the rows that are right, leave out those that are wrong",
+        )
+        parser.add_argument(
+            "--by",
+            metavar="USER",
+            help="who stands in the history as the one who changed it (default: the import)",
+        )
         parser.add_argument("--json", action="store_true", help="print one JSON document")
 
     def handle(self, *_args: Any, **options: Any) -> None:
@@ -70,11 +86,17 @@ class Command(BaseCommand):
         written = report.batch is not None
         for effect in report.effects if written or options["dry_run"] else ():
             for change in effect.changes:
-                after = f"automatic: {shown(change.after)}" if change.automatic else shown(change.after)
-                self.stdout.write(f"row {effect.number}, {effect.model_id}, {change.field}: {shown(change.before)} → {after}")
+                after = (
+                    f"automatic: {shown(change.after)}" if change.automatic else shown(change.after)
+                )
+                self.stdout.write(
+                    f"row {effect.number}, {effect.model_id}, {change.field}: {shown(change.before)} → {after}"
+                )
         for effect in report.faults:
             for name, text in effect.errors:
-                self.stdout.write(f"row {effect.number}, {effect.model_id or 'no model'}{f', {name}' if name else ''}: {text}")
+                self.stdout.write(
+                    f"row {effect.number}, {effect.model_id or 'no model'}{f', {name}' if name else ''}: {text}"
+                )
         self.stdout.write(self._summary(report, options, written))
 
     def _summary(self, report: Report, options: dict[str, Any], written: bool) -> str:
@@ -83,6 +105,8 @@ class Command(BaseCommand):
         if options["dry_run"]:
             return f"Dry run: {models} would change, {report.unchanged:,} would not.{wrong if report.wrong else ''}"
         if report.wrong and not written:
-            return f"Nothing was imported:{wrong} Correct them, or leave them out with --skip-errors."
+            return (
+                f"Nothing was imported:{wrong} Correct them, or leave them out with --skip-errors."
+            )
         told = f"{models} changed, {report.unchanged:,} did not.{wrong + ' They were left out.' if report.wrong else ''}"
         return f"{told} Batch {report.batch}." if written else told

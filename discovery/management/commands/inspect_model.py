@@ -30,8 +30,12 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("paths", nargs="+", metavar="PATH", help="a model, or a folder of models")
-        parser.add_argument("--json", action="store_true", help="print one JSON list of model documents")
+        parser.add_argument(
+            "paths", nargs="+", metavar="PATH", help="a model, or a folder of models"
+        )
+        parser.add_argument(
+            "--json", action="store_true", help="print one JSON list of model documents"
+        )
 
     def handle(self, *_args: Any, **options: Any) -> None:
         documents: list[dict[str, Any]] = []
@@ -40,7 +44,9 @@ class Command(BaseCommand):
             root = os.path.abspath(path)
             if not os.path.isdir(root):
                 missing = "is not a folder" if os.path.exists(root) else "does not exist"
-                self.stderr.write(f"{to_text(root)} {missing}: give a model's folder, or one with models below it.")
+                self.stderr.write(
+                    f"{to_text(root)} {missing}: give a model's folder, or one with models below it."
+                )
                 sys.exit(2)
             try:
                 documents += _inspect(root, problems)
@@ -51,7 +57,9 @@ class Command(BaseCommand):
             self.stdout.write(json.dumps(documents, ensure_ascii=False, indent=1))
         else:
             self._print(documents, problems)
-        bad = [p for p in problems if p.severity is Severity.ERROR] or any(p["severity"] == "error" for d in documents for p in d["problems"])
+        bad = [p for p in problems if p.severity is Severity.ERROR] or any(
+            p["severity"] == "error" for d in documents for p in d["problems"]
+        )
         sys.exit(1 if bad else 0)
 
     def _print(self, documents: list[dict[str, Any]], problems: list[Problem]) -> None:
@@ -61,7 +69,9 @@ class Command(BaseCommand):
             for problem in item["problems"]:
                 self.stdout.write(f"    {problem['severity']}: {problem['message']}")
         for problem in problems:
-            self.stdout.write(f"{problem.severity.value}: {to_text(problem.path)}: {problem.message}")
+            self.stdout.write(
+                f"{problem.severity.value}: {to_text(problem.path)}: {problem.message}"
+            )
         self.stdout.write(f"{plural(len(documents), 'model')}.")
 
 
@@ -88,7 +98,14 @@ def _inspect(root: str, problems: list[Problem]) -> list[dict[str, Any]]:
     memory = machine.ram_bytes
     taken: set[str] = set()
     documents = []
-    items = tqdm(walk(root, settings), desc="Reading", unit=" models", file=sys.stderr, disable=not sys.stderr.isatty(), leave=False)
+    items = tqdm(
+        walk(root, settings),
+        desc="Reading",
+        unit=" models",
+        file=sys.stderr,
+        disable=not sys.stderr.isatty(),
+        leave=False,
+    )
     for item in items:
         if isinstance(item, Problem):
             problems.append(item)
@@ -100,10 +117,21 @@ def _inspect(root: str, problems: list[Problem]) -> list[dict[str, Any]]:
     return documents
 
 
-def _read(root: str, candidate: Candidate, settings: Any, memory: int, categorizer: Categorizer, problems: list[Problem]) -> list[Found]:
+def _read(
+    root: str,
+    candidate: Candidate,
+    settings: Any,
+    memory: int,
+    categorizer: Categorizer,
+    problems: list[Problem],
+) -> list[Found]:
     try:
-        return [categorized(found, categorizer) for found in identify(root, candidate, settings, memory)]
+        return [
+            categorized(found, categorizer) for found in identify(root, candidate, settings, memory)
+        ]
     except NotAModel as error:
         problems.extend(candidate.problems)
-        problems.append(Problem("not_a_model", f"not a model: {error.reason}", candidate.place, Severity.INFO))
+        problems.append(
+            Problem("not_a_model", f"not a model: {error.reason}", candidate.place, Severity.INFO)
+        )
         return []

@@ -26,9 +26,18 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("paths", nargs="*", metavar="PATH", help="a root, a folder under one, or a new root; default: every root")
-        parser.add_argument("--full", action="store_true", help="read every model again, changed or not")
-        parser.add_argument("--dry-run", action="store_true", help="say what would be found; write nothing")
+        parser.add_argument(
+            "paths",
+            nargs="*",
+            metavar="PATH",
+            help="a root, a folder under one, or a new root; default: every root",
+        )
+        parser.add_argument(
+            "--full", action="store_true", help="read every model again, changed or not"
+        )
+        parser.add_argument(
+            "--dry-run", action="store_true", help="say what would be found; write nothing"
+        )
         parser.add_argument("--json", action="store_true", help="print one JSON document")
 
     def handle(self, *_args: Any, **options: Any) -> None:
@@ -40,7 +49,9 @@ class Command(BaseCommand):
             self.stderr.write(str(error))
             sys.exit(2)
         except DatabaseError as error:
-            self.stderr.write(f"The database cannot be used: {error}. Has `manage.py migrate` been run?")
+            self.stderr.write(
+                f"The database cannot be used: {error}. Has `manage.py migrate` been run?"
+            )
             sys.exit(2)
         if options["json"]:
             self.stdout.write(json.dumps(report))
@@ -53,15 +64,24 @@ class Command(BaseCommand):
     def _preview(self, options: dict[str, Any]) -> dict[str, Any]:
         with _Bar() as listener:
             progress = scans.preview(options["paths"], full=options["full"], listener=listener)
-        return {"scan_id": None, "status": "done", **{name: progress.counts()[name] for name in REPORTED}, "seconds": None}
+        return {
+            "scan_id": None,
+            "status": "done",
+            **{name: progress.counts()[name] for name in REPORTED},
+            "seconds": None,
+        }
 
     def _scan(self, options: dict[str, Any]) -> dict[str, Any]:
         targets = [scans.locate(path, add=True) for path in options["paths"]]
         if not targets:
             scans.sync_roots()
-        paths = [f"{root.path}/{start}" if start != "." else root.path for root, start in targets] or [""]
+        paths = [
+            f"{root.path}/{start}" if start != "." else root.path for root, start in targets
+        ] or [""]
         if paths == [""] and not Root.objects.filter(enabled=True).exists():
-            raise scans.NoSuchFolder("There is no folder to scan: give one, or name it in config/model_discovery.json.")
+            raise scans.NoSuchFolder(
+                "There is no folder to scan: give one, or name it in config/model_discovery.json."
+            )
         reports = [self._scan_one(path, options["full"]) for path in paths]
         merged = dict(reports[0])
         for other in reports[1:]:
@@ -76,14 +96,25 @@ class Command(BaseCommand):
             with _Bar() as listener:
                 run = scans.execute(run, listener)
         else:
-            self.stderr.write(f"Scan {run.pk} of the same folders is {run.get_state_display().lower()} already.")
+            self.stderr.write(
+                f"Scan {run.pk} of the same folders is {run.get_state_display().lower()} already."
+            )
         counts = {name: getattr(run, name) for name in REPORTED}
-        return {"scan_id": run.pk, "status": run.state, **counts, "seconds": run.seconds or 0.0, "message": run.message}
+        return {
+            "scan_id": run.pk,
+            "status": run.state,
+            **counts,
+            "seconds": run.seconds or 0.0,
+            "message": run.message,
+        }
 
     def _print(self, report: dict[str, Any], dry_run: bool) -> None:
         if dry_run:
             self.stdout.write("Dry run: nothing was written.")
-        counts = ", ".join(f"{report[name]:,} {name}" for name in ("new", "changed", "unchanged", "moved", "missing"))
+        counts = ", ".join(
+            f"{report[name]:,} {name}"
+            for name in ("new", "changed", "unchanged", "moved", "missing")
+        )
         took = f" in {report['seconds']:.1f} s" if report["seconds"] else ""
         self.stdout.write(f"{plural(report['found'], 'model')} found{took}: {counts}.")
         if report["errors"]:
@@ -97,7 +128,13 @@ class _Bar:
     """A progress bar on stderr, on a terminal only."""
 
     def __enter__(self) -> Callable[[Progress], None]:
-        self.bar = tqdm(unit=" models", desc="Scanning", file=sys.stderr, disable=not sys.stderr.isatty(), leave=False)
+        self.bar = tqdm(
+            unit=" models",
+            desc="Scanning",
+            file=sys.stderr,
+            disable=not sys.stderr.isatty(),
+            leave=False,
+        )
         return self.update
 
     def update(self, progress: Progress) -> None:

@@ -40,10 +40,24 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--host", default="127.0.0.1")
         parser.add_argument("--port", type=int, default=8000)
-        parser.add_argument("--models", action="append", default=[], metavar="PATH", help="a folder of models (repeatable)")
-        parser.add_argument("--workers", type=int, default=1, metavar="N", help="web server processes")
-        parser.add_argument("--no-cluster", action="store_true", help="web only: no task workers, no scans")
-        parser.add_argument("--demo", action="store_true", help="some 40 small models made on the spot, in a data folder that goes when serve stops")
+        parser.add_argument(
+            "--models",
+            action="append",
+            default=[],
+            metavar="PATH",
+            help="a folder of models (repeatable)",
+        )
+        parser.add_argument(
+            "--workers", type=int, default=1, metavar="N", help="web server processes"
+        )
+        parser.add_argument(
+            "--no-cluster", action="store_true", help="web only: no task workers, no scans"
+        )
+        parser.add_argument(
+            "--demo",
+            action="store_true",
+            help="some 40 small models made on the spot, in a data folder that goes when serve stops",
+        )
 
     def handle(self, *_args: Any, **options: Any) -> None:
         if options["demo"] and os.environ.get("KAREN_DEMO") is None:
@@ -78,12 +92,23 @@ class Command(BaseCommand):
         shown = f"[{options['host']}]" if ":" in options["host"] else options["host"]
         self.stdout.write(f"Karen Admin is at http://{shown}:{options['port']}/  (Ctrl-C stops it)")
         if password and "KAREN_ADMIN_PASSWORD" not in os.environ:
-            self.stdout.write(f"Sign in as admin with the password {password}  (shown once; change it in the admin)")
+            self.stdout.write(
+                f"Sign in as admin with the password {password}  (shown once; change it in the admin)"
+            )
         for root in Root.objects.filter(enabled=True):
-            there = "" if Path(root.path).is_dir() else "  (not there yet: make the folder and put models in it)"
+            there = (
+                ""
+                if Path(root.path).is_dir()
+                else "  (not there yet: make the folder and put models in it)"
+            )
             self.stdout.write(f"Models in {root.path}{there}")
-        if options["host"] not in ("127.0.0.1", "localhost", "::1") and "*" not in settings.ALLOWED_HOSTS:
-            self.stdout.write(f"Other machines reach it under these names: {', '.join(settings.ALLOWED_HOSTS)} (KAREN_ALLOWED_HOSTS)")
+        if (
+            options["host"] not in ("127.0.0.1", "localhost", "::1")
+            and "*" not in settings.ALLOWED_HOSTS
+        ):
+            self.stdout.write(
+                f"Other machines reach it under these names: {', '.join(settings.ALLOWED_HOSTS)} (KAREN_ALLOWED_HOSTS)"
+            )
         self.stdout.flush()
 
     def _demo(self, options: dict[str, Any]) -> int:
@@ -103,9 +128,22 @@ class Command(BaseCommand):
                 "--port",
                 str(options["port"]),
             ]
-            command += ["--workers", str(options["workers"]), *(["--no-cluster"] if options["no_cluster"] else [])]
-            places = {"KAREN_DATA_DIR": "var", "KAREN_LOGS_DIR": "logs", "KAREN_CONFIG_DIR": "config", "KAREN_MODELS_DIR": "models"}
-            env = {**os.environ, "KAREN_DEMO": "1", **{name: str(folder / path) for name, path in places.items()}}
+            command += [
+                "--workers",
+                str(options["workers"]),
+                *(["--no-cluster"] if options["no_cluster"] else []),
+            ]
+            places = {
+                "KAREN_DATA_DIR": "var",
+                "KAREN_LOGS_DIR": "logs",
+                "KAREN_CONFIG_DIR": "config",
+                "KAREN_MODELS_DIR": "models",
+            }
+            env = {
+                **os.environ,
+                "KAREN_DEMO": "1",
+                **{name: str(folder / path) for name, path in places.items()},
+            }
             env["DATABASE_URL"] = f"sqlite:///{folder / 'var' / 'karen.sqlite3'}"
             env.pop("REDIS_URL", None)
             self.stdout.write(f"A demo in {folder}: it is removed when serve stops.")
@@ -134,7 +172,11 @@ def _refusal(host: str, port: int, models: list[str]) -> str | None:
     except OSError as error:
         return f"The data folder {data} cannot be written ({error.strerror}): set KAREN_DATA_DIR to one that can."
     missing = next((path for path in models if not Path(path).is_dir()), None)
-    return f"The models folder {missing} does not exist: give one that does with --models." if missing else None
+    return (
+        f"The models folder {missing} does not exist: give one that does with --models."
+        if missing
+        else None
+    )
 
 
 def _first_administrator() -> str | None:
@@ -174,7 +216,10 @@ def _run(
     previous = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     env = {**(env or os.environ), "PYTHONUNBUFFERED": "1"}
     # Sessions of their own: Ctrl-C reaches this process alone, which then stops them in order.
-    children = [subprocess.Popen(command, env=env, start_new_session=True, cwd=settings.BASE_DIR) for command in commands]
+    children = [
+        subprocess.Popen(command, env=env, start_new_session=True, cwd=settings.BASE_DIR)
+        for command in commands
+    ]
     try:
         while not signals and all(child.poll() is None for child in children):
             time.sleep(0.1)
@@ -199,7 +244,9 @@ def _reap() -> None:
 def _end_work() -> None:
     """What this host's workers are doing ends by itself within a second when told to; what is queued waits for the next start."""
     try:
-        for run in ScanRun.objects.filter(state=ScanRun.State.RUNNING, host=socket.gethostname(), cancel_requested=False):
+        for run in ScanRun.objects.filter(
+            state=ScanRun.State.RUNNING, host=socket.gethostname(), cancel_requested=False
+        ):
             scans.cancel(run)
         deep_validation.interrupt()
         load_tests.interrupt()
@@ -208,7 +255,9 @@ def _end_work() -> None:
         logger.warning("workers cannot be told to stop what they do: %s", error)
 
 
-def _stop(children: list[subprocess.Popen[bytes]], grace: float, meanwhile: Callable[[], object]) -> None:
+def _stop(
+    children: list[subprocess.Popen[bytes]], grace: float, meanwhile: Callable[[], object]
+) -> None:
     """Asks the children to end, calls ``meanwhile`` a few times a second until they have, and kills those that have not after ``grace``."""
     for child in children:
         if child.poll() is None:

@@ -19,20 +19,34 @@ from discovery.services.validation import Report
 
 
 class Command(BaseCommand):
-    help = "Check models: headers and names, with --deep also every byte. Without MODEL_ID all models."
+    help = (
+        "Check models: headers and names, with --deep also every byte. Without MODEL_ID all models."
+    )
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("model_ids", nargs="*", metavar="MODEL_ID", help="as the model's page and address show it; default: every model")
-        parser.add_argument("--deep", action="store_true", help="read all bytes and compare their checksums")
+        parser.add_argument(
+            "model_ids",
+            nargs="*",
+            metavar="MODEL_ID",
+            help="as the model's page and address show it; default: every model",
+        )
+        parser.add_argument(
+            "--deep", action="store_true", help="read all bytes and compare their checksums"
+        )
         parser.add_argument("--json", action="store_true", help="print one JSON document")
 
     def handle(self, *_args: Any, **options: Any) -> None:
         try:
             records = self._records(options["model_ids"])
-            reports = [self._one(record, options["deep"]) for record in self._shown(records, options["json"])]
+            reports = [
+                self._one(record, options["deep"])
+                for record in self._shown(records, options["json"])
+            ]
         except DatabaseError as error:
-            self.stderr.write(f"The database cannot be used: {error}. Has `manage.py migrate` been run?")
+            self.stderr.write(
+                f"The database cannot be used: {error}. Has `manage.py migrate` been run?"
+            )
             sys.exit(2)
         if options["json"]:
             self.stdout.write(json.dumps([report.as_json() for report in reports]))
@@ -47,12 +61,21 @@ class Command(BaseCommand):
         found = {record.model_id: record for record in rows.filter(model_id__in=model_ids)}
         unknown = [model_id for model_id in model_ids if model_id not in found]
         if unknown:
-            self.stderr.write(f"There is no model {', '.join(unknown)}. The model ID stands on the model's page.")
+            self.stderr.write(
+                f"There is no model {', '.join(unknown)}. The model ID stands on the model's page."
+            )
             sys.exit(2)
         return [found[model_id] for model_id in dict.fromkeys(model_ids)]
 
     def _shown(self, records: list[RegisteredModel], quiet: bool) -> Iterator[RegisteredModel]:
-        bar = tqdm(records, unit=" models", desc="Validating", file=sys.stderr, disable=quiet or not sys.stderr.isatty(), leave=False)
+        bar = tqdm(
+            records,
+            unit=" models",
+            desc="Validating",
+            file=sys.stderr,
+            disable=quiet or not sys.stderr.isatty(),
+            leave=False,
+        )
         yield from bar
 
     def _one(self, record: RegisteredModel, deep: bool) -> Report:
@@ -78,4 +101,6 @@ class Command(BaseCommand):
                 where = f" ({check['path']})" if check["path"] else ""
                 self.stdout.write(f"  {check['name']}: {check['message']}{where}")
         broken = sum(not report.valid for report in reports)
-        self.stdout.write(f"{plural(len(reports), 'model')} checked, {broken:,} with failed checks.")
+        self.stdout.write(
+            f"{plural(len(reports), 'model')} checked, {broken:,} with failed checks."
+        )

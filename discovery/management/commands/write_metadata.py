@@ -22,20 +22,39 @@ class Command(BaseCommand):
     help = "Write what people decided about models into the metadata.json of their folders. Without MODEL_ID: of all models that were edited."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("model_ids", nargs="*", metavar="MODEL_ID", help="as the model's page and address show it; default: every edited model")
-        parser.add_argument("--dry-run", action="store_true", help="say what would be written; write nothing")
+        parser.add_argument(
+            "model_ids",
+            nargs="*",
+            metavar="MODEL_ID",
+            help="as the model's page and address show it; default: every edited model",
+        )
+        parser.add_argument(
+            "--dry-run", action="store_true", help="say what would be written; write nothing"
+        )
         parser.add_argument("--json", action="store_true", help="print one JSON document")
 
     def handle(self, *_args: Any, **options: Any) -> None:
         try:
-            results = list(write_back.write(self._records(options["model_ids"]), dry_run=options["dry_run"]))
+            results = list(
+                write_back.write(self._records(options["model_ids"]), dry_run=options["dry_run"])
+            )
         except DatabaseError as error:
-            self.stderr.write(f"The database cannot be used: {error}. Has `manage.py migrate` been run?")
+            self.stderr.write(
+                f"The database cannot be used: {error}. Has `manage.py migrate` been run?"
+            )
             sys.exit(2)
         counts = Counter(result.outcome for result in results)
         if options["json"]:
             told = {outcome.value: counts[outcome] for outcome in Outcome}
-            self.stdout.write(json.dumps({"dry_run": options["dry_run"], **told, "results": [result.as_json() for result in results]}))
+            self.stdout.write(
+                json.dumps(
+                    {
+                        "dry_run": options["dry_run"],
+                        **told,
+                        "results": [result.as_json() for result in results],
+                    }
+                )
+            )
         else:
             self._print(results, counts, options["dry_run"])
         sys.exit(1 if counts[Outcome.REFUSED] else 0)
@@ -43,10 +62,17 @@ class Command(BaseCommand):
     def _records(self, model_ids: list[str]) -> Iterable[RegisteredModel]:
         if not model_ids:
             return write_back.curated_models()
-        found = {record.model_id: record for record in RegisteredModel.objects.filter(model_id__in=model_ids).select_related("root")}
+        found = {
+            record.model_id: record
+            for record in RegisteredModel.objects.filter(model_id__in=model_ids).select_related(
+                "root"
+            )
+        }
         unknown = [model_id for model_id in model_ids if model_id not in found]
         if unknown:
-            self.stderr.write(f"There is no model {', '.join(unknown)}. The model ID stands on the model's page.")
+            self.stderr.write(
+                f"There is no model {', '.join(unknown)}. The model ID stands on the model's page."
+            )
             sys.exit(2)
         return [found[model_id] for model_id in dict.fromkeys(model_ids)]
 
@@ -58,5 +84,9 @@ class Command(BaseCommand):
                 self.stdout.write(f"{result.model_id}: {', '.join(result.fields)} → {result.path}")
             elif result.outcome is Outcome.REFUSED:
                 self.stdout.write(f"{result.model_id}: refused. {result.reason}")
-        written = f"{plural(counts[Outcome.WRITTEN], 'file')} {'would be ' if dry_run else ''}written"
-        self.stdout.write(f"{written}, {counts[Outcome.UNCHANGED]:,} said it all already, {counts[Outcome.REFUSED]:,} refused.")
+        written = (
+            f"{plural(counts[Outcome.WRITTEN], 'file')} {'would be ' if dry_run else ''}written"
+        )
+        self.stdout.write(
+            f"{written}, {counts[Outcome.UNCHANGED]:,} said it all already, {counts[Outcome.REFUSED]:,} refused."
+        )

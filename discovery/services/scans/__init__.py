@@ -2,7 +2,13 @@
 
 from discovery.services.scans.claims import reap
 from discovery.services.scans.outcomes import Comparison, compare, counts, events, previous
-from discovery.services.scans.requests import cancel, dispatch_queued, request, start_now, sync_schedule
+from discovery.services.scans.requests import (
+    cancel,
+    dispatch_queued,
+    request,
+    start_now,
+    sync_schedule,
+)
 from discovery.services.scans.roots import NoSuchFolder, locate, sync_roots
 from discovery.services.scans.runner import execute, preview
 from discovery.services.scans.standing import progress_of, result_of, standing

@@ -20,7 +20,12 @@ class ByHand:
     """Those below ``start`` of one root, asked for once."""
 
     def __init__(self, root: Root, start: str, settings: Discovery, memory_bytes: int) -> None:
-        self.root, self.start, self.settings, self.memory_bytes = root, start, settings, memory_bytes
+        self.root, self.start, self.settings, self.memory_bytes = (
+            root,
+            start,
+            settings,
+            memory_bytes,
+        )
         self.native = to_native("/", root.path)
 
     @cached_property
@@ -28,8 +33,14 @@ class ByHand:
         """{place: path}."""
         if self.root.pk is None:
             return {}
-        rows = RegisteredModel.objects.filter(root=self.root, by_hand=True).values_list("place", "path")
-        return {place: path for place, path in rows if self.start == "." or place == self.start or place.startswith(f"{self.start}/")}
+        rows = RegisteredModel.objects.filter(root=self.root, by_hand=True).values_list(
+            "place", "path"
+        )
+        return {
+            place: path
+            for place, path in rows
+            if self.start == "." or place == self.start or place.startswith(f"{self.start}/")
+        }
 
     @cached_property
     def skip(self) -> list[str]:
@@ -49,7 +60,9 @@ class ByHand:
             return None
         try:
             for candidate in pointed.candidates(self.native, native, self.settings, self.skip):
-                if candidate.place == native or any(entry.path == native for entry in candidate.files):
+                if candidate.place == native or any(
+                    entry.path == native for entry in candidate.files
+                ):
                     return candidate
             whole = everything(self.native, self.settings, native)
         except OSError:
@@ -59,7 +72,9 @@ class ByHand:
     def read(self, path: str) -> tuple[Candidate, Found] | None:
         """The model there, read anew; ``None`` when there is none any more."""
         try:
-            return pointed.read(self.native, self._native(path), self.settings, self.memory_bytes, self.skip)
+            return pointed.read(
+                self.native, self._native(path), self.settings, self.memory_bytes, self.skip
+            )
         except (NotAModel, OSError):
             return None
 

@@ -45,7 +45,9 @@ def relink(root: Root, run: ScanRun, gone: Sequence[int], journal: Journal) -> s
             arrivals[fingerprint].append(pk)
     departures: dict[str, list[int]] = defaultdict(list)
     for part in chunks(gone):
-        for pk, fingerprint in RegisteredModel.objects.filter(pk__in=part).values_list("pk", "fingerprint"):
+        for pk, fingerprint in RegisteredModel.objects.filter(pk__in=part).values_list(
+            "pk", "fingerprint"
+        ):
             if fingerprint in arrivals:
                 departures[fingerprint].append(pk)
     for pk, fingerprint in missing.values_list("pk", "fingerprint"):
@@ -82,20 +84,38 @@ def _take_over(pairs: dict[int, int], journal: Journal) -> set[int]:
     """The old record keeps its id, its curated values and its grants; everything scanned comes from the new one, which goes."""
     with transaction.atomic():
         records = RegisteredModel.objects.in_bulk([*pairs, *pairs.values()])
-        pairs = {old: new for old, new in pairs.items() if old in records and new in records and not records[new].curated}
+        pairs = {
+            old: new
+            for old, new in pairs.items()
+            if old in records and new in records and not records[new].curated
+        }
         for old_key, new_key in pairs.items():
             old, new = records[old_key], records[new_key]
             text = f"moved from {old.path}"
-            journal.add(Channel.DISCOVERY, Severity.INFO, text, model_id=old.model_id, path=new.path, event=LogEntry.Event.MOVED)
+            journal.add(
+                Channel.DISCOVERY,
+                Severity.INFO,
+                text,
+                model_id=old.model_id,
+                path=new.path,
+                event=LogEntry.Event.MOVED,
+            )
             for name in SCANNED:
                 setattr(old, name, getattr(new, name))
             resolve(old)
         arrived = [records[pk].model_id for pk in pairs.values()]
-        LogEntry.objects.filter(scan=journal.scan, event=LogEntry.Event.NEW, model_id__in=arrived).update(event="")  # they were not new after all
+        LogEntry.objects.filter(
+            scan=journal.scan, event=LogEntry.Event.NEW, model_id__in=arrived
+        ).update(event="")  # they were not new after all
         RegisteredModel.objects.filter(pk__in=list(pairs.values())).delete()
         moved = [records[pk] for pk in pairs]
         if moved:
-            RegisteredModel.objects.bulk_create(moved, update_conflicts=True, unique_fields=["model_id"], update_fields=list(SCANNED))
+            RegisteredModel.objects.bulk_create(
+                moved,
+                update_conflicts=True,
+                unique_fields=["model_id"],
+                update_fields=list(SCANNED),
+            )
             findings.after_scan(moved)
             tags.sync(moved)
         journal.write()
@@ -107,10 +127,19 @@ def mark_missing(root: Root, gone: Sequence[int], journal: Journal) -> int:
     now, count = timezone.now(), 0
     for part in chunks(gone):
         with transaction.atomic():
-            rows = RegisteredModel.objects.filter(pk__in=part, root=root).exclude(status=Status.MISSING)
+            rows = RegisteredModel.objects.filter(pk__in=part, root=root).exclude(
+                status=Status.MISSING
+            )
             for model_id, path in rows.values_list("model_id", "path"):
                 text = "missing: its files are gone"
-                journal.add(Channel.DISCOVERY, Severity.WARNING, text, model_id=model_id, path=path, event=LogEntry.Event.MISSING)
+                journal.add(
+                    Channel.DISCOVERY,
+                    Severity.WARNING,
+                    text,
+                    model_id=model_id,
+                    path=path,
+                    event=LogEntry.Event.MISSING,
+                )
             count += rows.update(status=Status.MISSING, missing_since=now, changed_at=now)
             findings.gone(part)
             journal.write()
@@ -131,8 +160,15 @@ def distrust(known: int, seen: int, gone: int) -> str:
 
 def freeze(root: Root, reason: str, gone: int, journal: Journal) -> None:
     Root.objects.filter(pk=root.pk).update(frozen_reason=reason[:500], missing_count=gone)
-    journal.add(Channel.DISCOVERY, Severity.ERROR, f"root frozen, nothing was marked missing: {reason}", path=root.path)
+    journal.add(
+        Channel.DISCOVERY,
+        Severity.ERROR,
+        f"root frozen, nothing was marked missing: {reason}",
+        path=root.path,
+    )
 
 
 def thaw(root: Root) -> None:
-    Root.objects.filter(pk=root.pk).exclude(frozen_reason="").update(frozen_reason="", missing_count=0)
+    Root.objects.filter(pk=root.pk).exclude(frozen_reason="").update(
+        frozen_reason="", missing_count=0
+    )

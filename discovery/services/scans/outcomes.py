@@ -49,7 +49,13 @@ class Comparison:
 
 def counts(run: ScanRun) -> dict[str, int]:
     """{event: how often}, in the order in which they are told."""
-    rows = LogEntry.objects.filter(scan=run).exclude(event="").order_by("event").values_list("event").annotate(count=Count("pk"))
+    rows = (
+        LogEntry.objects.filter(scan=run)
+        .exclude(event="")
+        .order_by("event")
+        .values_list("event")
+        .annotate(count=Count("pk"))
+    )
     found = dict(rows)
     return {event.value: found.get(event.value, 0) for event in Event}
 
@@ -64,18 +70,30 @@ def events(run: ScanRun, event: str = "", text: str = "") -> QuerySet[LogEntry]:
 
 def previous(run: ScanRun) -> ScanRun | None:
     """The run of the same scope that ended before this one."""
-    return ScanRun.objects.filter(path=run.path, pk__lt=run.pk, state=ScanRun.State.DONE).order_by("-pk").first()
+    return (
+        ScanRun.objects.filter(path=run.path, pk__lt=run.pk, state=ScanRun.State.DONE)
+        .order_by("-pk")
+        .first()
+    )
 
 
 def compare(first: ScanRun, second: ScanRun) -> Comparison:
     """What the registry had after one run and not after the other: every event of the runs between them, taken together."""
-    between = ScanRun.objects.filter(pk__gt=first.pk, pk__lte=second.pk).exclude(state__in=ScanRun.ACTIVE)
+    between = ScanRun.objects.filter(pk__gt=first.pk, pk__lte=second.pk).exclude(
+        state__in=ScanRun.ACTIVE
+    )
     told = LogEntry.objects.filter(scan__in=between.values("pk"))
-    rows = told.exclude(event__in=("", Event.SKIPPED)).order_by("pk").values_list("model_id", "event", "path")
+    rows = (
+        told.exclude(event__in=("", Event.SKIPPED))
+        .order_by("pk")
+        .values_list("model_id", "event", "path")
+    )
     untold = between.exclude(pk__in=told.values("scan")).exclude(started_at=None).count()
     differences = _differences(rows.iterator(chunk_size=5000))
     _correct_returns(differences, first)
-    told_ones = sorted((one for one in differences if one.kind), key=lambda one: (one.kind, one.path))
+    told_ones = sorted(
+        (one for one in differences if one.kind), key=lambda one: (one.kind, one.path)
+    )
     return Comparison(tuple(told_ones), between.count(), untold)
 
 
@@ -84,7 +102,9 @@ def _differences(rows: Iterable[tuple[str, str, str]]) -> list[Difference]:
     for model_id, event, path in rows:
         one = seen.get(model_id)
         if one is None:
-            one = seen[model_id] = Difference(model_id, path, was=event not in _ARRIVES, is_there=True)
+            one = seen[model_id] = Difference(
+                model_id, path, was=event not in _ARRIVES, is_there=True
+            )
         one.path, one.is_there = path, event != Event.MISSING
         if event not in one.events:
             one.events.append(event)
@@ -95,7 +115,9 @@ def _correct_returns(differences: Iterable[Difference], first: ScanRun) -> None:
     """What is first heard of as moved was there before, unless it had been missing then already."""
     moved = {one.model_id: one for one in differences if one.events[0] == Event.MOVED}
     for part in chunks(list(moved)):
-        earlier = journal.of_models(part).filter(scan__lte=first.pk).exclude(event="").order_by("pk")
+        earlier = (
+            journal.of_models(part).filter(scan__lte=first.pk).exclude(event="").order_by("pk")
+        )
         last = dict(earlier.values_list("model_id", "event"))
         for model_id, event in last.items():
             moved[model_id].was = event != Event.MISSING

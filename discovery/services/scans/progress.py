@@ -22,10 +22,14 @@ class Stopped(Exception):
 class Progress:
     """Counts of one run. ``tick`` is cheap: it writes at most every ``INTERVAL`` seconds, and raises ``Stopped`` when told to."""
 
-    def __init__(self, run: ScanRun | None, listener: Callable[[Progress], None] | None = None) -> None:
+    def __init__(
+        self, run: ScanRun | None, listener: Callable[[Progress], None] | None = None
+    ) -> None:
         self.run = run
         self.listener = listener
-        self.expected = self.found = self.new = self.changed = self.unchanged = self.moved = self.missing = self.errors = 0
+        self.expected = self.found = self.new = self.changed = self.unchanged = self.moved = (
+            self.missing
+        ) = self.errors = 0
         self.current_path = ""
         self._next = time.monotonic() + INTERVAL
 
@@ -49,6 +53,10 @@ class Progress:
 
     def _write(self, run: ScanRun) -> None:
         rows = ScanRun.objects.filter(pk=run.pk, state=ScanRun.State.RUNNING)
-        alive = rows.update(heartbeat_at=timezone.now(), current_path=to_text(self.current_path)[:4096], **self.counts())
+        alive = rows.update(
+            heartbeat_at=timezone.now(),
+            current_path=to_text(self.current_path)[:4096],
+            **self.counts(),
+        )
         if not alive or rows.filter(cancel_requested=True).exists():
             raise Stopped

@@ -17,27 +17,44 @@ SCHEDULE = "scan the roots"
 
 
 def request(
-    trigger: ScanRun.Trigger, *, path: str = "", full: bool = False, accept_missing: bool = False, user_id: int | None = None
+    trigger: ScanRun.Trigger,
+    *,
+    path: str = "",
+    full: bool = False,
+    accept_missing: bool = False,
+    user_id: int | None = None,
 ) -> tuple[ScanRun, bool]:
     """Queues a scan. While one of the same scope is queued or running, that one is the answer: (run, ``False``)."""
     reap()
-    run, created = _create(trigger, path=path, full=full, accept_missing=accept_missing, user_id=user_id)
+    run, created = _create(
+        trigger, path=path, full=full, accept_missing=accept_missing, user_id=user_id
+    )
     if created:
         async_task("discovery.tasks.run_scan", run.pk, task_name=f"scan {run.pk}")
     return run, created
 
 
-def start_now(trigger: ScanRun.Trigger, *, path: str = "", full: bool = False) -> tuple[ScanRun, bool]:
+def start_now(
+    trigger: ScanRun.Trigger, *, path: str = "", full: bool = False
+) -> tuple[ScanRun, bool]:
     """Like :func:`request`, for a caller that runs the scan itself."""
     reap()
     return _create(trigger, path=path, full=full, accept_missing=False, user_id=None)
 
 
-def _create(trigger: ScanRun.Trigger, *, path: str, full: bool, accept_missing: bool, user_id: int | None) -> tuple[ScanRun, bool]:
+def _create(
+    trigger: ScanRun.Trigger, *, path: str, full: bool, accept_missing: bool, user_id: int | None
+) -> tuple[ScanRun, bool]:
     for _ in range(3):
         try:
             with transaction.atomic():
-                run = ScanRun.objects.create(trigger=trigger, path=path, full=full, accept_missing=accept_missing, requested_by_id=user_id)
+                run = ScanRun.objects.create(
+                    trigger=trigger,
+                    path=path,
+                    full=full,
+                    accept_missing=accept_missing,
+                    requested_by_id=user_id,
+                )
             return run, True
         except IntegrityError:
             active = ScanRun.objects.filter(path=path, state__in=ScanRun.ACTIVE).first()
@@ -50,9 +67,14 @@ def cancel(run: ScanRun) -> bool:
     """A queued run ends at once, a running one within a second; ``False`` when it is over already."""
     now = timezone.now()
     queued = ScanRun.objects.filter(pk=run.pk, state=ScanRun.State.QUEUED)
-    if queued.update(state=ScanRun.State.CANCELLED, finished_at=now, message="Stopped before it began."):
+    if queued.update(
+        state=ScanRun.State.CANCELLED, finished_at=now, message="Stopped before it began."
+    ):
         return True
-    return ScanRun.objects.filter(pk=run.pk, state=ScanRun.State.RUNNING).update(cancel_requested=True) == 1
+    return (
+        ScanRun.objects.filter(pk=run.pk, state=ScanRun.State.RUNNING).update(cancel_requested=True)
+        == 1
+    )
 
 
 def dispatch_queued() -> int:
@@ -73,7 +95,18 @@ def sync_schedule() -> None:
         return
     if schedule and schedule.minutes == minutes:
         return
-    last = Root.objects.order_by("-last_scan_at").values_list("last_scan_at", flat=True).exclude(last_scan_at=None).first()
+    last = (
+        Root.objects.order_by("-last_scan_at")
+        .values_list("last_scan_at", flat=True)
+        .exclude(last_scan_at=None)
+        .first()
+    )
     due = max((last or timezone.now()) + timedelta(minutes=minutes), timezone.now())
-    values = {"func": "discovery.tasks.scheduled_scan", "schedule_type": Schedule.MINUTES, "minutes": minutes, "next_run": due, "repeats": -1}
+    values = {
+        "func": "discovery.tasks.scheduled_scan",
+        "schedule_type": Schedule.MINUTES,
+        "minutes": minutes,
+        "next_run": due,
+        "repeats": -1,
+    }
     Schedule.objects.update_or_create(name=SCHEDULE, defaults=values)

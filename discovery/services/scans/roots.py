@@ -18,7 +18,9 @@ class NoSuchFolder(Exception):
 
 def sync_roots() -> None:
     """Registers the roots that the configuration names. Roots that it no longer names are kept: their models are."""
-    configured = [str((Path(settings.BASE_DIR) / path).expanduser()) for path in configs.discovery().roots]
+    configured = [
+        str((Path(settings.BASE_DIR) / path).expanduser()) for path in configs.discovery().roots
+    ]
     if not configured and not Root.objects.exclude(path=Root.REMOTE).exists():
         configured = [str(settings.MODELS_DIR)]
     known = set(Root.objects.values_list("path", flat=True))
@@ -35,7 +37,9 @@ def locate(path: str, *, add: bool) -> tuple[Root, str]:
     absolute = os.path.abspath(Path(path).expanduser())
     if not os.path.isdir(absolute):
         what = "is not a folder" if os.path.exists(absolute) else "does not exist"
-        raise NoSuchFolder(f"{to_text(absolute)[:500]} {what}: give a folder of models, or one below it.")
+        raise NoSuchFolder(
+            f"{to_text(absolute)[:500]} {what}: give a folder of models, or one below it."
+        )
     try:
         os.scandir(absolute).close()
     except OSError as error:

@@ -83,7 +83,10 @@ def execute(run: ScanRun, listener: Callable[[Progress], None] | None = None) ->
     try:
         message = _scan(run, progress, log)
     except (Stopped, KeyboardInterrupt):
-        state, message = ScanRun.State.CANCELLED, "Stopped before the end; what was read until then is registered."
+        state, message = (
+            ScanRun.State.CANCELLED,
+            "Stopped before the end; what was read until then is registered.",
+        )
     except NoSuchFolder as error:
         state, message = ScanRun.State.FAILED, str(error)
     except Exception as error:
@@ -96,7 +99,9 @@ def execute(run: ScanRun, listener: Callable[[Progress], None] | None = None) ->
     return run
 
 
-def preview(paths: list[str], *, full: bool, listener: Callable[[Progress], None] | None = None) -> Progress:
+def preview(
+    paths: list[str], *, full: bool, listener: Callable[[Progress], None] | None = None
+) -> Progress:
     """What a scan would find, without writing anything. Raises ``NoSuchFolder``."""
     progress = Progress(None, listener)
     targets = [locate(path, add=False) for path in paths] or _every_root()
@@ -108,7 +113,9 @@ def preview(paths: list[str], *, full: bool, listener: Callable[[Progress], None
                     _count_preview(scan, reading)
         except OSError as error:
             raise NoSuchFolder(f"{root.path} cannot be read: {error.strerror}.") from error
-        lost = [known for place, known in scan.known.items() if place not in scan.seen and known.settled]
+        lost = [
+            known for place, known in scan.known.items() if place not in scan.seen and known.settled
+        ]
         progress.missing += sum(known.records for known in lost)
     return progress
 
@@ -117,7 +124,9 @@ def _count_preview(scan: RootScan, reading: Reading) -> None:
     known = scan.known.get(to_text(reading.candidate.place))
     progress = scan.progress
     progress.found += len(reading.found)
-    progress.errors += sum(any(p.severity is Severity.ERROR for p in found.problems) for found in reading.found)
+    progress.errors += sum(
+        any(p.severity is Severity.ERROR for p in found.problems) for found in reading.found
+    )
     if known and known.records:
         progress.changed += len(reading.found)
     else:
@@ -127,7 +136,9 @@ def _count_preview(scan: RootScan, reading: Reading) -> None:
 def _scan(run: ScanRun, progress: Progress, log: Journal) -> str:
     whole = Root.objects.filter(path=run.path).first()
     # A root that is there no more is still a root: whether its models are gone is for `_scan_root` to judge.
-    targets = [(whole, ".")] if whole else [locate(run.path, add=True)] if run.path else _every_root()
+    targets = (
+        [(whole, ".")] if whole else [locate(run.path, add=True)] if run.path else _every_root()
+    )
     notes = []
     for root, start in targets:
         if not claims.claim(root, run):
@@ -145,8 +156,12 @@ def _every_root() -> list[tuple[Root, str]]:
     return [(root, ".") for root in Root.objects.filter(enabled=True)]
 
 
-def _root_scan(root: Root, start: str, run: ScanRun | None, progress: Progress, log: Journal, full: bool) -> RootScan:
-    scan = RootScan(root, start, progress, log, full, run, configs.discovery(), psutil.virtual_memory().total)
+def _root_scan(
+    root: Root, start: str, run: ScanRun | None, progress: Progress, log: Journal, full: bool
+) -> RootScan:
+    scan = RootScan(
+        root, start, progress, log, full, run, configs.discovery(), psutil.virtual_memory().total
+    )
     if root.pk is not None:
         scan.known = _known(root, start)
         progress.expected += sum(known.records for known in scan.known.values() if known.settled)
@@ -158,7 +173,9 @@ def _known(root: Root, start: str) -> dict[str, Known]:
     known: dict[str, Known] = {}
     records = RegisteredModel.objects.filter(root=root)
     skipped = Skipped.objects.filter(root=root)
-    for place, signature, status in records.values_list("place", "signature", "status").iterator(chunk_size=5000):
+    for place, signature, status in records.values_list("place", "signature", "status").iterator(
+        chunk_size=5000
+    ):
         entry = known.setdefault(place, Known(signature))
         entry.records += 1
         if status == Status.MISSING or entry.signature != signature:
@@ -167,7 +184,11 @@ def _known(root: Root, start: str) -> dict[str, Known]:
         known.setdefault(place, Known(signature))
     if start == ".":
         return known
-    return {place: entry for place, entry in known.items() if place == start or place.startswith(start + "/")}
+    return {
+        place: entry
+        for place, entry in known.items()
+        if place == start or place.startswith(start + "/")
+    }
 
 
 def _scan_root(scan: RootScan) -> str:
@@ -184,7 +205,11 @@ def _scan_root(scan: RootScan) -> str:
             scan.gone += outcome.gone
             scan.progress.tick()
     except OSError as error:
-        present = RegisteredModel.objects.filter(root=root).exclude(status=Status.MISSING).values_list("pk", flat=True)
+        present = (
+            RegisteredModel.objects.filter(root=root)
+            .exclude(status=Status.MISSING)
+            .values_list("pk", flat=True)
+        )
         if scan.run and scan.run.accept_missing:
             scan.progress.missing += moves.mark_missing(root, list(present), scan.journal)
             moves.thaw(root)
@@ -208,7 +233,11 @@ def _settle(scan: RootScan) -> str:
     scan.progress.moved += len(moved)
     scan.progress.new = max(scan.progress.new - len(moved), 0)
     gone = [pk for pk in gone if pk not in moved]
-    reason = "" if run.accept_missing or not whole else moves.distrust(total, scan.progress.found, len(gone))
+    reason = (
+        ""
+        if run.accept_missing or not whole
+        else moves.distrust(total, scan.progress.found, len(gone))
+    )
     if reason:
         moves.freeze(root, reason, len(gone), scan.journal)
         scan.progress.errors += 1
@@ -225,7 +254,11 @@ def _settle(scan: RootScan) -> str:
 def _present_at(root: Root, places: set[str]) -> list[int]:
     if not places:
         return []
-    rows = RegisteredModel.objects.filter(root=root).exclude(status=Status.MISSING).values_list("pk", "place")
+    rows = (
+        RegisteredModel.objects.filter(root=root)
+        .exclude(status=Status.MISSING)
+        .values_list("pk", "place")
+    )
     return [pk for pk, place in rows.iterator(chunk_size=5000) if place in places]
 
 
@@ -233,7 +266,11 @@ def _batches(scan: RootScan) -> Iterator[list[Reading]]:
     """Reads what is new or changed, ``BATCH`` candidates at a time; what is unchanged is only counted."""
     native_root = to_native("/", scan.root.path)
     skip = others(scan.root) if scan.root.pk is not None else []
-    start = os.path.relpath(to_native(native_root, scan.start), native_root) if scan.start != "." else "."
+    start = (
+        os.path.relpath(to_native(native_root, scan.start), native_root)
+        if scan.start != "."
+        else "."
+    )
     batch: list[Reading] = []
     for item in walk(native_root, scan.settings, start=start.replace(os.sep, "/"), skip=skip):
         if isinstance(item, Problem):
@@ -247,7 +284,12 @@ def _batches(scan: RootScan) -> Iterator[list[Reading]]:
             scan.progress.found += known.records
         elif len(place) > MAX_PATH:
             _log_problem(
-                scan, Problem("path_too_long", f"the path has more than {MAX_PATH:,} characters; the model cannot be registered", item.place)
+                scan,
+                Problem(
+                    "path_too_long",
+                    f"the path has more than {MAX_PATH:,} characters; the model cannot be registered",
+                    item.place,
+                ),
             )
         elif (reading := _read(scan, native_root, item)) is not None:
             batch.append(reading)
@@ -291,23 +333,49 @@ def _read(scan: RootScan, root: str, candidate: Candidate) -> Reading | None:
     except Exception as error:
         logger.exception("reading %r failed", candidate.place)
         _log_problem(
-            scan, Problem("internal_error", f"reading it failed unexpectedly ({type(error).__name__}: {error}); please report this", candidate.place)
+            scan,
+            Problem(
+                "internal_error",
+                f"reading it failed unexpectedly ({type(error).__name__}: {error}); please report this",
+                candidate.place,
+            ),
         )
         return None
 
 
 def _log_problem(scan: RootScan, problem: Problem) -> None:
     scan.progress.errors += problem.severity is Severity.ERROR
-    scan.journal.add(Channel.DISCOVERY, problem.severity, problem.message, path=problem.path, event=LogEntry.Event.SKIPPED)
+    scan.journal.add(
+        Channel.DISCOVERY,
+        problem.severity,
+        problem.message,
+        path=problem.path,
+        event=LogEntry.Event.SKIPPED,
+    )
 
 
-def _finish(run: ScanRun, progress: Progress, log: Journal, state: ScanRun.State, message: str) -> None:
+def _finish(
+    run: ScanRun, progress: Progress, log: Journal, state: ScanRun.State, message: str
+) -> None:
     level = Severity.INFO if state == ScanRun.State.DONE and not message else Severity.WARNING
     counts = progress.counts()
-    text = ", ".join(f"{counts[name]:,} {name}" for name in ("found", "new", "changed", "unchanged", "moved", "missing"))
-    log.add(Channel.DISCOVERY, level, f"scan {state.label.lower()}: {text}, {plural(counts['errors'], 'error')}. {message}".strip())
+    text = ", ".join(
+        f"{counts[name]:,} {name}"
+        for name in ("found", "new", "changed", "unchanged", "moved", "missing")
+    )
+    log.add(
+        Channel.DISCOVERY,
+        level,
+        f"scan {state.label.lower()}: {text}, {plural(counts['errors'], 'error')}. {message}".strip(),
+    )
     log.write()
-    fields = {"state": state, "finished_at": timezone.now(), "message": message[:1000], "current_path": "", **counts}
+    fields = {
+        "state": state,
+        "finished_at": timezone.now(),
+        "message": message[:1000],
+        "current_path": "",
+        **counts,
+    }
     ScanRun.objects.filter(pk=run.pk, state=ScanRun.State.RUNNING).update(**fields)
     run.refresh_from_db()
     collections.refresh()
