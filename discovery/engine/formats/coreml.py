@@ -1,32 +1,46 @@
-"""Core ML: a ``.mlmodel`` (protobuf) or the ``Manifest.json`` of a ``.mlpackage``. Weights are not looked into.
+"""Core ML: a ``.mlmodel`` (protobuf), the ``Manifest.json`` of a ``.mlpackage``, or what a compiled
+``.mlmodelc`` says of itself in ``metadata.json``, ``model.mil`` or ``model.espresso.net``.
 
-Source: Model.proto and FeatureTypes.proto of https://github.com/apple/coremltools; the packages' manifest as coremltools writes it.
+Weights are not looked into.
+
+Source: Model.proto and FeatureTypes.proto of https://github.com/apple/coremltools; the packages'
+manifest as coremltools writes it; folders that ``coremlcompiler`` wrote.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Container
 from typing import Any, BinaryIO
 
-from discovery.engine.errors import InvalidHeader, NotThisFormat
+from discovery.engine.core.errors import InvalidHeader, NotThisFormat
+from discovery.engine.core.format_registry import Format, Usage
+from discovery.engine.core.types import Header, Problem
+from discovery.engine.core.vocabulary import ModelType, Severity
 from discovery.engine.formats.protobuf_fields import Field, ProtobufReader, signed
-from discovery.engine.types import Header, Problem, Severity
 
 NAME = "coreml"
 
 MAX_MANIFEST_BYTES = 1 << 20
+MAX_PORTS = 200
 
 #: The message that holds the model itself: which one is there tells what kind it is.
 KINDS = {
-    200: "pipeline classifier", 201: "pipeline regressor", 202: "pipeline", 300: "GLM regressor", 301: "support vector regressor",
-    302: "tree ensemble regressor", 303: "neural network regressor", 304: "Bayesian probit regressor", 400: "GLM classifier",
-    401: "support vector classifier", 402: "tree ensemble classifier", 403: "neural network classifier", 404: "nearest neighbours classifier",
-    500: "neural network", 501: "item similarity recommender", 502: "ML program", 555: "custom model", 556: "linked model",
-    2000: "text classifier", 2001: "word tagger", 2002: "vision feature print", 2003: "sound analysis preprocessing", 2004: "gazetteer",
+    200: "pipeline classifier", 201: "pipeline regressor", 202: "pipeline", 300: "GLM regressor",
+    301: "support vector regressor",
+    302: "tree ensemble regressor", 303: "neural network regressor",
+    304: "Bayesian probit regressor", 400: "GLM classifier",
+    401: "support vector classifier", 402: "tree ensemble classifier",
+    403: "neural network classifier", 404: "nearest neighbours classifier",
+    500: "neural network", 501: "item similarity recommender", 502: "ML program",
+    555: "custom model", 556: "linked model",
+    2000: "text classifier", 2001: "word tagger", 2002: "vision feature print",
+    2003: "sound analysis preprocessing", 2004: "gazetteer",
     2005: "word embedding", 2006: "audio feature print", 3000: "serialized model",
 }  # fmt: skip
-#: A version, then a description that starts with an input, an output, a predicted name, functions or metadata: ONNX and others differ here.
+#: A version, then a description that starts with an input, an output, a predicted name, functions
+#: or metadata: ONNX and others differ here.
 _MODEL = re.compile(rb"\x08[\x01-\x7f]\x12[\x80-\xff]{0,4}[\x01-\x7f][\x0a\x52\x5a\xa2]")
 _DESCRIPTION = {1: "description", 2: "version", 3: "author", 4: "license"}
 _SIMPLE_TYPES = {
@@ -38,12 +52,18 @@ _SIMPLE_TYPES = {
     7: "SEQUENCE",
     8: "STATE",
 }
+_PRECISIONS = {"Float16": "F16", "Float32": "F32"}
+_PROGRAM = re.compile(rb"program\s*\(\s*\d")
 _ARRAY_TYPES = {65_568: "F32", 65_552: "F16", 65_600: "F64", 131_104: "I32", 131_080: "I8"}
 
 
 def read(stream: BinaryIO, size: int) -> Header:
     """Raises ``NotThisFormat`` or ``InvalidHeader``."""
     first = stream.read(1)
+    if first == b"[":
+        return _read_compiled(stream, size)
+    if first == b"p":
+        return _read_program(stream)
     if first == b"{":
         return _read_manifest(stream, size)
     if not _MODEL.match(first + stream.read(15)):
@@ -104,10 +124,66 @@ def _array(reader: ProtobufReader, array: Field) -> dict[str, Any]:
     return {"dtype": dtype, "shape": shape}
 
 
+def _read_compiled(stream: BinaryIO, size: int) -> Header:
+    """``metadata.json`` of a compiled model: a list with one description."""
+    if size > MAX_MANIFEST_BYTES:
+        raise NotThisFormat("a description of a compiled Core ML model is shorter")
+    text = b"[" + stream.read(size)
+    if b'"metadataOutputVersion"' not in text:
+        raise NotThisFormat("it describes no compiled Core ML model")
+    try:
+        told = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InvalidHeader(f"the description is not JSON: {str(error)[:120]}") from error
+    if not told or not isinstance(told[0], dict):
+        raise InvalidHeader("the description of the compiled model is empty")
+    model = told[0]
+    kind = model.get("modelType")
+    metadata: dict[str, Any] = {
+        "compiled": True,
+        "kind": _name(kind.get("name") if isinstance(kind, dict) else None),
+        "specification_version": model.get("specificationVersion"),
+        "inputs": _ports(model.get("inputSchema")),
+        "outputs": _ports(model.get("outputSchema")),
+    }
+    # A mixed one lists several.
+    precision = _PRECISIONS.get(str(model.get("storagePrecision"))[:40])
+    fields = {
+        "author": _name(model.get("author")),
+        "license": _name(model.get("license")),
+        "version": _name(model.get("version")),
+        "description": _name(model.get("shortDescription")),
+    }
+    return Header(format=NAME, metadata=metadata, dtype=precision, fields=fields)
+
+
+def _read_program(stream: BinaryIO) -> Header:
+    """``model.mil``: the program as text."""
+    if not _PROGRAM.match(b"p" + stream.read(40)):
+        raise NotThisFormat("it is not a Core ML program")
+    return Header(format=NAME, metadata={"compiled": True, "kind": "ML program"})
+
+
+def _ports(schema: object) -> list[dict[str, Any]]:
+    ports = []
+    for item in schema[:MAX_PORTS] if isinstance(schema, list) else []:
+        if isinstance(item, dict):
+            shape = re.findall(r"\d{1,9}", str(item.get("shape", ""))[:200])
+            port = {"name": _name(item.get("name")) or "", "shape": [int(n) for n in shape]}
+            ports.append({**port, "dtype": _name(item.get("dataType") or item.get("type"))})
+    return ports
+
+
+def _name(value: object) -> str | None:
+    return value[:300] if isinstance(value, str) and value else None
+
+
 def _read_manifest(stream: BinaryIO, size: int) -> Header:
     if size > MAX_MANIFEST_BYTES:
         raise NotThisFormat(f"a Core ML manifest has less than {MAX_MANIFEST_BYTES:,} bytes")
     text = b"{" + stream.read(size)
+    if b'"format_version"' in text and b'"storage"' in text and b'"layers"' in text:
+        return Header(format=NAME, metadata={"compiled": True, "kind": "neural network"})
     if b'"itemInfoEntries"' not in text:
         raise NotThisFormat("it is no Core ML manifest")
     try:
@@ -149,3 +225,43 @@ def _read_manifest(stream: BinaryIO, size: int) -> Header:
         "model": f"Data/{paths[root]}" if isinstance(root, str) and root in paths else None,
     }
     return Header(format=NAME, metadata=metadata, problems=problems)
+
+
+#: What is read of a compiled model, best first.
+_COMPILED = ("metadata.json", "model.mil", "model.espresso.net")
+
+
+def _is_inside(path: str) -> bool:
+    return ".mlpackage/" in path or ".mlmodelc/" in path
+
+
+def _is_entry(path: str, others: Container[str]) -> bool:
+    place, _, name = path.rpartition("/")
+    if place.endswith(".mlpackage"):
+        return name == "Manifest.json"
+    if place.endswith(".mlmodelc") and not _is_inside(place):
+        first = next((each for each in _COMPILED if f"{place}/{each}" in others), None)
+        return name == first
+    return False
+
+
+FORMAT = Format(
+    name=NAME,
+    label="Core ML",
+    rank=70,
+    type=ModelType.COREML,
+    suffixes=(".mlmodel",),
+    tried_for=(".json", ".mil", ".net"),
+    folder_suffixes=(".mlpackage", ".mlmodelc"),
+    is_folder=lambda folder, _files, _folders: folder.endswith((".mlpackage", ".mlmodelc")),
+    is_whole=True,
+    is_entry=_is_entry,
+    is_data=lambda path, others: _is_inside(path) and not _is_entry(path, others),
+    read=read,
+    usage=Usage(
+        "Core ML",
+        "pip install coremltools",
+        "import coremltools\n\nmodel = coremltools.models.MLModel({path!r})\n"
+        "print(model.get_spec().description)",
+    ),
+)

@@ -1,6 +1,8 @@
-"""CTranslate2: ``model.bin``, a list of named variables behind the name of the model's specification.
+"""CTranslate2: ``model.bin``, a list of named variables behind the name of the model's
+specification.
 
-Source: ``ModelSpec._serialize`` of https://github.com/OpenNMT/CTranslate2 (python/ctranslate2/specs/model_spec.py).
+Source: ``ModelSpec._serialize`` of https://github.com/OpenNMT/CTranslate2
+(python/ctranslate2/specs/model_spec.py).
 """
 
 from __future__ import annotations
@@ -8,10 +10,12 @@ from __future__ import annotations
 from math import prod
 from typing import BinaryIO
 
-from discovery.engine.binary import Reader
-from discovery.engine.errors import InvalidHeader, NotThisFormat
-from discovery.engine.parameters import DTYPE_BITS, main_dtype
-from discovery.engine.types import Header, Tensor
+from discovery.engine.core.binary import Reader
+from discovery.engine.core.errors import InvalidHeader, NotThisFormat
+from discovery.engine.core.format_registry import Format
+from discovery.engine.core.parameters import DTYPE_BITS, main_dtype
+from discovery.engine.core.types import Header, Tensor
+from discovery.engine.core.vocabulary import ModelType
 
 NAME = "ctranslate2"
 
@@ -28,7 +32,7 @@ _QUANTIZED = {"I8": "INT8", "I16": "INT16", "I32": "INT4"}
 def read(stream: BinaryIO, size: int) -> Header:
     """Raises ``NotThisFormat`` or ``InvalidHeader``. Data are skipped by their length."""
     reader = _Variables(stream, size)
-    version, name = _recognise(reader)
+    version, name = _recognize(reader)
     revision = reader.u32("the revision")
     tensors = [reader.variable() for _ in range(reader.counted("variables"))]
     aliases = {
@@ -56,8 +60,10 @@ def read(stream: BinaryIO, size: int) -> Header:
     )
 
 
-def _recognise(reader: _Variables) -> tuple[int, str]:
-    """No magic: a small version, then the name of a class that ends in ``Spec`` and in a zero byte."""
+def _recognize(reader: _Variables) -> tuple[int, str]:
+    """No magic: a small version, then the name of a class that ends in ``Spec`` and in a zero
+    byte.
+    """
     head = reader.stream.read(6)
     version, length = int.from_bytes(head[:4], "little"), int.from_bytes(head[4:], "little")
     if len(head) < 6 or version not in BINARY_VERSIONS or not 6 <= length <= MAX_SPEC_NAME:
@@ -102,3 +108,13 @@ class _Variables(Reader):
         offset, size = self.position, max(wanted, size)
         self.skip(size, f"the data of {name!r}")
         return Tensor(name, dtype, shape, offset, size)
+
+
+FORMAT = Format(
+    name=NAME,
+    label="CTranslate2",
+    rank=60,
+    type=ModelType.CTRANSLATE2,
+    tried_for=(".bin",),
+    read=read,
+)

@@ -1,4 +1,5 @@
-"""Flax checkpoints: msgpack maps whose leaves are arrays, stored as extension 1 around (shape, dtype name, bytes).
+"""Flax checkpoints: msgpack maps whose leaves are arrays, stored as extension 1 around (shape,
+dtype name, bytes).
 
 Sources: https://github.com/msgpack/msgpack/blob/master/spec.md and flax/serialization.py.
 """
@@ -8,10 +9,11 @@ from __future__ import annotations
 from math import prod
 from typing import Any, BinaryIO
 
-from discovery.engine.binary import Reader
-from discovery.engine.errors import InvalidHeader, NotThisFormat
-from discovery.engine.parameters import DTYPE_BITS, main_dtype
-from discovery.engine.types import Header, Tensor
+from discovery.engine.core.binary import Reader
+from discovery.engine.core.errors import InvalidHeader, NotThisFormat
+from discovery.engine.core.format_registry import Format
+from discovery.engine.core.parameters import DTYPE_BITS, main_dtype
+from discovery.engine.core.types import Header, Tensor
 
 NAME = "flax"
 
@@ -23,8 +25,10 @@ MAX_DIMENSIONS = 32
 MAX_NAME = 512
 
 DTYPES = {
-    "float64": "F64", "float32": "F32", "float16": "F16", "bfloat16": "BF16", "int64": "I64", "int32": "I32", "int16": "I16", "int8": "I8",
-    "uint64": "U64", "uint32": "U32", "uint16": "U16", "uint8": "U8", "bool": "BOOL", "complex64": "C64", "float8_e4m3fn": "F8_E4M3",
+    "float64": "F64", "float32": "F32", "float16": "F16", "bfloat16": "BF16", "int64": "I64",
+    "int32": "I32", "int16": "I16", "int8": "I8",
+    "uint64": "U64", "uint32": "U32", "uint16": "U16", "uint8": "U8", "bool": "BOOL",
+    "complex64": "C64", "float8_e4m3fn": "F8_E4M3",
     "float8_e5m2": "F8_E5M2",
 }  # fmt: skip
 _CHUNKED = "__msgpack_chunked_array__"
@@ -62,7 +66,9 @@ _ARRAY_EXTENSION = 1
 
 
 def read(stream: BinaryIO, size: int) -> Header:
-    """Raises ``NotThisFormat`` or ``InvalidHeader``. Binary payloads are skipped by their length."""
+    """Raises ``NotThisFormat`` or ``InvalidHeader``. Binary payloads are skipped by their
+    length.
+    """
     reader = _Walk(stream, size)
     first = stream.read(1)
     stream.seek(0)
@@ -84,7 +90,9 @@ def read(stream: BinaryIO, size: int) -> Header:
 
 
 def _join_chunks(tensors: list[Tensor], chunked: dict[str, list[int]]) -> list[Tensor]:
-    """Arrays over 1 GB are cut into flat pieces, ``name.chunks.0`` and so on, beside the shape of the whole."""
+    """Arrays over 1 GB are cut into flat pieces, ``name.chunks.0`` and so on, beside the shape of
+    the whole.
+    """
     whole: dict[str, Tensor] = {}
     for tensor in tensors:
         owner = tensor.name.rpartition(".chunks.")[0]
@@ -155,7 +163,10 @@ class _Walk(Reader):
         return self.exact(length, "a key").decode("utf-8", "replace")
 
     def _value(self, name: str) -> tuple[int, bool] | None:
-        """Reads or skips one value. For a map or array: how many values it opens, and whether it is a map."""
+        """Reads or skips one value.
+
+        For a map or array: how many values it opens, and whether it is a map.
+        """
         code = self._byte()
         if code & 0xF0 == 0x80 or code in (0xDE, 0xDF):
             return self._open(code & 0x0F if code < 0x90 else self._length(code), 2), True
@@ -230,7 +241,8 @@ class _Walk(Reader):
             raise InvalidHeader(f"the data of {name!r} do not fill their place", self.position)
         if dtype in DTYPE_BITS and prod(shape) * DTYPE_BITS[dtype] != size * 8:
             raise InvalidHeader(
-                f"{name!r} has {size:,} bytes, its shape needs {prod(shape) * DTYPE_BITS[dtype] // 8:,}",
+                f"{name!r} has {size:,} bytes, its shape needs"
+                f" {prod(shape) * DTYPE_BITS[dtype] // 8:,}",
                 self.position,
             )
         self.tensors.append(Tensor(name, dtype, shape, self.position, size))
@@ -242,3 +254,13 @@ class _Walk(Reader):
         if code not in (0xCC, 0xCD, 0xCE, 0xCF):
             raise InvalidHeader(f"{name!r} has a dimension that is no number", self.position - 1)
         return int.from_bytes(self.exact(_FIXED[code], "a dimension"), "big")
+
+
+FORMAT = Format(
+    name=NAME,
+    label="Flax",
+    rank=110,
+    suffixes=(".msgpack",),
+    aliases=("msgpack",),
+    read=read,
+)

@@ -1,19 +1,23 @@
 """Files from before GGUF: llama.cpp's ggml, ggmf, ggjt and ggla (adapters), and whisper.cpp's ggml.
 
-Nothing in them names the architecture: the numbers at the start must make sense as Llama's or Whisper's, or the file is only recognised.
-Sources: ``convert.py`` and ``llama.cpp`` of https://github.com/ggml-org/llama.cpp before August 2023; ``whisper_model_load`` of whisper.cpp.
+Nothing in them names the architecture: the numbers at the start must make sense as Llama's or
+Whisper's, or the file is only recognized. Sources: ``convert.py`` and ``llama.cpp`` of
+https://github.com/ggml-org/llama.cpp before August 2023; ``whisper_model_load`` of whisper.cpp.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import prod
 from struct import unpack
 from typing import Any, BinaryIO
 
-from discovery.engine.binary import Reader
-from discovery.engine.errors import InvalidHeader, NotThisFormat
+from discovery.engine.core.binary import Reader
+from discovery.engine.core.errors import InvalidHeader, NotThisFormat
+from discovery.engine.core.format_registry import Format, Usage
+from discovery.engine.core.types import Header, Problem, Tensor
+from discovery.engine.core.vocabulary import ModelType, Severity
 from discovery.engine.formats.ggml_types import FILE_TYPES, TENSOR_TYPES
-from discovery.engine.types import Header, Problem, Severity, Tensor
 
 NAME = "ggml"
 
@@ -36,10 +40,12 @@ _LLAMA = (
     "file_type",
 )
 _WHISPER = (
-    "vocab_size", "audio_context_length", "audio_embedding_length", "audio_head_count", "audio_layer_count", "context_length",
+    "vocab_size", "audio_context_length", "audio_embedding_length", "audio_head_count",
+    "audio_layer_count", "context_length",
     "embedding_length", "head_count", "layer_count", "mel_bins", "file_type",
 )  # fmt: skip
-#: Blocks as they were before ggjt version 3 (scales of 32 bits), and the types 4 and 5 that were given up.
+#: Blocks as they were before ggjt version 3 (scales of 32 bits), and the types 4 and 5 that were
+#: given up.
 _OLD_TYPES = TENSOR_TYPES | {
     2: ("Q4_0", 32, 20),
     3: ("Q4_1", 32, 24),
@@ -51,7 +57,10 @@ _OLD_TYPES = TENSOR_TYPES | {
 
 
 def read(stream: BinaryIO, size: int) -> Header:
-    """Numbers, tensors and ``expected_size``. Raises ``NotThisFormat`` or ``InvalidHeader``; data are skipped by their length."""
+    """Numbers, tensors and ``expected_size``.
+
+    Raises ``NotThisFormat`` or ``InvalidHeader``; data are skipped by their length.
+    """
     kind = MAGICS.get(stream.read(4))
     if kind is None:
         raise NotThisFormat("it does not start with one of the magic numbers of ggml")
@@ -163,12 +172,20 @@ def _read_whisper(reader: Reader, metadata: dict[str, Any]) -> Header:
         raise InvalidHeader(f"it claims {words:,} words", reader.position - 4)
     _skip_vocabulary(reader, words, score=0)
     types = TENSOR_TYPES if quantizer >= 2 or file_type < 2 else _OLD_TYPES
-    return _header(
+    header = _header(
         reader,
         metadata,
         types,
         aligned=False,
         wanted=11 + 15 * metadata["audio_layer_count"] + 24 * metadata["layer_count"],
+    )
+    told = ("architecture", "vocab_size", "context_length", "embedding_length", "layer_count")
+    return replace(
+        header,
+        type=ModelType.WHISPER_CPP,
+        fields={name: metadata[name] for name in told}
+        | {"custom": {"audio_context_length": metadata["audio_context_length"]}},
+        task="automatic-speech-recognition",
     )
 
 
@@ -177,9 +194,8 @@ def _skip_vocabulary(reader: Reader, words: int, *, score: int) -> None:
         length = reader.u32("the length of a word")
         if length > MAX_TOKEN_BYTES:
             raise InvalidHeader(f"a word claims {length:,} bytes", reader.position - 4)
-        reader.exact(
-            length + score, "a word"
-        )  # read, not sought: most words are shorter than a seek is dear
+        # Read, not sought: most words are shorter than a seek is dear.
+        reader.exact(length + score, "a word")
 
 
 def _header(
@@ -190,7 +206,9 @@ def _header(
     aligned: bool,
     wanted: int,
 ) -> Header:
-    """The tensor table is strung between the data: a file cut inside a tensor tells how long it should have been at least."""
+    """The tensor table is strung between the data: a file cut inside a tensor tells how long it
+    should have been at least.
+    """
     tensors: list[Tensor] = []
     end = reader.position
     while end < reader.size:
@@ -201,7 +219,10 @@ def _header(
         end = tensors[-1].offset + tensors[-1].size
     problems = []
     if len(tensors) < wanted and end <= reader.size:
-        message = f"it holds {len(tensors):,} of {wanted:,} tensors: the file is cut short, or it is one part of several"
+        message = (
+            f"it holds {len(tensors):,} of {wanted:,} tensors: the file is cut short, or it is one"
+            " part of several"
+        )
         problems.append(Problem("tensors_missing", message, "", Severity.ERROR, end))
     held: dict[str, int] = {}
     for tensor in tensors:
@@ -216,9 +237,9 @@ def _header(
         tensors=tensors,
         metadata=metadata,
         parameter_count=count or None,
-        quantization=declared
-        if declared and main and declared.split("_")[0] == main.split("_")[0]
-        else main,
+        quantization=(
+            declared if declared and main and declared.split("_")[0] == main.split("_")[0] else main
+        ),
         bits_per_weight=round(sum(held.values()) * 8 / count, 2) if count else None,
         expected_size=end,
         problems=problems,
@@ -230,7 +251,8 @@ def _tensor(reader: Reader, types: dict[int, tuple[str, int, int]], aligned: boo
     dimensions, length, kind = unpack("<3I", reader.exact(12, "a tensor's description"))
     if not 1 <= dimensions <= 4 or not 1 <= length <= MAX_NAME_BYTES or kind not in types:
         raise InvalidHeader(
-            f"a tensor claims {dimensions:,} dimensions, a name of {length:,} bytes and the type {kind:,}",
+            f"a tensor claims {dimensions:,} dimensions, a name of {length:,} bytes and the type"
+            f" {kind:,}",
             start,
         )
     shape = unpack(f"<{dimensions}I", reader.exact(4 * dimensions, "a tensor's shape"))[::-1]
@@ -242,3 +264,24 @@ def _tensor(reader: Reader, types: dict[int, tuple[str, int, int]], aligned: boo
         )
     offset = -(-reader.position // ALIGNMENT) * ALIGNMENT if aligned else reader.position
     return Tensor(name, label, shape, offset, prod(shape) // block * width)
+
+
+FORMAT = Format(
+    name=NAME,
+    label="GGML",
+    rank=140,
+    type=ModelType.LLAMA_CPP,
+    suffixes=(".ggml",),
+    tried_for=(".bin",),
+    magic=lambda head, suffix: head[:4] in MAGICS and suffix in (".bin", ".ggml", ".gguf"),
+    knows_its_size=True,
+    read=read,
+    usage=Usage(
+        "whisper.cpp",
+        "pip install pywhispercpp",
+        "from pywhispercpp.model import Model\n\n"
+        "model = Model({path!r})\n"
+        'print(" ".join(part.text for part in model.transcribe("speech.wav")))',
+        (ModelType.WHISPER_CPP,),
+    ),
+)

@@ -1,32 +1,42 @@
-"""GGUF, versions 1 to 3, either byte order: key-value metadata, a tensor table, then aligned tensor data.
+"""GGUF, versions 1 to 3, either byte order: key-value metadata, a tensor table, then aligned tensor
+data.
 
 Source: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass
 from math import prod
 from struct import Struct
 from struct import error as struct_error
 from typing import Any, BinaryIO
 
-from discovery.engine import chat_templates
-from discovery.engine.binary import Reader
-from discovery.engine.errors import InvalidHeader, NotThisFormat
+from discovery.engine.core.binary import Reader
+from discovery.engine.core.errors import InvalidHeader, NotThisFormat
+from discovery.engine.core.format_registry import Format
+from discovery.engine.core.text import clean
+from discovery.engine.core.types import Header, Problem, Tensor
+from discovery.engine.core.vocabulary import ModelType, Severity
 from discovery.engine.formats.ggml_types import FILE_TYPES, TENSOR_TYPES
-from discovery.engine.types import Header, Problem, Severity, Tensor
+from discovery.engine.untrusted import chat_templates
 
 NAME = "gguf"
 MAGIC = b"GGUF"
+#: What types are called that this version does not know, before their number.
+FOREIGN = "TYPE_"
 
+_TEMPLATES = "tokenizer.chat_template"
 MAX_KEY_BYTES = 65_535
 MAX_STRING_BYTES = 4 << 20
 MAX_DIMENSIONS = 8
-#: Arrays up to this length are kept (per-layer head counts, labels); of longer ones only the length is.
+#: Arrays up to this length are kept (per-layer head counts, labels); of longer ones only the length
+#: is.
 MAX_KEPT_ITEMS = 1_024
 MAX_KEPT_STRINGS = 64
-#: In all, so that a file of many gigabytes (of zeros, perhaps) asks for no more time and memory than one of a few.
+#: In all, so that a file of many gigabytes (of zeros, perhaps) asks for no more time and memory
+#: than one of a few.
 MAX_TENSORS = 50_000
 MAX_PAIRS = 100_000
 MAX_STRINGS = 2_500_000
@@ -59,7 +69,10 @@ class Array:
 
 
 def read(stream: BinaryIO, size: int) -> Header:
-    """Metadata and tensor table. Raises ``NotThisFormat`` or ``InvalidHeader``; never reads tensor data."""
+    """Metadata and tensor table.
+
+    Raises ``NotThisFormat`` or ``InvalidHeader``; never reads tensor data.
+    """
     head = stream.read(8)
     if head[:4] != MAGIC:
         raise NotThisFormat("it does not start with GGUF")
@@ -68,12 +81,14 @@ def read(stream: BinaryIO, size: int) -> Header:
     tensor_count, pair_count = reader.count("tensors"), reader.count("metadata keys")
     if tensor_count > reader.left // 24 or pair_count > reader.left // 5:
         raise InvalidHeader(
-            f"{tensor_count:,} tensors and {pair_count:,} metadata keys do not fit in {size:,} bytes",
+            f"{tensor_count:,} tensors and {pair_count:,} metadata keys do not fit in {size:,}"
+            " bytes",
             8,
         )
     if tensor_count > MAX_TENSORS or pair_count > MAX_PAIRS:
         raise InvalidHeader(
-            f"it claims {tensor_count:,} tensors and {pair_count:,} metadata keys, far more than any model has",
+            f"it claims {tensor_count:,} tensors and {pair_count:,} metadata keys, far more than"
+            " any model has",
             8,
         )
     metadata = reader.metadata(pair_count)
@@ -82,6 +97,8 @@ def read(stream: BinaryIO, size: int) -> Header:
     table = reader.table(tensor_count)
     base = -(-reader.position // alignment) * alignment if table else reader.position
     tensors = [_tensor(entry, base, alignment, problems) for entry in table]
+    if problems:
+        tensors = _measured(tensors, size)
     problems += _template_problems(metadata)
     if version == 1:
         # Version 1 kept no promise on the order of offsets; what the table says is all there is.
@@ -99,19 +116,21 @@ def read(stream: BinaryIO, size: int) -> Header:
 
 
 def _template_problems(metadata: dict[str, Any]) -> list[Problem]:
-    """llama.cpp and what is built on it render the template in the header."""
-    template = metadata.get("tokenizer.chat_template")
-    found = chat_templates.oddities(template) if isinstance(template, str) else []
-    codes = {Severity.ERROR: "unsafe_template", Severity.WARNING: "odd_template"}
-    return [
-        Problem(
-            codes[o.severity],
-            f"its chat template is not like those of other models: {o.reason}",
-            "",
-            o.severity,
-        )
-        for o in found
-    ]
+    """llama.cpp and what is built on it render the templates in the header: the one without a name,
+    and those with one.
+    """
+    problems = []
+    for key, value in metadata.items():
+        if not key.startswith(_TEMPLATES):
+            continue
+        for template in value if isinstance(value, list) else [value]:
+            name = clean(key.removeprefix(_TEMPLATES).strip("."), 60)
+            problems += (
+                chat_templates.problems(f"its chat template {name}".strip(), template, name)
+                if isinstance(template, str)
+                else []
+            )
+    return problems
 
 
 def _version(head: bytes) -> tuple[int, bool]:
@@ -265,10 +284,8 @@ class _GGUFReader(Reader):
                 while left:
                     at += width + unpack(buffer, at)[0]
                     left -= 1
-            except (
-                struct_error,
-                OverflowError,
-            ):  # the block ends inside a length or a string: go on with the next one
+            # The block ends inside a length or a string: go on with the next one.
+            except (struct_error, OverflowError):
                 if not at:
                     raise InvalidHeader(f"{what} ends {left:,} strings early", position) from None
             position += at
@@ -314,13 +331,31 @@ def _tensor(
         if len(problems) < MAX_PROBLEMS:
             text = f"tensor {name[:80]!r} has the type {kind}, which this version does not know"
             problems.append(Problem("unknown_tensor_type", text, "", Severity.WARNING))
-        return Tensor(name, f"TYPE_{kind}", shape, base + offset, 0)
+        return Tensor(name, f"{FOREIGN}{kind}", shape, base + offset, 0)
     label, block, width = known
     return Tensor(name, label, shape, base + offset, prod(shape) // block * width)
 
 
+def _measured(tensors: list[Tensor], size: int) -> list[Tensor]:
+    """Tensors of types that only a fork knows are as long as the way to the next one."""
+    starts = sorted({tensor.offset for tensor in tensors} | {size})
+    return [
+        tensor
+        if not tensor.dtype.startswith(FOREIGN)
+        else tensor._replace(size=max(_after(starts, tensor.offset) - tensor.offset, 0))
+        for tensor in tensors
+    ]
+
+
+def _after(starts: list[int], offset: int) -> int:
+    at = bisect_right(starts, offset)
+    return starts[at] if at < len(starts) else offset
+
+
 def _quantization(metadata: dict[str, Any], tensors: list[Tensor]) -> str | None:
-    """What ``general.file_type`` says where it fits the tensors, else the type that holds most bytes."""
+    """What ``general.file_type`` says where it fits the tensors, else the type that holds most
+    bytes.
+    """
     held: dict[str, int] = {}
     for tensor in tensors:
         held[tensor.dtype] = held.get(tensor.dtype, 0) + tensor.size
@@ -342,3 +377,16 @@ def _quantization(metadata: dict[str, Any], tensors: list[Tensor]) -> str | None
 def _bits_per_weight(tensors: list[Tensor]) -> float | None:
     count = sum(prod(t.shape) for t in tensors)
     return round(sum(t.size for t in tensors) * 8 / count, 2) if count else None
+
+
+FORMAT = Format(
+    name=NAME,
+    label="GGUF",
+    rank=20,
+    type=ModelType.LLAMA_CPP,
+    suffixes=(".gguf",),
+    magic=lambda head, _suffix: head[:4] == b"GGUF",
+    knows_its_size=True,
+    read=read,
+    loader="discovery.loading.loaders.gguf",
+)

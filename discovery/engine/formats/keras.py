@@ -1,83 +1,109 @@
-"""Keras: the ``.keras`` archive of Keras 3, and HDF5 files of any Keras, of which only the configuration in text is looked at.
+"""Keras: the ``.keras`` archive of Keras 3, and HDF5 files of any Keras, of which only the
+configuration in text is looked at.
 
-Sources: https://keras.io/api/models/model_saving_apis/ and the HDF5 file format specification, section II.A (superblock).
+Sources: https://keras.io/api/models/model_saving_apis/ and the HDF5 file format specification,
+section II.A (superblock).
 """
 
 from __future__ import annotations
 
 import json
 import re
-import sys
 import zipfile
 import zlib
-from dataclasses import replace
 from typing import Any, BinaryIO
 
-from discovery.engine.archives import Inspector
-from discovery.engine.errors import InvalidHeader, NotThisFormat
-from discovery.engine.formats.torch_zip import Archive
-from discovery.engine.types import Header, Problem, Severity
+from discovery.engine.archives.archives import Inspector
+from discovery.engine.archives.torch_zip import Archive
+from discovery.engine.core.errors import InvalidHeader, NotThisFormat
+from discovery.engine.core.format_registry import Format, Usage
+from discovery.engine.core.types import Header, Problem
+from discovery.engine.core.vocabulary import ModelType, Severity
+from discovery.engine.formats import hdf5
+from discovery.engine.untrusted import config_code
 
 NAME = "keras"
 
-HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 MAX_DIRECTORY_BYTES = 4 << 20
 MAX_JSON_BYTES = 3 << 20
 MAX_COMMENT = 65_535
 #: Keras writes the configuration of a model into its HDF5 file before the weights.
 CONFIG_WITHIN = 2 << 20
-_LAMBDA = re.compile(rb'"class_name"\s*:\s*"(?:Lambda|__lambda__)"')
+_CONFIG = re.compile(r'\{\s*"(?:class_name|module|config|name|registered_name|build_config)"')
+MAX_CONFIGS = 100
+_IMPORTS = ("unsafe_import", "foreign_import")
+MAX_PROBLEMS = 50
 _MEMBERS = ("metadata.json", "config.json", "model.weights.h5")
-#: Keras serializes plain functions such as ``relu`` under ``builtins``.
-_OWN_MODULES = ("keras", "tf_keras", "tensorflow", "builtins")
 
 
 def read(stream: BinaryIO, size: int) -> Header:
-    """Raises ``NotThisFormat`` or ``InvalidHeader``. A ``Lambda`` layer is a problem: it holds Python code."""
-    head = stream.read(64)
-    if head.startswith(HDF5_MAGIC):
-        header = _read_hdf5(head)
-        return (
-            replace(header, problems=[lambda_problem()])
-            if holds_lambda(head + stream.read(CONFIG_WITHIN))
-            else header
-        )
+    """Raises ``NotThisFormat`` or ``InvalidHeader``.
+
+    Code that the configuration names is a problem.
+    """
+    head = stream.read(128)
+    if head.startswith(hdf5.MAGIC):
+        return _read_hdf5(stream, size, head)
     if head[:4] != b"PK\x03\x04":
         raise NotThisFormat("it is neither a .keras archive nor HDF5")
     return _read_archive(stream, size, head)
 
 
-def _read_hdf5(head: bytes) -> Header:
-    version = head[8] if len(head) > 8 else -1
-    if version not in (0, 1, 2, 3):
-        raise InvalidHeader(f"HDF5 has no superblock version {version}", 8)
-    width_at, addresses_at = (13, 28 if version else 24) if version < 2 else (9, 12)
-    width = head[width_at] if len(head) > width_at else 0
-    if width not in (4, 8):
-        raise InvalidHeader(f"the superblock has offsets of {width} bytes", width_at)
-    end_at = addresses_at + 2 * width  # after the base address and one other
-    if len(head) < end_at + width:
-        raise InvalidHeader("the file ends inside the superblock", len(head))
-    expected = int.from_bytes(head[end_at : end_at + width], "little")
+def _read_hdf5(stream: BinaryIO, size: int, head: bytes) -> Header:
+    block = hdf5.superblock(head)
+    found = hdf5.attributes(stream, block, size)
+    configs = [config for _, text in found.texts if (config := _object(text))]
+    stream.seek(0)
+    configs += _configs_within(stream.read(CONFIG_WITHIN))
+    named = _Code()
+    for config in configs:
+        named.walk(config)
+    if not found.complete:
+        text = (
+            "not all attributes of the file can be read: its configuration cannot be checked for"
+            " code that it names"
+        )
+        named.problems.append(Problem("config_unchecked", text, "", Severity.WARNING))
+    metadata = {
+        "container": "hdf5",
+        "superblock_version": block.version,
+        **_described(next((each for each in configs if "class_name" in each), {})),
+    }
     return Header(
         format=NAME,
-        metadata={"container": "hdf5", "superblock_version": version},
-        expected_size=expected,
+        metadata=metadata,
+        expected_size=block.end,
+        imports=named.imports,
+        problems=named.problems,
     )
 
 
-def holds_lambda(text: bytes) -> bool:
-    """Whether the configuration of a Keras model, as JSON somewhere in ``text``, has a layer that is Python code."""
-    return _LAMBDA.search(text) is not None
+def _object(text: bytes) -> dict[str, Any] | None:
+    """A JSON object, or nothing: attributes hold other texts too."""
+    if len(text) > MAX_JSON_BYTES or not text.lstrip().startswith(b"{"):
+        return None
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
 
 
-def lambda_problem() -> Problem:
-    return Problem(
-        "lambda_layer",
-        "a Lambda layer holds Python code that runs when the model is loaded: never load it",
-        "",
-        Severity.ERROR,
-    )
+def _configs_within(data: bytes) -> list[dict[str, Any]]:
+    """Configurations that stand in the open, wherever the file's own addresses lead."""
+    found: list[dict[str, Any]] = []
+    text, at = data.decode("latin-1"), 0
+    for _ in range(MAX_CONFIGS):
+        match = _CONFIG.search(text, at)
+        if match is None:
+            break
+        try:
+            value, at = json.JSONDecoder().raw_decode(text, match.start())
+        except (ValueError, RecursionError):
+            at = match.end()
+            continue
+        found += [value] if isinstance(value, dict) else []
+    return found
 
 
 def _read_archive(stream: BinaryIO, size: int, head: bytes) -> Header:
@@ -98,21 +124,22 @@ def _read_archive(stream: BinaryIO, size: int, head: bytes) -> Header:
             _json(archive, "config.json", sizes),
             _json(archive, "metadata.json", sizes),
         )
-    found = _Config(config)
-    if "model.weights.h5" not in sizes and not found.problems:
-        found.problems.append(
+    named = _Code()
+    for each in (config, metadata):
+        named.walk(each)
+    if "model.weights.h5" not in sizes and not named.problems:
+        named.problems.append(
             Problem("weights_missing", "the archive has no model.weights.h5", "", Severity.ERROR)
         )
     described = {
         "container": "keras",
         "keras_version": _string(metadata.get("keras_version")),
         "date_saved": _string(metadata.get("date_saved")),
-        "class_name": _string(config.get("class_name")),
-        "name": found.name,
-        "layer_count": found.layers,
+        **_described(config),
         "weights_size": sizes.get("model.weights.h5"),
     }
-    # Keras's own members are JSON and HDF5, read by parsers that run nothing; weights that are mostly zeros shrink as much as a bomb does.
+    # Keras's own members are JSON and HDF5, read by parsers that run nothing; weights that are
+    # mostly zeros shrink as much as a bomb does.
     inspector, parts = Inspector(), Archive(stream, size)
     inspector.members(
         parts, (member for member in parts.members if member.size and member.name not in _MEMBERS)
@@ -120,8 +147,8 @@ def _read_archive(stream: BinaryIO, size: int, head: bytes) -> Header:
     return Header(
         format=NAME,
         metadata=described,
-        imports=[*found.imports, *inspector.imports],
-        problems=[*found.problems, *inspector.problems],
+        imports=[*named.imports, *inspector.imports],
+        problems=[*named.problems, *inspector.problems],
     )
 
 
@@ -178,44 +205,52 @@ def _string(value: Any) -> str | None:
     return value[:256] if isinstance(value, str) else None
 
 
-class _Config:
-    """What config.json says about layers, and what loading it would run. Walked with a stack of our own: no recursion on input."""
+def _described(config: dict[str, Any]) -> dict[str, Any]:
+    body = config.get("config")
+    body = body if isinstance(body, dict) else {}
+    layers = body.get("layers")
+    return {
+        "class_name": _string(config.get("class_name")),
+        "name": _string(body.get("name")),
+        "layer_count": len(layers) if isinstance(layers, list) else None,
+    }
 
-    def __init__(self, config: dict[str, Any]) -> None:
+
+class _Code:
+    """What loading by a configuration would run, each thing once."""
+
+    def __init__(self) -> None:
         self.problems: list[Problem] = []
         self.imports: list[str] = []
-        body = config.get("config")
-        body = body if isinstance(body, dict) else {}
-        layers = body.get("layers")
-        self.layers = len(layers) if isinstance(layers, list) else None
-        self.name = _string(body.get("name"))
-        waiting: list[Any] = [config]
-        while waiting:
-            item = waiting.pop()
-            if isinstance(item, dict):
-                self._object(item)
-                waiting += item.values()
-            elif isinstance(item, list):
-                waiting += item
 
-    def _object(self, item: dict[str, Any]) -> None:
-        kind, module = item.get("class_name"), item.get("module")
-        if kind in ("Lambda", "__lambda__") and not any(
-            problem.code == "lambda_layer" for problem in self.problems
-        ):
-            self.problems.append(lambda_problem())
-        if (
-            not isinstance(module, str)
-            or not isinstance(kind, str)
-            or module.split(".")[0].startswith(_OWN_MODULES)
-        ):
-            return
-        reference = f"{module[:128]}.{kind[:128]}"
-        if reference not in self.imports and len(self.imports) < 100:
-            self.imports.append(reference)
-            message = f"loading the model imports {reference}, which is no part of Keras"
-            dangerous = module.split(".")[0] in sys.stdlib_module_names
-            severity = Severity.ERROR if dangerous else Severity.WARNING
-            self.problems.append(
-                Problem("unsafe_import" if dangerous else "foreign_import", message, "", severity)
+    def walk(self, config: dict[str, Any]) -> None:
+        for found in config_code.namings(config):
+            problem = Problem(
+                found.code,
+                f"the configuration {found.reason}",
+                "",
+                found.severity,
+                key=found.subject,
             )
+            if len(self.problems) < MAX_PROBLEMS and problem not in self.problems:
+                self.problems.append(problem)
+                self.imports += [found.subject] if found.code in _IMPORTS else []
+
+
+FORMAT = Format(
+    name=NAME,
+    label="Keras",
+    rank=90,
+    type=ModelType.TENSORFLOW,
+    suffixes=(".keras",),
+    tried_for=(".h5",),
+    magic=lambda head, _suffix: head[:8] == b"\x89HDF\r\n\x1a\n",
+    is_archive=True,
+    read=read,
+    usage=Usage(
+        "Keras",
+        "pip install keras tensorflow",
+        "import keras\n\nmodel = keras.saving.load_model({path!r}, safe_mode=True)\n"
+        "model.summary()",
+    ),
+)

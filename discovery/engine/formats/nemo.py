@@ -1,6 +1,8 @@
-"""NVIDIA NeMo: ``.nemo``, a tar archive (plain or gzip) with ``model_config.yaml`` and a PyTorch checkpoint.
+"""NVIDIA NeMo: ``.nemo``, a tar archive (plain or gzip) with ``model_config.yaml`` and a PyTorch
+checkpoint.
 
-Source: NeMo's ``SaveRestoreConnector``. The checkpoint in it is a pickle: see ``discovery.engine.archives``.
+Source: NeMo's ``SaveRestoreConnector``. The checkpoint in it is a pickle: see
+``discovery.engine.archives.archives``.
 """
 
 from __future__ import annotations
@@ -10,28 +12,36 @@ import zlib
 from io import BytesIO
 from typing import Any, BinaryIO
 
-from discovery.engine import tar
-from discovery.engine.archives import Inspector
-from discovery.engine.binary import Reader
-from discovery.engine.errors import InvalidHeader, NotThisFormat
-from discovery.engine.tar import RECORD
-from discovery.engine.types import Header, Problem, Severity
+from discovery.engine.archives import tar
+from discovery.engine.archives.archives import Inspector
+from discovery.engine.archives.tar import RECORD
+from discovery.engine.core.binary import Reader
+from discovery.engine.core.errors import InvalidHeader, NotThisFormat
+from discovery.engine.core.format_registry import Format
+from discovery.engine.core.types import Header, Problem
+from discovery.engine.core.vocabulary import ModelType, Severity
+from discovery.engine.untrusted import config_code
 
 NAME = "nemo"
 
 MAX_MEMBERS = 1_000
 MAX_CONFIG_BYTES = 1 << 20
-#: Of a compressed archive: the configuration comes first, the weights need not be unpacked to know them.
+#: Of a compressed archive: the configuration comes first, the weights need not be unpacked to know
+#: them.
 MAX_UNPACKED = 4 << 20
 MAX_KEYS = 200
 GZIP_MAGIC = b"\x1f\x8b"
 
 _TOP_LEVEL = re.compile(r"^([A-Za-z_][\w.]{0,63}):[ \t]+([^\s#{\[|>&*][^\n]{0,255})$", re.MULTILINE)
+_CONFIGS = (".yaml", ".yml", ".json")
 _FILES = frozenset({"0", "\0", "7"})
 
 
 def read(stream: BinaryIO, size: int) -> Header:
-    """Members, and the plain values of the configuration's top level. Raises ``NotThisFormat`` or ``InvalidHeader``."""
+    """Members, and the plain values of the configuration's top level.
+
+    Raises ``NotThisFormat`` or ``InvalidHeader``.
+    """
     start = stream.read(2)
     stream.seek(0)
     compressed = start == GZIP_MAGIC
@@ -50,12 +60,13 @@ def read(stream: BinaryIO, size: int) -> Header:
     ]
     inspector = Inspector()
     inspector.look(stream, size, "model.nemo")
-    problems = inspector.problems
+    problems = [*inspector.problems, *archive.problems]
     if complete and not weights:
         problems.append(
             Problem("weights_missing", "the archive has no model weights", "", Severity.ERROR)
         )
     metadata = {
+        "container": "nemo",
         "members": [name for name, _ in archive.members],
         "config": archive.config,
         "compressed": compressed,
@@ -87,11 +98,15 @@ def _unpack(stream: BinaryIO) -> tuple[bytes, bool]:
 
 
 class _Archive:
-    """Names and lengths of the members, ``config`` when it was met. ``end`` is where the last member ends, padding included."""
+    """Names and lengths of the members, ``config`` when it was met.
+
+    ``end`` is where the last member ends, padding included.
+    """
 
     def __init__(self, reader: Reader, complete: bool) -> None:
         self.members: list[tuple[str, int]] = []
         self.config: dict[str, Any] | None = None
+        self.problems: list[Problem] = []
         self.end = 0
         self._walk(reader, complete)
 
@@ -118,17 +133,33 @@ class _Archive:
             found = _member(record, reader.position, first=not self.members)
             if found.kind in _FILES:
                 self.members.append((found.name, found.size))
-            wanted = (
-                self.config is None
-                and found.kind in _FILES
-                and found.name.rpartition("/")[2] == "model_config.yaml"
-            )
-            if wanted and found.size <= min(MAX_CONFIG_BYTES, max(reader.left, 0)):
-                self.config = _top_level(reader.exact(found.size, found.name))
+            if (
+                found.kind in _FILES
+                and found.name.lower().endswith(_CONFIGS)
+                and found.size <= max(reader.left, 0)
+            ):
+                self._config(reader, found)
             if found.following > reader.size:
                 self.end = found.following + RECORD
                 return
             reader.seek(found.following)
+
+    def _config(self, reader: Reader, found: tar.TarMember) -> None:
+        """``model_config.yaml`` tells what the model is; it and the others beside it, what they
+        would have called.
+        """
+        main = self.config is None and found.name.rpartition("/")[2] == "model_config.yaml"
+        if found.size > MAX_CONFIG_BYTES:
+            text = (
+                f"{found.name[:120]} has more than {MAX_CONFIG_BYTES:,} bytes: nobody has looked at"
+                " what it names"
+            )
+            self.problems.append(Problem("config_unchecked", text, "", Severity.WARNING))
+            return
+        raw = reader.exact(found.size, found.name)
+        if main:
+            self.config = _top_level(raw)
+        self.problems += config_code.problems(found.name[:120], raw)
 
 
 def _member(record: bytes, start: int, *, first: bool) -> tar.TarMember:
@@ -139,6 +170,20 @@ def _member(record: bytes, start: int, *, first: bool) -> tar.TarMember:
 
 
 def _top_level(text: bytes) -> dict[str, str]:
-    """``key: value`` lines that are not indented: a YAML parser is not needed for sample_rate and target."""
+    """``key: value`` lines that are not indented: a YAML parser is not needed for sample_rate and
+    target.
+    """
     pairs = _TOP_LEVEL.findall(text.decode("utf-8", "replace"))[:MAX_KEYS]
     return {key: value.strip().strip("'\"") for key, value in pairs}
+
+
+FORMAT = Format(
+    name=NAME,
+    label="NeMo",
+    rank=120,
+    type=ModelType.PYTORCH,
+    suffixes=(".nemo",),
+    holds_pickles=True,
+    is_archive=True,
+    read=read,
+)

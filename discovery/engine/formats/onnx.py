@@ -1,4 +1,6 @@
-"""ONNX: one protobuf message, ``ModelProto``. Its weights, inline or in files beside it, are passed over.
+"""ONNX: one protobuf message, ``ModelProto``.
+
+Its weights, inline or in files beside it, are passed over.
 
 Source: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto and docs/ExternalData.md
 """
@@ -8,11 +10,13 @@ from __future__ import annotations
 from math import prod
 from typing import Any, BinaryIO
 
-from discovery.engine.errors import InvalidHeader, NotThisFormat
+from discovery.engine.core.errors import InvalidHeader, NotThisFormat
+from discovery.engine.core.format_registry import Format
+from discovery.engine.core.parameters import main_dtype
+from discovery.engine.core.types import External, Header, Tensor
+from discovery.engine.core.vocabulary import ModelType, Severity
 from discovery.engine.formats.onnx_graph import GraphSkimmer, safe_location
 from discovery.engine.formats.protobuf_wire import VARINT, WireReader, key, signed
-from discovery.engine.parameters import main_dtype
-from discovery.engine.types import External, Header, Severity, Tensor
 
 __all__ = ["NAME", "read", "safe_location"]
 
@@ -21,14 +25,17 @@ NAME = "onnx"
 MAX_PROPERTIES = 500
 #: What onnxruntime runs without anything installed beside it.
 BUILT_IN_DOMAINS = frozenset({
-    "", "ai.onnx", "ai.onnx.ml", "ai.onnx.training", "ai.onnx.preview.training", "com.microsoft", "com.microsoft.nchwc", "com.ms.internal.nhwc",
+    "", "ai.onnx", "ai.onnx.ml", "ai.onnx.training", "ai.onnx.preview.training", "com.microsoft",
+    "com.microsoft.nchwc", "com.ms.internal.nhwc",
 })  # fmt: skip
 #: Integers of these kinds are shapes, indexes and masks.
 _NO_PARAMETERS = frozenset({"I64", "BOOL", "STRING"})
 _QUANTIZED = frozenset({"I8", "U8", "I4", "U4", "I2", "U2"})
 _QUANTIZED_OPERATORS = frozenset({
-    b"QuantizeLinear", b"DequantizeLinear", b"DynamicQuantizeLinear", b"MatMulInteger", b"ConvInteger", b"QLinearMatMul", b"QLinearConv",
-    b"MatMulNBits", b"MatMulBnb4", b"GatherBlockQuantized", b"QAttention", b"DynamicQuantizeMatMul", b"MatMulIntegerToFloat", b"QGemm",
+    b"QuantizeLinear", b"DequantizeLinear", b"DynamicQuantizeLinear", b"MatMulInteger",
+    b"ConvInteger", b"QLinearMatMul", b"QLinearConv",
+    b"MatMulNBits", b"MatMulBnb4", b"GatherBlockQuantized", b"QAttention", b"DynamicQuantizeMatMul",
+    b"MatMulIntegerToFloat", b"QGemm",
     b"DynamicQuantizeLSTM",
 })  # fmt: skip
 
@@ -44,7 +51,10 @@ _IR_VERSION, _PRODUCER, _PRODUCER_VERSION, _GRAPH, _OPSET, _PROPERTY, _FUNCTION 
 
 
 def read(stream: BinaryIO, size: int) -> Header:
-    """Raises ``NotThisFormat`` or ``InvalidHeader``. Inputs and outputs are in ``metadata``, files it needs in ``externals``."""
+    """Raises ``NotThisFormat`` or ``InvalidHeader``.
+
+    Inputs and outputs are in ``metadata``, files it needs in ``externals``.
+    """
     head = stream.read(8)
     if head[4:8] == b"ORTM":
         return Header(format=NAME, metadata={"container": "ort"})
@@ -52,18 +62,19 @@ def read(stream: BinaryIO, size: int) -> Header:
     try:
         model.skim(size)
     except InvalidHeader as error:
-        if (
-            head[:1] == b"\x08"
-        ):  # ir_version comes first in every file that a protobuf library wrote
+        # Ir_version comes first in every file that a protobuf library wrote.
+        if head[:1] == b"\x08":
             raise
         raise NotThisFormat(f"it is no ONNX model: {error}") from error
     if model.ir_version is None or not model.has_graph:
         raise NotThisFormat(
             "it is empty"
             if not size
-            else "it is no ONNX model: it has no graph"
-            if head[:1] == b"\x08"
-            else "it is no ONNX model"
+            else (
+                "it is no ONNX model: it has no graph"
+                if head[:1] == b"\x08"
+                else "it is no ONNX model"
+            )
         )
     return model.header()
 
@@ -133,13 +144,17 @@ class _Model:
             tensors=graph.tensors,
             metadata=self._metadata(),
             parameter_count=count,
-            dtype=None
-            if quantization
-            else main_dtype([tensor for tensor in graph.tensors if tensor.dtype != "STRING"]),
+            dtype=(
+                None
+                if quantization
+                else main_dtype([tensor for tensor in graph.tensors if tensor.dtype != "STRING"])
+            ),
             quantization=quantization,
-            bits_per_weight=round(sum(t.size for t in graph.tensors) * 8 / count, 2)
-            if quantization and count
-            else None,
+            bits_per_weight=(
+                round(sum(t.size for t in graph.tensors) * 8 / count, 2)
+                if quantization and count
+                else None
+            ),
             externals=[External(location, end) for location, end in graph.externals.items()],
             problems=graph.problems,
         )
@@ -161,7 +176,9 @@ class _Model:
         }
 
     def _parameter_count(self) -> int | None:
-        """``None`` too for a graph whose weights are made up when it runs, as in the test files of the ONNX project."""
+        """``None`` too for a graph whose weights are made up when it runs, as in the test files of
+        the ONNX project.
+        """
         counts = [count for tensor in self.graph.tensors if (count := self._parameters(tensor))]
         return sum(counts) if len(counts) > len(self.graph.made) else None
 
@@ -172,7 +189,9 @@ class _Model:
         return count or prod(tensor.shape) * (8 // bits if tensor.dtype in ("U8", "I8") else 1)
 
     def _quantization(self) -> str | None:
-        """``int8`` or ``int4`` when most bytes are small integers and the graph computes with them as weights."""
+        """``int8`` or ``int4`` when most bytes are small integers and the graph computes with them
+        as weights.
+        """
         graph = self.graph
         total = sum(tensor.size for tensor in graph.tensors)
         small = [tensor for tensor in graph.tensors if tensor.dtype in _QUANTIZED]
@@ -185,3 +204,15 @@ class _Model:
             if tensor.dtype in ("I4", "U4") or graph.packed.get(tensor.name, (None, 8))[1] == 4
         )
         return "int4" if four * 2 > held else "int8"
+
+
+FORMAT = Format(
+    name=NAME,
+    label="ONNX",
+    rank=40,
+    type=ModelType.ONNX,
+    suffixes=(".onnx", ".ort"),
+    knows_its_size=True,
+    read=read,
+    loader="discovery.loading.loaders.onnx",
+)

@@ -1,4 +1,6 @@
-"""An ONNX graph, skimmed: tensors, inputs and outputs, operators. Weights are passed over, external files only named.
+"""An ONNX graph, skimmed: tensors, inputs and outputs, operators.
+
+Weights are passed over, external files only named.
 
 Source: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto
 """
@@ -11,15 +13,18 @@ from collections.abc import Iterator
 from math import prod
 from typing import Any
 
-from discovery.engine.errors import InvalidHeader
+from discovery.engine.core.errors import InvalidHeader
+from discovery.engine.core.parameters import DTYPE_BITS
+from discovery.engine.core.types import Problem, Tensor
+from discovery.engine.core.vocabulary import Severity
 from discovery.engine.formats.protobuf_wire import VARINT, WireReader, key, signed
-from discovery.engine.parameters import DTYPE_BITS
-from discovery.engine.types import Problem, Severity, Tensor
 
 #: TensorProto.DataType by safetensors' names.
 DTYPES = {
-    1: "F32", 2: "U8", 3: "I8", 4: "U16", 5: "I16", 6: "I32", 7: "I64", 8: "STRING", 9: "BOOL", 10: "F16", 11: "F64", 12: "U32", 13: "U64",
-    14: "C64", 15: "C128", 16: "BF16", 17: "F8_E4M3", 18: "F8_E4M3FNUZ", 19: "F8_E5M2", 20: "F8_E5M2FNUZ", 21: "U4", 22: "I4", 23: "F4",
+    1: "F32", 2: "U8", 3: "I8", 4: "U16", 5: "I16", 6: "I32", 7: "I64", 8: "STRING", 9: "BOOL",
+    10: "F16", 11: "F64", 12: "U32", 13: "U64",
+    14: "C64", 15: "C128", 16: "BF16", 17: "F8_E4M3", 18: "F8_E4M3FNUZ", 19: "F8_E5M2",
+    20: "F8_E5M2FNUZ", 21: "U4", 22: "I4", 23: "F4",
     24: "F8_E8M0", 25: "U2", 26: "I2",
 }  # fmt: skip
 BITS = {**DTYPE_BITS, "C128": 128, "U2": 2, "I2": 2}
@@ -60,12 +65,14 @@ _DIM, _DIMS, _DATA_TYPE, _NAME, _RAW_DATA, _EXTERNAL, _LOCATION = (
     key(13),
     key(14, VARINT),
 )
-#: float_data, int32_data, string_data, int64_data, double_data, uint64_data: packed, or one field a value.
+#: float_data, int32_data, string_data, int64_data, double_data, uint64_data: packed, or one field a
+#: value.
 _TYPED_DATA = frozenset(
     key(number, wire) for number in (4, 5, 6, 7, 10, 11) for wire in (0, 1, 2, 5)
 )
 
-#: Operators that compute with packed weights, and which input is the scale or zero point of another.
+#: Operators that compute with packed weights, and which input is the scale or zero point of
+#: another.
 _NBITS = (b"MatMulNBits", b"MatMulBnb4", b"GatherBlockQuantized")
 _HELPER_INPUTS = {
     b"QuantizeLinear": (1, 2),
@@ -79,7 +86,9 @@ _UNSAFE_LOCATION = re.compile(r"[\\\0]|^/|^[A-Za-z]:|://|(^|/)\.\.(/|$)")
 
 
 def safe_location(location: str) -> bool:
-    """Whether the external file lies inside the model's folder, by its name alone (a link may still lead out)."""
+    """Whether the external file lies inside the model's folder, by its name alone (a link may still
+    lead out).
+    """
     return location.strip("./") != "" and not _UNSAFE_LOCATION.search(location)
 
 
@@ -96,7 +105,8 @@ class GraphSkimmer:
         self.externals: dict[str, int] = {}
         self.problems: list[Problem] = []
         self._reported: Counter[str] = Counter()
-        #: Names of scales and zero points; of tensors made by ConstantOfShape; parameters and bits of packed tensors.
+        #: Names of scales and zero points; of tensors made by ConstantOfShape; parameters and bits
+        #: of packed tensors.
         self.helpers: set[str] = set()
         self.made: set[str] = set()
         self.packed: dict[str, tuple[int | None, int]] = {}
@@ -182,7 +192,9 @@ class GraphSkimmer:
                 self._pending.append((begin, stop, depth + 1))
 
     def _quantized(self, operator: bytes, start: int, end: int) -> None:
-        """Which of the node's inputs are scales, and how many parameters its packed weights stand for."""
+        """Which of the node's inputs are scales, and how many parameters its packed weights stand
+        for.
+        """
         helpers = _HELPER_INPUTS[operator]
         names: list[str] = []
         numbers = {b"bits": 4}
@@ -203,7 +215,8 @@ class GraphSkimmer:
             elif 0 < rows * columns < MAX_BYTES:
                 self.packed[names[1]] = (rows * columns, bits)
 
-    def _tensor(self, start: int, end: int, *, nested: bool = False) -> None:
+    # One pass over a message: its fields come in any order, by the million.
+    def _tensor(self, start: int, end: int, *, nested: bool = False) -> None:  # noqa: C901
         self._check_count(len(self.tensors), "tensors", start)
         dims: list[int] = []
         name, number, offset, held, typed, external = "", 0, -1, 0, False, False
@@ -264,7 +277,10 @@ class GraphSkimmer:
     def _external(self, name: str, entries: dict[str, str], size: int) -> None:
         location = entries.get("location", "")
         if not safe_location(location):
-            text = f"tensor {name[:80]!r} keeps its data in {location[:120]!r}, which is not inside the model's folder"
+            text = (
+                f"tensor {name[:80]!r} keeps its data in {location[:120]!r}, which is not inside"
+                " the model's folder"
+            )
             self.problem("external_data_outside", text)
             return
         values = []
@@ -278,7 +294,10 @@ class GraphSkimmer:
                 return
             values.append(int(text))
         if values[1] not in (size, 0):
-            text = f"tensor {name[:80]!r} takes {values[1]:,} bytes of {location[:120]!r} where its shape needs {size:,}"
+            text = (
+                f"tensor {name[:80]!r} takes {values[1]:,} bytes of {location[:120]!r} where its"
+                f" shape needs {size:,}"
+            )
             self.problem("external_data_invalid", text)
             return
         self.externals[location] = max(
@@ -295,7 +314,9 @@ class GraphSkimmer:
         return found.get(key(1), ""), found.get(key(2), "")
 
     def _port(self, start: int, end: int) -> dict[str, Any]:
-        """ValueInfoProto; dtype and shape are ``None`` for sequences, maps and what has no declared shape."""
+        """ValueInfoProto; dtype and shape are ``None`` for sequences, maps and what has no declared
+        shape.
+        """
         port: dict[str, Any] = {"name": "", "dtype": None, "shape": None}
         for field, begin, stop in self.wire.fields(start, end):
             if field == key(1):

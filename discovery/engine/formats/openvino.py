@@ -1,6 +1,7 @@
 """OpenVINO IR: the ``.xml`` that describes a network whose weights lie in the ``.bin`` beside it.
 
-Source: https://docs.openvino.ai/ (OpenVINO IR format). The XML is streamed through expat; a document type (and so any entity) is refused.
+Source: https://docs.openvino.ai/ (OpenVINO IR format). The XML is streamed through expat; a
+document type (and so any entity) is refused.
 """
 
 from __future__ import annotations
@@ -9,9 +10,11 @@ from math import prod
 from typing import Any, BinaryIO
 from xml.parsers import expat
 
-from discovery.engine.errors import InvalidHeader, NotThisFormat
-from discovery.engine.parameters import main_dtype
-from discovery.engine.types import Header, Tensor
+from discovery.engine.core.errors import InvalidHeader, NotThisFormat
+from discovery.engine.core.format_registry import Format
+from discovery.engine.core.parameters import main_dtype
+from discovery.engine.core.types import Header, Tensor
+from discovery.engine.core.vocabulary import ModelType
 
 NAME = "openvino"
 
@@ -24,8 +27,10 @@ MAX_NAME = 512
 BLOCK = 1 << 16
 
 DTYPES = {
-    "f64": "F64", "f32": "F32", "f16": "F16", "bf16": "BF16", "i64": "I64", "i32": "I32", "i16": "I16", "i8": "I8", "u64": "U64", "u32": "U32",
-    "u16": "U16", "u8": "U8", "boolean": "BOOL", "i4": "I4", "u4": "U4", "nf4": "U4", "f8e4m3": "F8_E4M3", "f8e5m2": "F8_E5M2",
+    "f64": "F64", "f32": "F32", "f16": "F16", "bf16": "BF16", "i64": "I64", "i32": "I32",
+    "i16": "I16", "i8": "I8", "u64": "U64", "u32": "U32",
+    "u16": "U16", "u8": "U8", "boolean": "BOOL", "i4": "I4", "u4": "U4", "nf4": "U4",
+    "f8e4m3": "F8_E4M3", "f8e5m2": "F8_E5M2",
     "f4e2m1": "F4", "f8e8m0": "F8_E8M0",
     "fp64": "F64", "fp32": "F32", "fp16": "F16",
 }  # fmt: skip
@@ -35,7 +40,10 @@ _NOT_WEIGHTS = frozenset({"I64", "I32", "U64", "U32", "BOOL", "STRING"})
 
 
 def read(stream: BinaryIO, size: int) -> Header:
-    """Raises ``NotThisFormat`` or ``InvalidHeader``. ``metadata["weights_size"]`` is how long the ``.bin`` must be."""
+    """Raises ``NotThisFormat`` or ``InvalidHeader``.
+
+    ``metadata["weights_size"]`` is how long the ``.bin`` must be.
+    """
     network = _Network()
     _parse(stream, size, network)
     if not network.finished_layers:
@@ -57,7 +65,10 @@ def read(stream: BinaryIO, size: int) -> Header:
         format=NAME,
         tensors=[t._replace(offset=-1) for t in weights],
         metadata=network.metadata
-        | {"weights_size": network.weights_size, "layer_count": network.layer_count},
+        | {
+            "weights_size": network.weights_size,
+            "layer_count": network.layer_count,
+        },
         parameter_count=sum(prod(t.shape) for t in weights) if weights else None,
         dtype=None if quantization else main,
         quantization=quantization,
@@ -95,17 +106,17 @@ def _parse(stream: BinaryIO, size: int, network: _Network) -> None:
         raise InvalidHeader(
             f"the XML is broken in {reason}", max(parser.ErrorByteIndex, 0)
         ) from error
-    except (
-        LookupError,
-        ValueError,
-    ) as error:  # a character set that Python does not know, or that XML cannot be written in
+    # A character set that Python does not know, or that XML cannot be written in.
+    except (LookupError, ValueError) as error:
         raise NotThisFormat(
             f"it is XML in an encoding that cannot be read ({str(error)[:120]})"
         ) from error
 
 
 class _Network:
-    """Collects what the tags say. ``<layer>`` → ``<data>``, ``<output>`` → ``<port>`` → ``<dim>``."""
+    """Collects what the tags say. ``<layer>`` → ``<data>``, ``<output>`` → ``<port>`` →
+    ``<dim>``.
+    """
 
     def __init__(self) -> None:
         self.parser: expat.XMLParserType | None = None
@@ -153,9 +164,8 @@ class _Network:
             self.metadata["outputs"].append(self.port)
         elif tag == "dim" and self.port is not None and self.parser:
             self.parser.CharacterDataHandler = self._dimension
-        elif (
-            tag in ("weights", "biases") and "offset" in attributes
-        ):  # before version 10: <blobs> of a layer
+        # Before version 10: <blobs> of a layer.
+        elif tag in ("weights", "biases") and "offset" in attributes:
             self._needs(_number(attributes["offset"]) + _number(attributes.get("size", "0")))
 
     def end(self, tag: str) -> None:
@@ -207,3 +217,15 @@ def _dimension(text: str) -> int | None:
     """``None`` for a dimension that is left open: ``?``, ``-1`` or a range."""
     text = text.strip()
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else None
+
+
+FORMAT = Format(
+    name=NAME,
+    label="OpenVINO",
+    rank=50,
+    type=ModelType.OPENVINO,
+    tried_for=(".xml",),
+    is_entry=lambda path, others: path.endswith(".xml") and f"{path[:-4]}.bin" in others,
+    is_data=lambda path, others: path.endswith(".bin") and f"{path[:-4]}.xml" in others,
+    read=read,
+)

@@ -1,4 +1,5 @@
-"""A walk over protobuf fields that reads keys and lengths only; what a field holds is read when it is asked for.
+"""A walk over protobuf fields that reads keys and lengths only; what a field holds is read when it
+is asked for.
 
 Source: https://protobuf.dev/programming-guides/encoding/
 """
@@ -8,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
-from discovery.engine.binary import Reader
-from discovery.engine.errors import InvalidHeader
+from discovery.engine.core.binary import Reader
+from discovery.engine.core.errors import InvalidHeader
 
 #: Over all levels of one file: what a description needs is a few hundred.
 MAX_FIELDS = 100_000

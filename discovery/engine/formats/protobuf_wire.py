@@ -1,4 +1,5 @@
-"""protobuf's wire format, skimmed in blocks: hundreds of thousands of small fields at speed, long ones passed over by a seek.
+"""protobuf's wire format, skimmed in blocks: hundreds of thousands of small fields at speed, long
+ones passed over by a seek.
 
 Source: https://protobuf.dev/programming-guides/encoding/
 """
@@ -8,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO, TypeAlias
 
-from discovery.engine.errors import InvalidHeader
+from discovery.engine.core.errors import InvalidHeader
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 
-#: One field: its key (number and wire type, as ``key()`` makes it), then its value and the position after it for a
-#: number, or where it starts and ends in the file for everything else.
+#: One field: its key (number and wire type, as ``key()`` makes it), then its value and the position
+#: after it for a number, or where it starts and ends in the file for everything else.
 Field: TypeAlias = tuple[int, int, int]
 
 BLOCK = 64 << 10
@@ -33,7 +34,10 @@ def signed(value: int) -> int:
 
 
 class WireReader:
-    """Fields of messages anywhere in ``stream``. Unknown fields, and known ones of another wire type, are for the caller to pass over."""
+    """Fields of messages anywhere in ``stream``.
+
+    Unknown fields, and known ones of another wire type, are for the caller to pass over.
+    """
 
     __slots__ = ("_base", "_block", "_left", "_safe", "size", "stream")
 
@@ -42,12 +46,14 @@ class WireReader:
         self.size = size
         self._left = MAX_FIELDS
         self._block = b""
-        self._base = self._safe = (
-            0  # a field that starts in [base, safe) has its key and length in the block
-        )
+        # A field that starts in [base, safe) has its key and length in the block.
+        self._base = self._safe = 0
 
     def fields(self, start: int, end: int) -> Iterable[Field]:
-        """The fields between ``start`` and ``end``; other reads may come in between. Raises ``InvalidHeader``."""
+        """The fields between ``start`` and ``end``; other reads may come in between.
+
+        Raises ``InvalidHeader``.
+        """
         if end - start > BLOCK:
             return self._walk(start, end)
         if start < self._base or end > self._safe:
@@ -77,7 +83,8 @@ class WireReader:
         if len(block) < min(BLOCK + LOOKAHEAD, self.size - position):
             raise InvalidHeader("the file became shorter while it was read", position + len(block))
         if len(block) < BLOCK + LOOKAHEAD:
-            # The zeros end a number that the file cuts short; that it then lies past the end is noticed below.
+            # The zeros end a number that the file cuts short; that it then lies past the end is
+            # noticed below.
             block += bytes(LOOKAHEAD)
         self._block, self._base, self._safe = block, position, position + len(block) - LOOKAHEAD
 
@@ -91,9 +98,8 @@ class WireReader:
         while at < stop:
             begin = at
             tag, value = block[at], block[at + 1]
-            if (
-                tag & 0x87 == BYTES and value < 128
-            ):  # nearly all of them: one byte of key, one of length
+            # Nearly all of them: one byte of key, one of length.
+            if tag & 0x87 == BYTES and value < 128:
                 at += 2 + value
                 append((tag, base + begin + 2, base + at))
                 continue

@@ -1,7 +1,9 @@
-"""PyTorch checkpoints: zip archives since 1.6, the five pickles of before, TorchScript, and bare pickles of any library.
+"""PyTorch checkpoints: zip archives since 1.6, the five pickles of before, TorchScript, and bare
+pickles of any library.
 
-They are listed, never loaded: see ``discovery.engine.pickles``.
-Source: ``torch/serialization.py`` (``_save``, ``_legacy_save``), ``torch/csrc/jit/docs/serialization.md``.
+They are listed, never loaded: see ``discovery.engine.pickles.pickles``.
+Source: ``torch/serialization.py`` (``_save``, ``_legacy_save``),
+``torch/csrc/jit/docs/serialization.md``.
 """
 
 from __future__ import annotations
@@ -9,38 +11,52 @@ from __future__ import annotations
 from io import BytesIO
 from typing import Any, BinaryIO
 
-from discovery.engine import unpacking
-from discovery.engine.archives import MAX_STREAMS, Inspector
-from discovery.engine.errors import InvalidHeader, NotThisFormat
-from discovery.engine.formats.torch_contents import NAME, Contents
-from discovery.engine.formats.torch_tensors import LEGACY_MAGIC
-from discovery.engine.formats.torch_zip import LOCAL_MAGIC, Archive, Member
-from discovery.engine.pickles import Allowance, Object, Scanner
-from discovery.engine.types import Header, Problem, Severity
+from discovery.engine.archives import decompression
+from discovery.engine.archives.archives import MAX_STREAMS, Inspector
+from discovery.engine.archives.torch_tensors import LEGACY_MAGIC
+from discovery.engine.archives.torch_zip import LOCAL_MAGIC, Archive, Member
+from discovery.engine.core.errors import InvalidHeader, NotThisFormat
+from discovery.engine.core.format_registry import Format, Usage
+from discovery.engine.core.types import Header, Problem
+from discovery.engine.core.vocabulary import ModelType, Severity
+from discovery.engine.formats.torch_contents import NAME, Contents, python_object
+from discovery.engine.pickles.pickle_owner import owner
+from discovery.engine.pickles.pickles import Allowance, Object, Scanner
 
 __all__ = ["NAME", "read"]
 
+_ALL_BUT_PICKLES = frozenset({"zip", "npy", "packed", "opaque", "tar"})
+
 
 def read(stream: BinaryIO, size: int) -> Header:
-    """Raises ``NotThisFormat`` or ``InvalidHeader``. ``imports`` and ``problems`` say what loading the file would run."""
+    """Raises ``NotThisFormat`` or ``InvalidHeader``.
+
+    ``imports`` and ``problems`` say what loading the file would run.
+    """
     head = stream.read(512)
     if head[:4] == LOCAL_MAGIC:
         return _read_zip(stream, size, head)
     if hidden := _hidden_archive(stream, size):
         return _read_zip(stream, size, head, hidden)
-    if (kind := unpacking.kind(head)) in ("packed", "tar", "npy"):
-        return _inspected(stream, size, kind)
+    if not decompression.looks_like_pickle(head):
+        for kind in decompression.kinds(head):
+            if kind in ("packed", "tar", "npy"):
+                return _inspected(stream, size, kind)
     return _read_pickles(stream, size, head)
 
 
 def _inspected(stream: BinaryIO, size: int, kind: str) -> Header:
-    """What other libraries make under these names, and torch made before 0.1.10: compressed pickles, tar archives, arrays."""
+    """What other libraries make under these names, and torch made before 0.1.10: compressed
+    pickles, tar archives, arrays.
+    """
     inspector = Inspector()
     inspector.look(stream, size, "model.pkl")
     if inspector.broken and not inspector.imports:
         raise inspector.broken
     if not inspector.found:
         raise NotThisFormat("nothing in it is a pickle")
+    if found := owner(None, inspector.imports):
+        return python_object(found, kind, list(inspector.imports), inspector.problems)
     return Header(
         format=NAME,
         metadata={"container": kind},
@@ -50,7 +66,9 @@ def _inspected(stream: BinaryIO, size: int, kind: str) -> Header:
 
 
 def _hidden_archive(stream: BinaryIO, size: int) -> Archive | None:
-    """An archive of torch's behind something else: readers that look at the end of a file load it."""
+    """An archive of torch's behind something else: readers that look at the end of a file
+    load it.
+    """
     try:
         archive = Archive(stream, size)
     except InvalidHeader:
@@ -59,9 +77,12 @@ def _hidden_archive(stream: BinaryIO, size: int) -> Archive | None:
 
 
 def _read_pickles(stream: BinaryIO, size: int, head: bytes) -> Header:
-    """Legacy: magic, protocol, system, the object, the keys of its storages, then the storages. Else pickles of any kind."""
+    """Legacy: magic, protocol, system, the object, the keys of its storages, then the storages.
+
+    Else pickles of any kind.
+    """
     scanner = Scanner(stream, size)
-    certain = unpacking.looks_like_pickle(head)
+    certain = decompression.looks_like_pickle(head)
     try:
         value = scanner.load()
     except InvalidHeader as error:
@@ -70,7 +91,7 @@ def _read_pickles(stream: BinaryIO, size: int, head: bytes) -> Header:
         raise NotThisFormat(f"it is no pickle: {error}") from error
     if value == LEGACY_MAGIC:
         return _read_legacy(scanner)
-    if not certain and not scanner.is_unsafe and type(value) not in (Object, list, tuple):
+    if not certain and not scanner.acts and type(value) not in (Object, list, tuple):
         raise NotThisFormat("it is no pickle that holds anything")
     contents = Contents()
     contents.add_value(value)
@@ -92,7 +113,10 @@ def _read_pickles(stream: BinaryIO, size: int, head: bytes) -> Header:
             )
             break
     else:
-        text = f"it cannot be checked to its end (more than {MAX_STREAMS:,} pickles follow each other): do not load it"
+        text = (
+            f"it cannot be checked to its end (more than {MAX_STREAMS:,} pickles follow each"
+            " other): do not load it"
+        )
         contents.add_problem(Problem("unsafe_pickle", text, "", Severity.ERROR, scanner.position))
     contents.add_scanned(scanner)
     return contents.header("pickle")
@@ -134,8 +158,14 @@ def _read_zip(stream: BinaryIO, size: int, head: bytes, archive: Archive | None 
         return _read_other_zip(stream, size)
     root = mains[0].name.removesuffix("data.pkl")
     contents, inspector = Contents(), Inspector(allowance := Allowance())
-    if unpacking.looks_like_pickle(head):
-        inspector.look(unpacking.window(stream, 0, size), size, "", "the start of the file")
+    if decompression.looks_like_pickle(head):
+        inspector.look(
+            decompression.window(stream, 0, size),
+            size,
+            "",
+            "the start of the file",
+            done=_ALL_BUT_PICKLES,
+        )
     _read_main(contents, archive, mains[0], allowance)
     _check_members(contents, archive, root, inspector)
     contents.add_scanned(inspector)
@@ -206,3 +236,25 @@ def _check_members(contents: Contents, archive: Archive, root: str, inspector: I
         if member.size and member.name not in used and not member.name.endswith(".debug_pkl")
     )
     inspector.members(archive, others)
+
+
+FORMAT = Format(
+    name=NAME,
+    label="PyTorch",
+    rank=30,
+    type=ModelType.PYTORCH,
+    suffixes=(".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle"),
+    tried_for=(".joblib", ".jit", ".ptl", ".torchscript", ".model"),
+    aliases=("bin", "pt", "pth", "ckpt"),
+    knows_its_size=True,
+    holds_pickles=True,
+    is_archive=True,
+    read=read,
+    loader="discovery.loading.loaders.pytorch",
+    usage=Usage(
+        "PyTorch",
+        "pip install torch",
+        'import torch\n\nstate = torch.load({path!r}, map_location="cpu", weights_only=True)'
+        "  # weights_only: no code of the file runs",
+    ),
+)

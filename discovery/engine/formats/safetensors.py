@@ -1,23 +1,26 @@
 """safetensors: eight bytes of length, a JSON header, then the tensors without gaps.
 
-Source: https://huggingface.co/docs/safetensors (format section) and the Rust reader's checks, which this one mirrors.
+Source: https://huggingface.co/docs/safetensors (format section) and the Rust reader's checks, which
+this one mirrors.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from functools import partial
 from math import prod
 from operator import attrgetter
-from sys import intern
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 import msgspec
 
-from discovery.engine.binary import Reader
-from discovery.engine.errors import InvalidHeader
-from discovery.engine.parameters import DTYPE_BITS, main_dtype
-from discovery.engine.types import Header, Tensor
+from discovery.engine.core.binary import Reader
+from discovery.engine.core.errors import InvalidHeader
+from discovery.engine.core.format_registry import Format, Usage
+from discovery.engine.core.parameters import DTYPE_BITS, main_dtype
+from discovery.engine.core.types import Header, Tensor
+from discovery.engine.core.vocabulary import ModelType
 
 NAME = "safetensors"
 
@@ -26,26 +29,41 @@ MAX_HEADER_BYTES = 100_000_000
 MAX_DIMENSIONS = 32
 MAX_BYTES = 1 << 62
 Shapes = dict[tuple[int, ...], tuple[int, ...]]
+#: How many numbers a shape holds, and the one object that stands for all equal shapes.
+_Counts = dict[tuple[int, ...], tuple[int, tuple[int, ...]]]
 #: A tensor as its header states it, checked: (dtype, shape, begin, end).
 Stated = tuple[str, tuple[int, ...], int, int]
 
 
+if TYPE_CHECKING:
+    _Dtype = str
+else:
+    # Of a fixed set, so that the decoder hands out one string for each instead of one a tensor.
+    _Dtype = Literal[tuple(DTYPE_BITS)]
+
+
 class _Entry(msgspec.Struct, gc=False):
-    dtype: str = ""
+    dtype: _Dtype = ""
     shape: tuple[int, ...] = ()
     data_offsets: tuple[int, int] = (1, 0)
 
 
 class _Extra(msgspec.Struct):
-    metadata: dict[str, str] = msgspec.field(name="__metadata__", default_factory=dict)
+    metadata: dict[str, str] | None = msgspec.field(name="__metadata__", default=None)
 
+
+#: Blanks before the brace are against the text of the format, and every reader takes them.
+_START = re.compile(rb"[ \t\r\n]*\{")
 
 _ENTRIES = msgspec.json.Decoder(dict[str, _Entry])
 _EXTRA = msgspec.json.Decoder(_Extra)
 
 
 def read(stream: BinaryIO, size: int) -> Header:
-    """Names, types, shapes and offsets. Raises ``NotThisFormat`` or ``InvalidHeader``; never reads tensor data."""
+    """Names, types, shapes and offsets.
+
+    Raises ``NotThisFormat`` or ``InvalidHeader``; never reads tensor data.
+    """
     reader = Reader(stream, size)
     if size < 8:
         raise InvalidHeader(
@@ -74,10 +92,12 @@ def read(stream: BinaryIO, size: int) -> Header:
 
 
 def _text(reader: Reader, length: int) -> bytes:
-    """The JSON, read anew by each who parses it, so that nobody keeps it while the tensors pile up."""
+    """The JSON, read anew by each who parses it, so that nobody keeps it while the tensors
+    pile up.
+    """
     reader.seek(8)
     raw = reader.exact(length, "the header")
-    if not raw.startswith(b"{"):
+    if not _START.match(raw):
         raise InvalidHeader("the header does not start with {", 8)
     if raw.count(b'"__metadata__"') > 1:
         raise InvalidHeader("__metadata__ appears twice", 8)
@@ -85,9 +105,11 @@ def _text(reader: Reader, length: int) -> bytes:
 
 
 def _decode(raw: bytes) -> tuple[dict[str, str], dict[str, _Entry]]:
-    """(metadata, tensors) of nearly all headers, a few times faster than with the json module; nothing of those that are not well formed."""
+    """(metadata, tensors) of nearly all headers, a few times faster than with the json module;
+    nothing of those that are not well formed. ``"__metadata__": null`` means none.
+    """
     try:
-        metadata, entries = _EXTRA.decode(raw).metadata, _ENTRIES.decode(raw)
+        metadata, entries = _EXTRA.decode(raw).metadata or {}, _ENTRIES.decode(raw)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return {}, {}
     entries.pop("__metadata__", None)
@@ -97,28 +119,18 @@ def _decode(raw: bytes) -> tuple[dict[str, str], dict[str, _Entry]]:
 def _well_formed(entries: dict[str, _Entry], base: int) -> list[Tensor] | None:
     """``None`` sends a header to where it is said what is wrong with it."""
     tensors: list[Tensor] = []
-    shapes: Shapes = {}
+    counts: _Counts = {}
     while entries:  # taken out one by one: a huge header is never there twice
         name, entry = entries.popitem()
-        begin, end = entry.data_offsets
-        shape = entry.shape
-        if (
-            entry.dtype not in DTYPE_BITS
-            or len(shape) > MAX_DIMENSIONS
-            or not 0 <= begin <= end < MAX_BYTES
-        ):
+        bits, (begin, end) = DTYPE_BITS.get(entry.dtype), entry.data_offsets
+        if (counted := counts.get(entry.shape)) is None:
+            if len(entry.shape) > MAX_DIMENSIONS or min(entry.shape, default=0) < 0:
+                return None
+            counted = counts[entry.shape] = prod(entry.shape), entry.shape
+        count, shape = counted
+        if bits is None or not 0 <= begin <= end < MAX_BYTES or (end - begin) * 8 != bits * count:
             return None
-        if (shape and min(shape) < 0) or (end - begin) * 8 != DTYPE_BITS[entry.dtype] * prod(shape):
-            return None
-        tensors.append(
-            Tensor(
-                name,
-                intern(entry.dtype),
-                shapes.setdefault(shape, shape),
-                base + begin,
-                end - begin,
-            )
-        )
+        tensors.append(Tensor(name, entry.dtype, shape, base + begin, end - begin))
     tensors.reverse()
     return tensors or None
 
@@ -147,7 +159,8 @@ def _refuse_constant(name: str) -> None:
 
 
 def _entry(entry: dict[str, Any], shapes: Shapes) -> dict[str, Any] | Stated:
-    """One tensor's dict, checked, as soon as it is parsed: tuples take a third of the memory of the dicts they replace.
+    """One tensor's dict, checked, as soon as it is parsed: tuples take a third of the memory of the
+    dicts they replace.
 
     Equal shapes are one object, by way of ``shapes``. Other objects (the metadata) pass through.
     """
@@ -173,7 +186,8 @@ def _entry(entry: dict[str, Any], shapes: Shapes) -> dict[str, Any] | Stated:
         raise InvalidHeader("a tensor has impossible data_offsets", 8)
     if (end - begin) * 8 != bits:
         raise InvalidHeader(
-            f"a tensor has {end - begin:,} bytes between its offsets where its shape needs {bits // 8:,}",
+            f"a tensor has {end - begin:,} bytes between its offsets where its shape needs"
+            f" {bits // 8:,}",
             8,
         )
     shape = tuple(shape)
@@ -182,7 +196,8 @@ def _entry(entry: dict[str, Any], shapes: Shapes) -> dict[str, Any] | Stated:
 
 def _tensors(header: dict[str, Any], base: int) -> tuple[dict[str, str], list[Tensor]]:
     metadata: dict[str, str] = {}
-    extra = header.pop("__metadata__", {})
+    extra = header.pop("__metadata__", None)
+    extra = {} if extra is None else extra
     if not isinstance(extra, dict):
         raise InvalidHeader("__metadata__ is not an object of strings", 8)
     for key, value in extra.items():
@@ -201,7 +216,10 @@ def _tensors(header: dict[str, Any], base: int) -> tuple[dict[str, str], list[Te
 
 
 def _check_contiguous(tensors: list[Tensor], base: int) -> int:
-    """Sorts by offset and returns the bytes of data. Overlaps, gaps and duplicate names all break the chain."""
+    """Sorts by offset and returns the bytes of data.
+
+    Overlaps, gaps and duplicate names all break the chain.
+    """
     broken = _first_break(tensors, base)
     if broken is not None:  # most headers list their tensors by offset already
         tensors.sort(key=attrgetter("offset", "size"))
@@ -221,3 +239,31 @@ def _first_break(tensors: list[Tensor], position: int) -> tuple[Tensor, int] | N
             return tensor, position
         position += tensor.size
     return None
+
+
+def _is_header(head: bytes, suffix: str) -> bool:
+    """A header's length and the first letters of its JSON, under another name."""
+    return (
+        suffix != ".safetensors"
+        and head[8:10] in (b'{"', b"{ ")
+        and int.from_bytes(head[:8], "little") <= MAX_HEADER_BYTES
+    )
+
+
+FORMAT = Format(
+    name=NAME,
+    label="safetensors",
+    rank=10,
+    type=ModelType.PYTORCH,
+    suffixes=(".safetensors",),
+    magic=_is_header,
+    knows_its_size=True,
+    read=read,
+    loader="discovery.loading.loaders.safetensors",
+    usage=Usage(
+        "safetensors",
+        "pip install safetensors torch",
+        'from safetensors import safe_open\n\nwith safe_open({path!r}, framework="pt") as file:\n'
+        "    print(list(file.keys()))",
+    ),
+)

@@ -1,7 +1,9 @@
-"""TensorFlow SavedModel: ``saved_model.pb`` (signatures, tags) and ``variables/variables.index`` (names, types and shapes of variables).
+"""TensorFlow SavedModel: ``saved_model.pb`` (signatures, tags) and ``variables/variables.index``
+(names, types and shapes of variables).
 
-Sources: saved_model.proto, meta_graph.proto and tensor_bundle.proto of TensorFlow; the index is a LevelDB table
-(https://github.com/google/leveldb/blob/main/doc/table_format.md), which TensorFlow writes uncompressed.
+Sources: saved_model.proto, meta_graph.proto and tensor_bundle.proto of TensorFlow; the index is a
+LevelDB table (https://github.com/google/leveldb/blob/main/doc/table_format.md), which TensorFlow
+writes uncompressed.
 """
 
 from __future__ import annotations
@@ -11,11 +13,13 @@ from io import BytesIO
 from math import prod
 from typing import Any, BinaryIO
 
-from discovery.engine.binary import Reader
-from discovery.engine.errors import InvalidHeader, NotThisFormat
+from discovery.engine.core.binary import Reader
+from discovery.engine.core.errors import InvalidHeader, NotThisFormat
+from discovery.engine.core.format_registry import Format
+from discovery.engine.core.parameters import DTYPE_BITS, main_dtype
+from discovery.engine.core.types import External, Header, Problem, Tensor
+from discovery.engine.core.vocabulary import ModelType, Severity
 from discovery.engine.formats.protobuf_fields import Field, ProtobufReader, signed
-from discovery.engine.parameters import DTYPE_BITS, main_dtype
-from discovery.engine.types import External, Header, Problem, Severity, Tensor
 
 NAME = "tensorflow"
 
@@ -35,7 +39,8 @@ MAX_GRAPH_BYTES = 64 << 20
 CHUNK = 1 << 20
 
 DTYPES = {
-    1: "F32", 2: "F64", 3: "I32", 4: "U8", 5: "I16", 6: "I8", 7: "STRING", 9: "I64", 10: "BOOL", 14: "BF16", 17: "U16", 19: "F16", 22: "U32",
+    1: "F32", 2: "F64", 3: "I32", 4: "U8", 5: "I16", 6: "I8", 7: "STRING", 9: "I64", 10: "BOOL",
+    14: "BF16", 17: "U16", 19: "F16", 22: "U32",
     23: "U64",
 }  # fmt: skip
 #: What training keeps beside the weights.
@@ -74,9 +79,11 @@ def _read_saved_model(reader: ProtobufReader) -> Header:
 
 
 def _operator_problems(reader: ProtobufReader) -> list[Problem]:
-    """Operators that run code or touch files, by the spelling of NodeDef's ``op`` (field 2) anywhere in the file.
+    """Operators that run code or touch files, by the spelling of NodeDef's ``op`` (field 2)
+    anywhere in the file.
 
-    Graphs have hundreds of thousands of nodes: looking for a few words is quicker than following them, and no nesting hides one.
+    Graphs have hundreds of thousands of nodes: looking for a few words is quicker than following
+    them, and no nesting hides one.
     """
     found: list[Problem] = []
     operators = {
@@ -85,13 +92,19 @@ def _operator_problems(reader: ProtobufReader) -> list[Problem]:
     }
     for name, offset in sorted(_spelled(reader, operators).items(), key=lambda item: item[1]):
         if name in PYTHON_OPERATORS:
-            text = f"its graph holds {name}, which calls a Python function: loading and running it runs that code"
+            text = (
+                f"its graph holds {name}, which calls a Python function: loading and running it"
+                " runs that code"
+            )
             found.append(Problem("python_op", text, "", Severity.ERROR, offset))
         else:
             text = f"its graph holds {name}, which {FILE_OPERATORS[name]} wherever the model runs"
             found.append(Problem("file_op", text, "", Severity.WARNING, offset))
     if reader.size > MAX_GRAPH_BYTES:
-        text = f"its graph has {reader.size:,} bytes, of which the first {MAX_GRAPH_BYTES:,} were looked at"
+        text = (
+            f"its graph has {reader.size:,} bytes, of which the first {MAX_GRAPH_BYTES:,} were"
+            " looked at"
+        )
         found.append(Problem("graph_unchecked", text, "", Severity.WARNING))
     return found
 
@@ -186,7 +199,8 @@ def _dtype_and_shape(
 def _read_index(reader: Reader) -> Header:
     if reader.size > MAX_INDEX_BYTES:
         raise InvalidHeader(
-            f"an index of variables has at most {MAX_INDEX_BYTES:,} bytes, this one has {reader.size:,}"
+            f"an index of variables has at most {MAX_INDEX_BYTES:,} bytes, this one has"
+            f" {reader.size:,}"
         )
     reader.seek(0)
     data = reader.exact(reader.size, "the index")
@@ -254,3 +268,16 @@ def _entries(data: bytes, offset: int, size: int) -> Iterator[tuple[bytes, bytes
             raise InvalidHeader(f"a key of the index has {shared + fresh:,} bytes", block.position)
         key = key[:shared] + block.exact(fresh, "a key of the index")
         yield key, block.exact(length, "an entry of the index")
+
+
+FORMAT = Format(
+    name=NAME,
+    label="TensorFlow",
+    rank=80,
+    type=ModelType.TENSORFLOW,
+    suffixes=(".h5",),
+    aliases=("h5", "pb"),
+    tried_for=(".pb", ".index"),
+    is_entry=lambda path, _others: path.endswith(("/saved_model.pb", "variables/variables.index")),
+    read=read,
+)

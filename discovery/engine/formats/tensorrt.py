@@ -1,14 +1,19 @@
-"""TensorRT engines (``.engine``, ``.plan``): recognised by their tag. What follows is NVIDIA's own and changes between releases.
+"""TensorRT engines (``.engine``, ``.plan``): recognized by their tag.
 
-Source: the plan's tag and version as trtexec reads them (samples/common of https://github.com/NVIDIA/TensorRT).
+What follows is NVIDIA's own and changes between releases.
+
+Source: the plan's tag and version as trtexec reads them (samples/common of
+https://github.com/NVIDIA/TensorRT).
 """
 
 from __future__ import annotations
 
 from typing import BinaryIO
 
-from discovery.engine.errors import InvalidHeader, NotThisFormat
-from discovery.engine.types import Header
+from discovery.engine.core.errors import InvalidHeader, NotThisFormat
+from discovery.engine.core.format_registry import Format
+from discovery.engine.core.types import Header
+from discovery.engine.core.vocabulary import ModelType
 
 NAME = "tensorrt"
 
@@ -17,7 +22,10 @@ HEADER_BYTES = 28
 
 
 def read(stream: BinaryIO, size: int) -> Header:
-    """``metadata["tensorrt_version"]`` where the layout of the header is known. Raises ``NotThisFormat`` or ``InvalidHeader``."""
+    """``metadata["tensorrt_version"]`` where the layout of the header is known.
+
+    Raises ``NotThisFormat`` or ``InvalidHeader``.
+    """
     head = stream.read(HEADER_BYTES)
     if head[:4] != TAG:
         raise NotThisFormat("it does not start with ftrt")
@@ -28,3 +36,13 @@ def read(stream: BinaryIO, size: int) -> Header:
     if serialization == 0:
         metadata["tensorrt_version"] = ".".join(str(part) for part in head[24:28])
     return Header(format=NAME, metadata=metadata)
+
+
+FORMAT = Format(
+    name=NAME,
+    label="TensorRT",
+    rank=130,
+    type=ModelType.TENSORRT,
+    suffixes=(".engine", ".plan", ".trt"),
+    read=read,
+)

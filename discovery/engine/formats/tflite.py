@@ -1,6 +1,9 @@
-"""TensorFlow Lite: a flatbuffer with the identifier ``TFL3``. Tables are visited through their offsets; weights are never read.
+"""TensorFlow Lite: a flatbuffer with the identifier ``TFL3``.
 
-Sources: schema.fbs of https://github.com/tensorflow/tensorflow (lite/schema) and https://flatbuffers.dev/internals/
+Tables are visited through their offsets; weights are never read.
+
+Sources: schema.fbs of https://github.com/tensorflow/tensorflow (lite/schema) and
+https://flatbuffers.dev/internals/
 """
 
 from __future__ import annotations
@@ -8,20 +11,20 @@ from __future__ import annotations
 from math import prod
 from typing import BinaryIO
 
-from discovery.engine.errors import InvalidHeader, NotThisFormat
-from discovery.engine.parameters import DTYPE_BITS, main_dtype
-from discovery.engine.types import Header, Tensor
+from discovery.engine.core.errors import InvalidHeader, NotThisFormat
+from discovery.engine.core.format_registry import Format, Usage
+from discovery.engine.core.parameters import DTYPE_BITS, main_dtype
+from discovery.engine.core.types import Header, Tensor
+from discovery.engine.core.vocabulary import ModelType
+from discovery.engine.formats.flatbuffer import MAX_ITEMS, Flatbuffer
 
 NAME = "tflite"
 
-MAX_ITEMS = 20_000
 MAX_DIMENSIONS = 32
-MAX_STRING_BYTES = 1_024
-PAGE = 1 << 14
-MAX_PAGES = 256
 
 DTYPES = {
-    0: "F32", 1: "F16", 2: "I32", 3: "U8", 4: "I64", 5: "STRING", 6: "BOOL", 7: "I16", 8: "C64", 9: "I8", 10: "F64", 12: "U64", 15: "U32",
+    0: "F32", 1: "F16", 2: "I32", 3: "U8", 4: "I64", 5: "STRING", 6: "BOOL", 7: "I16", 8: "C64",
+    9: "I8", 10: "F64", 12: "U64", 15: "U32",
     16: "U16", 17: "I4", 18: "BF16",
 }  # fmt: skip
 _QUANTIZED = {"I8": "INT8", "U8": "INT8", "I16": "INT16", "I4": "INT4"}
@@ -35,10 +38,13 @@ _DATA, _OFFSET, _SIZE = 0, 1, 2
 
 
 def read(stream: BinaryIO, size: int) -> Header:
-    """Version, description, tensors with data, inputs and outputs. Raises ``NotThisFormat`` or ``InvalidHeader``."""
+    """Version, description, tensors with data, inputs and outputs.
+
+    Raises ``NotThisFormat`` or ``InvalidHeader``.
+    """
     if stream.read(8)[4:] != b"TFL3":
         raise NotThisFormat("it has no TFL3 at byte 4")
-    buffer = _Flatbuffer(stream, size)
+    buffer = Flatbuffer(stream, size)
     model = buffer.table(buffer.unsigned(0, 4))
     extents = [_extent(buffer, buffer.table(at)) for at in buffer.tables(model, _BUFFERS)]
     metadata = {
@@ -80,8 +86,11 @@ def read(stream: BinaryIO, size: int) -> Header:
     )
 
 
-def _extent(buffer: _Flatbuffer, table: dict[int, int]) -> tuple[int, int]:
-    """Where a buffer's bytes lie. Beyond 2 GB they follow the flatbuffer, at an offset from the start of the file."""
+def _extent(buffer: Flatbuffer, table: dict[int, int]) -> tuple[int, int]:
+    """Where a buffer's bytes lie.
+
+    Beyond 2 GB they follow the flatbuffer, at an offset from the start of the file.
+    """
     offset, length = buffer.scalar(table, _OFFSET, 8), buffer.scalar(table, _SIZE, 8)
     if offset > 1:
         return offset, length
@@ -91,7 +100,7 @@ def _extent(buffer: _Flatbuffer, table: dict[int, int]) -> tuple[int, int]:
     return start + 4, buffer.unsigned(start, 4)
 
 
-def _tensor(buffer: _Flatbuffer, table: dict[int, int], extents: list[tuple[int, int]]) -> Tensor:
+def _tensor(buffer: Flatbuffer, table: dict[int, int], extents: list[tuple[int, int]]) -> Tensor:
     number, kind = buffer.scalar(table, _BUFFER, 4), buffer.scalar(table, _TYPE, 1)
     if number >= len(extents) and number:
         raise InvalidHeader(f"a tensor uses buffer {number:,} of {len(extents):,}")
@@ -104,7 +113,7 @@ def _tensor(buffer: _Flatbuffer, table: dict[int, int], extents: list[tuple[int,
 
 
 def _ports(
-    buffer: _Flatbuffer, graph: dict[int, int], field: int, tensors: list[Tensor]
+    buffer: Flatbuffer, graph: dict[int, int], field: int, tensors: list[Tensor]
 ) -> list[dict[str, object]]:
     chosen = [
         tensors[index]
@@ -117,101 +126,18 @@ def _ports(
     ]
 
 
-class _Flatbuffer:
-    """Reads at any place, a page at a time. ``furthest`` is the last byte that was needed, plus one."""
-
-    def __init__(self, stream: BinaryIO, size: int) -> None:
-        self.stream = stream
-        self.size = size
-        self.furthest = 0
-        self.pages: dict[int, bytes] = {}
-        self.items_left = 4 * MAX_ITEMS
-
-    def take(self, at: int, count: int) -> bytes:
-        if at + count > self.size:
-            raise InvalidHeader(
-                f"{count:,} bytes at {at:,} lie outside the file of {self.size:,} bytes", at
-            )
-        self.furthest = max(self.furthest, at + count)
-        page, start = divmod(at, PAGE)
-        data = self._page(page)[start : start + count]
-        while len(data) < count:
-            page += 1
-            more = self._page(page)[: count - len(data)]
-            if not more:
-                raise InvalidHeader("the file ends early", at)
-            data += more
-        return data
-
-    def _page(self, number: int) -> bytes:
-        if number not in self.pages:
-            if len(self.pages) >= MAX_PAGES:
-                self.pages.clear()
-            self.stream.seek(number * PAGE)
-            self.pages[number] = self.stream.read(PAGE)
-        return self.pages[number]
-
-    def unsigned(self, at: int, width: int) -> int:
-        return int.from_bytes(self.take(at, width), "little")
-
-    def indirect(self, at: int) -> int:
-        return at + self.unsigned(at, 4)
-
-    def table(self, at: int) -> dict[int, int]:
-        """The fields that are set: number to place."""
-        entries = at - int.from_bytes(self.take(at, 4), "little", signed=True)
-        if entries < 0:
-            raise InvalidHeader(f"the table at {at:,} is described outside the file", at)
-        length = self.unsigned(entries, 2)
-        if not 4 <= length <= 256:
-            raise InvalidHeader(
-                f"the table at {at:,} has an impossible description of {length} bytes", entries
-            )
-        described = self.take(entries, length)
-        offsets = [
-            int.from_bytes(described[start : start + 2], "little")
-            for start in range(4, length - 1, 2)
-        ]
-        return {number: at + offset for number, offset in enumerate(offsets) if offset}
-
-    def scalar(self, table: dict[int, int], field: int, width: int) -> int:
-        return self.unsigned(table[field], width) if field in table else 0
-
-    def count(self, table: dict[int, int], field: int) -> int:
-        return self.unsigned(self.indirect(table[field]), 4) if field in table else 0
-
-    def integers(self, table: dict[int, int], field: int, limit: int) -> list[int]:
-        """A vector of int32."""
-        count = self.count(table, field)
-        if count > limit:
-            raise InvalidHeader(f"a list claims {count:,} numbers, more than {limit:,}")
-        if not count:
-            return []
-        data = self.take(self.indirect(table[field]) + 4, 4 * count)
-        return [
-            int.from_bytes(data[at : at + 4], "little", signed=True)
-            for at in range(0, 4 * count, 4)
-        ]
-
-    def tables(self, table: dict[int, int], field: int) -> list[int]:
-        """Where the tables of a vector start."""
-        count = self.count(table, field)
-        self.items_left -= count
-        if count > MAX_ITEMS or self.items_left < 0:
-            raise InvalidHeader(f"a list claims {count:,} entries, more than {MAX_ITEMS:,}")
-        if not count:
-            return []
-        start = self.indirect(table[field]) + 4
-        data = self.take(start, 4 * count)
-        return [
-            start + at + int.from_bytes(data[at : at + 4], "little")
-            for at in range(0, 4 * count, 4)
-        ]
-
-    def string(self, table: dict[int, int], field: int) -> str:
-        length = min(self.count(table, field), MAX_STRING_BYTES)
-        return (
-            self.take(self.indirect(table[field]) + 4, length).decode("utf-8", "replace")
-            if length
-            else ""
-        )
+FORMAT = Format(
+    name=NAME,
+    label="TensorFlow Lite",
+    rank=100,
+    type=ModelType.TFLITE,
+    suffixes=(".tflite",),
+    magic=lambda head, _suffix: head[4:8] == b"TFL3",
+    read=read,
+    usage=Usage(
+        "LiteRT",
+        "pip install ai-edge-litert",
+        "from ai_edge_litert.interpreter import Interpreter\n\n"
+        "model = Interpreter(model_path={path!r})\nprint(model.get_input_details())",
+    ),
+)

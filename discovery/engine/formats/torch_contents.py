@@ -1,19 +1,25 @@
-"""What the pickles of a checkpoint hold and do, put together: the model's own tensors, counted once, and every problem."""
+"""What the pickles of a checkpoint hold and do, put together: the model's own tensors, counted
+once, and every problem.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import isfinite
 from typing import Any
 
-from discovery.engine.archives import Inspector
-from discovery.engine.formats.torch_tensors import Found, Storage, collect, is_tensor
-from discovery.engine.parameters import count_parameters, main_dtype
-from discovery.engine.pickles import Object, Scanner
-from discovery.engine.types import Header, Problem, Severity, Tensor
+from discovery.engine.archives.archives import Inspector
+from discovery.engine.archives.torch_tensors import Found, Storage, collect, is_tensor
+from discovery.engine.core.parameters import count_parameters, main_dtype
+from discovery.engine.core.types import Header, Problem, Tensor
+from discovery.engine.core.vocabulary import Severity
+from discovery.engine.pickles.pickle_owner import Owner, owner
+from discovery.engine.pickles.pickles import Object, Scanner
 
 NAME = "pytorch"
+#: Programs of torch's, and objects that other libraries unpickle.
+TORCHSCRIPT, OBJECT = "torchscript", "joblib"
 
 MAX_TENSORS = 100_000
 MAX_PROBLEMS_PER_CODE = 10
@@ -22,10 +28,12 @@ MAX_SCALAR_TEXT = 200
 
 #: What trainers call the weights, best first; what they keep beside them.
 _WRAPPERS = (
-    "state_dict", "model_state_dict", "model", "module", "ema", "ema_state_dict", "params_ema", "params", "net", "network", "generator", "g_ema",
+    "state_dict", "model_state_dict", "model", "module", "ema", "ema_state_dict", "params_ema",
+    "params", "net", "network", "generator", "g_ema",
 )  # fmt: skip
 _NOT_WEIGHTS = frozenset({
-    "optimizer", "optimizer_state_dict", "optimizer_states", "optimizers", "optim", "lr_scheduler", "lr_schedulers", "scheduler", "callbacks",
+    "optimizer", "optimizer_state_dict", "optimizer_states", "optimizers", "optim", "lr_scheduler",
+    "lr_schedulers", "scheduler", "callbacks",
     "loops", "scaler", "amp", "rng_state", "rng_states", "random_states",
 })  # fmt: skip
 _SETTINGS = ("hyper_parameters", "hparams", "args", "train_args", "opt", "cfg", "config")
@@ -39,6 +47,7 @@ class Contents:
     imports: dict[str, int] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     metadata: dict[str, Any] = field(default_factory=dict)
+    root: Any = None
 
     def add_problem(self, problem: Problem) -> None:
         if (
@@ -55,6 +64,7 @@ class Contents:
         )
 
     def add_value(self, root: Any) -> None:
+        self.root = root if self.root is None else self.root
         for found in collect(root):
             if len(self.tensors) >= MAX_TENSORS:
                 self.add_problem(
@@ -68,7 +78,10 @@ class Contents:
             if isinstance(found, Found):
                 self.tensors.append(found)
                 if found.storage and found.end > found.storage.size:
-                    text = f"tensor {found.tensor.name[:80]!r} needs {found.end:,} bytes of a storage of {found.storage.size:,}"
+                    text = (
+                        f"tensor {found.tensor.name[:80]!r} needs {found.end:,} bytes of a storage"
+                        f" of {found.storage.size:,}"
+                    )
                     self.add_problem(Problem("tensor_bounds", text, ""))
             else:
                 text = f"tensor {'.'.join(found.keys)[:80]!r} cannot be rebuilt: {found.reason}"
@@ -89,10 +102,20 @@ class Contents:
         offsets: dict[str, int] | None = None,
         expected_size: int | None = None,
     ) -> Header:
+        if container == "pickle" and (found := owner(self.root, self.imports)):
+            made = python_object(found, container, list(self.imports), self.problems)
+            # Of plain arrays the numbers are all there is; an object of a library keeps others too.
+            arrays = [] if found.cls else [each.tensor for each in self.tensors]
+            return replace(
+                made,
+                tensors=arrays,
+                parameter_count=count_parameters(_unique(self.tensors)) if arrays else None,
+                dtype=main_dtype(arrays),
+            )
         chosen = _weights(self.tensors)
         tensors = [_placed(found, offsets) for found in chosen]
         return Header(
-            format=NAME,
+            format=TORCHSCRIPT if container == TORCHSCRIPT else NAME,
             tensors=tensors,
             metadata={"container": container, **self.metadata},
             parameter_count=count_parameters(_unique(chosen)) if tensors else None,
@@ -101,6 +124,21 @@ class Contents:
             imports=list(self.imports),
             problems=self.problems,
         )
+
+
+def python_object(
+    found: Owner, container: str, imports: Sequence[str], problems: Sequence[Problem]
+) -> Header:
+    """The header of a pickle that another library than torch loads."""
+    metadata = {"container": container, "class": str(found.cls) if found.cls else None}
+    return Header(
+        format=OBJECT,
+        metadata={**metadata, "library_version": found.version},
+        imports=imports,
+        problems=problems,
+        type=found.type,
+        fields={"architecture": found.cls.name[:120] if found.cls else None},
+    )
 
 
 def _placed(found: Found, offsets: dict[str, int] | None) -> Tensor:
@@ -126,7 +164,9 @@ def _unique(tensors: Sequence[Found]) -> list[Tensor]:
 
 
 def _weights(tensors: Sequence[Found]) -> list[Found]:
-    """The model's own tensors, without the wrapper they came in and without what an optimizer keeps."""
+    """The model's own tensors, without the wrapper they came in and without what an optimizer
+    keeps.
+    """
     chosen = [
         found for found in tensors if not (len(found.keys) > 1 and found.keys[0] in _NOT_WEIGHTS)
     ]
@@ -145,7 +185,9 @@ def _weights(tensors: Sequence[Found]) -> list[Found]:
 
 
 def _scalars(root: Any) -> dict[str, Any]:
-    """Small values beside the weights: epoch, step, versions; and those of the training settings, one level down."""
+    """Small values beside the weights: epoch, step, versions; and those of the training settings,
+    one level down.
+    """
     if type(root) is not Object or is_tensor(root):
         return {}
     kept: dict[str, Any] = {}

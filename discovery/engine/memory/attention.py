@@ -1,7 +1,9 @@
-"""What the layers of a model keep for every token they have seen: enough to compute the KV cache at any context and type.
+"""What the layers of a model keep for every token they have seen: enough to compute the KV cache at
+any context and type.
 
-Sources: llama.cpp ``llama-kv-cache.cpp`` and ``llama-hparams.cpp`` (``n_embd_k_gqa``, ``n_embd_r``, ``n_embd_s``), the estimate of
-gguf-parser-go, vLLM's ``MLAAttentionSpec`` for the compressed cache, ``ggml-common.h`` for the block sizes.
+Sources: llama.cpp ``llama-kv-cache.cpp`` and ``llama-hparams.cpp`` (``n_embd_k_gqa``, ``n_embd_r``,
+``n_embd_s``), the estimate of gguf-parser-go, vLLM's ``MLAAttentionSpec`` for the compressed cache,
+``ggml-common.h`` for the block sizes.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from typing import Any
 
-from discovery.engine.text import MAX_INTEGER, strings
+from discovery.engine.core.text import MAX_INTEGER, strings
 
 #: {type: (values in a block, bytes of a block)}.
 KV_TYPES = {
@@ -40,10 +42,11 @@ class Kind(StrEnum):
 class LayerGroup:
     """``layers`` layers that are alike. Lengths are numbers of values.
 
-    ``full``, ``window`` and ``cross`` (what a decoder keeps of the encoder's output) keep ``kv_heads`` × (``key_length`` + ``value_length``)
-    values a position; ``mla`` keeps ``latent_length`` + ``rope_length``; ``recurrent`` keeps ``state_bytes``, however long the context.
-    ``window`` is the most positions a sliding-window layer looks at; of a ``cross`` group the encoder's fixed length, 0 where it may be as
-    long as the context.
+    ``full``, ``window`` and ``cross`` (what a decoder keeps of the encoder's output) keep
+    ``kv_heads`` × (``key_length`` + ``value_length``) values a position; ``mla`` keeps
+    ``latent_length`` + ``rope_length``; ``recurrent`` keeps ``state_bytes``, however long the
+    context. ``window`` is the most positions a sliding-window layer looks at; of a ``cross`` group
+    the encoder's fixed length, 0 where it may be as long as the context.
     """
 
     kind: Kind
@@ -61,9 +64,10 @@ class LayerGroup:
 class AttentionShape:
     """Everything the estimate needs to know of a model, small enough to store beside it.
 
-    ``groups`` count equal layers together: their order changes no sum. A layer that attends and is recurrent stands in two groups.
-    ``feed_forward_length`` is how many values one token has there at once (of all its experts). ``missing`` names what the source left
-    out: the figures are then a lower bound. ``note`` says why there is no cache.
+    ``groups`` count equal layers together: their order changes no sum. A layer that attends and is
+    recurrent stands in two groups. ``feed_forward_length`` is how many values one token has there
+    at once (of all its experts). ``missing`` names what the source left out: the figures are then a
+    lower bound. ``note`` says why there is no cache.
     """
 
     groups: tuple[LayerGroup, ...] = ()
@@ -136,7 +140,9 @@ _SHAPE_FIELDS = tuple(field.name for field in fields(AttentionShape) if field.na
 
 
 def without_cache(note: str, **lengths: int | None) -> AttentionShape:
-    """The shape of a model that keeps nothing between tokens; ``note`` is the sentence that says so."""
+    """The shape of a model that keeps nothing between tokens; ``note`` is the sentence that says
+    so.
+    """
     return AttentionShape(note=note, **lengths)  # type: ignore[arg-type]
 
 
@@ -150,7 +156,9 @@ def collected(layers: Iterable[LayerGroup]) -> tuple[LayerGroup, ...]:
 
 
 def ssm_state_bytes(conv_kernel: int, inner: int, groups: int, state: int) -> int:
-    """One Mamba layer (Mamba 1 has no groups: 0) or gated delta net: the convolution's last inputs and the state itself."""
+    """One Mamba layer (Mamba 1 has no groups: 0) or gated delta net: the convolution's last inputs
+    and the state itself.
+    """
     return ((conv_kernel - 1) * (inner + 2 * groups * state) + state * inner) * STATE_VALUE_BYTES
 
 
@@ -160,10 +168,13 @@ def rwkv_state_bytes(embedding: int, head_size: int, token_shifts: int) -> int:
 
 
 def kv_cache_bytes(shape: AttentionShape, context: int, kv_type: str = "f16") -> int:
-    """Bytes of the cache for one sequence of ``context`` tokens. Raises ``ValueError`` for a type that is not in ``KV_TYPES``.
+    """Bytes of the cache for one sequence of ``context`` tokens.
 
-    A sliding-window layer counts exactly ``min(context, window)`` positions. llama.cpp adds the tokens of one batch and rounds up to
-    256 positions; that is its choice and changes with its options, so it is not part of the figure.
+    Raises ``ValueError`` for a type that is not in ``KV_TYPES``.
+
+    A sliding-window layer counts exactly ``min(context, window)`` positions. llama.cpp adds the
+    tokens of one batch and rounds up to 256 positions; that is its choice and changes with its
+    options, so it is not part of the figure.
     """
     if kv_type not in KV_TYPES:
         raise ValueError(

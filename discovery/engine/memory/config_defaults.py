@@ -1,7 +1,8 @@
-"""Which half of a Transformers config is the language model, and what its class fills in where the file leaves a length out.
+"""Which half of a Transformers config is the language model, and what its class fills in where the
+file leaves a length out.
 
-Source: the ``configuration_*.py`` files of Transformers. Multimodal configs state only what differs from the class's defaults: LLaVA 1.5
-names ``llama`` and no layer count, Gemma 3 4B no heads.
+Source: the ``configuration_*.py`` files of Transformers. Multimodal configs state only what differs
+from the class's defaults: LLaVA 1.5 names ``llama`` and no layer count, Gemma 3 4B no heads.
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ from collections import ChainMap
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from discovery.engine.core.text import positive
 from discovery.engine.sidecars.model_config import TEXT_CONFIGS
-from discovery.engine.text import positive
 
 Config = Mapping[str, Any]
 
@@ -26,28 +27,36 @@ LAYERS = (
 
 _DEFAULTS: dict[str, dict[str, Any]] = {
     "llama": {
-        "hidden_size": 4096, "intermediate_size": 11008, "num_hidden_layers": 32, "num_attention_heads": 32, "vocab_size": 32000,
+        "hidden_size": 4096, "intermediate_size": 11008, "num_hidden_layers": 32,
+        "num_attention_heads": 32, "vocab_size": 32000,
         "max_position_embeddings": 2048,
     },
     "mistral": {
-        "hidden_size": 4096, "intermediate_size": 14336, "num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 8,
+        "hidden_size": 4096, "intermediate_size": 14336, "num_hidden_layers": 32,
+        "num_attention_heads": 32, "num_key_value_heads": 8,
         "vocab_size": 32000, "max_position_embeddings": 131072, "sliding_window": 4096,
     },
     "qwen2": {
-        "hidden_size": 4096, "intermediate_size": 22016, "num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 32,
+        "hidden_size": 4096, "intermediate_size": 22016, "num_hidden_layers": 32,
+        "num_attention_heads": 32, "num_key_value_heads": 32,
         "vocab_size": 151936, "max_position_embeddings": 32768,
     },
     "gemma": {
-        "hidden_size": 3072, "intermediate_size": 24576, "num_hidden_layers": 28, "num_attention_heads": 16, "num_key_value_heads": 16,
+        "hidden_size": 3072, "intermediate_size": 24576, "num_hidden_layers": 28,
+        "num_attention_heads": 16, "num_key_value_heads": 16,
         "head_dim": 256, "vocab_size": 256000, "max_position_embeddings": 8192,
     },
     "gemma2": {
-        "hidden_size": 2304, "intermediate_size": 9216, "num_hidden_layers": 26, "num_attention_heads": 8, "num_key_value_heads": 4,
-        "head_dim": 256, "vocab_size": 256000, "max_position_embeddings": 8192, "sliding_window": 4096,
+        "hidden_size": 2304, "intermediate_size": 9216, "num_hidden_layers": 26,
+        "num_attention_heads": 8, "num_key_value_heads": 4,
+        "head_dim": 256, "vocab_size": 256000, "max_position_embeddings": 8192,
+        "sliding_window": 4096,
     },
     "gemma3_text": {
-        "hidden_size": 2304, "intermediate_size": 9216, "num_hidden_layers": 26, "num_attention_heads": 8, "num_key_value_heads": 4,
-        "head_dim": 256, "vocab_size": 262208, "max_position_embeddings": 131072, "sliding_window": 4096,
+        "hidden_size": 2304, "intermediate_size": 9216, "num_hidden_layers": 26,
+        "num_attention_heads": 8, "num_key_value_heads": 4,
+        "head_dim": 256, "vocab_size": 262208, "max_position_embeddings": 131072,
+        "sliding_window": 4096,
     },
 }  # fmt: skip
 

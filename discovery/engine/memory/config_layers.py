@@ -1,7 +1,9 @@
-"""What each layer of a Transformers config is: full attention, sliding window, recurrent, both or neither.
+"""What each layer of a Transformers config is: full attention, sliding window, recurrent, both or
+neither.
 
-Sources: ``layer_types`` and its forerunners in the ``configuration_*.py`` files of Transformers (Gemma 2 and 3, Cohere 2, gpt-oss, Llama 4,
-Qwen 2, Jamba, Bamba, Zamba, Nemotron-H, LFM2, Kimi Linear, MiniMax, MiMo).
+Sources: ``layer_types`` and its forerunners in the ``configuration_*.py`` files of Transformers
+(Gemma 2 and 3, Cohere 2, gpt-oss, Llama 4, Qwen 2, Jamba, Bamba, Zamba, Nemotron-H, LFM2, Kimi
+Linear, MiniMax, MiMo).
 """
 
 from __future__ import annotations
@@ -17,9 +19,12 @@ FULL, WINDOW, RECURRENT, BOTH, NONE = "full", "window", "recurrent", "both", "no
 UNKNOWN, MAYBE_WINDOW = "unknown", "maybe window"
 
 _WORDS = {
-    "full_attention": FULL, "attention": FULL, "global": FULL, "global_attention": FULL, "full": FULL,
-    "sliding_attention": WINDOW, "local_attention": WINDOW, "local": WINDOW, "sliding_window": WINDOW, "chunked_attention": WINDOW,
-    "mamba": RECURRENT, "mamba2": RECURRENT, "linear_attention": RECURRENT, "recurrent": RECURRENT, "conv": RECURRENT, "ssm": RECURRENT,
+    "full_attention": FULL, "attention": FULL, "global": FULL, "global_attention": FULL,
+    "full": FULL,
+    "sliding_attention": WINDOW, "local_attention": WINDOW, "local": WINDOW,
+    "sliding_window": WINDOW, "chunked_attention": WINDOW,
+    "mamba": RECURRENT, "mamba2": RECURRENT, "linear_attention": RECURRENT, "recurrent": RECURRENT,
+    "conv": RECURRENT, "ssm": RECURRENT,
     "hybrid": BOTH, "parallel": BOTH, "mlp": NONE, "moe": NONE,
 }  # fmt: skip
 _LISTS = ("layer_types", "layers_block_type", "block_types", "_block_types")
@@ -51,7 +56,8 @@ _ALL_WINDOW = frozenset(
         "starcoder2",
     }
 )
-#: What tells a layer apart that does not attend; a config that has one of these and no plan known here is not guessed at.
+#: What tells a layer apart that does not attend; a config that has one of these and no plan known
+#: here is not guessed at.
 _HYBRID_MARKS = ("mamba", "ssm", "rwkv", "linear_attn", "lru_width")
 
 

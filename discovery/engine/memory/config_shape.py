@@ -1,6 +1,7 @@
 """``AttentionShape`` from the ``config.json`` of Transformers and its relatives.
 
-Sources: the ``configuration_*.py`` and ``modeling_*.py`` files of Transformers; vLLM for what it caches of multi-head latent attention.
+Sources: the ``configuration_*.py`` and ``modeling_*.py`` files of Transformers; vLLM for what it
+caches of multi-head latent attention.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from discovery.engine.core.text import positive
 from discovery.engine.memory.attention import (
     MAX_LAYERS,
     MAX_STATE_BYTES,
@@ -30,7 +32,6 @@ from discovery.engine.memory.config_layers import (
 from discovery.engine.memory.config_state import inner_length, state_bytes
 from discovery.engine.memory.encoders import encoder_note
 from discovery.engine.sidecars import model_config
-from discovery.engine.text import positive
 
 _HIDDEN = ("hidden_size", "d_model", "n_embd", "n_embed", "dim", "model_dim")
 _HEADS = (
@@ -64,14 +65,16 @@ _FEED_FORWARD = (
 
 #: Encoder-decoders that read text: the input may be as long as the context.
 _TEXT_TO_TEXT = frozenset({
-    "bart", "bigbird_pegasus", "blenderbot", "blenderbot-small", "fsmt", "led", "longt5", "m2m_100", "marian", "mbart", "mt5", "mvp", "nllb-moe",
+    "bart", "bigbird_pegasus", "blenderbot", "blenderbot-small", "fsmt", "led", "longt5", "m2m_100",
+    "marian", "mbart", "mt5", "mvp", "nllb-moe",
     "pegasus", "pegasus_x", "plbart", "prophetnet", "switch_transformers", "t5", "umt5",
 })  # fmt: skip
 #: ``multi_query`` is true unless they say otherwise.
 _MULTI_QUERY = frozenset({"gpt_bigcode", "falcon", "refinedweb", "refinedwebmodel"})
 #: Their feed-forward layer is four times as wide as the model where the config does not say.
 _FOUR_TIMES = frozenset({
-    "bloom", "codegen", "falcon", "gpt2", "gpt_bigcode", "gpt_neo", "gptj", "mixformer-sequential", "refinedweb", "refinedwebmodel",
+    "bloom", "codegen", "falcon", "gpt2", "gpt_bigcode", "gpt_neo", "gptj", "mixformer-sequential",
+    "refinedweb", "refinedwebmodel",
 })  # fmt: skip
 
 
@@ -83,7 +86,10 @@ class _Heads:
 
 
 def shape_from_config(config: Config) -> AttentionShape | None:
-    """``None`` when the config does not describe layers. What it leaves out is named in ``missing``."""
+    """``None`` when the config does not describe layers.
+
+    What it leaves out is named in ``missing``.
+    """
     if note := encoder_note(config):
         return _encoder(config, note)
     half = language_half(config)
@@ -107,8 +113,8 @@ def shape_from_config(config: Config) -> AttentionShape | None:
         groups=collected(layers),
         layer_count=count,
         embedding_length=stated.get("embedding_length"),
-        feed_forward_length=_feed_forward(half)
-        or inner_length(half),  # Mamba has no other inner width
+        # Mamba has no other inner width.
+        feed_forward_length=_feed_forward(half) or inner_length(half),
         vocab_size=stated.get("vocab_size"),
         max_context=max_context,
         missing=tuple(missing),
@@ -232,9 +238,8 @@ def _heads(config: Config, count: int) -> _Heads:
 
 def _kv_heads(config: Config, count: int, heads: int | None) -> list[int | None]:
     """For each layer; 0 for a layer that does not attend."""
-    if (
-        isinstance(blocks := config.get("block_configs"), list) and len(blocks) == count
-    ):  # Nemotron's pruned layers
+    # Nemotron's pruned layers.
+    if isinstance(blocks := config.get("block_configs"), list) and len(blocks) == count:
         return [_block_kv_heads(block, heads) for block in blocks]
     for key in _KV_HEADS_OF_LAYERS:
         if isinstance(each := config.get(key), list) and len(each) == count:
@@ -248,9 +253,8 @@ def _kv_heads(config: Config, count: int, heads: int | None) -> list[int | None]
             stated = 1 if config.get("multi_query", True) is not False else heads
     elif config.get("multi_query") is True:
         stated = 1
-    if (
-        config.get("multi_query_attention") is False
-    ):  # ChatGLM states its groups whether it uses them or not
+    # ChatGLM states its groups whether it uses them or not.
+    if config.get("multi_query_attention") is False:
         stated = heads
     return [stated or heads] * count
 
@@ -268,7 +272,9 @@ def _block_kv_heads(block: Any, heads: int | None) -> int | None:
 
 
 def _latent(config: Config) -> LayerGroup | None:
-    """Multi-head latent attention: one compressed vector and one rotated key a position, for all heads."""
+    """Multi-head latent attention: one compressed vector and one rotated key a position, for all
+    heads.
+    """
     rank, rope = number(config, "kv_lora_rank"), number(config, "qk_rope_head_dim")
     if not rank or not rope or config.get("use_mla") is False:
         return None
@@ -334,11 +340,12 @@ def _implied_feed_forward(config: Config) -> int | None:
         config.get("block_ffn_dim_multiplier", 1.0),
         number(config, "block_multiple_of") or 256,
     )
+    # LFM2.
     if (
         block
         and config.get("block_auto_adjust_ff_dim") is True
         and isinstance(multiplier, int | float)
         and 0 < multiplier < 16
-    ):  # LFM2
+    ):
         return -(-int(multiplier * int(2 * block / 3)) // multiple) * multiple
     return block

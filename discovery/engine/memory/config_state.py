@@ -1,6 +1,8 @@
-"""What a recurrent layer of a Transformers config keeps, however long the context: Mamba 1 and 2, RWKV, gated delta nets, short convolutions.
+"""What a recurrent layer of a Transformers config keeps, however long the context: Mamba 1 and 2,
+RWKV, gated delta nets, short convolutions.
 
-Sources: the cache classes in the ``modeling_*.py`` files of Transformers; the same formulas as llama.cpp's ``n_embd_r`` and ``n_embd_s``.
+Sources: the cache classes in the ``modeling_*.py`` files of Transformers; the same formulas as
+llama.cpp's ``n_embd_r`` and ``n_embd_s``.
 """
 
 from __future__ import annotations
@@ -35,9 +37,8 @@ def state_bytes(
         return hidden * (kernel - 1) * STATE_VALUE_BYTES if hidden else None
     if width := number(config, "lru_width") or (hidden if name == "recurrent_gemma" else None):
         kernel = number(config, "conv1d_width")
-        return (
-            width * kernel * STATE_VALUE_BYTES if kernel else None
-        )  # kernel - 1 inputs and one state
+        # Kernel - 1 inputs and one state.
+        return width * kernel * STATE_VALUE_BYTES if kernel else None
     if name.startswith("minimax"):
         return (
             heads * head_length * head_length * STATE_VALUE_BYTES if heads and head_length else None

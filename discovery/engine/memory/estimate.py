@@ -1,8 +1,11 @@
-"""The sum: weights + KV cache + compute buffer + projector, each term shown, and what is missing said instead of guessed.
+"""The sum: weights + KV cache + compute buffer + projector, each term shown, and what is missing
+said instead of guessed.
 
-Source of the compute buffer: llama.cpp's reservation for one micro-batch of 512 tokens with flash attention. The largest moment is either
-the output (logits beside the last activations: Llama 3.1 8B, (128,256 + 4,096) × 512 × 4 = 258.5 MiB, as its log says) or the feed-forward
-layer (gate, up, and the activations before and after it); the attention mask, 512 rows as long as the context, is there all the time.
+Source of the compute buffer: llama.cpp's reservation for one micro-batch of 512 tokens with flash
+attention. The largest moment is either the output (logits beside the last activations: Llama 3.1
+8B, (128,256 + 4,096) × 512 × 4 = 258.5 MiB, as its log says) or the feed-forward layer (gate, up,
+and the activations before and after it); the attention mask, 512 rows as long as the context, is
+there all the time.
 """
 
 from __future__ import annotations
@@ -24,9 +27,12 @@ MAX_CACHE = 1 << 50
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """Bytes; an unknown term is ``None`` and not part of the total. ``at_least``: something in ``missing`` would add to it.
+    """Bytes; an unknown term is ``None`` and not part of the total.
 
-    ``context_length`` is the one the figures hold for: the chosen one, or the model's own where that is shorter or none was chosen.
+    ``at_least``: something in ``missing`` would add to it.
+
+    ``context_length`` is the one the figures hold for: the chosen one, or the model's own where
+    that is shorter or none was chosen.
     """
 
     weights_bytes: int | None
@@ -49,7 +55,10 @@ def estimate(
     kv_type: str = "f16",
     projector_bytes: int = 0,
 ) -> Estimate:
-    """``shape`` is ``None`` where neither config nor header describe the layers. Raises ``ValueError`` for an unknown ``kv_type``."""
+    """``shape`` is ``None`` where neither config nor header describe the layers.
+
+    Raises ``ValueError`` for an unknown ``kv_type``.
+    """
     if kv_type not in KV_TYPES:
         raise ValueError(
             f"{kv_type!r} is not a type of KV cache; choose from {', '.join(KV_TYPES)}"
@@ -101,7 +110,9 @@ def _cache(
 
 
 def compute_buffer(shape: AttentionShape, length: int | None, missing: list[str]) -> int:
-    """What is needed beside weights and cache while one batch is computed. Lengths it lacks are added to ``missing`` and count nothing.
+    """What is needed beside weights and cache while one batch is computed.
+
+    Lengths it lacks are added to ``missing`` and count nothing.
 
     A model without a cache writes no logits: only its activations count.
     """

@@ -1,7 +1,8 @@
 """``AttentionShape`` from the metadata of a GGUF header.
 
-Sources: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md and the ``load_arch_hparams`` of llama.cpp: which layers slide is
-part of its code where the header does not say, so that a GGUF of Gemma 3 needs the table below.
+Sources: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md and the ``load_arch_hparams`` of
+llama.cpp: which layers slide is part of its code where the header does not say, so that a GGUF of
+Gemma 3 needs the table below.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from discovery.engine.core.text import positive
 from discovery.engine.formats.gguf import Array
 from discovery.engine.memory.attention import (
     MAX_LAYERS,
@@ -24,19 +26,21 @@ from discovery.engine.memory.attention import (
     without_cache,
 )
 from discovery.engine.memory.encoders import ENCODER
-from discovery.engine.text import positive
 
 #: (period, full layer comes first). Every period-th layer attends to all, the others to the window.
 _PATTERNS = {
-    "gemma2": (2, False), "gemma3": (6, False), "gemma3n": (5, False), "cohere2": (4, False), "gpt-oss": (2, False), "llama4": (4, False),
-    "exaone4": (4, False), "exaone-moe": (4, False), "olmo2": (4, False), "afmoe": (4, False), "smallthinker": (4, True),
+    "gemma2": (2, False), "gemma3": (6, False), "gemma3n": (5, False), "cohere2": (4, False),
+    "gpt-oss": (2, False), "llama4": (4, False),
+    "exaone4": (4, False), "exaone-moe": (4, False), "olmo2": (4, False), "afmoe": (4, False),
+    "smallthinker": (4, True),
 }  # fmt: skip
 _WINDOWS = {"gemma2": 4096, "llama4": 8192}
 #: The header states a window that llama.cpp does not use.
 _WITHOUT_WINDOW = frozenset({"phi3"})
 
 _ENCODERS = frozenset({
-    "bert", "clip", "eurobert", "gemma-embedding", "jina-bert-v2", "jina-bert-v3", "modern-bert", "neo-bert", "nomic-bert", "nomic-bert-moe",
+    "bert", "clip", "eurobert", "gemma-embedding", "jina-bert-v2", "jina-bert-v3", "modern-bert",
+    "neo-bert", "nomic-bert", "nomic-bert-moe",
     "t5encoder", "wavtokenizer-dec",
 })  # fmt: skip
 #: Every layer attends and is recurrent at once.
@@ -79,8 +83,8 @@ def shape_from_gguf(metadata: Mapping[str, Any]) -> AttentionShape | None:
     lengths: dict[str, Any] = {
         "layer_count": keys.number("block_count"),
         "embedding_length": keys.number("embedding_length"),
-        "feed_forward_length": _feed_forward(keys)
-        or keys.number("ssm.inner_size"),  # Mamba has no other inner width
+        # Mamba has no other inner width.
+        "feed_forward_length": _feed_forward(keys) or keys.number("ssm.inner_size"),
         "vocab_size": _vocabulary(keys),
         "max_context": keys.number("context_length"),
     }
@@ -156,7 +160,10 @@ def _attention(
 
 
 def _latent(keys: _Keys, kv_heads: int) -> LayerGroup | None:
-    """Multi-head latent attention. Files from before ``key_length_mla`` make llama.cpp keep whole keys and values: no latent there."""
+    """Multi-head latent attention.
+
+    Files from before ``key_length_mla`` make llama.cpp keep whole keys and values: no latent there.
+    """
     rank = keys.number("attention.kv_lora_rank")
     if not rank or not (keys.number("attention.key_length_mla") or kv_heads == 1):
         return None
@@ -224,9 +231,8 @@ def _recurrent(
     if all(kv_heads):
         missing["which of its layers attend"] = None
         return [True] * count
-    inner = _each(
-        keys, "feed_forward_length", count
-    )  # a layer of Nemotron-H is one of three: attention, state or feed-forward
+    # A layer of Nemotron-H is one of three: attention, state or feed-forward.
+    inner = _each(keys, "feed_forward_length", count)
     alone = keys.architecture.startswith("nemotron_h") and inner is not None
     return [
         kv == 0 and not (alone and inner is not None and inner[i]) for i, kv in enumerate(kv_heads)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from discovery.engine.text import clean, positive
+from discovery.engine.core.text import clean, positive
 
 
 def fields(config: Mapping[str, Any]) -> dict[str, Any]:
-    """``base_model`` and its relation, plus ``custom`` facts of the method (``peft_type``, rank, target modules)."""
+    """``base_model`` and its relation, plus ``custom`` facts of the method (``peft_type``, rank,
+    target modules).
+    """
     found: dict[str, Any] = {"base_model_relation": "adapter"}
     base = config.get("base_model_name_or_path")
     if isinstance(base, str) and clean(base):

@@ -1,7 +1,8 @@
 """Model cards: YAML front matter, title, the first paragraph of prose.
 
-Source: https://huggingface.co/docs/hub/model-cards. All scalars are read as text, so ``language: no`` stays Norwegian
-and ``version: 1.10`` keeps its zero; tags that ask for Python objects are plain data to this loader.
+Source: https://huggingface.co/docs/hub/model-cards. All scalars are read as text, so ``language:
+no`` stays Norwegian and ``version: 1.10`` keeps its zero; tags that ask for Python objects are
+plain data to this loader.
 """
 
 from __future__ import annotations
@@ -9,18 +10,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Any
 
 import yaml
 
-from discovery.engine.text import clean, strings
+from discovery.engine.core.text import clean
+from discovery.engine.sidecars import card_fields
 
 MAX_BYTES = 1 << 20
 MAX_FRONT_MATTER = 256 << 10
 MAX_DESCRIPTION = 600
-#: Looked at, of which few are kept.
-MAX_METRICS = 5_000
+
+#: Files that hold a card, best first; the case of their letters means nothing.
+NAMES = ("README.md", "MODEL_CARD.md", "modelcard.md")
 
 _FENCE = re.compile(r"^---[ \t]*$", re.MULTILINE)
 _KEY_LINE = re.compile(r"^([A-Za-z_][\w-]*)[ \t]*:[ \t]*(.*)$")
@@ -38,10 +40,14 @@ _NOT_PROSE = ("|", "#", "```", "~~~", "---", "===", "    ", "\t", "$$", ":::")
 _BULLET = re.compile(r"^\s{0,3}(?:[-*+]|\d{1,2}[.)])\s+(.+)$")
 _USES = re.compile(r"(?:intended|primary|direct) uses?|use[ -]cases?|applications", re.IGNORECASE)
 
+_LOWER_NAMES = frozenset(name.lower() for name in NAMES)
+
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """``front`` is the front matter, ``fields`` what it and the prose say in the document's words, ``faults`` what was wrong with it."""
+    """``front`` is the front matter, ``fields`` what it and the prose say in the document's words,
+    ``faults`` what was wrong with it.
+    """
 
     front: dict[str, Any]
     fields: dict[str, Any]
@@ -50,9 +56,12 @@ class Card:
 
 
 def read(raw: bytes, truncated: bool = False) -> Card:
-    """Never raises. ``raw`` is at most ``MAX_BYTES`` of the file, ``truncated`` says that there was more."""
+    """Never raises.
+
+    ``raw`` is at most ``MAX_BYTES`` of the file, ``truncated`` says that there was more.
+    """
     faults = [f"only the first {MAX_BYTES >> 20} MB of the card are read"] if truncated else []
-    text = raw.decode("utf-8-sig", "replace").replace("\r\n", "\n")
+    text = decoded(raw).replace("\r\n", "\n")
     block, body = _split(text)
     front, fault = _front_matter(block) if block is not None else ({}, None)
     if fault:
@@ -64,7 +73,7 @@ def read(raw: bytes, truncated: bool = False) -> Card:
     ):
         faults.append("the front matter is never closed with ---")
     title, description, uses = _prose(body)
-    fields = _fields(front, faults)
+    fields = card_fields.fields(front, faults)
     if description:
         fields["description"] = description
     if uses:
@@ -72,9 +81,20 @@ def read(raw: bytes, truncated: bool = False) -> Card:
     return Card(front, fields, title, faults)
 
 
+def is_card(name: str) -> bool:
+    return name.lower() in _LOWER_NAMES
+
+
+def decoded(raw: bytes) -> str:
+    """A card's text: UTF-8, or UTF-16 as editors on Windows save it."""
+    if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return raw.decode("utf-16", "replace")
+    return raw.decode("utf-8-sig", "replace")
+
+
 def has_front_matter(raw: bytes) -> bool:
     """Whether ``raw``, the start of a file, is that of a model card with front matter."""
-    text = raw.decode("utf-8-sig", "replace").replace("\r\n", "\n")
+    text = decoded(raw).replace("\r\n", "\n")
     opening = _FENCE.search(text)
     return (
         opening is not None
@@ -83,8 +103,10 @@ def has_front_matter(raw: bytes) -> bool:
 
 
 def prose(raw: bytes) -> str:
-    """The first words of the card's text, for looking keywords up: no front matter, markup, code or addresses."""
-    text = _without_blocks(body(raw[:24_000].decode("utf-8-sig", "replace")))
+    """The first words of the card's text, for looking keywords up: no front matter, markup, code or
+    addresses.
+    """
+    text = _without_blocks(body(decoded(raw[:24_000])))
     return plain(" ".join(" ".join(block) for block in _blocks(text)))[:1_000]
 
 
@@ -94,7 +116,10 @@ def body(text: str) -> str:
 
 
 def _split(text: str) -> tuple[str | None, str]:
-    """(front matter, rest). Blank lines, badges and a heading before the first ``---`` happen in the wild and are accepted."""
+    """(front matter, rest).
+
+    Blank lines, badges and a heading before the first ``---`` happen in the wild and are accepted.
+    """
     opening = _FENCE.search(text, 0, 4_000)
     if opening is None or (opening.start() > 0 and text[: opening.start()].count("\n") > 20):
         return None, text
@@ -116,13 +141,17 @@ def _front_matter(block: str) -> tuple[dict[str, Any], str | None]:
     if _depth(block) > 100:
         return {}, "the front matter is nested too deep and was not read"
     try:
-        front = yaml.load(block, Loader=yaml.CBaseLoader)  # noqa: S506  (builds texts, lists and mappings only)
+        # Builds texts, lists and mappings only.
+        front = yaml.load(block, Loader=yaml.CBaseLoader)  # noqa: S506
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f" in line {mark.line + 2}" if mark is not None else ""
         return (
             _salvage(block),
-            f"the front matter is not valid YAML{where}: {clean(str(getattr(error, 'problem', None) or 'unreadable'), 120)}",
+            (
+                f"the front matter is not valid YAML{where}:"
+                f" {clean(str(getattr(error, 'problem', None) or 'unreadable'), 120)}"
+            ),
         )
     if front is None or front == "":
         return {}, None
@@ -137,7 +166,9 @@ def _front_matter(block: str) -> tuple[dict[str, Any], str | None]:
 
 
 def _without_results(block: str) -> str:
-    """Drops ``model-index``, whose benchmark tables can outweigh the rest of a card a hundredfold."""
+    """Drops ``model-index``, whose benchmark tables can outweigh the rest of a card a
+    hundredfold.
+    """
     kept, dropping = [], False
     for line in block.split("\n"):
         if line[:1] not in (" ", "-", "\t", "", "#"):
@@ -156,7 +187,9 @@ def _depth(block: str) -> int:
 
 
 def _salvage(block: str) -> dict[str, Any]:
-    """Line by line: top-level ``key: value`` pairs and simple lists of a block that YAML refuses."""
+    """Line by line: top-level ``key: value`` pairs and simple lists of a block that YAML
+    refuses.
+    """
     found: dict[str, Any] = {}
     key = None
     for line in block.split("\n")[:2_000]:
@@ -166,90 +199,6 @@ def _salvage(block: str) -> dict[str, Any]:
         elif key and (item := re.match(r"^\s*-\s+(.+)$", line)) and isinstance(found[key], list):
             found[key].append(item[1].strip().strip("\"'"))
     return found
-
-
-def _fields(front: dict[str, Any], faults: list[str]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    license_name = _license(front, faults)
-    if license_name:
-        found["license"] = license_name
-    for key, name in (
-        ("language", "language_support"),
-        ("languages", "language_support"),
-        ("tags", "tags"),
-    ):
-        value = front.get(key)
-        if value and not isinstance(value, str | list):
-            faults.append(f"{key} in the front matter must be a text or a list")
-        elif items := [item for item in strings(value) if item.lower() != "null"]:
-            found[name] = items
-    base = front.get("base_model")
-    if bases := strings(base):
-        found["base_model"] = bases[0]
-    if isinstance(base, list) and any(not isinstance(item, str) for item in base):
-        faults.append("base_model in the front matter must be a text or a list of texts")
-    for key, name in (
-        ("base_model_relation", "base_model_relation"),
-        ("version", "version"),
-        ("model_creator", "author"),
-        ("author", "author"),
-    ):
-        if isinstance(front.get(key), str) and clean(front[key], 200):
-            found[name] = clean(front[key], 200)
-    if metrics := _metrics(front.get("model-index")):
-        found["performance_metrics"] = metrics
-    return found
-
-
-def _license(front: dict[str, Any], faults: list[str]) -> str | None:
-    value = front.get("license")
-    if isinstance(value, list) and len(value) == 1:
-        value = value[0]
-    if value and not isinstance(value, str):
-        faults.append("license in the front matter must be a text")
-        return None
-    name = front.get("license_name")
-    if value and value.lower() == "other" and isinstance(name, str) and name:
-        value = name
-    return clean(value, 200) if value and value.lower() != "null" else None
-
-
-def _metrics(index: Any) -> dict[str, float]:
-    """Numbers of ``model-index``, ``dataset: metric`` → value, at most twenty."""
-    found: dict[str, float] = {}
-    for result, metric in islice(_results(index), MAX_METRICS):
-        number = _number(metric.get("value"))
-        if number is not None and len(found) < 20:
-            dataset = result.get("dataset")
-            dataset_name = _text(dataset.get("name"), 80) if isinstance(dataset, dict) else ""
-            label = _text(metric.get("name"), 60) or _text(metric.get("type"), 60) or "score"
-            found[f"{dataset_name}: {label}" if dataset_name else label] = number
-    return found
-
-
-def _results(index: Any) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-    """(result, one of its metrics), and two empty ones for what is neither: YAML's aliases can make a few lines endless to walk."""
-    for model in index if isinstance(index, list) else []:
-        results = model.get("results") if isinstance(model, dict) else None
-        for result in results if isinstance(results, list) else ():
-            metrics = result.get("metrics") if isinstance(result, dict) else None
-            for metric in metrics if isinstance(metrics, list) else ():
-                yield (result, metric) if isinstance(metric, dict) else ({}, {})
-            yield {}, {}
-        yield {}, {}
-
-
-def _text(value: Any, limit: int) -> str:
-    """A scalar of the front matter. Lists are no names, and written out they may have no end."""
-    return clean(value, limit) if isinstance(value, str) else ""
-
-
-def _number(value: Any) -> float | None:
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        return None
-    return round(number, 4) if abs(number) < 1e12 else None
 
 
 def _prose(text: str) -> tuple[str | None, str | None, list[str]]:
@@ -284,7 +233,10 @@ def _prose(text: str) -> tuple[str | None, str | None, list[str]]:
 
 
 def _without_blocks(text: str) -> str:
-    """Without pictures, tables and scripts. Each tag's end is looked for once only: a thousand that are never closed cost no more than one."""
+    """Without pictures, tables and scripts.
+
+    Each tag's end is looked for once only: a thousand that are never closed cost no more than one.
+    """
     kept: list[str] = []
     at, unclosed = 0, set()
     for opening in _SKIPPED_BLOCK.finditer(text):
@@ -301,7 +253,9 @@ def _without_blocks(text: str) -> str:
 
 
 def _is_prose(words: str) -> bool:
-    """At least four words, or eight characters of a script without spaces, that are not links, badges or symbols."""
+    """At least four words, or eight characters of a script without spaces, that are not links,
+    badges or symbols.
+    """
     letters = sum(letter.isalpha() for letter in words)
     wide = sum(letter.isalpha() and letter > "\u2e7f" for letter in words)
     return letters > len(words) // 2 and (len(words.split()) >= 4 or wide >= 8)

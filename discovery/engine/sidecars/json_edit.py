@@ -1,4 +1,6 @@
-"""Setting members of a JSON object in its own text: whatever is not set stays byte for byte as somebody wrote it."""
+"""Setting members of a JSON object in its own text: whatever is not set stays byte for byte as
+somebody wrote it.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ _DEFAULT_INDENT = "  "
 
 
 class _Member(NamedTuple):
-    """A member of the outermost object: where its name begins, and where its value begins and ends."""
+    """A member of the outermost object: where its name begins, and where its value begins and
+    ends.
+    """
 
     name: str
     start: int
@@ -23,7 +27,8 @@ class _Member(NamedTuple):
 
 
 def updated(text: str, changes: Mapping[str, Any]) -> str:
-    """``text``, a JSON object, with these members set: standing ones where they stand, new ones at the end, in the style of the rest.
+    """``text``, a JSON object, with these members set: standing ones where they stand, new ones at
+    the end, in the style of the rest.
 
     Raises ``ValueError`` or ``RecursionError`` when ``text`` is no JSON object.
     """
@@ -47,7 +52,9 @@ def updated(text: str, changes: Mapping[str, Any]) -> str:
 
 
 class _Style(NamedTuple):
-    """How the object is written: what parts its members, the step it is indented by, and whether other letters than ASCII are escaped."""
+    """How the object is written: what parts its members, the step it is indented by, and whether
+    other letters than ASCII are escaped.
+    """
 
     join: str
     open: str

@@ -17,22 +17,33 @@ LFS_MAGIC = b"version https://git-lfs.github.com/spec/v1"
 
 @dataclass(frozen=True, slots=True)
 class JsonFile:
-    """``data`` is what could be read (``None``: nothing); ``fault`` says why a loader would refuse the file."""
+    """``data`` is what could be read (``None``: nothing); ``fault`` says why a loader would refuse
+    the file.
+
+    ``is_pointer``: the file stands for one that was never downloaded.
+    """
 
     data: Any
     fault: str | None = None
     offset: int | None = None
+    is_pointer: bool = False
 
 
 def parse(raw: bytes) -> JsonFile:
-    """Never raises. A byte-order mark is accepted, as are NaN and duplicate keys; all else outside the standard is a fault."""
+    """Never raises.
+
+    A byte-order mark is accepted, as are NaN and duplicate keys; all else outside the standard is a
+    fault.
+    """
     if len(raw) > MAX_BYTES:
         return JsonFile(None, f"the file has more than {MAX_BYTES >> 20} MB")
     if not raw.strip():
         return JsonFile(None, "the file is empty", 0)
     if raw.startswith(LFS_MAGIC):
         return JsonFile(
-            None, "it is a git-lfs pointer: the real file was never downloaded (git lfs pull)"
+            None,
+            "it is a git-lfs pointer: the real file was never downloaded (git lfs pull)",
+            is_pointer=True,
         )
     if raw[:1] == b"<" or raw[:5].lower() == b"\n<htm":
         return JsonFile(None, "it is a web page: the download was refused or redirected", 0)

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 MAX_POINTER_BYTES = 1_024
 
 _POINTER = re.compile(
-    rb"version https://git-lfs\.github\.com/spec/v1\n(?:.*\n)*?oid sha256:([0-9a-f]{64})\nsize (\d{1,18})\n?"
+    rb"version https://git-lfs\.github\.com/spec/v1\n(?:.*\n)*?oid sha256:([0-9a-f]{64})\nsize"
+    rb" (\d{1,18})\n?"
 )
 
 

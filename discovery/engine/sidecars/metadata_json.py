@@ -1,32 +1,27 @@
-"""``metadata.json``: the fields an administrator writes beside a model. Unknown ones are kept under ``custom``."""
+"""``metadata.json``: the fields an administrator writes beside a model.
+
+Unknown ones are kept under ``custom``.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from discovery.engine.rules import CATEGORIES
-from discovery.engine.text import clean, positive, storable, strings
-from discovery.engine.types import ModelType
+from discovery.engine.core.fields import FIELDS, Field, Kind
+from discovery.engine.core.text import clean, positive, storable, strings
 
-TEXTS = {
-    "display_name": 300, "description": 4_000, "license": 200, "author": 200, "version": 100, "architecture": 200,
-    "model_family": 200, "base_model": 300, "base_model_relation": 40, "quantization": 40,
-}  # fmt: skip
-LISTS = ("use_cases", "specialized_domains", "language_support", "tags")
-CHOICES = ("modalities", "input_modalities", "output_modalities", "capabilities")
-OBJECTS = ("performance_metrics", "resource_requirements", "optimization_settings")
-NUMBERS = (
-    "parameter_count",
-    "active_parameter_count",
-    "context_length",
-    "embedding_length",
-    "layer_count",
-    "vocab_size",
-)
+NAME = "metadata.json"
 
-#: Fields with one of a few words. Other words under these names are somebody else's fields, and kept like them.
-WORDS: Mapping[str, tuple[str, ...]] = {"type": tuple(ModelType), **CATEGORIES}
+#: What people may write; every other key is kept under ``custom``.
+KEYS = frozenset(name for name, each in FIELDS.items() if each.editable and not each.hosted)
+
+#: Fields that files of other tools have too: alone among many unknown ones they are theirs.
+_SHARED = frozenset(
+    {"name", "description", "license", "author", "version", "type", "tags", "architecture",
+     "quantization", "base_model"}
+)  # fmt: skip
+_OWN = frozenset({*KEYS, "custom"}) - _SHARED
 
 #: Facts of the files and the registry: nobody sets them here.
 _RESERVED = frozenset(
@@ -46,10 +41,19 @@ _RESERVED = frozenset(
 )
 
 
-def fields(data: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """(fields, complaints): each complaint names a key whose value has the wrong type and what it should be.
+def is_ours(data: Mapping[str, Any]) -> bool:
+    """Whether the file speaks of a model as ours do: other tools write a ``metadata.json`` too."""
+    shared = sum(key in _SHARED for key in data)
+    unknown = sum(key not in _SHARED and key not in _RESERVED for key in data)
+    return not _OWN.isdisjoint(data) or (shared > 0 and unknown <= shared)
 
-    ``custom`` holds unknown keys too; in the object ``custom`` itself, ``null`` says that there is no such field, whatever other files hold.
+
+def fields(data: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """(fields, complaints): each complaint names a key whose value has the wrong type and what it
+    should be.
+
+    ``custom`` holds unknown keys too; in the object ``custom`` itself, ``null`` says that there is
+    no such field, whatever other files hold.
     """
     found: dict[str, Any] = {}
     custom: dict[str, Any] = {}
@@ -72,29 +76,65 @@ def fields(data: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
 
 
 def _take(key: str, value: Any, found: dict[str, Any]) -> str | None:
-    """Puts a known key's value into ``found``; returns what it should have been when it is not that."""
-    if key in TEXTS:
-        if not isinstance(value, str | int | float) or isinstance(value, bool):
-            return "a text"
-        if len(str(value)) > TEXTS[key]:
-            return f"a text of at most {TEXTS[key]:,} characters"
-        found[key] = clean(str(value), TEXTS[key])
-    elif key in LISTS or key in CHOICES:
-        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-            return "a list of texts"
-        found[key] = [text.upper() for text in strings(value)] if key in CHOICES else strings(value)
-    elif key in OBJECTS:
-        if not isinstance(value, dict):
-            return "an object"
-        if key == "resource_requirements" and any(
-            isinstance(n, int | float) and n < 0 for n in value.values()
-        ):
-            return "an object without negative numbers"
-        found[key] = storable(value)
-    elif key in WORDS and isinstance(value, str) and value.upper() in WORDS[key]:
-        found[key] = value.upper()
-    elif key in NUMBERS:
-        if positive(value) is None:
-            return "a whole number above zero"
-        found[key] = positive(value)
-    return None
+    """Puts a known key's value into ``found``; returns what it should have been when it is not
+    that.
+
+    Other words under the name of a choice are somebody else's field, and kept like one.
+    """
+    if key not in KEYS or key == "custom":
+        return None
+    field = FIELDS[key]
+    if field.kind is Kind.CHOICE:
+        if isinstance(value, str) and value.upper() in field.words:
+            found[key] = value.upper()
+        return None
+    wanted, taken = _READERS[field.kind](field, value)
+    if wanted is None:
+        found[key] = taken
+    return wanted
+
+
+def _text(field: Field, value: Any) -> tuple[str | None, Any]:
+    if not isinstance(value, str | int | float) or isinstance(value, bool):
+        return "a text", None
+    if len(str(value)) > field.limit:
+        return f"a text of at most {field.limit:,} characters", None
+    return None, clean(str(value), field.limit)
+
+
+def _list(field: Field, value: Any) -> tuple[str | None, Any]:
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        return "a list of texts", None
+    items = strings(value)
+    return None, [text.upper() for text in items] if field.kind is Kind.WORDS else items
+
+
+def _object(field: Field, value: Any) -> tuple[str | None, Any]:
+    if not isinstance(value, dict):
+        return "an object", None
+    numbers = (each for each in value.values() if isinstance(each, int | float))
+    if not field.below_zero and any(each < 0 for each in numbers):
+        return "an object without negative numbers", None
+    return None, storable(value)
+
+
+def _whole(_: Field, value: Any) -> tuple[str | None, Any]:
+    number = positive(value)
+    return ("a whole number above zero" if number is None else None), number
+
+
+def _fraction(_: Field, value: Any) -> tuple[str | None, Any]:
+    fits = isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 1e15
+    return (None, float(value)) if fits else ("a number above zero", None)
+
+
+#: Kind → (what a value should have been or ``None``, the value as it is kept).
+_READERS: Mapping[Kind, Callable[[Field, Any], tuple[str | None, Any]]] = {
+    Kind.TEXT: _text,
+    Kind.LONG: _text,
+    Kind.LIST: _list,
+    Kind.WORDS: _list,
+    Kind.OBJECT: _object,
+    Kind.NUMBER: _whole,
+    Kind.FRACTION: _fraction,
+}

@@ -1,6 +1,8 @@
-"""``config.json`` of Transformers and its relatives: architecture, shape, context length, precision, quantization.
+"""``config.json`` of Transformers and its relatives: architecture, shape, context length,
+precision, quantization.
 
-Sources: the ``PretrainedConfig`` classes of Transformers for the spellings; vLLM's derivation of the usable context from RoPE scaling.
+Sources: the ``PretrainedConfig`` classes of Transformers for the spellings; vLLM's derivation of
+the usable context from RoPE scaling.
 """
 
 from __future__ import annotations
@@ -8,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from discovery.engine.text import clean, positive
+from discovery.engine.core.packings import NOTHING, Declared
+from discovery.engine.core.text import clean, positive
+from discovery.engine.sidecars import quantization as declared_quantization
 
 #: Where multimodal models keep the language half, most telling first.
 TEXT_CONFIGS = (
@@ -38,8 +42,10 @@ AUDIO_CONFIGS = (
 )
 
 _CONTEXT_KEYS = (
-    "max_position_embeddings", "n_positions", "max_sequence_length", "max_seq_len", "max_seq_length", "seq_length", "n_ctx",
-    "max_target_positions", "max_context_length", "model_max_length", "max_length_tokens", "context_length", "max_text_len",
+    "max_position_embeddings", "n_positions", "max_sequence_length", "max_seq_len",
+    "max_seq_length", "seq_length", "n_ctx",
+    "max_target_positions", "max_context_length", "model_max_length", "max_length_tokens",
+    "context_length", "max_text_len",
 )  # fmt: skip
 _HIDDEN_KEYS = ("hidden_size", "d_model", "n_embd", "n_embed", "dim", "model_dim", "hidden_dim")
 _LAYER_KEYS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers", "encoder_layers", "depth")
@@ -68,13 +74,16 @@ _OFFSET_POSITIONS = frozenset(
 )
 
 _DTYPES = {
-    "float64": "F64", "float32": "F32", "float": "F32", "float16": "F16", "half": "F16", "bfloat16": "BF16", "float8_e4m3fn": "F8_E4M3",
+    "float64": "F64", "float32": "F32", "float": "F32", "float16": "F16", "half": "F16",
+    "bfloat16": "BF16", "float8_e4m3fn": "F8_E4M3",
     "float8_e5m2": "F8_E5M2", "int8": "I8", "uint8": "U8",
 }  # fmt: skip
 
 
 def fields(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The document fields that ``config`` states. Missing, junk and impossible values are left out."""
+    """The document fields that ``config`` states. Missing, junk and impossible values are
+    left out.
+    """
     text = list(_language_halves(config))
     found = {
         "architecture": architecture(config),
@@ -108,12 +117,19 @@ def looks_like_model(config: Mapping[str, Any]) -> bool:
 
 
 def architecture(config: Mapping[str, Any]) -> str | None:
-    """``architectures[0]``, or Diffusers' ``_class_name``."""
+    """``architectures[0]``, Diffusers' ``_class_name``, or timm's ``architecture``."""
     named = config.get("architectures")
     candidates = named if isinstance(named, list) else [named]
+    own = config.get("architecture") if is_timm(config) else None
     return next(
-        (word for item in (*candidates, config.get("_class_name")) if (word := _word(item))), None
+        (word for item in (*candidates, config.get("_class_name"), own) if (word := _word(item))),
+        None,
     )
+
+
+def is_timm(config: Mapping[str, Any]) -> bool:
+    """Whether timm wrote it: networks for pictures, by their own names."""
+    return isinstance(config.get("pretrained_cfg"), dict)
 
 
 def dtype(config: Mapping[str, Any]) -> str | None:
@@ -125,8 +141,8 @@ def dtype(config: Mapping[str, Any]) -> str | None:
     return None
 
 
-def quantization(config: Mapping[str, Any]) -> tuple[str | None, int | None]:
-    """(method, bits) of a declared weight quantization: ``("gptq", 4)``; ``(None, None)`` when the weights are plain."""
+def quantization(config: Mapping[str, Any]) -> Declared:
+    """The declared quantization of the weights; nothing where they are plain."""
     for half in (config, *_language_halves(config)):
         declared = (
             half.get("quantization_config")
@@ -134,42 +150,8 @@ def quantization(config: Mapping[str, Any]) -> tuple[str | None, int | None]:
             or half.get("quantization")
         )
         if isinstance(declared, dict) and declared:
-            return _quantization(declared)
-    return None, None
-
-
-def _quantization(declared: Mapping[str, Any]) -> tuple[str | None, int | None]:
-    method = (
-        _word(declared.get("quant_method"))
-        or _word(declared.get("quant_algo"))
-        or _word(declared.get("quantization_method"))
-    )
-    bits = (
-        positive(declared.get("bits"))
-        or positive(declared.get("w_bit"))
-        or positive(declared.get("weight_bits"))
-    )
-    if method is None and "group_size" in declared and bits:
-        method = "mlx"
-    if declared.get("load_in_4bit") is True:
-        return method or "bitsandbytes", 4
-    if declared.get("load_in_8bit") is True:
-        return method or "bitsandbytes", 8
-    if bits is None and isinstance(declared.get("config_groups"), dict):
-        bits = next(
-            (
-                b
-                for g in declared["config_groups"].values()
-                if isinstance(g, dict) and (b := _group_bits(g))
-            ),
-            None,
-        )
-    return (method.lower() if method else None), bits if bits and bits <= 16 else None
-
-
-def _group_bits(group: Mapping[str, Any]) -> int | None:
-    weights = group.get("weights")
-    return positive(weights.get("num_bits")) if isinstance(weights, dict) else None
+            return declared_quantization.read(declared)
+    return NOTHING
 
 
 def experts(config: Mapping[str, Any]) -> tuple[int | None, int | None]:
@@ -209,7 +191,9 @@ def odd_fields(config: Mapping[str, Any]) -> list[str]:
 
 
 def _language_halves(config: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """The config itself, then the sub-configs that describe its language model, nested ones included."""
+    """The config itself, then the sub-configs that describe its language model, nested ones
+    included.
+    """
     yield config
     for key in TEXT_CONFIGS:
         half = config.get(key)
@@ -237,8 +221,10 @@ def _context(half: Mapping[str, Any], config: Mapping[str, Any]) -> int | None:
 
 
 def _scaled(length: int, half: Mapping[str, Any]) -> int:
-    """RoPE scaling: YaRN stretches the original length, linear and dynamic the stated one where the config is of the old style
-    (``type``); in the new style (``rope_type``) and for the other kinds the stated length is final."""
+    """RoPE scaling: YaRN stretches the original length, linear and dynamic the stated one where the
+    config is of the old style (``type``); in the new style (``rope_type``) and for the other kinds
+    the stated length is final.
+    """
     scaling = half.get("rope_scaling") or half.get("rope_parameters")
     if not isinstance(scaling, dict):
         return length

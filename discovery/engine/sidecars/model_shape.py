@@ -1,7 +1,9 @@
-"""Parameters of well-known architectures, computed from config.json when their weights are not on the disk.
+"""Parameters of well-known architectures, computed from config.json when their weights are not on
+the disk.
 
-Arithmetic, not a guess: each function adds up the weight matrices that the Transformers class of that ``model_type`` creates.
-Sources: the ``modeling_*.py`` files of Transformers. What is not listed here is not computed.
+Arithmetic, not a guess: each function adds up the weight matrices that the Transformers class of
+that ``model_type`` creates. Sources: the ``modeling_*.py`` files of Transformers. What is not
+listed here is not computed.
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from discovery.engine.text import positive
+from discovery.engine.core.text import positive
 
 Config = Mapping[str, Any]
 
@@ -19,10 +21,11 @@ class _Unstated(Exception):
 
 
 def parameters(config: Config) -> int | None:
-    """Unique parameters, or ``None`` for other architectures and configs that leave a length out."""
-    count = (
-        _COUNTS.get(config.get("model_type")) if isinstance(config.get("model_type"), str) else None
-    )  # type: ignore[arg-type]
+    """Unique parameters, or ``None`` for other architectures and configs that leave a length
+    out.
+    """
+    kind = config.get("model_type")
+    count = _COUNTS.get(kind) if isinstance(kind, str) else None
     if count is None:
         return None
     try:
@@ -111,7 +114,9 @@ def _encoder_layer(hidden: int, inner: int) -> int:
 
 
 def _translator(config: Config) -> int:
-    """M2M100 and NLLB: shared embeddings, sinusoidal positions, an encoder and a decoder that also looks across."""
+    """M2M100 and NLLB: shared embeddings, sinusoidal positions, an encoder and a decoder that also
+    looks across.
+    """
     hidden, vocabulary = _length(config, "d_model"), _length(config, "vocab_size")
     encoder = _length(config, "encoder_layers") * _encoder_layer(
         hidden, _length(config, "encoder_ffn_dim")
@@ -124,7 +129,9 @@ def _translator(config: Config) -> int:
 
 
 def _wav2vec2(config: Config) -> int:
-    """wav2vec 2.0: convolutions over the waveform, a convolution for positions, a transformer; for pre-training a quantizer."""
+    """wav2vec 2.0: convolutions over the waveform, a convolution for positions, a transformer; for
+    pre-training a quantizer.
+    """
     channels, kernels = config.get("conv_dim"), config.get("conv_kernel")
     if (
         not isinstance(channels, list)

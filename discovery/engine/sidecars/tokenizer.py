@@ -1,4 +1,6 @@
-"""Tokenizer files: context length from ``tokenizer_config.json``, vocabulary size from ``tokenizer.json`` without its merges."""
+"""Tokenizer files: context length from ``tokenizer_config.json``, vocabulary size from
+``tokenizer.json`` without its merges.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +9,12 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from discovery.engine.text import positive
+from discovery.engine.core.text import positive
 
 MAX_BYTES = 64 << 20
 
-#: Shorter or longer "limits" are placeholders: ``model_max_length`` of 12 or 1e30 are both in circulation.
+#: Shorter or longer "limits" are placeholders: ``model_max_length`` of 12 or 1e30 are both in
+#: circulation.
 _SANE_CONTEXT = range(32, 20_000_001)
 
 _VOCAB = re.compile(rb'"vocab"\s*:\s*(?=[{\[])')
@@ -26,7 +29,8 @@ def fields(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def vocabulary_size(raw: bytes) -> int | None:
-    """Tokens of a ``tokenizer.json``, added ones included; ``None`` when the file is not of that shape.
+    """Tokens of a ``tokenizer.json``, added ones included; ``None`` when the file is not of that
+    shape.
 
     Only ``vocab`` and ``added_tokens`` are decoded: the merges, most of the file, are not.
     """

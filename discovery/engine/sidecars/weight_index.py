@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from discovery.engine.text import positive
+from discovery.engine.core.text import positive
 
 
 @dataclass(frozen=True, slots=True)
 class WeightIndex:
-    """``shards`` are the file names it asks for; ``outside`` those that would leave the folder; ``total_size`` bytes of weights, as claimed."""
+    """``shards`` are the file names it asks for; ``outside`` those that would leave the folder;
+    ``total_size`` bytes of weights, as claimed.
+    """
 
     shards: tuple[str, ...]
     outside: tuple[str, ...]

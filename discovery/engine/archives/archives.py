@@ -1,0 +1,472 @@
+"""Pickles wherever they hide: members of zip and tar archives, compressed files, numpy's arrays of
+objects, archives in archives.
+
+Tensor data are never read: members that a checkpoint's tensors lie in and arrays of numbers are
+passed over, and what has to be unpacked has a limit. Reaching a limit is a finding of its own: what
+could not be checked to its end is never called clean.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from io import BytesIO
+from typing import Any, BinaryIO
+
+from discovery.engine.archives import decompression, tar
+from discovery.engine.archives.decompression import HEAD_BYTES
+from discovery.engine.archives.torch_tensors import LEGACY_MAGIC, LEGACY_PICKLES, Found, collect
+from discovery.engine.archives.torch_zip import LEADS_OUT, MAX_RATIO, SMALL, Archive, Member
+from discovery.engine.core import executables
+from discovery.engine.core.errors import InvalidHeader
+from discovery.engine.core.text import clean
+from discovery.engine.core.types import Problem
+from discovery.engine.core.vocabulary import Severity
+from discovery.engine.pickles.pickles import Allowance, Global, Object, Scanner, breaks_at_once
+
+#: Of one file: bytes unpacked, members looked at, archives in each other, pickles one after the
+#: other.
+MAX_UNPACKED = 32 << 20
+MAX_MEMBERS = 10_000
+MAX_NESTING = 4
+MAX_STREAMS = 1_000
+MAX_PROBLEMS = 30
+
+_PLAIN_REFERENCE = re.compile(r"[A-Za-z_][\w.]*", re.ASCII)
+_AS_PICKLE = frozenset({"pickle", "perhaps"})
+
+
+def _only_perhaps(head: bytes, name: str) -> bool:
+    """Whether nothing but a first byte speaks for a pickle."""
+    return decompression.kinds(head, name) == ("perhaps",) and not decompression.is_pickled(name)
+
+
+class Inspector:
+    """What loading the parts of one file would run: ``imports`` (reference to where it first
+    appears) and ``problems``.
+
+    ``found`` says whether anything was met that could hold a pickle, ``pickled`` whether there was
+    one; ``broken`` is why unpacking failed where it did. ``lenient``: see :meth:`Scanner.problems`.
+    """
+
+    def __init__(self, allowance: Allowance | None = None, *, lenient: bool = False) -> None:
+        self.problems: list[Problem] = []
+        self.imports: dict[str, int] = {}
+        self.references: set[Global] = set()
+        self.found = self.pickled = False
+        self._lenient = lenient
+        self.broken: InvalidHeader | None = None
+        self._allowance = allowance or Allowance()
+        self._bytes_left = MAX_UNPACKED
+        self._members_left = MAX_MEMBERS
+
+    @property
+    def unpacked(self) -> int:
+        """Bytes that had to be unpacked."""
+        return MAX_UNPACKED - self._bytes_left
+
+    @property
+    def is_unsafe(self) -> bool:
+        return any(problem.severity is Severity.ERROR for problem in self.problems)
+
+    def look(
+        self,
+        stream: BinaryIO,
+        size: int,
+        name: str,
+        where: str = "",
+        nesting: int = 0,
+        *,
+        head: bytes | None = None,
+        tail: bytes = b"",
+        done: frozenset[str] = frozenset(),
+    ) -> None:
+        """Looks into a file, or a member (``where`` it is, from the outermost archive on), under
+        every reading but those that are ``done``.
+
+        ``head`` and ``tail`` are its start and its end, where they have been read. Never raises but
+        for ``OSError``.
+        """
+        if head is None:
+            stream.seek(0)
+            head = stream.read(HEAD_BYTES)
+        kinds = decompression.kinds(head, name, tail)
+        is_else = bool(done.difference(_AS_PICKLE)) or not _AS_PICKLE.issuperset(kinds)
+        for kind in kinds:
+            if kind not in done and (kind not in _AS_PICKLE or done.isdisjoint(_AS_PICKLE)):
+                self._look(kind, head, stream, size, name, where, nesting, is_else=is_else)
+
+    def _look(
+        self,
+        kind: str,
+        head: bytes,
+        stream: BinaryIO,
+        size: int,
+        name: str,
+        where: str,
+        nesting: int,
+        *,
+        is_else: bool,
+    ) -> None:
+        self.found = self.found or kind in ("zip", "tar", "npy", "opaque")
+        if kind in ("zip", "tar", "packed") and nesting >= MAX_NESTING:
+            return self._unchecked(
+                where, f"archives lie in each other more than {MAX_NESTING} deep", certain=True
+            )
+        named = decompression.is_pickled(name)
+        try:
+            if kind == "zip":
+                self._zip(stream, size, where, nesting, is_behind=head[:2] != b"PK")
+            elif kind == "tar":
+                self._tar(stream, size, where, nesting)
+            elif kind == "packed":
+                self._packed(stream, size, name, where, nesting)
+            elif kind == "opaque":
+                self._unchecked(
+                    where,
+                    f"it is packed by {decompression.opaque(head)}, which is not unpacked here",
+                    certain=False,
+                )
+            elif kind == "npy":
+                self._array(stream, size, where)
+            else:
+                self._pickles(stream, size, where, head, named=named, is_else=is_else)
+        except InvalidHeader as error:
+            if kind == "zip" and head[:2] != b"PK":
+                return None  # the end only looks like an archive's
+            self._unchecked(where, str(error), certain=named and nesting > 0)
+            self.broken = None if nesting else error
+        return None
+
+    def members(
+        self, archive: Archive, members: Iterable[Member], where: str = "", nesting: int = 0
+    ) -> None:
+        """Looks into members of a zip archive, and takes over what is wrong with them."""
+        for member in members:
+            self._members_left -= 1
+            if self._members_left < 0:
+                self._unchecked(where, f"it has more than {MAX_MEMBERS:,} members", certain=False)
+                break
+            try:
+                self._member(
+                    archive, member, f"{where}/{member.name}" if where else member.name, nesting + 1
+                )
+            except InvalidHeader as error:
+                self._unchecked(where, str(error), certain=True)
+        for problem in archive.problems:
+            self._add(problem, where)
+        archive.problems.clear()
+
+    # -- containers
+
+    def _zip(
+        self, stream: BinaryIO, size: int, where: str, nesting: int, *, is_behind: bool
+    ) -> None:
+        archive = Archive(stream, size, is_behind=is_behind)
+        if executable := executables.in_archive(member.name for member in archive.members):
+            self._add(
+                Problem(
+                    "executable_file",
+                    f"it is {executable}: nothing that loads weights runs it",
+                    "",
+                    Severity.WARNING,
+                ),
+                where,
+            )
+        passed_over: set[str] = set()
+        try:
+            for main in [
+                member for member in archive.members if member.name.rpartition("/")[2] == "data.pkl"
+            ]:
+                passed_over |= self._checkpoint(
+                    archive, main, f"{where}/{main.name}" if where else main.name
+                )
+        finally:
+            self.members(
+                archive,
+                (
+                    member
+                    for member in archive.members
+                    if member.size and member.name not in passed_over
+                ),
+                where,
+                nesting,
+            )
+
+    def _checkpoint(self, archive: Archive, main: Member, where: str) -> set[str]:
+        """Looks into the pickle of a checkpoint of torch's.
+
+        Its name, and those of the members that its tensors lie in.
+        """
+        data = archive.read(main)
+        if data is None:
+            return {main.name}
+        value = self._pickles(BytesIO(data), len(data), where, data[:HEAD_BYTES], named=True)
+        root = main.name.removesuffix("data.pkl")
+        return {
+            main.name,
+            *(
+                f"{root}data/{found.storage.key}"
+                for found in collect(value)
+                if isinstance(found, Found) and found.storage
+            ),
+        }
+
+    def _member(self, archive: Archive, member: Member, where: str, nesting: int) -> None:
+        if member.flags & 1:
+            self._unchecked(
+                where,
+                "it is encrypted, and cannot be looked into without its password",
+                certain=archive.is_checkpoint,
+            )
+        head = archive.head(member, HEAD_BYTES)
+        if self._is_idle(head, member.size, member.name, lambda count: archive.head(member, count)):
+            return
+        start = archive.start(member)
+        if start is not None:
+            self.look(
+                decompression.window(archive.stream, start, member.size),
+                member.size,
+                member.name,
+                where,
+                nesting,
+            )
+        elif max(member.packed, member.size) > self._bytes_left and _only_perhaps(
+            head, member.name
+        ):
+            self._unchecked(
+                where, "it may be a pickle, and is longer than what is unpacked here", certain=False
+            )
+        elif (data := archive.read(member, max(self._bytes_left, 0))) is not None:
+            self._bytes_left -= len(data)
+            self.look(BytesIO(data), len(data), member.name, where, nesting)
+
+    def _tar(self, stream: BinaryIO, size: int, where: str, nesting: int) -> None:
+        for member in tar.members(stream, size):
+            self._members_left -= 1
+            if self._members_left < 0:
+                return self._unchecked(
+                    where, f"it has more than {MAX_MEMBERS:,} members", certain=False
+                )
+            inner = f"{where}/{member.name}" if where else member.name
+            leading_out = next(
+                (
+                    path
+                    for path in (member.name, member.link if member.kind in tar.LINKS else "")
+                    if LEADS_OUT.search(path)
+                ),
+                None,
+            )
+            if leading_out is not None:
+                text = (
+                    f"a member leads to {clean(leading_out, 80)!r}: unpacked, it would reach"
+                    " outside the folder"
+                )
+                self._add(
+                    Problem("archive_tampered", text, "", Severity.ERROR, member.start), where
+                )
+            if member.is_file and member.start + member.size > size:
+                return self._unchecked(
+                    inner,
+                    "the archive ends inside it, as after an interrupted download",
+                    certain=False,
+                )
+            if member.is_file:
+                self.look(
+                    decompression.window(stream, member.start, member.size),
+                    member.size,
+                    member.name,
+                    inner,
+                    nesting + 1,
+                )
+        return None
+
+    def _packed(self, stream: BinaryIO, size: int, name: str, where: str, nesting: int) -> None:
+        """Unpacks what starts like something that can be unpickled, as far as the limits allow."""
+        stream.seek(0)
+        codec, named = (
+            decompression.codec(stream.read(HEAD_BYTES)) or "",
+            decompression.is_pickled(name),
+        )
+        content, stopped = BytesIO(), ""
+        growth = max(size * MAX_RATIO, SMALL)
+        looked = False
+        try:
+            for block in decompression.unpacked(stream, codec):
+                self._bytes_left -= content.write(block)
+                if not looked and content.tell() >= HEAD_BYTES:
+                    looked = True
+                    start = content.getvalue()
+                    if self._is_idle(
+                        start[:HEAD_BYTES],
+                        sys.maxsize,
+                        decompression.inner_name(name),
+                        lambda count: content.getvalue()[:count],
+                    ):
+                        return
+                if content.tell() > growth:
+                    stopped = f"it grows more than {MAX_RATIO} times"
+                elif self._bytes_left < 0:
+                    stopped = f"it unpacks to more than {MAX_UNPACKED:,} bytes"
+                if stopped:
+                    break
+        except InvalidHeader as error:
+            if not content.tell():
+                if not named:
+                    return  # two bytes alone make no archive
+                raise
+            self.broken, stopped = error if not nesting else None, str(error)
+        self.found = True
+        before = len(self.problems)
+        self.look(
+            content,
+            content.tell(),
+            decompression.inner_name(name),
+            where or decompression.inner_name(name),
+            nesting + 1,
+        )
+        if stopped:
+            # That it breaks off where unpacking stopped is no news.
+            self.problems[before:] = [
+                problem for problem in self.problems[before:] if problem.code != "archive_unchecked"
+            ]
+            self._unchecked(where, stopped, certain=named or "times" in stopped)
+
+    @staticmethod
+    def _is_idle(head: bytes, size: int, name: str, start: Callable[[int], bytes]) -> bool:
+        """Whether what starts like this is nothing that could be unpickled."""
+        kinds = decompression.kinds(head, name)
+        if kinds == ("npy",):
+            return decompression.is_plain_array(start(decompression.array_header(head)))
+        return not kinds or (_only_perhaps(head, name) and breaks_at_once(head, size))
+
+    # -- pickles
+
+    def _array(self, stream: BinaryIO, size: int, where: str) -> None:
+        stream.seek(0)
+        start = decompression.array_header(stream.read(HEAD_BYTES))
+        stream.seek(0)
+        if not decompression.is_plain_array(stream.read(start)):
+            body = decompression.window(stream, start, size - start)
+            self._pickles(body, size - start, where, body.read(HEAD_BYTES), named=True)
+
+    def _pickles(
+        self,
+        stream: BinaryIO,
+        size: int,
+        where: str,
+        head: bytes,
+        *,
+        named: bool = False,
+        is_else: bool = False,
+    ) -> Any:
+        """Looks into the pickles that follow each other, and gives the value of the first.
+
+        ``is_else``: it is known to be something else too, so that a pickle which breaks is none.
+        """
+        position, first = 0, None
+        for number in range(MAX_STREAMS):
+            start = head if not number else self._at(stream, position)
+            scanner = Scanner(
+                decompression.window(stream, position, size - position),
+                size - position,
+                self._allowance,
+                start,
+            )
+            says_so = decompression.looks_like_pickle(start)
+            try:
+                value = scanner.load()
+            except InvalidHeader as error:
+                self._broken_pickle(
+                    scanner, error, where, certain=named and not (number or is_else)
+                )
+                return first
+            self._take(scanner, value, where, says_so=says_so, named=named)
+            if not number:
+                first = value
+            elif first == LEGACY_MAGIC and number == LEGACY_PICKLES - 1:
+                return first  # what follows are the tensors
+            position += scanner.position
+            if scanner.stopped or scanner.broken or position >= size:
+                return first
+        self._unchecked(where, f"more than {MAX_STREAMS:,} pickles follow each other", certain=True)
+        return first
+
+    @staticmethod
+    def _at(stream: BinaryIO, position: int) -> bytes:
+        stream.seek(position)
+        return stream.read(HEAD_BYTES)
+
+    def _broken_pickle(
+        self, scanner: Scanner, error: InvalidHeader, where: str, *, certain: bool
+    ) -> None:
+        """One that breaks before it does harm: what it would have done is told, and that nothing
+        follows from it.
+        """
+        if certain:
+            self._unchecked(where, f"it is a broken pickle: {error}", certain=False)
+        if scanner.acts:
+            self._take(scanner, None, where, says_so=False, named=False)
+
+    def _take(
+        self, scanner: Scanner, value: Any, where: str, *, says_so: bool, named: bool
+    ) -> None:
+        """Takes over what a pickle does.
+
+        Any file may begin with an instruction or two. What neither says nor is called a pickle
+        counts as one when it walks to its end and holds something, or when something that it
+        imports is used: no accident spells that. (An import alone is two words in lines.)
+        """
+        walks = not (scanner.stopped or scanner.broken)
+        imports, problems = scanner.imports, scanner.problems(lenient=self._lenient)
+        if (
+            says_so
+            or (walks and (named or type(value) in (Object, list, tuple)))
+            or (named and scanner.stopped)
+        ):
+            self.found = self.pickled = True
+        elif scanner.acts:
+            self.found = self.pickled = True
+            imports = {
+                reference: at
+                for reference, at in imports.items()
+                if _PLAIN_REFERENCE.fullmatch(reference)
+            }
+        elif scanner.stopped:
+            return self._unchecked(
+                where, f"it begins like a pickle, and {scanner.stopped.reason}", certain=False
+            )
+        else:
+            return None
+        for problem in problems:
+            self._add(problem, where)
+        self.imports.update({name: at for name, at in imports.items() if name not in self.imports})
+        self.references.update(scanner.references)
+        return None
+
+    # -- findings
+
+    def _add(self, problem: Problem, where: str) -> None:
+        if sum(known.severity is problem.severity for known in self.problems) < MAX_PROBLEMS:
+            text = f"{clean(where, 160)}: {problem.message}" if where else problem.message
+            self.problems.append(
+                replace(
+                    problem, message=text, key=f"{where}:{problem.key}" if where else problem.key
+                )
+            )
+
+    def _unchecked(self, where: str, reason: str, *, certain: bool) -> None:
+        """``certain``: what is there would be unpickled, or is made to exhaust its reader.
+
+        Else it may be harmless, and nobody can tell.
+        """
+        text = (
+            f"it cannot be checked to its end ({reason}): do not load or unpack it unless you trust"
+            " where it comes from"
+        )
+        self._add(
+            Problem("archive_unchecked", text, "", Severity.ERROR if certain else Severity.WARNING),
+            where,
+        )

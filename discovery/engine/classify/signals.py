@@ -1,0 +1,202 @@
+"""What categories and capabilities are decided by: collected while a model is read and kept with
+it, so that rules can change alone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from discovery.engine.core.text import clean, strings
+from discovery.engine.core.word_parts import affirmed, sequence, words
+from discovery.engine.memory import AttentionShape, shape_from_config
+from discovery.engine.sidecars import model_config
+from discovery.engine.sidecars.card_fields import bases
+
+MAX_FILES = 120
+
+#: ``video_token_id``, ``video_token_index``, ``video_pad_token_id`` and what else it is called.
+_FILM_TOKEN = re.compile(r"video_(?:\w{1,20}_)?token")
+
+#: Where a word may stand, and how much it counts there.
+PLACES = {
+    "name": 4.0,
+    "tags": 3.0,
+    "base model": 2.0,
+    "title": 2.0,
+    "folder": 2.0,
+    "description": 1.5,
+    "card": 0.5,
+}
+#: Places where sentences stand, which may deny what they name.
+PROSE = frozenset({"title", "description", "card"})
+
+
+@dataclass(frozen=True, slots=True)
+class Signals:
+    """Structure first: class names, model types, task tags, ``marks`` (facts of configs, tensors,
+    inputs, with where); then words by place.
+    """
+
+    architectures: tuple[str, ...] = ()
+    model_types: tuple[str, ...] = ()
+    pipeline_tags: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    marks: Mapping[str, str] = field(default_factory=dict)
+    words: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    phrases: Mapping[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        lists = {
+            name: list(getattr(self, name))
+            for name in ("architectures", "model_types", "pipeline_tags", "tags", "files")
+        }
+        return {
+            **lists,
+            "marks": dict(self.marks),
+            "words": dict(self.words),
+            "phrases": dict(self.phrases),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Signals:
+        lists = {
+            name: tuple(data.get(name, ()))
+            for name in ("architectures", "model_types", "pipeline_tags", "tags", "files")
+        }
+        return cls(
+            **lists,
+            marks=data.get("marks", {}),
+            words=data.get("words", {}),
+            phrases=data.get("phrases", {}),
+        )
+
+
+class Clues:
+    """Collects signals while a model is read."""
+
+    def __init__(self) -> None:
+        self.architectures: dict[str, None] = {}
+        self.model_types: dict[str, None] = {}
+        self.pipeline_tags: dict[str, None] = {}
+        self.tags: dict[str, None] = {}
+        self.files: dict[str, None] = {}
+        self.marks: dict[str, str] = {}
+        self.texts: dict[str, list[str]] = {}
+        self.shape: AttentionShape | None = None
+        self.projector_bytes = 0
+        #: What the weight file's format is made for; the card's own word outranks it.
+        self.task: str | None = None
+
+    def mark(self, name: str, where: str) -> None:
+        self.marks.setdefault(name, where)
+
+    def text(self, place: str, text: Any) -> None:
+        if isinstance(text, str) and text:
+            self.texts.setdefault(place, []).append(text)
+
+    def config(self, config: Mapping[str, Any], source: str) -> None:
+        """A Transformers or Diffusers config: classes, types and the halves that give a model eyes,
+        ears and a voice.
+        """
+        named = config.get("architectures")
+        for item in (*(named if isinstance(named, list) else [named]), config.get("_class_name")):
+            if isinstance(item, str) and item:
+                self.architectures.setdefault(clean(item, 120))
+                if "Reward" in item[:120]:
+                    self.mark("reward", f"{source} architectures")
+        if isinstance(kind := config.get("model_type"), str) and kind:
+            self.model_types.setdefault(clean(kind, 80))
+        if model_config.is_timm(config):
+            self.model_types.setdefault("timm_wrapper")
+            if config.get("num_classes"):
+                self.pipeline_tags.setdefault("image-classification")
+        for half in (
+            *model_config.TEXT_CONFIGS,
+            *model_config.VISION_CONFIGS,
+            *model_config.AUDIO_CONFIGS,
+        ):
+            if isinstance(inner := config.get(half), dict) and isinstance(
+                kind := inner.get("model_type"), str
+            ):
+                self.model_types.setdefault(clean(kind, 80))
+        for name in _marks_of(config):
+            self.mark(name, source)
+        self.text("base model", config.get("_name_or_path"))
+        self.shape = self.shape or shape_from_config(config)
+
+    def attention(self) -> dict[str, Any]:
+        """What memory is computed from, as JSON; empty where neither config nor header describe the
+        layers.
+        """
+        shape = {"shape": self.shape.to_json()} if self.shape else {}
+        return shape | ({"projector_bytes": self.projector_bytes} if self.projector_bytes else {})
+
+    def card(self, front: Mapping[str, Any], title: str | None, prose: str) -> None:
+        for tag in strings(front.get("pipeline_tag")):
+            self.pipeline_tags.setdefault(tag.lower())
+        for tag in strings(front.get("tags")):
+            self.tags.setdefault(tag.lower())
+        for base in bases(front):
+            self.text("base model", base)
+        library = front.get("library_name")
+        if isinstance(library, str):
+            self.mark(f"library:{clean(library.lower(), 60)}", "README.md library_name")
+        self.text("title", title)
+        self.text("card", prose)
+
+    def finish(
+        self, name: str, path: str, description: Any, tags: Any, files: Iterable[str]
+    ) -> Signals:
+        if self.task and not self.pipeline_tags:
+            self.pipeline_tags.setdefault(self.task)
+        elif self.pipeline_tags:
+            self.marks.pop("header_task", None)
+        self.text("name", name)
+        self.text("folder", path.rpartition("/")[0])
+        self.text("description", description)
+        for tag in strings(tags):
+            self.tags.setdefault(tag.lower())
+        self.text("tags", " ; ".join(self.tags))
+        told = {
+            place: affirmed(" \n ".join(texts)) if place in PROSE else " \n ".join(texts)
+            for place, texts in self.texts.items()
+        }
+        return Signals(
+            architectures=tuple(self.architectures)[:8],
+            model_types=tuple(self.model_types)[:8],
+            pipeline_tags=tuple(self.pipeline_tags)[:4],
+            tags=tuple(self.tags)[:60],
+            files=tuple(dict.fromkeys(files))[:MAX_FILES],
+            marks=dict(self.marks),
+            words={place: words(text) for place, text in told.items()},
+            phrases={place: sequence(text) for place, text in told.items()},
+        )
+
+
+def _marks_of(config: Mapping[str, Any]) -> list[str]:
+    found = [
+        f"config:{key}"
+        for key in (
+            *model_config.VISION_CONFIGS,
+            *model_config.AUDIO_CONFIGS,
+            *model_config.TEXT_CONFIGS,
+        )
+        if isinstance(config.get(key), dict)
+    ]
+    told = (
+        "image_size", "patch_size", "num_channels", "image_token_id", "image_token_index",
+        "vision_start_token_id", "mm_vision_tower", "vision_tower", "audio_token_id",
+        "audio_token_index", "num_mel_bins", "sample_rate",
+        "sampling_rate", "conv_kernel", "vocab_size", "projection_dim", "num_codebooks",
+        "upsample_rates", "query_num", "visual", "num_frames",
+    )  # fmt: skip
+    if any(_FILM_TOKEN.match(key) and config[key] is not None for key in config):
+        found.append("key:video_token_id")
+    if isinstance(config.get("sentence_transformers"), dict):  # only a CrossEncoder keeps its own
+        found.append("cross_encoder")
+    found += [f"key:{key}" for key in told if config.get(key) not in (None, [], {}, 0, False)]
+    return found

@@ -1,0 +1,124 @@
+"""The config files, as frozen values.
+
+A file that is missing means these defaults; one that is wrong is explained, never half used.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from discovery.engine.core import format_registry
+from discovery.engine.core.machines import Machines
+
+#: What a download or an editor leaves behind, besides the guide's own list.
+EXCLUDED = (
+    "*.tmp",
+    "*.lock",
+    "*.part",
+    "*.incomplete",
+    "*.crdownload",
+    "*.aria2",
+    ".git",
+    "__pycache__",
+)
+
+
+#: Keys of a root that the format has, and that nothing here follows yet.
+_LATER = ("read_only", "interval_minutes", "max_depth")
+
+
+class ConfiguredRoot(BaseModel):
+    """A folder to scan.
+
+    The same ``name`` with another path means that the folder was moved: its models go with it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    path: Annotated[str, Field(min_length=1, max_length=1000)]
+    name: Annotated[str, Field(max_length=200)] = ""
+    enabled: bool = True
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_path(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return {"path": value}
+        if isinstance(value, dict) and (
+            later := next((key for key in _LATER if key in value), None)
+        ):
+            raise ValueError(f"{later} of a root is not supported yet: leave it out")
+        return value
+
+    @field_validator("name")
+    @classmethod
+    def _one_line(cls, name: str) -> str:
+        if not name.isprintable():
+            raise ValueError("must be one line of text")
+        return name.strip()
+
+
+class Discovery(BaseModel):
+    """``discovery`` of ``model_discovery.json``.
+
+    Patterns are globs on a name, or on the path below the root when they hold a ``/``.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    scan_interval_minutes: Annotated[int, Field(ge=0, le=525_600)] = 30
+    auto_refresh_on_startup: bool = True
+    scan_subdirectories: bool = True
+    max_scan_depth: Annotated[int, Field(ge=1, le=64)] = 5
+    supported_formats: tuple[str, ...] = Field(default_factory=format_registry.names)
+    exclude_patterns: tuple[Annotated[str, Field(min_length=1, max_length=500)], ...] = EXCLUDED
+    roots: tuple[ConfiguredRoot, ...] = ()
+
+    @property
+    def supports(self) -> frozenset[str]:
+        """Names of the formats that are read."""
+        return frozenset(self.supported_formats)
+
+    @field_validator("supported_formats")
+    @classmethod
+    def _known_formats(cls, formats: tuple[str, ...]) -> tuple[str, ...]:
+        known = tuple(format_registry.ALIASES.get(name.lower(), name.lower()) for name in formats)
+        unknown = sorted(set(known) - set(format_registry.names()))
+        if unknown:
+            raise ValueError(
+                f"{unknown[0]!r} is not a format; choose from"
+                f" {', '.join((*format_registry.names(), *format_registry.ALIASES))}"
+            )
+        return known
+
+    @field_validator("roots")
+    @classmethod
+    def _one_root_a_name(cls, roots: tuple[ConfiguredRoot, ...]) -> tuple[ConfiguredRoot, ...]:
+        names = [root.name for root in roots if root.name]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise ValueError(f"two roots are called {twice!r}: each needs a name of its own")
+        return roots
+
+
+class DiscoveryFile(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    discovery: Discovery = Field(default_factory=Discovery)
+    machines: Machines = Machines({})
+
+
+def explain(error: ValidationError) -> list[str]:
+    """``discovery.max_scan_depth: …``, one sentence for each fault."""
+    return [
+        f"{'.'.join(str(part) for part in fault['loc']) or 'the file'}: {_sentence(fault)}"
+        for fault in error.errors()
+    ]
+
+
+def _sentence(fault: Any) -> str:
+    if fault["type"] == "extra_forbidden":
+        return "this key is not known here; check its spelling"
+    message: str = fault["msg"].removeprefix("Value error, ")
+    return message[:1].lower() + message[1:]

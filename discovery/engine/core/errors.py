@@ -1,0 +1,54 @@
+"""The two ways a file can disappoint a reader, kept apart because they lead to different
+verdicts.
+"""
+
+
+class NotThisFormat(Exception):
+    """The file is something else: another reader may know it.
+
+    Nothing is wrong with it as far as this one can tell.
+    """
+
+
+class InvalidHeader(Exception):
+    """The file is of this format and broken.
+
+    ``offset`` is the byte at which reading stopped, ``None`` where no single byte is to blame.
+    """
+
+    def __init__(self, reason: str, offset: int | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.offset = offset
+
+    def __str__(self) -> str:
+        return self.reason if self.offset is None else f"{self.reason} (at byte {self.offset:,})"
+
+
+class UncheckedPickleError(Exception):
+    """Reading stopped before the end: the pickle is made to exhaust its reader, or of a kind that
+    cannot be followed.
+    """
+
+    def __init__(self, reason: str, offset: int) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.offset = offset
+
+
+class NotAModel(Exception):
+    """The files of a candidate turn out to be no model: ``reason`` says why, and is kept for
+    whoever asks.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class FormatsLeftOut(NotAModel):
+    """The weights of a candidate are in ``formats`` that the configuration does not name."""
+
+    def __init__(self, reason: str, formats: tuple[str, ...]) -> None:
+        super().__init__(reason)
+        self.formats = formats

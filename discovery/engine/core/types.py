@@ -1,0 +1,218 @@
+"""The frozen values that travel the engine's one road.
+
+roots → ``Candidate`` → ``Found``. Sizes are bytes, times nanoseconds since the epoch unless a field
+says otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from discovery.engine.core.paths import to_text
+from discovery.engine.core.vocabulary import ModelType, Severity, Status
+
+
+class Value(NamedTuple):
+    """One fact and the place it was read in: a file name, ``tensors`` or ``folder name``."""
+
+    value: Any
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Why a verdict was reached: the rule, what it matched, where, and how much it counts."""
+
+    rule: str
+    matched: str
+    where: str
+    weight: float
+
+
+#: Characters of a key that are kept.
+MAX_KEY = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something a person should know: ``message`` says what is wrong, ``path`` (relative to the
+    root) and ``offset`` where.
+
+    ``key`` tells problems of one code in one file apart (the import, the tensor, the variant). It
+    is part of what a finding is known by, and no sentence is: messages may be reworded.
+    """
+
+    code: str
+    message: str
+    path: str
+    severity: Severity = Severity.ERROR
+    offset: int | None = None
+    key: str = ""
+
+
+def problem_json(problem: Problem) -> dict[str, Any]:
+    """A problem as the registry stores it and documents show it."""
+    return {
+        "code": problem.code,
+        "message": to_text(problem.message),
+        "path": to_text(problem.path),
+        "severity": problem.severity.value,
+        "offset": problem.offset,
+        "key": to_text(problem.key)[:MAX_KEY],
+    }
+
+
+class FileEntry(NamedTuple):
+    """One regular file as the walk saw it. ``path`` is relative to the root, with ``/``.
+
+    ``link`` is the path (relative to the root) a symbolic link resolved to; ``None`` for an
+    ordinary file.
+    """
+
+    path: str
+    size: int
+    mtime_ns: int
+    inode: int
+    link: str | None = None
+
+    @property
+    def name(self) -> str:
+        return self.path.rpartition("/")[2]
+
+
+class Layout(StrEnum):
+    """How the files of a candidate lie on disk."""
+
+    FOLDER = "folder"
+    FILES = "files"
+    HUB_CACHE = "hub cache"
+    OLLAMA = "ollama"
+    DOCKER = "docker"
+
+
+class Candidate(NamedTuple):
+    """Files in one place that may be a model (or a few: a folder of loose GGUF files is one place).
+
+    ``place`` is the folder or file they were found at, relative to the root; ``.`` is the root
+    itself. ``files`` are the model's own; ``shared`` belong to a store that several candidates
+    share (Ollama's blobs, data that several ONNX files may name); ``beside`` lie among them or
+    below and belong to no model: they are looked at, and not counted. ``unfinished`` are paths of
+    files that a program still downloads, as a file beside them tells. ``signature`` changes
+    whenever a name, size, time or inode among them does.
+    """
+
+    place: str
+    layout: Layout
+    files: tuple[FileEntry, ...]
+    signature: str
+    shared: tuple[FileEntry, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    beside: tuple[FileEntry, ...] = ()
+    unfinished: tuple[str, ...] = ()
+
+
+class Tensor(NamedTuple):
+    """One named array in a weight file.
+
+    ``shape`` is in the order the framework that loads it shows; ``offset`` is the first byte of the
+    data from the start of the file (of the member's data, in an archive; -1 where the data lie in
+    another file); ``size`` is in bytes.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    offset: int
+    size: int
+
+
+class External(NamedTuple):
+    """Tensor data kept in another file: ``location`` as written in the header, ``end`` the last
+    byte it needs plus one.
+    """
+
+    location: str
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What a format reader gives: everything about the weights but the weights.
+
+    ``expected_size`` is how long the file must be for all its tensors to be there, ``None`` where
+    the format cannot say. ``dtype`` and ``quantization`` name the type that most of the weights are
+    stored in; one of them is set. ``parameter_count`` is unpacked and unique; ``None`` where the
+    format keeps no shapes. ``imports`` are the ``module.name`` references of a pickle, in order of
+    appearance. ``type`` is what runs this file where that is not what runs its format; ``fields``
+    are fields of the model document that the header states; ``task`` is the Hub's word for what
+    such a file is made for (see ``classify.task_tags``), where its structure leaves no doubt.
+    """
+
+    format: str
+    tensors: Sequence[Tensor] = ()
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    parameter_count: int | None = None
+    dtype: str | None = None
+    quantization: str | None = None
+    bits_per_weight: float | None = None
+    expected_size: int | None = None
+    externals: Sequence[External] = ()
+    imports: Sequence[str] = ()
+    problems: Sequence[Problem] = ()
+    type: ModelType | None = None
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    task: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """What a program loads: one quantization, precision, format or revision of a model.
+
+    ``size_bytes`` is on disk, ``weights_bytes`` what its tensors take in memory as they are stored.
+    """
+
+    name: str
+    path: str
+    format: str
+    status: Status
+    size_bytes: int
+    quantization: str | None = None
+    bits_per_weight: float | None = None
+    dtype: str | None = None
+    parameter_count: int | None = None
+    weights_bytes: int | None = None
+    files: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A model, read: ``values`` are the fields of the model document that have a value, each with
+    its source.
+
+    ``path`` is what people call it by (folder or file, relative to the root); ``place`` the
+    candidate's it came from. ``signals`` is what rules decide by, as JSON (see
+    ``engine.classify.signals``), kept so that rules can change without reading again. ``attention``
+    is the shape of its layers and the bytes of its projector, as JSON: memory at any context
+    follows from it. ``pickled``: a pickle was met among its files, whatever it is called.
+    ``fingerprint`` (sizes and a hash of the header bytes) recognizes the model when it moves.
+    """
+
+    place: str
+    path: str
+    name: str
+    status: Status
+    values: Mapping[str, Value]
+    variants: tuple[Variant, ...]
+    files: tuple[FileEntry, ...]
+    size_bytes: int
+    modified_ns: int
+    fingerprint: str
+    signature: str
+    problems: tuple[Problem, ...] = ()
+    evidence: Mapping[str, Sequence[Evidence]] = field(default_factory=dict)
+    signals: Mapping[str, Any] = field(default_factory=dict)
+    attention: Mapping[str, Any] = field(default_factory=dict)
+    pickled: bool = False

@@ -1,0 +1,467 @@
+"""Roots → candidates: which files belong together as one model.
+
+Names and ``stat`` only; no file is opened but the list of modules of sentence-transformers, which
+says what the folders below it are.
+
+A folder is a model's when a marker (``config.json``, ``model_index.json`` …) or weights with a
+library's standard name lie in it; loose weight files are models of their own, GGUF files of one
+folder one candidate whose headers decide later.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from operator import attrgetter
+
+from discovery.engine.core import format_registry, names
+from discovery.engine.core.config import Discovery
+from discovery.engine.core.heartbeat import beat
+from discovery.engine.core.patterns import Patterns
+from discovery.engine.core.types import Candidate, FileEntry, Layout, Problem
+from discovery.engine.core.vocabulary import Severity
+from discovery.engine.disk import docker_store, layouts
+from discovery.engine.disk.layouts import MAX_PART_DEPTH
+from discovery.engine.disk.ledger import Ledger, Use
+from discovery.engine.disk.listing import Folder, signature
+
+#: "Too deep" is said once a folder, at most this often a walk.
+MAX_DEPTH_NOTES = 100
+
+#: Codes of problems that hide what lies at, or below, their path: it is not known to be gone.
+UNREAD = frozenset({"folder_unreadable", "file_unreadable", "link_unreachable"})
+
+_name = attrgetter("name")
+
+
+def walk(
+    root: str,
+    settings: Discovery,
+    *,
+    start: str = ".",
+    skip: Sequence[str] = (),
+    ledger: Ledger | None = None,
+) -> Iterator[Candidate | Problem]:
+    """Candidates under ``root`` (an absolute path), in a stable order, streaming.
+
+    ``start`` is a folder below the root to look in alone; ``skip`` are absolute real paths never
+    entered (other roots); ``ledger`` is told what is in no candidate. Raises ``OSError`` when
+    ``start`` itself cannot be listed; every other unreadable folder is a ``Problem``.
+    """
+    walker = Walker(root, settings, frozenset(skip), ledger)
+    yield from walker.run(start)
+
+
+def everything(root: str, settings: Discovery, path: str) -> Candidate:
+    """All files at or below ``path`` as one candidate, whatever they are.
+
+    Raises ``OSError`` when ``path`` cannot be listed.
+    """
+    walker = Walker(root, settings, frozenset())
+    absolute = walker.absolute(path)
+    if not os.path.isdir(absolute):
+        status = os.stat(absolute)
+        entry = FileEntry(path, status.st_size, status.st_mtime_ns, status.st_ino)
+        return Candidate(path, Layout.FILES, (entry,), signature((entry,)))
+    os.scandir(absolute).close()
+    folder = walker.listing(path)
+    assert isinstance(folder, Folder)
+    return walker.candidate(folder, Layout.FOLDER, walker.below(folder, folder.folders))
+
+
+class Walker:
+    """One walk under way.
+
+    Each folder is listed once; ``candidates`` decides what of it is a model and what is walked
+    further.
+    """
+
+    def __init__(
+        self,
+        root: str,
+        settings: Discovery,
+        skip: frozenset[str],
+        ledger: Ledger | None = None,
+    ) -> None:
+        self.root = root
+        self.ledger = ledger
+        self.real_root = os.path.realpath(root)
+        self.skip = skip
+        self.max_depth = settings.max_scan_depth if settings.scan_subdirectories else 1
+        self.excluded = Patterns(settings.exclude_patterns)
+        self.seen: set[str] = set()  # folders listed so far, by their real path below the root
+        self.deferred: list[tuple[str, int]] = []
+        self.depth_notes = 0
+        #: How many model folders the walk is inside of, and the files there that belong to no
+        #: model.
+        self.inside = 0
+        self.unclaimed: list[FileEntry] = []
+        self.looked_into: list[str] = []
+
+    def run(self, start: str) -> Iterator[Candidate | Problem]:
+        # An unreadable start is the caller's news, not a problem inside.
+        os.scandir(self.absolute(start)).close()
+        depth = 0 if start == "." else start.count("/") + 1
+        yield from self.visit(start, depth)
+        # Real folders come first, so a link is walked only where nothing else leads to its target.
+        while self.deferred:
+            path, depth = self.deferred.pop()
+            target = os.path.relpath(os.path.realpath(self.absolute(path)), self.real_root).replace(
+                os.sep, "/"
+            )
+            if target not in self.seen:
+                self.seen.add(target)
+                yield from self.visit(path, depth)
+
+    def absolute(self, path: str) -> str:
+        # A walk asks for every folder: os.path.join takes its time.
+        return self.root if path == "." else f"{self.root}/{path}"
+
+    # -- listing
+
+    def visit(self, start: str, start_depth: int) -> Iterator[Candidate | Problem]:
+        stack = [(start, start_depth)]
+        while stack:
+            path, depth = stack.pop()
+            looked_into = len(self.looked_into)
+            folder = self.listing(path)
+            if isinstance(folder, Problem):
+                yield folder
+                continue
+            if folder is None:
+                continue
+            candidates, rest = self.candidates(folder)
+            main = next((each for each in candidates if each.layout is Layout.FOLDER), None)
+            if main is not None:
+                below = len(self.unclaimed)
+                inner = self.below_model(folder, rest, depth)
+                yield self.with_beside(
+                    main, [*self.unclaimed[below:], *self.passed_over(looked_into)]
+                )
+                del self.unclaimed[below:]
+                yield from (each for each in candidates if each is not main)
+                yield from folder.problems
+                yield from inner
+                if depth < self.max_depth:
+                    self.deferred.extend((folder.child(name), depth + 1) for name in folder.links)
+                continue
+            if self.inside or self.ledger:
+                claimed = {
+                    entry.path for each in candidates for entry in (*each.files, *each.beside)
+                }
+                unclaimed = [entry for entry in folder.files if entry.path not in claimed]
+                if self.inside:
+                    self.unclaimed += unclaimed
+                elif self.ledger:
+                    self.ledger.loose(unclaimed)
+            if not self.inside:
+                self.leave_out(self.looked_into[looked_into:], Use.JUNK)
+                del self.looked_into[looked_into:]
+            yield from candidates
+            yield from folder.problems
+            if not rest and not folder.links:
+                continue
+            if depth >= self.max_depth:
+                self.leave_out([folder.child(name) for name in rest], Use.EXCLUDED)
+                yield from self.too_deep(folder, rest or folder.links)
+                continue
+            stack.extend((folder.child(name), depth + 1) for name in reversed(rest))
+            self.deferred.extend((folder.child(name), depth + 1) for name in folder.links)
+
+    def below_model(
+        self, folder: Folder, rest: Sequence[str], depth: int
+    ) -> list[Candidate | Problem]:
+        """What the walk finds below a model's folder; files there that belong to no model are left
+        in ``unclaimed``.
+        """
+        if depth >= self.max_depth:
+            found = (
+                list(self.too_deep(folder, rest or folder.links)) if rest or folder.links else []
+            )
+            inner = Folder(folder.path)
+            self.unclaimed += self.below(inner, rest) if rest else []
+            return [*found, *inner.problems]
+        self.inside += 1
+        try:
+            return [item for name in rest for item in self.visit(folder.child(name), depth + 1)]
+        finally:
+            self.inside -= 1
+
+    def passed_over(self, since: int) -> list[FileEntry]:
+        """The files of the folders that were met since, and never hold a model."""
+        files: list[FileEntry] = []
+        while len(self.looked_into) > since:
+            folder = Folder(self.looked_into.pop())
+            files += self.below(folder, [], own=True)
+        return files
+
+    @staticmethod
+    def with_beside(candidate: Candidate, beside: list[FileEntry]) -> Candidate:
+        """The candidate and what lies beside its files: it changes when they do."""
+        if not beside:
+            return candidate
+        return candidate._replace(
+            beside=tuple(beside), signature=signature(beside, candidate.signature)
+        )
+
+    def listing(self, path: str) -> Folder | Problem | None:
+        """The folder's listing; ``None`` when it was visited already or is not ours to visit."""
+        beat()
+        absolute = self.absolute(path)
+        # By its name first: a folder that is skipped because it hangs must not be asked where it
+        # really lies.
+        if path in self.seen or (
+            self.skip and (absolute in self.skip or os.path.realpath(absolute) in self.skip)
+        ):
+            return None
+        self.seen.add(path)
+        try:
+            with os.scandir(absolute) as entries:
+                found = sorted(entries, key=_name)
+        except OSError as error:
+            return Problem(
+                "folder_unreadable", f"the folder cannot be read: {error.strerror}", path
+            )
+        folder = Folder(path)
+        prefix, files = ("" if path == "." else path + "/"), folder.names
+        excluded, excluded_path = self.excluded.name, self.excluded.path
+        unfinished: list[str] = []
+        for entry in found:
+            name = entry.name
+            if target := names.unfinished(name):
+                unfinished.append(target)
+            if excluded(name) or (excluded_path and excluded_path(prefix + name)):
+                self.pass_by(entry, prefix + name, Use.EXCLUDED)
+                continue
+            try:
+                if entry.is_file(follow_symlinks=False):
+                    status = entry.stat(follow_symlinks=False)
+                    files[name] = FileEntry(
+                        prefix + name, status.st_size, status.st_mtime_ns, status.st_ino
+                    )
+                else:
+                    self.add_other(folder, entry, prefix + name)
+            except OSError as error:
+                folder.problems.append(
+                    Problem(
+                        "file_unreadable", f"{name} cannot be read: {error.strerror}", prefix + name
+                    )
+                )
+        if unfinished:
+            present = {entry.name for entry in found}
+            folder.unfinished.update(prefix + each for each in unfinished if each in present)
+        return folder
+
+    def add_other(self, folder: Folder, entry: os.DirEntry[str], path: str) -> None:
+        """What is no regular file."""
+        name = entry.name
+        if entry.is_symlink():
+            self.add_link(folder, entry, path)
+        elif entry.is_dir(follow_symlinks=False):
+            if not names.never_a_model(name):
+                folder.folders.append(name)
+            elif names.is_looked_into(name):
+                self.looked_into.append(path)
+            else:
+                self.leave_out([path], Use.JUNK)
+            if names.checkpoint(name) is not None:
+                folder.checkpoints.append(name)
+        elif _matters(name):
+            text = f"{name} is a pipe, socket or device; it is never opened"
+            folder.problems.append(Problem("not_a_file", text, path, Severity.WARNING))
+
+    def pass_by(self, entry: os.DirEntry[str], path: str, use: Use) -> None:
+        """Tells the ledger of an entry that is not walked, whatever it is."""
+        if self.ledger is None:
+            return
+        with suppress(OSError):
+            if entry.is_file(follow_symlinks=False):
+                self.ledger.leave_out(path, use, entry.stat(follow_symlinks=False).st_size)
+            elif entry.is_dir(follow_symlinks=False):
+                self.ledger.leave_out(path, use)
+
+    def leave_out(self, folders: Sequence[str], use: Use) -> None:
+        """Tells the ledger of folders that are not walked."""
+        if self.ledger is not None:
+            for path in folders:
+                self.ledger.leave_out(path, use)
+
+    def add_link(self, folder: Folder, entry: os.DirEntry[str], path: str) -> None:
+        target = os.path.realpath(entry.path)
+        if not target.startswith(self.real_root + os.sep):
+            if _matters(entry.name) or os.path.isdir(target):
+                text = f"{entry.name} links to a place outside the root; it is not followed"
+                folder.problems.append(Problem("link_leaves_root", text, path, Severity.WARNING))
+            return
+        try:
+            status = os.stat(target)
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+                text = f"{entry.name} links to a place that cannot be reached: {error.strerror}"
+                folder.problems.append(Problem("link_unreachable", text, path))
+            elif _matters(entry.name):
+                folder.problems.append(
+                    Problem(
+                        "link_dangling",
+                        f"{entry.name} links to a file that is not there",
+                        path,
+                        Severity.WARNING,
+                    )
+                )
+            return
+        if stat.S_ISDIR(status.st_mode):
+            if not names.never_a_model(entry.name):
+                folder.links.append(entry.name)
+        elif stat.S_ISREG(status.st_mode):
+            inside = os.path.relpath(target, self.real_root).replace(os.sep, "/")
+            folder.names[entry.name] = FileEntry(
+                path, status.st_size, status.st_mtime_ns, status.st_ino, inside
+            )
+
+    def too_deep(self, folder: Folder, rest: Sequence[str]) -> Iterator[Problem]:
+        if self.depth_notes < MAX_DEPTH_NOTES:
+            self.depth_notes += 1
+            what = (
+                f"{len(rest)} folders in it are"
+                if len(rest) > 1
+                else f"the folder {rest[0]} in it is"
+            )
+            yield Problem(
+                "too_deep",
+                f"{what} deeper than max_scan_depth ({self.max_depth}) and not looked into",
+                folder.path,
+                Severity.INFO,
+            )
+
+    # -- deciding
+
+    def candidates(self, folder: Folder) -> tuple[list[Candidate], list[str]]:
+        """(candidates of this folder, names of its sub-folders that remain to be walked)."""
+        name = folder.path.rpartition("/")[2]
+        if name.startswith(("datasets--", "spaces--")):
+            self.leave_out([folder.child(each) for each in folder.folders], Use.EXCLUDED)
+            return [], []
+        if name.startswith("models--") and "snapshots" in folder.folders:
+            return [
+                self.candidate(folder, Layout.HUB_CACHE, self.below(folder, folder.folders))
+            ], []
+        if store := self.store(folder):
+            return store
+        folder.problems.extend(layouts.pieces(folder))
+        if "model_index.json" in folder.names or format_registry.of_folder(
+            name, folder.names, folder.folders, whole=True
+        ):
+            return [self.candidate(folder, Layout.FOLDER, self.below(folder, folder.folders))], []
+        parts = self.parts(folder) if folder.folders else []
+        if self.is_model_folder(folder):
+            files = self.below(folder, parts)
+            return [self.candidate(folder, Layout.FOLDER, files)], [
+                name for name in folder.folders if name not in parts
+            ]
+        if parts and folder.path != "." and not names.SIDECARS.isdisjoint(folder.names):
+            files = self.below(folder, parts)
+            if any(
+                names.weight_format(entry.name) and names.is_standard(entry.name) for entry in files
+            ):
+                return [self.candidate(folder, Layout.FOLDER, files)], [
+                    name for name in folder.folders if name not in parts
+                ]
+            for part in parts:
+                self.forget(folder.child(part))
+        if quantized := layouts.quantized(self, folder):
+            return [quantized], [name for name in folder.folders if not names.is_quantization(name)]
+        candidates = layouts.loose(self, folder)
+        if candidates and any(map(names.is_companion, folder.folders)):
+            return layouts.with_companions(self, folder, candidates)
+        if not candidates and folder.checkpoints and not self.inside:
+            layouts.promote_checkpoint(self, folder)
+        return candidates, folder.folders
+
+    def store(self, folder: Folder) -> tuple[list[Candidate], list[str]] | None:
+        """The candidates of Docker's or Ollama's store, and what else lies there."""
+        if docker_store.is_store(folder.names, folder.folders):
+            own = (*docker_store.FOLDERS, docker_store.UNPACKED)
+            return [layouts.docker(self, folder)], [
+                name for name in folder.folders if name not in own
+            ]
+        if "manifests" in folder.folders and "blobs" in folder.folders:
+            return layouts.ollama(self, folder), [
+                name for name in folder.folders if name not in ("manifests", "blobs")
+            ]
+        return None
+
+    def parts(self, folder: Folder) -> list[str]:
+        """Sub-folders that belong to ``folder`` where it is a model."""
+        named = layouts.module_folders(self.root, folder)
+        return [name for name in folder.folders if name in named or names.is_part_folder(name)]
+
+    @staticmethod
+    def is_model_folder(folder: Folder) -> bool:
+        if not names.MARKERS.isdisjoint(folder.names):
+            return True
+        for name in folder.names:
+            if names.is_litter(name):
+                continue
+            if name.endswith((".safetensors.index.json", ".bin.index.json")):
+                return True
+            if names.is_standard(name) and names.format_of_suffix(name) not in (None, "gguf"):
+                return True
+        place = folder.path.rpartition("/")[2]
+        return (
+            format_registry.of_folder(place, folder.names, folder.folders, whole=False) is not None
+        )
+
+    def below(self, folder: Folder, parts: Sequence[str], own: bool = False) -> list[FileEntry]:
+        """The folder's files and those of the named sub-folders, all the way down; their problems
+        join the folder's.
+        """
+        files = folder.files
+        if not parts and not own:
+            return files
+        stack = [(folder.path, 0)] if own else [(folder.child(name), 1) for name in reversed(parts)]
+        while stack:
+            path, depth = stack.pop()
+            listing = self.listing(path)
+            if isinstance(listing, Folder):
+                files.extend(listing.files)
+                folder.problems.extend(listing.problems)
+                folder.unfinished |= listing.unfinished
+                inner = [listing.child(name) for name in reversed(listing.folders)]
+                if depth < MAX_PART_DEPTH:
+                    stack.extend((path, depth + 1) for path in inner)
+                else:
+                    self.leave_out(inner, Use.EXCLUDED)
+            elif listing is not None:
+                folder.problems.append(listing)
+        return files
+
+    def forget(self, path: str) -> None:
+        """Lets a folder that was looked into as a possible part be visited again as one of
+        its own.
+        """
+        self.seen = {seen for seen in self.seen if seen != path and not seen.startswith(path + "/")}
+
+    def candidate(
+        self, folder: Folder, layout: Layout, files: list[FileEntry], place: str | None = None
+    ) -> Candidate:
+        problems = tuple(folder.problems) if layout is not Layout.FILES else ()
+        if layout is not Layout.FILES:
+            folder.problems = []
+        unfinished: tuple[str, ...] = ()
+        if folder.unfinished:
+            unfinished = tuple(e.path for e in files if e.path in folder.unfinished)
+        return Candidate(
+            place or folder.path,
+            layout,
+            tuple(files),
+            signature(files, "\n".join(unfinished)),
+            problems=problems,
+            unfinished=unfinished,
+        )
+
+
+def _matters(name: str) -> bool:
+    return name in names.SIDECARS or names.weight_format(name) is not None

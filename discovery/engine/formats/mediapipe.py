@@ -1,0 +1,91 @@
+"""MediaPipe: ``.task``, a zip archive of TensorFlow Lite models, and LiteRT-LM's ``.litertlm``.
+
+Source: https://ai.google.dev/edge/mediapipe/solutions/model_maker (bundles) and
+``schema/core/litertlm_header.h`` of https://github.com/google-ai-edge/LiteRT-LM.
+"""
+
+from __future__ import annotations
+
+from struct import unpack
+from typing import BinaryIO
+
+from discovery.engine.archives.archives import Inspector
+from discovery.engine.archives.torch_zip import Archive, Member
+from discovery.engine.core.errors import InvalidHeader, NotThisFormat
+from discovery.engine.core.format_registry import Format, Usage
+from discovery.engine.core.types import Header
+from discovery.engine.core.vocabulary import ModelType
+
+NAME = "mediapipe"
+
+LITERTLM = b"LITERTLM"
+#: The magic, a version in three parts, padding, and where the header ends.
+LITERTLM_BYTES = 32
+#: The parts of a bundle with a language model.
+_LANGUAGE = ("TF_LITE_PREFILL_DECODE", "TOKENIZER_MODEL")
+
+
+def read(stream: BinaryIO, size: int) -> Header:
+    """Raises ``NotThisFormat`` or ``InvalidHeader``."""
+    head = stream.read(LITERTLM_BYTES)
+    if head.startswith(LITERTLM):
+        return _litertlm(head, size)
+    if head[:2] != b"PK":
+        raise NotThisFormat("it is neither a bundle of MediaPipe's nor one of LiteRT-LM's")
+    try:
+        archive = Archive(stream, size, is_behind=True)
+    except InvalidHeader as error:
+        raise NotThisFormat(f"it is an archive that cannot be read: {error}") from error
+    members = [member for member in archive.members if member.size]
+    parts = [member.name for member in members]
+    language = any(name in parts for name in _LANGUAGE)
+    if not language and not any(name.endswith((".tflite", ".task")) for name in parts):
+        raise NotThisFormat("it is an archive without a TensorFlow Lite model")
+    inspector = Inspector()
+    # Those of the models that are no pickles are read by no unpickler.
+    inspector.members(archive, (each for each in members if not _is_model(archive, each)))
+    return Header(
+        format=NAME,
+        metadata={"container": "task", "members": parts[:200]},
+        imports=list(inspector.imports),
+        problems=[*archive.problems, *inspector.problems],
+        task="text-generation" if language else None,
+    )
+
+
+def _is_model(archive: Archive, member: Member) -> bool:
+    return archive.head(member, 8)[4:8] == b"TFL3"
+
+
+def _litertlm(head: bytes, size: int) -> Header:
+    if len(head) < LITERTLM_BYTES:
+        raise InvalidHeader("the file ends inside its header", len(head))
+    major, minor, patch = unpack("<3I", head[8:20])
+    end = int.from_bytes(head[24:32], "little")
+    if not LITERTLM_BYTES <= end <= 64 << 20:
+        raise InvalidHeader(f"its header claims to end at byte {end:,}", 24)
+    return Header(
+        format=NAME,
+        metadata={"container": "litertlm", "version": f"{major}.{minor}.{patch}"},
+        expected_size=end if size < end else None,
+        task="text-generation",
+    )
+
+
+FORMAT = Format(
+    name=NAME,
+    label="MediaPipe",
+    rank=230,
+    type=ModelType.TFLITE,
+    suffixes=(".litertlm",),
+    names=((".task", r"(?P<stem>.*)\.task"),),
+    magic=lambda head, _suffix: head.startswith(LITERTLM),
+    is_archive=True,
+    read=read,
+    usage=Usage(
+        "MediaPipe",
+        "pip install mediapipe",
+        "from mediapipe.tasks.python import BaseOptions\n\n"
+        "options = BaseOptions(model_asset_path={path!r})",
+    ),
+)

@@ -1,0 +1,47 @@
+"""All weight files of a candidate, read: those that are known, those that no reader knows, and
+those that are not whole yet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from discovery.engine.core import names
+from discovery.engine.core.types import Candidate, FileEntry
+from discovery.engine.core.vocabulary import Status
+from discovery.engine.identify import weights
+from discovery.engine.identify.weights import WeightFile
+
+
+def read_all(
+    root: str, entries: Iterable[FileEntry], candidate: Candidate
+) -> tuple[list[WeightFile], list[WeightFile]]:
+    """(weight files of a candidate, those whose format no reader knows). A file that another keeps
+    its weights in is none of them.
+    """
+    siblings = (*candidate.files, *candidate.shared)
+    read_files = [weights.read(root, entry, siblings) for entry in entries]
+    claimed = {entry.path for file in read_files for entry in file.data}
+    known: list[WeightFile] = []
+    unknown: list[WeightFile] = []
+    for file in read_files:
+        if file.entry.path in claimed:
+            continue
+        if file.entry.path in candidate.unfinished:
+            _unfinished(file)
+        if not file.is_unknown:
+            known.append(file)
+        elif names.format_of_suffix(file.entry.name):  # else its name alone was asked about
+            unknown.append(file)
+    return known, unknown
+
+
+def _unfinished(file: WeightFile) -> None:
+    """A program still downloads the file: whatever its header says, not all of it is there."""
+    if file.status is Status.UNSAFE:
+        return
+    text = f"{file.entry.name} is not finished: a file beside it belongs to its download"
+    file.problems = [
+        problem for problem in file.problems if problem.code not in ("truncated", "format_unknown")
+    ]
+    weights.broken(file, Status.INCOMPLETE, "truncated", text)

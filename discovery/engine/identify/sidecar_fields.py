@@ -1,0 +1,174 @@
+"""The files beside the weights, merged in their order.
+
+Each reads one file of a folder, says what is wrong with it, and goes on.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from discovery.engine.core import model_names
+from discovery.engine.core.packings import Declared
+from discovery.engine.core.text import plural, positive
+from discovery.engine.core.vocabulary import Severity
+from discovery.engine.disk.folder import Folder
+from discovery.engine.identify import clue_readers, package_license
+from discovery.engine.identify.found import Merge
+from discovery.engine.sidecars import (
+    card,
+    json_file,
+    license_file,
+    metadata_json,
+    model_config,
+    native_config,
+    quantization,
+    tokenizer,
+)
+
+#: ``sentence_bert_config.json`` and its sisters, beside the modules or in the first one's folder.
+_EMBEDDER = re.compile(r"^(?:0_\w+/)?sentence_[a-z-]+_config\.json$")
+
+
+def add_metadata_json(merge: Merge, folder: Folder) -> None:
+    raw = folder.read(metadata_json.NAME, json_file.MAX_BYTES + 1)
+    if raw is None or isinstance(json_file.parse(raw).data, list):
+        return  # Core ML writes a list
+    data = folder.json(metadata_json.NAME)
+    if data is None or not metadata_json.is_ours(data):
+        return
+    fields, complaints = metadata_json.fields(data)
+    for complaint in complaints:
+        folder.complain(
+            "metadata_invalid",
+            "metadata.json",
+            f"metadata.json: {complaint}; it is ignored",
+            Severity.WARNING,
+        )
+    merge.add(metadata_json.NAME, fields)
+
+
+def add_config(merge: Merge, folder: Folder, name: str, config: dict[str, Any]) -> None:
+    odd = model_config.odd_fields(config)
+    if odd:
+        text = (
+            f"{name}: {', '.join(odd[:8])} {'has a value' if len(odd) == 1 else 'have values'} that"
+            " no loader accepts"
+        )
+        folder.complain("config_wrong_type", name, text, Severity.WARNING)
+    merge.add(name, model_config.fields(config))
+    merge.clues.config(config, name)
+    if "_diffusers_version" in config:
+        clue_readers.read_component(merge.clues, config, name)
+    base = config.get("_name_or_path")
+    if (
+        isinstance(base, str)
+        and base.count("/") == 1
+        and not base.startswith((".", "/", "~"))
+        and "\\" not in base
+    ):
+        merge.add(name, {"custom": {"trained_from": base[:200]}})
+
+
+def add_native_config(merge: Merge, folder: Folder) -> None:
+    """Another library's config, where Transformers' is not there."""
+    for name, translated in native_config.READERS.items():
+        told = folder.json(name) if name in folder else None
+        if told is not None and (config := translated(told)):
+            add_config(merge, folder, name, config)
+            return
+
+
+def declared_quantization(folder: Folder, config: dict[str, Any] | None) -> Declared:
+    """Of the config, else of the file that some quantizers write beside it."""
+    declared = model_config.quantization(config or {})
+    for name, key in quantization.FILES:
+        if declared.method is None and name in folder and (data := folder.json(name)):
+            declared = quantization.read(data.get(key) if key else data)
+    return declared
+
+
+def add_tokenizer(merge: Merge, folder: Folder) -> None:
+    """``tokenizer.json`` is opened only while nothing else has told the vocabulary size."""
+    config = folder.json("tokenizer_config.json")
+    if config:
+        merge.add("tokenizer_config.json", tokenizer.fields(config))
+    clue_readers.read_sidecars(merge.clues, folder, config)
+    if "vocab_size" not in merge.values and (
+        raw := folder.read("tokenizer.json", tokenizer.MAX_BYTES + 1)
+    ):
+        merge.add("tokenizer.json", {"vocab_size": tokenizer.vocabulary_size(raw)})
+
+
+def add_embedder(merge: Merge, folder: Folder) -> None:
+    """The length that sentence-transformers cuts texts to: it wins over what the encoder could
+    take.
+    """
+    for name in folder.entries:
+        if not _EMBEDDER.match(name):
+            continue
+        if (config := folder.json(name)) and (length := positive(config.get("max_seq_length"))):
+            merge.add(name, {"context_length": length})
+            return
+
+
+def add_generation_config(merge: Merge, folder: Folder) -> None:
+    if config := folder.json("generation_config.json"):
+        wanted = ("temperature", "top_p", "top_k", "repetition_penalty", "max_new_tokens")
+        settings = {
+            key: config[key]
+            for key in wanted
+            if isinstance(config.get(key), int | float) and not isinstance(config[key], bool)
+        }
+        merge.add("generation_config.json", {"optimization_settings": settings})
+
+
+def card_of(folder: Folder) -> str | None:
+    """The name of the model card: README.md, in whatever letters."""
+    return next((name for each in card.NAMES if (name := folder.named(each))), None)
+
+
+def add_card(merge: Merge, folder: Folder) -> None:
+    name = card_of(folder)
+    raw = folder.read(name, card.MAX_BYTES + 1) if name else None
+    if name is None or raw is None:
+        return
+    parsed = card.read(raw[: card.MAX_BYTES], truncated=len(raw) > card.MAX_BYTES)
+    for fault in parsed.faults[:5]:
+        folder.complain("card_invalid", name, f"{name}: {fault}", Severity.WARNING)
+    if len(parsed.faults) > 5:
+        rest = plural(len(parsed.faults) - 5, "more fault")
+        folder.complain("card_invalid", name, f"{name}: {rest}", Severity.WARNING)
+    merge.add(name, parsed.fields)
+    merge.clues.card(parsed.front, parsed.title, card.prose(raw))
+
+
+def called(own: str, path: str, folder: Folder) -> str:
+    """The name of the model at ``path`` whose file or folder is called ``own``."""
+    around = model_names.around(path, folder.root)
+    return model_names.best(own, around, lambda: _title(folder))
+
+
+def _title(folder: Folder) -> str | None:
+    name = card_of(folder)
+    raw = folder.read(name, card.MAX_BYTES) if name else None
+    return card.read(raw).title if raw else None
+
+
+def add_license(merge: Merge, folder: Folder, *, home: bool) -> None:
+    """Where nothing else has said it: what the license file beside the model is the text of
+    (``home``: the folder is the model's own), or what the package says that it ships in.
+    """
+    if merge.get("license") not in (None, "other"):
+        return
+    for name in (
+        [] if not home else license_file.best(each for each in folder.entries if "/" not in each)
+    ):
+        raw = folder.read(name, license_file.MAX_BYTES)
+        if raw and (text := license_file.read(raw)):
+            merge.drop("license")
+            merge.add(name, {"license": text})
+            return
+    if told := package_license.above(folder.root, folder.place):
+        merge.drop("license")
+        merge.add(told.source, {"license": told.value})

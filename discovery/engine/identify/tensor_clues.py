@@ -1,0 +1,196 @@
+"""What a model is by its tensors: the names that only one kind of network has, then the rank,
+layout and channels of its convolutions.
+
+Of a long list an even sample is looked at: what a model is shows everywhere in it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from operator import attrgetter
+
+from discovery.engine.classify.signals import Clues
+from discovery.engine.core.types import Tensor
+
+#: How many tensors are asked for their name and shape, at least (where there are so many).
+SAMPLE = 120
+
+_name_of = attrgetter("name")
+_NUMBER = re.compile(r"\d+")
+
+#: Side lengths of kernels: a longer axis counts channels.
+_MAX_KERNEL = 32
+#: From this on a kernel over a waveform is meant, not a filter between neighbouring tokens.
+_WAVE = 7
+#: Bands of the spectrogram that most speech models take.
+_MELS = 80
+#: Channels of pictures enlarged once, twice, three and four times at their last layer.
+_PIXELS = frozenset({3, 12, 27, 48})
+
+
+def _names(*patterns: str) -> re.Pattern[str]:
+    """Beginnings of names, behind the prefixes that checkpoints put before them."""
+    prefix = r"(?:model\.)?(?:diffusion_model\.)?(?:net\.)?"
+    return re.compile(rf"(?:^|\n){prefix}(?:{'|'.join(patterns)})")
+
+
+_VIDEO = _names(
+    r"blocks\.\d+\.(?:self_attn|cross_attn)\.[qkvo](?:\.|_)",
+    r"patchify_proj\.",
+    r"txt_in\.individual_token_refiner\.",
+    r"blocks\.\d+\.attn\.qkv_[xy]\.",
+    r"motion_modules\.",
+    r"temporal_transformer\.",
+)
+_DIFFUSION = re.compile(
+    r"(?:^|\n)(?:model\.diffusion_model\.|diffusion_model\.|unet\.|lora_(?:unet|te\d?|transformer|"
+    r"prior)_|(?:transformer\.)?(?:single_)?transformer_blocks\.|(?:single|double|joint)_blocks\.|"
+    r"joint_transformer_blocks\.|(?:context|noise)_refiner\.|down_blocks\.|input_blocks\.\d|"
+    r"text_encoder\.text_model|caption_projection\.|cap_embedder\.|emb_params\b|string_to_param|"
+    r"clip_[gl]\n)|[._]to_(?:q|k|v|out_0|out\.0)(?:[._]|\n)"
+)
+_GUIDE = re.compile(r"(?:^|\n)(?:image_proj\.|ip_adapter\.|control_model\.|controlnet_)")
+_CODER = re.compile(
+    r"(?:^|\n)(?:first_stage_model\.|vae\.)?(?:encoder|decoder)\.(?:mid[._]|down\.\d|up\.\d|"
+    r"down_blocks\.|up_blocks\.|conv_in\.|conv_out\.|downsamples\.|upsamples\.)"
+)
+_CODEC = re.compile(r"(?:^|\n)(?:quantizer\.|.*\.codebook\b|.*codebook\.embed)")
+_UPSCALER = re.compile(
+    r"(?:^|\n)(?:conv_first\.|conv_last\.|.*\.rdb\d\.|.*\.RDB\d\.|model\.\d+\.sub\.|upsample\.|"
+    r"conv_before_upsample\.|upconv\d?\.)"
+)
+_TEXT = re.compile(
+    r"embed_tokens|word_embeddings|wte\.|token_embd|bert\.encoder|lm_head|transformer\.h\.|"
+    r"language_model|tok_embeddings|token_embedding\.|text_model\.|model\.layers\.\d+\.self_attn|"
+    r"encoder\.block\.\d+\.layer\.\d+\.SelfAttention|\.mixer\.(?:A_log|in_proj)|"
+    r"\.att\.receptance\.|(?:^|\n)enc\.blk\."
+)
+_EYES = re.compile(
+    r"vision_model\.|(?:^|\n|\.)visual\.|vision_tower\.|vision_encoder\.|image_encoder"
+)
+_EARS = re.compile(
+    r"feature_extractor\.conv_layers|encoder\.conv\d|mel_|(?:^|\n|\.)audio_tower|wav\dvec\d\.|"
+    r"audio_encoder\.|(?:^|\n)stft\."
+)
+_PATTERNS = {
+    "guide": _GUIDE,
+    "video": _VIDEO,
+    "diffusion": _DIFFUSION,
+    "codec": _CODEC,
+    "coder": _CODER,
+    "text": _TEXT,
+    "eyes": _EYES,
+    "ears": _EARS,
+    "upscaler": _UPSCALER,
+}
+#: What longer names show is not remembered.
+_REMEMBERED = 20_000
+
+
+def read(clues: Clues, tensors: Sequence[Tensor]) -> None:
+    """Marks what the tensors show, with the name that shows it."""
+    step = max(len(tensors) // SAMPLE, 1)
+    sample = tensors[::step]
+    names = "\n".join(map(_name_of, sample))
+    look = _shown if len(names) <= _REMEMBERED else _shown.__wrapped__
+    for mark, where in _by_name(look(names), sample):
+        clues.mark(f"tensors:{mark}", where)
+        return
+    if told := _convolutions(sample):
+        clues.mark(f"tensors:{told[0]}", told[1])
+
+
+@lru_cache(maxsize=256)
+def _shown(names: str) -> dict[str, str]:
+    """The kinds of network that names of tensors (a line each) speak for, each with the name that
+    does. Models of one family have the same names: they are looked at once.
+    """
+    # Layers differ by their number only: each kind of name is looked at once.
+    kinds = dict(zip(_NUMBER.sub("0", names).split("\n"), names.split("\n"), strict=True))
+    distinct = "\n".join(kinds) + "\n"
+    return {
+        kind: kinds.get(where := _line(distinct, found), where)
+        for kind, pattern in _PATTERNS.items()
+        if (found := pattern.search(distinct))
+    }
+
+
+def _by_name(shown: dict[str, str], sample: Sequence[Tensor]) -> Iterator[tuple[str, str]]:
+    """(kind, the tensor that shows it), the surest first."""
+    if not shown:
+        return
+    ranks = {len(tensor.shape) for tensor in sample}
+    if found := shown.get("guide"):
+        yield "guide", found
+    if found := shown.get("video"):
+        yield "video", found
+    if found := shown.get("diffusion"):
+        yield "video" if 5 in ranks else "diffusion", found
+    if (found := shown.get("codec")) and 3 in ranks and not ranks & {4, 5}:
+        yield "codec", found
+    if (found := shown.get("coder")) and ranks & {4, 5}:
+        yield "video coder" if 5 in ranks else "picture coder", found
+    text, eyes, ears = shown.get("text"), shown.get("eyes"), shown.get("ears")
+    if eyes and text:
+        yield "text+image", eyes
+    if ears:
+        yield "audio", ears
+    if text:
+        yield "text", text
+    if eyes:
+        yield "image", eyes
+    if (found := shown.get("upscaler")) and _picture(sample):
+        yield "upscaler", found
+
+
+def _convolutions(sample: Sequence[Tensor]) -> tuple[str, str] | None:
+    """(kind, tensor) by what the first layer takes: pictures have three channels in two
+    dimensions, sound has one (or the bands of a spectrogram) in a single dimension, or in two of
+    which one is no more than a line.
+    """
+    if picture := _picture(sample):
+        deep = [tensor for tensor in sample if len(tensor.shape) == 4]
+        flat = any(len(tensor.shape) == 2 for tensor in sample)
+        back = any(tensor.shape[0] in _PIXELS for tensor in deep if tensor is not picture)
+        return "upscaler" if back and not flat and len(deep) > 2 else "image", picture.name
+    for tensor in sample:
+        if len(tensor.shape) == 5 and tensor.shape[1] == 3:
+            return "moving image", tensor.name
+    for tensor in sample:
+        if _takes_a_wave(tensor.shape):
+            return "audio", tensor.name
+    return None
+
+
+def _picture(sample: Sequence[Tensor]) -> Tensor | None:
+    """A layer that takes three channels: (out, 3, height, width), or TensorFlow's (height, width,
+    3, out).
+    """
+    for tensor in sample:
+        shape = tensor.shape
+        if len(shape) != 4:
+            continue
+        first = shape[1] == 3 and max(shape[2:]) <= _MAX_KERNEL
+        last = shape[2] == 3 and shape[3] > 3 and shape[0] == shape[1] <= 11
+        if first or last:
+            return tensor
+    return None
+
+
+def _takes_a_wave(shape: tuple[int, ...]) -> bool:
+    if len(shape) == 3:
+        wave = shape[1] in (1, 2) and shape[0] > 2 and shape[2] >= _WAVE  # one ear or two
+        return wave or (shape[1] == _MELS and shape[2] >= 3)
+    if len(shape) == 4 and shape[1] == 1:
+        sides = sorted(shape[2:])
+        return sides[0] == 1 and sides[1] > _MAX_KERNEL
+    return False
+
+
+def _line(names: str, match: re.Match[str]) -> str:
+    """The tensor's name that the match lies in."""
+    at = match.start() + 1 if match[0].startswith("\n") else match.start()
+    start = names.rfind("\n", 0, at) + 1
+    return names[start : names.find("\n", at)]

@@ -1,0 +1,27 @@
+"""A model card says what the model is for."""
+
+from __future__ import annotations
+
+from discovery.engine.core.vocabulary import Outcome
+from discovery.engine.integrity.check import Check, Facts, Result, by_problems
+from discovery.engine.sidecars import card
+
+
+def judge(facts: Facts, name: str) -> Result:
+    if any(card.is_card(entry) for entry in facts.names):
+        return by_problems(facts, name, "README.md is there")
+    return Result(
+        name,
+        Outcome.WARNING,
+        "there is no README.md that says what it is for and where it comes from",
+        facts.found.path,
+    )
+
+
+CHECK = Check(
+    name="card_present",
+    label="Model card is there",
+    description="A model card says what the model is for.",
+    place=170,
+    judge=judge,
+)

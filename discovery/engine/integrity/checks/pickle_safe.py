@@ -1,0 +1,41 @@
+"""Loading the model's pickles runs no code but that of known libraries."""
+
+from __future__ import annotations
+
+from discovery.engine.core import format_registry
+from discovery.engine.core.vocabulary import Outcome, Severity
+from discovery.engine.integrity.check import Check, Facts, Result, by_problems
+
+
+def judge(facts: Facts, name: str) -> Result:
+    """What is known to be wrong comes first, then what could not be looked into, then what only
+    somebody else vouches for.
+    """
+    told = facts.problems(name)
+    if any(
+        problem.severity is Severity.ERROR or problem.code == "unknown_import" for problem in told
+    ):
+        return by_problems(facts, name, "")
+    if unseen := next(facts.having(lambda code: code.unseen), None):
+        return Result(
+            name,
+            Outcome.SKIPPED,
+            f"not everything could be looked into: {unseen.message}",
+            unseen.path,
+        )
+    if told:
+        return by_problems(facts, name, "")
+    if not facts.found.pickled and not facts.formats & format_registry.named(
+        lambda each: each.holds_pickles
+    ):
+        return Result(name, Outcome.SKIPPED, "there are no pickles")
+    return Result(name, Outcome.PASSED, "loading its pickles runs no code but PyTorch's own")
+
+
+CHECK = Check(
+    name="pickle_safe",
+    label="Pickles are safe",
+    description="Loading the model's pickles runs no code but that of known libraries.",
+    place=120,
+    judge=judge,
+)

@@ -1,0 +1,466 @@
+"""The stack machine of pickles, run on symbols: an import becomes a ``Global``, a call an
+``Object`` that remembers it.
+
+It goes on wherever one of Python's unpicklers (the one in C, or the slow one that joblib and pandas
+use) would: it stops only where both do. In doubt a value is unknown and the walk continues: to name
+more than Python would import does no harm.
+
+Source: CPython's ``Lib/pickletools.py``, which documents every opcode, ``Lib/pickle.py`` and
+``Modules/_pickle.c``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from struct import unpack
+from typing import Any
+
+from discovery.engine.core.errors import InvalidHeader, UncheckedPickleError
+from discovery.engine.pickles import pickle_joblib, pickle_text
+from discovery.engine.pickles.opcode_stream import LineTooLong, Tape
+from discovery.engine.pickles.pickle_values import UNKNOWN, Blob, Global, Import, Object, Persistent
+
+#: Of all pickles of a file. A tensor in a state dict takes some fifty.
+MAX_OPCODES = 1_500_000
+MAX_CONTAINERS = 1_000_000
+MAX_MEMO = 1_000_000
+MAX_IMPORTS = 2_000
+MAX_NOTES = 10
+#: Text and numbers longer than this are not kept (a tensor's name is shorter), and no more than
+#: this in all.
+MAX_KEPT = 1_000
+MAX_KEPT_IN_ALL = 32 << 20
+HIGHEST_PROTOCOL = 5
+#: Python refuses frames that are longer than its largest index.
+MAX_FRAME = (1 << 63) - 1
+
+_STOP = 0x2E
+_OBJECTS = (Global("builtins", "object"), Global("__builtin__", "object"))
+
+#: Harmless functions that call what they are given: the place of it among their arguments, and
+#: those it is called with.
+_CALLERS: dict[tuple[str, str], tuple[int, Callable[[Any], Any]]] = {
+    ("torch._tensor", "_rebuild_from_type_v2"): (
+        0,
+        lambda given: given[2] if len(given) > 2 else (),
+    ),
+    ("copyreg", "_reconstructor"): (1, lambda given: given[2:3]),
+    ("copy_reg", "_reconstructor"): (1, lambda given: given[2:3]),
+    ("numpy.random._pickle", "__randomstate_ctor"): (1, lambda given: given[:1]),
+    ("numpy.random._pickle", "__generator_ctor"): (1, lambda given: given[:1]),
+    ("numpy.random._pickle", "__bit_generator_ctor"): (0, lambda _: ()),
+}
+
+
+@dataclass(slots=True)
+class Allowance:
+    """What is left of the limits.
+
+    Pickles of one archive share one: a thousand members are allowed no more than one file.
+    """
+
+    opcodes: int = MAX_OPCODES
+    containers: int = MAX_CONTAINERS
+    kept: int = MAX_KEPT_IN_ALL
+
+
+class Machine:
+    """``run()`` reads one pickle from the tape.
+
+    Imports, limits and ``notes`` are kept over all pickles of the file.
+    """
+
+    def __init__(self, tape: Tape, allowance: Allowance | None = None) -> None:
+        self.tape = tape
+        self.allowance = allowance or Allowance()
+        self.stack: list[Any] = []
+        #: The stacks below the marks; as in Python, nothing reaches below the last one.
+        self.below: list[list[Any]] = []
+        self.memo: dict[Any, Any] = {}
+        self.imports: dict[Global, Import] = {}
+        #: What is suspicious but no import: (sentence, offset).
+        self.notes: list[tuple[str, int]] = []
+        #: Whether anything that was imported is called or made, or may be.
+        self.acts = False
+        self._globals: dict[tuple[str, str], Global] = {}
+
+    def run(self) -> Any:
+        """The value the pickle stands for.
+
+        Raises ``InvalidHeader`` when it is broken, ``UncheckedPickleError`` when it goes too far.
+        """
+        self.stack, self.below, self.memo = [], [], {}
+        return self.follow()
+
+    def follow(self) -> Any:
+        """From where it stands to the end of the pickle."""
+        next_byte, handlers, allowance = self.tape.byte, _HANDLERS, self.allowance
+        try:
+            while (code := next_byte()) != _STOP:
+                handlers[code](self)
+                allowance.opcodes -= 1
+                if allowance.opcodes < 0:
+                    raise UncheckedPickleError(
+                        f"it has more than {MAX_OPCODES:,} instructions", self.tape.position
+                    )
+            self.tape.end()
+            return self.stack.pop()
+        except LineTooLong:
+            raise UncheckedPickleError(
+                "it has a line that does not seem to end", self.tape.position
+            ) from None
+        except (IndexError, KeyError, TypeError, ValueError, OverflowError) as error:
+            raise InvalidHeader(
+                "an instruction of the pickle makes no sense", self.tape.position
+            ) from error
+
+    def fork(self) -> Machine:
+        """Another that goes on from here, under the same allowance.
+
+        What it adds to a container is added for both.
+        """
+        other = Machine(self.tape.fork(), self.allowance)
+        other.stack, other.below, other.memo = (
+            list(self.stack),
+            [list(each) for each in self.below],
+            dict(self.memo),
+        )
+        other.imports = {reference: replace(found) for reference, found in self.imports.items()}
+        other._globals = dict(self._globals)
+        return other
+
+    def may_go_on(self) -> bool:
+        """Whether the next byte is an instruction."""
+        return self.tape.peek() in INSTRUCTIONS
+
+    # Each handler is one opcode, or several that differ in the width of their argument.
+
+    def keep(self, size: int) -> None:
+        self.allowance.kept -= size + 56
+        if self.allowance.kept < 0:
+            raise UncheckedPickleError(
+                f"its text is longer than {MAX_KEPT_IN_ALL:,} bytes in all", self.tape.position
+            )
+
+    def container(self, value: Any) -> None:
+        self.allowance.containers -= 1
+        if self.allowance.containers < 0:
+            raise UncheckedPickleError(
+                f"it makes more than {MAX_CONTAINERS:,} lists and objects", self.tape.position
+            )
+        self.stack.append(value)
+
+    def to_mark(self) -> list[Any]:
+        items, self.stack = self.stack, self.below.pop()
+        return items
+
+    def proto(self) -> None:
+        version = self.tape.byte()
+        if version > HIGHEST_PROTOCOL:
+            raise InvalidHeader(f"there is no pickle protocol {version}", self.tape.position - 1)
+
+    def frame(self) -> None:
+        """Frames are for reading ahead: where one ends, and whether it is all there, is not asked
+        by every unpickler.
+        """
+        length = self.tape.number(8)
+        if length > MAX_FRAME:
+            raise InvalidHeader("a frame is longer than any can be", self.tape.position)
+        self.tape.begin_frame(length)
+
+    def mark(self) -> None:
+        self.below.append(self.stack)
+        self.stack = []
+
+    def pop(self) -> None:
+        if self.stack:
+            self.stack.pop()
+        else:
+            self.to_mark()
+
+    def text(self, length: int, *, by_loader: bool = False) -> None:
+        """``by_loader``: what letters the bytes are, or that they stay bytes, is the loader's
+        choice.
+        """
+        if length > MAX_KEPT:
+            return self.blob(length)
+        self.keep(length)
+        data = self.tape.take(length)
+        return self.stack.append(
+            data if by_loader and not data.isascii() else data.decode("utf-8", "replace")
+        )
+
+    def blob(self, length: int) -> None:
+        self.stack.append(Blob(self.tape.position, length))
+        self.tape.skip(length)
+
+    def bytes(self, length: int) -> None:
+        if length > MAX_KEPT:
+            self.blob(length)
+        else:
+            self.keep(length)
+            self.stack.append(self.tape.take(length))
+
+    def integer(self, width: int, signed: bool = False) -> None:
+        if width > MAX_KEPT:
+            return self.blob(width)
+        if width > 8:
+            self.keep(width)
+        return self.stack.append(int.from_bytes(self.tape.take(width), "little", signed=signed))
+
+    def line_integer(self, long: bool) -> None:
+        line = self.tape.line()
+        self.keep(min(len(line), MAX_KEPT))
+        self.stack.append(pickle_text.integer(line[:-1] if long and line.endswith(b"L") else line))
+
+    def line_text(self, *, is_quoted: bool) -> None:
+        position, line = self.tape.position, self.tape.line()
+        if len(line) > MAX_KEPT:
+            self.stack.append(Blob(position, len(line)))
+            return
+        self.keep(len(line))
+        text = pickle_text.quoted(line) if is_quoted else line.decode("raw_unicode_escape")
+        self.stack.append(text.decode() if isinstance(text, bytes) and text.isascii() else text)
+
+    def line_persistent(self) -> None:
+        line = self.tape.line()
+        line.decode("ascii")  # other bytes end every unpickler here
+        self.container(Persistent(line[:MAX_KEPT]))
+
+    def get(self, key: Any) -> None:
+        self.stack.append(self.memo[key])
+
+    def put(self, key: Any) -> None:
+        if type(key) is int and key >= MAX_MEMO and key not in self.memo:
+            self.note(f"it asks for a memo of {key:,} entries, which takes gigabytes to load")
+        if len(self.memo) >= MAX_MEMO:
+            raise UncheckedPickleError(
+                f"it keeps more than {MAX_MEMO:,} values in its memo", self.tape.position
+            )
+        self.memo[key] = self.stack[-1]
+
+    def note(self, text: str) -> None:
+        if len(self.notes) < MAX_NOTES:
+            self.notes.append((text, self.tape.position))
+
+    def import_(self, module: Any, name: Any) -> Global:
+        """Notes the import; a value that stands for it.
+
+        Shared: a checkpoint names the same few thousands of times.
+        """
+        if type(module) is not str or type(name) is not str:
+            if any(
+                type(part) not in (str, bytes, Object, Blob, Global, Persistent)
+                for part in (module, name)
+            ):
+                raise TypeError("names are text")
+            self.acts = True
+            self.note("it imports something whose name it works out")
+            return UNKNOWN
+        known = self._globals.get((module, name))
+        if known is None:
+            if len(self.imports) >= MAX_IMPORTS:
+                raise UncheckedPickleError(
+                    f"it has more than {MAX_IMPORTS:,} imports", self.tape.position
+                )
+            known = self._globals[module, name] = Global(module, name)
+            self.imports.setdefault(known, Import(self.tape.position))
+        return known
+
+    def line_global(self) -> Global:
+        module, name = self.tape.line(), self.tape.line()
+        if len(module) + len(name) > MAX_KEPT:
+            self.note("it imports something by a name of more than a line")
+            return UNKNOWN
+        return self.import_(module.decode("utf-8", "replace"), name.decode("utf-8", "replace"))
+
+    def stack_global(self) -> None:
+        name, module = self.stack.pop(), self.stack.pop()
+        self.stack.append(self.import_(module, name))
+
+    def inst(self) -> None:
+        function = self.line_global()
+        self.call(function, tuple(self.to_mark()))
+
+    def obj(self) -> None:
+        function, *arguments = self.to_mark()
+        self.call(function, tuple(arguments))
+
+    def reduce(self) -> None:
+        arguments, function = self.stack.pop(), self.stack.pop()
+        self.call(function, arguments)
+
+    def call(self, function: Any, arguments: Any) -> None:
+        self.use(function, arguments, called=True)
+        self.container(Object(function, arguments))
+
+    def new(self) -> None:
+        arguments, function = self.stack.pop(), self.stack.pop()
+        self.use(function, arguments, called=False)
+        self.container(Object(function, arguments))
+
+    def new_with_keywords(self) -> None:
+        keywords, arguments, function = self.stack.pop(), self.stack.pop(), self.stack.pop()
+        self.use(function, arguments, called=False)
+        self.container(Object(function, arguments, state=keywords))
+
+    def use(self, function: Any, arguments: Any, *, called: bool) -> None:
+        """Notes that ``function`` is called, or an object of it made."""
+        if type(function) is not Global:
+            if type(function) not in (Object, Persistent, Blob) or (
+                type(function) is Object and function.function is None
+            ):
+                raise TypeError("it is nothing that can be called")
+            self.acts = True
+            self.note("it calls what another call gives it")
+            return
+        self.acts = True
+        found = self.imports.get(function)
+        if found is None:
+            return  # it stands for what could not be named, and is told of already
+        if not called:
+            found.made = True
+            return
+        found.called = True
+        found.by_value = found.by_value and _is_value(arguments)
+        if (caller := _CALLERS.get(function)) is not None:
+            self.use_argument(arguments, *caller)
+
+    def use_argument(self, arguments: Any, place: int, handed_on: Callable[[Any], Any]) -> None:
+        if type(arguments) not in (tuple, list):
+            self.note("it hands on arguments that it works out")
+        elif place < len(arguments):
+            given = arguments[place]
+            if given in _OBJECTS:
+                return  # of a class without a base of its own, nothing is called
+            if type(given) is Global:
+                self.use(given, handed_on(tuple(arguments)), called=True)
+            elif type(given) in (Object, Persistent, Blob):
+                self.note("it hands on a function that it works out")
+
+    def extension(self, width: int) -> None:
+        if not int.from_bytes(self.tape.take(width), "little", signed=width == 4) > 0:
+            raise ValueError("there is no such number")
+        self.note("it uses the extension registry, which hides what is imported")
+        self.stack.append(UNKNOWN)
+
+    def build(self) -> None:
+        state, target = self.stack.pop(), self.stack[-1]
+        self.change(target)
+        if isinstance(target, Object):
+            before, target.state = target.state, state
+            if pickle_joblib.is_array(target):
+                pickle_joblib.array(self, target, is_first=before is None)
+
+    def change(self, target: Any) -> None:
+        if type(target) is Global:
+            self.acts = True
+            self.note(
+                f"it changes {str(target)[:80]!a} itself, for everything that runs in the same"
+                " program"
+            )
+
+    def append(self, values: list[Any]) -> None:
+        target = self.stack[-1]
+        self.change(target)
+        if type(target) is list:
+            target.extend(values)
+        elif isinstance(target, Object):
+            target.items = target.items or []
+            target.items.extend(enumerate(values, len(target.items)))
+
+    def set_items(self, values: list[Any]) -> None:
+        target = self.stack[-1]
+        self.change(target)
+        pairs = list(zip(values[::2], values[1::2], strict=True))
+        if isinstance(target, Object):
+            target.items = target.items or []
+            target.items.extend(pairs)
+
+    def pop_append(self) -> None:
+        value = self.stack.pop()
+        self.append([value])
+
+    def set_item(self) -> None:
+        value, key = self.stack.pop(), self.stack.pop()
+        self.set_items([key, value])
+
+    def tuple(self, count: int) -> None:
+        values = self.stack[-count:]
+        del self.stack[-count:]
+        if len(values) != count:
+            raise IndexError
+        self.container((*values,))
+
+    def dictionary(self) -> None:
+        values = self.to_mark()
+        self.container(Object())
+        self.set_items(values)
+
+
+def _is_value(arguments: Any) -> bool:
+    """Whether these are the arguments by which a member of an enumeration is looked up: one plain
+    value.
+    """
+    return (
+        type(arguments) is tuple
+        and len(arguments) == 1
+        and type(arguments[0]) in (str, int, float, bool)
+    )
+
+
+def _push(value: Any) -> Callable[[Machine], None]:
+    return lambda machine: machine.stack.append(value)
+
+
+_HANDLERS: dict[int, Callable[[Machine], None]] = {
+    ord(code): handler
+    for code, handler in {
+        "\x80": Machine.proto, "\x95": Machine.frame, "(": Machine.mark, "0": Machine.pop,
+        "1": lambda m: m.to_mark() and None,
+        "2": lambda m: m.stack.append(m.stack[-1]),
+        "N": _push(None), "\x88": _push(True), "\x89": _push(False), ")": _push(()),
+        "]": lambda m: m.container([]), "}": lambda m: m.container(Object()),
+        "\x8f": lambda m: m.container([]),
+        "J": lambda m: m.integer(4, True), "K": lambda m: m.stack.append(m.tape.byte()),
+        "M": lambda m: m.integer(2),
+        "\x8a": lambda m: m.integer(m.tape.byte(), True),
+        "\x8b": lambda m: m.integer(m.tape.number(4), True),
+        "I": lambda m: m.line_integer(False), "L": lambda m: m.line_integer(True),
+        "F": lambda m: m.stack.append(pickle_text.real(m.tape.line())),
+        "G": lambda m: m.stack.append(unpack(">d", m.tape.take(8))[0]),
+        "S": lambda m: m.line_text(is_quoted=True), "V": lambda m: m.line_text(is_quoted=False),
+        "X": lambda m: m.text(m.tape.number(4)), "\x8c": lambda m: m.text(m.tape.byte()),
+        "\x8d": lambda m: m.text(m.tape.number(8)),
+        "T": lambda m: m.text(m.tape.number(4), by_loader=True),
+        "U": lambda m: m.text(m.tape.byte(), by_loader=True),
+        "B": lambda m: m.bytes(m.tape.number(4)), "C": lambda m: m.bytes(m.tape.byte()),
+        "\x8e": lambda m: m.bytes(m.tape.number(8)),
+        "\x96": lambda m: m.bytes(m.tape.number(8)), "\x97": _push(Blob(0, 0)),
+        "\x98": lambda m: m.stack[-1] and None,
+        "t": lambda m: m.container(tuple(m.to_mark())), "l": lambda m: m.container(m.to_mark()),
+        "d": Machine.dictionary,
+        "\x91": lambda m: m.container(m.to_mark()), "\x85": lambda m: m.tuple(1),
+        "\x86": lambda m: m.tuple(2), "\x87": lambda m: m.tuple(3),
+        "a": Machine.pop_append, "e": lambda m: m.append(m.to_mark()),
+        "\x90": lambda m: m.append(m.to_mark()),
+        "s": Machine.set_item, "u": lambda m: m.set_items(m.to_mark()),
+        "g": lambda m: m.get(pickle_text.memo_key(m.tape.line())),
+        "h": lambda m: m.get(m.tape.byte()), "j": lambda m: m.get(m.tape.number(4)),
+        "p": lambda m: m.put(pickle_text.memo_key(m.tape.line())),
+        "q": lambda m: m.put(m.tape.byte()), "r": lambda m: m.put(m.tape.number(4)),
+        "\x94": lambda m: m.put(len(m.memo)),
+        "c": lambda m: m.stack.append(m.line_global()), "\x93": Machine.stack_global,
+        "i": Machine.inst, "o": Machine.obj,
+        "R": Machine.reduce, "\x81": Machine.new, "\x92": Machine.new_with_keywords,
+        "b": Machine.build,
+        "P": lambda m: m.line_persistent(),
+        "Q": lambda m: m.container(Persistent(m.stack.pop())),
+        "\x82": lambda m: m.extension(1), "\x83": lambda m: m.extension(2),
+        "\x84": lambda m: m.extension(4),
+    }.items()
+}  # fmt: skip
+
+#: The first bytes that a pickle can have.
+INSTRUCTIONS = frozenset(_HANDLERS) | {_STOP}
