@@ -1,30 +1,47 @@
-"""The database: the registry itself, what people make of it, how far it can be trusted, and which programs use it."""
+"""The database: the registry itself, what people make of it, how far it can be trusted, and which
+programs use it.
+"""
 
-from discovery.models.access import ApiToken, IdempotentCall, Webhook, WebhookDelivery
+from discovery.engine.core.vocabulary import Channel, Visibility
+from discovery.models.access import (
+    ApiToken,
+    IdempotentCall,
+    Notice,
+    SignInCount,
+    Webhook,
+    WebhookDelivery,
+)
 from discovery.models.curation import (
     BulkEdit,
     Collection,
     Forgotten,
     MetadataChange,
     MetadataImport,
+    Recategorization,
+    RejectedMove,
     SavedView,
     Tag,
 )
+from discovery.models.job import Job, QueueKey, TimedJob
 from discovery.models.listing import Listing
+from discovery.models.permissions import Right
 from discovery.models.registry import (
-    Channel,
     LogEntry,
     RegisteredModel,
     RegisteredModelQuerySet,
     Root,
     ScanRun,
     Skipped,
-    Visibility,
+    Unrecognized,
 )
 from discovery.models.trust import DeepValidation, FileChecksum, Finding, LoadTest
 
 __all__ = [
-    "ApiToken", "BulkEdit", "Channel", "Collection", "DeepValidation", "FileChecksum", "Finding", "Forgotten", "IdempotentCall", "Listing",
-    "LoadTest", "LogEntry", "MetadataChange", "MetadataImport", "RegisteredModel", "RegisteredModelQuerySet", "Root", "SavedView", "ScanRun",
-    "Skipped", "Tag", "Visibility", "Webhook", "WebhookDelivery",
+    "ApiToken", "BulkEdit", "Channel", "Collection", "DeepValidation", "FileChecksum", "Finding",
+    "Forgotten", "IdempotentCall", "Job", "Listing",
+    "LoadTest", "LogEntry", "MetadataChange", "MetadataImport", "Notice", "QueueKey",
+    "Recategorization", "RegisteredModel",
+    "RegisteredModelQuerySet", "RejectedMove", "Right", "Root", "SavedView", "ScanRun",
+    "SignInCount", "Skipped", "Tag", "TimedJob", "Unrecognized", "Visibility",
+    "Webhook", "WebhookDelivery",
 ]  # fmt: skip

@@ -1,14 +1,24 @@
-"""Programs that use the registry: the tokens they come with, the calls they may repeat, and the addresses that want to be told."""
+"""Programs that use the registry: the tokens they come with, the calls they may repeat, and the
+addresses that want to be told.
+"""
 
 from __future__ import annotations
 
 from django.conf import settings
 from django.db import models
+from django.urls import reverse
 from django.utils import timezone
+
+from discovery.engine.core.vocabulary import DeliveryState
+from discovery.models.job import Job
+from discovery.models.word_field import WordField
 
 
 class ApiToken(models.Model):
-    """A key to the HTTP API that acts for its user. The token itself is shown once and not kept: ``digest`` recognises it."""
+    """A key to the HTTP API that acts for its user.
+
+    The token itself is shown once and not kept: ``digest`` recognizes it.
+    """
 
     class Scope(models.TextChoices):
         READ = "read", "Read"
@@ -23,7 +33,7 @@ class ApiToken(models.Model):
         max_length=16, help_text="How it begins, so that people can tell which one it is."
     )
     digest = models.CharField(max_length=64, unique=True, help_text="SHA-256 of the token.")
-    scope = models.CharField(max_length=8, choices=Scope.choices, default=Scope.READ)
+    scope = WordField(max_length=8, choices=Scope.choices, default=Scope.READ)
     created_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField(
         null=True, blank=True, help_text="Not accepted from then on; empty: never."
@@ -46,8 +56,64 @@ class ApiToken(models.Model):
         return self.revoked_at is None and not self.is_expired
 
 
+class SignInCount(models.Model):
+    """Wrong passwords or tokens in a row, of an account, an address, or both together; or that an
+    account once signed in from there.
+
+    What people typed is kept as a keyed digest: some type their password into the field of the
+    name.
+    """
+
+    class Kind(models.TextChoices):
+        PAIR = "pair", "Account and address"
+        ACCOUNT = "account", "Account"
+        ADDRESS = "address", "Address"
+        TOKEN = "token", "Address, by token"
+        KNOWN = "known", "Signed in from there"
+
+    kind = WordField(max_length=8, choices=Kind.choices)
+    account = models.CharField(max_length=64, blank=True)
+    address = models.CharField(max_length=64, blank=True)
+    failures = models.PositiveIntegerField(default=0)
+    last_at = models.DateTimeField(db_index=True)
+    locked_until = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        default_permissions = ()
+        constraints = [
+            models.UniqueConstraint(fields=["kind", "account", "address"], name="one_count_a_door")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.failures}"
+
+
+class Notice(models.Model):
+    """What an upgrade did and superusers must know, until one of them confirms it on the System
+    page.
+    """
+
+    title = models.CharField(max_length=200)
+    text = models.TextField()
+    names = models.JSONField(default=list, help_text="Accounts it is about.")
+    created_at = models.DateTimeField(auto_now_add=True)
+    confirmed_at = models.DateTimeField(null=True, blank=True)
+    confirmed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+
+    class Meta:
+        ordering = ["pk"]
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return self.title
+
+
 class IdempotentCall(models.Model):
-    """A change that a program asked for under a key of its own choice: asked again under the same key, the first answer is given again."""
+    """A change that a program asked for under a key of its own choice: asked again under the same
+    key, the first answer is given again.
+    """
 
     caller = models.CharField(max_length=40, help_text="Whose key it is: a token or a person.")
     key = models.CharField(max_length=200)
@@ -68,10 +134,13 @@ class IdempotentCall(models.Model):
 
 
 class Webhook(models.Model):
-    """An address that wants to be told what happens. What is sent is signed with ``secret``, which both ends know."""
+    """An address that wants to be told what happens.
+
+    What is sent is signed with ``secret``, which both ends know.
+    """
 
     url = models.CharField("address", max_length=1000)
-    events = models.JSONField(default=list, help_text="Names of services.webhooks.EVENTS.")
+    events = models.JSONField(default=list, help_text="Names of the events that are sent.")
     secret = models.CharField(max_length=100)
     enabled = models.BooleanField(default=True)
     created_by = models.ForeignKey(
@@ -86,34 +155,41 @@ class Webhook(models.Model):
         return self.url
 
 
-class WebhookDelivery(models.Model):
-    """One message for one address: waiting, delivered, or given up after several attempts."""
+class WebhookDelivery(Job):
+    """One message for one address: waiting, being sent, delivered, or given up after several
+    attempts.
+    """
 
-    class State(models.TextChoices):
-        WAITING = "waiting", "Waiting"
-        DELIVERED = "delivered", "Delivered"
-        FAILED = "failed", "Given up"
+    kind_module = "discovery.services.integrations.webhooks"
 
+    State = DeliveryState
+
+    ACTIVE = (DeliveryState.QUEUED, DeliveryState.RUNNING)
+
+    state = WordField(
+        max_length=12, choices=DeliveryState.choices, default=DeliveryState.QUEUED, db_index=True
+    )
     webhook = models.ForeignKey(Webhook, on_delete=models.CASCADE, related_name="deliveries")
     uuid = models.UUIDField(
         unique=True, help_text="The same on every attempt: the receiver can tell a repetition."
     )
     event = models.CharField(max_length=40)
     body = models.JSONField()
-    state = models.CharField(max_length=10, choices=State.choices, default=State.WAITING)
     attempts = models.PositiveSmallIntegerField(default=0)
     status = models.PositiveSmallIntegerField(
         null=True, help_text="What the address answered last."
     )
-    message = models.CharField(max_length=500, blank=True)
     seconds = models.FloatField(null=True)
-    created_at = models.DateTimeField(db_index=True)
     next_at = models.DateTimeField(null=True, help_text="When it is tried again.")
-    finished_at = models.DateTimeField(null=True)
+
+    created_at = models.DateTimeField(db_index=True)
 
     class Meta:
         ordering = ["-pk"]
         verbose_name_plural = "webhook deliveries"
 
     def __str__(self) -> str:
-        return f"{self.event} to {self.webhook_id}"
+        return f"Webhook delivery {self.pk}"
+
+    def address(self) -> str:
+        return reverse("webhooks")

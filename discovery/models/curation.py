@@ -1,4 +1,6 @@
-"""What people make of the registry: tags, collections, saved views, and the record of every change."""
+"""What people make of the registry: tags, collections, saved views, and the record of every
+change.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +8,19 @@ from django.conf import settings
 from django.contrib.auth.models import Group
 from django.db import models
 from django.db.models import Q
+from django.urls import reverse
 
+from discovery.engine.core.vocabulary import Through
+from discovery.models.job import TimedJob
 from discovery.models.registry import RegisteredModel, Root
-from discovery.models.work import Work
+from discovery.models.word_field import WordField
 
 
 class Tag(models.Model):
-    """A tag that some model has, or that people keep ready. Which models have it follows their resolved ``tags``."""
+    """A tag that some model has, or that people keep ready.
+
+    Which models have it follows their resolved ``tags``.
+    """
 
     class Colour(models.TextChoices):
         NONE = "", "None"
@@ -24,7 +32,7 @@ class Tag(models.Model):
         PURPLE = "purple", "Purple"
 
     name = models.CharField(max_length=200, unique=True)
-    colour = models.CharField(max_length=10, choices=Colour.choices, blank=True)
+    colour = WordField(max_length=10, choices=Colour.choices, blank=True)
 
     class Meta:
         ordering = ["name"]
@@ -34,7 +42,10 @@ class Tag(models.Model):
 
 
 class Collection(models.Model):
-    """Models that belong together for people: chosen by hand, or all that ``query`` finds. Its groups may see all of them."""
+    """Models that belong together for people: chosen by hand, or all that ``query`` finds.
+
+    Its groups may see all of them.
+    """
 
     name = models.CharField(max_length=200, unique=True)
     description = models.CharField(max_length=1000, blank=True)
@@ -53,7 +64,9 @@ class Collection(models.Model):
 
 
 class SavedView(models.Model):
-    """A list of models worth coming back to: filter, columns and order, as the address of the Models page holds them."""
+    """A list of models worth coming back to: filter, columns and order, as the address of the
+    Models page holds them.
+    """
 
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="saved_views"
@@ -82,8 +95,10 @@ class MetadataChange(models.Model):
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
     )
     at = models.DateTimeField(db_index=True)
-    through = models.CharField(
-        max_length=20, help_text="page, api, admin, import, command or scan."
+    through = WordField(
+        max_length=20,
+        choices=Through.choices,
+        help_text="page, api, admin, import, command or scan.",
     )
     batch = models.UUIDField()
     undoes = models.UUIDField(
@@ -93,9 +108,8 @@ class MetadataChange(models.Model):
     class Meta:
         ordering = ["-at", "-pk"]
         indexes = [
-            models.Index(
-                fields=["batch", "field"]
-            ),  # the history counts the changes of each batch, field by field
+            # The history counts the changes of each batch, field by field.
+            models.Index(fields=["batch", "field"]),
             models.Index(
                 fields=["undoes"], condition=Q(undoes__isnull=False), name="changes_that_undo"
             ),
@@ -106,13 +120,21 @@ class MetadataChange(models.Model):
 
 
 class Forgotten(models.Model):
-    """What people had made of a model before somebody forgot it: a scan that still finds its files gives all of it back."""
+    """What people had made of a model before somebody forgot it: a scan that still finds its files
+    gives all of it back.
+    """
 
     root = models.ForeignKey(Root, on_delete=models.CASCADE, related_name="forgotten")
     path = models.CharField(max_length=4096)
     model_id = models.CharField(max_length=200, unique=True, help_text="Kept for it.")
+    fingerprint = models.CharField(
+        max_length=32,
+        blank=True,
+        db_index=True,
+        help_text="Recognizes it when its files were moved meanwhile.",
+    )
     kept = models.JSONField(
-        help_text="{curated, visibility, groups, collections, favoured_by, changes, ...}: see services.forgetting."
+        help_text="{curated, visibility, groups, collections, favoured_by, changes, ...}."
     )
     by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
@@ -127,17 +149,47 @@ class Forgotten(models.Model):
         return self.model_id
 
 
-class BulkEdit(Work):
-    """One change of many models. Its ``batch`` is that of its changes: one click takes all of it back.
-
-    Which models was settled when it was asked for: a filter may find others once the first have changed.
+class RejectedMove(models.Model):
+    """Somebody has said that a missing model and a present one are not the same: they are neither
+    joined nor offered again.
     """
 
-    operation = models.JSONField(
-        help_text="{kind, ...}: what to do (see services.operations), and {atomic, through}: how."
+    old = models.ForeignKey(
+        RegisteredModel, on_delete=models.CASCADE, related_name="rejected_arrivals"
     )
+    new = models.ForeignKey(
+        RegisteredModel, on_delete=models.CASCADE, related_name="rejected_departures"
+    )
+    by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-at", "-pk"]
+        constraints = [models.UniqueConstraint(fields=["old", "new"], name="one_rejection_a_pair")]
+
+    def __str__(self) -> str:
+        return f"{self.old_id} is not {self.new_id}"
+
+
+class BulkEdit(TimedJob):
+    """One change of many models.
+
+    Its ``batch`` is that of its changes: one click takes all of it back.
+
+    Which models was settled when it was asked for: a filter may find others once the first have
+    changed.
+    """
+
+    kind_module = "discovery.services.bulk.bulk_edits"
+
+    operation = models.JSONField(help_text="{kind, ...}: what to do, and {atomic, through}: how.")
     selection = models.JSONField(
-        help_text="{query?: ..., keys: [...]}: to which models, by primary key, in the order they are taken."
+        help_text=(
+            "{query?: ..., keys: [...]}: to which models, by primary key, in the order they are"
+            " taken."
+        )
     )
     batch = models.UUIDField(unique=True)
     total = models.PositiveIntegerField(default=0)
@@ -161,9 +213,17 @@ class BulkEdit(Work):
     def __str__(self) -> str:
         return f"Bulk edit {self.pk}"
 
+    def address(self) -> str:
+        return reverse("bulk-edit", args=[self.pk])
 
-class MetadataImport(Work):
-    """A file of edited metadata: first checked, then applied or thrown away. ``batch`` is that of its changes, which one click takes back."""
+
+class MetadataImport(TimedJob):
+    """A file of edited metadata: first checked, then applied or thrown away.
+
+    ``batch`` is that of its changes, which one click takes back.
+    """
+
+    kind_module = "discovery.services.transfer.import_jobs"
 
     class Stage(models.TextChoices):
         CHECK = "check", "Check"
@@ -173,14 +233,15 @@ class MetadataImport(Work):
     content = models.BinaryField(
         help_text="The file, until it is applied: workers may run on another machine."
     )
-    stage = models.CharField(max_length=10, choices=Stage.choices, default=Stage.CHECK)
+    stage = WordField(max_length=10, choices=Stage.choices, default=Stage.CHECK)
     skip_errors = models.BooleanField(
         default=False,
         help_text="Rows that are wrong are left out; otherwise all rows or none are imported.",
     )
     done = models.PositiveIntegerField(default=0, help_text="Rows that were looked at.")
     report = models.JSONField(
-        default=dict, help_text="What came of the last stage, as services.imports tells it."
+        default=dict,
+        help_text="What came of the last stage.",
     )
     batch = models.UUIDField(unique=True)
 
@@ -196,3 +257,33 @@ class MetadataImport(Work):
 
     def __str__(self) -> str:
         return f"Import {self.pk}: {self.name}"
+
+    def address(self) -> str:
+        return reverse("import-run", args=[self.pk])
+
+
+class Recategorization(TimedJob):
+    """Deciding the categories of every model anew, after the rules have changed.
+
+    One waits at most: it decides by the rules that are in force when it begins.
+    """
+
+    kind_module = "discovery.services.scans.categorization"
+
+    total = models.PositiveIntegerField(default=0)
+    done = models.PositiveIntegerField(default=0)
+    changed = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        ordering = ["-pk"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["state"], condition=Q(state="queued"), name="one_recategorization_waits"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"Recategorization {self.pk}"
+
+    def address(self) -> str:
+        return reverse("rules")

@@ -1,8 +1,9 @@
 """One narrow row a model: what lists filter, count, search and sort by.
 
-Rows of the registry are some 10 kB each, most of it JSON: looking at a hundred thousand of them takes longer than a page may. The database
-itself keeps this copy, by triggers, so that no writer can forget it; nobody else writes here. ``install`` makes the triggers after each
-``migrate`` (SQLite forgets them when a migration rebuilds the table) and fills the copy anew.
+Rows of the registry are some 10 kB each, most of it JSON: looking at a hundred thousand of them
+takes longer than a page may. The database itself keeps this copy, by triggers, so that no writer
+can forget it; nobody else writes here. ``install`` makes the triggers after each ``migrate``
+(SQLite forgets them when a migration rebuilds the table) and fills the copy anew.
 """
 
 from __future__ import annotations
@@ -19,16 +20,11 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
     from django.db.backends.base.base import BaseDatabaseWrapper
 
-#: Columns copied as they are.
-COPIED = (
-    "id", "root_id", "sort_name", "search_text", "type", "format", "status", "primary", "secondary", "specialization", "visibility", "license",
-    "model_family", "author", "architecture", "quantization", "dtype", "modality_words", "capability_words", "parameter_count", "context_length",
-    "size_bytes", "memory_bytes", "added_at", "modified_at",
-)  # fmt: skip
-
-#: Columns with few values: ``profile`` is all of them in one text, so that one grouped walk along an index counts every combination there is.
+#: Columns with few values: ``profile`` is all of them in one text, so that one grouped walk along
+#: an index counts every combination there is.
 PROFILE = (
-    "primary", "secondary", "specialization", "type", "format", "status", "visibility", "root_id", "modality_words", "capability_words",
+    "primary", "secondary", "specialization", "type", "format", "status", "visibility", "root_id",
+    "modality_words", "capability_words",
 )  # fmt: skip
 
 #: Between the values in a profile. No stored text holds a control character.
@@ -89,6 +85,17 @@ class Listing(models.Model):
         return self.sort_name
 
 
+#: Columns copied as they are.
+COPIED = tuple(each.attname for each in Listing._meta.fields if each.attname != "profile")
+
+#: What the index of profiles holds: counting by anything else looks up every row.
+INDEXED = frozenset(
+    column
+    for index in Listing._meta.indexes
+    if index.name == "listing_by_profile"
+    for column in index.fields
+)
+
 _SOURCE = RegisteredModel._meta.db_table
 _COPY = Listing._meta.db_table
 _FOLLOW = "listing_follows"
@@ -118,17 +125,32 @@ _EMPTY = f"DELETE FROM {_COPY}"  # noqa: S608
 _FILL = f"INSERT INTO {_COPY} ({_COLUMNS}) SELECT {_values(_SOURCE)} FROM {_SOURCE}"  # noqa: S608
 _WATCHED = ", ".join(f'"{name}"' for name in COPIED if name != "id")
 
-_FOLLOWED = f"IF TG_OP = 'INSERT' THEN {_INSERT} ELSIF TG_OP = 'UPDATE' THEN {_UPDATE} ELSE {_DELETE} END IF;"
+_FOLLOWED = (
+    f"IF TG_OP = 'INSERT' THEN {_INSERT} ELSIF TG_OP = 'UPDATE' THEN {_UPDATE} ELSE {_DELETE}"
+    " END IF;"
+)
 _SQLITE = (
     f"CREATE TRIGGER {_FOLLOW}_insert AFTER INSERT ON {_SOURCE} BEGIN {_INSERT} END",
     f"CREATE TRIGGER {_FOLLOW}_update AFTER UPDATE OF {_WATCHED} ON {_SOURCE} BEGIN {_UPDATE} END",
     f"CREATE TRIGGER {_FOLLOW}_delete AFTER DELETE ON {_SOURCE} BEGIN {_DELETE} END",
 )
 _POSTGRESQL = (
-    f"CREATE OR REPLACE FUNCTION {_FOLLOW}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {_FOLLOWED} RETURN NULL; END $$",
-    f"CREATE TRIGGER {_FOLLOW}_insert AFTER INSERT ON {_SOURCE} FOR EACH ROW EXECUTE FUNCTION {_FOLLOW}()",
-    f"CREATE TRIGGER {_FOLLOW}_update AFTER UPDATE OF {_WATCHED} ON {_SOURCE} FOR EACH ROW EXECUTE FUNCTION {_FOLLOW}()",
-    f"CREATE TRIGGER {_FOLLOW}_delete AFTER DELETE ON {_SOURCE} FOR EACH ROW EXECUTE FUNCTION {_FOLLOW}()",
+    (
+        f"CREATE OR REPLACE FUNCTION {_FOLLOW}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        f" {_FOLLOWED} RETURN NULL; END $$"
+    ),
+    (
+        f"CREATE TRIGGER {_FOLLOW}_insert AFTER INSERT ON {_SOURCE} FOR EACH ROW EXECUTE FUNCTION"
+        f" {_FOLLOW}()"
+    ),
+    (
+        f"CREATE TRIGGER {_FOLLOW}_update AFTER UPDATE OF {_WATCHED} ON {_SOURCE} FOR EACH ROW"
+        f" EXECUTE FUNCTION {_FOLLOW}()"
+    ),
+    (
+        f"CREATE TRIGGER {_FOLLOW}_delete AFTER DELETE ON {_SOURCE} FOR EACH ROW EXECUTE FUNCTION"
+        f" {_FOLLOW}()"
+    ),
 )
 
 

@@ -1,7 +1,8 @@
 """The registry: roots, models, who may see them, what people changed, and what scans did.
 
-``extracted`` is what the last scan read, ``curated`` what people decided. The typed columns hold the resolved values
-(curated beats extracted) so that lists can filter on them; only services write any of it.
+``extracted`` is what the last scan read, ``curated`` what people decided. The typed columns hold
+the resolved values (curated beats extracted) so that lists can filter on them; only services write
+any of it.
 """
 
 from __future__ import annotations
@@ -9,40 +10,43 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
-from django.contrib.auth.models import Group
+from django.contrib.auth.models import AnonymousUser, Group, PermissionsMixin
 from django.db import models
 from django.db.models import Q, QuerySet
+from django.urls import reverse
 
-from discovery.engine.types import ModelType, Severity, Status
+from discovery.engine.core.vocabulary import (
+    Channel,
+    ModelType,
+    ScanEvent,
+    Severity,
+    Status,
+    Trigger,
+    Visibility,
+)
+from discovery.models.job import TimedJob
+from discovery.models.permissions import OF_MODELS, OF_ROOTS, OF_SCANS, Right
+from discovery.models.word_field import WordField
 
 if TYPE_CHECKING:
-    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
-
-
-class Visibility(models.TextChoices):
-    PUBLIC = "PUBLIC", "Public"
-    RESTRICTED = "RESTRICTED", "Restricted"
-    ADMIN_ONLY = "ADMIN_ONLY", "Administrators only"
-
-
-class Channel(models.TextChoices):
-    DISCOVERY = "discovery"
-    VALIDATION = "validation"
-    METADATA = "metadata"
-    CATEGORIZATION = "categorization"
-
-
-def _choices(values: type[ModelType] | type[Status] | type[Severity]) -> list[tuple[str, str]]:
-    return [(value.value, value.value) for value in values]
+    from django.contrib.auth.models import AbstractBaseUser
 
 
 class Root(models.Model):
-    """A folder that is scanned. ``claim`` is the run that scans it now: one at a time, taken by a conditional UPDATE."""
+    """A folder that is scanned.
+
+    ``claim`` is the run that scans it now: one at a time, taken by a conditional UPDATE.
+    """
 
     #: Path of the row that hosted models hang on: no folder, never enabled, never scanned.
     REMOTE = "remote:"
 
     path = models.CharField(max_length=1000, unique=True, help_text="Absolute path.")
+    name = models.CharField(
+        max_length=200,
+        blank=True,
+        help_text="What people call it; empty: the last part of its path.",
+    )
     enabled = models.BooleanField(default=True)
     frozen_reason = models.CharField(
         max_length=500,
@@ -55,30 +59,81 @@ class Root(models.Model):
     last_scan_at = models.DateTimeField(
         null=True, blank=True, help_text="End of the last scan that saw the whole root."
     )
+    seen_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="When the last scan had seen the whole root.",
+    )
+    device = models.BigIntegerField(
+        null=True, blank=True, editable=False, help_text="The file system it was on then (st_dev)."
+    )
+    ledger = models.JSONField(
+        default=dict,
+        blank=True,
+        editable=False,
+        help_text=(
+            "{use: {files, bytes}} of all files below it at the last whole scan: model, companion,"
+            " excluded, junk, unrecognized; formats: {format: {files, bytes}} of those excluded"
+            " because supported_formats leaves them out; unmeasured: [folder]."
+        ),
+    )
+    mounts = models.JSONField(
+        default=dict,
+        blank=True,
+        editable=False,
+        help_text="{folder below it: device} of other file systems in it then.",
+    )
+    silent_since = models.DateTimeField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="When it stopped answering; empty while it answers.",
+    )
     claim = models.ForeignKey(
         "ScanRun", null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )
     deep_every_days = models.PositiveSmallIntegerField(
         "validate deeply every",
         default=30,
-        help_text="Days within which the bytes of every model are read and compared once; 0 for never.",
+        help_text=(
+            "Days within which the bytes of every model are read and compared once; 0 for never."
+        ),
     )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         ordering = ["path"]
+        constraints = [
+            models.UniqueConstraint(fields=["name"], condition=~Q(name=""), name="one_root_a_name")
+        ]
+        permissions = OF_ROOTS
 
     def __str__(self) -> str:
         return self.path
 
+    @property
+    def label(self) -> str:
+        """What it is called where its path is not told; two may be called alike (see
+        services.access.redaction).
+        """
+        return self.name or self.path.rstrip("/").rpartition("/")[2] or "root"
+
+
+def sees_all(user: AbstractBaseUser | AnonymousUser) -> bool:
+    """Whether every model is theirs to see, and where it lies."""
+    if not isinstance(user, PermissionsMixin) or not (user.is_superuser or user.pk):
+        return False
+    return user.has_perm(Right.VIEW_ALL)
+
 
 def seen_by(user: AbstractBaseUser | AnonymousUser) -> Q:
     """The condition on ``visibility`` and key that what ``user`` may see meets."""
-    if getattr(user, "is_active", False) and getattr(user, "is_staff", False):
-        return Q()
     public = Q(visibility=Visibility.PUBLIC)
     if not getattr(user, "is_active", False):
         return public
+    if sees_all(user):
+        return Q()
     groups = Group.objects.filter(user=user.pk)
     granted = Q(
         pk__in=RegisteredModel.groups.through.objects.filter(group__in=groups).values(
@@ -95,14 +150,20 @@ def seen_by(user: AbstractBaseUser | AnonymousUser) -> Q:
 
 class RegisteredModelQuerySet(QuerySet["RegisteredModel"]):
     def visible_to(self, user: AbstractBaseUser | AnonymousUser) -> RegisteredModelQuerySet:
-        """The only way a page, a count, an export or the API reaches models. Staff see all; see design "Who may see"."""
+        """The only way a page, a count, an export or the API reaches models.
+
+        Who may see all is asked of ``sees_all``; see design "Who may see".
+        """
         return self.filter(seen_by(user))
 
 
 class RegisteredModel(models.Model):
-    """One model. Known by (root, path); ``fingerprint`` recognises it when it moves; ``model_id`` never changes.
+    """One model.
 
-    ``place`` and ``signature`` are its candidate's: same place, same signature means that no file needs to be opened.
+    Known by (root, path); ``fingerprint`` recognizes it when it moves; ``model_id`` never changes.
+
+    ``place`` and ``signature`` are its candidate's: same place, same signature means that no file
+    needs to be opened.
     """
 
     model_id = models.CharField(max_length=200, unique=True)
@@ -111,6 +172,9 @@ class RegisteredModel(models.Model):
     place = models.CharField(max_length=4096)
     signature = models.CharField(max_length=32)
     fingerprint = models.CharField(max_length=32, db_index=True)
+    read_by = models.PositiveSmallIntegerField(
+        default=0, editable=False, help_text="Version of the readers and checks that judged it."
+    )
     content = models.CharField(
         max_length=32,
         default="",
@@ -127,11 +191,11 @@ class RegisteredModel(models.Model):
     name = models.CharField(max_length=500)
     display_name = models.CharField(max_length=500, blank=True)
     description = models.TextField(blank=True)
-    type = models.CharField(
-        max_length=30, choices=_choices(ModelType), default=ModelType.UNKNOWN, db_index=True
+    type = WordField(
+        max_length=30, choices=ModelType.choices, default=ModelType.UNKNOWN, db_index=True
     )
     format = models.CharField(max_length=30, null=True, blank=True)
-    status = models.CharField(max_length=12, choices=_choices(Status), db_index=True)
+    status = WordField(max_length=12, choices=Status.choices, db_index=True)
     architecture = models.CharField(max_length=200, null=True, blank=True)
     model_family = models.CharField(max_length=200, null=True, blank=True)
     parameter_count = models.BigIntegerField(null=True, blank=True)
@@ -179,11 +243,13 @@ class RegisteredModel(models.Model):
     problems = models.JSONField(default=list)
     checks = models.JSONField(
         default=list,
-        help_text="[{name, status, message, path}]: the checks of the contract, by headers and names.",
+        help_text=(
+            "[{name, status, message, path}]: the checks of the contract, by headers and names."
+        ),
     )
-    scanned_status = models.CharField(
+    scanned_status = WordField(
         max_length=12,
-        choices=_choices(Status),
+        choices=Status.choices,
         default=Status.READY,
         help_text="What the files alone say.",
     )
@@ -212,7 +278,7 @@ class RegisteredModel(models.Model):
     lacking = models.PositiveSmallIntegerField(
         null=True,
         editable=False,
-        help_text="What is not, a bit each (engine.completeness.REPORTED).",
+        help_text="What is not, a bit each.",
     )
 
     size_bytes = models.BigIntegerField(default=0)
@@ -221,6 +287,18 @@ class RegisteredModel(models.Model):
     added_at = models.DateTimeField()
     changed_at = models.DateTimeField(help_text="When a scan or a person last changed this record.")
     missing_since = models.DateTimeField(null=True, blank=True)
+    arrived_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="When a scan found these weights here; empty: added_at.",
+    )
+    seen_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="Of a missing model: when a scan had last seen it.",
+    )
     validated_at = models.DateTimeField(
         null=True, blank=True, help_text="When its headers and names were last checked."
     )
@@ -236,9 +314,7 @@ class RegisteredModel(models.Model):
         help_text="Only administrators see it until somebody lifts the quarantine.",
     )
 
-    visibility = models.CharField(
-        max_length=12, choices=Visibility.choices, default=Visibility.RESTRICTED
-    )
+    visibility = WordField(max_length=12, choices=Visibility.choices, default=Visibility.RESTRICTED)
     groups = models.ManyToManyField(
         Group, blank=True, related_name="models", help_text="Who may see it while it is restricted."
     )
@@ -258,6 +334,7 @@ class RegisteredModel(models.Model):
     class Meta:
         ordering = ["name", "pk"]
         verbose_name = "model"
+        permissions = OF_MODELS
         constraints = [models.UniqueConstraint(fields=["root", "path"], name="one_model_a_path")]
         indexes = [
             models.Index(fields=["name", "id"]),
@@ -274,7 +351,8 @@ class RegisteredModel(models.Model):
             ),
             models.Index(fields=["changed_at"]),
             models.Index(fields=["base_model"]),
-            # The Overview's sums, and its count of models that look alike, are answered from these alone.
+            # The Overview's sums, and its count of models that look alike, are answered from these
+            # alone.
             models.Index(
                 fields=["primary", "type", "status", "root", "visibility", "size_bytes"],
                 name="kinds_of_models",
@@ -289,39 +367,25 @@ class RegisteredModel(models.Model):
     def title(self) -> str:
         return self.display_name or self.name
 
+    @property
+    def is_hosted(self) -> bool:
+        """Whether another server runs it."""
+        return self.type == ModelType.OPENAI or "endpoint" in self.extracted
+
     def value(self, field: str) -> Any:
         """The resolved value of a document field: curated, else extracted, else ``None``."""
         entry = self.curated.get(field) or self.extracted.get(field)
         return entry["value"] if entry else None
 
 
-class ScanRun(models.Model):
-    """One scan: asked for, running, over. ``heartbeat_at``, ``host`` and ``pid`` tell a slow run from a dead one."""
+class ScanRun(TimedJob):
+    """One scan of every root, or of one folder: asked for, running, over."""
 
-    class State(models.TextChoices):
-        QUEUED = "queued", "Queued"
-        RUNNING = "running", "Running"
-        DONE = "done", "Done"
-        CANCELLED = "cancelled", "Stopped"
-        FAILED = "failed", "Failed"
-        INTERRUPTED = "interrupted", "Interrupted"
+    kind_module = "discovery.services.scans.job"
 
-    class Trigger(models.TextChoices):
-        PAGE = "page", "Scan now"
-        COMMAND = "command", "Command"
-        SCHEDULE = "schedule", "Schedule"
-        STARTUP = "startup", "Start-up"
-        API = "api", "API"
+    Trigger = Trigger
 
-    ACTIVE = (State.QUEUED, State.RUNNING)
-
-    state = models.CharField(
-        max_length=12, choices=State.choices, default=State.QUEUED, db_index=True
-    )
-    trigger = models.CharField(max_length=10, choices=Trigger.choices)
-    requested_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
-    )
+    trigger = WordField(max_length=10, choices=Trigger.choices)
     path = models.CharField(
         max_length=4096,
         blank=True,
@@ -330,16 +394,6 @@ class ScanRun(models.Model):
     full = models.BooleanField(default=False)
     accept_missing = models.BooleanField(
         default=False, help_text="A person has confirmed that what is gone is gone."
-    )
-    cancel_requested = models.BooleanField(default=False)
-    created_at = models.DateTimeField(auto_now_add=True)
-    started_at = models.DateTimeField(null=True, blank=True)
-    finished_at = models.DateTimeField(null=True, blank=True)
-    heartbeat_at = models.DateTimeField(null=True, blank=True)
-    host = models.CharField(max_length=255, blank=True)
-    pid = models.PositiveIntegerField(null=True, blank=True)
-    message = models.CharField(
-        max_length=1000, blank=True, help_text="Why it failed, or what a person should know."
     )
     current_path = models.CharField(max_length=4096, blank=True)
     expected = models.PositiveIntegerField(
@@ -357,6 +411,7 @@ class ScanRun(models.Model):
 
     class Meta:
         ordering = ["-pk"]
+        permissions = OF_SCANS
         constraints = [
             models.UniqueConstraint(
                 fields=["path"],
@@ -368,25 +423,28 @@ class ScanRun(models.Model):
     def __str__(self) -> str:
         return f"Scan {self.pk}"
 
-    @property
-    def is_active(self) -> bool:
-        return self.state in self.ACTIVE
-
-    @property
-    def seconds(self) -> float | None:
-        end = self.finished_at or self.heartbeat_at
-        return (
-            round((end - self.started_at).total_seconds(), 2) if self.started_at and end else None
-        )
+    def address(self) -> str:
+        return reverse("scan", args=[self.pk])
 
 
 class Skipped(models.Model):
-    """A place that looked like a model and is none: kept so that it is not opened again, and so that the reason can be told."""
+    """A place that looked like a model and is none: kept so that it is not opened again, and so
+    that the reason can be told.
+    """
 
     root = models.ForeignKey(Root, on_delete=models.CASCADE, related_name="skipped")
     place = models.CharField(max_length=4096)
     signature = models.CharField(max_length=32)
     reason = models.CharField(max_length=1000)
+    left_out = models.CharField(
+        max_length=200,
+        blank=True,
+        editable=False,
+        help_text="Its formats, when it is none because supported_formats does not name them.",
+    )
+    read_by = models.PositiveSmallIntegerField(
+        default=0, editable=False, help_text="Version of the readers that found it to be none."
+    )
 
     class Meta:
         ordering = ["root", "place"]
@@ -397,27 +455,51 @@ class Skipped(models.Model):
         return self.place
 
 
-class LogEntry(models.Model):
-    """One event, as it stands in the log files too. ``event`` says what a scan did to the model, or the place, that it names."""
+class Unrecognized(models.Model):
+    """A large file under a root that no reader knows."""
 
-    class Event(models.TextChoices):
-        NEW = "new", "New"
-        CHANGED = "changed", "Changed"
-        BACK = "back", "Back"
-        MOVED = "moved", "Moved"
-        MISSING = "missing", "Missing"
-        SKIPPED = "skipped", "Skipped"
+    root = models.ForeignKey(Root, on_delete=models.CASCADE, related_name="unrecognized")
+    path = models.CharField(max_length=4096, help_text="Below the root.")
+    place = models.CharField(
+        max_length=4096, blank=True, help_text="Of the model or skipped place it lies in."
+    )
+    size_bytes = models.BigIntegerField()
+    mtime_ns = models.BigIntegerField()
+    first_bytes = models.CharField(max_length=32, blank=True, help_text="In hexadecimal.")
+    guess = models.CharField(
+        max_length=200, blank=True, help_text="What its first bytes are like; empty for no idea."
+    )
+
+    class Meta:
+        ordering = ["-size_bytes", "root", "path"]
+        verbose_name_plural = "unrecognized files"
+        constraints = [
+            models.UniqueConstraint(fields=["root", "path"], name="one_unrecognized_a_path")
+        ]
+        indexes = [models.Index(fields=["-size_bytes"], name="unrecognized_by_size")]
+
+    def __str__(self) -> str:
+        return self.path
+
+
+class LogEntry(models.Model):
+    """One event, as it stands in the log files too.
+
+    ``event`` says what a scan did to the model, or the place, that it names.
+    """
+
+    Event = ScanEvent
 
     at = models.DateTimeField(db_index=True)
-    level = models.CharField(max_length=8, choices=_choices(Severity))
-    channel = models.CharField(max_length=16, choices=Channel.choices)
+    level = WordField(max_length=8, choices=Severity.choices)
+    channel = WordField(max_length=16, choices=Channel.choices)
     scan = models.ForeignKey(
         ScanRun, null=True, blank=True, on_delete=models.CASCADE, related_name="log"
     )
     model_id = models.CharField(max_length=200, blank=True)
     path = models.CharField(max_length=4096, blank=True)
     message = models.CharField(max_length=2000)
-    event = models.CharField(max_length=8, choices=Event.choices, blank=True)
+    event = WordField(max_length=8, choices=Event.choices, blank=True)
 
     class Meta:
         ordering = ["-at", "-pk"]
@@ -433,4 +515,17 @@ class LogEntry(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.message
+        return self.text
+
+    @property
+    def text(self) -> str:
+        """The message behind the name of its event, for places that do not show the event by
+        itself.
+        """
+        named = self.event in (
+            self.Event.NEW,
+            self.Event.CHANGED,
+            self.Event.BACK,
+            self.Event.MISSING,
+        )
+        return f"{self.event}: {self.message}" if named else self.message

@@ -1,21 +1,27 @@
-"""What is wrong with models, and what was done to find out: findings, checksums, deep validations, test loads."""
+"""What is wrong with models, and what was done to find out: findings, checksums, deep validations,
+test loads.
+"""
 
 from __future__ import annotations
 
 from django.conf import settings
 from django.db import models
 from django.db.models import Q, QuerySet
+from django.urls import reverse
 from django.utils import timezone
 
-from discovery.engine.types import Severity
+from discovery.engine.core.vocabulary import FindingSource, LoadResult, Severity
+from discovery.models.job import TimedJob
+from discovery.models.permissions import OF_FINDINGS
 from discovery.models.registry import RegisteredModel
-from discovery.models.work import Work
+from discovery.models.word_field import WordField
 
 
 class FindingQuerySet(QuerySet["Finding"]):
     def open(self) -> FindingQuerySet:
         """Neither resolved, nor accepted for the content there is now, nor put off."""
-        # Asked apart, so that only what was ever accepted is compared with its model, whose row is a hundred times as wide.
+        # Asked apart, so that only what was ever accepted is compared with its model, whose row is
+        # a hundred times as wide.
         accepted = (
             Finding.objects.exclude(accepted_content="")
             .filter(accepted_content=models.F("model__content"))
@@ -29,24 +35,38 @@ class FindingQuerySet(QuerySet["Finding"]):
 
 
 class Finding(models.Model):
-    """One thing that is wrong with a model, from when it was first seen until a check no longer finds it.
+    """One thing that is wrong with a model, from when it was first seen until a check no longer
+    finds it.
 
-    An acceptance holds for the content it was given for (``accepted_content``): once the files change it has to be given again.
+    It is known by ``source``, ``code``, ``file`` and ``key``, not by its sentence (see
+    ``services.findings.findings``).
+
+    An acceptance holds for the content it was given for (``accepted_content``): once the files
+    change it has to be given again.
     """
 
-    class Source(models.TextChoices):
-        SCAN = "scan", "Scan"
-        DEEP = "deep", "Deep validation"
-        LOAD = "load", "Test load"
+    Source = FindingSource
 
     model = models.ForeignKey(RegisteredModel, on_delete=models.CASCADE, related_name="findings")
-    source = models.CharField(max_length=8, choices=Source.choices)
+    source = WordField(max_length=8, choices=FindingSource.choices)
     code = models.CharField(max_length=60)
+    file = models.CharField(
+        max_length=1000,
+        blank=True,
+        default="",
+        help_text="Below the model's own path: it moves with the model.",
+    )
+    key = models.CharField(
+        max_length=220,
+        null=True,
+        blank=True,
+        help_text=(
+            "Tells findings of one code in one file apart; empty since before there were keys."
+        ),
+    )
     path = models.CharField(max_length=4096, blank=True, help_text="Relative to the root.")
     offset = models.BigIntegerField(null=True, blank=True)
-    severity = models.CharField(
-        max_length=8, choices=[(level.value, level.value) for level in Severity]
-    )
+    severity = WordField(max_length=8, choices=Severity.choices)
     message = models.CharField(max_length=2000)
     content = models.CharField(
         max_length=32, blank=True, help_text="The model's content when it was last seen."
@@ -66,6 +86,7 @@ class Finding(models.Model):
 
     class Meta:
         ordering = ["-last_seen_at", "-pk"]
+        permissions = OF_FINDINGS
         indexes = [models.Index(fields=["resolved_at", "severity", "last_seen_at"])]
 
     def __str__(self) -> str:
@@ -82,7 +103,17 @@ class Finding(models.Model):
 
 
 class FileChecksum(models.Model):
-    """The whole content of one file, as a deep validation last read it. ``path`` is below the model's own path, so that it moves with it."""
+    """The whole content of one file, as a deep validation last read it.
+
+    ``path`` is below the model's own path, so that it moves with it.
+    """
+
+    class Expecting(models.TextChoices):
+        """Who says what the file should hold."""
+
+        PUBLISHED = "published", "Its publisher"
+        POINTER = "pointer", "Its git-lfs pointer"
+        EARLIER = "earlier", "An earlier reading, from which it has departed unwritten"
 
     model = models.ForeignKey(RegisteredModel, on_delete=models.CASCADE, related_name="checksums")
     path = models.CharField(max_length=4096)
@@ -93,7 +124,8 @@ class FileChecksum(models.Model):
     expected_sha256 = models.CharField(
         max_length=64, blank=True, help_text="What somebody else says it should be."
     )
-    expected_from = models.CharField(max_length=200, blank=True)
+    expected_from = models.CharField(max_length=200, blank=True, help_text="In words.")
+    expected_by = WordField(max_length=10, choices=Expecting.choices, blank=True)
     sampled_values = models.BigIntegerField(
         null=True, blank=True, help_text="Floating-point values looked at."
     )
@@ -113,8 +145,14 @@ class FileChecksum(models.Model):
         return f"{self.path}: {self.sha256[:12]}"
 
 
-class DeepValidation(Work):
-    """Reading all bytes of one model. What it has read stays in ``FileChecksum``: after a restart it goes on with the files that are left."""
+class DeepValidation(TimedJob):
+    """Reading all bytes of one model.
+
+    What it has read stays in ``FileChecksum``: after a restart it goes on with the files that are
+    left.
+    """
+
+    kind_module = "discovery.services.health.deep_validation"
 
     model = models.ForeignKey(
         RegisteredModel, on_delete=models.CASCADE, related_name="deep_validations"
@@ -136,19 +174,22 @@ class DeepValidation(Work):
     def __str__(self) -> str:
         return f"Deep validation {self.pk}"
 
+    def address(self) -> str:
+        return reverse("model-health", args=[self.model.model_id])
 
-class LoadTest(Work):
-    """One attempt to load one variant with the library that programs would use, in a child process under limits."""
 
-    class Result(models.TextChoices):
-        PASSED = "passed", "Passed"
-        FAILED = "failed", "Failed"
-        UNSUPPORTED = "unsupported", "Unsupported"
-        REFUSED = "refused", "Refused"
+class LoadTest(TimedJob):
+    """One attempt to load one variant with the library that programs would use, in a child process
+    under limits.
+    """
+
+    kind_module = "discovery.services.health.test_loads"
+
+    Result = LoadResult
 
     model = models.ForeignKey(RegisteredModel, on_delete=models.CASCADE, related_name="load_tests")
     variant = models.CharField(max_length=200, blank=True)
-    result = models.CharField(max_length=12, choices=Result.choices, blank=True)
+    result = WordField(max_length=12, choices=LoadResult.choices, blank=True)
     loader = models.CharField(max_length=60, blank=True)
     load_seconds = models.FloatField(null=True, blank=True)
     peak_memory_bytes = models.BigIntegerField(null=True, blank=True)
@@ -165,3 +206,6 @@ class LoadTest(Work):
 
     def __str__(self) -> str:
         return f"Test load {self.pk}"
+
+    def address(self) -> str:
+        return reverse("model-health", args=[self.model.model_id])
