@@ -12,12 +12,18 @@ class DiscoveryConfig(AppConfig):
     def ready(self) -> None:
         from discovery import checks  # noqa: F401  (registers the system checks)
         from discovery.models import listing
+        from discovery.services.access import signing_in
+        from discovery.services.jobs import allowed_tasks
 
         pre_migrate.connect(listing.uninstall, sender=self)
         post_migrate.connect(listing.install, sender=self)
         post_migrate.connect(make_cache_tables, sender=self)
+        signing_in.listen()
+        allowed_tasks.guard()
 
 
 def make_cache_tables(using: str, **_: Any) -> None:
-    """The table that ``CACHES`` names beside PostgreSQL: Django makes none for a cache by itself."""
+    """The table that ``CACHES`` names beside PostgreSQL: Django makes none for a cache by
+    itself.
+    """
     call_command("createcachetable", database=using, verbosity=0)

@@ -1,4 +1,6 @@
-"""``manage.py check``: config files that are not in force because something is wrong with them."""
+"""``manage.py check``: what is wrong with config files, keys of hosted models, and the product's
+own folders.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,9 @@ from typing import Any
 
 from django.core import checks
 
-from discovery.services import configs
+from discovery.services.core import config_files as configs
+from discovery.services.core import private_files
+from discovery.services.integrations import endpoint_keys
 
 HINT = "The last good version stays in force until the file is mended."
 
@@ -16,4 +20,22 @@ def config_files(**_: Any) -> list[checks.CheckMessage]:
     """Warnings, not errors: a config file that is wrong stops nothing."""
     return [
         checks.Warning(str(fault), hint=HINT, id="discovery.W001") for fault in configs.faults()
+    ]
+
+
+@checks.register()
+def endpoint_environment(**_: Any) -> list[checks.CheckMessage]:
+    """Warnings: a key that is bound to no host stops nothing, it is not sent."""
+    return [checks.Warning(fault, id="discovery.W002") for fault in endpoint_keys.faults()]
+
+
+@checks.register()
+def folders(**_: Any) -> list[checks.CheckMessage]:
+    """Warnings, not errors: events are kept in the database too."""
+    log_fault = private_files.log_fault()
+    told: list[checks.CheckMessage] = (
+        [checks.Warning(log_fault, id="discovery.W003")] if log_fault else []
+    )
+    return told + [
+        checks.Warning(text, id="discovery.W004") for text in private_files.open_folders()
     ]

@@ -1,74 +1,124 @@
-"""Entry points of django-q2. Their dotted names are stored with queued tasks and schedules: never rename them."""
+"""Entry points of django-q2.
+
+Their dotted names are stored with queued tasks and schedules: never rename them.
+"""
 
 from __future__ import annotations
 
-from discovery.models import BulkEdit, LoadTest, MetadataImport, ScanRun
-from discovery.services import (
-    bulk,
-    categories,
-    deep_validation,
-    import_runs,
-    load_tests,
-    scans,
-    validation,
-    webhooks,
-)
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from discovery.models import LoadTest, ScanRun
+from discovery.services import jobs, scans
+from discovery.services.bulk import bulk_edits
+from discovery.services.health import deep_validation, test_loads, validation
+from discovery.services.integrations import webhooks
+from discovery.services.jobs.worker_slots import seated
+from discovery.services.scans import categorization
+from discovery.services.scans import job as scan_job
+from discovery.services.transfer import import_jobs
+
+#: What a task returns whose job found no free seat: the housekeeper sends it again.
+QUEUED = "queued"
+
+
+def _seated(work: Callable[[], str], **more: Any) -> str:
+    return seated(work, QUEUED, afterwards=jobs.dispatch_all, **more)
+
+
+def _run(kind: jobs.Kind[Any], pk: int) -> str:
+    """Runs a queued job; returns its final state, or that it is queued still, for want of a
+    seat.
+    """
+    if not kind.takes_seat:
+        return jobs.run_queued(kind, pk)
+    return _seated(lambda: jobs.run_queued(kind, pk), long=kind.is_long)
+
+
+def __getattr__(name: str) -> Callable[[int], str]:
+    """Entry points of kinds of jobs that have no function here."""
+    for kind in jobs.kinds():
+        if kind.task == f"{__name__}.{name}":
+            return partial(_run, kind)
+    raise AttributeError(name)
 
 
 def run_scan(pk: int) -> str:
-    """Runs a queued scan; returns its final state."""
-    run = ScanRun.objects.filter(pk=pk).first()
-    return str(scans.execute(run).state) if run else "forgotten"
+    return _run(scan_job.KIND, pk)
 
 
 def scheduled_scan() -> str:
-    """The clock's scan. The schedule first follows the config file, which may have changed since."""
+    """The clock's scan. The schedule first follows the config file, which may have changed
+    since.
+    """
     scans.sync_schedule()
     run, created = scans.start_now(ScanRun.Trigger.SCHEDULE)
-    return str(scans.execute(run).state) if created else "another scan is under way"
+    if not created:
+        return "another scan is under way"
+    return _seated(lambda: str(scans.execute(run).state))
 
 
 def validate_models(keys: list[int]) -> int:
-    """Reads the headers of these models again; returns how many have a failed check."""
+    """Reads the headers of these models again; returns how many have a failed check.
+
+    Older versions asked for it: now it is a bulk edit.
+    """
     return validation.validate_many(keys)
 
 
 def run_load_test(pk: int) -> str:
     """Runs a queued test load; returns its result, or how it ended without one."""
-    test = LoadTest.objects.filter(pk=pk).first()
-    if test is None:
-        return "forgotten"
-    test = load_tests.execute(test)
-    return str(test.result or test.state)
+    state = _run(test_loads.KIND, pk)
+    return (
+        LoadTest.objects.filter(pk=pk).exclude(result="").values_list("result", flat=True).first()
+        or state
+    )
 
 
 def validate_deep(pk: int) -> str:
     """Reads all bytes of a model; returns the final state of the deep validation."""
-    return deep_validation.run_queued(pk)
+    return _run(deep_validation.KIND, pk)
 
 
 def scheduled_validation() -> int:
-    """The clock's deep validations; returns how many models were read to their end."""
-    return deep_validation.run_due()
+    """The clock's deep validations; returns how many models were read to their end.
+
+    Without a seat the next hour does.
+    """
+    return seated(deep_validation.run_due, 0, afterwards=jobs.dispatch_all, long=True)
 
 
 def recategorize() -> int:
-    """After a change of rules; returns how many models changed."""
-    return categories.recategorize()
+    """After a change of rules; returns how many models changed.
+
+    Older versions asked for it: now it is a job.
+    """
+    return categorization.recategorize()
+
+
+def run_recategorization(pk: int) -> str:
+    """Decides every model anew by the rules in force; returns the final state."""
+    return _run(categorization.KIND, pk)
 
 
 def run_bulk_edit(pk: int) -> str:
     """Runs a queued change of many models; returns its final state."""
-    edit = BulkEdit.objects.filter(pk=pk).first()
-    return str(bulk.execute(edit).state) if edit else "forgotten"
+    return _run(bulk_edits.KIND, pk)
 
 
 def run_import(pk: int) -> str:
     """Checks or applies a queued file of metadata; returns the state it ended in."""
-    run = MetadataImport.objects.filter(pk=pk).first()
-    return str(import_runs.execute(run).state) if run else "forgotten"
+    return _run(import_jobs.KIND, pk)
 
 
 def deliver_webhook(pk: int) -> str:
     """One attempt at a message for a webhook; returns the state it leaves it in."""
     return webhooks.deliver(pk)
+
+
+def refuse(reason: str) -> None:
+    """Stands in for a task whose function is on no list of ours (see
+    ``services.jobs.allowed_tasks``).
+    """
+    raise PermissionError(f"Refused: {reason}.")

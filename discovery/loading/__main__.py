@@ -7,9 +7,9 @@ import os
 import sys
 import time
 
-from discovery.engine.paths import to_text
-from discovery.engine.text import clean
-from discovery.loading import choice, guard, limits
+from discovery.engine.core.paths import to_text
+from discovery.engine.core.text import clean
+from discovery.loading import choice, confine, guard, limits
 from discovery.loading.errors import LoadFailed, Refused, Unsupported
 from discovery.loading.job import MAX_MESSAGE, Job, Outcome, Result
 from discovery.loading.memory_errors import is_out_of_memory
@@ -22,11 +22,13 @@ def main() -> None:
     answer = _private_stdout()
     job = Job.from_json(sys.stdin.buffer.read())
     limits.apply(job)
-    guard.install(os.getcwd(), network=bool(job.endpoint))
+    confine.apply(job)
+    guard.install(os.getcwd(), server=guard.server(job))
     answer.write(attempt(job).to_json())
     answer.flush()
     sys.stderr.flush()
-    # Not by way of the interpreter's end, where libraries with threads and destructors of their own sometimes crash.
+    # Not by way of the interpreter's end, where libraries with threads and destructors of their own
+    # sometimes crash.
     os._exit(0)
 
 
@@ -54,7 +56,8 @@ def attempt(job: Job) -> Outcome:
         result, message = Result.UNSUPPORTED, str(error)
     except Refused as error:
         result, message = Result.REFUSED, str(error)
-    except BaseException as error:  # noqa: BLE001 - libraries raise what they like; Rust panics are no Exception
+    # Libraries raise what they like; Rust panics are no Exception.
+    except BaseException as error:  # noqa: BLE001
         result, message = Result.FAILED, _reason(error, job)
     seconds = round(time.monotonic() - started, 3)
     peak = limits.peak_memory()
@@ -66,7 +69,10 @@ def attempt(job: Job) -> Outcome:
 
 def _reason(error: BaseException, job: Job) -> str:
     if is_out_of_memory(error):
-        return f"It needs more memory than the {job.memory_bytes / (1 << 30):,.1f} GiB that the test may use."
+        return (
+            f"It needs more memory than the {job.memory_bytes / (1 << 30):,.1f} GiB that the test"
+            " may use."
+        )
     words = " ".join(str(error).split())
     return f"{type(error).__name__}: {words[:MAX_REASON]}" if words else type(error).__name__
 

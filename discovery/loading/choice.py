@@ -1,43 +1,37 @@
-"""Which loader takes a job: the model's type and its variant's format decide, and what is installed here."""
+"""Which loader takes a job: the model's type and its variant's format decide, and what is installed
+here.
+"""
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Protocol
 
-from discovery.engine.types import ModelType
+from discovery.engine.core import format_registry
+from discovery.engine.core.vocabulary import ModelType
 from discovery.loading.job import TRANSFORMERS_TYPES, Job
 from discovery.loading.libraries import installed
 from discovery.loading.loaders import (
     diffusers,
     endpoint,
-    gguf,
-    onnx,
-    pytorch,
-    safetensors,
     transformers,
 )
 from discovery.loading.weights import home
 
 
 class Loader(Protocol):
-    """What each module of ``discovery.loading.loaders`` is. ``load`` says in a sentence what it did.
+    """What each module of ``discovery.loading.loaders`` is.
 
-    It raises ``LoadFailed``, ``Unsupported``, ``Refused``, or whatever the library raises. Libraries are imported when it is called and never
-    before: the limits come first.
+    ``load`` says in a sentence what it did.
+
+    It raises ``LoadFailed``, ``Unsupported``, ``Refused``, or whatever the library raises.
+    Libraries are imported when it is called and never before: the limits come first.
     """
 
     @property
     def NAME(self) -> str: ...  # noqa: N802
 
     def load(self, job: Job) -> str: ...
-
-
-_BY_FORMAT: dict[str, Loader] = {
-    "safetensors": safetensors,
-    "gguf": gguf,
-    "onnx": onnx,
-    "pytorch": pytorch,
-}
 
 
 def loader_for(job: Job) -> Loader | None:
@@ -53,4 +47,8 @@ def loader_for(job: Job) -> Loader | None:
             and installed("transformers")
         ):
             return transformers
-    return _BY_FORMAT.get(job.format or "")
+    known = format_registry.get(job.format)
+    if known is None or not known.loader:
+        return None
+    loader: Loader = import_module(known.loader)
+    return loader

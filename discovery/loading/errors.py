@@ -1,4 +1,7 @@
-"""How an attempt to load ends when it does not succeed. Each carries a sentence for the person who asked."""
+"""How an attempt to load ends when it does not succeed.
+
+Each carries a sentence for the person who asked.
+"""
 
 
 class LoadFailed(Exception):
@@ -6,7 +9,9 @@ class LoadFailed(Exception):
 
 
 class Unsupported(Exception):
-    """Nothing here can try: no loader for this format, a library that is not installed, an architecture it does not know."""
+    """Nothing here can try: no loader for this format, a library that is not installed, an
+    architecture it does not know.
+    """
 
 
 class Refused(Exception):

@@ -1,6 +1,9 @@
-"""An audit hook for the child: no network, no other programs, nothing written outside its scratch folder, whatever a library is talked into.
+"""An audit hook for the child: no network, no other programs, nothing written outside its scratch
+folder, whatever a library is talked into.
 
-It holds for what goes through Python. Native code is held by the limits, and by the network namespace where there is one.
+It holds for what goes through Python's own functions, and says what was not allowed. Native code,
+and functions that Python does not audit, are held by the cell (``confine``); where the system has
+none, by nothing.
 """
 
 from __future__ import annotations
@@ -11,72 +14,134 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from discovery.engine.core.addresses import read
+from discovery.loading.job import Job
+
 _REACHING = frozenset(
-    {
-        "socket.connect",
-        "socket.getaddrinfo",
-        "socket.gethostbyname",
-        "socket.gethostbyaddr",
-        "socket.getnameinfo",
-    }
+    {"socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr", "socket.getnameinfo"}
 )
-_SENDING = frozenset({"socket.bind", "socket.sendto", "socket.sendmsg"})
-_STARTING = frozenset(
+_REFUSED = frozenset(
     {
-        "subprocess.Popen", "os.system", "os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.spawn", "os.startfile", "os.startfile/2",
-        "pty.spawn",
+        "subprocess.Popen", "os.system", "os.exec", "os.fork", "os.forkpty", "os.posix_spawn",
+        "os.spawn", "os.startfile", "os.startfile/2",
+        "pty.spawn", "socket.bind", "socket.sendto", "socket.sendmsg", "sqlite3.connect",
+        "os.setxattr", "os.removexattr", "os.chflags",
+        "os.lchflags", "os.killpg",
     }
 )  # fmt: skip
-_CHANGING = frozenset(
-    {
-        "os.remove",
-        "os.rename",
-        "os.rmdir",
-        "os.mkdir",
-        "os.truncate",
-        "os.chmod",
-        "os.chown",
-        "os.link",
-        "os.symlink",
-        "os.utime",
-        "shutil.rmtree",
-    }
-)
+#: Event: (position of a path, position of the folder that it is relative to, if the event tells
+#: one).
+_CHANGING: dict[str, tuple[tuple[int, int | None], ...]] = {
+    "os.remove": ((0, 1),), "os.rmdir": ((0, 1),), "os.mkdir": ((0, 2),),
+    "os.truncate": ((0, None),), "os.chmod": ((0, 2),),
+    "os.lchmod": ((0, None),), "os.chown": ((0, 3),), "os.utime": ((0, 3),),
+    "os.rename": ((0, 2), (1, 3)), "os.link": ((0, 2), (1, 3)),
+    "os.symlink": ((1, 2),), "shutil.rmtree": ((0, 1),),
+}  # fmt: skip
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
 class NotAllowed(PermissionError):
-    """An ``OSError``, so that libraries which only try their luck (``platform``, ``ctypes.util``) go on without."""
+    """An ``OSError``, so that libraries which only try their luck (``platform``, ``ctypes.util``)
+    go on without.
+    """
 
 
-def install(scratch: str, *, network: bool) -> None:
-    """For good: an audit hook cannot be taken off. ``network`` allows connecting, and nothing else."""
-    sys.addaudithook(_hook(os.path.realpath(scratch) + os.sep, network))
+class _Unknown(Exception):
+    """Where a path leads cannot be told."""
 
 
-def _hook(scratch: str, network: bool) -> Callable[[str, tuple[Any, ...]], None]:
-    refused = _SENDING | _STARTING | (frozenset() if network else _REACHING)
+def server(job: Job) -> tuple[str, int] | None:
+    """(address, port) that a job may connect to; the address is empty for whatever the host's name
+    leads to.
+    """
+    try:
+        return (job.place, read(job.endpoint).port) if job.endpoint else None
+    except ValueError:
+        return None  # the loader refuses the address
 
+
+def install(scratch: str, *, server: tuple[str, int] | None) -> None:
+    """For good: an audit hook cannot be taken off.
+
+    ``server`` allows connecting there, and nothing else.
+    """
+    sys.addaudithook(_hook(os.path.realpath(scratch) + os.sep, server))
+
+
+def _hook(scratch: str, server: tuple[str, int] | None) -> Callable[[str, tuple[Any, ...]], None]:
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
-        if event in refused:
+        if (
+            event in _REFUSED
+            or (event == "os.kill" and arguments[0] != os.getpid())
+            or _reaches_out(event, arguments, server)
+        ):
             raise NotAllowed(errno.EPERM, f"{event} is not allowed in a test load")
-        if (event == "open" and _writes(arguments)) or event in _CHANGING:
-            path = arguments[0]
-            if isinstance(path, (str, bytes, os.PathLike)) and not _inside(
-                os.fsdecode(path), scratch
-            ):
-                raise NotAllowed(
-                    errno.EPERM,
-                    f"{event} of {os.fsdecode(path)[:200]!r} is not allowed in a test load",
-                )
+        if event == "open" and _writes(arguments):
+            _judge(event, arguments[0], None, scratch, relative=arguments[1] is not None)
+        for path, folder in _CHANGING.get(event, ()):
+            _judge(
+                event,
+                arguments[path],
+                arguments[folder] if folder is not None and folder < len(arguments) else None,
+                scratch,
+            )
 
     return hook
 
 
+def _reaches_out(event: str, arguments: tuple[Any, ...], server: tuple[str, int] | None) -> bool:
+    """Whether the event is about the network, and about more of it than the server."""
+    if server is None:
+        return event in _REACHING or event in ("socket.__new__", "socket.connect")
+    if event == "socket.connect":
+        address = arguments[1]
+        return not (
+            isinstance(address, tuple)
+            and len(address) > 1
+            and server[0] in ("", address[0])
+            and address[1] == server[1]
+        )
+    return event in _REACHING and server[0] not in ("", arguments[0])
+
+
 def _writes(arguments: tuple[Any, ...]) -> bool:
-    flags = arguments[2]
-    return isinstance(flags, int) and bool(flags & _WRITING)
+    path, _, flags = arguments
+    # A descriptor was judged when it was opened.
+    return isinstance(flags, int) and bool(flags & _WRITING) and not isinstance(path, int)
 
 
-def _inside(path: str, scratch: str) -> bool:
-    return path == os.devnull or os.path.realpath(path).startswith(scratch)
+def _judge(
+    event: str, path: Any, folder: int | None, scratch: str, *, relative: bool = True
+) -> None:
+    """``relative``: whether a path may be one that the current folder completes; ``os.open`` does
+    not tell which folder it means.
+    """
+    try:
+        named = _named(path, folder)
+        inside = (os.path.realpath(named) + os.sep).startswith(scratch)
+        if named == os.devnull or (inside and (relative or os.path.isabs(named))):
+            return
+    except _Unknown:
+        named = repr(path)
+    raise NotAllowed(errno.EPERM, f"{event} of {named[:200]!r} is not allowed in a test load")
+
+
+def _named(path: Any, folder: int | None) -> str:
+    """Raises ``_Unknown``."""
+    if isinstance(path, int):
+        return _opened(path)
+    if not isinstance(path, (str, bytes, os.PathLike)):
+        raise _Unknown
+    text = os.fsdecode(path)
+    return (
+        text if folder in (None, -1) or os.path.isabs(text) else os.path.join(_opened(folder), text)
+    )
+
+
+def _opened(descriptor: int | None) -> str:
+    """What a descriptor was opened as, where the system tells."""
+    try:
+        return os.readlink(f"/proc/self/fd/{descriptor}")
+    except OSError as error:
+        raise _Unknown from error

@@ -1,4 +1,7 @@
-"""What the child is told and what it answers: one JSON document each way. The answer is checked, for the child is not trusted."""
+"""What the child is told and what it answers: one JSON document each way.
+
+The answer is checked, for the child is not trusted.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from typing import Annotated
 
 import msgspec
 
-from discovery.engine.types import ModelType
+from discovery.engine.core.vocabulary import LoadResult, ModelType
 
 MAX_MESSAGE = 2_000
 MAX_ANSWER_BYTES = 64 << 10
@@ -21,18 +24,41 @@ TRANSFORMERS_TYPES = frozenset(
 _Count = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
 
 
-class Result(StrEnum):
-    PASSED = "passed"
-    FAILED = "failed"
-    UNSUPPORTED = "unsupported"
-    REFUSED = "refused"
+Result = LoadResult
+
+
+class Mechanism(StrEnum):
+    """What keeps the child to its files. ``NONE``: its own word alone (``guard``)."""
+
+    BUBBLEWRAP = "bubblewrap"
+    LANDLOCK = "landlock"
+    NONE = "none"
+
+
+class Cell(msgspec.Struct, frozen=True, kw_only=True):
+    """How the child is held.
+
+    ``filtered``: system calls outside a closed list fail. The paths are absolute; ``files`` are the
+    model's own among those that it may read.
+    """
+
+    mechanism: Mechanism = Mechanism.NONE
+    filtered: bool = False
+    readable: tuple[str, ...] = ()
+    listable: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """One variant to load. ``root`` is absolute; ``files`` are its weight files, relative to it, in the form the system names them.
+    """One variant to load.
 
-    ``memory_bytes`` bounds what the child may allocate (files it maps do not count), ``cpu_seconds`` how long it may compute.
-    ``endpoint`` and ``api_key`` are for hosted models alone.
+    ``root`` is absolute; ``files`` are its weight files, relative to it, in the form the system
+    names them.
+
+    ``memory_bytes`` bounds what the child may allocate (files it maps do not count),
+    ``cpu_seconds`` how long it may compute. ``endpoint``, ``place`` and ``api_key`` are for hosted
+    models alone: the address, the IP address that it was found to lead to and that is connected to
+    (empty: whatever the name leads to), and the key. ``cell`` is filled in by who starts the child.
     """
 
     root: str = ""
@@ -45,10 +71,13 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     cpu_seconds: int
     parent: int = 0
     endpoint: str = ""
+    place: str = ""
     api_key: str = ""
+    cell: Cell = Cell()
 
     def to_json(self) -> bytes:
-        # The json module, for file names that are not UTF-8: it escapes lone surrogates where msgspec refuses them.
+        # The json module, for file names that are not UTF-8: it escapes lone surrogates where
+        # msgspec refuses them.
         return json.dumps(msgspec.to_builtins(self)).encode()
 
     @classmethod
@@ -58,7 +87,9 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """``message`` is a sentence or a few; ``peak_memory_bytes`` counts mapped files too, as far as they were read."""
+    """``message`` is a sentence or a few; ``peak_memory_bytes`` counts mapped files too, as far as
+    they were read.
+    """
 
     result: Result
     loader: Annotated[str, msgspec.Meta(max_length=60)] = ""

@@ -1,10 +1,14 @@
-"""Telling "there was not enough memory" from other failures: every library has its own words for it."""
+"""Telling "there was not enough memory" from other failures: every library has its own words for
+it.
+"""
 
 from __future__ import annotations
 
 _WORDS = (
-    "cannot allocate memory", "can't allocate memory", "could not allocate", "failed to allocate", "unable to allocate", "not enough memory",
-    "out of memory", "bad_alloc", "bad allocation", "failed to map segment", "memoryerror", "memory allocation of",
+    "cannot allocate memory", "can't allocate memory", "could not allocate", "failed to allocate",
+    "unable to allocate", "not enough memory",
+    "out of memory", "bad_alloc", "bad allocation", "failed to map segment", "memoryerror",
+    "memory allocation of",
 )  # fmt: skip
 
 

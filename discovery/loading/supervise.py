@@ -1,4 +1,6 @@
-"""The parent's side of a test load: starts the child, watches it, ends it, and believes little of what it says."""
+"""The parent's side of a test load: starts the child, watches it, ends it, and believes little of
+what it says.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +12,16 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from contextlib import suppress
 from typing import IO
 
+import msgspec
 import psutil
 
-from discovery.engine.text import clean, plural
-from discovery.loading import choice, limits
-from discovery.loading.job import MAX_ANSWER_BYTES, Job, Outcome, Result
+from discovery.engine.core.text import clean, plural
+from discovery.loading import cell, choice
+from discovery.loading.errors import Refused
+from discovery.loading.job import MAX_ANSWER_BYTES, Cell, Job, Mechanism, Outcome, Result
 from discovery.loading.memory_errors import speaks_of_memory
 
 COMMAND = (sys.executable, "-P", "-m", "discovery.loading")
@@ -26,22 +30,9 @@ POLL = 0.2
 #: Seconds that the child has between SIGTERM and SIGKILL.
 GRACE = 2.0
 MAX_STDERR_BYTES = 16 << 10
-#: RLIMIT_DATA binds private memory on Linux alone: elsewhere what the child holds is looked at, and it is ended when that is too much.
+#: RLIMIT_DATA binds private memory on Linux alone: elsewhere what the child holds is looked at, and
+#: it is ended when that is too much.
 LIMIT_BINDS = sys.platform == "linux"
-
-#: Of the parent's environment; everything else (keys, passwords, proxies) is none of the child's business.
-_PASSED_ON = (
-    "PATH",
-    "LANG",
-    "LC_ALL",
-    "LC_CTYPE",
-    "LD_LIBRARY_PATH",
-    "DYLD_LIBRARY_PATH",
-    "SYSTEMROOT",
-    "SSL_CERT_FILE",
-    "SSL_CERT_DIR",
-)
-_PASSED_ON_PREFIXES = ("OPENBLAS_",)
 
 
 def run(
@@ -50,18 +41,28 @@ def run(
     wall_seconds: float,
     tick: Callable[[], None] = lambda: None,
     command: Sequence[str] = COMMAND,
+    held: Cell | None = None,
 ) -> Outcome:
-    """Lets a child try. ``tick`` is called a few times a second; what it raises ends the child and comes through. Raises ``OSError``
-    when the child cannot be started."""
+    """Lets a child try, in the strongest cell that works here unless ``held`` says in which.
+
+    ``tick`` is called a few times a second; what it raises ends the child and comes through. Raises
+    ``OSError`` when the child cannot be started.
+    """
+    job = msgspec.structs.replace(job, cell=held or cell.here().cell)
     with (
         tempfile.TemporaryDirectory(prefix="karen-load-") as scratch,
         tempfile.TemporaryFile() as request,
     ):
+        try:
+            job, prepared = cell.prepared(job, command, scratch)
+        except Refused as error:
+            return _completed(Outcome(result=Result.REFUSED, message=str(error)), job, 0.0, 0)
         request.write(job.to_json())
         request.seek(0)
         started = time.monotonic()
         child = subprocess.Popen(
-            list(command), stdin=request, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=scratch, env=_environment(scratch),
+            prepared, stdin=request, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=scratch,
+            env=cell.environment(scratch),
             start_new_session=True,
         )  # fmt: skip
         assert child.stdout is not None
@@ -82,47 +83,19 @@ def run(
                 peak = max(peak, now_used)
                 ended_for = _over_limit(
                     job, wall_seconds, time.monotonic() - started, now_used, answer
-                )
+                ) or _over_disk(scratch)
         finally:
             _end(child)
             answer.close()
             noise.close()
-    outcome = _failed(ended_for) if ended_for else _believed(child.returncode, answer, noise, job)
+    outcome = _failed(ended_for) if ended_for else _believed(_code(child, job), answer, noise, job)
     return _completed(outcome, job, round(time.monotonic() - started, 3), peak)
 
 
-def _environment(scratch: str) -> dict[str, str]:
-    """Folders that libraries write to lie in ``scratch``; nothing is downloaded, nothing reported."""
-    passed = {
-        name: value
-        for name, value in os.environ.items()
-        if name in _PASSED_ON or name.startswith(_PASSED_ON_PREFIXES)
-    }
-    places = dict.fromkeys(
-        ("HOME", "TMPDIR", "TEMP", "TMP", "HF_HOME", "XDG_CACHE_HOME", "TORCH_HOME", "USERPROFILE"),
-        scratch,
-    )
-    switches = {
-        "HF_HUB_OFFLINE": "1",
-        "TRANSFORMERS_OFFLINE": "1",
-        "HF_HUB_DISABLE_TELEMETRY": "1",
-        "DO_NOT_TRACK": "1",
-        "CUDA_VISIBLE_DEVICES": "",
-    }
-    home = str(Path(__file__).resolve().parents[2])
-    return {
-        **passed,
-        **places,
-        **switches,
-        **limits.THREADS,
-        "PYTHONPATH": home,
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "PYTHONUTF8": "1",
-    }
-
-
 class _Drain(threading.Thread):
-    """Empties a pipe so that the child never waits, and keeps the first or the last ``limit`` bytes."""
+    """Empties a pipe so that the child never waits, and keeps the first or the last ``limit``
+    bytes.
+    """
 
     def __init__(self, pipe: IO[bytes], limit: int, *, first: bool) -> None:
         super().__init__(daemon=True)
@@ -139,18 +112,50 @@ class _Drain(threading.Thread):
                 self.data = (self.data + chunk)[: self.limit]
 
     def close(self) -> None:
-        """Reads to the end, which comes with the child's. What holds the pipe a second later has left the child's group: nobody waits for it."""
+        """Reads to the end, which comes with the child's.
+
+        What holds the pipe a second later has left the child's group: nobody waits for it.
+        """
         self.join(1)
         if not self.is_alive():
             self.pipe.close()
 
 
 def _used(pid: int) -> int:
-    try:
+    """Memory of the child, which bubblewrap starts as a process below its own."""
+    used = 0
+    with suppress(psutil.Error):
         process = psutil.Process(pid)
-        return int(process.memory_info().rss if LIMIT_BINDS else process.memory_full_info().uss)
-    except psutil.Error:
-        return 0
+        for each in (process, *process.children(recursive=True)):
+            with suppress(psutil.Error):
+                used += int(each.memory_info().rss if LIMIT_BINDS else each.memory_full_info().uss)
+    return used
+
+
+def _over_disk(scratch: str) -> str:
+    """Why the child has to be ended; empty in bubblewrap, whose scratch folder lies in memory and
+    cannot grow.
+    """
+    total = 0
+    for folder, _, names in os.walk(scratch):
+        for name in names:
+            with suppress(OSError):
+                total += os.lstat(os.path.join(folder, name)).st_size
+    return (
+        f"It wrote more than {cell.SCRATCH_BYTES >> 20} MiB of its own files and was ended."
+        if total > cell.SCRATCH_BYTES
+        else ""
+    )
+
+
+def _code(child: subprocess.Popen[bytes], job: Job) -> int:
+    """The exit code, negative for a signal: bubblewrap tells the one of its child as shells do."""
+    code = int(child.returncode)
+    return (
+        128 - code
+        if job.cell.mechanism is Mechanism.BUBBLEWRAP and 128 < code < 128 + signal.NSIG
+        else code
+    )
 
 
 def _over_limit(job: Job, wall_seconds: float, elapsed: float, used: int, answer: _Drain) -> str:
@@ -165,14 +170,20 @@ def _over_limit(job: Job, wall_seconds: float, elapsed: float, used: int, answer
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:
-    """Ends the child and whatever it started in its process group. Nothing of it is left afterwards."""
+    """Ends the child and whatever it started in its process group.
+
+    Nothing of it is left afterwards but what the kernel holds.
+    """
     if child.poll() is None:
         _signal(child, signal.SIGTERM)
         try:
             child.wait(GRACE)
         except subprocess.TimeoutExpired:
             _signal(child, signal.SIGKILL if sys.platform != "win32" else signal.SIGTERM)
-            child.wait()
+            # What hangs in the kernel, on a share that went away, dies when the kernel lets it go:
+            # nobody waits for that.
+            with suppress(subprocess.TimeoutExpired):
+                child.wait(GRACE)
     if sys.platform != "win32":
         _signal(child, signal.SIGKILL)
 
@@ -209,7 +220,10 @@ def _believed(code: int, answer: _Drain, noise: _Drain, job: Job) -> Outcome:
 
 
 def _too_little(job: Job) -> str:
-    return f"It needs more memory than the {job.memory_bytes / (1 << 30):,.1f} GiB that the test may use."
+    return (
+        f"It needs more memory than the {job.memory_bytes / (1 << 30):,.1f} GiB that the test may"
+        " use."
+    )
 
 
 def _last_words(noise: _Drain) -> str:
@@ -222,7 +236,9 @@ def _failed(message: str) -> Outcome:
 
 
 def _completed(outcome: Outcome, job: Job, elapsed: float, peak: int) -> Outcome:
-    """With what the parent knows itself: the loader of a child that did not say, its time, its memory."""
+    """With what the parent knows itself: the loader of a child that did not say, its time, its
+    memory.
+    """
     chosen = choice.loader_for(job)
     return Outcome(
         result=outcome.result,

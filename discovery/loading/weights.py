@@ -1,6 +1,8 @@
-"""The files of a job: inside the root, and accepted by the engine's own readers before any library opens them.
+"""The files of a job: inside the root, and accepted by the engine's own readers before any library
+opens them.
 
-The engine's readers check every count and length; some libraries hang or crash on files that they refuse.
+The engine's readers check every count and length; some libraries hang or crash on files that they
+refuse.
 """
 
 from __future__ import annotations
@@ -10,9 +12,10 @@ from collections.abc import Iterator
 from contextlib import suppress
 from itertools import islice
 
-from discovery.engine import weights
-from discovery.engine.paths import is_under, to_text
-from discovery.engine.types import FileEntry, Header, Severity, Status
+from discovery.engine.core.paths import is_under, to_text
+from discovery.engine.core.types import FileEntry, Header
+from discovery.engine.core.vocabulary import Severity, Status
+from discovery.engine.identify import weights
 from discovery.loading.errors import LoadFailed, Refused
 from discovery.loading.job import Job
 
@@ -21,7 +24,10 @@ MAX_NEIGHBOURS = 10_000
 
 
 def inside(job: Job, path: str) -> FileEntry:
-    """The file ``path``, relative to the root. Raises ``Refused`` when it lies outside, ``LoadFailed`` when there is no regular file."""
+    """The file ``path``, relative to the root.
+
+    Raises ``Refused`` when it lies outside, ``LoadFailed`` when there is no regular file.
+    """
     root, named = os.path.realpath(job.root), os.path.join(job.root, path)
     real = os.path.realpath(named)
     if not is_under(real, root):
@@ -37,7 +43,8 @@ def inside(job: Job, path: str) -> FileEntry:
 def check(job: Job, path: str) -> tuple[str, Header]:
     """(absolute path, header) of a weight file that the engine's reader accepts.
 
-    Raises ``Refused`` when it is unsafe or outside the root, ``LoadFailed`` with the reason when it is broken.
+    Raises ``Refused`` when it is unsafe or outside the root, ``LoadFailed`` with the reason when it
+    is broken.
     """
     neighbours = _neighbours(job, path) if job.format == "onnx" else ()
     file = weights.read(os.path.realpath(job.root), inside(job, path), neighbours)
@@ -55,7 +62,9 @@ def each(job: Job) -> list[tuple[str, Header]]:
 
 
 def home(job: Job, name: str) -> str | None:
-    """The nearest folder at or above the first weight file, inside the root, that holds a file ``name``. An absolute path."""
+    """The nearest folder at or above the first weight file, inside the root, that holds a file
+    ``name``. An absolute path.
+    """
     folder = os.path.dirname(job.files[0]) if job.files else ""
     while True:
         candidate = os.path.join(job.root, folder)

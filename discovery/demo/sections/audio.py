@@ -37,31 +37,40 @@ WHISPER_LANGUAGES = (
 
 def write(root: Path) -> None:
     transformers_folder(
-        root / "whisper-large-v3", family="whisper", layers=32, hidden=1280, vocab=51866, context=448, mels=128, dtype="F16",
+        root / "whisper-large-v3", family="whisper", layers=32, hidden=1280, vocab=51866,
+        context=448, mels=128, dtype="F16",
         card=Card(
             "Whisper large v3",
-            "Transcribes and translates speech in 99 languages; trained on five million hours of labelled and pseudo-labelled audio.",
-            language=WHISPER_LANGUAGES, tags=("audio", "speech", "asr"), pipeline_tag="automatic-speech-recognition",
-            uses="Subtitles, minutes, archives of interviews.", limits="Silence and music can make it invent sentences.",
+            "Transcribes and translates speech in 99 languages; trained on five million hours of "
+            "labelled and pseudo-labelled audio.",
+            language=WHISPER_LANGUAGES, tags=("audio", "speech", "asr"),
+            pipeline_tag="automatic-speech-recognition",
+            uses="Subtitles, minutes, archives of interviews.",
+            limits="Silence and music can make it invent sentences.",
         ),
     )  # fmt: skip
     transformers_folder(
         root / "wav2vec2-base", family="wav2vec2", layers=12, hidden=768, vocab=32, dtype="F32",
         card=Card(
             "wav2vec 2.0 base, 960 h",
-            "Learns from unlabelled speech, then from 960 hours of read English. Input is mono at 16 kHz.",
+            "Learns from unlabelled speech, then from 960 hours of read English. Input is mono at "
+            "16 kHz.",
             tags=("audio", "speech", "ctc"), pipeline_tag="automatic-speech-recognition",
             scores={"LibriSpeech clean": 96.6, "LibriSpeech other": 91.4},
         ),
     )  # fmt: skip
     tiny = Sizes(layers=4, hidden=384, vocab=51865, context=448)
     ctranslate2_folder(
-        root / "faster-whisper-tiny", transformer_tensors("whisper", tiny), 51865, spec="WhisperSpec", shared_vocabulary=False,
-        settings={"lang_ids": [50259, 50260, 50261], "suppress_ids": [], "alignment_heads": [[5, 3], [5, 9]]},
+        root / "faster-whisper-tiny", transformer_tensors("whisper", tiny), 51865,
+        spec="WhisperSpec", shared_vocabulary=False,
+        settings={"lang_ids": [50259, 50260, 50261], "suppress_ids": [],
+            "alignment_heads": [[5, 3], [5, 9]]},
         card=Card(
             "Whisper tiny for faster-whisper",
-            "Converted to CTranslate2 in eight-bit integers: four times the speed of the original at the same accuracy.",
-            license="mit", language=WHISPER_LANGUAGES[:8], tags=("audio", "ctranslate2", "int8"), pipeline_tag="automatic-speech-recognition",
+            "Converted to CTranslate2 in eight-bit integers: four times the speed of the original "
+            "at the same accuracy.",
+            license="mit", language=WHISPER_LANGUAGES[:8], tags=("audio", "ctranslate2", "int8"),
+            pipeline_tag="automatic-speech-recognition",
             base_model="openai/whisper-tiny", library="ctranslate2",
         ),
     )  # fmt: skip
@@ -80,7 +89,9 @@ def write(root: Path) -> None:
     write_nemo(folder / "stt_en_conformer_ctc_small.nemo", settings, weights=52_428_800)
     write_card(folder, Card(
         "Conformer CTC small, English",
-        "Thirteen million parameters that write lower-case English without punctuation, for streams that must not lag.",
-        license="cc-by-4.0", tags=("nemo", "speech", "conformer"), pipeline_tag="automatic-speech-recognition", library="nemo",
+        "Thirteen million parameters that write lower-case English without punctuation, for "
+        "streams that must not lag.",
+        license="cc-by-4.0", tags=("nemo", "speech", "conformer"),
+        pipeline_tag="automatic-speech-recognition", library="nemo",
         scores={"LibriSpeech clean": 96.3},
     ))  # fmt: skip

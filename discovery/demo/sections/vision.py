@@ -30,21 +30,27 @@ def write(root: Path) -> None:
         root / "stable-diffusion-xl-base", channels=(320, 640, 1280), depths=(0, 2, 10), text=2048,
         card=Card(
             "Stable Diffusion XL base 1.0",
-            "Latent diffusion for pictures of 1024 by 1024. The base model makes a whole picture; a refiner can follow.",
-            license="openrail++", tags=("text-to-image", "stable-diffusion"), pipeline_tag="text-to-image", library="diffusers",
-            uses="Illustration, design studies, teaching.", limits="Text inside pictures is unreadable and hands need luck.",
+            "Latent diffusion for pictures of 1024 by 1024. The base model makes a whole picture; "
+            "a refiner can follow.",
+            license="openrail++", tags=("text-to-image", "stable-diffusion"),
+            pipeline_tag="text-to-image", library="diffusers",
+            uses="Illustration, design studies, teaching.",
+            limits="Text inside pictures is unreadable and hands need luck.",
         ),
     )  # fmt: skip
 
 
 def _transformers(root: Path) -> None:
     transformers_folder(
-        root / "clip-vit-large", family="clip", layers=12, hidden=768, vocab=49408, context=77, dtype="F32",
+        root / "clip-vit-large", family="clip", layers=12, hidden=768, vocab=49408, context=77,
+        dtype="F32",
         card=Card(
             "CLIP ViT-L/14",
-            "Puts pictures and sentences into one space, so that a picture can be found by what is said about it and sorted into classes "
+            "Puts pictures and sentences into one space, so that a picture can be found by what is "
+            "said about it and sorted into classes "
             "nobody trained.",
-            license="mit", tags=("vision", "zero-shot-image-classification"), pipeline_tag="zero-shot-image-classification",
+            license="mit", tags=("vision", "zero-shot-image-classification"),
+            pipeline_tag="zero-shot-image-classification",
             scores={"ImageNet zero-shot": 75.5},
         ),
     )  # fmt: skip
@@ -53,7 +59,8 @@ def _transformers(root: Path) -> None:
         card=Card(
             "Vision Transformer base, patches of 16",
             "Trained on ImageNet-21k and tuned on ImageNet's 1,000 classes at 224 by 224 pixels.",
-            tags=("vision", "image-classification"), pipeline_tag="image-classification", language=(), scores={"ImageNet": 81.3},
+            tags=("vision", "image-classification"), pipeline_tag="image-classification",
+            language=(), scores={"ImageNet": 81.3},
         ),
     )  # fmt: skip
 
@@ -69,7 +76,8 @@ def _convolutions(root: Path) -> None:
     write_card(folder, Card(
         "ResNet-50 v1",
         "The residual network that most others are measured against, in one ONNX file.",
-        tags=("onnx", "image-classification", "resnet"), pipeline_tag="image-classification", library="onnx", language=(), scores={"ImageNet": 74.9},
+        tags=("onnx", "image-classification", "resnet"), pipeline_tag="image-classification",
+        library="onnx", language=(), scores={"ImageNet": 74.9},
     ))  # fmt: skip
     folder = root / "efficientnet-b0-keras"
     write_keras(
@@ -85,7 +93,8 @@ def _convolutions(root: Path) -> None:
     write_card(folder, Card(
         "EfficientNet B0",
         "Keras 3 archive, trained on ImageNet. Five million parameters.",
-        tags=("keras", "image-classification"), pipeline_tag="image-classification", library="keras", language=(), scores={"ImageNet": 77.1},
+        tags=("keras", "image-classification"), pipeline_tag="image-classification",
+        library="keras", language=(), scores={"ImageNet": 77.1},
     ))  # fmt: skip
     write_hdf5(root / "plant-disease-cnn/plant_disease.h5", 18_874_368)
     variables: list[TensorSpec] = [
@@ -101,8 +110,10 @@ def _convolutions(root: Path) -> None:
     )
     write_card(folder, Card(
         "DeepLab v3, MobileNet backbone",
-        "Tells 20 kinds of things from their background, pixel by pixel, as a TensorFlow SavedModel with a serving signature.",
-        tags=("tensorflow", "image-segmentation"), pipeline_tag="image-segmentation", library="tensorflow", language=(),
+        "Tells 20 kinds of things from their background, pixel by pixel, as a TensorFlow "
+        "SavedModel with a serving signature.",
+        tags=("tensorflow", "image-segmentation"), pipeline_tag="image-segmentation",
+        library="tensorflow", language=(),
     ))  # fmt: skip
 
 
@@ -121,8 +132,10 @@ def _devices(root: Path) -> None:
     )
     write_card(folder, Card(
         "MobileNet v2 for microcontrollers and phones",
-        "Eight-bit weights and activations, calibrated on 500 pictures. Four milliseconds a picture on a phone of 2022.",
-        tags=("tflite", "int8", "edge"), pipeline_tag="image-classification", library="tf-lite", language=(), scores={"ImageNet": 70.8},
+        "Eight-bit weights and activations, calibrated on 500 pictures. Four milliseconds a "
+        "picture on a phone of 2022.",
+        tags=("tflite", "int8", "edge"), pipeline_tag="image-classification", library="tf-lite",
+        language=(), scores={"ImageNet": 70.8},
     ))  # fmt: skip
     folder = root / "midas-small-coreml"
     depth: Sequence[Port] = [("depth", "F32", (1, 256, 256))]
@@ -136,14 +149,17 @@ def _devices(root: Path) -> None:
     write_card(folder, Card(
         "MiDaS small for Core ML",
         "Estimates how far away things are from a single picture, on the neural engine of a phone.",
-        license="mit", tags=("coreml", "depth-estimation"), pipeline_tag="depth-estimation", library="coreml", language=(),
+        license="mit", tags=("coreml", "depth-estimation"), pipeline_tag="depth-estimation",
+        library="coreml", language=(),
     ))  # fmt: skip
     folder = root / "yolov8n-tensorrt"
     write_tensorrt(folder / "yolov8n_fp16_sm86.engine", 8_912_896)
     write_card(folder, Card(
         "YOLOv8 nano, TensorRT",
-        "Built for one kind of GPU (compute capability 8.6) and one release of TensorRT: rebuild it from the ONNX export elsewhere.",
-        license="agpl-3.0", tags=("tensorrt", "object-detection", "fp16"), pipeline_tag="object-detection", library="tensorrt", language=(),
+        "Built for one kind of GPU (compute capability 8.6) and one release of TensorRT: rebuild "
+        "it from the ONNX export elsewhere.",
+        license="agpl-3.0", tags=("tensorrt", "object-detection", "fp16"),
+        pipeline_tag="object-detection", library="tensorrt", language=(),
         scores={"COCO": 37.3},
     ))  # fmt: skip
 

@@ -25,7 +25,9 @@ def write_keras(
     weights: int = 4096,
     version: str = "3.5.0",
 ) -> None:
-    """A ``.keras`` archive; ``layers`` are class names, ``weights`` the bytes of its HDF5 member."""
+    """A ``.keras`` archive; ``layers`` are class names, ``weights`` the bytes of its HDF5
+    member.
+    """
     serialized: list[dict[str, Any]] = [
         {
             "module": "keras.layers",
@@ -77,7 +79,10 @@ def _hdf5_head(length: int) -> bytes:
 def write_nemo(
     path: Path, config: Mapping[str, object], *, weights: int = 1 << 20, compressed: bool = False
 ) -> None:
-    """``config`` becomes the top level of model_config.yaml. A compressed archive holds its weights for real: keep them small."""
+    """``config`` becomes the top level of model_config.yaml.
+
+    A compressed archive holds its weights for real: keep them small.
+    """
     text = "".join(f"{key}: {value}\n" for key, value in config.items()).encode()
     tail = -weights % 512 + 1024
     pieces: list[bytes | int] = [

@@ -1,4 +1,6 @@
-"""Writes formats that are a list of named arrays: Flax, CTranslate2, and GGML's files from before GGUF."""
+"""Writes formats that are a list of named arrays: Flax, CTranslate2, and GGML's files from before
+GGUF.
+"""
 
 from __future__ import annotations
 
@@ -118,7 +120,10 @@ def write_ggml_llama(
     container: str = "ggjt",
     version: int = 3,
 ) -> None:
-    """llama.cpp's format of spring 2023; ``container`` is ggml, ggmf (version 1) or ggjt (1 to 3). Block sizes are those of version 3."""
+    """llama.cpp's format of spring 2023; ``container`` is ggml, ggmf (version 1) or ggjt (1 to 3).
+
+    Block sizes are those of version 3.
+    """
     head = pack("<4s", {"ggml": b"lmgg", "ggmf": b"fmgg", "ggjt": b"tjgg"}[container]) + (
         b"" if container == "ggml" else pack("<I", version)
     )

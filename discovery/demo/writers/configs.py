@@ -16,10 +16,14 @@ TORCH_DTYPES = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 
 #: family: (class, model_type, what its activation is called and is)
 _CLASSES = {
-    "llama": ("LlamaForCausalLM", "llama"), "mistral": ("MistralForCausalLM", "mistral"), "mixtral": ("MixtralForCausalLM", "mixtral"),
-    "bert": ("BertModel", "bert"), "vit": ("ViTForImageClassification", "vit"), "whisper": ("WhisperForConditionalGeneration", "whisper"),
-    "wav2vec2": ("Wav2Vec2ForCTC", "wav2vec2"), "clip": ("CLIPModel", "clip"), "llava": ("LlavaForConditionalGeneration", "llava"),
-    "biogpt": ("BioGptForCausalLM", "biogpt"), "gpt_bigcode": ("GPTBigCodeForCausalLM", "gpt_bigcode"),
+    "llama": ("LlamaForCausalLM", "llama"), "mistral": ("MistralForCausalLM", "mistral"),
+    "mixtral": ("MixtralForCausalLM", "mixtral"),
+    "bert": ("BertModel", "bert"), "vit": ("ViTForImageClassification", "vit"),
+    "whisper": ("WhisperForConditionalGeneration", "whisper"),
+    "wav2vec2": ("Wav2Vec2ForCTC", "wav2vec2"), "clip": ("CLIPModel", "clip"),
+    "llava": ("LlavaForConditionalGeneration", "llava"),
+    "biogpt": ("BioGptForCausalLM", "biogpt"),
+    "gpt_bigcode": ("GPTBigCodeForCausalLM", "gpt_bigcode"),
 }  # fmt: skip
 
 TEXT_FAMILIES = frozenset(_CLASSES) - {"vit", "wav2vec2"}
@@ -34,7 +38,10 @@ def config(family: str, sizes: Sizes, dtype: str) -> dict[str, Any]:
     return (
         head
         | _BODIES.get(family, _llama)(sizes)
-        | {"torch_dtype": TORCH_DTYPES[dtype], "transformers_version": "4.44.2"}
+        | {
+            "torch_dtype": TORCH_DTYPES[dtype],
+            "transformers_version": "4.44.2",
+        }
     )
 
 
@@ -154,8 +161,9 @@ def _llava(sizes: Sizes) -> dict[str, Any]:
     return {
         "image_token_index": 32000,
         "projector_hidden_act": "gelu",
-        "text_config": {"architectures": ["LlamaForCausalLM"], "model_type": "llama"}
-        | _llama(sizes),
+        "text_config": (
+            {"architectures": ["LlamaForCausalLM"], "model_type": "llama"} | _llama(sizes)
+        ),
         "vision_config": {"model_type": "clip_vision_model"} | vision,
         "vision_feature_layer": -2,
     }
@@ -177,13 +185,15 @@ def _gpt_bigcode(sizes: Sizes) -> dict[str, Any]:
 
 
 _BODIES = {
-    "bert": _bert, "biogpt": _bert, "vit": _vit, "whisper": _whisper, "wav2vec2": _wav2vec2, "clip": _clip, "llava": _llava,
+    "bert": _bert, "biogpt": _bert, "vit": _vit, "whisper": _whisper, "wav2vec2": _wav2vec2,
+    "clip": _clip, "llava": _llava,
     "gpt_bigcode": _gpt_bigcode,
 }  # fmt: skip
 
 _CHAT_TEMPLATE = (
-    "{% for message in messages %}{% if message['role'] == 'user' %}{{ '[INST] ' + message['content'] + ' [/INST]' }}"
-    "{% else %}{{ ' ' + message['content'] + ' </s>' }}{% endif %}{% endfor %}"
+    "{% for message in messages %}{% if message['role'] == 'user' %}{{ '[INST] ' +"
+    " message['content'] + ' [/INST]' }}{% else %}{{ ' ' + message['content'] + ' </s>' }}{% endif"
+    " %}{% endfor %}"
 )
 
 
@@ -208,7 +218,9 @@ def write_tokenizer(
     tokenizer_class: str = "LlamaTokenizer",
     chat: bool = False,
 ) -> None:
-    """tokenizer.json of ``vocab`` made-up words, tokenizer_config.json and special_tokens_map.json."""
+    """tokenizer.json of ``vocab`` made-up words, tokenizer_config.json and
+    special_tokens_map.json.
+    """
     special = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
     template = {"chat_template": _CHAT_TEMPLATE} if chat else {}
     write_json(
@@ -221,7 +233,9 @@ def write_tokenizer(
 
 @lru_cache(maxsize=8)
 def _tokenizer_json(vocab: int) -> str:
-    """The first words and the last: enough to tell the size, which is one more than the highest number."""
+    """The first words and the last: enough to tell the size, which is one more than the highest
+    number.
+    """
     special = ("<unk>", "<s>", "</s>")
     numbers = sorted({*range(len(special), min(vocab, KEPT_WORDS)), vocab - 1})
     words = {word: number for number, word in enumerate(special)} | {
@@ -246,27 +260,36 @@ def write_preprocessor(folder: Path, family: str, sizes: Sizes) -> None:
     }
     sound = {"feature_size": 1, "padding_value": 0.0, "sampling_rate": 16000}
     document: dict[str, Any] | None = {
-        "vit": {"image_processor_type": "ViTImageProcessor", "size": {"height": 224, "width": 224}}
-        | picture,
-        "clip": {
-            "image_processor_type": "CLIPImageProcessor",
-            "crop_size": {"height": 224, "width": 224},
-        }
-        | picture,
-        "llava": {
-            "image_processor_type": "CLIPImageProcessor",
-            "processor_class": "LlavaProcessor",
-            "crop_size": {"height": 336, "width": 336},
-        }
-        | picture,
-        "whisper": sound
-        | {
-            "feature_extractor_type": "WhisperFeatureExtractor",
-            "feature_size": sizes.mels,
-            "processor_class": "WhisperProcessor",
-        },
-        "wav2vec2": sound
-        | {"feature_extractor_type": "Wav2Vec2FeatureExtractor", "do_normalize": True},
+        "vit": (
+            {"image_processor_type": "ViTImageProcessor", "size": {"height": 224, "width": 224}}
+            | picture
+        ),
+        "clip": (
+            {
+                "image_processor_type": "CLIPImageProcessor",
+                "crop_size": {"height": 224, "width": 224},
+            }
+            | picture
+        ),
+        "llava": (
+            {
+                "image_processor_type": "CLIPImageProcessor",
+                "processor_class": "LlavaProcessor",
+                "crop_size": {"height": 336, "width": 336},
+            }
+            | picture
+        ),
+        "whisper": (
+            sound
+            | {
+                "feature_extractor_type": "WhisperFeatureExtractor",
+                "feature_size": sizes.mels,
+                "processor_class": "WhisperProcessor",
+            }
+        ),
+        "wav2vec2": (
+            sound | {"feature_extractor_type": "Wav2Vec2FeatureExtractor", "do_normalize": True}
+        ),
     }.get(family)
     if document is not None:
         write_json(folder / "preprocessor_config.json", document)

@@ -1,6 +1,7 @@
 """Names and shapes of a latent-diffusion UNet and its autoencoder, as Diffusers saves them.
 
-``unet()`` at its defaults is Stable Diffusion XL's: 2,567,463,684 parameters. ``vae()`` is its autoencoder: 83,653,863.
+``unet()`` at its defaults is Stable Diffusion XL's: 2,567,463,684 parameters. ``vae()`` is its
+autoencoder: 83,653,863.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ def unet(
     *,
     dtype: str = "F16",
 ) -> Tensors:
-    """``depths`` are the transformer layers of each level, ``text`` the width of the text encoders together."""
+    """``depths`` are the transformer layers of each level, ``text`` the width of the text encoders
+    together.
+    """
     first, time = channels[0], 4 * channels[0]
     shapes = (
         _conv("conv_in", first, 4)

@@ -1,4 +1,6 @@
-"""Folders of models that were exported from another framework: the exported files beside the configuration they came from."""
+"""Folders of models that were exported from another framework: the exported files beside the
+configuration they came from.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,9 @@ def onnx_folder(
 def openvino_folder(
     path: Path, *, family: str = "llama", sizes: Sizes | None = None, card: Card | None = None
 ) -> None:
-    """openvino_model.xml and .bin, weights in eight bits with a scale for each row, as Optimum exports them."""
+    """openvino_model.xml and .bin, weights in eight bits with a scale for each row, as Optimum
+    exports them.
+    """
     sizes = sizes or Sizes()
     _sidecars(path, family, sizes, card)
     write_generation_config(path)
@@ -86,7 +90,9 @@ def ctranslate2_folder(
     shared_vocabulary: bool = True,
     card: Card | None = None,
 ) -> None:
-    """model.bin, its config.json and vocabulary; matrices in eight bits with a scale for each row."""
+    """model.bin, its config.json and vocabulary; matrices in eight bits with a scale for each
+    row.
+    """
     packed: list[TensorSpec] = []
     for name, _, shape in tensors:
         base = name.replace(".", "/")

@@ -56,7 +56,11 @@ def transformers_folder(
     extra_config: Mapping[str, Any] | None = None,
     tensors: Tensors | None = None,
 ) -> None:
-    """A Transformers model. ``tensors`` replaces the family's own (a quantized model's); ``extra_config`` is merged into config.json."""
+    """A Transformers model.
+
+    ``tensors`` replaces the family's own (a quantized model's); ``extra_config`` is merged into
+    config.json.
+    """
     sizes = Sizes(layers, hidden, vocab, context, intermediate, heads, kv_heads, experts, mels)
     _transformers_sidecars(path, family, sizes, dtype, card, chat, extra_config)
     if tensors is None:
@@ -218,7 +222,9 @@ def gguf_folder(
 
 
 def write_mmproj(path: Path, embedding: int, *, layers: int = 23, hidden: int = 1024) -> None:
-    """CLIP's ViT-L/14 at 336 pixels and a two-layer projector to ``embedding``, as llama.cpp names them."""
+    """CLIP's ViT-L/14 at 336 pixels and a two-layer projector to ``embedding``, as llama.cpp names
+    them.
+    """
     metadata: dict[str, object] = {
         "general.architecture": "clip",
         "general.name": "vit-large336",
@@ -236,9 +242,11 @@ def write_mmproj(path: Path, embedding: int, *, layers: int = 23, hidden: int = 
         "clip.vision.attention.head_count": hidden // 64,
     }
     shapes: list[tuple[str, tuple[int, ...]]] = [
-        ("v.class_embd", (hidden,)), ("v.patch_embd.weight", (hidden, 3, 14, 14)), ("v.position_embd.weight", (577, hidden)),
+        ("v.class_embd", (hidden,)), ("v.patch_embd.weight", (hidden, 3, 14, 14)),
+        ("v.position_embd.weight", (577, hidden)),
         ("v.pre_ln.weight", (hidden,)), ("v.pre_ln.bias", (hidden,)),
-        ("mm.0.weight", (embedding, hidden)), ("mm.0.bias", (embedding,)), ("mm.2.weight", (embedding, embedding)), ("mm.2.bias", (embedding,)),
+        ("mm.0.weight", (embedding, hidden)), ("mm.0.bias", (embedding,)),
+        ("mm.2.weight", (embedding, embedding)), ("mm.2.bias", (embedding,)),
     ]  # fmt: skip
     for layer in range(layers):
         for part, outputs, inputs in (
@@ -273,10 +281,30 @@ def diffusers_folder(
     text: int = 64,
     card: Card | bool = True,
 ) -> None:
-    """A pipeline like Stable Diffusion XL's, with one text encoder. At ``(320, 640, 1280), (0, 2, 10), 2048`` its UNet is SDXL's."""
+    """A pipeline like Stable Diffusion XL's, with one text encoder.
+
+    At ``(320, 640, 1280), (0, 2, 10), 2048`` its UNet is SDXL's.
+    """
     encoder = Sizes(
         layers=12, hidden=min(text, 768), vocab=49408 if text > 256 else 1000, context=77
     )
+    _write_pipeline_index(path)
+    _write_unet(path / "unet", channels, depths, text)
+    _write_vae(path / "vae", (128, 256, 512, 512) if text > 256 else (32, 64))
+    _write_text_encoder(path / "text_encoder", encoder)
+    write_tokenizer(path / "tokenizer", encoder.vocab, 77, tokenizer_class="CLIPTokenizer")
+    write_json(
+        path / "scheduler/scheduler_config.json",
+        {
+            "_class_name": "EulerDiscreteScheduler",
+            "num_train_timesteps": 1000,
+            "prediction_type": "epsilon",
+        },
+    )
+    _card(path, card)
+
+
+def _write_pipeline_index(path: Path) -> None:
     part_of = {
         "unet": ("diffusers", "UNet2DConditionModel"),
         "vae": ("diffusers", "AutoencoderKL"),
@@ -291,16 +319,23 @@ def diffusers_folder(
         path / "model_index.json",
         index | {name: list(source) for name, source in (part_of | rest).items()},
     )
-    write_json(path / "unet/config.json", {
-        "_class_name": "UNet2DConditionModel", "block_out_channels": list(channels), "cross_attention_dim": text, "in_channels": 4,
-        "out_channels": 4, "sample_size": 128, "transformer_layers_per_block": [max(depth, 1) for depth in depths],
+
+
+def _write_unet(path: Path, channels: Sequence[int], depths: Sequence[int], text: int) -> None:
+    write_json(path / "config.json", {
+        "_class_name": "UNet2DConditionModel", "block_out_channels": list(channels),
+        "cross_attention_dim": text, "in_channels": 4,
+        "out_channels": 4, "sample_size": 128,
+        "transformer_layers_per_block": [max(depth, 1) for depth in depths],
     })  # fmt: skip
     write_safetensors(
-        path / "unet/diffusion_pytorch_model.safetensors", diffusion.unet(channels, depths, text)
+        path / "diffusion_pytorch_model.safetensors", diffusion.unet(channels, depths, text)
     )
-    blocks = (128, 256, 512, 512) if text > 256 else (32, 64)
+
+
+def _write_vae(path: Path, blocks: Sequence[int]) -> None:
     write_json(
-        path / "vae/config.json",
+        path / "config.json",
         {
             "_class_name": "AutoencoderKL",
             "block_out_channels": list(blocks),
@@ -308,7 +343,10 @@ def diffusers_folder(
             "sample_size": 1024,
         },
     )
-    write_safetensors(path / "vae/diffusion_pytorch_model.safetensors", diffusion.vae(blocks))
+    write_safetensors(path / "diffusion_pytorch_model.safetensors", diffusion.vae(blocks))
+
+
+def _write_text_encoder(path: Path, encoder: Sizes) -> None:
     text_config = {
         "architectures": ["CLIPTextModel"],
         "model_type": "clip_text_model",
@@ -316,7 +354,7 @@ def diffusers_folder(
         "torch_dtype": "float16",
     }
     write_json(
-        path / "text_encoder/config.json",
+        path / "config.json",
         text_config
         | {
             "num_hidden_layers": encoder.layers,
@@ -325,20 +363,10 @@ def diffusers_folder(
         },
     )
     write_safetensors(
-        path / "text_encoder/model.safetensors",
+        path / "model.safetensors",
         [(name, "F16", shape) for name, shape in clip_text(encoder)],
         {"format": "pt"},
     )
-    write_tokenizer(path / "tokenizer", encoder.vocab, 77, tokenizer_class="CLIPTokenizer")
-    write_json(
-        path / "scheduler/scheduler_config.json",
-        {
-            "_class_name": "EulerDiscreteScheduler",
-            "num_train_timesteps": 1000,
-            "prediction_type": "epsilon",
-        },
-    )
-    _card(path, card)
 
 
 def sentence_transformers_folder(
@@ -352,7 +380,8 @@ def sentence_transformers_folder(
         ("2_Normalize", "models.Normalize"),
     ]
     write_json(path / "modules.json", [
-        {"idx": number, "name": str(number), "path": place, "type": f"sentence_transformers.{kind}"} for number, (place, kind) in enumerate(modules)
+        {"idx": number, "name": str(number), "path": place,
+            "type": f"sentence_transformers.{kind}"} for number, (place, kind) in enumerate(modules)
     ])  # fmt: skip
     write_json(
         path / "1_Pooling/config.json",
@@ -393,8 +422,10 @@ def adapter_folder(
 ) -> None:
     """A LoRA adapter, as PEFT saves it."""
     write_json(path / "adapter_config.json", {
-        "base_model_name_or_path": base_model, "bias": "none", "inference_mode": True, "lora_alpha": 2 * rank, "lora_dropout": 0.05,
-        "peft_type": "LORA", "r": rank, "target_modules": ["q_proj", "v_proj"], "task_type": "CAUSAL_LM",
+        "base_model_name_or_path": base_model, "bias": "none", "inference_mode": True,
+        "lora_alpha": 2 * rank, "lora_dropout": 0.05,
+        "peft_type": "LORA", "r": rank, "target_modules": ["q_proj", "v_proj"],
+        "task_type": "CAUSAL_LM",
     })  # fmt: skip
     write_safetensors(
         path / "adapter_model.safetensors",

@@ -32,8 +32,11 @@ def write_gguf(
     big_endian: bool = False,
     vocabulary: int | None = None,
 ) -> None:
-    """``vocabulary`` adds a tokenizer of that many made-up tokens. Metadata takes its GGUF types from Python's:
-    str, bool, int (u32, u64; i32, i64 when negative), float (f32), and lists of one of these (ints as i32, i64)."""
+    """``vocabulary`` adds a tokenizer of that many made-up tokens.
+
+    Metadata takes its GGUF types from Python's: str, bool, int (u32, u64; i32, i64 when negative),
+    float (f32), and lists of one of these (ints as i32, i64).
+    """
     pairs = {**metadata, **(tokenizer(vocabulary) if vocabulary else {})}
     encoder = _Encoder(version, big_endian)
     alignment = pairs.get("general.alignment", 32)
@@ -64,7 +67,9 @@ def write_gguf(
 
 
 def gguf_tensor_bytes(kind: str, shape: Sequence[int]) -> int:
-    """Raises ``ValueError`` when a row is no whole number of blocks: llama.cpp refuses such a file."""
+    """Raises ``ValueError`` when a row is no whole number of blocks: llama.cpp refuses such a
+    file.
+    """
     _, block, width = TENSOR_TYPES[TYPE_NUMBERS[kind]]
     if shape and shape[-1] % block:
         raise ValueError(f"rows of {shape[-1]} are not made of {kind} blocks of {block}")

@@ -1,6 +1,8 @@
-"""Writes formats that describe a graph: OpenVINO IR, TensorFlow SavedModel, TensorFlow Lite, Core ML, TensorRT.
+"""Writes formats that describe a graph: OpenVINO IR, TensorFlow SavedModel, TensorFlow Lite, Core
+ML, TensorRT.
 
-The graph leads from the inputs to the outputs and does nothing: what a scanner reads is there, with the sizes of real models.
+The graph leads from the inputs to the outputs and does nothing: what a scanner reads is there, with
+the sizes of real models.
 """
 
 from __future__ import annotations
@@ -48,7 +50,10 @@ def write_openvino(
     *,
     name: str = "torch_jit",
 ) -> None:
-    """``path`` is the ``.xml``; the ``.bin`` is written beside it. Each output is the input of the same place, or the first."""
+    """``path`` is the ``.xml``; the ``.bin`` is written beside it.
+
+    Each output is the input of the same place, or the first.
+    """
     layers: list[str] = []
     edges: list[str] = []
     for number, (port, dtype, shape) in enumerate(inputs):
@@ -66,7 +71,10 @@ def write_openvino(
     offset = 0
     for number, (tensor, dtype, shape) in enumerate(tensors, start=len(inputs)):
         size = tensor_bytes(dtype, shape)
-        data = f'<data element_type="{_OPENVINO[dtype]}" shape="{", ".join(map(str, shape))}" offset="{offset}" size="{size}"/>'
+        data = (
+            f'<data element_type="{_OPENVINO[dtype]}" shape="{", ".join(map(str, shape))}"'
+            f' offset="{offset}" size="{size}"/>'
+        )
         layers.append(
             _layer(number, tensor, "Const", data, f"<output>{_ir_port(0, dtype, shape)}</output>")
         )
@@ -77,7 +85,8 @@ def write_openvino(
             _layer(layer, port, "Result", "", f"<input>{_ir_port(0, dtype, shape)}</input>")
         )
         edges.append(
-            f'<edge from-layer="{min(number, len(inputs) - 1)}" from-port="0" to-layer="{layer}" to-port="0"/>'
+            f'<edge from-layer="{min(number, len(inputs) - 1)}" from-port="0" to-layer="{layer}"'
+            ' to-port="0"/>'
         )
     body = "\n".join(layers)
     head = f'<?xml version="1.0"?>\n<net name={quoteattr(name)} version="11">\n'
@@ -88,7 +97,10 @@ def write_openvino(
 
 
 def _layer(number: int, name: str, kind: str, data: str, ports: str) -> str:
-    return f'<layer id="{number}" name={quoteattr(name)} type="{kind}" version="opset1">{data}{ports}</layer>'
+    return (
+        f'<layer id="{number}" name={quoteattr(name)} type="{kind}"'
+        f' version="opset1">{data}{ports}</layer>'
+    )
 
 
 def _ir_port(number: int, dtype: str, shape: Sequence[int], name: str = "") -> str:
@@ -121,7 +133,10 @@ def _message(field: int, data: bytes | str) -> bytes:
 def write_savedmodel(
     folder: Path, variables: Sequence[TensorSpec], inputs: Sequence[Port], outputs: Sequence[Port]
 ) -> None:
-    """saved_model.pb and ``variables/``. Checksums are left zero: the data are zeros that nobody loads."""
+    """saved_model.pb and ``variables/``.
+
+    Checksums are left zero: the data are zeros that nobody loads.
+    """
 
     def ports(field: int, items: Sequence[Port]) -> bytes:
         return b"".join(
@@ -205,39 +220,46 @@ def write_coreml(
     author: str = "",
     license_name: str = "",
 ) -> None:
-    """``path`` ends in ``.mlmodel`` (an empty neural network) or ``.mlpackage`` (a folder: manifest, ML program, 1 MB of weights)."""
+    """``path`` ends in ``.mlmodel`` (an empty neural network) or ``.mlpackage`` (a folder:
+    manifest, ML program, 1 MB of weights).
+    """
     package = path.suffix == ".mlpackage"
-
-    def features(field: int, ports: Sequence[Port]) -> bytes:
-        return b"".join(
-            _message(
-                field,
-                _message(1, name)
-                + _message(
-                    3,
-                    _message(
-                        5, _message(1, b"".join(map(_varint, shape))) + _number(2, _COREML[dtype])
-                    ),
-                ),
-            )
-            for name, dtype, shape in ports
-        )
-
     about = (
         _message(1, description)
         + _message(2, "1.0")
         + _message(3, author)
         + _message(4, license_name)
     )
-    body = features(1, inputs) + features(10, outputs) + _message(100, about)
+    body = _features(1, inputs) + _features(10, outputs) + _message(100, about)
     model = (
         _number(1, 7 if package else 4)
         + _message(2, body)
         + _message(502 if package else 500, _number(1, 1) if package else b"")
     )
-    if not package:
+    if package:
+        _write_package(path, model)
+    else:
         write_sparse(path, model, 0)
-        return
+
+
+def _features(field: int, ports: Sequence[Port]) -> bytes:
+    """FeatureDescription messages with an ArrayFeatureType each."""
+    return b"".join(
+        _message(
+            field,
+            _message(1, name)
+            + _message(
+                3,
+                _message(
+                    5, _message(1, b"".join(map(_varint, shape))) + _number(2, _COREML[dtype])
+                ),
+            ),
+        )
+        for name, dtype, shape in ports
+    )
+
+
+def _write_package(path: Path, model: bytes) -> None:
     weights, main = "6B9C3E4A-0F1D-4C55-9E0B-6E2C6D1C4A10", "1F2D7A80-51C1-4E0C-8D0B-8A3F2C7E9B42"
     items = {
         main: ("CoreML Model Specification", "model.mlmodel"),
@@ -328,7 +350,9 @@ def _tflite(
 
 
 class _Flat:
-    """A flatbuffer from the front: tables give the places of their offsets, which are filled in when the target comes."""
+    """A flatbuffer from the front: tables give the places of their offsets, which are filled in
+    when the target comes.
+    """
 
     def __init__(self) -> None:
         self.data = bytearray(pack("<I4s", 0, b"TFL3"))

@@ -17,7 +17,8 @@ ONNXPort: TypeAlias = tuple[str, str, Sequence[int | str]]
 Pieces: TypeAlias = list[bytes | int]
 
 DATA_TYPES = {
-    "F32": 1, "U8": 2, "I8": 3, "U16": 4, "I16": 5, "I32": 6, "I64": 7, "BOOL": 9, "F16": 10, "F64": 11, "U32": 12, "U64": 13, "BF16": 16,
+    "F32": 1, "U8": 2, "I8": 3, "U16": 4, "I16": 5, "I32": 6, "I64": 7, "BOOL": 9, "F16": 10,
+    "F64": 11, "U32": 12, "U64": 13, "BF16": 16,
     "F8_E4M3": 17, "F8_E5M2": 19, "U4": 21, "I4": 22,
 }  # fmt: skip
 #: protobuf refuses longer messages: such models keep their weights in another file.
@@ -48,7 +49,9 @@ def write_onnx(
     producer: str = "pytorch",
     opset: int = 17,
 ) -> None:
-    """``external`` names a file beside ``path`` that takes the data. Without ``nodes`` the outputs are constant: it loads and runs.
+    """``external`` names a file beside ``path`` that takes the data.
+
+    Without ``nodes`` the outputs are constant: it loads and runs.
 
     Raises ``ValueError`` when the weights are too much for one message.
     """

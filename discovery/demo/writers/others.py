@@ -17,6 +17,7 @@ from discovery.demo.writers.graphs import (
 )
 
 __all__ = [
-    "write_coreml", "write_ctranslate2", "write_flax", "write_ggml_llama", "write_ggml_lora", "write_ggml_whisper", "write_hdf5", "write_keras",
+    "write_coreml", "write_ctranslate2", "write_flax", "write_ggml_llama", "write_ggml_lora",
+    "write_ggml_whisper", "write_hdf5", "write_keras",
     "write_nemo", "write_openvino", "write_savedmodel", "write_tensorrt", "write_tflite",
 ]  # fmt: skip

@@ -1,4 +1,6 @@
-"""The same weights as quantizers and adapters store them: GPTQ, AWQ, MLX, LoRA, and GGUF's own names and mixtures."""
+"""The same weights as quantizers and adapters store them: GPTQ, AWQ, MLX, LoRA, and GGUF's own
+names and mixtures.
+"""
 
 from __future__ import annotations
 
@@ -9,16 +11,21 @@ from discovery.demo.writers.shapes import Sizes, Tensors
 from discovery.demo.writers.sparse import TensorSpec
 
 _GGUF_NAMES = {
-    "self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k", "self_attn.v_proj": "attn_v", "self_attn.o_proj": "attn_output",
+    "self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k", "self_attn.v_proj": "attn_v",
+    "self_attn.o_proj": "attn_output",
     "mlp.gate_proj": "ffn_gate", "mlp.down_proj": "ffn_down", "mlp.up_proj": "ffn_up",
     "input_layernorm": "attn_norm", "post_attention_layernorm": "ffn_norm",
 }  # fmt: skip
 
-#: What llama.cpp mixes into a quantization: most tensors, then attn_v and ffn_down, then the output layer.
+#: What llama.cpp mixes into a quantization: most tensors, then attn_v and ffn_down, then the output
+#: layer.
 _MIXTURES = {
-    "F32": ("F32", "F32", "F32"), "F16": ("F16", "F16", "F16"), "BF16": ("BF16", "BF16", "BF16"), "Q8_0": ("Q8_0", "Q8_0", "Q8_0"),
-    "Q4_0": ("Q4_0", "Q4_0", "Q6_K"), "Q2_K": ("Q2_K", "Q3_K", "Q6_K"), "Q3_K_M": ("Q3_K", "Q4_K", "Q6_K"),
-    "Q4_K_M": ("Q4_K", "Q6_K", "Q6_K"), "Q5_K_M": ("Q5_K", "Q6_K", "Q6_K"), "Q6_K": ("Q6_K", "Q6_K", "Q6_K"),
+    "F32": ("F32", "F32", "F32"), "F16": ("F16", "F16", "F16"), "BF16": ("BF16", "BF16", "BF16"),
+    "Q8_0": ("Q8_0", "Q8_0", "Q8_0"),
+    "Q4_0": ("Q4_0", "Q4_0", "Q6_K"), "Q2_K": ("Q2_K", "Q3_K", "Q6_K"),
+    "Q3_K_M": ("Q3_K", "Q4_K", "Q6_K"),
+    "Q4_K_M": ("Q4_K", "Q6_K", "Q6_K"), "Q5_K_M": ("Q5_K", "Q6_K", "Q6_K"),
+    "Q6_K": ("Q6_K", "Q6_K", "Q6_K"),
 }  # fmt: skip
 
 

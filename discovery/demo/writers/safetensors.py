@@ -36,7 +36,9 @@ def write_safetensors_shards(
     stem: str = "model",
     metadata: Mapping[str, str] | None = None,
 ) -> list[Path]:
-    """``stem.safetensors``, or ``stem-00001-of-0000N.safetensors`` and ``stem.safetensors.index.json``. Returns the weight files."""
+    """``stem.safetensors``, or ``stem-00001-of-0000N.safetensors`` and
+    ``stem.safetensors.index.json``. Returns the weight files.
+    """
     shards = min(shards, len(tensors))
     if shards <= 1:
         write_safetensors(folder / f"{stem}.safetensors", tensors, metadata)
@@ -57,7 +59,9 @@ def write_safetensors_shards(
 
 
 def split(tensors: Sequence[TensorSpec], shards: int) -> list[list[TensorSpec]]:
-    """``shards`` runs of about the same number of bytes; every run has a tensor while there are enough of them."""
+    """``shards`` runs of about the same number of bytes; every run has a tensor while there are
+    enough of them.
+    """
     left = sum(tensor_bytes(dtype, shape) for _, dtype, shape in tensors)
     parts: list[list[TensorSpec]] = [[]]
     held = 0

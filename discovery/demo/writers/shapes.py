@@ -1,6 +1,8 @@
-"""Names and shapes of the tensors of well-known architectures, as Transformers saves them, at any size.
+"""Names and shapes of the tensors of well-known architectures, as Transformers saves them, at any
+size.
 
-At the published sizes the parameter counts come out exactly (Llama 2 7B: 6,738,415,616); a test holds them to it.
+At the published sizes the parameter counts come out exactly (Llama 2 7B: 6,738,415,616); a test
+holds them to it.
 """
 
 from __future__ import annotations
@@ -16,7 +18,10 @@ Tensors: TypeAlias = list[TensorSpec]
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """The numbers of a config.json. Zero means the usual: four times ``hidden``, heads of 64, no grouping, no experts."""
+    """The numbers of a config.json.
+
+    Zero means the usual: four times ``hidden``, heads of 64, no grouping, no experts.
+    """
 
     layers: int = 2
     hidden: int = 64
@@ -44,7 +49,10 @@ class Sizes:
 def transformer_tensors(
     family: str = "llama", sizes: Sizes | None = None, *, dtype: str = "BF16"
 ) -> Tensors:
-    """Every tensor of a model of that family (a key of ``FAMILIES``). Raises ``KeyError`` for another."""
+    """Every tensor of a model of that family (a key of ``FAMILIES``).
+
+    Raises ``KeyError`` for another.
+    """
     return [(name, dtype, shape) for name, shape in FAMILIES[family](sizes or Sizes())]
 
 
@@ -257,7 +265,9 @@ def clip(sizes: Sizes) -> _Shapes:
 
 
 def llava(sizes: Sizes) -> _Shapes:
-    """Llama with CLIP's ViT-L/14 at 336 pixels (narrower and shallower when the language model is)."""
+    """Llama with CLIP's ViT-L/14 at 336 pixels (narrower and shallower when the language
+    model is).
+    """
     vision = max(sizes.hidden // 4, 16)
     return [
         *clip_vision(sizes.layers * 3 // 4, vision, 577, "vision_tower.vision_model"),
@@ -308,6 +318,7 @@ def gpt_bigcode(sizes: Sizes) -> _Shapes:
 
 
 FAMILIES: dict[str, Callable[[Sizes], _Shapes]] = {
-    "llama": llama, "mistral": llama, "mixtral": llama, "bert": bert, "vit": vit, "whisper": whisper, "wav2vec2": wav2vec2,
+    "llama": llama, "mistral": llama, "mixtral": llama, "bert": bert, "vit": vit,
+    "whisper": whisper, "wav2vec2": wav2vec2,
     "clip": clip, "llava": llava, "biogpt": biogpt, "gpt_bigcode": gpt_bigcode,
 }  # fmt: skip

@@ -1,4 +1,6 @@
-"""Files with a real header and a hole where the data would be: gigabytes to the eye, kilobytes on disk."""
+"""Files with a real header and a hole where the data would be: gigabytes to the eye, kilobytes on
+disk.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,7 @@ from math import prod
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from discovery.engine.parameters import DTYPE_BITS
+from discovery.engine.core.parameters import DTYPE_BITS
 
 #: Name, safetensors dtype name, shape.
 TensorSpec: TypeAlias = tuple[str, str, Sequence[int]]
@@ -27,7 +29,9 @@ def write_sparse(path: Path, head: bytes, length: int) -> None:
 
 
 def write_pieces(path: Path, pieces: Iterable[bytes | int]) -> None:
-    """Bytes are written, a number leaves a hole of that many: for formats that mix headers and data."""
+    """Bytes are written, a number leaves a hole of that many: for formats that mix headers and
+    data.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("wb") as file:
         for piece in pieces:

@@ -1,7 +1,8 @@
 """Stores that other programs keep: the Hugging Face Hub's cache and Ollama's.
 
-Sources: https://huggingface.co/docs/huggingface_hub/guides/manage-cache and Ollama's ``manifest`` and ``layer`` packages.
-Blobs are named by the real hash of what they hold, so only small models belong here.
+Sources: https://huggingface.co/docs/huggingface_hub/guides/manage-cache and Ollama's ``manifest``
+and ``layer`` packages. Blobs are named by the real hash of what they hold, so only small models
+belong here.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ def hub_cache(
     *,
     build: Callable[[Path], None] = sentence_transformers_folder,
 ) -> Path:
-    """``models--org--name`` below ``path``, the hub folder. ``build`` writes the newest revision; older ones have another card.
+    """``models--org--name`` below ``path``, the hub folder.
+
+    ``build`` writes the newest revision; older ones have another card.
 
     Returns the repository's folder.
     """
@@ -90,8 +93,11 @@ def ollama_store(
     sizes: Sizes | None = None,
     license_text: str = APACHE,
 ) -> None:
-    """``manifests`` and ``blobs`` below ``path``. A tag's ending tells its quantization (``135m-fp16``, ``135m-q8_0``);
-    tags of the same quantization share their blobs."""
+    """``manifests`` and ``blobs`` below ``path``.
+
+    A tag's ending tells its quantization (``135m-fp16``, ``135m-q8_0``); tags of the same
+    quantization share their blobs.
+    """
     (path / "blobs").mkdir(parents=True, exist_ok=True)
     sizes = sizes or Sizes(hidden=256)
     layers: dict[str, dict[str, object]] = {}

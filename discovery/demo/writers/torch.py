@@ -1,4 +1,5 @@
-"""Writes PyTorch checkpoints as ``torch.save`` lays them out, with holes where the storages would be.
+"""Writes PyTorch checkpoints as ``torch.save`` lays them out, with holes where the storages would
+be.
 
 Source: ``torch/serialization.py`` (``_save`` and ``_legacy_save``).
 """
@@ -15,7 +16,8 @@ from zlib import crc32
 from discovery.demo.writers.sparse import TensorSpec, tensor_bytes, write_pieces, write_sparse
 
 STORAGES = {
-    "F64": "DoubleStorage", "F32": "FloatStorage", "F16": "HalfStorage", "BF16": "BFloat16Storage", "I64": "LongStorage", "I32": "IntStorage",
+    "F64": "DoubleStorage", "F32": "FloatStorage", "F16": "HalfStorage", "BF16": "BFloat16Storage",
+    "I64": "LongStorage", "I32": "IntStorage",
     "I16": "ShortStorage", "I8": "CharStorage", "U8": "ByteStorage", "BOOL": "BoolStorage",
 }  # fmt: skip
 LEGACY_MAGIC, LEGACY_PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
@@ -37,7 +39,9 @@ def write_torch_zip(
     extra: Mapping[str, int | str] | None = None,
     root: str = "archive",
 ) -> None:
-    """A state dict, bare or under the key ``wrapper``; ``extra`` are values beside it, such as an epoch."""
+    """A state dict, bare or under the key ``wrapper``; ``extra`` are values beside it, such as an
+    epoch.
+    """
     archive = _Archive(root)
     archive.add("data.pkl", _checkpoint(tensors, wrapper, extra or {}))
     archive.add("byteorder", b"little")
@@ -66,7 +70,10 @@ def write_torch_legacy(
 
 
 def write_pickle_with_import(path: Path, module: str, name: str, argument: str = "true") -> None:
-    """A pickle that calls ``module.name(argument)`` when it is loaded. It is for tests that it never is: pick something harmless."""
+    """A pickle that calls ``module.name(argument)`` when it is loaded.
+
+    It is for tests that it never is: pick something harmless.
+    """
     body = b"\x80\x02c" + f"{module}\n{name}\n".encode() + _text(argument) + b"\x85R."
     write_sparse(path, body, len(body))
 
@@ -101,9 +108,8 @@ def _tensor(key: str, dtype: str, shape: Sequence[int], legacy: bool) -> bytes:
         + _text("cpu")
         + _number(prod(shape))
     )
-    storage += (
-        b"N" if legacy else b""
-    ) + b"tQ"  # legacy storages may be views of others: this one is not
+    # Legacy storages may be views of others: this one is not.
+    storage += (b"N" if legacy else b"") + b"tQ"
     strides = [prod(shape[position + 1 :]) for position in range(len(shape))]
     hooks = b"ccollections\nOrderedDict\n)R"
     return (
@@ -186,7 +192,9 @@ class _Archive:
 
 
 def crc_of_zeros(count: int) -> int:
-    """The CRC-32 of that many zero bytes, without touching them: powers of x modulo the polynomial, as zlib's ``crc32_combine`` does it."""
+    """The CRC-32 of that many zero bytes, without touching them: powers of x modulo the polynomial,
+    as zlib's ``crc32_combine`` does it.
+    """
     power, square, bits = 1 << 31, 1 << 30, count * 8
     while bits:
         if bits & 1:

@@ -1,4 +1,5 @@
-"""Diffusers pipelines by their index: every component that model_index.json names is there, and all weights can be read.
+"""Diffusers pipelines by their index: every component that model_index.json names is there, and all
+weights can be read.
 
 Source: https://huggingface.co/docs/diffusers/using-diffusers/loading (``model_index.json``)
 """
@@ -8,9 +9,9 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from discovery.engine import names
+from discovery.engine.core import names
+from discovery.engine.core.text import human_bytes, plural
 from discovery.engine.sidecars import json_file
-from discovery.engine.text import human_bytes, plural
 from discovery.loading import weights
 from discovery.loading.errors import LoadFailed
 from discovery.loading.job import Job
@@ -48,7 +49,10 @@ def load(job: Job) -> str:
         found = _read(job, path)
         count, size = count + found[0], size + found[1]
     pipeline = str(index.get("_class_name", "The pipeline"))[:80]
-    return f"{pipeline}: all {plural(len(components), 'component')} are there; all {plural(count, 'tensor')} ({human_bytes(size)}) were read."
+    return (
+        f"{pipeline}: all {plural(len(components), 'component')} are there; all"
+        f" {plural(count, 'tensor')} ({human_bytes(size)}) were read."
+    )
 
 
 def _index(job: Job, folder: str) -> dict[str, Any]:

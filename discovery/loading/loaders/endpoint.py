@@ -1,4 +1,6 @@
-"""Hosted models: does the address answer ``GET /v1/models`` as OpenAI-compatible servers do? The only loader that uses the network.
+"""Hosted models: does the address answer ``GET /v1/models`` as OpenAI-compatible servers do?
+
+The only loader that uses the network.
 
 Redirects are not followed: the key must not travel to a host that nobody entered.
 Source: https://platform.openai.com/docs/api-reference/models/list
@@ -10,9 +12,10 @@ import http.client
 import json
 import ssl
 from typing import Any
-from urllib.parse import SplitResult, urlsplit
 
-from discovery.engine.text import clean, plural
+from discovery.engine.core.addresses import Address, read
+from discovery.engine.core.text import clean, plural
+from discovery.engine.untrusted.pinned import Pinned
 from discovery.loading.errors import LoadFailed, Refused
 from discovery.loading.job import Job
 
@@ -26,48 +29,42 @@ MAX_BYTES = 1 << 20
 def load(job: Job) -> str:
     address = _address(job.endpoint)
     path = models_path(address.path)
-    status, headers, body = _get(address, path, job.api_key)
-    shown = f"{address.scheme}://{address.netloc.rpartition('@')[2]}{path}"
+    status, headers, body = _get(address, job.place or address.host, path, job.api_key)
+    shown = f"{address.scheme}://{address.place}{path}"
     if status in (401, 403):
         which = "refuses the key" if job.api_key else "asks for a key"
         raise LoadFailed(f"{shown} {which} ({status} {_phrase(status)}).")
     if 300 <= status < 400:
         target = clean(headers.get("Location", "another address"), 200)
         raise LoadFailed(
-            f"{shown} sends on to {target}, which is not followed. If that is the right place, enter it as the endpoint."
+            f"{shown} sends on to {target}, which is not followed. If that is the right place,"
+            " enter it as the endpoint."
         )
     if status != 200:
         raise LoadFailed(f"{shown} answers {status} {_phrase(status)}.")
     return f"{shown} answers: {_told(_names(body, headers, shown), job.name)}"
 
 
-def _address(endpoint: str) -> SplitResult:
+def _address(endpoint: str) -> Address:
     """Raises ``Refused`` for anything but an http or https address with a host."""
     try:
-        address = urlsplit(endpoint)
-        port = address.port
+        return read(endpoint)
     except ValueError as error:
-        raise Refused(f"The endpoint is no address: {error}.") from error
-    if address.scheme not in ("http", "https") or not address.hostname or port == 0:
-        raise Refused("The endpoint is no http:// or https:// address: nothing was asked.")
-    return address
+        raise Refused(f"The endpoint {error}: nothing was asked.") from error
 
 
 def models_path(path: str) -> str:
-    """``/v1/models`` beside wherever the address points to: at a base, at ``/v1``, or at ``/v1/chat/completions``."""
+    """``/v1/models`` beside wherever the address points to: at a base, at ``/v1``, or at
+    ``/v1/chat/completions``.
+    """
     before, version, _ = f"{path.rstrip('/')}/".partition("/v1/")
     return f"{before.rstrip('/')}/v1/models" if version else f"{path.rstrip('/')}/v1/models"
 
 
-def _get(address: SplitResult, path: str, key: str) -> tuple[int, http.client.HTTPMessage, bytes]:
-    host = address.hostname or ""
-    if address.scheme == "https":
-        secure = ssl.create_default_context()
-        connection: http.client.HTTPConnection = http.client.HTTPSConnection(
-            host, address.port, timeout=TIMEOUT, context=secure
-        )
-    else:
-        connection = http.client.HTTPConnection(host, address.port, timeout=TIMEOUT)
+def _get(
+    address: Address, place: str, path: str, key: str
+) -> tuple[int, http.client.HTTPMessage, bytes]:
+    host, connection = address.host, Pinned(address, place, TIMEOUT)
     headers = {"Accept": "application/json", "User-Agent": "karen-admin"} | (
         {"Authorization": f"Bearer {key}"} if key else {}
     )
@@ -110,7 +107,8 @@ def _names(body: bytes, headers: http.client.HTTPMessage, shown: str) -> list[st
 
 
 def _told(names: list[str], name: str) -> str:
-    listed = f"{plural(len(names), 'model')}{': ' if names else ''}{', '.join(names[:5])}{', …' if len(names) > 5 else ''}."
+    first = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
+    listed = f"{plural(len(names), 'model')}{': ' if names else ''}{first}."
     return (
         listed if name in names else f"{listed} None of them is called {name}." if names else listed
     )

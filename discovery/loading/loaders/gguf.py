@@ -1,7 +1,9 @@
-"""GGUF files by gguf-py's reader, every page of every tensor touched; then by llama.cpp, where llama-cpp-python is installed.
+"""GGUF files by gguf-py's reader, every page of every tensor touched; then by llama.cpp, where
+llama-cpp-python is installed.
 
-``GGUFReader`` hangs on hostile arrays and overflows on nested ones: it only sees files whose header the engine's reader accepted.
-Sources: https://github.com/ggml-org/llama.cpp/tree/master/gguf-py and https://llama-cpp-python.readthedocs.io
+``GGUFReader`` hangs on hostile arrays and overflows on nested ones: it only sees files whose header
+the engine's reader accepted. Sources: https://github.com/ggml-org/llama.cpp/tree/master/gguf-py and
+https://llama-cpp-python.readthedocs.io
 """
 
 from __future__ import annotations
@@ -13,8 +15,8 @@ import sys
 from contextlib import redirect_stderr
 from typing import Any
 
-from discovery.engine.text import human_bytes, plural
-from discovery.engine.types import Header
+from discovery.engine.core.text import human_bytes, plural
+from discovery.engine.core.types import Header
 from discovery.loading import weights
 from discovery.loading.errors import LoadFailed, Unsupported
 from discovery.loading.job import Job
@@ -27,7 +29,8 @@ PAGE = 4_096
 PIECE = 64 << 20
 #: Tokens that llama.cpp makes room for: loading is tried, not a long conversation.
 CONTEXT = 512
-#: The start of a file of version 1, in either byte order: neither gguf-py nor llama.cpp reads it any more.
+#: The start of a file of version 1, in either byte order: neither gguf-py nor llama.cpp reads it
+#: any more.
 _OLD = (b"GGUF\1\0\0\0", b"GGUF\0\0\0\1")
 #: A line of llama.cpp's log that says what is wrong; others quote the file's own texts.
 _FAULT = re.compile(r"(gguf|llama)\w*: (error|failed|tensor|invalid|key)\b", re.IGNORECASE)
@@ -45,13 +48,17 @@ def load(job: Job) -> str:
         tensors = reader.tensors
         if len(tensors) != len(header.tensors):
             raise LoadFailed(
-                f"gguf reads {plural(len(tensors), 'tensor')} where the header states {len(header.tensors):,}."
+                f"gguf reads {plural(len(tensors), 'tensor')} where the header states"
+                f" {len(header.tensors):,}."
             )
         for tensor in tensors:
             _touch(tensor.data, reader.data.base)
         count += len(tensors)
         size += sum(int(tensor.n_bytes) for tensor in tensors)
-    told = f"{version(gguf)} opened {plural(len(files), 'file')} and read all {plural(count, 'tensor')} ({human_bytes(size)})."
+    told = (
+        f"{version(gguf)} opened {plural(len(files), 'file')} and read all"
+        f" {plural(count, 'tensor')} ({human_bytes(size)})."
+    )
     if files[0][1].metadata.get("general.architecture") in _NOT_ALONE:
         return told
     if not installed("llama_cpp"):
@@ -64,18 +71,22 @@ def _expect_support(path: str, header: Header) -> None:
     with open(path, "rb") as stream:
         if stream.read(8) in _OLD:
             raise Unsupported(
-                "It is a GGUF file of version 1, which its libraries do not read any more: convert it again."
+                "It is a GGUF file of version 1, which its libraries do not read any more: convert"
+                " it again."
             )
     unknown = next((tensor for tensor in header.tensors if tensor.dtype.startswith("TYPE_")), None)
     if unknown:
         number = unknown.dtype.removeprefix("TYPE_")
         raise Unsupported(
-            f"Its tensor {unknown.name[:80]} has the type {number}, which is newer than what is installed here."
+            f"Its tensor {unknown.name[:80]} has the type {number}, which is newer than what is"
+            " installed here."
         )
 
 
 def _touch(data: Any, mapped: mmap.mmap) -> None:
-    """``data`` is an array over the mapped file: reading a byte of each page brings all of it in."""
+    """``data`` is an array over the mapped file: reading a byte of each page brings all of it
+    in.
+    """
     raw = data.ravel().view("uint8")
     for start in range(0, raw.size, PIECE):
         raw[start : start + PIECE : PAGE].max()
@@ -84,7 +95,9 @@ def _touch(data: Any, mapped: mmap.mmap) -> None:
 
 
 def _llama(path: str) -> str:
-    """The first shard; llama.cpp finds the others by their names. Its log says why when it refuses."""
+    """The first shard; llama.cpp finds the others by their names. Its log says why when it
+    refuses.
+    """
     llama_cpp = library("llama_cpp")
     log = io.StringIO()
     try:
@@ -101,6 +114,7 @@ def _llama(path: str) -> str:
     except ValueError as error:
         faults = [line for line in log.getvalue().splitlines() if _FAULT.match(line)]
         raise LoadFailed(
-            f"llama.cpp refuses it: {' '.join((faults[0] if faults else str(error)).split())[:500]}."
+            "llama.cpp refuses it:"
+            f" {' '.join((faults[0] if faults else str(error)).split())[:500]}."
         ) from error
     return f"llama.cpp loaded it with a context of {model.n_ctx():,} tokens."

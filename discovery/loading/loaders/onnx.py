@@ -1,6 +1,8 @@
-"""ONNX graphs: ``onnx.checker``, then a session of onnxruntime on the CPU and one run on inputs made up from the graph's own ports.
+"""ONNX graphs: ``onnx.checker``, then a session of onnxruntime on the CPU and one run on inputs
+made up from the graph's own ports.
 
-Sources: https://onnx.ai/onnx/api/checker.html and https://onnxruntime.ai/docs/api/python/api_summary.html
+Sources: https://onnx.ai/onnx/api/checker.html and
+https://onnxruntime.ai/docs/api/python/api_summary.html
 """
 
 from __future__ import annotations
@@ -8,7 +10,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from discovery.engine.text import plural
+from discovery.engine.core.text import plural
 from discovery.loading import weights
 from discovery.loading.errors import LoadFailed, Unsupported
 from discovery.loading.job import Job
@@ -16,13 +18,15 @@ from discovery.loading.libraries import install_command, installed, library, ver
 
 NAME = "onnx"
 
-#: Numbers tried for dimensions that the graph leaves open, until a run succeeds: 1 fits most, images want more.
+#: Numbers tried for dimensions that the graph leaves open, until a run succeeds: 1 fits most,
+#: images want more.
 SIZES = (1, 8, 64, 224)
 #: Inputs of more values than this are not made up.
 MAX_VALUES = 1 << 28
 
 _NUMPY = {
-    "float": "float32", "double": "float64", "float16": "float16", "int8": "int8", "int16": "int16", "int32": "int32", "int64": "int64",
+    "float": "float32", "double": "float64", "float16": "float16", "int8": "int8", "int16": "int16",
+    "int32": "int32", "int64": "int64",
     "uint8": "uint8", "uint16": "uint16", "uint32": "uint32", "uint64": "uint64", "bool": "bool",
 }  # fmt: skip
 
@@ -46,7 +50,8 @@ def load(job: Job) -> str:
         )
     runtime = library("onnxruntime")
     told = "; ".join(_run(runtime, path) for path in paths)
-    # The run-time has the last word: the checker holds exporters to the letter of the specification.
+    # The run-time has the last word: the checker holds exporters to the letter of the
+    # specification.
     return " ".join([f"{version(runtime)}: {told}.", *faults])
 
 
@@ -70,10 +75,14 @@ def _run(runtime: Any, path: str) -> str:
     except Exception as error:
         if any(words in str(error) for words in _FOREIGN):
             raise Unsupported(
-                f"{name} uses operators of a library of its own, which is never loaded here: {_line(error)}"
+                f"{name} uses operators of a library of its own, which is never loaded here:"
+                f" {_line(error)}"
             ) from error
         raise
-    nodes = f"{name} loaded with {plural(len(session.get_inputs()), 'input')} and {plural(len(session.get_outputs()), 'output')}"
+    nodes = (
+        f"{name} loaded with {plural(len(session.get_inputs()), 'input')} and"
+        f" {plural(len(session.get_outputs()), 'output')}"
+    )
     opened = any(not isinstance(size, int) for port in session.get_inputs() for size in port.shape)
     fault = ""
     for size in SIZES if opened else SIZES[:1]:
@@ -81,7 +90,8 @@ def _run(runtime: Any, path: str) -> str:
             session.run(None, {port.name: _value(port, size) for port in session.get_inputs()})
         except _CannotMakeUp as error:
             return f"{nodes}, not run: {error}"
-        except Exception as error:  # noqa: BLE001 - the run-time's own exceptions have no common base
+        # The run-time's own exceptions have no common base.
+        except Exception as error:  # noqa: BLE001
             fault = fault or _line(error)
         else:
             return f"{nodes} and run once on made-up values"

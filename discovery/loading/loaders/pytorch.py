@@ -1,7 +1,7 @@
 """PyTorch checkpoints by ``torch.load(weights_only=True)``, which builds tensors and runs nothing.
 
-Where the weights do not fit, the tensors are built on the meta device (shapes without data) and the file is read on its own: torch maps files
-copy-on-write, and the limit on memory counts that.
+Where the weights do not fit, the tensors are built on the meta device (shapes without data) and the
+file is read on its own: torch maps files copy-on-write, and the limit on memory counts that.
 
 Source: https://docs.pytorch.org/docs/stable/generated/torch.load.html
 """
@@ -12,7 +12,7 @@ import pickle
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from discovery.engine.text import human_bytes, plural
+from discovery.engine.core.text import human_bytes, plural
 from discovery.loading import weights
 from discovery.loading.errors import LoadFailed, Refused
 from discovery.loading.job import Job
@@ -34,7 +34,10 @@ def load(job: Job) -> str:
     for path, _ in files:
         found = load_file(torch, path, job)
         count, size = count + found[0], size + found[1]
-    return f"{version(torch)} opened {plural(len(files), 'file')} with weights_only and read all {plural(count, 'tensor')} ({human_bytes(size)})."
+    return (
+        f"{version(torch)} opened {plural(len(files), 'file')} with weights_only and read all"
+        f" {plural(count, 'tensor')} ({human_bytes(size)})."
+    )
 
 
 def fits(job: Job) -> bool:
@@ -43,7 +46,10 @@ def fits(job: Job) -> bool:
 
 
 def load_file(torch: Any, path: str, job: Job) -> tuple[int, int]:
-    """(tensors, their bytes). Raises ``Refused`` when it holds more than tensors, ``LoadFailed`` when it holds none."""
+    """(tensors, their bytes).
+
+    Raises ``Refused`` when it holds more than tensors, ``LoadFailed`` when it holds none.
+    """
     with open(path, "rb") as stream:
         zipped = stream.read(2) == b"PK"
         # The layout before torch 1.6 can be neither mapped nor left on disk.
@@ -56,7 +62,8 @@ def load_file(torch: Any, path: str, job: Job) -> tuple[int, int]:
         )
     except pickle.UnpicklingError as error:
         raise Refused(
-            f"torch loads it only by running code from the file (weights_only=False), which is never done here: {_first(error)}"
+            "torch loads it only by running code from the file (weights_only=False), which is"
+            f" never done here: {_first(error)}"
         ) from error
     except RuntimeError as error:
         if "TorchScript" in str(error):
@@ -99,9 +106,9 @@ def _tensors(torch: Any, value: Any, depth: int = 0) -> Iterator[Any]:
         items = (
             value.values()
             if isinstance(value, Mapping)
-            else value
-            if isinstance(value, Sequence) and not isinstance(value, (str, bytes))
-            else ()
+            else (
+                value if isinstance(value, Sequence) and not isinstance(value, (str, bytes)) else ()
+            )
         )
         for item in items:
             yield from _tensors(torch, item, depth + 1)

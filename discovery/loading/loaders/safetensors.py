@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import BinaryIO
 
-from discovery.engine.text import human_bytes, plural
-from discovery.engine.types import Header, Tensor
+from discovery.engine.core.text import human_bytes, plural
+from discovery.engine.core.types import Header, Tensor
 from discovery.loading import weights
 from discovery.loading.errors import LoadFailed
 from discovery.loading.job import TRANSFORMERS_TYPES, Job
@@ -17,10 +17,12 @@ from discovery.loading.libraries import install_command, library, version
 
 NAME = "safetensors"
 
-#: Tensors up to this size are taken out by the library; larger ones are read a piece at a time, so that memory stays flat.
+#: Tensors up to this size are taken out by the library; larger ones are read a piece at a time, so
+#: that memory stays flat.
 MAX_WHOLE = 64 << 20
 BLOCK = 8 << 20
-#: What numpy has a type for. The bytes of the others (BF16, FP8, FP4) are read as they lie in the file.
+#: What numpy has a type for. The bytes of the others (BF16, FP8, FP4) are read as they lie in the
+#: file.
 _NUMPY = frozenset(
     {"F64", "F32", "F16", "C64", "I64", "I32", "I16", "I8", "U64", "U32", "U16", "U8", "BOOL"}
 )
@@ -33,12 +35,18 @@ def load(job: Job) -> str:
         f"{version(safetensors)} opened {plural(len(files), 'file')} and read {touch_all(files)}."
     )
     if job.type in TRANSFORMERS_TYPES:
-        told += f" To try config, tokenizer and model with Transformers as well: {install_command('transformers')}"
+        told += (
+            " To try config, tokenizer and model with Transformers as well:"
+            f" {install_command('transformers')}"
+        )
     return told
 
 
 def touch_all(files: Sequence[tuple[str, Header]]) -> str:
-    """Reads all tensors of all files; says how many: ``all 103 tensors (90.9 MB)``. Raises ``LoadFailed``, ``Unsupported``."""
+    """Reads all tensors of all files; says how many: ``all 103 tensors (90.9 MB)``.
+
+    Raises ``LoadFailed``, ``Unsupported``.
+    """
     count = size = 0
     for path, header in files:
         touch(path, header)
@@ -48,15 +56,20 @@ def touch_all(files: Sequence[tuple[str, Header]]) -> str:
 
 
 def touch(path: str, header: Header) -> None:
-    """Every tensor of one file, one at a time. Raises ``LoadFailed`` with the name of the tensor that cannot be read."""
+    """Every tensor of one file, one at a time.
+
+    Raises ``LoadFailed`` with the name of the tensor that cannot be read.
+    """
     safetensors = library("safetensors")
     tensors = {tensor.name: tensor for tensor in header.tensors}
     with safetensors.safe_open(path, framework="numpy") as opened, open(path, "rb") as raw:
-        for name in opened.keys():  # noqa: SIM118 - no mapping: it has keys() and cannot be iterated
+        # No mapping: it has keys() and cannot be iterated.
+        for name in opened.keys():  # noqa: SIM118
             tensor = tensors.get(name)
             if tensor is None or tuple(opened.get_slice(name).get_shape()) != tensor.shape:
                 raise LoadFailed(
-                    f"The library reads tensor {name[:80]!r} in another shape than its header states."
+                    f"The library reads tensor {name[:80]!r} in another shape than its header"
+                    " states."
                 )
             if tensor.dtype in _NUMPY and tensor.size <= MAX_WHOLE:
                 opened.get_tensor(name)

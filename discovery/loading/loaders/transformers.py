@@ -1,8 +1,9 @@
 """Transformers models as programs load them: config, tokenizer, and with torch the model itself.
 
-The weights are loaded for real where they fit. Where they do not, the model is built on the meta device (shapes without data) and its
-weight files are read on their own. Code in the folder is never run (``trust_remote_code=False``), nothing is looked up elsewhere.
-Source: https://huggingface.co/docs/transformers/main_classes/model
+The weights are loaded for real where they fit. Where they do not, the model is built on the meta
+device (shapes without data) and its weight files are read on their own. Code in the folder is never
+run (``trust_remote_code=False``), nothing is looked up elsewhere. Source:
+https://huggingface.co/docs/transformers/main_classes/model
 """
 
 from __future__ import annotations
@@ -11,12 +12,12 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from discovery.engine.text import plural
-from discovery.engine.types import Header
+from discovery.engine.core.text import plural
+from discovery.engine.core.types import Header
 from discovery.loading import weights
 from discovery.loading.errors import LoadFailed, Unsupported
 from discovery.loading.job import Job
-from discovery.loading.libraries import install_command, installed, library, version
+from discovery.loading.libraries import expect_current, install_command, installed, library, version
 from discovery.loading.loaders import pytorch, safetensors
 
 NAME = "transformers"
@@ -39,6 +40,9 @@ def load(job: Job) -> str:
     folder = weights.home(job, CONFIG)
     assert folder is not None  # what chose this loader
     files = weights.each(job)
+    # Transformers imports it by itself.
+    if installed("torch"):
+        expect_current("torch")
     transformers = library("transformers")
     transformers.utils.logging.disable_progress_bar()
     config = _understood(lambda: transformers.AutoConfig.from_pretrained(folder, **_LOCAL))
@@ -52,7 +56,8 @@ def load(job: Job) -> str:
         )
     elif getattr(config, "quantization_config", None):
         told.append(
-            f"{_weights(files, job)}. Quantized models need kernels of their own: it was not put together."
+            f"{_weights(files, job)}. Quantized models need kernels of their own: it was not put"
+            " together."
         )
     else:
         told.append(_model(transformers, folder, config, files, job))
@@ -60,7 +65,10 @@ def load(job: Job) -> str:
 
 
 def _understood(read: Any) -> Any:
-    """What ``read`` gives. Raises ``Unsupported`` where Transformers would need other code than its own."""
+    """What ``read`` gives.
+
+    Raises ``Unsupported`` where Transformers would need other code than its own.
+    """
     try:
         return read()
     except ImportError as error:
@@ -84,7 +92,10 @@ def _tokenizer(transformers: Any, folder: str) -> str:
     if not any(os.path.isfile(os.path.join(folder, name)) for name in _TOKENIZERS):
         return ""
     tokenizer = _understood(lambda: transformers.AutoTokenizer.from_pretrained(folder, **_LOCAL))
-    return f"its tokenizer makes {plural(len(tokenizer('Does it load here?')['input_ids']), 'token')} of a sentence"
+    return (
+        f"its tokenizer makes {plural(len(tokenizer('Does it load here?')['input_ids']), 'token')}"
+        " of a sentence"
+    )
 
 
 def _weights(files: Sequence[tuple[str, Header]], job: Job) -> str:
@@ -108,14 +119,18 @@ def _model(
         auto = architecture._from_config if architecture else transformers.AutoModel.from_config
         with torch.device("meta"):
             model = _understood(lambda: auto(config))
-        return f"{_parameters(model)} built without data, for the memory is too small; {_weights(files, job)}"
+        return (
+            f"{_parameters(model)} built without data, for the memory is too small;"
+            f" {_weights(files, job)}"
+        )
     options = {
         "config": config,
         "dtype": "auto",
         "use_safetensors": files[0][1].format == "safetensors",
         **_LOCAL,
     }
-    # Shapes that differ are told below, each with its name, where the library would only say that there are some.
+    # Shapes that differ are told below, each with its name, where the library would only say that
+    # there are some.
     told = {"output_loading_info": True, "ignore_mismatched_sizes": True}
     model, info = _understood(
         lambda: (architecture or transformers.AutoModel).from_pretrained(folder, **options, **told)
@@ -124,19 +139,25 @@ def _model(
 
 
 def _parameters(model: Any) -> str:
-    return f"{type(model).__name__} of {sum(parameter.numel() for parameter in model.parameters()):,} parameters"
+    return (
+        f"{type(model).__name__} of {sum(parameter.numel() for parameter in model.parameters()):,}"
+        " parameters"
+    )
 
 
 def _complaints(info: dict[str, Any], total: int) -> str:
-    """Weights that the files lack are filled with noise, those too many are left out: worth knowing.
+    """Weights that the files lack are filled with noise, those too many are left out: worth
+    knowing.
 
-    Raises ``LoadFailed`` where the files hold another model than the config: other shapes, or less than half of ``total`` weights.
+    Raises ``LoadFailed`` where the files hold another model than the config: other shapes, or less
+    than half of ``total`` weights.
     """
     if mismatched := sorted(info.get("mismatched_keys") or ()):
         name, there, wanted = mismatched[0]
         shapes = f"{name} is {list(there)} in the files and {list(wanted)} by the config"
         raise LoadFailed(
-            f"{plural(len(mismatched), 'weight')} of another shape than the config says, such as {shapes}."
+            f"{plural(len(mismatched), 'weight')} of another shape than the config says, such as"
+            f" {shapes}."
         )
     lacking, spare = (
         sorted(info.get("missing_keys") or ()),
@@ -144,7 +165,8 @@ def _complaints(info: dict[str, Any], total: int) -> str:
     )
     if len(lacking) * 2 > total:
         raise LoadFailed(
-            f"The files hold {total - len(lacking):,} of the {total:,} weights of the model that the config describes."
+            f"The files hold {total - len(lacking):,} of the {total:,} weights of the model that"
+            " the config describes."
         )
     told = (
         [f"{plural(len(lacking), 'weight')} not in the files, such as {lacking[0]}"]

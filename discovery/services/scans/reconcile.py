@@ -1,4 +1,6 @@
-"""A batch of models just read → the registry, in a fixed number of statements and one transaction."""
+"""A batch of models just read → the registry, in a fixed number of statements and one
+transaction.
+"""
 
 from __future__ import annotations
 
@@ -10,15 +12,19 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from discovery.engine.document import CATEGORIES, TEXTS_AND_NUMBERS
-from discovery.engine.model_ids import new_id, options
-from discovery.engine.paths import to_text
-from discovery.engine.text import plural
-from discovery.engine.types import Candidate, Found, Severity, Status
+from discovery.engine.core.fields import FIELDS
+from discovery.engine.core.paths import to_text
+from discovery.engine.core.text import plural
+from discovery.engine.core.types import Candidate, Found
+from discovery.engine.core.version import READERS
+from discovery.engine.core.vocabulary import ScanEvent, Severity, Status
+from discovery.engine.identify.model_ids import new_id, options
 from discovery.models import Channel, Forgotten, LogEntry, RegisteredModel, Root, ScanRun, Skipped
-from discovery.services import findings, forgetting, tags
-from discovery.services.journal import Journal
-from discovery.services.records import SCANNED, take
+from discovery.services.core.event_log import Journal
+from discovery.services.findings import findings
+from discovery.services.registry import deregistration, tags
+from discovery.services.registry.model_files import weight_files
+from discovery.services.registry.records import SCANNED, take
 
 #: Columns whose change means something to a person, in the order they are told.
 _TELLING = (
@@ -28,8 +34,7 @@ _TELLING = (
     "size_bytes",
     "files",
     "variants",
-    *TEXTS_AND_NUMBERS,
-    *CATEGORIES,
+    *(field.name for field in FIELDS.values() if field.column),
 )
 
 #: Models a transaction. Small enough that a killed scan loses little and other writers wait little.
@@ -38,11 +43,14 @@ BATCH = 100
 
 @dataclass(slots=True)
 class Reading:
-    """What reading one candidate gave: models, or the reason why there are none."""
+    """What reading one candidate gave: models, or the reason why there are none; ``left_out`` are
+    its formats when that is because the configuration does not name them.
+    """
 
     candidate: Candidate
     found: Sequence[Found] = ()
     reason: str = ""
+    left_out: Sequence[str] = ()
 
 
 @dataclass(slots=True)
@@ -59,63 +67,101 @@ def reconcile(
     root: Root, run: ScanRun | None, readings: Sequence[Reading], journal: Journal
 ) -> Outcome:
     """Creates and updates records; curated values, visibility and groups are never touched."""
-    outcome = Outcome()
     with transaction.atomic():
-        Root.objects.select_for_update().filter(
-            pk=root.pk
-        ).first()  # a person who registers a model here at this moment comes before or after
-        existing = _existing(root, readings)
-        asked, taken = _ids_like(readings)
-        memories, reserved = forgetting.memories(
-            root, [to_text(found.path) for reading in readings for found in reading.found], asked
-        )
-        ids = asked, taken | reserved
-        batch: list[RegisteredModel] = []
-        found_again: list[tuple[RegisteredModel, Forgotten]] = []
-        matched: set[int] = set()
-        now = timezone.now()
+        # A person who registers a model here at this moment comes before or after.
+        Root.objects.select_for_update().filter(pk=root.pk).first()
+        batch = _Batch(root, run, readings, journal)
         for reading in readings:
             for found in reading.found:
-                outcome.errors += any(
-                    problem.severity is Severity.ERROR for problem in found.problems
-                )
-                record = _match(existing, found, matched)
-                if record is None:
-                    record = _new(root, run, found, ids, now)
-                    if memory := memories.pop(to_text(found.path), None):
-                        forgetting.give_back(record, memory)
-                        found_again.append((record, memory))
-                    outcome.new += 1
-                    event = LogEntry.Event.NEW
-                else:
-                    matched.add(record.pk)
-                    event = (
-                        LogEntry.Event.BACK
-                        if record.status == Status.MISSING
-                        else LogEntry.Event.CHANGED
-                    )
-                before = {} if record.pk is None else _state(record)
-                record.root = root
-                take(record, found, now)
-                different = [name for name in before if getattr(record, name) != before[name]]
-                if record.pk is not None and not different:
-                    outcome.unchanged += 1
-                    continue
-                outcome.changed += record.pk is not None
-                _note(journal, record, found, event, different)
-                batch.append(record)
-        _upsert(batch)
-        forgetting.link_again(found_again)
-        findings.after_scan(batch)
-        tags.sync(batch)
+                batch.meet(found, reading.found)
+        batch.write()
         _remember_skipped(root, readings, journal)
-        outcome.gone = [
-            record.pk
-            for record in existing.values()
-            if record.pk not in matched and record.status != Status.MISSING
-        ]
         journal.write()
-    return outcome
+    return batch.outcome
+
+
+class _Batch:
+    """Models just read, on their way into the registry."""
+
+    def __init__(
+        self, root: Root, run: ScanRun | None, readings: Sequence[Reading], journal: Journal
+    ) -> None:
+        self.root, self.run, self.journal = root, run, journal
+        self.outcome = Outcome()
+        self.now = timezone.now()
+        self.existing = _existing(root, readings)
+        asked, taken = _ids_like(readings)
+        self.memories, reserved = deregistration.memories(
+            root, [to_text(found.path) for reading in readings for found in reading.found], asked
+        )
+        self.ids = asked, taken | reserved
+        self.records: list[RegisteredModel] = []
+        self.matched: set[int] = set()
+        #: Of the records that an older reader judged: those that are as they were.
+        self.judged_again: list[int] = []
+        self.absent: dict[int, datetime] = {}
+        self.contents: dict[int, tuple[str, str]] = {}
+        self.found_again: list[tuple[RegisteredModel, Forgotten]] = []
+
+    def meet(self, found: Found, beside: Sequence[Found]) -> None:
+        """One model; ``beside`` are all of its place."""
+        self.outcome.errors += any(problem.severity is Severity.ERROR for problem in found.problems)
+        record, event = self._record_of(found, beside)
+        before = {} if record.pk is None else _state(record)
+        older = record.read_by < READERS
+        self._take(record, found, event)
+        different = [name for name in before if getattr(record, name) != before[name]]
+        if record.pk is not None and not different:
+            self.outcome.unchanged += 1
+            self.judged_again += [record.pk] if older else []
+            return
+        self.outcome.changed += record.pk is not None
+        _note(self.journal, record, found, event, different)
+        self.records.append(record)
+
+    def _record_of(
+        self, found: Found, beside: Sequence[Found]
+    ) -> tuple[RegisteredModel, ScanEvent]:
+        record = _match(self.existing, found, self.matched, beside)
+        if record is not None:
+            self.matched.add(record.pk)
+            is_back = record.status == Status.MISSING
+            return record, LogEntry.Event.BACK if is_back else LogEntry.Event.CHANGED
+        record = _new(self.root, self.run, found, self.ids, self.now)
+        if memory := self.memories.pop(to_text(found.path), None):
+            deregistration.give_back(record, memory)
+            self.found_again.append((record, memory))
+        self.outcome.new += 1
+        return record, LogEntry.Event.NEW
+
+    def _take(self, record: RegisteredModel, found: Found, event: ScanEvent) -> None:
+        if event is LogEntry.Event.BACK:
+            self.absent[record.pk] = record.missing_since or self.now
+            record.arrived_at, record.seen_at = self.now, None
+        record.root = self.root
+        is_untouched = record.signature == found.signature
+        content, weights = record.content, record.fingerprint
+        take(record, found, self.now)
+        if weights != record.fingerprint:  # other weights came to this place
+            record.arrived_at = self.now
+        if is_untouched and content != record.content and record.pk is not None:
+            self.contents[record.pk] = content, record.content
+
+    def write(self) -> None:
+        _upsert(self.records)
+        if self.judged_again:
+            again = RegisteredModel.objects.filter(pk__in=self.judged_again)
+            again.update(read_by=READERS)
+        deregistration.link_again(self.found_again)
+        findings.keep_up(self.contents)
+        findings.back(self.absent)
+        findings.after_scan(self.records)
+        tags.sync(self.records)
+        self.outcome.gone = [
+            record.pk
+            for record in self.existing.values()
+            if record.pk not in self.matched and record.status != Status.MISSING
+        ]
 
 
 def _existing(root: Root, readings: Sequence[Reading]) -> dict[str, RegisteredModel]:
@@ -127,21 +173,47 @@ def _existing(root: Root, readings: Sequence[Reading]) -> dict[str, RegisteredMo
 
 
 def _match(
-    existing: dict[str, RegisteredModel], found: Found, matched: set[int]
+    existing: dict[str, RegisteredModel],
+    found: Found,
+    matched: set[int],
+    beside: Sequence[Found],
 ) -> RegisteredModel | None:
-    """The record at the same path; else one of the same place whose path is now one of the model's files, or the folder around them."""
+    """The record at the same path; else one of the same place whose path is now one of the model's
+    files, or the folder around them.
+
+    Of a record that has become several models (``beside``), the one with its main weight file keeps
+    it.
+    """
     record = existing.get(to_text(found.path))
-    if record is not None:
+    if record is not None and (len(beside) == 1 or not _is_of_another(record, found, beside)):
         return record
     place, files = to_text(found.place), {to_text(entry.path) for entry in found.files}
     for other in existing.values():
         if (
             other.place == place
             and other.pk not in matched
-            and (other.path in files or other.fingerprint == found.fingerprint)
+            and (
+                other.path in files
+                or other.fingerprint == found.fingerprint
+                or _main_file(other) in files
+            )
+            and not _is_of_another(other, found, beside)
         ):
             return other
     return None
+
+
+def _main_file(record: RegisteredModel) -> str:
+    return next(iter(weight_files(record)), record.path)
+
+
+def _is_of_another(record: RegisteredModel, found: Found, beside: Sequence[Found]) -> bool:
+    """Whether another model of the place holds the main weight file of the record, and ``found``
+    does not.
+    """
+    main = _main_file(record)
+    holders = [each for each in beside if any(to_text(entry.path) == main for entry in each.files)]
+    return bool(holders) and all(each is not found for each in holders)
 
 
 def _ids_like(readings: Iterable[Reading]) -> tuple[set[str], set[str]]:
@@ -172,18 +244,22 @@ def _new(
 
     model_id = new_id(to_text(found.name), to_text(found.path), is_taken)
     taken.add(model_id)
-    return RegisteredModel(model_id=model_id, root=root, added_at=now, added_in=run)
+    return RegisteredModel(model_id=model_id, root=root, added_at=now, arrived_at=now, added_in=run)
 
 
 def _upsert(batch: list[RegisteredModel]) -> None:
     new = [record for record in batch if record.pk is None]
     changed = [record for record in batch if record.pk is not None]
-    if new:
-        RegisteredModel.objects.bulk_create(new)
+    # A record may leave the path that a new one takes.
     if changed:
         RegisteredModel.objects.bulk_create(
-            changed, update_conflicts=True, unique_fields=["model_id"], update_fields=list(SCANNED)
+            changed,
+            update_conflicts=True,
+            unique_fields=["model_id"],
+            update_fields=[*SCANNED, "arrived_at", "seen_at"],
         )
+    if new:
+        RegisteredModel.objects.bulk_create(new)
 
 
 def _remember_skipped(root: Root, readings: Sequence[Reading], journal: Journal) -> None:
@@ -197,6 +273,8 @@ def _remember_skipped(root: Root, readings: Sequence[Reading], journal: Journal)
             place=to_text(r.candidate.place),
             signature=r.candidate.signature,
             reason=to_text(r.reason)[:1000],
+            left_out=" ".join(r.left_out)[:200],
+            read_by=READERS,
         )
         for r in rejected
     )
@@ -216,7 +294,7 @@ def _state(record: RegisteredModel) -> dict[str, object]:
     return {
         name: getattr(record, name)
         for name in SCANNED
-        if name not in ("root", "changed_at", "validated_at", "status")
+        if name not in ("root", "changed_at", "validated_at", "status", "read_by")
     }
 
 
@@ -224,10 +302,10 @@ def _note(
     journal: Journal,
     record: RegisteredModel,
     found: Found,
-    event: LogEntry.Event,
+    event: ScanEvent,
     different: Sequence[str],
 ) -> None:
-    text = f"{event.value}: {found.status.lower()}, {plural(len(found.files), 'file')}"
+    text = f"{found.status.lower()}, {plural(len(found.files), 'file')}"
     if event is LogEntry.Event.CHANGED and (
         named := [
             name.removeprefix("scanned_").removesuffix("_bytes").replace("_", " ")

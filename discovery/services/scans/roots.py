@@ -3,58 +3,181 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 
 from django.conf import settings
 
-from discovery.engine.paths import is_under, to_text
+from discovery.engine.core.config import ConfiguredRoot
+from discovery.engine.core.paths import is_under, to_native, to_text
 from discovery.models import Root
-from discovery.services import configs
+from discovery.services.core import config_files
+from discovery.services.machine import reach
+from discovery.services.scans import root_paths
 
 
 class NoSuchFolder(Exception):
-    """The path asked for cannot be scanned; the message is one sentence for the person who asked."""
+    """The path asked for cannot be scanned; the message is one sentence for the person who
+    asked.
+    """
 
 
-def sync_roots() -> None:
-    """Registers the roots that the configuration names. Roots that it no longer names are kept: their models are."""
-    configured = [
-        str((Path(settings.BASE_DIR) / path).expanduser()) for path in configs.discovery().roots
-    ]
+def sync_roots() -> list[str]:
+    """Registers the roots that the configuration names.
+
+    Roots that it no longer names are kept: their models are.
+
+    A name that is known and has another path now is a root that was moved. Returns what cannot be
+    followed, a sentence each.
+    """
+    configured = config_files.discovery().roots
     if not configured and not Root.objects.exclude(path=Root.REMOTE).exists():
-        configured = [str(settings.MODELS_DIR)]
-    known = set(Root.objects.values_list("path", flat=True))
-    for path in configured:
-        if (text := to_text(os.path.abspath(path))) not in known:
-            Root.objects.get_or_create(path=text)
+        configured = (ConfiguredRoot(path=str(settings.MODELS_DIR)),)
+    if not configured:
+        return []
+    known = {root.path: root for root in Root.objects.all()}
+    named = {root.name: root for root in known.values() if root.name}
+    faults = [_follow(each, known, named) for each in configured]
+    return [fault for fault in faults if fault]
+
+
+def _follow(wanted: ConfiguredRoot, known: dict[str, Root], named: dict[str, Root]) -> str:
+    path = to_text(os.path.abspath((Path(settings.BASE_DIR) / wanted.path).expanduser()))
+    root = named.get(wanted.name) if wanted.name else None
+    if root is not None and root.path != path and path in known and not root.models.exists():
+        # Its models have joined the root that is there by themselves: the name follows them.
+        Root.objects.filter(pk=root.pk).update(name="")
+        Root.objects.filter(path=path).update(name=wanted.name)
+    elif root is not None and root.path != path:
+        try:
+            root_paths.move(root, path, through="config")
+        except root_paths.NotMoved as error:
+            return f"The root {wanted.name} cannot follow {config_files.DISCOVERY.name}: {error}"
+    elif root is None:
+        root = (
+            known.get(path)
+            or Root.objects.get_or_create(
+                path=path, defaults={"enabled": wanted.enabled, "name": wanted.name}
+            )[0]
+        )
+        if wanted.name and root.name != wanted.name:
+            Root.objects.filter(pk=root.pk).update(name=wanted.name)
+    if not wanted.enabled and root.enabled:
+        Root.objects.filter(pk=root.pk).update(enabled=False)
+    return ""
+
+
+class OutsideRoots(Exception):
+    """A path leads to no root once its links are resolved.
+
+    ``lexical`` is the root that it seems to lie in, if it does.
+    """
+
+    def __init__(self, lexical: Root | None) -> None:
+        super().__init__("it leads to a place outside the roots")
+        self.lexical = lexical
+
+
+def resolve_path(path: str, roots: Iterable[Root]) -> tuple[Root, str]:
+    """(root, real path below it) of an absolute path, both compared after their links are resolved:
+    the innermost root that holds it.
+
+    What is not there leads nowhere else. Raises ``OutsideRoots`` or ``RootSilent``.
+    """
+    rows = [root for root in roots if root.path != Root.REMOTE]
+    near = innermost(to_text(path), {root: root.path for root in rows})
+    key, question = ("real path", path), partial(_real, path)
+    real = reach.within(near, key, question) if near else reach.elsewhere(key, question, path)
+    places = reach.places(rows)
+    home = innermost(real, places)
+    if home is None:
+        raise OutsideRoots(near)
+    return home, os.path.relpath(real, places[home]).replace(os.sep, "/")
+
+
+def _real(path: str) -> str:
+    return os.path.realpath(to_native("/", path))
+
+
+def innermost(path: str, places: Mapping[Root, str]) -> Root | None:
+    around = [root for root, place in places.items() if is_under(path, place)]
+    return max(around, key=lambda root: len(places[root]), default=None)
 
 
 def locate(path: str, *, add: bool) -> tuple[Root, str]:
-    """(root, folder below it) for an absolute or relative path; a path under no root becomes a new one where ``add`` allows.
+    """(root, folder below it) for an absolute or relative path; a path under no root becomes a new
+    one where ``add`` allows.
+
+    Links are resolved before anything is compared: a link out of a root is outside, and another
+    name of a root is that root. Raises ``NoSuchFolder`` or ``RootSilent``.
+    """
+    absolute = os.path.abspath(Path(path).expanduser())
+    text, rows = to_text(absolute), list(Root.objects.all())
+    near = innermost(text, {root: root.path for root in rows if root.path != Root.REMOTE})
+    key, question = ("folder", absolute), partial(_fault, absolute)
+    fault = reach.within(near, key, question) if near else reach.elsewhere(key, question, absolute)
+    if fault:
+        raise NoSuchFolder(fault)
+    try:
+        root, below = resolve_path(absolute, rows)
+    except OutsideRoots as error:
+        if error.lexical:
+            raise NoSuchFolder(
+                f"{text[:500]} leads through a link to a place outside the root"
+                f" {error.lexical.path}: give that place."
+            ) from None
+        if not add:
+            return Root(path=text), "."
+        return Root.objects.get_or_create(path=text)[0], "."
+    return root, to_text(below)
+
+
+def add_root(path: str) -> None:
+    """Makes the folder a root where it lies in none; one that does not answer is taken at its word.
 
     Raises ``NoSuchFolder``.
     """
-    absolute = os.path.abspath(Path(path).expanduser())
+    try:
+        locate(path, add=True)
+    except reach.RootSilent:
+        text = to_text(os.path.abspath(Path(path).expanduser()))
+        if (
+            innermost(text, {root: root.path for root in Root.objects.exclude(path=Root.REMOTE)})
+            is None
+        ):
+            Root.objects.get_or_create(path=text)
+
+
+def _fault(absolute: str) -> str:
     if not os.path.isdir(absolute):
         what = "is not a folder" if os.path.exists(absolute) else "does not exist"
-        raise NoSuchFolder(
-            f"{to_text(absolute)[:500]} {what}: give a folder of models, or one below it."
-        )
+        return f"{to_text(absolute)[:500]} {what}: give a folder of models, or one below it."
     try:
         os.scandir(absolute).close()
     except OSError as error:
-        raise NoSuchFolder(f"{to_text(absolute)} cannot be read: {error.strerror}.") from error
-    text = to_text(absolute)
-    homes = [root for root in Root.objects.all() if is_under(text, root.path)]
-    if homes:
-        root = max(homes, key=lambda home: len(home.path))
-        return root, os.path.relpath(text, root.path).replace(os.sep, "/")
-    if not add:
-        return Root(path=text), "."
-    return Root.objects.get_or_create(path=text)[0], "."
+        return f"{to_text(absolute)} cannot be read: {error.strerror}."
+    return ""
 
 
 def others(root: Root) -> list[str]:
-    """Real paths of the roots that lie inside ``root``: each model belongs to the innermost one."""
-    paths = Root.objects.exclude(pk=root.pk).values_list("path", flat=True)
-    return [os.path.realpath(path) for path in paths if is_under(path, root.path)]
+    """Where the roots lie that are inside ``root``, by their names and by their real paths: each
+    model belongs to the innermost one.
+
+    A nested root that does not answer is known by its name alone.
+    """
+    rows = list(Root.objects.exclude(path=Root.REMOTE))
+    places = (
+        reach.places([root, *(other for other in rows if other != root)])
+        if len(rows) > 1
+        else {root: root.path}
+    )
+    home, found = places[root], list[str]()
+    for other, place in places.items():
+        if (
+            other != root
+            and (is_under(other.path, root.path) or is_under(place, home))
+            and place != home
+        ):
+            found += [os.path.join("/", other.path), place]
+    return list(dict.fromkeys(found))

@@ -1,0 +1,419 @@
+"""Models that hold the same: alike by fingerprint, the same by checksum, one file by links.
+
+The registry says which models look alike (size and first bytes of their weights); checksums and the
+disk, asked at this moment, say how sure that is and what removing a copy would give back. Nothing
+here removes anything: see ``services.cleanup.removal_plan``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import partial
+from typing import TYPE_CHECKING
+
+from django.db.models import Count, F, Max, Sum
+
+from discovery.engine.core.paths import is_under, to_native
+from discovery.engine.disk.disk_use import FILE, Piece, freed, piece
+from discovery.engine.disk.leftover_stores import Store
+from discovery.models import FileChecksum, RegisteredModel, Root
+from discovery.services.cleanup.same_files import (
+    Content,
+    Difference,
+    Files,
+    Sure,
+    agreement,
+    counterpart,
+    differences,
+    read,
+)
+from discovery.services.insight.overview import ABSENT, NO_COPY
+from discovery.services.machine import reach
+from discovery.services.machine.reach import RootSilent
+from discovery.services.registry import model_files
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+
+    User = AbstractBaseUser | AnonymousUser
+
+#: Seconds that the disks have to tell what the copies of a page weigh.
+PATIENCE = 4.0
+#: Copies of one group that are looked at.
+MAX_COPIES = 50
+
+_SILENT = "The disks did not answer within {:g} seconds. Try again in a moment."
+
+COLUMNS = (
+    "model_id",
+    "name",
+    "display_name",
+    "path",
+    "status",
+    "files",
+    "variants",
+    "fingerprint",
+    "size_bytes",
+    "root",
+    "missing_since",
+)
+
+
+class Certainty(StrEnum):
+    """Why two models are taken for the same, the surest first."""
+
+    LINKED = "linked"
+    CHECKSUM = "checksum"
+    ALIKE = "alike"
+
+
+class NoAnswer(Exception):
+    """The disk did not say in time what is there."""
+
+
+@dataclass(slots=True)
+class Copy:
+    """One model of a group. ``pieces`` are what would go with it, ``files`` all that it is made of.
+
+    ``contents`` are the same files by path, ``weights`` those of them that hold its weights.
+    """
+
+    record: RegisteredModel
+    home: str
+    pieces: tuple[Piece, ...] = ()
+    files: Files = field(default_factory=Files)
+    weights: dict[str, Content] = field(default_factory=dict)
+    contents: dict[str, Content] = field(default_factory=dict)
+
+    @property
+    def freed(self) -> int:
+        return freed(self.pieces)
+
+    @property
+    def links(self) -> int:
+        """How many of its weight files are links to files that are not its own."""
+        own = {piece.identity for piece in self.pieces if piece.kind == FILE}
+        return sum(weight.identity not in own for weight in self.weights.values())
+
+    @property
+    def location(self) -> str:
+        return f"{self.record.root.path.rstrip('/')}/{self.record.path}".removesuffix("/.")
+
+    @property
+    def identities(self) -> frozenset[tuple[int, int]]:
+        return frozenset(each.identity for each in self.weights.values())
+
+    @property
+    def is_read(self) -> bool:
+        """Whether the checksum of each of its weights is known."""
+        return all(each.sha256 for each in self.weights.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Copies of one content.
+
+    ``freed`` are the bytes that come back when all but the first are removed; ``left`` models were
+    not looked at.
+    """
+
+    fingerprint: str
+    certainty: Certainty
+    copies: tuple[Copy, ...]
+    left: int = 0
+
+    @property
+    def freed(self) -> int:
+        return freed(piece for copy in self.copies[1:] for piece in copy.pieces)
+
+
+@dataclass(frozen=True, slots=True)
+class Likeness:
+    """All models whose weights look the same.
+
+    Those of one group are copies of each other; files beside the weights differ between groups.
+    """
+
+    fingerprint: str
+    groups: tuple[Group, ...]
+
+    @property
+    def others(self) -> list[tuple[Copy, list[Difference]]]:
+        """The first of each group but the first, and in which files it departs from the first of
+        all.
+        """
+        first = self.groups[0].copies[0]
+        return [
+            (group.copies[0], differences(group.copies[0].files, first.files))
+            for group in self.groups[1:]
+        ]
+
+
+def fingerprints() -> list[tuple[str, int, int]]:
+    """(fingerprint, models, bytes beyond the largest) of all models that look alike, what could be
+    had back most first.
+    """
+    there = RegisteredModel.objects.exclude(status__in=NO_COPY).exclude(size_bytes=0).order_by()
+    groups = (
+        there.values("fingerprint")
+        .annotate(models=Count("pk"), spare=Sum("size_bytes") - Max("size_bytes"))
+        .filter(models__gt=1)
+    )
+    rows = groups.order_by(F("spare").desc(), "fingerprint").values_list(
+        "fingerprint", "models", "spare"
+    )
+    return list(rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """The models as they are now; those of roots that are ``silent`` are left out."""
+
+    likenesses: list[Likeness]
+    silent: list[RootSilent]
+
+
+def groups(chosen: Sequence[str]) -> list[Group]:
+    """The copies among the models of these fingerprints as they are now: every file of theirs
+    agrees. Raises ``NoAnswer``.
+    """
+    return [group for each in likenesses(chosen) for group in each.groups if len(group.copies) > 1]
+
+
+def likenesses(chosen: Sequence[str]) -> list[Likeness]:
+    """The models of these fingerprints as they are now, without those whose weights are known to
+    differ. Raises ``NoAnswer``.
+    """
+    looked = look(chosen)
+    if looked.silent:
+        raise NoAnswer(str(looked.silent[0]))
+    return looked.likenesses
+
+
+def look(chosen: Sequence[str]) -> Looked:
+    """The same of the roots that answer.
+
+    Raises ``NoAnswer`` when they stop while files are compared.
+    """
+    there = (
+        RegisteredModel.objects.filter(fingerprint__in=chosen)
+        .exclude(status__in=NO_COPY)
+        .select_related("root")
+        .only(*COLUMNS, "root__path")
+    )
+    by_fingerprint: dict[str, list[RegisteredModel]] = defaultdict(list)
+    for record in there.order_by("root__path", "path", "pk"):
+        by_fingerprint[record.fingerprint].append(record)
+    records = [record for each in by_fingerprint.values() for record in each[:MAX_COPIES]]
+    copies, silent = _weighed(records)
+    try:
+        key = ("comparison", tuple(chosen), tuple(copies))
+        compared = reach.elsewhere(
+            key,
+            partial(_compared, chosen, by_fingerprint, copies),
+            "that holds these models",
+            longest=PATIENCE,
+        )
+    except RootSilent as error:
+        raise NoAnswer(
+            "The disks did not answer while the models were compared. Try again in a moment."
+        ) from error
+    return Looked(compared, silent)
+
+
+def _compared(
+    chosen: Sequence[str],
+    records: Mapping[str, Sequence[RegisteredModel]],
+    copies: Mapping[int, Copy],
+) -> list[Likeness]:
+    made: list[Likeness] = []
+    for fingerprint in chosen:
+        mine = [
+            copies[record.pk] for record in records[fingerprint][:MAX_COPIES] if record.pk in copies
+        ]
+        mine.sort(key=lambda copy: copy.links)  # what links lead to is what should stay
+        left = max(len(records[fingerprint]) - MAX_COPIES, 0)
+        made += [
+            Likeness(
+                fingerprint,
+                tuple(
+                    Group(fingerprint, _certainty(members), tuple(members), left)
+                    for members in _classes(alike, _agree)
+                ),
+            )
+            for alike in _classes(mine, _same_weights)
+            if len(alike) > 1
+        ]
+    return made
+
+
+def _classes(copies: Sequence[Copy], agree: Callable[[Copy, Copy], bool]) -> list[list[Copy]]:
+    """Copies that all agree with each other together, the most numerous first; those without
+    checksums join where they fit.
+    """
+    classes: list[list[Copy]] = []
+    for copy in sorted(copies, key=lambda copy: not copy.is_read):
+        ranked = sorted(classes, key=len, reverse=True)
+        fitting = next(
+            (members for members in ranked if all(agree(copy, member) for member in members)), None
+        )
+        if fitting is None:
+            classes.append([copy])
+        else:
+            fitting.append(copy)
+    order = {id(copy): place for place, copy in enumerate(copies)}
+    for members in classes:
+        members.sort(key=lambda copy: order[id(copy)])
+    return sorted(classes, key=lambda members: (-len(members), order[id(members[0])]))
+
+
+def _agree(one: Copy, other: Copy) -> bool:
+    return bool(agreement(one.files, other.files))
+
+
+def _same_weights(one: Copy, other: Copy) -> bool:
+    """Whether each weight file of either has its like in the other, whatever it is called."""
+    mine, theirs = list(one.weights.values()), list(other.weights.values())
+    return all(counterpart(each, theirs)[0] for each in mine) and all(
+        counterpart(each, mine)[0] for each in theirs
+    )
+
+
+def weigh(records: Sequence[RegisteredModel]) -> dict[int, Copy]:
+    """What is on disk of each, by primary key; models without weights there are left out.
+
+    Raises ``NoAnswer``.
+    """
+    copies, silent = _weighed(records)
+    if silent:
+        raise NoAnswer(str(silent[0]))
+    return copies
+
+
+def _weighed(records: Sequence[RegisteredModel]) -> tuple[dict[int, Copy], list[RootSilent]]:
+    """The same of the roots that answer, and those that do not."""
+    known: dict[int, dict[str, FileChecksum]] = defaultdict(dict)
+    for row in FileChecksum.objects.filter(model__in=records).exclude(sha256=""):
+        known[row.model_id][row.path] = row
+    by_root: dict[Root, list[RegisteredModel]] = defaultdict(list)
+    for record in records:
+        by_root[record.root].append(record)
+    questions = {
+        root: (("duplicates", *(each.pk for each in mine)), partial(_weigh, mine, known))
+        for root, mine in by_root.items()
+    }
+    copies: dict[int, Copy] = {}
+    silent: list[RootSilent] = []
+    for answer in reach.within_each(questions, longest=PATIENCE).values():
+        if isinstance(answer, RootSilent):
+            silent.append(answer)
+        elif isinstance(answer, BaseException):
+            raise answer
+        else:
+            copies |= answer
+    return copies, silent
+
+
+def _weigh(
+    records: Sequence[RegisteredModel], known: Mapping[int, Mapping[str, FileChecksum]]
+) -> dict[int, Copy]:
+    stores: dict[str, Store] = {}
+    made: dict[int, Copy] = {}
+    for record in records:
+        copy = Copy(record, model_files.home_of(record))
+        copy.pieces = tuple(
+            each
+            for path in own_files(record, copy.home, stores)
+            if (each := inside(copy.home, path))
+        )
+        copy.files, copy.contents = read(record, copy.home, known.get(record.pk, {}))
+        weights = model_files.weight_files(record)
+        copy.weights = {path: copy.contents[path] for path in weights if path in copy.contents}
+        if weights and len(copy.weights) == len(weights):
+            made[record.pk] = copy
+    return made
+
+
+def own_files(record: RegisteredModel, home: str, stores: dict[str, Store]) -> list[str]:
+    """Its files; of an Ollama store without the blobs that other models name as well."""
+    paths = [path for path, _ in record.files]
+    store, manifests, rest = f"/{record.path}".rpartition("/manifests/")
+    if not manifests or not any("/blobs/" in f"/{path}" for path in paths):
+        return paths
+    top = store[1:]
+    prefix = f"{top}/" if top else ""
+    read = stores.get(top) or stores.setdefault(top, Store.read(to_native(home, top)))
+    own = {
+        path.removeprefix(prefix) for path in paths if path.startswith(f"{prefix}manifests/{rest}")
+    }
+    blobs = set() if read.fault else {f"{prefix}{path}" for path in read.only_of(own)}
+    return [path for path in paths if path.removeprefix(prefix) in own or path in blobs]
+
+
+def inside(home: str, path: str) -> Piece | None:
+    """The entry, where its folder really lies in the root."""
+    native = to_native(home, path)
+    return piece(home, path) if is_under(os.path.realpath(os.path.dirname(native)), home) else None
+
+
+def _certainty(copies: Sequence[Copy]) -> Certainty:
+    if len({copy.identities for copy in copies}) == 1:
+        return Certainty.LINKED
+    first = copies[0]
+    least = min((agreement(first.files, other.files) for other in copies[1:]), default=Sure.LINKED)
+    return Certainty.CHECKSUM if least >= Sure.BYTES else Certainty.ALIKE
+
+
+def alike(record: RegisteredModel, user: User, limit: int = 5) -> list[RegisteredModel]:
+    """Models that ``user`` may see whose weights have the same sizes and first bytes."""
+    if record.status in NO_COPY:
+        return []
+    there = (
+        RegisteredModel.objects.visible_to(user)
+        .filter(fingerprint=record.fingerprint)
+        .exclude(pk=record.pk)
+        .exclude(status__in=NO_COPY)
+    )
+    return list(
+        there.exclude(size_bytes=0)
+        .only("model_id", "name", "display_name")
+        .order_by("sort_name", "pk")[:limit]
+    )
+
+
+def elsewhere(
+    record: RegisteredModel, paths: Sequence[str], user: User
+) -> dict[str, list[RegisteredModel]]:
+    """Other models that hold the same file, by checksum, for those of ``paths`` that a deep
+    validation has read.
+    """
+    folder = model_files.home(record)
+    below = {model_files.below(path, folder): path for path in paths}
+    own = (
+        FileChecksum.objects.filter(model=record, path__in=list(below))
+        .exclude(sha256="")
+        .values_list("path", "sha256")
+    )
+    by_content: dict[str, list[str]] = defaultdict(list)
+    for path, sha256 in own:
+        by_content[sha256].append(below[path])
+    if not by_content:
+        return {}
+    visible = RegisteredModel.objects.visible_to(user).exclude(status__in=ABSENT).values("pk")
+    same = FileChecksum.objects.filter(sha256__in=list(by_content), model__in=visible).exclude(
+        model=record
+    )
+    found: dict[str, list[RegisteredModel]] = defaultdict(list)
+    for row in (
+        same.select_related("model")
+        .only("sha256", "model__model_id", "model__name", "model__display_name")
+        .order_by("model__sort_name", "pk")
+    ):
+        for path in by_content[row.sha256]:
+            if row.model not in found[path]:
+                found[path].append(row.model)
+    return dict(found)

@@ -1,0 +1,202 @@
+"""The config files in force: read when they change, the last good one kept, faults told in words.
+
+A good file is copied to the data directory, so that the last good one also outlives a restart.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import Any, Generic, TypeVar
+
+from django.conf import settings
+from pydantic import BaseModel, ValidationError
+
+from discovery import startup
+from discovery.engine.classify.rules import CategorizationFile, CategorizationRules
+from discovery.engine.core.config import Discovery, DiscoveryFile, explain
+from discovery.engine.memory import Machines
+from discovery.engine.sidecars import json_file
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What is wrong with a config file: ``reason`` starts with the path inside the file where there
+    is one.
+    """
+
+    file: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded(Generic[T]):
+    path: Path
+    stamp: tuple[int, int, int] | None
+    value: T
+    faults: tuple[Fault, ...] = ()
+
+
+class ConfigFile(Generic[T]):
+    """One file of the config directory.
+
+    ``parse`` turns a validated document into the value; ``{}`` gives the defaults.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        shape: type[BaseModel],
+        parse: Callable[[Any], T],
+        default: Path | None = None,
+    ) -> None:
+        self.name = name
+        self.shape = shape
+        self.parse = parse
+        self.default = default
+        self._cached: _Loaded[T] | None = None
+        self._lock = Lock()
+
+    @property
+    def path(self) -> Path:
+        return Path(settings.CONFIG_DIR) / self.name
+
+    def value(self) -> T:
+        """In force now; a change of the file takes effect with the next call."""
+        return self._load().value
+
+    def faults(self) -> tuple[Fault, ...]:
+        """Why the file that is there is not the one in force; empty when all is well."""
+        return self._load().faults
+
+    def forget(self) -> None:
+        self._cached = None
+
+    def validate(self, raw: bytes) -> tuple[T | None, tuple[Fault, ...]]:
+        """(value, faults) of a document that may become this file. Never raises."""
+        parsed = json_file.parse_object(raw)
+        if parsed.fault:
+            return None, (Fault(self.name, parsed.fault),)
+        try:
+            return self.parse(self.shape.model_validate(parsed.data)), ()
+        except ValidationError as error:
+            return None, tuple(Fault(self.name, reason) for reason in explain(error))
+
+    def _load(self) -> _Loaded[T]:
+        path = self.path
+        with self._lock:
+            try:
+                status = path.stat()
+                stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
+            except FileNotFoundError:
+                stamp = None
+            except OSError as error:
+                return self._refused(path, None, f"it cannot be read: {error.strerror}")
+            cached = self._cached
+            if cached is None or cached.path != path or cached.stamp != stamp:
+                cached = self._cached = self._read(path, stamp)
+            return cached
+
+    def _read(self, path: Path, stamp: tuple[int, int, int] | None) -> _Loaded[T]:
+        if stamp is None:
+            return _Loaded(path, None, self._defaults())
+        try:
+            raw = path.read_bytes()
+        except OSError as error:
+            return self._refused(path, stamp, f"it cannot be read: {error.strerror}")
+        value, faults = self.validate(raw)
+        if value is None:
+            return _Loaded(path, stamp, self._last_good(path), faults)
+        self._keep(raw)
+        return _Loaded(path, stamp, value)
+
+    def _refused(self, path: Path, stamp: tuple[int, int, int] | None, reason: str) -> _Loaded[T]:
+        return _Loaded(path, stamp, self._last_good(path), (Fault(self.name, reason),))
+
+    def _defaults(self) -> T:
+        document = (
+            json.loads(self.default.read_bytes()) if self.default and self.default.exists() else {}
+        )
+        return self.parse(self.shape.model_validate(document))
+
+    @property
+    def _copy(self) -> Path:
+        return Path(settings.DATA_DIR) / "config" / self.name
+
+    def _last_good(self, path: Path) -> T:
+        if self._cached is not None and self._cached.path == path:
+            return self._cached.value
+        try:
+            return self.parse(self.shape.model_validate(json.loads(self._copy.read_bytes())))
+        # ValidationError is a ValueError: no good copy from before, so the defaults.
+        except (OSError, ValueError):
+            return self._defaults()
+
+    def _keep(self, raw: bytes) -> None:
+        copy = self._copy
+        try:
+            if copy.exists() and copy.read_bytes() == raw:
+                return
+            write_atomically(copy, raw, private=True)
+        except OSError:
+            # A data directory that cannot be written is reported by the commands that need it; the
+            # file itself is good.
+            return
+
+
+def write_atomically(path: Path, raw: bytes, *, private: bool = False) -> None:
+    """Readers see the old file or the new one, never half of it. Raises ``OSError``.
+
+    ``private``: for the user of this process alone; else a new file is open to those that the umask
+    of who started it allows.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.write_bytes(raw)
+    temporary.chmod(0o600 if private else startup.public_mode(path))
+    temporary.replace(path)
+
+
+def _whole(document: DiscoveryFile) -> DiscoveryFile:
+    return document
+
+
+def _rules(document: CategorizationFile) -> CategorizationRules:
+    return document.categorization_rules
+
+
+#: The rules that ship with the product apply where the config directory has none of its own.
+SHIPPED_RULES = Path(__file__).resolve().parents[3] / "config" / "model_categorization.json"
+
+DISCOVERY = ConfigFile("model_discovery.json", DiscoveryFile, _whole)
+RULES = ConfigFile("model_categorization.json", CategorizationFile, _rules, SHIPPED_RULES)
+FILES: tuple[ConfigFile[Any], ...] = (DISCOVERY, RULES)
+
+
+def discovery() -> Discovery:
+    """Discovery settings in force now."""
+    return DISCOVERY.value().discovery
+
+
+def machines() -> Machines:
+    """Machines, besides this one, that memory needs are held against."""
+    return DISCOVERY.value().machines
+
+
+def rules() -> CategorizationRules:
+    """Categorization rules in force now."""
+    return RULES.value()
+
+
+def faults() -> tuple[Fault, ...]:
+    """Of every config file."""
+    return tuple(fault for file in FILES for fault in file.faults())

@@ -1,0 +1,55 @@
+"""What a form showed, what stands now, what somebody entered: nobody overwrites a change that they
+have not seen.
+
+A form sends the stamp of each value that it showed. A value whose own stamp is that one was not
+touched, and is never written. One that was touched is written only where what stands is still what
+was shown, or what was entered.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from hashlib import blake2b
+from typing import Any
+
+
+class Conflict(Exception):
+    """Somebody else changed these fields since they were shown; nothing was written.
+
+    ``theirs``: {field: value now}.
+    """
+
+    def __init__(self, theirs: Mapping[str, Any]) -> None:
+        super().__init__(f"changed by somebody else meanwhile: {', '.join(theirs)}")
+        self.theirs = dict(theirs)
+
+
+def stamp(value: Any) -> str:
+    """The same for the same value, whatever process asks."""
+    return blake2b(json.dumps(value, sort_keys=True).encode(), digest_size=8).hexdigest()
+
+
+def touched(given: Mapping[str, Any], seen: Mapping[str, str]) -> dict[str, Any]:
+    """Those values that are not what the form showed.
+
+    A field without a stamp was not shown, so whoever sends it means it.
+    """
+    return {
+        name: value
+        for name, value in given.items()
+        if name not in seen or seen[name] != stamp(value)
+    }
+
+
+def agree(changes: Mapping[str, Any], now: Mapping[str, Any], seen: Mapping[str, str]) -> None:
+    """Raises ``Conflict`` for each change of a value that is neither what was shown nor what it is
+    changed to.
+    """
+    theirs = {
+        name: now[name]
+        for name, value in changes.items()
+        if name in seen and seen[name] != stamp(now[name]) and now[name] != value
+    }
+    if theirs:
+        raise Conflict(theirs)

@@ -1,0 +1,206 @@
+"""Collections: models that belong together for people, chosen by hand or by a filter.
+
+The groups of one may see all that is in it.
+
+The members of a collection that follows a filter are rows like those of any other, so that lists
+and rights need not ask the filter: they are brought up to date with each edit of a model, in its
+transaction, and with each scan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from django.contrib.auth.models import Group, User
+from django.db import IntegrityError, transaction
+
+from discovery.engine.core.text import clean, plural
+from discovery.engine.core.vocabulary import Severity
+from discovery.models import Channel, Collection, RegisteredModel
+from discovery.services.core import event_log
+from discovery.services.core.form_stamps import agree, touched
+from discovery.services.search import model_search
+from discovery.services.search.search_language import Named, parse
+
+if TYPE_CHECKING:
+    from django.db.models import QuerySet
+
+MAX_NAME, MAX_DESCRIPTION, MAX_QUERY = 120, 1_000, 2_000
+_CHUNK = 500
+
+_Link = RegisteredModel.collections.through
+
+
+class NotDone(Exception):
+    """``field`` is what is wrong with the collection, the text says why and what to do.
+
+    Nothing was changed.
+    """
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(reason)
+        self.field = field
+
+
+def shown(collection: Collection) -> dict[str, Any]:
+    """The fields of one as forms show them: text, and the keys of its groups."""
+    groups = sorted(collection.groups.values_list("pk", flat=True)) if collection.pk else []
+    return {
+        "name": collection.name,
+        "description": collection.description,
+        "query": collection.query,
+        "groups": groups,
+    }
+
+
+def save(
+    collection: Collection, *, name: str, description: str = "", query: str = "",
+    groups: Iterable[Group] = (), by: User,
+    seen: Mapping[str, str] | None = None,
+) -> Collection:  # fmt: skip
+    """Creates it or writes its changes.
+
+    What turns from a filter to choice by hand keeps its models.
+
+    ``seen`` maps fields to the stamps of what was :func:`shown`: only what is not that any more is
+    written. Raises ``NotDone``, and ``Conflict`` for what somebody else has changed since.
+    """
+    given = {
+        "name": name,
+        "description": description.replace("\r\n", "\n"),
+        "query": query,
+        "groups": sorted(group.pk for group in groups),
+    }
+    changes: dict[str, Any] = {}
+    for field, value in touched(given, seen or {}).items():
+        changes[field] = _CLEAN[field](value) if field in _CLEAN else value
+    made = collection.pk is None
+    try:
+        with transaction.atomic():
+            if not made:
+                Collection.objects.select_for_update().get(pk=collection.pk)
+                collection.refresh_from_db()
+                agree(changes, shown(collection), seen or {})
+            columns = [field for field in changes if field in _CLEAN]
+            for field in columns:
+                setattr(collection, field, changes[field])
+            collection.save(update_fields=None if made else columns)
+            if "groups" in changes:
+                collection.groups.set(changes["groups"])
+            follow(collection)
+    except IntegrityError:
+        raise NotDone(
+            "name", f"There is a collection {collection.name} already. Choose another name."
+        ) from None
+    named = sorted(collection.groups.values_list("name", flat=True))
+    told = f", seen by {', '.join(named)}" if named else ""
+    what = "made" if made else "changed"
+    event_log.record(
+        Channel.METADATA,
+        Severity.INFO,
+        f"{by.get_username()} {what} the collection {collection.name}{told}",
+    )
+    return collection
+
+
+def delete(collection: Collection, *, by: User) -> None:
+    """The models stay; rights that the collection gave are gone with it."""
+    count = collection.models.count()
+    collection.delete()
+    event_log.record(
+        Channel.METADATA,
+        Severity.INFO,
+        f"{by.get_username()} deleted the collection {collection.name} of {plural(count, 'model')}",
+    )
+
+
+def refresh(keys: Sequence[int] | None = None) -> None:
+    """Brings collections that follow a filter up to date: for these models (primary keys), or for
+    all. A fixed number of statements.
+    """
+    for collection in Collection.objects.exclude(query="").order_by("pk"):
+        with transaction.atomic():
+            _refresh(collection, keys)
+
+
+def follow(collection: Collection) -> None:
+    """Brings one collection up to date; one chosen by hand stays as it is."""
+    if collection.query:
+        _refresh(collection, None)
+
+
+def _refresh(collection: Collection, keys: Sequence[int] | None) -> None:
+    found = model_search.listed(_everyone(), model_search.Filters.read(collection.query))
+    links: QuerySet[Any] = _Link.objects.filter(collection=collection)
+    if keys is not None:
+        found, links = found.filter(pk__in=keys), links.filter(registeredmodel__in=keys)
+    want = set(found.values_list("pk", flat=True))
+    have = dict(links.values_list("registeredmodel_id", "pk"))
+    stale = [pk for model, pk in have.items() if model not in want]
+    for start in range(0, len(stale), _CHUNK):
+        _Link.objects.filter(pk__in=stale[start : start + _CHUNK]).delete()
+    new = [
+        _Link(registeredmodel_id=model, collection_id=collection.pk)
+        for model in sorted(want - have.keys())
+    ]
+    _Link.objects.bulk_create(new, ignore_conflicts=True, batch_size=_CHUNK)
+
+
+def normal_query(query: str) -> str:
+    """The filter of an address of the Models page, as collections keep it.
+
+    Raises ``NotDone`` for one that no collection can follow.
+    """
+    filters = model_search.Filters.read(query.strip().rpartition("?")[2])
+    if filters.faults:
+        raise NotDone(
+            "query",
+            f"The filter is not understood: {filters.faults[0].term}: {filters.faults[0].reason}.",
+        )
+    if filters.favourites:
+        raise NotDone(
+            "query", "Favourites are different for everybody, so no collection can follow them."
+        )
+    if filters.values("collection") or any(
+        isinstance(term, Named) and term.field == "collection" for term in parse(filters.text)[0]
+    ):
+        raise NotDone("query", "A collection cannot follow another one.")
+    if not filters.narrows:
+        raise NotDone(
+            "query",
+            "This is no filter: filter the models first, then copy the address of the page.",
+        )
+    text = model_search.Filters.read(filters.as_query()).as_query()
+    if len(text) > MAX_QUERY:
+        raise NotDone(
+            "query", f"The filter is too long: {len(text):,} characters of at most {MAX_QUERY:,}."
+        )
+    return text
+
+
+def _everyone() -> User:
+    """Somebody who sees every model."""
+    return User(is_superuser=True, is_active=True)
+
+
+def _name(name: str) -> str:
+    tidy = " ".join(clean(name, MAX_NAME + 1).split())
+    if not tidy or len(tidy) > MAX_NAME:
+        raise NotDone("name", f"Give it a name of at most {MAX_NAME} characters.")
+    return tidy
+
+
+def _description(text: str) -> str:
+    if len(text) > MAX_DESCRIPTION:
+        raise NotDone(
+            "description", f"It has {len(text):,} characters, at most {MAX_DESCRIPTION:,} are kept."
+        )
+    return clean(text, MAX_DESCRIPTION)
+
+
+def _query(text: str) -> str:
+    return normal_query(text) if text.strip() else ""
+
+
+_CLEAN = {"name": _name, "description": _description, "query": _query}

@@ -1,0 +1,131 @@
+"""Tokens of the HTTP API: made once, recognized by their digest, revoked for good."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from django.db.models import Q
+from django.utils import timezone
+
+from discovery.engine.core.text import clean
+from discovery.models import ApiToken
+from discovery.services.access import permissions
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+#: What every token starts with: programs that look for leaked secrets know it by that.
+MARK = "karen_"
+MAX_NAME = 100
+#: Characters that lists show.
+_PREFIX = len(MARK) + 6
+_MAX_LENGTH = 200
+#: A token that expires does so within a hundred years.
+MAX_DAYS = 36_500
+#: ``last_used_at`` is written no more often: a busy client would otherwise write with every
+#: request.
+_TOUCH = timedelta(minutes=1)
+
+
+class NotGiven(Exception):
+    """No token was made; the message says what to do."""
+
+
+def create(
+    user: User, name: str, scope: str = ApiToken.Scope.READ, *, expires_at: datetime | None = None
+) -> tuple[ApiToken, str]:
+    """(row, the token itself, which nobody can read again). Raises ``NotGiven``."""
+    name = " ".join(clean(name, MAX_NAME).split())
+    if not name:
+        raise NotGiven("Give the token a name that says what it is for.")
+    if scope not in ApiToken.Scope.values:
+        raise NotGiven(f"The scope must be one of {', '.join(ApiToken.Scope.values)}.")
+    if scope not in scopes(user):
+        raise NotGiven(
+            f"{user.get_username()} has no permission that the scope {scope} would be for: choose"
+            f" {' or '.join(scopes(user))}."
+        )
+    if expires_at is not None and expires_at <= timezone.now():
+        raise NotGiven("It would have expired already: choose a later day.")
+    if expires_at is not None and expires_at > timezone.now() + timedelta(days=MAX_DAYS):
+        raise NotGiven(
+            f"A token that expires does so within {MAX_DAYS:,} days: choose an earlier day."
+        )
+    token = MARK + secrets.token_urlsafe(32)
+    row = ApiToken.objects.create(
+        user=user,
+        name=name,
+        prefix=token[:_PREFIX],
+        digest=_digest(token),
+        scope=scope,
+        expires_at=expires_at,
+    )
+    return row, token
+
+
+def expiry(days: str | int) -> datetime:
+    """The end of a validity of so many days from now.
+
+    Raises ``NotGiven``: no number of days stands for "for ever".
+    """
+    text = str(days).strip()
+    if not (text.isascii() and text.isdigit() and len(text) <= 9 and 1 <= int(text) <= MAX_DAYS):
+        raise NotGiven(
+            f"A token is valid for a whole number of days from 1 to {MAX_DAYS:,}, not"
+            f" {clean(text, 40) or 'nothing'}."
+        )
+    return timezone.now() + timedelta(days=int(text))
+
+
+def scopes(user: User) -> list[str]:
+    """The scopes that open something for this person.
+
+    A token never opens more than its owner's permissions do.
+    """
+    return [
+        scope
+        for scope in ApiToken.Scope.values
+        if (rights := permissions.OF_SCOPES[scope]) == ()
+        or any(permissions.may(user, right) for right in rights)
+    ]
+
+
+def find(token: str) -> ApiToken | None:
+    """The valid token of a user who may still sign in, marked as used; ``None`` for everything
+    else.
+    """
+    if not token.startswith(MARK) or len(token) > _MAX_LENGTH:
+        return None
+    row = ApiToken.objects.select_related("user").filter(digest=_digest(token)).first()
+    if row is None or not row.is_valid or not row.user.is_active:
+        return None
+    now = timezone.now()
+    if row.last_used_at is None or now - row.last_used_at > _TOUCH:
+        stale = Q(last_used_at=None) | Q(last_used_at__lt=now - _TOUCH)
+        ApiToken.objects.filter(stale, pk=row.pk).update(last_used_at=now)
+    return row
+
+
+def was_given(token: str) -> bool:
+    """Whether somebody has, or had, this token: a program that comes with an old one guesses
+    nothing.
+    """
+    return (
+        token.startswith(MARK)
+        and ApiToken.objects.filter(digest=_digest(token[:_MAX_LENGTH])).exists()
+    )
+
+
+def revoke(row: ApiToken) -> bool:
+    """``False`` when it was revoked before."""
+    return (
+        ApiToken.objects.filter(pk=row.pk, revoked_at=None).update(revoked_at=timezone.now()) == 1
+    )
+
+
+def _digest(token: str) -> str:
+    """The token is 256 random bits: a slow hash would protect nothing more."""
+    return sha256(token.encode()).hexdigest()

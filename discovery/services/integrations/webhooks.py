@@ -1,0 +1,344 @@
+"""Telling other systems what happens: signed messages to the addresses that want them, tried again
+with growing pauses.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import logging
+import secrets
+from base64 import b64encode
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db import transaction
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+from standardwebhooks import Webhook as Signer
+
+from discovery.engine.core.vocabulary import Status
+from discovery.models import (
+    LogEntry,
+    MetadataChange,
+    RegisteredModel,
+    ScanRun,
+    Webhook,
+    WebhookDelivery,
+)
+from discovery.services import jobs
+from discovery.services.integrations import http_client
+from discovery.services.jobs import Ending
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+EVENTS = {
+    "model.added": "a scan or a person registered models",
+    "model.changed": "files of models changed",
+    "model.missing": "files of models are gone",
+    "model.unsafe": "models that a scan read are unsafe",
+    "scan.finished": "a scan is over, however it ended",
+    "metadata.edited": "people or programs changed metadata",
+}
+PING = "ping"
+
+#: What secrets begin with by the Standard Webhooks specification; base64 follows. Those made before
+#: are plain text.
+SECRET_PREFIX = "whsec_"  # noqa: S105
+
+#: Models told of in one message.
+MAX_MODELS = 100
+#: Seconds before the second attempt, the third, and so on.
+PAUSES = (30, 120, 600, 3_600, 21_600)
+KEPT = timedelta(days=30)
+
+logger = logging.getLogger(__name__)
+
+State = WebhookDelivery.State
+_HAPPENED = {
+    "model.added": ("new", "back"),
+    "model.changed": ("changed", "moved"),
+    "model.missing": ("missing",),
+    "model.unsafe": ("new", "back", "changed"),
+}
+
+
+class NotMade(Exception):
+    """The webhook cannot be like that; the message says why."""
+
+
+def create(url: str, events: Sequence[str], *, by: User) -> Webhook:
+    """Raises ``NotMade``.
+
+    Its ``secret`` is shown to the person who makes it, for the other end to know.
+    """
+    url = url.strip()
+    if reason := http_client.fault(url):
+        raise NotMade(f"The address {reason}.")
+    if len(url) > 1_000:
+        raise NotMade("The address is longer than 1,000 characters.")
+    unknown = [event for event in events if event not in EVENTS]
+    if unknown or not events:
+        raise NotMade("Choose what it wants to be told.")
+    return Webhook.objects.create(
+        url=url, events=sorted(set(events)), secret=_new_secret(), created_by=by
+    )
+
+
+def _new_secret() -> str:
+    return SECRET_PREFIX + b64encode(secrets.token_bytes(32)).decode()
+
+
+def switch(hook: Webhook, *, on: bool) -> None:
+    """What happens while it is off is not told later."""
+    hook.enabled = on
+    hook.save(update_fields=["enabled"])
+
+
+def delete(hook: Webhook) -> None:
+    """With its deliveries, also those that wait."""
+    hook.delete()
+
+
+def ping(hook: Webhook) -> WebhookDelivery:
+    """A message that says nothing, to see whether it arrives."""
+    return _queue(hook, PING, {"message": "This is a test."})
+
+
+# -- what happens
+
+
+def after_scan(run: ScanRun) -> None:
+    """Tells what the run did, once it is over.
+
+    What its log says is all there is to tell, so a run that was cut off is told of as well.
+
+    A queue that cannot take the messages must not make a scan that is over look failed: the log has
+    the reason.
+    """
+    try:
+        with transaction.atomic():
+            _after_scan(run, _wanted())
+    except Exception:
+        logger.exception("webhooks could not be told of scan %s", run.pk)
+
+
+def _after_scan(run: ScanRun, wanted: Mapping[str, list[Webhook]]) -> None:
+    for event in _HAPPENED:
+        if event in wanted:
+            for models in _models_of(run, event):
+                _tell(wanted[event], event, {"scan_id": run.pk, "models": models})
+    if "scan.finished" in wanted:
+        counts = {
+            name: getattr(run, name)
+            for name in ("found", "new", "changed", "unchanged", "moved", "missing", "errors")
+        }
+        told = {
+            "scan_id": run.pk,
+            "status": str(run.state),
+            "path": run.path or None,
+            "seconds": run.seconds,
+            **counts,
+        }
+        _tell(wanted["scan.finished"], "scan.finished", told)
+
+
+def after_registration(record: RegisteredModel, by: str) -> None:
+    """Once it is committed, and only then."""
+    told = {"models": [_model(record)], "by": by}
+    transaction.on_commit(
+        lambda: _tell(_wanted().get("model.added", []), "model.added", told), robust=True
+    )
+
+
+def after_edit(made: Sequence[MetadataChange], by: str, through: str) -> None:
+    """One message for each hundred models of a batch, once it is committed."""
+    transaction.on_commit(lambda: _edited(made, by, through), robust=True)
+
+
+def _edited(made: Sequence[MetadataChange], by: str, through: str) -> None:
+    hooks = _wanted().get("metadata.edited", [])
+    if not hooks:
+        return
+    fields: dict[str, list[str]] = {}
+    for change in made:
+        fields.setdefault(change.model.model_id, []).append(change.field)
+    for some in _chunks(sorted(fields)):
+        models = [{"model_id": model_id, "fields": sorted(fields[model_id])} for model_id in some]
+        _tell(
+            hooks,
+            "metadata.edited",
+            {"by": by, "through": through, "batch": str(made[0].batch), "models": models},
+        )
+
+
+def _models_of(run: ScanRun, event: str) -> Iterator[list[dict[str, Any]]]:
+    entries = (
+        LogEntry.objects.filter(scan=run, event__in=_HAPPENED[event])
+        .order_by("model_id")
+        .values_list("model_id", flat=True)
+    )
+    for ids in _chunks(list(dict.fromkeys(entries))):
+        rows = (
+            RegisteredModel.objects.filter(model_id__in=ids)
+            .select_related("root")
+            .order_by("model_id")
+        )
+        if event == "model.unsafe":
+            rows = rows.filter(status=Status.UNSAFE)
+        models = [
+            _model(row)
+            for row in rows.only("model_id", "name", "path", "root__path", "type", "status")
+        ]
+        if models:
+            yield models
+
+
+def _model(record: RegisteredModel) -> dict[str, Any]:
+    return {
+        "model_id": record.model_id,
+        "name": record.name,
+        "root": record.root.path,
+        "path": record.path,
+        "type": record.type,
+        "status": record.status,
+    }
+
+
+def _chunks(items: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (items[first : first + MAX_MODELS] for first in range(0, len(items), MAX_MODELS))
+
+
+# -- sending
+
+
+def _wanted() -> Mapping[str, list[Webhook]]:
+    """{event: webhooks that want it}."""
+    wanted: dict[str, list[Webhook]] = {}
+    for hook in Webhook.objects.filter(enabled=True):
+        for event in hook.events:
+            wanted.setdefault(event, []).append(hook)
+    return wanted
+
+
+def _tell(hooks: Iterable[Webhook], event: str, data: Mapping[str, Any]) -> None:
+    for hook in hooks:
+        _queue(hook, event, data)
+
+
+def _queue(hook: Webhook, event: str, data: Mapping[str, Any]) -> WebhookDelivery:
+    now = timezone.now()
+    WebhookDelivery.objects.filter(webhook=hook, created_at__lt=now - KEPT).delete()
+    uuid = uuid4()
+    body = json.loads(
+        json.dumps(
+            {"id": str(uuid), "event": event, "at": now, "data": data}, cls=DjangoJSONEncoder
+        )
+    )
+    return KIND.request(webhook=hook, uuid=uuid, event=event, body=body, created_at=now)[0]
+
+
+def sign(secret: str, timestamp: str, body: bytes) -> str:
+    """HMAC-SHA-256 over ``timestamp.body``: the receiver computes the same, and refuses old
+    timestamps.
+    """
+    return (
+        "sha256=" + hmac.new(secret.encode(), timestamp.encode() + b"." + body, sha256).hexdigest()
+    )
+
+
+def standard_headers(secret: str, message_id: str, at: datetime, body: bytes) -> dict[str, str]:
+    """``webhook-id``, ``webhook-timestamp``, ``webhook-signature``, for the ready-made verifiers of
+    many languages.
+
+    Source:
+    https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
+    """
+    signer = Signer(secret if secret.startswith(SECRET_PREFIX) else secret.encode())
+    return {
+        "webhook-id": message_id,
+        "webhook-timestamp": str(int(at.timestamp())),
+        "webhook-signature": signer.sign(message_id, at, body.decode()),
+    }
+
+
+class Deliveries(jobs.Kind[WebhookDelivery]):
+    """One attempt after the other; between two of them a delivery waits until ``next_at``."""
+
+    model = WebhookDelivery
+    task = "discovery.tasks.deliver_webhook"
+    name = "webhook delivery"
+    related = ("webhook",)
+    heavy = ("body",)
+    goes_on = "it is sent again."
+    given_up = "it is given up."
+    broke = "It could not be sent ({error}); please report this."
+    is_patient = True
+
+    def ready(self, queued: QuerySet[WebhookDelivery]) -> QuerySet[WebhookDelivery]:
+        return queued.filter(Q(next_at=None) | Q(next_at__lte=timezone.now()))
+
+    def waits_since(self, queued: QuerySet[WebhookDelivery]) -> datetime | None:
+        """Those whose pause is just over have not waited."""
+        return super().waits_since(queued.exclude(dispatched_at=None))
+
+    def run(self, job: WebhookDelivery, **_options: Any) -> Ending:
+        attempts = job.attempts + 1
+        jobs.beat(job, attempts=attempts, next_at=None)
+        job.attempts, hook = attempts, job.webhook
+        if not hook.enabled and job.event != PING:
+            return Ending(State.FAILED, "The webhook was switched off before.")
+        try:
+            answer = http_client.post(hook.url, *_signed(job))
+        except http_client.Refused as error:
+            return Ending(State.FAILED, _short(str(error)))
+        except http_client.Unreachable as error:
+            return _again(job, str(error))
+        columns = {"status": answer.status, "seconds": answer.seconds}
+        if 200 <= answer.status < 300:
+            return Ending(State.DONE, "", columns)
+        told = f"It answered {answer.status}{': ' + answer.text if answer.text else ''}"
+        return _again(job, told, **columns)
+
+
+KIND = Deliveries()
+
+
+def deliver(pk: int) -> str:
+    """One attempt; what fails is tried again later, as often as ``PAUSES`` allows.
+
+    Returns the state it leaves the delivery in.
+    """
+    delivery = KIND.light().filter(pk=pk, state=State.QUEUED).first()
+    return str(jobs.execute(delivery).state) if delivery else "over already"
+
+
+def _signed(delivery: WebhookDelivery) -> tuple[bytes, dict[str, str]]:
+    body, now = json.dumps(delivery.body).encode(), datetime.now(UTC)
+    secret, timestamp = delivery.webhook.secret, str(int(now.timestamp()))
+    return body, {
+        "Content-Type": "application/json",
+        "User-Agent": "karen-admin",
+        "X-Karen-Event": delivery.event,
+        "X-Karen-Delivery": str(delivery.uuid),
+        "X-Karen-Timestamp": timestamp,
+        "X-Karen-Signature": sign(secret, timestamp, body),
+        **standard_headers(secret, str(delivery.uuid), now, body),
+    }
+
+
+def _again(delivery: WebhookDelivery, message: str, **columns: Any) -> Ending:
+    """Another attempt after a pause: the housekeeper sends it when that is over."""
+    if delivery.attempts > len(PAUSES) or delivery.event == PING:
+        return Ending(State.FAILED, _short(message), columns)
+    at = timezone.now() + timedelta(seconds=PAUSES[delivery.attempts - 1])
+    return Ending(State.QUEUED, _short(message), {**columns, "next_at": at, "dispatched_at": None})
+
+
+def _short(message: str) -> str:
+    return message[:500]

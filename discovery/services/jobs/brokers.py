@@ -1,0 +1,187 @@
+"""The queue of tasks, in the database or in Redis: what a cluster has taken stays in its name until
+it is done.
+
+Each queue ``name`` has, beside the tasks that wait, one list for each cluster: ``name@cluster``
+holds what the cluster has taken and not acknowledged. When a cluster is gone, whoever notices puts
+its list back. Tasks that cannot be unsigned are laid aside in ``name@unreadable``: the next cluster
+that starts looks at them again.
+
+While a cluster runs, the digest of the secret key that tasks are signed with is on record, so that
+a cluster with another key does not start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from time import sleep
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+from django_q.brokers.orm import ORM
+from django_q.conf import Conf
+
+from discovery.models import QueueKey
+
+try:
+    from django_q.brokers.redis_broker import Redis
+except ImportError:  # the extra is not installed
+    Redis = ORM
+
+UNREADABLE = "unreadable"
+#: Seconds for which the key of a cluster is on record after it was last confirmed.
+LEASE = 45
+
+
+class DatabaseBroker(ORM):  # type: ignore[misc]
+    """The rows of ``OrmQ``: ``key`` says in whose hands a task is, ``lock`` is not looked at."""
+
+    #: The cluster that takes tasks through this broker.
+    holder = "nobody"
+
+    def dequeue(self) -> list[tuple[int, str]] | None:
+        rows = self.get_connection()
+        waiting = rows.filter(key=self.list_key).order_by("pk")[: Conf.BULK]
+        taken = [
+            (task.pk, task.payload)
+            for task in waiting
+            if rows.filter(pk=task.pk, key=self.list_key).update(key=self._list(self.holder))
+        ]
+        if taken:
+            return taken
+        sleep(Conf.POLL)
+        return None
+
+    def fail(self, task_id: int) -> None:
+        self.get_connection().filter(pk=task_id).update(key=self._list(UNREADABLE))
+
+    def queue_size(self) -> int:
+        return int(self.get_connection().filter(key=self.list_key).count())
+
+    def lock_size(self) -> int:
+        return int(self.get_connection().filter(key__startswith=self._list("")).count())
+
+    def purge_queue(self) -> Any:
+        self.get_connection().filter(key__startswith=self._list("")).delete()
+        return self.get_connection().filter(key=self.list_key).delete()
+
+    def holders(self) -> set[str]:
+        """Clusters that have taken tasks and not acknowledged them."""
+        held = self.get_connection().filter(key__startswith=self._list(""))
+        return {key.partition("@")[2] for key in held.values_list("key", flat=True).distinct()}
+
+    def release(self, holder: str) -> int:
+        """Puts back what a cluster has taken. Returns how many tasks."""
+        held = self.get_connection().filter(key=self._list(holder))
+        return int(held.update(key=self.list_key, lock=timezone.now()))
+
+    def payloads(self, holder: str = "") -> Sequence[str]:
+        """Tasks that wait, or that a cluster has taken, the oldest first."""
+        key = self._list(holder) if holder else self.list_key
+        rows = self.get_connection().filter(key=key).order_by("pk")
+        return list(rows.values_list("payload", flat=True))
+
+    def oldest(self) -> str | None:
+        waiting = self.get_connection().filter(key=self.list_key).order_by("pk")
+        return waiting.values_list("payload", flat=True).first()  # type: ignore[no-any-return]
+
+    def claim(self, digest: str, name: str) -> str:
+        """Puts the key on record for :data:`LEASE` seconds, or says which cluster has another one
+        there.
+        """
+        now = timezone.now()
+        fields = {"digest": digest, "holder": name, "expires_at": now + timedelta(seconds=LEASE)}
+        rows = QueueKey.objects.filter(queue=self.list_key)
+        if rows.filter(digest=digest).update(**fields) or rows.filter(expires_at__lt=now).update(
+            **fields
+        ):
+            return ""
+        try:
+            with transaction.atomic():
+                QueueKey.objects.create(queue=self.list_key, **fields)
+        except IntegrityError:
+            other = rows.exclude(digest=digest).values_list("holder", flat=True).first()
+            return other or ""
+        return ""
+
+    def yield_claim(self, digest: str, name: str) -> None:
+        """Takes the key off the record, if it is there in this name."""
+        QueueKey.objects.filter(queue=self.list_key, digest=digest, holder=name).delete()
+
+    def _list(self, holder: str) -> str:
+        return f"{self.list_key}@{holder}"
+
+
+class RedisBroker(Redis):  # type: ignore[misc]
+    """Lists of Redis; a task is moved from one to the other in one command (Redis 6.2)."""
+
+    holder = "nobody"
+
+    def dequeue(self) -> list[tuple[bytes, bytes]] | None:
+        task = self.connection.blmove(self.list_key, self._list(self.holder), 1, "LEFT", "RIGHT")
+        return [(task, task)] if task else None
+
+    def acknowledge(self, task_id: bytes) -> None:
+        self.connection.lrem(self._list(self.holder), 1, task_id)
+
+    def delete(self, task_id: bytes) -> None:
+        self.acknowledge(task_id)
+
+    def fail(self, task_id: bytes) -> None:
+        with self.connection.pipeline() as both:
+            both.lrem(self._list(self.holder), 1, task_id)
+            both.rpush(self._list(UNREADABLE), task_id)
+            both.execute()
+
+    def lock_size(self) -> int:
+        return sum(self.connection.llen(self._list(holder)) for holder in self.holders())
+
+    def purge_queue(self) -> Any:
+        lists = [self._list(holder) for holder in self.holders()]
+        return self.connection.delete(self.list_key, *lists)
+
+    def holders(self) -> set[str]:
+        found = self.connection.scan_iter(match=self._list("*"))
+        return {key.decode().partition("@")[2] for key in found}
+
+    def release(self, holder: str) -> int:
+        """The last one first, each to the front: they wait in the order in which they were
+        taken.
+        """
+        count = 0
+        while self.connection.lmove(self._list(holder), self.list_key, "RIGHT", "LEFT"):
+            count += 1
+        return count
+
+    def payloads(self, holder: str = "") -> Sequence[bytes]:
+        key = self._list(holder) if holder else self.list_key
+        return list(self.connection.lrange(key, 0, -1))
+
+    def oldest(self) -> bytes | None:
+        return self.connection.lindex(self.list_key, 0)  # type: ignore[no-any-return]
+
+    def claim(self, digest: str, name: str) -> str:
+        value = f"{digest} {name}"
+        if self.connection.set(self._key, value, ex=LEASE, nx=True):
+            return ""
+        other, _, holder = (self.connection.get(self._key) or b"").decode().partition(" ")
+        if other not in ("", digest):
+            return holder
+        self.connection.set(self._key, value, ex=LEASE)
+        return ""
+
+    def yield_claim(self, digest: str, name: str) -> None:
+        if (self.connection.get(self._key) or b"").decode() == f"{digest} {name}":
+            self.connection.delete(self._key)
+
+    @property
+    def _key(self) -> str:
+        return f"{self.list_key}:key"
+
+    def _list(self, holder: str) -> str:
+        return f"{self.list_key}@{holder}"
+
+
+#: What both brokers can do beyond django-q2's.
+Keeping = DatabaseBroker | RedisBroker

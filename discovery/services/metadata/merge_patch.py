@@ -1,0 +1,136 @@
+"""Changes as programs send them: merged into what stands there, of one model or of many at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from django.db import transaction
+
+from discovery.models import RegisteredModel
+from discovery.services.metadata import memberships, metadata
+from discovery.services.metadata.metadata import InvalidMetadata
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+
+#: (changes, record) → {field: why it may not be set}.
+May = Callable[[Mapping[str, Any], RegisteredModel], Mapping[str, str]]
+
+
+class Stale(Exception):
+    """The model is not what the caller has seen; nothing was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """What one model is to be given, and what is wrong with that: {field: text}, "model_id" among
+    the fields.
+    """
+
+    model_id: str
+    errors: Mapping[str, str]
+
+
+def update(
+    model: RegisteredModel,
+    changes: Mapping[str, Any],
+    *,
+    by: User,
+    through: str,
+    as_seen: Callable[[RegisteredModel], bool] = lambda _: True,
+) -> RegisteredModel:
+    """Merges ``changes`` into one model (objects key by key), if it still is ``as_seen``.
+
+    Returns it as it is then.
+
+    Raises ``Stale`` or ``InvalidMetadata``.
+    """
+    with transaction.atomic():
+        record = (
+            RegisteredModel.objects.select_for_update(of=("self",))
+            .select_related("root")
+            .get(pk=model.pk)
+        )
+        if not as_seen(record):
+            raise Stale
+        metadata.edit(record, metadata.merged(record, changes), by=by, through=through)
+    return RegisteredModel.objects.select_related("root").get(pk=model.pk)
+
+
+def update_many(
+    updates: Sequence[tuple[str, Mapping[str, Any]]],
+    *,
+    by: User,
+    through: str,
+    atomic: bool,
+    may: May | None = None,
+) -> list[Update]:
+    """Each in its turn, all in one transaction and one batch; what came of each, in the order
+    given.
+
+    One that is wrong leaves the others alone, unless ``atomic``: then nothing is written. A fixed
+    number of statements, however many. ``may`` tells which fields of a model this person may not
+    set.
+    """
+    with transaction.atomic():
+        visible = RegisteredModel.objects.visible_to(by).select_for_update()
+        records = {
+            record.model_id: record
+            for record in visible.filter(
+                model_id__in={model_id for model_id, _ in updates}
+            ).order_by("pk")
+        }
+        unknown = _unknown(changes for _, changes in updates)
+        results: list[Update] = []
+        wanted: dict[RegisteredModel, dict[str, Any]] = {}
+        for model_id, changes in updates:
+            record = records.get(model_id)
+            if record is None:
+                results.append(Update(model_id, {"model_id": "there is no such model"}))
+            elif record in wanted:
+                results.append(
+                    Update(
+                        model_id,
+                        {"model_id": "comes twice: put all changes of a model into one item"},
+                    )
+                )
+            else:
+                errors = (may(changes, record) if may else {}) or _into(
+                    wanted, record, changes, unknown
+                )
+                results.append(Update(model_id, errors))
+        if not (atomic and any(result.errors for result in results)):
+            metadata.edit_many(wanted, by=by, through=through, batch=uuid4())
+    return results
+
+
+def _into(
+    wanted: dict[RegisteredModel, dict[str, Any]],
+    record: RegisteredModel,
+    changes: Mapping[str, Any],
+    unknown: metadata.Unknown,
+) -> dict[str, str]:
+    """Puts the cleaned changes into ``wanted``; returns what is wrong with them instead."""
+    try:
+        cleaned = metadata.clean(metadata.merged(record, changes), unknown=unknown)
+    except InvalidMetadata as error:
+        return error.errors
+    errors = metadata.refusals(record, cleaned)
+    if not errors:
+        wanted[record] = cleaned
+    return errors
+
+
+def _unknown(all_changes: Iterable[Mapping[str, Any]]) -> metadata.Unknown:
+    """Looks all names of groups and collections up at once, one query a field that occurs."""
+    named: dict[str, set[str]] = {}
+    for changes in all_changes:
+        for field in metadata.LINKS & changes.keys():
+            names = changes[field] if isinstance(changes[field], list) else []
+            named.setdefault(field, set()).update(name for name in names if isinstance(name, str))
+    missing = {field: set(memberships.unknown(field, names)) for field, names in named.items()}
+    return lambda field, names: sorted(missing[field].intersection(names))

@@ -1,0 +1,164 @@
+"""Forgetting a model: its record goes, its files stay.
+
+What people made of it is kept, and given back when a scan finds it again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.contrib.auth.models import Group, User
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from discovery.engine.core.vocabulary import Severity
+from discovery.models import Channel, Collection, Forgotten, MetadataChange, RegisteredModel, Root
+from discovery.services.core import event_log
+from discovery.services.registry import tags
+from discovery.services.registry.records import RESOLVED, save_many
+
+#: Columns that people or the registry decide, and no scan reads.
+_COLUMNS = ("curated", "visibility", "by_hand")
+
+
+def forget(model: RegisteredModel, *, by: User, through: str) -> None:
+    """Takes the model out of the registry. No file is touched."""
+    with transaction.atomic():
+        record = RegisteredModel.objects.select_for_update().get(pk=model.pk)
+        Forgotten.objects.update_or_create(
+            root_id=record.root_id,
+            path=record.path,
+            defaults={
+                "model_id": record.model_id,
+                "fingerprint": record.fingerprint,
+                "kept": _kept(record),
+                "by": by,
+                "at": timezone.now(),
+            },
+        )
+        event_log.record(
+            Channel.DISCOVERY,
+            Severity.WARNING,
+            f"forgotten by {by.get_username()} ({through})",
+            model_id=record.model_id,
+            path=record.path,
+        )
+        record.delete()
+
+
+def _kept(record: RegisteredModel) -> dict[str, Any]:
+    changes = MetadataChange.objects.filter(model=record).order_by("pk")
+    return {
+        **{name: getattr(record, name) for name in _COLUMNS},
+        "added_at": record.added_at.isoformat(),
+        "quarantined_at": record.quarantined_at.isoformat() if record.quarantined_at else None,
+        "groups": list(record.groups.values_list("pk", flat=True)),
+        "collections": list(record.collections.values_list("pk", flat=True)),
+        "favoured_by": list(record.favoured_by.values_list("pk", flat=True)),
+        "changes": [_change(change) for change in changes],
+    }
+
+
+def _change(change: MetadataChange) -> dict[str, Any]:
+    return {
+        "field": change.field,
+        "before": change.before,
+        "after": change.after,
+        "by": change.by_id,
+        "at": change.at.isoformat(),
+        "through": change.through,
+        "batch": str(change.batch),
+        "undoes": str(change.undoes) if change.undoes else None,
+    }
+
+
+def memories(
+    root: Root, paths: Iterable[str], model_ids: Iterable[str] = ()
+) -> tuple[dict[str, Forgotten], set[str]]:
+    """({path: what is kept of the model that was there}, those of the ids that are kept for models
+    that were forgotten).
+    """
+    wanted = set(model_ids)
+    kept = list(
+        Forgotten.objects.filter(Q(root=root, path__in=list(paths)) | Q(model_id__in=wanted))
+    )
+    return {memory.path: memory for memory in kept if memory.root_id == root.pk}, {
+        memory.model_id for memory in kept
+    } & wanted
+
+
+def give_back(record: RegisteredModel, memory: Forgotten) -> None:
+    """Makes a new record the one that was forgotten, as far as its own columns go. Does not
+    save.
+    """
+    record.model_id = memory.model_id
+    for name in _COLUMNS:
+        setattr(record, name, memory.kept[name])
+    record.added_at = datetime.fromisoformat(memory.kept["added_at"])
+    quarantined = memory.kept["quarantined_at"]
+    record.quarantined_at = datetime.fromisoformat(quarantined) if quarantined else None
+
+
+def link_again(found: Sequence[tuple[RegisteredModel, Forgotten]]) -> None:
+    """The rest, once the records are saved: groups, collections and people that still are there,
+    and the history.
+    """
+    if not found:
+        return
+    for name, target in (("groups", Group), ("collections", Collection), ("favoured_by", User)):
+        _link(name, target, {record.pk: memory.kept[name] for record, memory in found})
+    people = _known(
+        User,
+        (change["by"] for _, memory in found for change in memory.kept["changes"] if change["by"]),
+    )
+    changes = [
+        _row(record, change, people)
+        for record, memory in found
+        for change in memory.kept["changes"]
+    ]
+    MetadataChange.objects.bulk_create(changes, batch_size=500)
+    Forgotten.objects.filter(pk__in=[memory.pk for _, memory in found]).delete()
+
+
+def save_again(found: Sequence[tuple[RegisteredModel, Forgotten]]) -> None:
+    """Saves records that exist and were just made the forgotten ones, and gives them the rest."""
+    records = [record for record, _ in found]
+    save_many(records, ["model_id", "added_at", "quarantined_at", *_COLUMNS, *RESOLVED])
+    link_again(found)
+    tags.sync(records)
+
+
+def _row(record: RegisteredModel, change: Mapping[str, Any], people: set[int]) -> MetadataChange:
+    return MetadataChange(
+        model=record,
+        field=change["field"],
+        before=change["before"],
+        after=change["after"],
+        by_id=change["by"] if change["by"] in people else None,
+        at=datetime.fromisoformat(change["at"]),
+        through=change["through"],
+        batch=UUID(change["batch"]),
+        undoes=UUID(change["undoes"]) if change["undoes"] else None,
+    )
+
+
+def _link(name: str, target: Any, wanted: Mapping[int, Sequence[int]]) -> None:
+    known = _known(target, (key for keys in wanted.values() for key in keys))
+    relation: Any = RegisteredModel._meta.get_field(name)
+    join, column = relation.remote_field.through, relation.m2m_reverse_field_name()
+    rows = [
+        join(registeredmodel_id=model, **{f"{column}_id": key})
+        for model, keys in wanted.items()
+        for key in keys
+        if key in known
+    ]
+    join.objects.bulk_create(rows, ignore_conflicts=True)
+
+
+def _known(target: Any, keys: Iterable[int]) -> set[int]:
+    asked = set(keys)
+    return set(target.objects.filter(pk__in=asked).values_list("pk", flat=True)) if asked else set()

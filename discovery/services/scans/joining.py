@@ -1,0 +1,198 @@
+"""Two records of one model become one: the older keeps its id and all that people decided, the
+newer says what is on the disk.
+
+Whatever hangs on the newer record comes along: checksums, deep validations, test loads, findings;
+and, where a person joins two records that both carry decisions, those decisions too (see
+:func:`merge`). A fixed number of statements for a chunk of pairs.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django.db.models import Case, CharField, F, Value, When
+
+from discovery.models import (
+    DeepValidation,
+    FileChecksum,
+    Finding,
+    LoadTest,
+    LogEntry,
+    RegisteredModel,
+)
+from discovery.models.job import Job
+from discovery.services.findings import findings
+from discovery.services.registry import tags
+from discovery.services.registry.model_files import below, home
+from discovery.services.registry.records import SCANNED, resolve
+
+#: Pairs a transaction: a record with its files may be some 40 kB.
+CHUNK = 200
+
+#: Columns that the older record takes from the newer one besides what every scan writes.
+_TAKEN = (*SCANNED, "arrived_at", "deep_validated_at", "seen_at")
+
+
+def absorb(pairs: Mapping[RegisteredModel, RegisteredModel], extra: Sequence[str] = ()) -> None:
+    """{old: new} of locked records → one record each, in the caller's transaction.
+
+    ``extra`` are further columns of the old ones to save.
+    """
+    if not pairs:
+        return
+    heirs = {new.pk: old.pk for old, new in pairs.items()}
+    absent = {old.pk: old.missing_since for old in pairs if old.missing_since}
+    _checksums(heirs)
+    for kind in (DeepValidation, LoadTest):
+        _works(kind, heirs)
+    _findings(heirs)
+    _follow(pairs)
+    _log({new.model_id: old.model_id for old, new in pairs.items()})
+    for old, new in pairs.items():
+        deep = [at for at in (old.deep_validated_at, new.deep_validated_at) if at]
+        for name in SCANNED:
+            setattr(old, name, getattr(new, name))
+        old.arrived_at, old.seen_at = new.arrived_at or new.added_at, None
+        old.deep_validated_at = max(deep, default=None)
+        resolve(old)
+    RegisteredModel.objects.filter(pk__in=list(heirs)).delete()
+    records = list(pairs)
+    columns = list(dict.fromkeys([*_TAKEN, *extra]))
+    RegisteredModel.objects.bulk_create(
+        records, update_conflicts=True, unique_fields=["model_id"], update_fields=columns
+    )
+    findings.back(absent)
+    findings.after_scan(records)
+    tags.sync(records)
+
+
+def _checksums(heirs: Mapping[int, int]) -> None:
+    """Of two readings of one file the later one counts."""
+    columns = ("pk", "model_id", "path", "checked_at")
+    rows = list(
+        FileChecksum.objects.filter(model__in=[*heirs, *heirs.values()])
+        .order_by("checked_at", "pk")
+        .only(*columns)
+    )
+    best = {(heirs.get(row.model_id, row.model_id), row.path): row for row in rows}
+    kept = {row.pk for row in best.values()}
+    _delete(FileChecksum, [row.pk for row in rows if row.pk not in kept])
+    _hand_over([row for row in best.values() if row.model_id in heirs], heirs)
+
+
+def _works(kind: type[DeepValidation] | type[LoadTest], heirs: Mapping[int, int]) -> None:
+    """What is over, and what waits unless the other record waits for the same; what runs on a
+    record that goes ends with it.
+    """
+    rows: list[Any] = list(
+        kind._default_manager.filter(model__in=[*heirs, *heirs.values()]).exclude(
+            state=Job.State.RUNNING, model__in=list(heirs)
+        )
+    )
+    active = {_slot(row, heirs) for row in rows if row.is_active and row.model_id not in heirs}
+    mine = [
+        row
+        for row in rows
+        if row.model_id in heirs and not (row.is_active and _slot(row, heirs) in active)
+    ]
+    _hand_over(mine, heirs)
+
+
+def _slot(row: Any, heirs: Mapping[int, int]) -> tuple[int, str]:
+    return heirs.get(row.model_id, row.model_id), getattr(row, "variant", "")
+
+
+def _findings(heirs: Mapping[int, int]) -> None:
+    """One finding that both have stays one: what somebody decided about it last holds."""
+    rows = list(Finding.objects.filter(model__in=[*heirs, *heirs.values()]).order_by("pk"))
+    standing = {_key(row): row for row in rows if row.model_id not in heirs}
+    handed: list[Finding] = []
+    decided: list[Finding] = []
+    seen_again: list[Finding] = []
+    for row in rows:
+        if row.model_id not in heirs:
+            continue
+        same = standing.get((heirs[row.model_id], *_key(row)[1:]))
+        if same is None:
+            handed.append(row)
+            continue
+        if row.accepted_at or row.snoozed_until:
+            for name in findings.DECISION:
+                setattr(same, name, getattr(row, name))
+            decided.append(same)
+        if same.source != Finding.Source.SCAN:
+            same.resolved_at, same.content, same.last_seen_at = (
+                row.resolved_at,
+                row.content,
+                row.last_seen_at,
+            )
+            seen_again.append(same)
+    _hand_over(handed, heirs)
+    if decided:
+        Finding.objects.bulk_update(decided, findings.DECISION, batch_size=100)
+    if seen_again:
+        Finding.objects.bulk_update(
+            seen_again, ["resolved_at", "content", "last_seen_at"], batch_size=100
+        )
+
+
+def _follow(pairs: Mapping[RegisteredModel, RegisteredModel]) -> None:
+    """What tests found names files below the old place: they are below the new one now.
+
+    Scans say it anew by themselves.
+    """
+    homes = {old.pk: (home(old), home(new)) for old, new in pairs.items()}
+    rows = (
+        Finding.objects.filter(model__in=list(homes))
+        .exclude(source=Finding.Source.SCAN)
+        .exclude(path="")
+        .only("pk", "model_id", "path")
+    )
+    moved = []
+    for row in rows:
+        was, now = homes[row.model_id]
+        if was != now and (below(row.path, was) or ".").split("/")[0] != "..":
+            row.path = posixpath.normpath(posixpath.join(now, below(row.path, was)))[:4096]
+            moved.append(row)
+    if moved:
+        Finding.objects.bulk_update(moved, ["path"], batch_size=100)
+
+
+def _key(row: Finding) -> tuple[int, str, str, str, str]:
+    """What it is known by; one from before findings had keys is known by its sentence."""
+    return (
+        row.model_id,
+        str(row.source),
+        row.code,
+        row.file,
+        row.message if row.key is None else f"key {row.key}",
+    )
+
+
+def _hand_over(rows: Sequence[Any], heirs: Mapping[int, int]) -> None:
+    by_kind: dict[Any, list[Any]] = defaultdict(list)
+    for row in rows:
+        row.model_id = heirs[row.model_id]
+        by_kind[type(row)].append(row)
+    for kind, some in by_kind.items():
+        kind._default_manager.bulk_update(some, ["model"], batch_size=200)
+
+
+def _delete(kind: Any, keys: Sequence[int]) -> None:
+    for start in range(0, len(keys), 500):
+        kind._default_manager.filter(pk__in=keys[start : start + 500]).delete()
+
+
+def _log(ids: Mapping[str, str]) -> None:
+    """What was logged about the newer record is about the older one from now on: its id leads
+    nowhere.
+    """
+    renamed = Case(
+        *(When(model_id=was, then=Value(now)) for was, now in ids.items()),
+        default=F("model_id"),
+        output_field=CharField(),
+    )
+    LogEntry.objects.filter(model_id__in=list(ids)).exclude(model_id="").update(model_id=renamed)

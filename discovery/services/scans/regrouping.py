@@ -1,0 +1,150 @@
+"""Records whose files are part of another model now, because scans see better than before what
+belongs together.
+
+Two records become one: it keeps an id that is known, and all that people decided about either, as
+long as only one of them carries decisions. Where both do, the one that is no model any more is kept
+as missing: nothing is lost, and a person decides. What is no model at all any more, and about which
+nobody decided anything, is forgotten.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
+
+from django.db import transaction
+
+from discovery.engine.core.vocabulary import Severity, Status
+from discovery.models import Channel, LogEntry, RegisteredModel, Root, ScanRun
+from discovery.services.core.event_log import Journal
+from discovery.services.insight.decisions import carried
+from discovery.services.registry.model_files import weight_files
+from discovery.services.registry.records import SCANNED
+from discovery.services.scans.joining import CHUNK, absorb
+from discovery.services.scans.relinking import ELSEWHERE, Joined, chunks
+
+
+def regroup(
+    root: Root,
+    gone: Sequence[int],
+    unlisted: Collection[int],
+    run: ScanRun,
+    journal: Journal,
+    tick: Callable[[], None],
+) -> Joined:
+    """Joins records of ``gone``, which the run did not meet, with those that hold their files now.
+
+    Of ``unlisted``, whose files are there still, those without decisions are forgotten.
+    """
+    result = Joined()
+    for keys in chunks(gone, CHUNK):
+        with transaction.atomic():
+            _join(root, keys, run, journal, result)
+            left = [pk for pk in keys if pk in unlisted and pk not in result.keys]
+            _forget(left, journal, result)
+            journal.write()
+        tick()
+    return result
+
+
+def _join(root: Root, gone: Sequence[int], run: ScanRun, journal: Journal, result: Joined) -> None:
+    locked = RegisteredModel.objects.select_for_update(of=("self",)).select_related("root")
+    parts = list(locked.filter(root=root, pk__in=gone).order_by("added_at", "pk"))
+    owners = _owners(root, parts, set(gone))
+    if not owners:
+        return
+    keys = [record.pk for record in (*parts, *owners.values())]
+    decided = set(
+        RegisteredModel.objects.filter(carried(), pk__in=keys).values_list("pk", flat=True)
+    )
+    by_owner: dict[int, list[RegisteredModel]] = defaultdict(list)
+    for part in parts:
+        if part.pk in owners:
+            by_owner[owners[part.pk].pk].append(part)
+    for some in by_owner.values():
+        owner = owners[some[0].pk]
+        heir = _heir(owner, some, decided, run)
+        if heir is not owner:
+            _note(journal, heir, owner)
+            result.new += owner.added_in_id == run.pk
+            LogEntry.objects.filter(scan=run, model_id=owner.model_id).update(event="")
+            absorb({heir: owner})
+            result.keys.add(heir.pk)
+        for part in some:
+            if part is heir:
+                continue
+            if part.pk in decided:
+                text = f"is part of {heir.model_id} now; its decisions are kept, and not joined"
+                journal.add(
+                    Channel.DISCOVERY,
+                    Severity.WARNING,
+                    text,
+                    model_id=part.model_id,
+                    path=part.path,
+                )
+                continue
+            _note(journal, part, heir)
+            for name in SCANNED:  # absorbing writes what the second record was read as
+                setattr(part, name, getattr(heir, name))
+            part.arrived_at = heir.arrived_at
+            result.keys.add(part.pk)
+            absorb({heir: part})
+
+
+def _owners(
+    root: Root, parts: Sequence[RegisteredModel], gone: Collection[int]
+) -> dict[int, RegisteredModel]:
+    """{key of a part: the record that holds its main weight file}."""
+    wanted: dict[str, int] = {}
+    folders: set[str] = set()
+    for part in parts:
+        path = next(iter(weight_files(part)), part.path)
+        wanted[path] = part.pk
+        names = path.split("/")
+        folders |= {"/".join(names[:depth]) or "." for depth in range(len(names) + 1)}
+    found: dict[int, RegisteredModel] = {}
+    rows: Any = RegisteredModel.objects.filter(root=root).exclude(status__in=ELSEWHERE)
+    for some in chunks(sorted(folders)):
+        for record in rows.filter(place__in=some).exclude(pk__in=list(gone)).select_related("root"):
+            for path, _ in record.files:
+                if path in wanted:
+                    found.setdefault(wanted[path], record)
+    return found
+
+
+def _heir(
+    owner: RegisteredModel,
+    parts: Sequence[RegisteredModel],
+    decided: Collection[int],
+    run: ScanRun,
+) -> RegisteredModel:
+    """The record that stays: what people decided counts most, then which was known before, then
+    whose weights speak for the model.
+    """
+    main = next(iter(weight_files(owner)), "")
+    is_known = owner.added_in_id != run.pk or owner.pk in decided
+    return min(
+        [owner, *parts] if is_known else parts,
+        key=lambda record: (
+            record.pk not in decided,
+            record is not owner,
+            main not in weight_files(record),
+        ),
+    )
+
+
+def _forget(keys: Sequence[int], journal: Journal, result: Joined) -> None:
+    if not keys:
+        return
+    rows = RegisteredModel.objects.filter(~carried(), pk__in=keys).exclude(status=Status.MISSING)
+    for pk, model_id, path in rows.values_list("pk", "model_id", "path"):
+        text = f"{model_id} is no model by what is known now, and nobody decided anything about it"
+        journal.add(Channel.DISCOVERY, Severity.INFO, text, path=path)
+        result.keys.add(pk)
+    RegisteredModel.objects.filter(pk__in=[pk for pk in keys if pk in result.keys]).delete()
+
+
+def _note(journal: Journal, part: RegisteredModel, whole: RegisteredModel) -> None:
+    text = f"{part.model_id} is part of {whole.path} now, and one record with it"
+    journal.add(Channel.DISCOVERY, Severity.INFO, text, model_id=part.model_id, path=whole.path)

@@ -1,0 +1,361 @@
+"""Moves that only a person can decide: which missing model a present one is, joined by hand or
+rejected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from django.db import transaction
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models.functions import Coalesce, Greatest
+from django.utils import timezone
+
+from discovery.engine.core.vocabulary import Severity, Status
+from discovery.models import (
+    Channel,
+    MetadataChange,
+    RegisteredModel,
+    RejectedMove,
+    Root,
+    Visibility,
+)
+from discovery.services.core import event_log
+from discovery.services.core.event_log import Journal
+from discovery.services.curation import collections
+from discovery.services.insight import decisions
+from discovery.services.integrations import webhooks
+from discovery.services.metadata import memberships, metadata
+from discovery.services.scans.joining import absorb
+from discovery.services.scans.relinking import ELSEWHERE, location, note_move
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+#: Arrivals of one missing model that are listed.
+MAX_CANDIDATES = 10
+
+#: What lists need of a model: rows are wide.
+COLUMNS = (
+    "model_id", "name", "display_name", "path", "status", "size_bytes", "file_count", "added_at",
+    "arrived_at", "seen_at", "missing_since",
+    "fingerprint", "content", "curated", "visibility", "quarantined_at", "by_hand", "type",
+    "root__path", "root__seen_at", "root__frozen_reason",
+)  # fmt: skip
+
+
+class NotJoined(Exception):
+    """The two records stay as they are; the message says why in one sentence."""
+
+
+@dataclass(slots=True)
+class Candidate:
+    """A present model with the weights of a missing one.
+
+    ``together``: both were there at one time, so it may be a copy.
+    """
+
+    record: RegisteredModel
+    decisions: list[str]
+    together: bool
+    same_content: bool
+
+    @property
+    def place(self) -> str:
+        return location(self.record.root.path, self.record.path)
+
+
+@dataclass(slots=True)
+class Offer:
+    """A missing model and where it may be. ``left`` candidates are not listed."""
+
+    old: RegisteredModel
+    decisions: list[str]
+    candidates: list[Candidate] = field(default_factory=list)
+    left: int = 0
+
+    @property
+    def place(self) -> str:
+        return location(self.old.root.path, self.old.path)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One field of two records that are joined, and what comes of it.
+
+    ``wins`` is ``old``, ``new``, ``both`` or empty where they agree.
+    """
+
+    name: str
+    old: Any
+    new: Any
+    result: Any
+    wins: str
+
+
+# -- what is open
+
+
+def open_moves() -> QuerySet[RegisteredModel]:
+    """Missing models, and those of frozen roots, whose weights are somewhere else now, and nobody
+    has decided yet.
+
+    A copy that was there beside the old one is offered only where decisions are stranded.
+    """
+    present = _present().filter(fingerprint=OuterRef("fingerprint")).exclude(pk=OuterRef("pk"))
+    rejected = RejectedMove.objects.filter(
+        old=OuterRef(OuterRef("pk")), new=OuterRef("pk")
+    ).order_by()
+    alike = present.exclude(Exists(rejected)).order_by()
+    later = alike.annotate(came=Coalesce("arrived_at", "added_at")).filter(
+        came__gt=OuterRef("last_seen")
+    )
+    missing = Q(status=Status.MISSING)
+    frozen = list(Root.objects.exclude(frozen_reason="").values_list("pk", flat=True))
+    out_of_reach = missing | (Q(root__in=frozen) & ~Q(status__in=ELSEWHERE)) if frozen else missing
+    rows = RegisteredModel.objects.filter(out_of_reach).exclude(fingerprint="")
+    came = Coalesce("arrived_at", "added_at")
+    rows = rows.annotate(last_seen=Greatest(came, Coalesce("seen_at", "root__seen_at", came)))
+    stranded = Q(Exists(alike)) & decisions.carried() & missing
+    return rows.filter(Q(Exists(later)) | stranded).order_by(
+        F("missing_since").desc(nulls_last=True), "pk"
+    )
+
+
+def _present() -> QuerySet[RegisteredModel]:
+    return RegisteredModel.objects.exclude(status__in=ELSEWHERE).filter(root__frozen_reason="")
+
+
+def count_open() -> int:
+    return open_moves().count()
+
+
+def offers(olds: Sequence[RegisteredModel]) -> list[Offer]:
+    """Each of these missing models with its candidates, the likeliest first.
+
+    A fixed number of queries.
+    """
+    news = _alike(olds)
+    rejected = set(RejectedMove.objects.filter(old__in=olds).values_list("old_id", "new_id"))
+    fitting = {old.pk: _fitting(old, news.get(old.fingerprint, ()), rejected) for old in olds}
+    told = decisions.summaries(
+        {*olds, *(new for some in fitting.values() for new in some[:MAX_CANDIDATES])}
+    )
+    result = []
+    for old in olds:
+        shown = fitting[old.pk][:MAX_CANDIDATES]
+        found = [
+            Candidate(new, told[new.pk], together(old, new), new.content == old.content)
+            for new in shown
+        ]
+        result.append(Offer(old, told[old.pk], found, len(fitting[old.pk]) - len(found)))
+    return result
+
+
+def _fitting(
+    old: RegisteredModel, news: Iterable[RegisteredModel], rejected: Collection[tuple[int, int]]
+) -> list[RegisteredModel]:
+    """What came after it was last seen before what was there beside it; then by content, and by how
+    much of the path agrees.
+    """
+    left = [new for new in news if new.pk != old.pk and (old.pk, new.pk) not in rejected]
+    return sorted(
+        left,
+        key=lambda new: (
+            together(old, new),
+            new.content != old.content,
+            -_alikeness(old, new),
+            new.pk,
+        ),
+    )
+
+
+def _alike(olds: Iterable[RegisteredModel]) -> dict[str, list[RegisteredModel]]:
+    prints = {old.fingerprint for old in olds if old.fingerprint}
+    rows = (
+        _present()
+        .filter(fingerprint__in=prints)
+        .select_related("root")
+        .only(*COLUMNS)
+        .order_by("pk")
+    )
+    found: dict[str, list[RegisteredModel]] = {}
+    for row in rows[:2_000]:
+        found.setdefault(row.fingerprint, []).append(row)
+    return found
+
+
+def together(old: RegisteredModel, new: RegisteredModel) -> bool:
+    """Whether both are known to have been there at one time."""
+    came = old.arrived_at or old.added_at
+    seen = (old.seen_at if old.status == Status.MISSING else old.root.seen_at) or came
+    return (new.arrived_at or new.added_at) <= max(came, seen)
+
+
+def _alikeness(old: RegisteredModel, new: RegisteredModel) -> int:
+    """How many parts of their paths agree, from the end."""
+    left, right = (location(each.root.path, each.path).split("/") for each in (old, new))
+    count = 0
+    while count < min(len(left), len(right)) and left[-1 - count] == right[-1 - count]:
+        count += 1
+    return count
+
+
+# -- deciding
+
+
+def refusal(old: RegisteredModel, new: RegisteredModel) -> str:
+    """Why these two cannot be joined; empty when they can."""
+    if old.pk == new.pk:
+        return "Choose two different models."
+    if new.status == Status.REMOTE or old.status == Status.REMOTE:
+        return "A model on another server has no files that could have moved."
+    if new.status == Status.MISSING:
+        return f"The files of {new.title} are missing too: choose a model that is there."
+    if old.status != Status.MISSING and not old.root.frozen_reason:
+        return (
+            f"The files of {old.title} are where they were: only a missing model can be joined with"
+            " one that is there."
+        )
+    if new.root.frozen_reason:
+        return f"{new.title} lies in a root that cannot be read now: choose a model that is there."
+    if old.fingerprint != new.fingerprint and _kind(old) != _kind(new):
+        return (
+            f"{old.title} and {new.title} are of different types ({_kind(old)}, {_kind(new)}), so"
+            " they cannot be the same model."
+        )
+    return ""
+
+
+def _kind(record: RegisteredModel) -> str:
+    entry = record.extracted.get("type")
+    return str(entry["value"]) if entry else record.type
+
+
+def choices(old: RegisteredModel, new: RegisteredModel) -> list[Choice]:
+    """Every decision of either side, and what the joined model has.
+
+    Field by field the model that is there wins, and the missing one fills in what the other has no
+    value for; groups, collections and stars are put together; a quarantine of either stays.
+    """
+    both = {record.pk: record for record in (old, new)}
+    linked = {name: memberships.standing(name, both) for name in memberships.FIELDS}
+    result = []
+    for name in sorted({*old.curated, *new.curated}):
+        before, after = (
+            record.curated[name]["value"] if name in record.curated else None
+            for record in (old, new)
+        )
+        result.append(_choice(name, before, after, before if after is None else after))
+    result.append(_visibility(old, new))
+    for name in memberships.FIELDS:
+        left, right = linked[name][old.pk], linked[name][new.pk]
+        union = sorted({*left, *right})
+        wins = "" if left == right else "both" if left and right else "old" if left else "new"
+        result.append(Choice(name, left, right, union, wins))
+    return result
+
+
+def _choice(name: str, old: Any, new: Any, result: Any) -> Choice:
+    return Choice(name, old, new, result, "" if old == new else "old" if new is None else "new")
+
+
+def _visibility(old: RegisteredModel, new: RegisteredModel) -> Choice:
+    """Of the newer one only where somebody chose it: a scan gives every model the same."""
+    chosen = (
+        new.visibility != Visibility.RESTRICTED
+        or new.changes.filter(field__in=("visibility", "quarantine")).exists()
+    )
+    if old.quarantined_at or new.quarantined_at:
+        result: str = Visibility.ADMIN_ONLY
+    else:
+        result = new.visibility if chosen else old.visibility
+    wins = "" if old.visibility == new.visibility else "new" if result == new.visibility else "old"
+    return Choice("visibility", old.visibility, new.visibility, result, wins)
+
+
+def join(
+    old: RegisteredModel, new: RegisteredModel, *, by: User, through: str = "page"
+) -> RegisteredModel:
+    """Makes both one model, with the id of ``old`` at the place of ``new``. Raises
+    ``NotJoined``.
+    """
+    log = Journal()
+    with transaction.atomic():
+        locked = RegisteredModel.objects.select_for_update(of=("self",)).select_related("root")
+        records = {
+            record.pk: record for record in locked.filter(pk__in=(old.pk, new.pk)).order_by("pk")
+        }
+        if len(records) < len({old.pk, new.pk}):
+            raise NotJoined("One of the two models is not registered any more.")
+        old, new = records[old.pk], records[new.pk]
+        if reason := refusal(old, new):
+            raise NotJoined(reason)
+        made = _merge(old, new, by, through)
+        note_move(log, old, new, by.get_username())
+        gone = new.model_id
+        absorb({old: new}, ("curated", "visibility", "quarantined_at", "by_hand"))
+        collections.refresh([old.pk])
+        MetadataChange.objects.bulk_create(made)
+        log.write()
+        webhooks.after_edit(made, by.get_username(), through)
+    event_log.record(
+        Channel.DISCOVERY,
+        Severity.INFO,
+        f"{by.get_username()} joined {gone} into {old.model_id} ({through})",
+        model_id=old.model_id,
+    )
+    return RegisteredModel.objects.select_related("root").get(pk=old.pk)
+
+
+def _merge(
+    old: RegisteredModel, new: RegisteredModel, by: User, through: str
+) -> list[MetadataChange]:
+    """Puts the decisions of ``new`` into ``old``.
+
+    Does not save its columns; returns what is to be written to its history.
+    """
+    made = choices(old, new)
+    curated = {**old.curated, **new.curated}
+    decided = {choice.name: choice.old for choice in made}
+    MetadataChange.objects.filter(model=new).update(model=old)
+    last = dict(
+        MetadataChange.objects.filter(model=old, field__in=metadata.SETTABLE)
+        .order_by("pk")
+        .values_list("field", "after")
+    )
+    results = {**dict.fromkeys(last), **{choice.name: choice.result for choice in made}}
+    common = {"model": old, "by": by, "at": timezone.now(), "through": through, "batch": uuid4()}
+    place = MetadataChange(
+        field="moved",
+        before={"path": old.path, "joined with": None},
+        after={"path": new.path, "joined with": new.model_id},
+        **common,
+    )
+    rows = [place]
+    for name, result in results.items():
+        # The last row of a field has to say what stands now, or it could not be undone.
+        if last.get(name, decided.get(name)) != result:
+            rows.append(
+                MetadataChange(field=name, before=decided.get(name), after=result, **common)
+            )
+    for name in memberships.FIELDS:
+        memberships.write(
+            name, {old.pk: next(choice.result for choice in made if choice.name == name)}
+        )
+    old.favoured_by.add(*new.favoured_by.all())
+    old.curated = curated
+    old.visibility = next(choice.result for choice in made if choice.name == "visibility")
+    old.quarantined_at = old.quarantined_at or new.quarantined_at
+    old.by_hand = old.by_hand or new.by_hand
+    return rows
+
+
+def reject(old: RegisteredModel, new: RegisteredModel, *, by: User) -> None:
+    """Says that they are not the same: they are neither joined by scans nor offered again."""
+    RejectedMove.objects.get_or_create(old=old, new=new, defaults={"by": by, "at": timezone.now()})
+    text = f"{by.get_username()} said that it is not {new.model_id}"
+    event_log.record(Channel.DISCOVERY, Severity.INFO, text, model_id=old.model_id, path=old.path)

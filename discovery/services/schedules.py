@@ -1,0 +1,174 @@
+"""What happens by the clock: a closed list of schedules, which people run, pause and move, and
+never write.
+
+How often a schedule comes round is decided elsewhere, and said: scans by ``scan_interval_minutes``
+of the config file, deep validations by each root.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from django.db.models import QuerySet
+from django.utils import timezone
+from django_q.models import Schedule
+from django_q.tasks import async_task
+
+from discovery.engine.core.vocabulary import Severity
+from discovery.models import Channel
+from discovery.services.core import config_files, event_log
+from discovery.services.health import deep_validation
+from discovery.services.jobs.allowed_tasks import functions
+from discovery.services.machine.workers import LATE, interval
+from discovery.services.scans.requests import SCHEDULE as SCAN
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+#: The furthest that a schedule can be moved.
+FURTHEST = timedelta(days=365)
+
+
+class NotDone(Exception):
+    """The sentence says why, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A schedule that there may be. ``set_by`` says what decides how often it comes round."""
+
+    name: str
+    label: str
+    set_by: str
+
+
+KINDS = {
+    kind.name: kind
+    for kind in (
+        Kind(SCAN, "Scan the roots", "scan_interval_minutes in model_discovery.json"),
+        Kind(
+            deep_validation.SCHEDULE,
+            "Deep validation",
+            "“validate deeply every” of each root; this looks which models are due",
+        ),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One schedule as it stands.
+
+    ``kind`` is ``None`` for one that is not on the list: its tasks are refused.
+    """
+
+    pk: int | None
+    name: str
+    label: str
+    every: str
+    set_by: str
+    next_run: datetime | None
+    is_late: bool = False
+    is_paused: bool = False
+    is_ours: bool = True
+
+
+def rows() -> list[Row]:
+    """Those of the list, also while they do not exist, then whatever else lies in the table and
+    would run.
+    """
+    known = {row.name: row for row in Schedule.objects.filter(name__in=KINDS)}
+    told = [_row(kind, known.get(name)) for name, kind in KINDS.items()]
+    told += [
+        Row(row.pk, row.name or "", row.func, interval(row), "", row.next_run, is_ours=False)
+        for row in _others().order_by("pk")[:100]
+    ]
+    return told
+
+
+def _others() -> QuerySet[Any]:
+    """What lies in the table and is not on the list: workers refuse it."""
+    rows: QuerySet[Any] = Schedule.objects.exclude(name__in=KINDS)
+    return rows.exclude(func__in=functions())
+
+
+def _row(kind: Kind, row: Schedule | None) -> Row:
+    if row is None:
+        return Row(None, kind.name, kind.label, "off", kind.set_by, None)
+    paused = row.repeats == 0
+    late = not paused and row.next_run is not None and row.next_run < timezone.now() - LATE
+    return Row(
+        row.pk, kind.name, kind.label, interval(row), kind.set_by, row.next_run, late, paused
+    )
+
+
+def run_now(name: str, *, by: User) -> None:
+    """Queues what the schedule would; when it comes round next stays as it is. Raises
+    ``NotDone``.
+    """
+    row, kind = _fetch(name), KINDS[name]
+    if row.func not in functions():
+        raise NotDone(
+            f"{kind.label} names a function that workers do not run. Restart the server to set it"
+            " right."
+        )
+    async_task(row.func, task_name=kind.name)
+    _note(by, "ran", kind)
+
+
+def pause(name: str, *, by: User) -> None:
+    row = _fetch(name)
+    Schedule.objects.filter(pk=row.pk).update(repeats=0)
+    _note(by, "paused", KINDS[name])
+
+
+def resume(name: str, *, by: User) -> None:
+    """A time that has passed meanwhile is now."""
+    row = _fetch(name)
+    due = max(row.next_run or timezone.now(), timezone.now())
+    Schedule.objects.filter(pk=row.pk).update(repeats=-1, next_run=due)
+    _note(by, "resumed", KINDS[name])
+
+
+def move(name: str, at: datetime, *, by: User) -> None:
+    """When it comes round next; from then on in its own interval. Raises ``NotDone``."""
+    row, now = _fetch(name), timezone.now()
+    if at < now - timedelta(minutes=1):
+        raise NotDone("That time has passed. Choose one that is still to come.")
+    if at > now + FURTHEST:
+        raise NotDone("That is more than a year away. Pause the schedule instead.")
+    Schedule.objects.filter(pk=row.pk).update(next_run=at)
+    _note(by, f"moved to {at:%Y-%m-%d %H:%M} UTC", KINDS[name])
+
+
+def delete(pk: int, *, by: User) -> None:
+    """One that is not on the list. Raises ``NotDone``."""
+    row = _others().filter(pk=pk).first()
+    if row is None:
+        raise NotDone("There is no such schedule any more.")
+    row.delete()
+    event_log.record(
+        Channel.ACCESS,
+        Severity.INFO,
+        f"{by.get_username()} deleted the schedule {row.name or row.func}",
+    )
+
+
+def _fetch(name: str) -> Schedule:
+    row = Schedule.objects.filter(name=name).first() if name in KINDS else None
+    if row is not None:
+        return row
+    if name == SCAN and not config_files.discovery().scan_interval_minutes:
+        raise NotDone(
+            "Scans by the clock are off: set scan_interval_minutes in model_discovery.json to a"
+            " number above 0."
+        )
+    raise NotDone("This schedule does not exist yet: serve makes it when it starts.")
+
+
+def _note(by: User, what: str, kind: Kind) -> None:
+    event_log.record(
+        Channel.ACCESS, Severity.INFO, f"{by.get_username()} {what} the schedule “{kind.label}”"
+    )

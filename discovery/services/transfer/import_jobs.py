@@ -1,0 +1,179 @@
+"""Imports as the pages make them: a file is kept and checked, and then applied or thrown away.
+
+Long ones are left to a worker.
+"""
+
+from __future__ import annotations
+
+import io
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from django.db import transaction
+from django.utils import timezone
+
+from discovery.engine.core.text import clean
+from discovery.models import MetadataImport
+from discovery.services import jobs
+from discovery.services.jobs import Ending
+from discovery.services.transfer import importer
+from discovery.services.transfer.import_parsing import UnreadableFile
+from discovery.services.transfer.importer import Overtaken, Report
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+#: A longer file is imported by the command, which reads it from disk.
+MAX_BYTES = 20 << 20
+#: Files up to this size are checked while somebody waits; so many models are changed so.
+AT_ONCE_BYTES, AT_ONCE_MODELS = 256 << 10, 200
+#: Seconds between writes to the row of a running import.
+BEAT = 1.0
+#: Imports that were neither applied nor thrown away are forgotten after so many days, with their
+#: files.
+KEEP_DAYS = 14
+
+OVERTAKEN = (
+    "Some of these values were changed since the file was checked, so nothing was imported. See"
+    " what would change now, then import again."
+)
+
+State, Stage = MetadataImport.State, MetadataImport.Stage
+
+
+def submit(name: str, content: bytes, by: User) -> MetadataImport:
+    """Keeps a file and checks it, at once or by a worker.
+
+    Raises ``UnreadableFile`` for what a first look refuses.
+    """
+    MetadataImport.objects.filter(
+        created_at__lt=timezone.now() - timedelta(days=KEEP_DAYS)
+    ).exclude(state__in=MetadataImport.ACTIVE).delete()
+    if len(content) > MAX_BYTES:
+        raise UnreadableFile(
+            f"The file has more than {MAX_BYTES >> 20} MB. Import it on the server: python"
+            " manage.py import_metadata FILE"
+        )
+    told = clean(name, 200) or "file"
+    if len(content) > AT_ONCE_BYTES:
+        return KIND.request(name=told, content=content, requested_by=by, batch=uuid4())[0]
+    report = importer.check(io.BytesIO(content))
+    now = timezone.now()
+    return MetadataImport.objects.create(
+        name=told, content=content, requested_by=by, batch=uuid4(), state=State.DONE,
+        started_at=now, finished_at=now,
+        report=report.as_json(), done=report.rows,
+    )  # fmt: skip
+
+
+def apply(run: MetadataImport, by: User, *, skip_errors: bool) -> bool:
+    """Begins to import a checked file, in the name of ``by``; ``False`` when that is under way or
+    done already.
+    """
+    checked = MetadataImport.objects.filter(pk=run.pk, stage=Stage.CHECK, state=State.DONE)
+    again = MetadataImport.objects.filter(
+        pk=run.pk, stage=Stage.APPLY, state__in=(State.FAILED, State.INTERRUPTED, State.CANCELLED)
+    )
+    begin = {
+        "stage": Stage.APPLY,
+        "state": State.QUEUED,
+        "skip_errors": skip_errors,
+        "requested_by": by,
+        "done": 0,
+        "message": "",
+    }
+    begin |= {
+        "cancel_requested": False,
+        "goes_on": False,
+        "interruptions": 0,
+        "dispatched_at": timezone.now(),
+    }
+    if not (checked.update(**begin) or again.update(**begin)):
+        return False
+    run.refresh_from_db()
+    if run.report.get("changed", 0) <= AT_ONCE_MODELS and len(run.content) <= AT_ONCE_BYTES:
+        execute(run)
+    else:
+        KIND.dispatch(run)
+    return True
+
+
+def discard(run: MetadataImport) -> bool:
+    """Forgets the file; ``False`` while it is being read."""
+    return bool(MetadataImport.objects.filter(pk=run.pk).exclude(state=State.RUNNING).delete()[0])
+
+
+class Imports(jobs.Kind[MetadataImport]):
+    """A stage of an import that was cut off is begun anew: what is written already changes
+    nothing.
+    """
+
+    model = MetadataImport
+    task = "discovery.tasks.run_import"
+    name = "import"
+    related = ("requested_by",)
+    heavy = ("content",)
+    goes_on = "it is done again by itself."
+    given_up = "try again: what was written already is not written twice."
+    stopped = "Stopped."
+    broke = "It broke off ({error}); please report this."
+
+    def run(self, job: MetadataImport, **_options: Any) -> Ending:
+        try:
+            if job.stage == Stage.CHECK or job.skip_errors:
+                return self._done(job)
+            with transaction.atomic():  # all rows and the row that says so, or none
+                ending = self._done(job)
+                if ending.state == State.DONE:
+                    self.finish(job, ending)
+            return ending
+        except UnreadableFile as error:
+            return Ending(State.FAILED, str(error))
+        except Overtaken as error:
+            told = {"report": error.report.as_json(), "done": error.report.rows}
+            return Ending(State.DONE, OVERTAKEN, {**told, "stage": Stage.CHECK})
+
+    def _done(self, job: MetadataImport) -> Ending:
+        report = _do(job)
+        told: dict[str, Any] = {"report": report.as_json(), "done": report.rows}
+        if job.stage == Stage.APPLY and report.batch is not None:
+            told["content"] = b""
+        elif job.stage == Stage.APPLY and report.wrong:
+            return Ending(
+                State.FAILED, "Nothing was imported: rows became wrong since the check.", told
+            )
+        return Ending(State.DONE, "", told)
+
+
+KIND = Imports()
+
+
+def cancel(run: MetadataImport) -> bool:
+    """A queued import ends at once, a running one after its batch; ``False`` when it is over
+    already.
+    """
+    return KIND.cancel(run)
+
+
+def execute(run: MetadataImport) -> MetadataImport:
+    """Does what is queued in this process, and returns the import as it ended; one that somebody
+    else has begun as it is.
+    """
+    return jobs.execute(run)  # type: ignore[no-any-return]
+
+
+def _do(run: MetadataImport) -> Report:
+    pulse = jobs.Pulse(run, BEAT)
+    file, tick = io.BytesIO(bytes(run.content)), lambda done: pulse(done=done)
+    if run.stage == Stage.CHECK:
+        return importer.check(file, tick=tick)
+    seen = run.report.get("stamp")
+    return importer.apply(
+        file,
+        by=run.requested_by,
+        skip_errors=run.skip_errors,
+        batch=run.batch,
+        tick=tick,
+        seen=seen,
+    )
