@@ -1,16 +1,7 @@
 #!/usr/bin/env python
 """Django's command line, and the front door of Karen Admin: ``python manage.py serve``."""
 
-import os
-import sys
-
-
-def main() -> None:
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "karen_admin.settings")
-    from django.core.management import execute_from_command_line
-
-    execute_from_command_line(sys.argv)
-
+from karen_admin.command_line import main
 
 if __name__ == "__main__":
     main()

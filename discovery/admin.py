@@ -1,27 +1,34 @@
-"""Django's administration of the registry. What scans write is shown, not edited; what people decide goes through the services."""
+"""Django's administration of the registry.
+
+What scans write is shown, not edited; what people decide goes through the services.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, cast
 
 from django.contrib import admin
 from django.contrib.admin.utils import display_for_value
+from django.contrib.auth import get_permission_codename
 from django.contrib.auth.models import User
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
-from django.utils.html import format_html_join
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from discovery.engine.text import human_bytes, plural
+from discovery import admin_accounts as admin_accounts
+from discovery.engine.core.fields import grouped
+from discovery.engine.core.text import human_bytes, plural
+from discovery.engine.core.vocabulary import ModelType, Status
 from discovery.forms import (
-    CURATED,
     INLINE,
     PREFIX,
     CollectionForm,
     InlineForm,
+    InlineFormWithoutAccess,
     RegisteredModelForm,
     RootForm,
 )
@@ -31,14 +38,18 @@ from discovery.models import (
     LogEntry,
     MetadataChange,
     RegisteredModel,
+    Right,
     Root,
     ScanRun,
     Skipped,
 )
-from discovery.services import collections, exports, metadata
-from discovery.services.forgetting import forget
-from discovery.services.operations import KINDS
-from discovery.words import STATUSES, TYPES
+from discovery.models.registry import seen_by, sees_all
+from discovery.services.access import permissions
+from discovery.services.bulk.operations import KINDS
+from discovery.services.curation import collections
+from discovery.services.metadata import metadata
+from discovery.services.registry.deregistration import forget
+from discovery.services.transfer import exports
 
 admin.site.site_header = "Karen Admin"
 admin.site.site_title = "Karen Admin"
@@ -46,19 +57,48 @@ admin.site.index_title = "Administration"
 
 #: Kind of bulk edit → what its action is called.
 _ACTIONS = {
-    "metadata": "Change metadata", "tags": "Add and remove tags", "category": "Set the category", "visibility": "Set who may see them",
+    "metadata": "Change metadata", "tags": "Add and remove tags", "category": "Set the category",
+    "visibility": "Set who may see them",
     "collection": "Put into collections, take out", "validate": "Validate",
 }  # fmt: skip
+#: Kind of bulk edit → the question of ``RegisteredModelAdmin`` that decides whether it is offered.
+_ASKS = {"visibility": "grant", "collection": "collect", "validate": "validate"}
 #: Models that the page before a bulk edit names.
 MAX_NAMED = 20
 
 SCANNED = (
-    "model_id", "name", "root", "path", "shown_status", "format", "size", "file_count", "shown_problems", "modified_at", "added_at", "changed_at",
+    "model_id", "name", "root", "path", "shown_status", "format", "size", "file_count",
+    "shown_problems", "modified_at", "added_at", "changed_at",
     "missing_since",
 )  # fmt: skip
 
 
-class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class ByRight(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Asks the same permissions as pages and API, for each row that is about a model as well."""
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self._may(request, "view", obj) or self._may(request, "change", obj)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return self._may(request, "add", None)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self._may(request, "change", obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self._may(request, "delete", obj)
+
+    def _may(self, request: HttpRequest, action: str, obj: Any) -> bool:
+        return permissions.may(
+            request.user, f"{self.opts.app_label}.{get_permission_codename(action, self.opts)}", obj
+        )
+
+
+def _seen_models(request: HttpRequest) -> Any:
+    return RegisteredModel.objects.visible_to(request.user).values("pk")
+
+
+class ReadOnlyAdmin(ByRight):
     """Records that only the services write."""
 
     list_per_page = 50
@@ -74,17 +114,19 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return False
 
 
-class InWords(admin.ChoicesFieldListFilter):
-    """Filters by a column of the vocabulary, in the words that people use for it."""
+class OfAllModels(ReadOnlyAdmin):
+    """Its rows name models whoever they are shared with: it is for those who see them all."""
 
-    def choices(self, changelist: Any) -> Iterator[Any]:
-        words = {**TYPES, **{name: word for name, (word, _) in STATUSES.items()}}
-        for choice in super().choices(changelist):
-            yield {**choice, "display": words.get(str(choice["display"]), choice["display"])}
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_view_permission(request, obj) and permissions.may(
+            request.user, Right.VIEW_ALL
+        )
 
 
 def _in_bulk(kind: str) -> Callable[..., HttpResponse]:
-    """An action that hands the chosen models to the bulk page, where they are changed as from the Models page."""
+    """An action that hands the chosen models to the bulk page, where they are changed as from the
+    Models page.
+    """
 
     def action(
         modeladmin: admin.ModelAdmin[RegisteredModel],
@@ -104,13 +146,17 @@ def _in_bulk(kind: str) -> Callable[..., HttpResponse]:
         return TemplateResponse(request, "admin/bulk.html", context)
 
     action.__name__ = f"bulk_{kind}"
-    return admin.action(action, description=f"{_ACTIONS[kind]}…", permissions=["change"])
+    return admin.action(
+        action, description=f"{_ACTIONS[kind]}…", permissions=[_ASKS.get(kind, "change")]
+    )
 
 
 def _export_as(form: str) -> Callable[..., StreamingHttpResponse]:
-    """An action that streams the chosen models as a file; the same service as the Models page's, so that every export can be imported.
+    """An action that streams the chosen models as a file; the same service as the Models page's, so
+    that every export can be imported.
 
-    django-import-export would write through model forms of its own, past the one road of changes, and keep each file in memory.
+    django-import-export would write through model forms of its own, past the one road of changes,
+    and keep each file in memory.
     """
 
     def action(
@@ -132,7 +178,7 @@ def _export_as(form: str) -> Callable[..., StreamingHttpResponse]:
 
 
 @admin.register(RegisteredModel)
-class RegisteredModelAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class RegisteredModelAdmin(ByRight):
     form = RegisteredModelForm
     list_display = (
         "title",
@@ -150,8 +196,8 @@ class RegisteredModelAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     delete_confirmation_template = "admin/forget.html"
     delete_selected_confirmation_template = "admin/forget_selected.html"
     list_filter = (
-        ("status", InWords),
-        ("type", InWords),
+        "status",
+        "type",
         "format",
         "visibility",
         "root",
@@ -165,27 +211,59 @@ class RegisteredModelAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     search_help_text = "Name, display name, path or model ID"
     ordering = ("name", "pk")
     readonly_fields = SCANNED
-    fieldsets = (
-        ("Who may see it", {"fields": ("visibility", "groups", "collections")}),
-        (
-            "What people decide",
-            {
-                "fields": tuple(PREFIX + name for name in CURATED),
-                "description": "An empty field is filled in from the files.",
-            },
-        ),
-        ("What the last scan read", {"fields": SCANNED}),
-    )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[RegisteredModel]:
         rows: QuerySet[RegisteredModel] = super().get_queryset(request)
-        return rows.defer("files", "variants")
+        return rows.filter(seen_by(request.user)).defer("files", "variants")
+
+    def get_fieldsets(self, request: HttpRequest, obj: RegisteredModel | None = None) -> Any:
+        """The groups of the Metadata tab between access and what only scans write."""
+        curated: list[tuple[str, dict[str, Any]]] = [
+            (group, {"fields": [PREFIX + field.name for field in fields if field.editable]})
+            for group, fields in grouped().items()
+            if not fields[0].hosted or (obj and obj.is_hosted)
+        ]
+        curated[0][1]["description"] = "A field that is empty is filled in from the files."
+        return [
+            ("Who may see it", {"fields": ("visibility", "groups", "collections")}),
+            *curated,
+            ("What the last scan read", {"fields": SCANNED}),
+        ]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> Any:
+        may_import = permissions.may_all(request.user, permissions.IMPORTING)
+        return super().changelist_view(request, {**(extra_context or {}), "may_import": may_import})
+
+    def has_grant_permission(self, request: HttpRequest) -> bool:
+        return permissions.may(request.user, Right.GRANT)
+
+    def has_collect_permission(self, request: HttpRequest) -> bool:
+        return permissions.may(request.user, Right.CHANGE_COLLECTION)
+
+    def has_validate_permission(self, request: HttpRequest) -> bool:
+        return permissions.may(request.user, Right.VALIDATE)
+
+    def get_readonly_fields(
+        self, request: HttpRequest, obj: Model | None = None
+    ) -> tuple[str, ...]:
+        """Who sees a model is a right of its own; collections may give access, so they go
+        with it.
+        """
+        grants = self.has_grant_permission(request)
+        fixed = () if grants else ("visibility", "groups")
+        return (
+            *self.readonly_fields,
+            *fixed,
+            *(() if grants and self.has_collect_permission(request) else ("collections",)),
+        )
+
     def get_changelist_form(self, request: HttpRequest, **kwargs: Any) -> Any:
-        return InlineForm
+        return InlineForm if self.has_grant_permission(request) else InlineFormWithoutAccess
 
     def save_model(
         self,
@@ -194,7 +272,9 @@ class RegisteredModelAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         form: RegisteredModelForm | InlineForm,
         change: bool,
     ) -> None:
-        """Of the form and of a row of the list alike: through the service, which keeps the history."""
+        """Of the form and of a row of the list alike: through the service, which keeps the
+        history.
+        """
         changes = form.changes()
         if changes:
             metadata.edit(obj, changes, by=cast("User", request.user), through="admin")
@@ -222,7 +302,9 @@ class RegisteredModelAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return actions
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
-        """To forget a model is to forget its changes and findings too, which nobody may delete by themselves."""
+        """To forget a model is to forget its changes and findings too, which nobody may delete by
+        themselves.
+        """
         shown, counts, lacking, protected = super().get_deleted_objects(objs, request)
         return (
             shown,
@@ -236,11 +318,11 @@ class RegisteredModelAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     @admin.display(description="runs with", ordering="type")
     def shown_type(self, record: RegisteredModel) -> str:
-        return TYPES.get(record.type, record.type)
+        return ModelType.label_of(record.type)
 
     @admin.display(description="status", ordering="status")
     def shown_status(self, record: RegisteredModel) -> str:
-        return STATUSES.get(record.status, (record.status, ""))[0]
+        return Status.label_of(record.status)
 
     @admin.display(description="size", ordering="size_bytes")
     def size(self, record: RegisteredModel) -> str:
@@ -257,13 +339,14 @@ class RegisteredModelAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
 
 @admin.register(Root)
-class RootAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class RootAdmin(ByRight):
     form = RootForm
-    list_display = ("path", "enabled", "deep_every_days", "frozen_reason", "last_scan_at")
+    list_display = ("path", "name", "enabled", "deep_every_days", "frozen_reason", "last_scan_at")
     list_filter = ("enabled",)
-    search_fields = ("path",)
+    search_fields = ("path", "name")
     fields = (
         "path",
+        "name",
         "enabled",
         "deep_every_days",
         "frozen_reason",
@@ -272,12 +355,27 @@ class RootAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         "claim",
         "created_at",
     )
-    readonly_fields = ("frozen_reason", "missing_count", "last_scan_at", "claim", "created_at")
+    readonly_fields = (
+        "name",
+        "frozen_reason",
+        "missing_count",
+        "last_scan_at",
+        "claim",
+        "created_at",
+        "shown_path",
+    )
 
-    def get_readonly_fields(
-        self, request: HttpRequest, obj: Model | None = None
-    ) -> tuple[str, ...]:
-        return (*self.readonly_fields, "path") if obj else self.readonly_fields
+    def get_fields(self, request: HttpRequest, obj: Model | None = None) -> tuple[str, ...]:
+        """The path of a root that exists is changed where its models go with it."""
+        return ("shown_path", *self.fields[1:]) if obj else self.fields
+
+    @admin.display(description="path")
+    def shown_path(self, root: Root) -> SafeString | str:
+        if root.pk is None or root.path == Root.REMOTE:
+            return root.path
+        return format_html(
+            '{} – <a href="{}">Change path</a>', root.path, reverse("root-path", args=[root.pk])
+        )
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
         shown, counts, lacking, protected = super().get_deleted_objects(objs, request)
@@ -285,10 +383,15 @@ class RootAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
 
 @admin.register(Collection)
-class CollectionAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class CollectionAdmin(ByRight):
     form = CollectionForm
     list_display = ("name", "description", "query")
     search_fields = ("name",)
+
+    def get_readonly_fields(
+        self, request: HttpRequest, obj: Model | None = None
+    ) -> tuple[str, ...]:
+        return () if permissions.may(request.user, Right.GRANT) else ("groups",)
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         super().save_related(request, form, formsets, change)
@@ -296,7 +399,7 @@ class CollectionAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
 
 @admin.register(ScanRun)
-class ScanRunAdmin(ReadOnlyAdmin):
+class ScanRunAdmin(OfAllModels):
     list_display = (
         "__str__",
         "state",
@@ -321,6 +424,10 @@ class LogEntryAdmin(ReadOnlyAdmin):
     list_select_related = ("scan",)
     search_fields = ("message", "model_id", "path")
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[LogEntry]:
+        rows: QuerySet[LogEntry] = super().get_queryset(request)
+        return permissions.visible_log(request.user, rows)
+
 
 @admin.register(MetadataChange)
 class MetadataChangeAdmin(ReadOnlyAdmin):
@@ -332,6 +439,8 @@ class MetadataChangeAdmin(ReadOnlyAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[MetadataChange]:
         rows: QuerySet[MetadataChange] = super().get_queryset(request)
         heavy = ("files", "variants", "extracted", "curated", "problems")
+        if not sees_all(request.user):
+            rows = rows.filter(model__in=_seen_models(request))
         return rows.defer(*(f"model__{name}" for name in heavy))
 
     @admin.display(description="before")
@@ -345,7 +454,10 @@ class MetadataChangeAdmin(ReadOnlyAdmin):
 
 @admin.register(Finding)
 class FindingAdmin(ReadOnlyAdmin):
-    """What is wrong and what was decided about it: to search and to filter. Decisions are made on the Problems page."""
+    """What is wrong and what was decided about it: to search and to filter.
+
+    Decisions are made on the Problems page.
+    """
 
     list_display = (
         "shown_code",
@@ -383,6 +495,8 @@ class FindingAdmin(ReadOnlyAdmin):
             "attention",
             "checks",
         )
+        if not sees_all(request.user):
+            rows = rows.filter(model__in=_seen_models(request))
         return rows.defer(*(f"model__{name}" for name in heavy))
 
     def view_on_site(self, obj: Finding) -> str:
@@ -394,7 +508,7 @@ class FindingAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Skipped)
-class SkippedAdmin(ReadOnlyAdmin):
+class SkippedAdmin(OfAllModels):
     list_display = ("place", "root", "reason")
     list_filter = ("root",)
     list_select_related = ("root",)

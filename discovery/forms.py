@@ -1,56 +1,70 @@
-"""Forms of the administration: what people may set. Nothing is saved here: ``changes`` is what the service is asked to write."""
+"""Forms of the administration: what people may set.
+
+Nothing is saved here: ``changes`` is what the service is asked to write.
+"""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any, cast
 
 from django import forms
 from django.utils.html import escape
 
-from discovery.engine.paths import to_text
-from discovery.engine.types import ModelType
+from discovery.engine.core.fields import FIELDS, HOW, Kind, grouped
+from discovery.engine.core.paths import to_text
+from discovery.engine.core.vocabulary import ModelType
+from discovery.field_forms import Written, form_field
 from discovery.models import Collection, RegisteredModel, Root, Visibility
-from discovery.services import collections, metadata, scans
-from discovery.words import TYPES
+from discovery.services import scans
+from discovery.services.core import written
+from discovery.services.curation import collections
+from discovery.services.machine.reach import RootSilent
+from discovery.services.metadata import metadata
 
 PREFIX = "set_"
 
-TEXTS = (
-    "display_name",
-    "license",
-    "author",
-    "version",
-    "architecture",
-    "model_family",
-    "base_model",
-    "quantization",
-)
-NUMBERS = ("parameter_count", "active_parameter_count", "context_length")
-LISTS = ("tags", "language_support", "use_cases", "specialized_domains")
 #: Fields that can be set in the list, where they are shown as they count.
 INLINE = ("license", "visibility")
-CURATED = ("display_name", "description", "type", *TEXTS[1:], *NUMBERS, *LISTS)
+
+#: Fields that people decide about, in the order of the Metadata tab.
+CURATED = tuple(field.name for among in grouped().values() for field in among if field.editable)
+
+
+_WIDE = {"class": "vTextField"}
+_WIDGETS: dict[Kind, Callable[[], forms.Widget]] = {
+    Kind.LONG: lambda: forms.Textarea(attrs={"rows": 4}),
+    Kind.LIST: lambda: forms.Textarea(attrs={"rows": 2}),
+    Kind.OBJECT: lambda: forms.Textarea(attrs={"rows": 4, "spellcheck": "false"}),
+    Kind.NUMBER: lambda: forms.TextInput(),
+    Kind.FRACTION: lambda: forms.TextInput(),
+}
 
 
 def _field(name: str) -> forms.Field:
-    label = name.replace("_", " ").capitalize()
-    if name == "type":
-        names = [("", "As the files say"), *((kind.value, TYPES[kind.value]) for kind in ModelType)]
-        return forms.ChoiceField(required=False, label="Runs with", choices=names)
-    if name == "description":
-        return forms.CharField(
-            required=False, label=label, widget=forms.Textarea(attrs={"rows": 4})
+    """The field of Django's forms for one of the catalogue."""
+    field = FIELDS[name]
+    said = [(each.value, each.label) for each in field.words]
+    if field.kind is Kind.CHOICE:
+        choices = [("", "As the files say"), *said]
+        return forms.ChoiceField(required=False, label=field.label, choices=choices)
+    if field.kind is Kind.WORDS:
+        return forms.MultipleChoiceField(
+            required=False, label=field.label, choices=said, widget=forms.CheckboxSelectMultiple
         )
-    if name in NUMBERS:
-        return forms.IntegerField(required=False, label=label, min_value=1)
-    return forms.CharField(
-        required=False, label=label, widget=forms.TextInput(attrs={"class": "vTextField"})
-    )
+    widget = _WIDGETS.get(field.kind, lambda: forms.TextInput(attrs=_WIDE))()
+    return form_field(field.kind, label=field.label, widget=widget)
+
+
+def _sentence(reason: str) -> str:
+    return f"{reason[0].upper()}{reason[1:]}" + ("" if reason.endswith(".") else ".")
 
 
 class RegisteredModelForm(forms.ModelForm):  # type: ignore[type-arg]
-    """Access as it is; what people decide about the model as ``set_<field>``: empty means that the files decide."""
+    """Access as it is; what people decide about the model as ``set_<field>``: empty means that the
+    files decide.
+    """
 
     class Meta:
         model = RegisteredModel
@@ -62,33 +76,36 @@ class RegisteredModelForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        cast(
-            "forms.ModelMultipleChoiceField[Collection]", self.fields["collections"]
-        ).queryset = Collection.objects.filter(query="")
+        if "collections" in self.fields:
+            cast(
+                "forms.ModelMultipleChoiceField[Collection]", self.fields["collections"]
+            ).queryset = Collection.objects.filter(query="")
         for name in CURATED:
+            if FIELDS[name].hosted and not self.instance.is_hosted:
+                del self.fields[PREFIX + name]
+                continue
             field = self.fields[PREFIX + name]
-            field.initial = self._text(self.instance.curated.get(name))
-            read = self.instance.extracted.get(name)
-            shown = self._text(read)[:300] if read else ""
-            shown = TYPES.get(shown, shown) if name == "type" else shown
-            hint = (
-                f"Read in {read['source']}: {shown}"
-                if read and shown
-                else "The files say nothing about it."
-            )
+            decided = self.instance.curated.get(name)
+            field.initial = decided["value"] if decided else None
             # Django puts help texts into the page as they are.
-            field.help_text = escape(f"Separated by commas. {hint}" if name in LISTS else hint)
+            field.help_text = escape(" ".join(filter(None, (*self._told(name), self._read(name)))))
+
+    def add_error(self, field: str | None, error: Any) -> None:
+        if isinstance(self.fields.get(field or ""), Written) and hasattr(error, "message"):
+            error = forms.ValidationError(_sentence(error.message))
+        super().add_error(field, error)
 
     @staticmethod
-    def _text(entry: dict[str, Any] | None) -> str:
-        value = entry["value"] if entry else None
-        return (
-            ", ".join(str(item) for item in value)
-            if isinstance(value, list)
-            else ""
-            if value is None
-            else str(value)
-        )
+    def _told(name: str) -> tuple[str, str]:
+        return FIELDS[name].help, HOW.get(FIELDS[name].kind, "")
+
+    def _read(self, name: str) -> str:
+        """What the files say."""
+        read = self.instance.extracted.get(name)
+        shown = written.text(FIELDS[name].kind, read["value"])[:300] if read else ""
+        if not read or not shown:
+            return "The files say nothing about it."
+        return f"Read in {read['source']}: {ModelType.label_of(shown) if name == 'type' else shown}"
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
@@ -102,18 +119,12 @@ class RegisteredModelForm(forms.ModelForm):  # type: ignore[type-arg]
             for name in CURATED
             if PREFIX + name in self.changed_data and PREFIX + name in self.cleaned_data
         ]
-        changes = {name: self._value(name, self.cleaned_data[PREFIX + name]) for name in changed}
+        changes = {name: self.cleaned_data[PREFIX + name] or None for name in changed}
         for name in metadata.LINKS & set(self.changed_data) & self.cleaned_data.keys():
             changes[name] = [each.name for each in self.cleaned_data[name]]
         if "visibility" in self.changed_data and "visibility" in self.cleaned_data:
             changes["visibility"] = self.cleaned_data["visibility"]
         return changes
-
-    @staticmethod
-    def _value(name: str, given: Any) -> Any:
-        if name in LISTS:
-            return [item.strip() for item in given.split(",") if item.strip()] or None
-        return given or None
 
 
 for _name in CURATED:
@@ -124,7 +135,11 @@ for _name in CURATED:
 
 
 class InlineForm(forms.ModelForm):  # type: ignore[type-arg]
-    """A row of the list. Each field brings along what it showed, so that nobody overwrites a change that they have not seen."""
+    """A row of the list.
+
+    Each field brings along what it showed, so that nobody overwrites a change that they have not
+    seen.
+    """
 
     license = forms.CharField(
         required=False, show_hidden_initial=True, widget=forms.TextInput(attrs={"size": 14})
@@ -142,7 +157,8 @@ class InlineForm(forms.ModelForm):  # type: ignore[type-arg]
             if shown is not None and shown != now and cleaned.get(name) != now:
                 self.add_error(
                     name,
-                    f"Somebody else has set it to “{now}” meanwhile. Look at it again, then change it.",
+                    f"Somebody else has set it to “{now}” meanwhile. Look at it again, then"
+                    " change it.",
                 )
         _blame(self, self.changes(), "")
         return cleaned
@@ -153,6 +169,12 @@ class InlineForm(forms.ModelForm):  # type: ignore[type-arg]
             for name in self.changed_data
             if name in self.cleaned_data
         }
+
+
+class InlineFormWithoutAccess(InlineForm):
+    """For who may not set who sees a model: shown, and whatever is sent for it is not looked at."""
+
+    visibility = forms.ChoiceField(choices=Visibility.choices, disabled=True)
 
 
 def _blame(form: Any, changes: dict[str, Any], prefix: str) -> None:
@@ -168,7 +190,7 @@ def _blame(form: Any, changes: dict[str, Any], prefix: str) -> None:
         errors = error.errors
     for name, reason in errors.items():
         field = name if name in form.fields else prefix + name
-        form.add_error(field, f"{reason[0].upper()}{reason[1:]}.")
+        form.add_error(field, _sentence(reason))
 
 
 class CollectionForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -198,7 +220,7 @@ class RootForm(forms.ModelForm):  # type: ignore[type-arg]
             raise forms.ValidationError("Give an absolute path.")
         try:
             root, below = scans.locate(path, add=False)
-        except scans.NoSuchFolder as error:
+        except (scans.NoSuchFolder, RootSilent) as error:
             raise forms.ValidationError(str(error)) from error
         if root.pk and below == "." and root.pk != self.instance.pk:
             raise forms.ValidationError("This folder is a root already.")

@@ -1,13 +1,27 @@
-"""Everyone signs in; an expired session sends the whole page to the sign-in form, never a fragment of it."""
+"""Everyone signs in, guessing is slow, and what people are answered stays out of every cache.
+
+An expired session sends the whole page to the sign-in form, never a fragment of it.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.middleware import LoginRequiredMiddleware
 from django.contrib.auth.views import redirect_to_login
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import render
+from django.utils.cache import add_never_cache_headers
 from django_htmx.http import HttpResponseClientRedirect
+
+from discovery.services.access.signing_in import Locked
+from discovery.services.core.reading import reading
+
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
 
 class SignInMiddleware(LoginRequiredMiddleware):
@@ -21,3 +35,56 @@ class SignInMiddleware(LoginRequiredMiddleware):
         return HttpResponseClientRedirect(
             redirect_to_login(there, self.get_login_url(view_func)).url
         )
+
+
+def private_answers(
+    get_response: Callable[[HttpRequest], HttpResponseBase],
+) -> Callable[[HttpRequest], HttpResponseBase]:
+    """``private, no-store`` on whatever is answered to credentials, a session or a token: pages,
+    their parts, exports, errors, the API.
+
+    No proxy keeps it, and the browser of somebody who signed out shows nothing by its Back button.
+    Programs that keep an answer of the API themselves still ask by its ``ETag``. Static files are
+    served before, and may be kept.
+    """
+
+    def answered(request: HttpRequest) -> HttpResponseBase:
+        response = get_response(request)
+        if settings.SESSION_COOKIE_NAME in request.COOKIES or "Authorization" in request.headers:
+            response.headers["Cache-Control"] = "private, no-store"
+        return response
+
+    return answered
+
+
+def reading_writes_nothing(
+    get_response: Callable[[HttpRequest], HttpResponseBase],
+) -> Callable[[HttpRequest], HttpResponseBase]:
+    """Tells services that a request by a safe method only reads."""
+
+    def answered(request: HttpRequest) -> HttpResponseBase:
+        with reading() if request.method in SAFE_METHODS else nullcontext():
+            return get_response(request)
+
+    return answered
+
+
+class LockedMiddleware:
+    """Whichever page asked for the password: while sign-in is locked the answer says how long, and
+    429.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        if not isinstance(exception, Locked):
+            return None
+        context = {"locked": exception, "back": request.get_full_path()}
+        response = render(request, "registration/locked.html", context, status=429)
+        response["Retry-After"] = str(exception.seconds)
+        add_never_cache_headers(response)
+        return response

@@ -3,6 +3,7 @@
 from django.contrib import admin
 from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import include, path
+from django.views.generic import RedirectView
 
 urlpatterns = [
     path(
@@ -13,12 +14,14 @@ urlpatterns = [
         name="login",
     ),
     path("logout/", LogoutView.as_view(), name="logout"),
+    path("admin/password_change/", RedirectView.as_view(pattern_name="account")),
+    path("admin/password_change/done/", RedirectView.as_view(pattern_name="account")),
     path("admin/", admin.site.urls),
     path("", include("discovery.api.urls")),
     path("", include("discovery.web.urls")),
 ]
 
-handler400 = "discovery.web.errors.bad_request"
-handler403 = "discovery.web.errors.permission_denied"
-handler404 = "discovery.web.errors.page_not_found"
-handler500 = "discovery.web.errors.server_error"
+handler400 = "discovery.web.shared.errors.bad_request"
+handler403 = "discovery.web.shared.errors.permission_denied"
+handler404 = "discovery.web.shared.errors.page_not_found"
+handler500 = "discovery.web.shared.errors.server_error"

@@ -12,8 +12,10 @@ from ninja.utils import check_csrf
 
 from discovery.api import throttle
 from discovery.api.errors import ApiError
-from discovery.models import ApiToken, RegisteredModel
-from discovery.services import tokens
+from discovery.models import ApiToken, RegisteredModel, Right
+from discovery.services.access import permissions, signing_in
+from discovery.services.core.client_address import address
+from discovery.services.integrations import api_tokens
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -32,47 +34,53 @@ class Caller:
     key: str
 
     @property
-    def is_staff(self) -> bool:
-        return bool(self.user.is_active and self.user.is_staff)
-
-    @property
     def person(self) -> User:
         """The user behind a call that takes credentials."""
         return cast("User", self.user)
 
-    def may(self, needed: Scope) -> bool:
-        return _RANK[self.scope] >= _RANK[needed] and (self.is_staff or needed == Scope.READ)
+    def has(self, scope: Scope) -> bool:
+        return _RANK[self.scope] >= _RANK[scope]
+
+    def may(self, *rights: Right, scope: Scope = Scope.READ) -> bool:
+        """Both: a token opens no more than its scope, and no more than its owner's
+        permissions do.
+        """
+        return self.has(scope) and permissions.may_all(self.user, rights)
 
 
 class Access:
-    """The door of an endpoint. ``needed`` is the scope that opens it; ``None`` opens it to everybody, for what they may see.
+    """The door of an endpoint: the scope that a token needs for it, and the permissions that its
+    owner needs.
 
-    Some reading is for staff alone (``staff``), as changing always is.
+    Without a scope it is open to everybody, for what they may see.
     """
 
-    def __init__(self, needed: Scope | None, *, staff: bool = False) -> None:
-        self.needed, self.staff = needed, staff
+    def __init__(self, needed: Scope | None, *rights: Right) -> None:
+        self.needed, self.rights = needed, rights
 
     def __call__(self, request: HttpRequest) -> Caller:
         if _length(request) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
             raise ApiError(413)
-        caller = _caller(request)
-        if self.needed is None or (caller.may(self.needed) and (caller.is_staff or not self.staff)):
+        return self.admit(_caller(request))
+
+    def admit(self, caller: Caller) -> Caller:
+        """``caller``, or ``ApiError`` that says what is missing."""
+        if self.needed is None:
             return caller
         if caller.scope is None:
             raise ApiError(401)
-        if not caller.is_staff:
-            raise ApiError(403, "Only administrators may do this.")
-        raise ApiError(
-            403, f"This needs a token with the scope {self.needed}; this one has {caller.scope}."
-        )
+        if reason := permissions.lacking(caller.user, self.rights):
+            raise ApiError(403, reason)
+        if not caller.has(self.needed):
+            raise ApiError(
+                403,
+                f"This needs a token with the scope {self.needed}; this one has {caller.scope}.",
+            )
+        return caller
 
 
 PUBLIC = Access(None)
 READ = Access(Scope.READ)
-STAFF = Access(Scope.READ, staff=True)
-WRITE = Access(Scope.WRITE)
-ADMIN = Access(Scope.ADMIN)
 
 
 def _length(request: HttpRequest) -> int:
@@ -84,15 +92,19 @@ def _length(request: HttpRequest) -> int:
 
 def _caller(request: HttpRequest) -> Caller:
     given = request.headers.get("Authorization", "")
-    address = throttle.address(request)
+    origin = address(request)
     if given:
         scheme, _, token = given.partition(" ")
-        row = tokens.find(token.strip()) if scheme.lower() == "bearer" else None
+        _refuse_while_locked(origin)
+        row = api_tokens.find(token.strip()) if scheme.lower() == "bearer" else None
         if row is None:
-            _count(f"address:{address}", settings.API_RATE_ADDRESS)  # guessing is slow
+            _count(f"address:{origin}", settings.API_RATE_ADDRESS)  # guessing is slow
+            if not api_tokens.was_given(token.strip()):
+                signing_in.failed_token(origin)
             raise ApiError(
                 401,
-                "This token is not valid: it is unknown, expired or revoked, or its user may not sign in.",
+                "This token is not valid: it is unknown, expired or revoked, or its user may not"
+                " sign in.",
             )
         _count(f"token:{row.pk}", settings.API_RATE_TOKEN)
         return Caller(row.user, Scope(row.scope), f"token:{row.pk}")
@@ -102,11 +114,20 @@ def _caller(request: HttpRequest) -> Caller:
         if request.method not in _SAFE and check_csrf(request):
             raise ApiError(
                 403,
-                "The CSRF token is missing or wrong: send the cookie csrftoken as the header X-CSRFToken, or use an API token.",
+                "The CSRF token is missing or wrong: send the cookie csrftoken as the header"
+                " X-CSRFToken, or use an API token.",
             )
-        return Caller(user, Scope.ADMIN if user.is_staff else Scope.READ, f"user:{user.pk}")
-    _count(f"address:{address}", settings.API_RATE_ADDRESS)
-    return Caller(AnonymousUser(), None, f"address:{address}")
+        return Caller(user, Scope.ADMIN, f"user:{user.pk}")
+    _count(f"address:{origin}", settings.API_RATE_ADDRESS)
+    return Caller(AnonymousUser(), None, f"address:{origin}")
+
+
+def _refuse_while_locked(origin: str) -> None:
+    try:
+        signing_in.check_token(origin)
+    except signing_in.Locked as locked:
+        text = f"Too many wrong tokens came from this address: wait {locked.wait}."
+        raise ApiError(429, text, headers={"Retry-After": str(locked.seconds)}) from None
 
 
 def _count(key: str, rate: str) -> None:

@@ -41,7 +41,10 @@ class KarenAPI(NinjaAPI):
 api = KarenAPI(
     title="Karen Admin",
     version="1",
-    description="The registry of AI models on disk: read it, curate it, and ask for scans, validations and test loads.",
+    description=(
+        "The registry of AI models on disk: read it, curate it, and ask for scans, validations and"
+        " test loads."
+    ),
     urls_namespace="api",
     parser=StrictParser(),
     docs_url=None,
@@ -52,7 +55,9 @@ Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
 @api.add_decorator
 def _no_unknown_query(endpoint: Endpoint) -> Endpoint:
-    """A parameter that the document does not name is refused: dropped, it would look as if it had been obeyed."""
+    """A parameter that the document does not name is refused: dropped, it would look as if it had
+    been obeyed.
+    """
 
     @wraps(endpoint)
     def checked(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:

@@ -1,4 +1,6 @@
-"""Tags, collections and categories: what models are sorted by, with how many of the caller's models each has."""
+"""Tags, collections and categories: what models are sorted by, with how many of the caller's models
+each has.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +14,13 @@ from ninja import Query, Router, Schema
 
 from discovery.api import paging
 from discovery.api.access import PUBLIC, READ, caller_of
-from discovery.engine.document import CATEGORIES
+from discovery.engine.identify.document import CATEGORIES
 from discovery.models import Collection, Listing, RegisteredModel, Tag
-from discovery.services import facets
-from discovery.services.metadata import CHOICES
-from discovery.services.search import Filters
+from discovery.models.registry import sees_all
+from discovery.services.access.redaction import Sight
+from discovery.services.metadata.metadata import CHOICES
+from discovery.services.search import facets
+from discovery.services.search.model_search import Filters
 
 router = Router(tags=["Catalogue"])
 
@@ -66,10 +70,11 @@ def _counted(
 ) -> tuple[QuerySet[Any], Callable[[Any], int]]:
     """(the rows that the caller may know of, how many models that they see each of them has).
 
-    Staff know of all: theirs are counted for the rows of the page alone. For others one walk over what they see tells which there are.
+    Who sees every model knows of all: theirs are counted for the rows of the page alone. For others
+    one walk over what they see tells.
     """
     links, caller = join.objects.order_by(), caller_of(request)
-    if caller.is_staff:
+    if sees_all(caller.user):
         own = (
             links.filter(**{column: OuterRef("pk")})
             .values(column)
@@ -113,14 +118,15 @@ def collections(request: HttpRequest, asked: Query[paging.Paged]) -> dict[str, A
         RegisteredModel.collections.through,
         "collection",
     )
-    return paging.numbered(request, rows, asked, lambda row: _collection(row, models(row)))
+    sight = Sight(caller_of(request).user)
+    return paging.numbered(request, rows, asked, lambda row: _collection(row, models(row), sight))
 
 
-def _collection(row: Collection, models: int) -> dict[str, Any]:
+def _collection(row: Collection, models: int, sight: Sight) -> dict[str, Any]:
     return {
         "name": row.name,
         "description": row.description,
-        "query": row.query or None,
+        "query": sight.query(row.query) or None,
         "models": models,
     }
 

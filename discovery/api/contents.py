@@ -1,4 +1,6 @@
-"""``/models/{model_id}/files``, ``/tensors``, ``/history``, ``/access``: what the pages of a model show."""
+"""``/models/{model_id}/files``, ``/tensors``, ``/history``, ``/access``: what the pages of a model
+show.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +14,12 @@ from discovery.api import paging
 from discovery.api.access import PUBLIC, READ, caller_of, fetch
 from discovery.api.errors import ApiError
 from discovery.models import MetadataChange
-from discovery.services import access, browse
-from discovery.services.search import normal_text
+from discovery.services.access import model_access
+from discovery.services.access.redaction import Sight
+from discovery.services.insight import model_contents
+from discovery.services.metadata import metadata
+from discovery.services.registry import model_files
+from discovery.services.search.model_search import normal_text
 
 router = Router(tags=["Models"])
 
@@ -43,18 +49,25 @@ def tensors(
 ) -> dict[str, Any]:
     """Read now, from the headers of the weight files."""
     record = fetch(request, model_id)
-    if asked.file and asked.file not in browse.weight_files(record):
+    if asked.file and asked.file not in model_files.weight_files(record):
         raise ApiError(
             422,
             "The model has no such weight file.",
             errors=[(("query", "file"), "is none of its weight files")],
         )
-    read = browse.tensors(record, asked.file) if record.missing_since is None else browse.Tensors()
-    rows = [row for row in read.rows if _matches(row.tensor.name, asked.search)]
+    read = (
+        model_contents.tensors(record, asked.file)
+        if record.missing_since is None
+        else model_contents.Tensors()
+    )
+    rows, sight = (
+        [row for row in read.rows if _matches(row.tensor.name, asked.search)],
+        Sight(caller_of(request).user),
+    )
     problems = [
         {
             "code": p.code,
-            "message": p.message,
+            "message": sight.text(p.message),
             "path": p.path,
             "severity": p.severity,
             "offset": p.offset,
@@ -66,7 +79,7 @@ def tensors(
     )
 
 
-def _tensor(row: browse.Row) -> dict[str, Any]:
+def _tensor(row: model_contents.Row) -> dict[str, Any]:
     tensor = row.tensor
     return {
         "name": tensor.name,
@@ -86,17 +99,23 @@ def _tensor(row: browse.Row) -> dict[str, Any]:
     summary="What people changed",
 )
 def history(request: HttpRequest, model_id: str, asked: Query[paging.Paged]) -> dict[str, Any]:
-    """Who changed what, when and through what, the newest first."""
-    rows = MetadataChange.objects.filter(model=fetch(request, model_id)).select_related("by")
-    return paging.numbered(request, rows, asked, _change)
+    """Who changed what, when and through what, the newest first.
+
+    Only administrators are told who, and of changes of groups.
+    """
+    sight = Sight(caller_of(request).user)
+    rows = (
+        metadata.changes_told_to(sight).filter(model=fetch(request, model_id)).select_related("by")
+    )
+    return paging.numbered(request, rows, asked, lambda row: _change(row, sight))
 
 
-def _change(row: MetadataChange) -> dict[str, Any]:
+def _change(row: MetadataChange, sight: Sight) -> dict[str, Any]:
     return {
         "field": row.field,
-        "before": row.before,
-        "after": row.after,
-        "by": row.by.get_username() if row.by else None,
+        "before": sight.change(row.field, row.before),
+        "after": sight.change(row.field, row.after),
+        "by": (sight.person(row.by.get_username()) or None) if row.by else None,
         "at": row.at,
         "through": row.through,
         "batch": str(row.batch),
@@ -112,8 +131,11 @@ def _change(row: MetadataChange) -> dict[str, Any]:
     summary="Who may see a model",
 )
 def who(request: HttpRequest, model_id: str) -> dict[str, Any]:
-    """Its visibility, and through which groups and collections people see it. Others than administrators are told of their own groups alone."""
-    return access.explained_to(caller_of(request).person, fetch(request, model_id))
+    """Its visibility, and through which groups and collections people see it.
+
+    Others than administrators are told of their own groups alone.
+    """
+    return model_access.explained_to(caller_of(request).person, fetch(request, model_id))
 
 
 def _matches(name: str, text: str) -> bool:

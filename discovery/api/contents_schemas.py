@@ -8,9 +8,10 @@ from typing import Any
 from ninja import Schema
 from pydantic import Field
 
-from discovery.api.model_schemas import Problem, VisibilityName
+from discovery.api.model_schemas import Problem
 from discovery.api.paging import Paged
-from discovery.services.search import MAX_TEXT
+from discovery.engine.core.vocabulary import Visibility
+from discovery.services.search.model_search import MAX_TEXT
 
 
 class WantedFiles(Paged):
@@ -23,7 +24,9 @@ class WantedTensors(WantedFiles):
     file: str = Field(
         "",
         max_length=4096,
-        description="One weight file, by its path below the root; by default those of the first variant.",
+        description=(
+            "One weight file, by its path below the root; by default those of the first variant."
+        ),
     )
 
 
@@ -49,7 +52,9 @@ class TensorRow(Schema):
 
 
 class Tensors(Schema):
-    """``files_read`` of ``files`` weight files were opened; ``problems`` says what was wrong with them."""
+    """``files_read`` of ``files`` weight files were opened; ``problems`` says what was wrong with
+    them.
+    """
 
     count: int
     next: str | None
@@ -84,10 +89,12 @@ class SharingCollection(Schema):
 
 
 class AccessRules(Schema):
-    """Who may see a model: everybody if it is public, administrators always, and while it is restricted the groups named here."""
+    """Who may see a model: everybody if it is public, administrators always, and while it is
+    restricted the groups named here.
+    """
 
     model_id: str
-    visibility: VisibilityName
+    visibility: Visibility
     quarantined_at: datetime | None
     groups: list[str]
     collections: list[SharingCollection]

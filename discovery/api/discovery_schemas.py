@@ -9,9 +9,9 @@ from ninja import Schema
 from pydantic import BeforeValidator, ConfigDict, Field
 
 from discovery.api.paging import Paged
-from discovery.engine.types import Severity
+from discovery.engine.core.vocabulary import Severity
 from discovery.models import Channel
-from discovery.services.search import MAX_VALUES
+from discovery.services.search.model_search import MAX_VALUES
 
 
 def _is_iso(value: Any) -> Any:
@@ -69,7 +69,9 @@ class RootStatus(Schema):
 
 
 class DiscoveryStatus(Schema):
-    """Who is no administrator is told neither of scans nor of roots: their counts are of all models."""
+    """Who is no administrator is told neither of scans nor of roots: their counts are of all
+    models.
+    """
 
     state: Literal["idle", "queued", "running"]
     scan: Progress | None
@@ -92,7 +94,10 @@ class Asked(Schema):
     scan_id: int
     status: str
     created: bool = Field(
-        description="False while a scan of the same folders was queued or running already: then it is that one."
+        description=(
+            "False while a scan of the same folders was queued or running already: then it is that"
+            " one."
+        )
     )
 
 
@@ -107,6 +112,31 @@ class Scans(Schema):
     next: str | None
     previous: str | None
     results: list[ScanResult]
+
+
+class UnrecognizedFile(Schema):
+    path: str = Field(description="Below the root.")
+    root: str
+    size_bytes: int
+    first_bytes: str = Field(description="At most 16, in hexadecimal; empty: it cannot be read.")
+    guess: str | None = Field(description="What its first bytes are like.")
+
+
+class Total(Schema):
+    files: int
+    bytes: int
+
+
+class UnrecognizedFiles(Schema):
+    """``totals``: all files under the roots at the last whole scans, by what they are: `model`,
+    `companion`, `excluded`, `junk`, `unrecognized`.
+    """
+
+    count: int
+    next: str | None
+    previous: str | None
+    results: list[UnrecognizedFile]
+    totals: dict[str, Total]
 
 
 class WantedLog(Paged):

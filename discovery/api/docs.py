@@ -1,4 +1,7 @@
-"""``/api/docs`` and ``/api/examples``: the OpenAPI document as pages, to read and to try. Nothing on them comes from elsewhere."""
+"""``/api/docs`` and ``/api/examples``: the OpenAPI document as pages, to read and to try.
+
+Nothing on them comes from elsewhere.
+"""
 
 from __future__ import annotations
 

@@ -7,10 +7,11 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from ninja import Router, Status
 
-from discovery.api.access import PUBLIC, WRITE, caller_of, fetch
+from discovery.api.access import PUBLIC, Access, Scope, caller_of, fetch
 from discovery.api.model_schemas import ModelDocument
 from discovery.api.preconditions import as_seen, stale, tagged
-from discovery.services import forgetting
+from discovery.models import Right
+from discovery.services.registry import deregistration
 
 router = Router(tags=["Models"])
 
@@ -24,20 +25,22 @@ router = Router(tags=["Models"])
 )
 def document(request: HttpRequest, model_id: str, response: HttpResponse) -> dict[str, Any]:
     """The model document, with the source of every value."""
-    return tagged(fetch(request, model_id), response)
+    return tagged(request, fetch(request, model_id), response)
 
 
 @router.delete(
     "/models/{model_id}",
-    auth=WRITE,
+    auth=Access(Scope.WRITE, Right.FORGET),
     response={204: None},
     operation_id="forget_model",
     summary="Forget a model",
 )
 def forget(request: HttpRequest, model_id: str) -> Status[None]:
-    """Its files stay. A scan that still finds them brings it back, with all that people made of it."""
+    """Its files stay. A scan that still finds them brings it back, with all that people made
+    of it.
+    """
     record = fetch(request, model_id)
     if not as_seen(request)(record):
         raise stale()
-    forgetting.forget(record, by=caller_of(request).person, through="api")
+    deregistration.forget(record, by=caller_of(request).person, through="api")
     return Status(204, None)

@@ -1,4 +1,6 @@
-"""Whatever goes wrong is said in one shape: ``{"detail": "one sentence", "errors": [{"loc": [...], "msg": "..."}]}``."""
+"""Whatever goes wrong is said in one shape: ``{"detail": "one sentence", "errors": [{"loc": [...],
+"msg": "..."}]}``.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +13,11 @@ from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from ninja.errors import HttpError, ValidationError
 
-from discovery.engine.text import plural
-from discovery.services.metadata import InvalidMetadata
+from discovery.engine.core.text import plural
+from discovery.models.registry import sees_all
+from discovery.services.core import failures
+from discovery.services.machine.reach import RootSilent
+from discovery.services.metadata.metadata import InvalidMetadata
 
 if TYPE_CHECKING:
     from ninja import NinjaAPI
@@ -36,6 +41,8 @@ SENTENCES = {
     500: "The server failed to answer. The log of the server has the details.",
     503: "The server cannot answer now. Try again in a moment.",
 }
+
+RETRY = {"Retry-After": "1"}
 
 #: Faults told at once; a body of 1,000 wrong items needs no longer answer than that.
 MAX_TOLD = 100
@@ -93,8 +100,7 @@ def add_handlers(api: NinjaAPI) -> None:
         ValidationError: _validation_error,
         Http404: _not_found,
         InvalidMetadata: _invalid_metadata,
-        OperationalError: _unavailable,
-        InterfaceError: _unavailable,
+        RootSilent: _silent,
         Exception: _unforeseen,
     }
     for kind, handler in handlers.items():
@@ -146,11 +152,26 @@ def _invalid_metadata(_request: HttpRequest, error: InvalidMetadata) -> HttpResp
     )
 
 
-def _unavailable(request: HttpRequest, error: Exception) -> HttpResponse:
-    logger.error("%s %s: the database did not answer: %s", request.method, request.path, error)
-    return respond(503, headers={"Retry-After": "1"})
+def _silent(request: HttpRequest, error: RootSilent) -> HttpResponse:
+    """Who sees every model is told which folder it is."""
+    logger.warning("%s %s: %s", request.method, request.path, error)
+    caller = getattr(getattr(request, "auth", None), "user", request.user)
+    return respond(
+        503, str(error) if sees_all(caller) else error.plain, headers={"Retry-After": "10"}
+    )
 
 
-def _unforeseen(_request: HttpRequest, error: Exception) -> HttpResponse:
-    """Django logs it and answers 500; the middleware gives that the shape."""
-    raise error
+def _unforeseen(request: HttpRequest, error: Exception) -> HttpResponse:
+    """What is wrong with the installation is told.
+
+    The rest is a fault of ours: Django logs it and answers 500; the middleware gives that the
+    shape.
+    """
+    failure = failures.explain(error)
+    if failure is None and isinstance(error, (OperationalError, InterfaceError)):
+        logger.error("%s %s: the database did not answer: %s", request.method, request.path, error)
+        return respond(503, headers=RETRY)
+    if failure is None or not failure.cause.meets_requests:
+        raise error
+    logger.error("%s %s: %s", request.method, request.path, failure)
+    return respond(503, failure.cause.sentence, headers=RETRY)

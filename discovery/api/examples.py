@@ -1,4 +1,6 @@
-"""Ready examples, one for each call of the guide, in its order. The tests run them as they stand."""
+"""Ready examples, one for each call of the guide, in its order. The tests run them as they
+stand.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +13,16 @@ import os
 
 import httpx
 
-karen = httpx.Client(base_url=os.environ["KAREN"], headers={"Authorization": f"Bearer {os.environ['TOKEN']}"}, timeout=60)
+headers = {"Authorization": f"Bearer {os.environ['TOKEN']}"}
+karen = httpx.Client(base_url=os.environ["KAREN"], headers=headers, timeout=60)
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """``address`` is below the server's; ``show`` are lines of Python that print what matters of ``answer``."""
+    """``address`` is below the server's; ``show`` are lines of Python that print what matters of
+    ``answer``.
+    """
 
     title: str
     note: str
@@ -58,7 +63,8 @@ def _literal(value: Any) -> str:
 EXAMPLES = (
     Example(
         "Scan now",
-        "Queues a scan, and answers at once. While one is under way it is that one: created is false.",
+        "Queues a scan, and answers at once. While one is under way it is that one: created is"
+        " false.",
         "POST",
         "/api/models/discovery/refresh",
         'print(answer.json()["scan_id"], answer.json()["status"])',
@@ -75,7 +81,8 @@ EXAMPLES = (
         "Filters are repeatable, facets count what is found. Follow next for the following page.",
         "GET",
         "/api/models/discovered?primary=LANGUAGE&ordering=-size_bytes&facets=true",
-        'for model in answer.json()["results"]:\n    print(model["model_id"], model["parameter_count"])',
+        'for model in answer.json()["results"]:\n    print(model["model_id"],'
+        ' model["parameter_count"])',
     ),
     Example(
         "Every model once",
@@ -89,7 +96,8 @@ EXAMPLES = (
     ),
     Example(
         "Register a model by hand",
-        "For what scans do not find. The path is absolute, or below a root. Answers 409 when it is registered already.",
+        "For what scans do not find. The path is absolute, or below a root. Answers 409 when it is"
+        " registered already.",
         "POST",
         "/api/models/register",
         'print(answer.json()["model_id"], answer.json()["type"])',
@@ -103,7 +111,8 @@ EXAMPLES = (
     ),
     Example(
         "Update metadata",
-        "Only what is sent changes: objects merge key by key, lists replace, null gives a field back to what the files say.",
+        "Only what is sent changes: objects merge key by key, lists replace, null gives a field"
+        " back to what the files say.",
         "PUT",
         "/api/models/llama-2-7b-chat/metadata",
         'print(answer.json()["display_name"], answer.json()["sources"]["tags"])',
@@ -115,7 +124,8 @@ EXAMPLES = (
     ),
     Example(
         "Update many models",
-        "Up to 1,000 in one call and one batch, each with its own result; ?atomic=true makes it all or nothing.",
+        "Up to 1,000 in one call and one batch, each with its own result; ?atomic=true makes it all"
+        " or nothing.",
         "POST",
         "/api/models/metadata/bulk-update",
         'print(answer.json()["updated"], answer.json()["failed"])',
@@ -142,21 +152,25 @@ EXAMPLES = (
         "Newest first. Filter by level, channel, scan_id, model_id and since.",
         "GET",
         "/api/models/discovery/logs?level=warning&level=error",
-        'for event in answer.json()["results"]:\n    print(event["at"], event["channel"], event["message"])',
+        'for event in answer.json()["results"]:\n    print(event["at"], event["channel"],'
+        ' event["message"])',
     ),
     Example(
         "Try to load a model",
-        "In a child process with limits. Without wait, or when it takes longer, 202 says where the result will be.",
+        "In a child process with limits. Without wait, or when it takes longer, 202 says where the"
+        " result will be.",
         "POST",
         "/api/models/llama-2-7b-chat/test-load?wait=30",
         'print(answer.json()["status"], answer.json().get("message", ""))',
     ),
     Example(
         "Validate a model",
-        "Reads its headers again and tells what is wrong, where, and what to do. ?deep=true queues reading all bytes.",
+        "Reads its headers again and tells what is wrong, where, and what to do. ?deep=true queues"
+        " reading all bytes.",
         "GET",
         "/api/models/llama-2-7b-chat/validate",
-        'for check in answer.json()["checks"]:\n    print(check["status"], check["name"], check["message"])',
+        'for check in answer.json()["checks"]:\n    print(check["status"], check["name"],'
+        ' check["message"])',
     ),
     Example(
         "System resources",

@@ -10,16 +10,19 @@ from django.http import Http404, HttpRequest, HttpResponse
 from ninja import Path, Query, Router, Status
 
 from discovery.api import health_schemas as schemas
-from discovery.api.access import PUBLIC, READ, WRITE, Scope, caller_of, fetch
+from discovery.api.access import PUBLIC, READ, Access, Scope, caller_of, fetch
 from discovery.api.errors import ApiError
-from discovery.models import DeepValidation, LoadTest
-from discovery.services import deep_validation, load_tests, validation
+from discovery.models import DeepValidation, LoadTest, Right
+from discovery.services.access.redaction import Sight
+from discovery.services.health import deep_validation, test_loads, validation
 
 router = Router(tags=["Health"])
 
+VALIDATE = Access(Scope.WRITE, Right.VALIDATE)
 #: Seconds between looks at a test that is waited for.
 LOOK = 0.1
-#: Callers that wait hold a thread of the web server each: more of them than this are sent to look later, so that others are answered.
+#: Callers that wait hold a thread of the web server each: more of them than this are sent to look
+#: later, so that others are answered.
 _SEATS = threading.BoundedSemaphore(2)
 
 
@@ -27,40 +30,38 @@ _SEATS = threading.BoundedSemaphore(2)
     ["GET"],
     "/models/{model_id}/validate",
     auth=PUBLIC,
-    response={200: schemas.Report, 202: schemas.DeepRun},
+    response={200: schemas.Report},
     operation_id="validate_model",
-    summary="Validate a model",
+    summary="Checks of a model",
 )
-def validate(request: HttpRequest, model_id: str, asked: Query[schemas.WantedReport]) -> Any:
-    """The checks of the model. For administrators its headers are read again first; others get what was found last."""
-    return _validated(request, model_id, asked.deep)
+def validate(request: HttpRequest, model_id: str) -> Any:
+    """The checks of the model as they were found last.
+
+    Nothing is read and nothing changes: `POST` has its files read again.
+    """
+    record = fetch(request, model_id)
+    return Status(200, validation.report(record, Sight(caller_of(request).user)).as_json())
 
 
 @router.api_operation(
     ["POST"],
     "/models/{model_id}/validate",
-    auth=WRITE,
+    auth=VALIDATE,
     response={200: schemas.Report, 202: schemas.DeepRun},
     operation_id="validate_model_now",
     summary="Validate a model",
 )
 def validate_now(request: HttpRequest, model_id: str, asked: Query[schemas.WantedReport]) -> Any:
-    """The same, for programs that ask with POST for what takes effect."""
-    return _validated(request, model_id, asked.deep)
-
-
-def _validated(request: HttpRequest, model_id: str, deep: bool) -> Any:
+    """Reads the headers of the model again and answers its checks; with `deep` every byte is read
+    by a worker, and asked for here.
+    """
     caller, record = caller_of(request), fetch(request, model_id)
-    if deep:
-        if not caller.may(Scope.WRITE):
-            raise ApiError(
-                401 if caller.scope is None else 403,
-                "" if caller.scope is None else "Reading all bytes needs the scope write.",
-            )
+    if asked.deep:
         run, created = deep_validation.request(record, user_id=caller.user.pk)
+        if run.state == DeepValidation.State.FAILED:
+            raise ApiError(503, run.message)
         return Status(202, _deep(request, run, model_id, created))
-    report = validation.validate(record) if caller.is_staff else validation.report(record)
-    return Status(200, report.as_json())
+    return Status(200, validation.validate(record).as_json())
 
 
 def _deep(
@@ -79,7 +80,7 @@ def _deep(
 
 @router.post(
     "/models/{model_id}/test-load",
-    auth=WRITE,
+    auth=VALIDATE,
     response={200: schemas.TestResult, 202: schemas.TestUnderWay},
     operation_id="test_load",
     summary="Try to load a model",
@@ -87,19 +88,24 @@ def _deep(
 def test_load(
     request: HttpRequest, model_id: str, asked: Query[schemas.WantedTest], response: HttpResponse
 ) -> Any:
-    """In a child process, with limits. With ``wait`` the result, if it is there in time; else where it will be."""
+    """In a child process, with limits.
+
+    With ``wait`` the result, if it is there in time; else where it will be.
+    """
     record = fetch(request, model_id)
     try:
-        test, created = load_tests.request(
+        test, created = test_loads.request(
             record, asked.variant, user_id=caller_of(request).user.pk
         )
-    except load_tests.UnknownVariant:
+    except test_loads.UnknownVariant:
         names = ", ".join(str(item["name"]) for item in record.variants) or "none"
         raise ApiError(
             422,
             "The model has no such variant.",
             errors=[(("query", "variant"), f"its variants: {names}")],
         ) from None
+    if created and test.state == LoadTest.State.FAILED:
+        raise ApiError(503, test.message)
     if asked.wait and _SEATS.acquire(blocking=False):
         try:
             _wait(test, asked.wait)
@@ -126,7 +132,6 @@ def tested(
     request: HttpRequest, model_id: str, test_id: Path[schemas.TestId], response: HttpResponse
 ) -> Any:
     """200 with the result, 202 while it is under way."""
-    load_tests.reap()
     test = LoadTest.objects.filter(pk=test_id, model=fetch(request, model_id)).first()
     if test is None:
         raise Http404(f"There is no test load {test_id} of {model_id}.")
@@ -152,4 +157,11 @@ def _told(
         "seconds": test.load_seconds,
         "peak_memory_bytes": test.peak_memory_bytes,
     }
-    return Status(200, {**told, "message": test.message, "finished_at": test.finished_at})
+    return Status(
+        200,
+        {
+            **told,
+            "message": Sight(caller_of(request).user).text(test.message),
+            "finished_at": test.finished_at,
+        },
+    )

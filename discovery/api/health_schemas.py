@@ -8,14 +8,17 @@ from typing import Annotated, Literal
 from ninja import Schema
 from pydantic import Field
 
+from discovery.engine.core.vocabulary import Outcome
+from discovery.engine.integrity.checks import CHECKS
+
 MAX_WAIT = 120
 
 TestId = Annotated[int, Field(ge=1, lt=1 << 63)]
 
 
 class Check(Schema):
-    name: str
-    status: Literal["passed", "warning", "failed", "skipped"]
+    name: str = Field(description=f"One of {', '.join(CHECKS)}.")
+    status: Outcome
     message: str
     path: str | None
 

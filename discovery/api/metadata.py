@@ -2,37 +2,48 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router, Status
 
 from discovery.api import metadata_schemas as schemas
-from discovery.api.access import WRITE, caller_of, fetch
+from discovery.api.access import Access, Scope, caller_of, fetch
+from discovery.api.errors import ApiError
 from discovery.api.model_schemas import ModelDocument
 from discovery.api.preconditions import as_seen, stale, tagged
-from discovery.services import updates
+from discovery.models import Right
+from discovery.services.access import permissions
+from discovery.services.metadata import merge_patch
 
 router = Router(tags=["Curating"])
+CHANGE = Access(Scope.WRITE, Right.EDIT)
 
 
 @router.put(
     "/models/{model_id}/metadata",
-    auth=WRITE,
+    auth=CHANGE,
     response=ModelDocument,
     operation_id="update_metadata",
     summary="Change metadata",
 )
 def metadata(
-    request: HttpRequest, model_id: str, payload: schemas.Metadata, response: HttpResponse
-) -> dict[str, Any]:  # type: ignore[valid-type]
-    """Only the fields that are sent. With `If-Match` nothing is written once the model has changed: 412."""
+    request: HttpRequest,
+    model_id: str,
+    payload: schemas.Metadata,  # type: ignore[valid-type]
+    response: HttpResponse,
+) -> dict[str, Any]:
+    """Only the fields that are sent.
+
+    With `If-Match` nothing is written once the model has changed: 412.
+    """
     return _changed(request, model_id, payload.given(), response)  # type: ignore[attr-defined]
 
 
 @router.put(
     "/models/{model_id}/category",
-    auth=WRITE,
+    auth=CHANGE,
     response=ModelDocument,
     operation_id="update_category",
     summary="Change the category",
@@ -48,18 +59,24 @@ def _changed(
     request: HttpRequest, model_id: str, changes: dict[str, Any], response: HttpResponse
 ) -> dict[str, Any]:
     record = fetch(request, model_id)
+    if refused := permissions.refusals(caller_of(request).user, changes, record):
+        raise ApiError(
+            403,
+            "You may not set this.",
+            errors=[(("body", name), text) for name, text in refused.items()],
+        )
     try:
-        record = updates.update(
+        record = merge_patch.update(
             record, changes, by=caller_of(request).person, through="api", as_seen=as_seen(request)
         )
-    except updates.Stale:
+    except merge_patch.Stale:
         raise stale() from None
-    return tagged(record, response)
+    return tagged(request, record, response)
 
 
 @router.post(
     "/models/metadata/bulk-update",
-    auth=WRITE,
+    auth=CHANGE,
     response={200: schemas.BulkAnswer, 422: schemas.BulkAnswer},
     operation_id="bulk_update",
     summary="Change metadata of many models",
@@ -68,10 +85,17 @@ def _changed(
 def bulk(
     request: HttpRequest, payload: schemas.Bulk, asked: Query[schemas.WantedBulk]
 ) -> Status[dict[str, Any]]:
-    """Up to 1,000, in one batch that one undo takes back. Each result says what came of its model."""
+    """Up to 1,000, in one batch that one undo takes back. Each result says what came of its
+    model.
+    """
     wanted = [(item.model_id, item.metadata) for item in payload.updates]
-    told = updates.update_many(
-        wanted, by=caller_of(request).person, through="api", atomic=asked.atomic
+    person = caller_of(request).person
+    told = merge_patch.update_many(
+        wanted,
+        by=person,
+        through="api",
+        atomic=asked.atomic,
+        may=partial(permissions.refusals, person),
     )
     failed = sum(bool(result.errors) for result in told)
     undone = asked.atomic and failed
@@ -87,7 +111,7 @@ def bulk(
     )
 
 
-def _result(number: int, result: updates.Update, undone: bool) -> dict[str, Any]:
+def _result(number: int, result: merge_patch.Update, undone: bool) -> dict[str, Any]:
     if not result.errors and not undone:
         return {"model_id": result.model_id, "status": "updated"}
     place = ("body", "updates", number)

@@ -1,4 +1,7 @@
-"""What may be sent to change a model. The service has the last word, and words of its own, on every value."""
+"""What may be sent to change a model.
+
+The service has the last word, and words of its own, on every value.
+"""
 
 from __future__ import annotations
 
@@ -7,21 +10,13 @@ from typing import Annotated, Any, Literal
 from ninja import Schema
 from pydantic import ConfigDict, Field, create_model
 
-from discovery.api.model_schemas import Modality, Primary, Secondary, Specialization, VisibilityName
-from discovery.engine.describe import CAPABILITIES
-from discovery.engine.document import LISTS, OBJECTS
-from discovery.engine.sidecars import metadata_json
-from discovery.engine.text import MAX_INTEGER, MAX_ITEM_TEXT, MAX_ITEMS
-from discovery.engine.types import ModelType
-from discovery.services.strictness import MAX_ADDRESS
+from discovery.engine.core import fields
+from discovery.engine.core.text import MAX_INTEGER, MAX_ITEM_TEXT, MAX_ITEMS
+from discovery.engine.core.vocabulary import Primary, Secondary, Specialization, Visibility
 
 MAX_UPDATES = 1_000
 
 Item = Annotated[str, Field(min_length=1, max_length=MAX_ITEM_TEXT)]
-_WORDS: dict[str, Any] = dict.fromkeys(
-    ("modalities", "input_modalities", "output_modalities"), Modality
-)
-_WORDS["capabilities"] = Literal[CAPABILITIES]
 
 
 def _optional(kind: Any, **limits: Any) -> Any:
@@ -32,26 +27,32 @@ class Strict(Schema):
     model_config = ConfigDict(extra="forbid")
 
     def given(self) -> dict[str, Any]:
-        """What was sent, as it was sent: nested values are for the service to judge, however deep."""
+        """What was sent, as it was sent: nested values are for the service to judge, however
+        deep.
+        """
         return {name: getattr(self, name) for name in self.model_fields_set}
 
 
+def _sent(field: fields.Field) -> Any:
+    """What may be sent for a field."""
+    kind, told = field.kind, {"description": field.help} if field.hosted else {}
+    if kind is fields.Kind.NUMBER:
+        return _optional(int, strict=True, ge=1, le=MAX_INTEGER)
+    if kind is fields.Kind.FRACTION:
+        return _optional(float, gt=0)
+    if kind is fields.Kind.CHOICE:
+        return _optional(type(field.words[0]))
+    if kind is fields.Kind.OBJECT:
+        return _optional(dict[str, Any], max_length=MAX_ITEMS)
+    if kind in fields.LISTED:
+        item: Any = type(field.words[0]) if field.words else Item
+        return _optional(list[item], max_length=MAX_ITEMS)
+    return _optional(str, max_length=field.limit, **told)
+
+
 _FIELDS: dict[str, Any] = {
-    **{name: _optional(str, max_length=limit) for name, limit in metadata_json.TEXTS.items()},
-    **{name: _optional(int, strict=True, ge=1, le=MAX_INTEGER) for name in metadata_json.NUMBERS},
-    **{name: _optional(list[_WORDS.get(name, Item)], max_length=MAX_ITEMS) for name in LISTS},  # type: ignore[misc]
-    **{name: _optional(dict[str, Any], max_length=MAX_ITEMS) for name in OBJECTS},
-    "type": _optional(ModelType),
-    "primary": _optional(Primary),
-    "secondary": _optional(Secondary),
-    "specialization": _optional(Specialization),
-    "endpoint": _optional(str, max_length=MAX_ADDRESS, description="Of a hosted model."),
-    "api_key_variable": _optional(
-        str,
-        max_length=100,
-        description="Variable of the environment that holds the key of a hosted model.",
-    ),
-    "visibility": _optional(VisibilityName),
+    **{each.name: _sent(each) for each in fields.FIELDS.values() if each.editable},
+    "visibility": _optional(Visibility),
     "groups": _optional(
         list[Item],
         max_length=MAX_ITEMS,

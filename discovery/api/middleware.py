@@ -1,4 +1,6 @@
-"""What holds for every answer below ``/api/`` and ``/v1/``, also for those that no endpoint gave."""
+"""What holds for every answer below ``/api/`` and ``/v1/``, also for those that no endpoint
+gave.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,6 @@ from django.http.response import HttpResponseBase
 from django.middleware.http import ConditionalGetMiddleware
 from django.utils.cache import patch_cache_control, patch_vary_headers
 
-from discovery.api import cors
 from discovery.api.errors import respond
 
 _KEPT = ("Allow", "Retry-After", "WWW-Authenticate")
@@ -20,7 +21,10 @@ def is_api(request: HttpRequest) -> bool:
 
 
 class ApiMiddleware:
-    """Errors are JSON in the one shape, whoever raised them. Answers are for the caller alone, who asks again whether they still hold."""
+    """Errors are JSON in the one shape, whoever raised them.
+
+    Answers are for the caller alone, who asks again whether they still hold.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
@@ -28,21 +32,23 @@ class ApiMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         if not is_api(request):
             return self.get_response(request)
-        response = cors.preflight(request) or self.get_response(request)
+        response = self.get_response(request)
         if response.status_code >= 400 and not response.headers.get("Content-Type", "").startswith(
             "application/json"
         ):
             kept = {name: response.headers[name] for name in _KEPT if name in response.headers}
             response = respond(response.status_code, headers=kept)
         patch_vary_headers(response, ["Authorization", "Cookie"])
-        cors.add_headers(request, response)
         if not response.has_header("Cache-Control"):
             patch_cache_control(response, private=True, no_cache=True)
         return response
 
 
 class ApiConditionalGetMiddleware(ConditionalGetMiddleware):
-    """``ETag`` on what is read from the API, 304 for ``If-None-Match``. Pages carry a fresh CSRF token each time: no tag would hold."""
+    """``ETag`` on what is read from the API, 304 for ``If-None-Match``.
+
+    Pages carry a fresh CSRF token each time: no tag would hold.
+    """
 
     def process_response(
         self, request: HttpRequest, response: HttpResponseBase

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 from ninja import Schema
-from pydantic import Field
+from pydantic import Field, create_model
 
-from discovery.engine.types import Severity, Status
-
-Modality = Literal["TEXT", "IMAGE", "VIDEO", "AUDIO"]
-Primary = Literal["LANGUAGE", "VISION", "AUDIO", "MULTIMODAL"]
-Secondary = Literal["CHAT", "CODE", "REASONING", "CREATIVE", "ANALYSIS"]
-Specialization = Literal["MEDICAL", "LEGAL", "TECHNICAL", "SCIENTIFIC", "GENERAL"]
-VisibilityName = Literal["PUBLIC", "RESTRICTED", "ADMIN_ONLY"]
-Fits = Literal["memory", "offload", "no"]
+from discovery.engine.core import fields
+from discovery.engine.core.vocabulary import AXES, Fits, Severity, Status, Visibility
 
 
 class Category(Schema):
@@ -25,7 +20,10 @@ class Category(Schema):
 
 
 class Memory(Schema):
-    """What loading takes, in bytes. ``at_least`` names the terms that are not known and missing from the sum."""
+    """What loading takes, in bytes.
+
+    ``at_least`` names the terms that are not known and missing from the sum.
+    """
 
     weights_bytes: int | None
     kv_cache_bytes: int | None
@@ -74,92 +72,78 @@ class Problem(Schema):
     offset: int | None = None
 
 
-class Summary(Schema):
-    """A row of the list. Unknown is ``null`` or an empty list."""
-
-    model_id: str
-    name: str
-    display_name: str
-    path: str
-    root: str
-    type: str
-    format: str | None
-    status: Status
-    architecture: str | None
-    model_family: str | None
-    parameter_count: int | None
-    context_length: int | None
-    dtype: str | None
-    quantization: str | None
-    bits_per_weight: float | None
-    modalities: list[str]
-    capabilities: list[str]
-    category: Category
-    tags: list[str]
-    license: str | None
-    author: str | None
-    version: str | None
-    size_bytes: int
-    file_count: int
-    memory_bytes: int | None = Field(
-        description="What loading the first variant takes at its own context length."
-    )
-    modified_at: datetime | None
-    added_at: datetime
-    visibility: VisibilityName
+def _type(field: fields.Field) -> Any:
+    """The type of a field's value in a document."""
+    kind: Any = _TYPES.get(field.kind, str)
+    return kind | None if field.kind in fields.SINGLE and not field.known else kind
 
 
-class ModelDocument(Schema):
-    """Everything that is known about a model, and where each value comes from."""
+_TYPES: dict[fields.Kind, Any] = {
+    fields.Kind.NUMBER: int,
+    fields.Kind.FRACTION: float,
+    fields.Kind.LIST: list[str],
+    fields.Kind.WORDS: list[str],
+    fields.Kind.OBJECT: dict[str, Any],
+}
 
-    model_id: str
-    name: str
-    display_name: str
-    description: str | None
-    path: str
-    root: str
-    endpoint: str | None
-    type: str
-    format: str | None
-    status: Status
-    architecture: str | None
-    model_family: str | None
-    parameter_count: int | None
-    active_parameter_count: int | None
-    context_length: int | None
-    embedding_length: int | None
-    layer_count: int | None
-    vocab_size: int | None
-    dtype: str | None
-    quantization: str | None
-    bits_per_weight: float | None
-    base_model: str | None
-    base_model_relation: str | None
-    modalities: list[str]
-    input_modalities: list[str]
-    output_modalities: list[str]
-    capabilities: list[str]
-    category: Category
-    tags: list[str]
-    language_support: list[str]
-    license: str | None
-    author: str | None
-    version: str | None
-    use_cases: list[str]
-    specialized_domains: list[str]
-    performance_metrics: dict[str, Any]
-    resource_requirements: dict[str, Any]
-    optimization_settings: dict[str, Any]
-    custom: dict[str, Any]
-    memory: Memory
-    variants: list[Variant]
-    size_bytes: int
-    file_count: int
-    modified_at: datetime | None
-    added_at: datetime
-    last_seen_at: datetime | None
-    visibility: VisibilityName
-    groups: list[str]
-    sources: dict[str, Source]
-    evidence: dict[str, list[EvidenceItem]]
-    problems: list[Problem]
+
+def _described(among: Iterable[fields.Field]) -> dict[str, Any]:
+    """The fields of the catalogue in a document; those of the categories are one object."""
+    return {
+        **{each.name: (_type(each), ...) for each in among if each.name not in AXES},
+        "category": (Category, ...),
+    }
+
+
+#: Fields of the catalogue that a row of the list has.
+SUMMARY = tuple(each for each in fields.FIELDS.values() if each.summary)
+
+_PLACE: dict[str, Any] = {
+    "model_id": (str, ...),
+    "name": (str, ...),
+    "path": (str, ...),
+    "root": (str, ...),
+    "status": (Status, ...),
+}
+_FILES: dict[str, Any] = {
+    "size_bytes": (int, ...),
+    "file_count": (int, ...),
+    "modified_at": (datetime | None, ...),
+    "added_at": (datetime, ...),
+    "visibility": (Visibility, ...),
+}
+
+Summary: type[Schema] = create_model(
+    "Summary",
+    __base__=Schema,
+    __doc__="A row of the list. Unknown is `null` or an empty list.",
+    **_PLACE,
+    **_described(SUMMARY),
+    **_FILES,
+    memory_bytes=(
+        int | None,
+        Field(description="What loading the first variant takes at its own context length."),
+    ),
+)
+
+#: Name of the variable that holds a server's key: written here, told nowhere.
+_UNTOLD = "api_key_variable"
+
+_MORE: dict[str, Any] = {
+    "memory": (Memory, ...),
+    "variants": (list[Variant], ...),
+    "last_seen_at": (datetime | None, ...),
+    "groups": (list[str], ...),
+    "sources": (dict[str, Source], ...),
+    "evidence": (dict[str, list[EvidenceItem]], ...),
+    "problems": (list[Problem], ...),
+}
+ModelDocument: type[Schema] = create_model(
+    "ModelDocument",
+    __base__=Schema,
+    __doc__="Everything that is known about a model, and where each value comes from.",
+    **_PLACE,
+    **_described(each for each in fields.FIELDS.values() if each.name != _UNTOLD),
+    **_FILES,
+    **_MORE,
+)

@@ -9,7 +9,8 @@ from typing import Any
 from ninja.openapi.schema import OpenAPISchema
 from ninja.operation import Operation
 
-from discovery.api.access import Access, Scope
+from discovery.api.access import Access
+from discovery.models.permissions import WORDS
 
 SECURITY = {
     "token": {
@@ -93,9 +94,14 @@ class Document(OpenAPISchema):
                 else _CONTENT
             )
             details["responses"][status] = {"description": text, "content": either}
-        staff = " of an administrator" if needed and (door.staff or needed != Scope.READ) else ""
+        rights = " and ".join(f"“{WORDS[right]}”" for right in door.rights)
+        owner = (
+            f" of somebody with the permission{'s' if len(door.rights) > 1 else ''} {rights}"
+            if rights
+            else ""
+        )
         note = (
-            f"Needs a token with the scope `{needed}`{staff}."
+            f"Needs a token with the scope `{needed}`{owner}."
             if needed
             else "Without credentials: public models only."
         )

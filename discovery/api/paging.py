@@ -1,4 +1,6 @@
-"""Lists by number of page, and by cursor for programs that want every row once while the registry changes."""
+"""Lists by number of page, and by cursor for programs that want every row once while the registry
+changes.
+"""
 
 from __future__ import annotations
 
@@ -43,11 +45,11 @@ def numbered(
     return {
         "count": count,
         "next": _address(request, page=asked.page + 1) if first + asked.page_size < count else None,
-        "previous": _address(
-            request, page=min(asked.page - 1, max(-(-count // asked.page_size), 1))
-        )
-        if asked.page > 1
-        else None,
+        "previous": (
+            _address(request, page=min(asked.page - 1, max(-(-count // asked.page_size), 1)))
+            if asked.page > 1
+            else None
+        ),
         "results": [shown(row) for row in found],
         **more,
     }
@@ -61,7 +63,9 @@ def by_cursor(
     shown: Callable[[list[int]], list[dict[str, Any]]],
     **more: Any,
 ) -> dict[str, Any]:
-    """Rows in the order they were registered, which nothing changes: each comes once, however many are added, edited or moved meanwhile."""
+    """Rows in the order they were registered, which nothing changes: each comes once, however many
+    are added, edited or moved meanwhile.
+    """
     after = _read(cursor) if cursor else 0
     found = list(keys.filter(pk__gt=after).order_by("pk").values_list("pk", flat=True)[: size + 1])
     following = _address(request, cursor=_written(found[size - 1])) if len(found) > size else None

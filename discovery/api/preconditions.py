@@ -1,4 +1,6 @@
-"""``ETag``, ``If-Match`` and ``Idempotency-Key``: what keeps programs from overwriting each other, and from doing a thing twice."""
+"""``ETag``, ``If-Match`` and ``Idempotency-Key``: what keeps programs from overwriting each other,
+and from doing a thing twice.
+"""
 
 from __future__ import annotations
 
@@ -15,20 +17,28 @@ from ninja.responses import NinjaJSONEncoder
 from discovery.api.access import caller_of
 from discovery.api.errors import ApiError
 from discovery.models import RegisteredModel
-from discovery.services import idempotency, records
+from discovery.services.access.redaction import Sight
+from discovery.services.integrations import idempotency
+from discovery.services.registry import records
 
 _TAG = re.compile(r'(?:W/)?("[^"]*")')
 _KEY = re.compile(r"[\x21-\x7e]{1,200}")
 
 
-def tagged(record: RegisteredModel, response: HttpResponse) -> dict[str, Any]:
-    """The model document; its ``ETag``, which tells whether it still is the one that was read, goes into the response."""
-    shown = records.document(record)
+def tagged(request: HttpRequest, record: RegisteredModel, response: HttpResponse) -> dict[str, Any]:
+    """The model document; its ``ETag``, which tells whether it still is the one that was read, goes
+    into the response.
+    """
+    shown = records.document(record, Sight(caller_of(request).user))
     response["ETag"] = etag(shown)
     return shown
 
 
 def etag(shown: dict[str, Any]) -> str:
+    """Changes with everything in the document but ``last_seen_at``, which every scan moves although
+    the model is what it was.
+    """
+    shown = {name: value for name, value in shown.items() if name != "last_seen_at"}
     return f'"{blake2b(json.dumps(shown, sort_keys=True).encode(), digest_size=16).hexdigest()}"'
 
 
@@ -37,21 +47,24 @@ def stale() -> ApiError:
 
 
 def as_seen(request: HttpRequest) -> Callable[[RegisteredModel], bool]:
-    """Whether the model is still the one whose ``ETag`` the caller sends as ``If-Match``; always, when none is sent.
+    """Whether the model is still the one whose ``ETag`` the caller sends as ``If-Match``; always,
+    when none is sent.
 
     Compression makes a tag weak on its way out (``W/``); it still names the same document.
     """
     given = request.headers.get("If-Match", "").strip()
     if not given or given == "*":
         return lambda _: True
-    tags = set(_TAG.findall(given))
-    return lambda record: etag(records.document(record)) in tags
+    tags, sight = set(_TAG.findall(given)), Sight(caller_of(request).user)
+    return lambda record: etag(records.document(record, sight)) in tags
 
 
 def once(
     request: HttpRequest, act: Callable[[], tuple[int, Any]], schema: type[Schema]
 ) -> HttpResponse:
-    """Answers with what ``act`` gives, in the shape of ``schema``, or gave when the caller sent the same ``Idempotency-Key`` before."""
+    """Answers with what ``act`` gives, in the shape of ``schema``, or gave when the caller sent the
+    same ``Idempotency-Key`` before.
+    """
 
     def answer() -> tuple[int, Any]:
         status, body = act()

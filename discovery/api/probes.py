@@ -1,4 +1,6 @@
-"""``/healthz``, ``/readyz`` and ``/metrics``, outside ``/api/``: for what starts, stops and watches the server."""
+"""``/healthz``, ``/readyz`` and ``/metrics``, outside ``/api/``: for what starts, stops and watches
+the server.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,7 @@ from django.views.decorators.http import require_safe
 
 from discovery.api.access import PUBLIC
 from discovery.api.errors import ApiError, respond
-from discovery.services import metrics, readiness
+from discovery.services.machine import metrics, readiness
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +30,10 @@ def healthz(_request: HttpRequest) -> JsonResponse:
 @never_cache
 @login_not_required
 def readyz(_request: HttpRequest) -> JsonResponse:
-    """200 when database, migrations and broker are ready, else 503. What exactly is wrong is for the log: it may name hosts."""
+    """200 when database, migrations and broker are ready, else 503.
+
+    What exactly is wrong is for the log: it may name hosts.
+    """
     faults = readiness.faults()
     checks = {name: "failed" if fault else "ok" for name, fault in faults.items()}
     if not any(faults.values()):
@@ -37,8 +42,18 @@ def readyz(_request: HttpRequest) -> JsonResponse:
         "not ready: %s", "; ".join(f"{name}: {fault}" for name, fault in faults.items() if fault)
     )
     failed = ", ".join(name for name, fault in faults.items() if fault)
+    told = "".join(
+        f" {fault[0].upper()}{fault[1:]}."
+        for fault in faults.values()
+        if isinstance(fault, readiness.Told)
+    )
     return JsonResponse(
-        {"status": "not ready", "checks": checks, "detail": f"Not ready: {failed}.", "errors": []},
+        {
+            "status": "not ready",
+            "checks": checks,
+            "detail": f"Not ready: {failed}.{told}",
+            "errors": [],
+        },
         status=503,
     )
 
@@ -47,7 +62,9 @@ def readyz(_request: HttpRequest) -> JsonResponse:
 @never_cache
 @login_not_required
 def prometheus(request: HttpRequest) -> HttpResponse:
-    """What the caller may know: a token of an administrator gets everything, nobody in particular the public models."""
+    """What the caller may know: a token of an administrator gets everything, nobody in particular
+    the public models.
+    """
     try:
         caller = PUBLIC(request)
     except ApiError as error:

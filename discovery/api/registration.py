@@ -9,12 +9,16 @@ from ninja import Router
 from pydantic import Field, create_model
 
 from discovery.api import metadata_schemas
-from discovery.api.access import WRITE, caller_of
+from discovery.api.access import Access, Scope, caller_of
 from discovery.api.errors import ApiError
 from discovery.api.model_schemas import ModelDocument
 from discovery.api.preconditions import once
-from discovery.services import records, registration
-from discovery.services.registration import AlreadyRegistered
+from discovery.models import RegisteredModel, Right
+from discovery.services.access import permissions
+from discovery.services.access.redaction import Sight
+from discovery.services.registry import records
+from discovery.services.scans import registration
+from discovery.services.scans.registration import AlreadyRegistered
 
 router = Router(tags=["Curating"])
 
@@ -36,25 +40,54 @@ Registration = create_model(
 
 @router.post(
     "/models/register",
-    auth=WRITE,
+    auth=Access(Scope.WRITE, Right.REGISTER),
     response={201: ModelDocument},
     operation_id="register_model",
     summary="Register a model by hand",
 )
-def register(request: HttpRequest, payload: Registration) -> HttpResponse:  # type: ignore[valid-type]
-    """What can be read of it is read; the rest is metadata. 409 when it is registered already. Takes an `Idempotency-Key`."""
+def register(
+    request: HttpRequest,
+    payload: Registration,  # type: ignore[valid-type]
+) -> HttpResponse:
+    """What can be read of it is read; the rest is metadata. 409 when it is registered already.
+
+    Takes an `Idempotency-Key`.
+    """
     given = payload.given()  # type: ignore[attr-defined]
     if isinstance(given.get("category"), metadata_schemas.CategoryChange):
         given["category"] = given["category"].given()
+    set_too = {
+        name: value
+        for name, value in given.items()
+        if name in ("visibility", "groups", "collections")
+    }
+    if refused := permissions.refusals(caller_of(request).user, set_too):
+        raise ApiError(
+            403,
+            "You may not set this.",
+            errors=[(("body", name), text) for name, text in refused.items()],
+        )
+
+    person = caller_of(request).person
 
     def act() -> tuple[int, Any]:
         try:
-            record = registration.register(given, by=caller_of(request).person, through="api")
+            record = registration.register(given, by=person, through="api")
         except AlreadyRegistered as error:
+            if (
+                not RegisteredModel.objects.visible_to(person)
+                .filter(model_id=error.model_id)
+                .exists()
+            ):
+                raise ApiError(
+                    409,
+                    "It is registered already.",
+                    errors=[(("body", "path"), "is a model that you may not see")],
+                ) from None
             text = f"It is registered already, as {error.model_id}."
             raise ApiError(
                 409, text, errors=[(("body", "path"), f"is the model {error.model_id}")]
             ) from None
-        return 201, records.document(record)
+        return 201, records.document(record, Sight(person))
 
     return once(request, act, ModelDocument)

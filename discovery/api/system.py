@@ -7,8 +7,9 @@ from typing import Any
 from django.http import HttpRequest
 from ninja import Router, Schema
 
-from discovery.api.access import ADMIN
-from discovery.services import system
+from discovery.api.access import Access, Scope
+from discovery.models import Right
+from discovery.services.machine import resources as system
 
 router = Router(tags=["System"])
 
@@ -54,7 +55,7 @@ class Resources(Schema):
 
 @router.get(
     "/system/resources",
-    auth=ADMIN,
+    auth=Access(Scope.ADMIN, Right.SYSTEM),
     response=Resources,
     operation_id="system_resources",
     summary="Resources",

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import time
 
-from django.conf import settings
 from django.core.cache import cache
-from django.http import HttpRequest
 
 UNITS = {"s": 1, "min": 60, "h": 3600}
 
@@ -35,17 +33,3 @@ def wait(key: str, rate: str) -> int:
         except ValueError:  # it was thrown out in between: the cache was full
             count = 1
     return 0 if count <= allowed else int(period - now % period) + 1
-
-
-def address(request: HttpRequest) -> str:
-    """Who asks. Behind proxies it is the address that the outermost trusted one saw."""
-    direct = str(request.META.get("REMOTE_ADDR", ""))
-    trusted = settings.API_PROXIES
-    if not trusted:
-        return direct
-    seen = [
-        part.strip()
-        for part in str(request.META.get("HTTP_X_FORWARDED_FOR", "")).split(",")
-        if part.strip()
-    ]
-    return seen[-min(trusted, len(seen))] if seen else direct

@@ -1,4 +1,7 @@
-"""What people make of models, wherever models show: stars, tags in their colour, saved views. A fixed number of queries a page."""
+"""What people make of models, wherever models show: stars, tags in their colour, saved views.
+
+A fixed number of queries a page.
+"""
 
 from __future__ import annotations
 
@@ -11,23 +14,16 @@ from django import template
 from django.http import HttpRequest
 from django.template.context import RequestContext
 
-from discovery.models import Collection, RegisteredModel
-from discovery.services import favourites, tags, views
-from discovery.templatetags.karen import word
-from discovery.words import AXES, BOUNDS, TYPES
+from discovery.models import Collection, RegisteredModel, Right
+from discovery.services.access import permissions
+from discovery.services.curation import favourites, saved_views
+from discovery.services.registry import tags
+from discovery.services.search import filters
 
 register = template.Library()
 
-#: Address parameter of the Models page → what people call it; the others are called what they are.
-_PARAMETERS = {
-    **AXES,
-    **BOUNDS,
-    "q": "Search",
-    "sort": "Order",
-    "type": "Runs with",
-    "favourites": "Favourites",
-    "family": "Family",
-}
+#: Parameter of the Models page that is no filter → what people call it.
+_PARAMETERS = {"q": "Search", "sort": "Order", "favourites": "Favourites"}
 
 
 @register.inclusion_tag("includes/star.html", takes_context=True)
@@ -42,7 +38,9 @@ def star(context: RequestContext, record: RegisteredModel) -> dict[str, Any]:
 def tag_chips(
     context: RequestContext, whose: RegisteredModel | Iterable[str] | None, limit: int = 0
 ) -> dict[str, Any]:
-    """Tags (of a model, or as they are listed) as links to their models, in their colour; past ``limit`` the rest is counted."""
+    """Tags (of a model, or as they are listed) as links to their models, in their colour; past
+    ``limit`` the rest is counted.
+    """
     names = whose.value("tags") if isinstance(whose, RegisteredModel) else whose
     colours = _once(context["request"], "tag_colours", tags.colours)
     shown = [str(name) for name in names] if isinstance(names, list | tuple) else []
@@ -52,22 +50,35 @@ def tag_chips(
 
 @register.inclusion_tag("includes/model_collections.html", takes_context=True)
 def model_collections(context: RequestContext, record: RegisteredModel) -> dict[str, Any]:
-    """The collections of a model, and for administrators the form that puts it into others."""
+    """The collections of a model, and for who may change collections the form that puts it into
+    others.
+    """
     own = list(record.collections.order_by("name"))
-    staff = context["request"].user.is_staff
+    user = context["request"].user
+    changes = permissions.may(user, Right.CHANGE_COLLECTION)
     others = (
         Collection.objects.filter(query="")
         .exclude(pk__in=[each.pk for each in own])
         .order_by("name")
-        if staff
-        else ()
     )
+    if not changes:
+        others = others.none()
+    elif not permissions.may(user, Right.GRANT):
+        others = others.filter(groups=None)
+    fixed = set()
+    if not permissions.may(user, Right.GRANT):
+        fixed = set(
+            Collection.objects.filter(pk__in=[each.pk for each in own])
+            .exclude(groups=None)
+            .values_list("pk", flat=True)
+        )
     return {
         "model": record,
         "own": own,
+        "fixed": fixed,
         "others": others,
-        "user": context["request"].user,
-        "csrf_token": context.get("csrf_token"),
+        "changes": changes,
+        **_passed(context),
     }
 
 
@@ -76,16 +87,23 @@ def save_view(context: RequestContext) -> dict[str, Any]:
     """The saved views of this person as links, and the form that keeps the list as it stands."""
     request = context["request"]
     query = _query(request)
-    rows = list(views.visible_to(request.user))
+    rows = saved_views.shown_to(request.user)
     marked = _once(request, "favourite_keys", lambda: favourites.keys(request.user))
     current = next((view for view in rows if query and view.query == query), None)
     shown = {"views": rows, "current": current, "query": query, "favourites": len(marked)}
-    return {**shown, "user": request.user, "csrf_token": context.get("csrf_token")}
+    return {**shown, **_passed(context)}
+
+
+def _passed(context: RequestContext) -> dict[str, Any]:
+    """What a form in an included template asks for."""
+    return {name: context.get(name) for name in ("user", "perms", "csrf_token")}
 
 
 @register.filter
 def plain_value(value: Any) -> str:
-    """A value of a document in a cell: lists with commas, objects as JSON, a dash for what is unknown."""
+    """A value of a document in a cell: lists with commas, objects as JSON, a dash for what is
+    unknown.
+    """
     if value is None or value == [] or value == {}:
         return "–"
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
@@ -95,9 +113,11 @@ def plain_value(value: Any) -> str:
 
 @register.filter
 def query_words(query: str) -> list[tuple[str, str]]:
-    """``primary=VISION&sort=-size`` → (Category, Vision), (Order, size ↓): what is asked for and its value."""
+    """``primary=VISION&sort=-size`` → (Category, Vision), (Order, size ↓): what is asked for and
+    its value.
+    """
     return [
-        (_PARAMETERS.get(name) or word(name), _value_words(name, value))
+        (_PARAMETERS.get(name) or filters.label(name), _value_words(name, value))
         for name, value in parse_qsl(query)
     ]
 
@@ -107,15 +127,13 @@ def _value_words(name: str, value: str) -> str:
         return f"{value.removeprefix('-')} {'↓' if value.startswith('-') else '↑'}"
     if name == "favourites":
         return "only"
-    return TYPES.get(value) or (
-        word(value) if value.isupper() and name not in ("q", "tag", "collection") else value
-    )
+    return filters.say(name, value)
 
 
 def _query(request: HttpRequest) -> str:
     try:
-        return views.normal_query(request.GET.urlencode())
-    except views.NotSaved:
+        return saved_views.normal_query(request.GET.urlencode())
+    except saved_views.NotSaved:
         return ""
 
 

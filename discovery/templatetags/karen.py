@@ -8,31 +8,36 @@ from typing import Any
 from django import template
 from django.utils import timezone
 
-from discovery.engine import names
-from discovery.engine.completeness import WANTED
-from discovery.engine.text import human_bytes
-from discovery.engine.text import plural as counted
-from discovery.models import LogEntry, RegisteredModel, ScanRun
-from discovery.words import (
-    ADVICE,
-    CATEGORY_HINTS,
-    CHECKS,
-    EVENTS,
-    FILE_KINDS,
-    FORMATS,
-    LEVELS,
-    LOADS,
-    OUTCOMES,
-    RELATIONS,
-    SEVERITIES,
-    STATES,
-    STATUSES,
-    THROUGH,
-    TYPES,
-    listed,
-)  # fmt: skip
+from discovery.engine.core import format_registry, problem_codes
+from discovery.engine.core.completeness import WANTED
+from discovery.engine.core.file_kinds import file_kind
+from discovery.engine.core.text import human_bytes, listed, word
+from discovery.engine.core.text import plural as counted
+from discovery.engine.core.vocabulary import (
+    Difference,
+    LoadResult,
+    ModelType,
+    Outcome,
+    Relation,
+    ScanEvent,
+    Severity,
+    Status,
+    Through,
+    Word,
+    category_hint,
+)
+from discovery.engine.integrity import checks
+from discovery.models import Finding, RegisteredModel, ScanRun
+from discovery.services.access.redaction import Sight
+from discovery.services.core.form_stamps import stamp as stamp_of
+from discovery.services.findings import triage
 
 register = template.Library()
+register.filter(word)
+register.filter(file_kind)
+register.filter(category_hint)
+register.filter("advice", problem_codes.advice)
+register.filter("check_name", checks.label)
 
 UNKNOWN = "–"
 
@@ -56,6 +61,18 @@ def parameters(count: int | None) -> str:
 @register.filter
 def size(count: int | None) -> str:
     return UNKNOWN if count is None else human_bytes(count)
+
+
+@register.filter
+def stamp(value: object) -> str:
+    """What a form sends along, so that a change which nobody has seen is not overwritten."""
+    return stamp_of(value)
+
+
+@register.filter
+def decision_stamp(finding: Finding) -> str:
+    """The same for what was decided about a finding when the page was made."""
+    return triage.state(finding)
 
 
 @register.filter
@@ -85,7 +102,9 @@ def number(count: int | None) -> str:
 
 @register.filter
 def count_of(count: int, noun: str) -> str:
-    """``{{ 1|count_of:"model" }}`` → ``1 model``; an irregular plural follows a comma: ``"entry,entries"``."""
+    """``{{ 1|count_of:"model" }}`` → ``1 model``; an irregular plural follows a comma:
+    ``"entry,entries"``.
+    """
     one, _, many = noun.partition(",")
     return counted(count, one, many or None)
 
@@ -108,7 +127,9 @@ def ago(moment: datetime | None) -> str:
 
 @register.filter
 def minute(moment: datetime) -> str:
-    """``4 Nov 2026, 09:05``, as the filter ``date`` says it, which takes longer than hundreds of rows can wait."""
+    """``4 Nov 2026, 09:05``, as the filter ``date`` says it, which takes longer than hundreds of
+    rows can wait.
+    """
     return f"{moment.day} {moment:%b %Y, %H:%M}"
 
 
@@ -151,73 +172,61 @@ def seconds_since(moment: datetime | None) -> float:
 
 @register.filter
 def type_name(value: str) -> str:
-    return TYPES.get(value, value)
+    return ModelType.label_of(value)
 
 
 @register.filter
 def format_name(value: str | None) -> str:
-    return FORMATS.get(value, value) if value else ""
+    return format_registry.label(value)
 
 
 @register.filter
 def status_word(status: str) -> str:
-    return STATUSES.get(status, (status, ""))[0]
+    return Status.label_of(status)
 
 
 @register.filter
 def status_tone(status: str) -> str:
-    return STATUSES.get(status, ("", "warn"))[1]
+    return Status.tone_of(status)
 
 
 @register.filter
 def state_tone(run: ScanRun) -> str:
     if run.state == ScanRun.State.DONE and run.message:
         return "warn"
-    return STATES.get(run.state, "plain")
+    return str(run.State.tone_of(run.state))
 
 
 @register.filter
 def level_tone(level: str) -> str:
-    return LEVELS.get(level, ("", "plain"))[1]
+    return Severity.tone_of(level)
 
 
 @register.filter
 def event_tone(event: str) -> str:
-    return EVENTS.get(event, "plain")
-
-
-@register.filter
-def event_words(entry: LogEntry) -> str:
-    """What an event says beyond its name, which stands beside it: ``new: ready, 3 files`` → ``ready, 3 files``."""
-    name, colon, rest = entry.message.partition(": ")
-    return rest if colon and name in (entry.event, "not a model") else entry.message
+    return (Difference if event in Difference.values else ScanEvent).tone_of(event)
 
 
 @register.filter
 def tone(value: str) -> str:
     """The colour of a severity, a check's outcome or a test load's result."""
-    return {**SEVERITIES, **OUTCOMES, **LOADS}.get(value, ("", "plain"))[1]
+    kinds: tuple[type[Word], ...] = (Severity, Outcome, LoadResult)
+    return next((kind.tone_of(value) for kind in kinds if value in kind.values), "plain")
 
 
 @register.filter
 def outcome_word(value: str) -> str:
-    return OUTCOMES.get(value, (value, ""))[0]
+    return Outcome.label_of(value)
 
 
 @register.filter
 def load_word(result: str) -> str:
-    return LOADS.get(result, (result, ""))[0]
+    return LoadResult.label_of(result)
 
 
 @register.filter
 def severity_word(severity: str) -> str:
-    return SEVERITIES.get(severity, (severity.capitalize(), ""))[0]
-
-
-@register.filter
-def check_name(name: str) -> str:
-    """``size_matches_header`` → ``Files are whole``."""
-    return CHECKS.get(name, name.replace("_", " "))
+    return Severity.label_of(severity)
 
 
 @register.filter
@@ -253,24 +262,6 @@ def share(part: int, whole: int) -> int:
 def code_words(code: str) -> str:
     """``shards_missing`` → ``shards missing``."""
     return code.replace("_", " ").replace("lfs", "git-lfs")
-
-
-@register.filter
-def advice(code: str) -> str:
-    """What to do about a problem; empty when the message says it all."""
-    return ADVICE.get(code, "")
-
-
-@register.filter
-def file_kind(path: str) -> str:
-    """What a file probably is, by its name."""
-    name = path.rpartition("/")[2].lower()
-    if kind := names.weight_format(name):
-        return f"weights, {format_name(kind)}"
-    if name in FILE_KINDS:
-        return FILE_KINDS[name]
-    suffix = name.rpartition(".")[2] if "." in name else ""
-    return FILE_KINDS.get(f".{suffix}", "")
 
 
 @register.filter
@@ -322,26 +313,14 @@ def category_class(primary: str | None) -> str:
 
 
 @register.filter
-def word(value: str | None) -> str:
-    """``IMAGE_GENERATION`` → ``Image generation``."""
-    return (value or "").replace("_", " ").capitalize()
-
-
-@register.filter
-def category_hint(name: str) -> str:
-    """What a category is for, in a few words."""
-    return CATEGORY_HINTS.get(name, "")
-
-
-@register.filter
 def through_word(name: str) -> str:
-    return THROUGH.get(name, name.capitalize())
+    return Through.label_of(name)
 
 
 @register.filter
 def relation_word(relation: str) -> str:
     """``finetune`` → ``Fine-tune``; a word of somebody's own stays."""
-    return RELATIONS.get(relation, relation)
+    return Relation.label_of(relation)
 
 
 @register.filter
@@ -366,3 +345,21 @@ def sort_link(current: str, column: str) -> str:
 def sort_order(current: str, column: str) -> str:
     """What ``aria-sort`` says of ``column``; empty when the list is sorted by another one."""
     return {column: "ascending", f"-{column}": "descending"}.get(current, "")
+
+
+@register.filter
+def told_to(text: str, sight: Sight) -> str:
+    """A sentence as this person may be told it: without paths of roots."""
+    return sight.text(text)
+
+
+@register.filter
+def person_to(name: str, sight: Sight) -> str:
+    """Who it was, where this person may know; empty otherwise."""
+    return sight.person(name)
+
+
+@register.filter
+def edited_to(name: str, sight: Sight) -> str:
+    """``edited by anna``, or ``edited``."""
+    return sight.edited(name)

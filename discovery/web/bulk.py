@@ -1,26 +1,36 @@
-"""Changing many models: a form for what they shall have, what that comes to, and the edit under way or done. For administrators."""
+"""Changing many models: a form for the new values, what that comes to, and the edit under way
+or done. For administrators.
+"""
 
 from __future__ import annotations
 
-import json
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, cast
 
 from django.contrib import messages
-from django.db.models import Count
+from django.db.models import Count, QuerySet
 from django.db.models.fields.json import KeyTextTransform
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from discovery.engine.text import plural
-from discovery.models import BulkEdit, MetadataChange, Tag
-from discovery.services import bulk, metadata
-from discovery.services.operations import KINDS, NothingToDo, Operation
-from discovery.services.selections import MAX_FAULTS, Preview, Selection, preview
-from discovery.web import bulk_form, changes
-from discovery.web.pages import is_fragment, numbered, page_or_partial, staff_only
+from discovery.engine.core.text import plural
+from discovery.models import BulkEdit, MetadataChange, Right, Tag
+from discovery.services.access import permissions
+from discovery.services.bulk import bulk_edits
+from discovery.services.bulk.operations import KINDS, NothingToDo, Operation
+from discovery.services.bulk.selections import MAX_FAULTS, Preview, Selection, preview
+from discovery.services.core.form_stamps import stamp
+from discovery.services.metadata import metadata
+from discovery.web import bulk_form
 from discovery.web.scans import STOP_POLLING
+from discovery.web.shared import changes
+from discovery.web.shared.shortcuts import (
+    is_fragment,
+    needs_any,
+    numbered,
+    page_or_partial,
+    require,
+)
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -29,34 +39,28 @@ EDITS_PAGE = 25
 MAX_NAMED = 5
 MAX_TAGS = 40
 
+BULK = needs_any(permissions.OF_BULK.values())
+
 NOTHING = "Nothing is filled in yet: say what the models shall have."
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@staff_only
+@BULK
 def index(request: HttpRequest) -> HttpResponse:
-    """The form for the chosen models, its preview, or applying it, as ``step`` says; without a selection, what was changed so far."""
+    """The form for the chosen models, its preview, or applying it, as ``step`` says; without a
+    selection, what was changed so far.
+    """
     if request.method != "POST":
         return _edits(request)
+    require(request, permissions.OF_BULK.get(request.POST.get("kind", ""), Right.EDIT))
     user, kind, selection = (
         cast("User", request.user),
         request.POST.get("kind", ""),
         _selection(request.POST),
     )
     count = selection.models(user).count() if kind in KINDS else 0
-    if faults := selection.faults:
-        messages.error(
-            request,
-            f"The filter is not understood, so no model was chosen. {faults[0].term}: {faults[0].reason}.",
-        )
-        return redirect("models")
-    if not count:
-        messages.warning(
-            request,
-            "Choose some models first."
-            if kind in KINDS
-            else "Choose what is to be done with the models.",
-        )
+    if selection.faults or not count:
+        _tell_nothing_chosen(request, selection, kind)
         return redirect("models")
     form, step = bulk_form.read(kind, request.POST), request.POST.get("step", "")
     atomic = request.POST.get("atomic") != "0"
@@ -75,31 +79,46 @@ def index(request: HttpRequest) -> HttpResponse:
         return _render(request, {**context, "faulty": True}, status=422)
     except NothingToDo:
         return _render(request, {**context, "notice": NOTHING}, status=422)
-    mark = _mark(operation, count)
+    named = {
+        name: [*operation.add.get(name, ()), *operation.remove.get(name, ())]
+        for name in operation.fields
+    }
+    if refused := permissions.refusals(user, named):
+        form.blame(refused)
+        return _render(request, {**context, "faulty": True}, status=403)
+    now = preview(operation, selection, user)
+    mark = _mark(operation, count, now)
     if step == "apply" and request.POST.get("mark") == mark:
         try:
-            edit = bulk.request(
+            edit = bulk_edits.request(
                 operation, selection, by=user, through=_through(request.POST), atomic=atomic
             )
-        except bulk.Refused:
-            refused = {
-                "refused": True,
-                "mark": mark,
-                **_foreseen(preview(operation, selection, user)),
-            }
-            return _render(request, {**context, **refused}, status=422)
+        except bulk_edits.Refused:
+            faulty = {"refused": True, "mark": mark, **_foreseen(now)}
+            return _render(request, {**context, **faulty}, status=422)
         return redirect("bulk-edit", edit.pk)
     overtaken = step == "apply"
-    context |= {
-        "mark": mark,
-        "overtaken": overtaken,
-        **_foreseen(preview(operation, selection, user)),
-    }
+    context |= {"mark": mark, "overtaken": overtaken, **_foreseen(now)}
     return _render(request, context, status=409 if overtaken else 200)
 
 
+def _tell_nothing_chosen(request: HttpRequest, selection: Selection, kind: str) -> None:
+    if faults := selection.faults:
+        messages.error(
+            request,
+            f"The filter is not understood, so no model was chosen. {faults[0].term}:"
+            f" {faults[0].reason}.",
+        )
+    elif kind in KINDS:
+        messages.warning(request, "Choose some models first.")
+    else:
+        messages.warning(request, "Choose what is to be done with the models.")
+
+
 def _selection(sent: QueryDict) -> Selection:
-    """All that a ``query`` of the Models page finds, whatever is ticked beside it; else model IDs: one ``id`` each, or all in ``ids``."""
+    """All that a ``query`` of the Models page finds, whatever is ticked beside it; else model IDs:
+    one ``id`` each, or all in ``ids``.
+    """
     if "query" in sent:
         return Selection(query=sent.get("query", ""))
     return Selection(ids=tuple(dict.fromkeys([*sent.getlist("id"), *sent.get("ids", "").split()])))
@@ -109,11 +128,11 @@ def _through(sent: QueryDict) -> str:
     return "admin" if sent.get("through") == "admin" else "page"
 
 
-def _mark(operation: Operation, count: int) -> str:
-    """Tells whether what is applied is what the preview showed, for as many models."""
-    return blake2b(
-        json.dumps([operation.as_json(), count], sort_keys=True).encode(), digest_size=8
-    ).hexdigest()
+def _mark(operation: Operation, count: int, shown: Preview) -> str:
+    """Tells whether what is applied is what the preview showed, for as many models, in place of the
+    same values.
+    """
+    return stamp([operation.as_json(), count, shown.stamp])
 
 
 def _foreseen(result: Preview) -> dict[str, Any]:
@@ -149,22 +168,23 @@ def _render(request: HttpRequest, context: dict[str, Any], status: int = 200) ->
             models_here=Count("models")
         )
         more["tags"] = list(tagged.order_by("-models_here", "name")[:MAX_TAGS])
-        more["removed"] = bulk_form.split(form.remove)
+        more["removed"] = form.removed
     return page_or_partial(
         request, "discovery/bulk.html", "bulk", {**context, **more}, status=status
     )
 
 
 def _edits(request: HttpRequest) -> HttpResponse:
-    bulk.reap()
-    rows = BulkEdit.objects.select_related("requested_by").defer("selection", "reasons")
+    rows = permissions.own(
+        request.user, BulkEdit.objects.select_related("requested_by").defer("selection", "reasons")
+    )
     page = numbered(request, rows, EDITS_PAGE)
     shown = [
         (
             edit,
             changes.KINDS[edit.operation["kind"]],
             changes.wishes(edit.operation),
-            bulk.in_words(edit),
+            bulk_edits.in_words(edit),
         )
         for edit in page.object_list
     ]
@@ -176,13 +196,16 @@ def _edits(request: HttpRequest) -> HttpResponse:
     )
 
 
+def _mine(request: HttpRequest) -> QuerySet[BulkEdit]:
+    return permissions.own(request.user, BulkEdit.objects.all())
+
+
 @require_safe
-@staff_only
+@BULK
 def edit(request: HttpRequest, pk: int) -> HttpResponse:
     """One edit. While it goes on the page asks again every second."""
-    bulk.reap()
     record = get_object_or_404(
-        BulkEdit.objects.select_related("requested_by").defer("selection"), pk=pk
+        _mine(request).select_related("requested_by").defer("selection"), pk=pk
     )
     kind = record.operation["kind"]
     undone = (
@@ -196,15 +219,17 @@ def edit(request: HttpRequest, pk: int) -> HttpResponse:
         "edit": record,
         "kind_word": changes.KINDS[kind],
         "wishes": changes.wishes(record.operation),
-        "summary": bulk.in_words(record),
+        "summary": bulk_edits.in_words(record),
         "undone": undone,
         "has_changes": MetadataChange.objects.filter(batch=record.batch).exists(),
         "left": record.total - record.done,
-        "query": ""
-        if record.is_active
-        else BulkEdit.objects.filter(pk=pk)
-        .values_list(KeyTextTransform("query", "selection"), flat=True)
-        .get(),
+        "query": (
+            ""
+            if record.is_active
+            else BulkEdit.objects.filter(pk=pk)
+            .values_list(KeyTextTransform("query", "selection"), flat=True)
+            .get()
+        ),
     }
     over = is_fragment(request) and not record.is_active
     return page_or_partial(
@@ -213,9 +238,9 @@ def edit(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @require_POST
-@staff_only
+@BULK
 def stop(request: HttpRequest, pk: int) -> HttpResponse:
-    if bulk.cancel(get_object_or_404(BulkEdit, pk=pk)):
+    if bulk_edits.cancel(get_object_or_404(_mine(request), pk=pk)):
         messages.success(request, "It stops. What was done so far stands.")
     else:
         messages.warning(request, "It was over already.")
@@ -223,10 +248,11 @@ def stop(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @require_POST
-@staff_only
+@BULK
 def go_on(request: HttpRequest, pk: int) -> HttpResponse:
-    record = get_object_or_404(BulkEdit, pk=pk)
-    if bulk.go_on(record):
+    record = get_object_or_404(_mine(request), pk=pk)
+    require(request, permissions.OF_BULK.get(record.operation["kind"], Right.EDIT))
+    if bulk_edits.go_on(record):
         messages.success(
             request,
             f"It goes on with the {plural(record.total - record.done, 'model')} that are left.",

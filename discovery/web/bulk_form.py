@@ -1,89 +1,147 @@
-"""What somebody wants many models to have, as the forms of the bulk page send it: an operation, or faults beside the fields."""
+"""What somebody wants many models to have, as the forms of the bulk page send it: an operation, or
+faults beside the fields.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
+from django import forms
 from django.contrib.auth.models import Group
 from django.http import QueryDict
 
-from discovery.engine.describe import CAPABILITIES
-from discovery.engine.document import LISTS, OBJECTS
-from discovery.engine.sidecars import metadata_json
-from discovery.engine.types import ModelType
+from discovery.engine.core.fields import DESCRIPTION, FIELDS, HOW, Field, Kind
+from discovery.engine.core.vocabulary import AXES
 from discovery.models import Collection, Visibility
-from discovery.services import metadata
-from discovery.services.operations import NothingToDo, Operation
-from discovery.services.strictness import MODALITIES
-from discovery.templatetags.karen import type_name, word
-from discovery.web.changes import label
+from discovery.services.bulk.operations import NothingToDo, Operation
+from discovery.services.core import written
+from discovery.services.metadata import metadata
+from discovery.web.shared.changes import label
+from discovery.web.shared.fields import FIELDS as WIDGETS
+from discovery.web.shared.fields import Field as WidgetField
+from discovery.web.shared.inputs import Control, FieldsForm
 
 AUTOMATIC = "automatic"
 
-#: Fields of the metadata form: what many models share first, what files say about each themselves last.
-SHARED = (
-    "license",
-    "author",
-    "version",
-    "base_model",
-    "language_support",
-    "use_cases",
-    "specialized_domains",
-    "capabilities",
-    "description",
-)
-FACTS = (
-    "type", "modalities", "display_name", "model_family", "architecture", "quantization", "parameter_count", "active_parameter_count",
-    "context_length",
-)  # fmt: skip
-AXES = ("primary", "secondary", "specialization")
 
-_HELP = {
-    "list": "Separated by commas. Replaces the whole list.",
-    "object": "One “name: value” on each line, merged into what stands. A name without a value goes.",
+def _part(of: Field) -> int:
+    return 2 if of.kind is Kind.OBJECT else int(of.group != DESCRIPTION or of.known)
+
+
+#: Parts of the metadata form: what many models share first, what files say about each themselves
+#: last.
+SHARED, FACTS, OBJECTS = (
+    tuple(
+        each.name
+        for each in FIELDS.values()
+        if each.editable and "bulk" not in each.not_in and part == _part(each)
+    )
+    for part in range(3)
+)
+
+#: Why a field is not among them → the fields.
+LEFT_OUT = {
+    reason: [each.label for each in FIELDS.values() if each.not_in.get("bulk") == reason]
+    for field in FIELDS.values()
+    if (reason := field.not_in.get("bulk"))
 }
 
-_CHOICES = {"capabilities": CAPABILITIES, "modalities": MODALITIES}
+#: Kind of bulk edit → the fields of its form; visibility stands beside the catalogue.
+_SPECS: Mapping[str, Sequence[WidgetField]] = {
+    "metadata": [WIDGETS[name] for name in (*SHARED, *FACTS, *OBJECTS)],
+    "category": [WIDGETS[name] for name in AXES],
+    "visibility": [
+        WidgetField(
+            "visibility",
+            label("visibility"),
+            Kind.CHOICE,
+            choices=tuple((value, str(said)) for value, said in Visibility.choices),
+        )
+    ],
+}
+
+_HELP: Mapping[str, str] = {
+    "list": f"{HOW[Kind.LIST]} Replaces the whole list.",
+    "object": (
+        "One “name: value” on each line, merged into what stands. A name without a value goes."
+    ),
+}
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One field as it was entered. ``kind`` is text, long, number, list, ticks, object, select; ``options`` are (value, word)."""
+class Pairs(forms.Field):
+    """An object as ``name: value`` lines; values are JSON where they can be read as such, else
+    text.
+    """
 
-    name: str
-    kind: str
-    text: str = ""
-    ticked: tuple[str, ...] = ()
+    def to_python(self, value: Any) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for number, line in enumerate(re.split(r"\r\n?|\n", value or ""), 1):
+            name, colon, given = line.partition(":")
+            if line.strip() and not (colon and name.strip()):
+                raise forms.ValidationError(f"line {number} is not name: value")
+            if line.strip():
+                found[name.strip()] = _scalar(given.strip())
+        return found
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return bool((data or "").strip())
+
+
+class BulkForm(FieldsForm):
+    """The values to give to many models: ``f-NAME``."""
+
+    def field_of(self, spec: WidgetField) -> forms.Field:
+        if spec.kind is Kind.OBJECT:
+            return Pairs(required=False)
+        return super().field_of(spec)
+
+
+@dataclass(slots=True)
+class Entry(Control):
+    """One field, and whether it is to be given back to automatic."""
+
     automatic: bool = False
-    options: tuple[tuple[str, str], ...] = ()
-    error: str = ""
 
     @property
     def id(self) -> str:
-        return f"f-{self.name}"
+        return f"f-{self.field.name}"
 
     @property
     def is_used(self) -> bool:
-        return bool(self.text or self.ticked or self.automatic or self.error)
-
-    @property
-    def label(self) -> str:
-        return label(self.name)
+        return bool(self.is_filled or self.automatic or self.error)
 
     @property
     def help(self) -> str:
-        return _HELP.get(self.kind, "")
+        return _HELP.get(self.field.kind, "")
+
+    def wanted(self, form: FieldsForm) -> dict[str, Any]:
+        """The field and its value; nothing when it is to stay as it is. Raises ``ValueError``."""
+        name = self.field.name
+        if self.automatic and self.is_filled:
+            raise ValueError("either a value or back to automatic, not both")
+        if self.automatic:
+            return {name: None}
+        if reason := form.fault(name):
+            raise ValueError(reason)
+        value = form.cleaned_data[name]
+        if value == AUTOMATIC and self.field.kind is Kind.CHOICE:
+            return {name: None}
+        return {name: value} if value else {}
 
 
 @dataclass(slots=True)
 class Form:
-    """``entries`` of the metadata and category forms; ``memberships`` maps a pseudo-field to (name, choice, id) of each collection or group."""
+    """``entries`` of the metadata and category forms; ``memberships`` maps a pseudo-field to (name,
+    choice, id) of each collection or group.
+    """
 
     kind: str
+    fields: FieldsForm
     entries: dict[str, Entry] = field(default_factory=dict)
     memberships: dict[str, list[tuple[str, str, str]]] = field(default_factory=dict)
     mode: str = "change"
@@ -95,15 +153,20 @@ class Form:
     def operation(self) -> Operation:
         """Raises ``metadata.InvalidMetadata``, ``NothingToDo``."""
         if self.kind == "tags":
-            return self._tags()
+            try:
+                return self._tags()
+            except ValueError as error:
+                raise metadata.InvalidMetadata({"tags": str(error)}) from error
         values: dict[str, Any] = {}
         faults: dict[str, str] = {}
         for entry in self.entries.values():
             try:
-                values |= dict(_wanted(entry))
+                values |= entry.wanted(self.fields)
             except ValueError as error:
-                faults[entry.name] = str(error)
-        if faults:  # together with what is wrong with the other values, so that all of it can be mended at once
+                faults[entry.field.name] = str(error)
+        # Together with what is wrong with the other values, so that all of it can be mended at
+        # once.
+        if faults:
             with contextlib.suppress(NothingToDo):
                 faults = self._faults(values) | faults
             raise metadata.InvalidMetadata(faults)
@@ -120,7 +183,9 @@ class Form:
 
     @property
     def sections(self) -> list[tuple[str, list[Entry], bool]]:
-        """(title, fields, whether it is open) of the metadata form; the first has no title and is always open."""
+        """(title, fields, whether it is open) of the metadata form; the first has no title and is
+        always open.
+        """
         parts = (
             ("", SHARED),
             ("What files usually say themselves", FACTS),
@@ -131,6 +196,23 @@ class Form:
             (title, entries, any(entry.is_used for entry in entries)) for title, entries in shown
         ]
 
+    @property
+    def how(self) -> str:
+        """How its lists are written."""
+        return HOW[Kind.LIST]
+
+    @property
+    def left_out(self) -> Mapping[str, list[str]]:
+        """{reason: labels} of the fields that this form leaves out."""
+        return LEFT_OUT
+
+    @property
+    def removed(self) -> list[str]:
+        """The tags to remove, as far as they can be read."""
+        with contextlib.suppress(ValueError):
+            return written.entries(self.remove)
+        return []
+
     def _chosen(self, how: str) -> dict[str, list[str]]:
         return {
             name: [each for each, choice, _ in rows if choice == how]
@@ -139,31 +221,34 @@ class Form:
 
     def _tags(self) -> Operation:
         if self.mode == "replace":
-            return Operation.read("tags", values={"tags": split(self.replacement)})
+            return Operation.read("tags", values={"tags": written.entries(self.replacement)})
         if self.mode == AUTOMATIC:
             return Operation.read("tags", values={"tags": None})
         return Operation.read(
-            "tags", add={"tags": split(self.add)}, remove={"tags": split(self.remove)}
+            "tags",
+            add={"tags": written.entries(self.add)},
+            remove={"tags": written.entries(self.remove)},
         )
 
     def blame(self, errors: Mapping[str, str]) -> None:
         """Puts faults beside their fields; what has no field of its own stays in ``errors``."""
         for name, reason in errors.items():
             if name in self.entries:
-                self.entries[name] = replace(self.entries[name], error=reason)
+                self.entries[name].error = reason
             else:
                 self.errors[label(name)] = reason
 
 
 def read(kind: str, sent: QueryDict) -> Form:
     """The form as it was sent; of the first visit, empty."""
-    form = Form(kind)
-    if kind == "metadata":
-        form.entries = {name: _entry(name, sent) for name in (*SHARED, *FACTS, *OBJECTS)}
-    elif kind == "category":
-        form.entries = {name: _entry(name, sent) for name in AXES}
-    elif kind == "visibility":
-        form.entries = {"visibility": _entry("visibility", sent)}
+    specs = _SPECS.get(kind, ())
+    fields, automatic = BulkForm(specs, sent, prefix="f"), sent.getlist(AUTOMATIC)
+    form = Form(kind, fields)
+    form.entries = {
+        spec.name: Entry(spec, fields[spec.name], automatic=spec.name in automatic)
+        for spec in specs
+    }
+    if kind == "visibility":
         form.memberships = {
             "groups": _memberships(
                 "groups", list(Group.objects.order_by("name").values_list("pk", "name")), sent
@@ -179,54 +264,10 @@ def read(kind: str, sent: QueryDict) -> Form:
             else "change"
         )
         form.add, form.replacement = sent.get("add", ""), sent.get("replacement", "")
-        form.remove = ", ".join(
-            dict.fromkeys([*split(sent.get("remove", "")), *sent.getlist("remove-tag")])
-        )
+        form.remove = sent.get("remove", "")
+        if ticked := sent.getlist("remove-tag"):
+            form.remove = written.listed(dict.fromkeys([*form.removed, *ticked]))
     return form
-
-
-def split(text: str) -> list[str]:
-    """``a, b`` or a line each."""
-    return [item.strip() for item in text.replace("\n", ",").split(",") if item.strip()]
-
-
-def _entry(name: str, sent: QueryDict) -> Entry:
-    kind, options = _kind(name), _options(name)
-    given = sent.getlist(f"f-{name}")
-    if kind == "ticks":
-        return Entry(
-            name,
-            kind,
-            ticked=tuple(each for each in given if each),
-            automatic=name in sent.getlist(AUTOMATIC),
-            options=options,
-        )
-    text = given[0].replace("\r\n", "\n").strip() if given else ""
-    return Entry(name, kind, text, automatic=name in sent.getlist(AUTOMATIC), options=options)
-
-
-def _kind(name: str) -> str:
-    if name in _CHOICES:
-        return "ticks"
-    if name == "type" or name in metadata.CHOICES:
-        return "select"
-    if name in OBJECTS:
-        return "object"
-    if name in LISTS:
-        return "list"
-    if name in metadata_json.NUMBERS:
-        return "number"
-    return "long" if name == "description" else "text"
-
-
-def _options(name: str) -> tuple[tuple[str, str], ...]:
-    if name in _CHOICES:
-        return tuple((each, word(each)) for each in _CHOICES[name])
-    if name == "type":
-        return tuple((each.value, type_name(each.value)) for each in ModelType)
-    if name == "visibility":
-        return tuple((value, str(said)) for value, said in Visibility.choices)
-    return tuple((each, word(each)) for each in metadata.CHOICES.get(name, ()))
 
 
 def _memberships(
@@ -239,43 +280,6 @@ def _memberships(
     ]
 
 
-def _wanted(entry: Entry) -> Iterator[tuple[str, Any]]:
-    """The field and its value, or nothing when it is to stay as it is. Raises ``ValueError``."""
-    has_value = bool(entry.text or entry.ticked)
-    if entry.automatic or (entry.text == AUTOMATIC and entry.kind == "select"):
-        if entry.automatic and has_value:
-            raise ValueError("either a value or back to automatic, not both")
-        yield entry.name, None
-    elif has_value:
-        yield entry.name, _value(entry)
-
-
-def _value(entry: Entry) -> Any:
-    if entry.kind == "ticks":
-        return list(entry.ticked)
-    if entry.kind == "list":
-        return split(entry.text)
-    if entry.kind == "object":
-        return dict(_pairs(entry.text))
-    if entry.kind == "number":
-        digits = entry.text.replace(",", "").replace(" ", "")
-        if not (digits.isascii() and digits.isdigit()) or len(digits) > 19:
-            raise ValueError("must be a whole number above zero")
-        return int(digits)
-    return entry.text
-
-
-def _pairs(text: str) -> Iterator[tuple[str, Any]]:
-    """``name: value`` of each line; values are JSON where they can be read as such, else text."""
-    for number, line in enumerate(text.split("\n"), 1):
-        if not line.strip():
-            continue
-        name, colon, given = line.partition(":")
-        if not colon or not name.strip():
-            raise ValueError(f"line {number} is not name: value")
-        yield name.strip(), _scalar(given.strip())
-
-
 def _scalar(text: str) -> Any:
     if not text:
         return None
@@ -284,4 +288,4 @@ def _scalar(text: str) -> Any:
     except ValueError:
         return text
     except RecursionError as error:
-        raise ValueError("a value is nested too deep") from error
+        raise forms.ValidationError("a value is nested too deep") from error

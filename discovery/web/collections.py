@@ -1,4 +1,6 @@
-"""Collections: their list, what is in each, and how administrators keep them; and the collections of one model."""
+"""Collections: their list, what is in each, and how administrators keep them; and the collections
+of one model.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +8,31 @@ from typing import TYPE_CHECKING, Any, cast
 
 from django.contrib import messages
 from django.contrib.auth.models import Group
+from django.core.exceptions import PermissionDenied
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from discovery.models import Collection, RegisteredModel
-from discovery.services import bulk, collections
-from discovery.services.metadata import InvalidMetadata
-from discovery.services.operations import NothingToDo, Operation
-from discovery.services.selections import Selection
-from discovery.web.pages import fetch, is_fragment, numbered, page_or_partial, staff_only
+from discovery.models import Collection, RegisteredModel, Right
+from discovery.models.registry import sees_all
+from discovery.services.access import permissions
+from discovery.services.access.redaction import Sight
+from discovery.services.bulk import bulk_edits
+from discovery.services.bulk.operations import NothingToDo, Operation
+from discovery.services.bulk.selections import Selection
+from discovery.services.core.form_stamps import Conflict
+from discovery.services.curation import collections
+from discovery.services.metadata.metadata import InvalidMetadata
+from discovery.web.shared import shown
+from discovery.web.shared.shortcuts import (
+    fetch,
+    is_fragment,
+    needs,
+    numbered,
+    page_or_partial,
+    require,
+)
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -39,8 +55,10 @@ COLUMNS = (
 
 
 def _seen(request: HttpRequest) -> QuerySet[Any]:
-    """Collections with ``count``, of the models that this person may see; one without any is shown to administrators alone."""
-    if request.user.is_staff:
+    """Collections with ``count``, of the models that this person may see; one without any is shown
+    to those who see every model.
+    """
+    if sees_all(request.user):
         return Collection.objects.annotate(count=Count("models"))
     visible = RegisteredModel.objects.visible_to(request.user).values("pk")
     return Collection.objects.annotate(count=Count("models", filter=Q(models__in=visible))).filter(
@@ -50,7 +68,12 @@ def _seen(request: HttpRequest) -> QuerySet[Any]:
 
 @require_safe
 def index(request: HttpRequest) -> HttpResponse:
-    page = numbered(request, _seen(request).prefetch_related("groups").order_by("name"), PAGE_SIZE)
+    page, sight = (
+        numbered(request, _seen(request).prefetch_related("groups").order_by("name"), PAGE_SIZE),
+        Sight(request.user),
+    )
+    for collection in page.object_list:
+        collection.query = sight.query(collection.query)
     return page_or_partial(
         request, "discovery/collections.html", "results", {"section": "collections", "page": page}
     )
@@ -59,6 +82,8 @@ def index(request: HttpRequest) -> HttpResponse:
 @require_safe
 def detail(request: HttpRequest, pk: int) -> HttpResponse:
     collection = get_object_or_404(_seen(request).prefetch_related("groups"), pk=pk)
+    sight = Sight(request.user)
+    collection.query = sight.query(collection.query)
     rows = (
         RegisteredModel.objects.visible_to(request.user)
         .filter(collections=collection.pk)
@@ -67,68 +92,105 @@ def detail(request: HttpRequest, pk: int) -> HttpResponse:
     )
     context = {
         "section": "collections",
+        "sight": sight,
         "collection": collection,
         "page": numbered(request, rows, PAGE_SIZE),
+        "may_change": permissions.may(request.user, Right.CHANGE_COLLECTION, collection),
     }
     return page_or_partial(request, "discovery/collection.html", "results", context)
 
 
+def _require(request: HttpRequest, right: Right, collection: Collection) -> None:
+    require(request, right)
+    if not permissions.may(request.user, right, collection):
+        require(request, Right.GRANT)
+
+
 @require_http_methods(["GET", "HEAD", "POST"])
-@staff_only
 def edit(request: HttpRequest, pk: int | None = None) -> HttpResponse:
-    """A new collection, or the fields of one. ``?query=`` is the filter that a new one is to follow."""
+    """A new collection, or the fields of one.
+
+    ``?query=`` is the filter that a new one is to follow.
+    """
     collection = get_object_or_404(Collection, pk=pk) if pk else Collection()
-    given = _given(request, collection)
+    _require(request, Right.CHANGE_COLLECTION if pk else Right.ADD_COLLECTION, collection)
+    may_grant = permissions.may(request.user, Right.GRANT)
+    now = collections.shown(collection)
+    given = _given(request, now)
     context: dict[str, Any] = {
         "section": "collections",
         "collection": collection,
         "given": given,
-        "groups": Group.objects.order_by("name"),
+        "stamps": shown.stamps(now),
     }
+    context |= {"groups": Group.objects.order_by("name") if may_grant else ()}
+    status = 200
     if request.method == "POST":
-        groups = list(Group.objects.filter(pk__in=given["groups"]).order_by("name"))
+        groups = (
+            list(Group.objects.filter(pk__in=given["groups"]).order_by("name")) if may_grant else []
+        )
+        if given["groups"] and not may_grant:
+            require(request, Right.GRANT)
         told = {name: given[name] for name in ("name", "description", "query")}
+        seen = shown.seen(request.POST, now) if pk else None
         try:
-            collections.save(collection, **told, groups=groups, by=cast("User", request.user))
+            collections.save(
+                collection, **told, groups=groups, by=cast("User", request.user), seen=seen
+            )
         except collections.NotDone as error:
-            context |= {"error": str(error), "wrong": error.field}
+            context |= {"error": str(error), "wrong": error.field, "stamps": seen or {}}
+            status = 422
+        except Conflict as conflict:
+            now = collections.shown(collection)
+            disputes = shown.disputes(conflict.theirs, given, _LABELS, _in_words)
+            context |= {
+                "disputes": disputes,
+                "given": shown.again(given, now, seen or {}, conflict.theirs),
+                "stamps": shown.stamps(now),
+            }
+            status = 409
         else:
             messages.success(request, f"The collection {collection.name} is saved.")
             return redirect("collection", collection.pk)
     return page_or_partial(
-        request,
-        "discovery/collection_edit.html",
-        "form",
-        context,
-        status=422 if "error" in context else 200,
+        request, "discovery/collection_edit.html", "form", context, status=status
     )
 
 
-def _given(request: HttpRequest, collection: Collection) -> dict[str, Any]:
+_LABELS = {"name": "Name", "description": "What it is for", "query": "Filter", "groups": "Groups"}
+
+
+def _in_words(name: str, value: Any) -> str:
+    return (
+        ", ".join(
+            Group.objects.filter(pk__in=value).order_by("name").values_list("name", flat=True)
+        )
+        if name == "groups"
+        else str(value)
+    )
+
+
+def _given(request: HttpRequest, now: dict[str, Any]) -> dict[str, Any]:
     if request.method == "POST":
         keys = [
             int(key)
-            for key in request.POST.getlist("groups")[:500]
+            for key in shown.sent(request.POST, "groups")[:500]
             if key.isascii() and key.isdigit() and len(key) < 19
         ]
         return {
-            **{name: request.POST.get(name, "") for name in ("name", "description", "query")},
-            "groups": keys,
+            **{
+                name: "".join(shown.sent(request.POST, name)[-1:])
+                for name in ("name", "description", "query")
+            },
+            "groups": sorted(keys),
         }
-    groups = list(collection.groups.values_list("pk", flat=True)) if collection.pk else []
-    query = collection.query or request.GET.get("query", "")[: collections.MAX_QUERY]
-    return {
-        "name": collection.name,
-        "description": collection.description,
-        "query": query,
-        "groups": groups,
-    }
+    return {**now, "query": now["query"] or request.GET.get("query", "")[: collections.MAX_QUERY]}
 
 
 @require_POST
-@staff_only
 def delete(request: HttpRequest, pk: int) -> HttpResponse:
     collection = get_object_or_404(Collection, pk=pk)
+    _require(request, Right.DELETE_COLLECTION, collection)
     collections.delete(collection, by=cast("User", request.user))
     messages.success(
         request, f"The collection {collection.name} is deleted. Its models are where they were."
@@ -137,10 +199,15 @@ def delete(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @require_POST
-@staff_only
+@needs(Right.CHANGE_COLLECTION)
 def of_model(request: HttpRequest, model_id: str) -> HttpResponse:
-    """Puts one model into the collection named in ``add``, or takes it out of the one in ``remove``: by hand, so not where a filter decides."""
+    """Puts one model into the collection named in ``add``, or takes it out of the one in
+    ``remove``: by hand, so not where a filter decides.
+    """
     record = fetch(request, model_id)
+    names = [request.POST[what] for what in ("add", "remove") if request.POST.get(what)]
+    if refused := permissions.refusals(request.user, {"collections": names}):
+        raise PermissionDenied(f"{refused['collections'][0].upper()}{refused['collections'][1:]}.")
     lists = {
         what: {"collections": [request.POST[what]]}
         for what in ("add", "remove")
@@ -148,12 +215,14 @@ def of_model(request: HttpRequest, model_id: str) -> HttpResponse:
     }
     try:
         operation = Operation.read("collection", add=lists.get("add"), remove=lists.get("remove"))
-        bulk.request(operation, Selection(ids=(record.model_id,)), by=cast("User", request.user))
+        bulk_edits.request(
+            operation, Selection(ids=(record.model_id,)), by=cast("User", request.user)
+        )
     except InvalidMetadata as error:
         messages.error(request, f"That cannot be done: {error.errors.get('collections', '')}.")
-    except (NothingToDo, bulk.NobodyChosen):
+    except (NothingToDo, bulk_edits.NobodyChosen):
         messages.error(request, "Choose a collection first.")
-    except bulk.Refused as error:
+    except bulk_edits.Refused as error:
         messages.error(request, str(error))
     if is_fragment(request):
         return page_or_partial(request, "discovery/collection_of.html", "panel", {"model": record})

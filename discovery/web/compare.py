@@ -1,4 +1,6 @@
-"""Compare: two to six models side by side, what differs marked; on demand their tensors, read from the headers."""
+"""Compare: two to six models side by side, what differs marked; on demand their tensors, read from
+the headers.
+"""
 
 from __future__ import annotations
 
@@ -11,29 +13,38 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
-from discovery.engine.text import clean
+from discovery.engine.core import fields
+from discovery.engine.core.fields import Kind
+from discovery.engine.core.text import clean
 from discovery.models import RegisteredModel
-from discovery.services import comparison, memory, search
-from discovery.services.comparison import FEWEST, MOST, Chosen
+from discovery.services.access.redaction import Sight
+from discovery.services.insight import comparison
+from discovery.services.insight.comparison import FEWEST, MOST, Chosen
+from discovery.services.machine import memory_fit
+from discovery.services.search import model_search
 from discovery.templatetags.karen import fits_words, memory_size, number, size, status_word
-from discovery.web import facts
-from discovery.web.pages import page_or_partial
+from discovery.web.shared import field_values
+from discovery.web.shared.shortcuts import page_or_partial
+from discovery.words import FIELD_LABELS
 
 MAX_OFFERED = 8
 
 #: Ids that an address may name: what is past the models compared is only told.
 MAX_IDS = 50
 
-#: Heading → fields of the document.
+#: Heading → fields of the document: first what the model is, last what people say about it.
 _GROUPS = {
-    "What it is": ("type", "format", "architecture", "model_family", "base_model", "base_model_relation", "version"),
-    "What it is for": ("primary", "secondary", "specialization", "modalities", "capabilities", "language_support", "use_cases",
-                       "specialized_domains"),
-    "Shape": ("parameter_count", "active_parameter_count", "layer_count", "embedding_length", "context_length", "vocab_size", "dtype", "quantization",
-              "bits_per_weight"),
-    "Where it is from": ("license", "author", "tags", "description"),
-}  # fmt: skip
-_LABELS = {**facts.LABELS, "active_parameter_count": "Active parameters"}
+    group: [each.name for each in among]
+    for group, among in reversed(
+        fields.grouped(
+            {
+                name: each
+                for name, each in fields.FIELDS.items()
+                if each.kind is not Kind.OBJECT and "compare" not in each.not_in
+            }
+        ).items()
+    )
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +65,10 @@ class Group:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def index(request: HttpRequest) -> HttpResponse:
-    """``?id=…&id=…``; a selection that is posted becomes such an address. ``only=differences`` leaves out what is the same."""
+    """``?id=…&id=…``; a selection that is posted becomes such an address.
+
+    ``only=differences`` leaves out what is the same.
+    """
     if request.method == "POST":
         return redirect(_address(request.POST.getlist("id")[:MAX_IDS]))
     asked = [clean(each, 200) for each in request.GET.getlist("id")[:MAX_IDS]]
@@ -69,7 +83,7 @@ def index(request: HttpRequest) -> HttpResponse:
             (model, _address([each for each in chosen.ids if each != model.model_id], only))
             for model in models
         ],
-        "groups": _shown(_groups(models), only) if enough else [],
+        "groups": _shown(_groups(models, Sight(request.user)), only) if enough else [],
         "only": only,
         "other_way": _address(chosen.ids, not only),
         "faults": _faults(chosen),
@@ -77,9 +91,11 @@ def index(request: HttpRequest) -> HttpResponse:
         "full": len(models) >= MOST,
         "why_not_tensors": why_not,
         "tensors_address": f"{_address(chosen.ids, only)}&tensors=1",
-        "tensors": comparison.tensors(models)
-        if enough and not why_not and request.GET.get("tensors") == "1"
-        else None,
+        "tensors": (
+            comparison.tensors(models)
+            if enough and not why_not and request.GET.get("tensors") == "1"
+            else None
+        ),
         **_offers(request, chosen, only),
     }
     return page_or_partial(
@@ -99,18 +115,19 @@ def _faults(chosen: Chosen) -> list[str]:
     faults = [f"There is no model {each[:80]}, or you may not see it." for each in chosen.unknown]
     if chosen.left_out:
         faults.append(
-            f"At most {MOST} models stand side by side. Left out: {', '.join(chosen.left_out[:10])}."
+            f"At most {MOST} models stand side by side. Left out:"
+            f" {', '.join(chosen.left_out[:10])}."
         )
     return faults
 
 
 def _offers(request: HttpRequest, chosen: Chosen, only: bool) -> dict[str, object]:
     """Models to add, found by what was typed."""
-    text = search.normal_text(request.GET.get("add", ""))
+    text = model_search.normal_text(request.GET.get("add", ""))
     if not text or len(chosen.models) >= MOST:
         return {"add": text, "offers": []}
-    filters = search.Filters.read(urlencode({"q": text}))
-    results = search.Results(
+    filters = model_search.Filters.read(urlencode({"q": text}))
+    results = model_search.Results(
         request.user, filters, columns=("model_id", "name", "display_name", "path", "status")
     )
     found = [each for each in results[: MAX_OFFERED + MOST] if each.model_id not in chosen.ids][
@@ -131,24 +148,25 @@ def _shown(groups: Sequence[Group], only: bool) -> list[Group]:
     return [group for group in kept if group.rows]
 
 
-def _groups(models: Sequence[RegisteredModel]) -> list[Group]:
+def _groups(models: Sequence[RegisteredModel], sight: Sight) -> list[Group]:
     def row(field: str) -> Row:
-        return Row(_LABELS[field], [_value(model, field) for model in models])
+        return Row(FIELD_LABELS[field], [_value(model, field) for model in models])
 
     groups = [
         Group(heading, _known(row(field) for field in fields))
         for heading, fields in _GROUPS.items()
     ]
     groups.insert(
-        3,
+        len(groups) - 1,
         Group(
             "On this machine",
             _known(
-                Row(label, [say(model) for model in models]) for label, say in _MEASURED.items()
+                Row(label, [say(model, sight) for model in models])
+                for label, say in _MEASURED.items()
             ),
         ),
     )
-    for field, heading in facts.OBJECTS.items():
+    for field, heading in field_values.OBJECTS.items():
         groups.append(Group(heading, _known(_object_rows(models, field))))
     return groups
 
@@ -160,14 +178,14 @@ def _known(rows: Iterable[Row]) -> list[Row]:
 
 def _value(model: RegisteredModel, field: str) -> str:
     value = model.value(field)
-    said = facts.shown(field, value) if value is not None else ""
+    said = field_values.shown(field, value) if value is not None else ""
     return said if isinstance(said, str) else ""
 
 
 def _object_rows(models: Sequence[RegisteredModel], field: str) -> list[Row]:
     values = [value if isinstance(value := model.value(field), Mapping) else {} for model in models]
     names = dict.fromkeys(str(name) for value in values for name in value)
-    return [Row(name, [facts.plain(value.get(name)) for value in values]) for name in names]
+    return [Row(name, [field_values.plain(value.get(name)) for value in values]) for name in names]
 
 
 def _need(model: RegisteredModel) -> str:
@@ -175,17 +193,17 @@ def _need(model: RegisteredModel) -> str:
 
 
 def _fits(model: RegisteredModel) -> str:
-    need = memory.need(model)
+    need = memory_fit.need(model)
     return fits_words(need.machines[0].fits) if need and need.machines[0].fits else ""
 
 
-_MEASURED: dict[str, Callable[[RegisteredModel], str]] = {
-    "Status": lambda model: status_word(model.status),
-    "Size on disk": lambda model: size(model.size_bytes),
-    "Files": lambda model: number(model.file_count),
-    "Variants": lambda model: ", ".join(str(item["name"]) for item in model.variants[:20]),
-    "Memory at its own context": _need,
-    "Fits": _fits,
-    "Folder": lambda model: f"{model.root.path.rstrip('/')}/{model.path}",
-    "Who sees it": lambda model: str(model.get_visibility_display()),
+_MEASURED: dict[str, Callable[[RegisteredModel, Sight], str]] = {
+    "Status": lambda model, _: status_word(model.status),
+    "Size on disk": lambda model, _: size(model.size_bytes),
+    "Files": lambda model, _: number(model.file_count),
+    "Variants": lambda model, _: ", ".join(str(item["name"]) for item in model.variants[:20]),
+    "Memory at its own context": lambda model, _: _need(model),
+    "Fits": lambda model, _: _fits(model),
+    "Folder": lambda model, sight: f"{sight.root(model.root).rstrip('/')}/{model.path}",
+    FIELD_LABELS["visibility"]: lambda model, _: str(model.get_visibility_display()),
 }

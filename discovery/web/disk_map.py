@@ -1,4 +1,6 @@
-"""The panel "Disk use" of the Overview: categories, the models of one category, the variants of one model; each level has an address."""
+"""The panel "Disk use" of the Overview: categories, the models of one category, the variants of one
+model; each level has an address.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +11,17 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.http import urlencode
 
-from discovery.engine.text import human_bytes, plural
-from discovery.models import RegisteredModel
-from discovery.services import overview, search_language
-from discovery.services.overview import Registry, Share
-from discovery.templatetags.karen import category_class, word
-from discovery.web import treemap
-from discovery.web.treemap import Group, Item, Map
+from discovery.engine.core.text import human_bytes, plural, word
+from discovery.engine.disk.ledger import Use
+from discovery.models import RegisteredModel, Right, Root
+from discovery.services.access import permissions
+from discovery.services.insight import overview
+from discovery.services.insight.overview import Registry, Share
+from discovery.services.scans import ledgers
+from discovery.services.search import filters
+from discovery.templatetags.karen import category_class
+from discovery.web.shared import treemap
+from discovery.web.shared.treemap import Group, Item, Map
 
 #: Models named in one picture; the others share a rectangle.
 MAX_MODELS = 60
@@ -31,7 +37,9 @@ Layout = Callable[[int, int], Map]
 
 
 def context(request: HttpRequest, registry: Registry) -> dict[str, Any]:
-    """``?disk=LANGUAGE`` shows a category, ``&model=ID`` one of its models; what does not exist shows all, and says so."""
+    """``?disk=LANGUAGE`` shows a category, ``&model=ID`` one of its models; what does not exist
+    shows all, and says so.
+    """
     asked, model_id = request.GET.get("disk", ""), request.GET.get("model", "")
     share = next((share for share in registry.by("primary") if _value(share.value) == asked), None)
     record = _model(request, model_id) if share and model_id else None
@@ -99,7 +107,19 @@ def _categories(request: HttpRequest, registry: Registry) -> Layout:
         Group(_heading(share), _models(named.get(share.value, []), share))
         for share in registry.by("primary")
     ]
+    if strays := _strays(request):
+        groups.append(strays)
     return lambda width, height: treemap.grouped(groups, width, height)
+
+
+def _strays(request: HttpRequest) -> Group | None:
+    """What no reader knows; only for those who may see all that lies on the disk."""
+    if not permissions.may_all(request.user, (Right.VIEW_SCANS, Right.VIEW_ALL)):
+        return None
+    count = ledgers.sums(Root.objects.filter(enabled=True))[Use.UNRECOGNIZED]
+    address, told = reverse("unrecognized"), plural(count.files, "file")
+    heading = Item("Unrecognized", count.bytes, address, "cat-none", told)
+    return Group(heading, (heading,)) if count.bytes else None
 
 
 def _heading(share: Share) -> Item:
@@ -130,14 +150,17 @@ def _models(records: list[RegisteredModel], share: Share, rest: str = "") -> tup
 
 
 def _category(request: HttpRequest, share: Share) -> Layout:
-    query = {"sort": "-size", "primary": share.value or search_language.NONE}
+    query = {"sort": "-size", "primary": share.value or filters.NONE}
     records = overview.largest(request.user, MAX_MODELS, share.value)
     items = _models(records, share, f"{reverse('models')}?{urlencode(query)}")
     return lambda width, height: treemap.flat(items, width, height)
 
 
 def _variants(record: RegisteredModel, primary: str) -> Layout:
-    """Its variants, and what else lies in its folder. Variants may share files (an Ollama blob), so that they come to more than the model."""
+    """Its variants, and what else lies in its folder.
+
+    Variants may share files (an Ollama blob), so that they come to more than the model.
+    """
     href = reverse("model-files", args=[record.model_id])
     items = [
         Item(item["name"], item["size_bytes"] or 0, href, _tone(primary), _status(item))

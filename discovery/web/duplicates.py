@@ -1,4 +1,7 @@
-"""Duplicates and clean-up: what could go, the plan of it, and the script that somebody runs. The product itself removes nothing."""
+"""Duplicates and clean-up: what could go, the plan of it, and the script that somebody runs.
+
+The product itself removes nothing.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +14,20 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
-from discovery.engine import leftovers as kinds
-from discovery.engine.text import plural
-from discovery.models import RegisteredModel
-from discovery.services import clean_up, deep_validation, duplicates, leftovers, second_formats
-from discovery.services.clean_up import COPIES, FORMATS, CannotPlan, Plan
-from discovery.web.pages import numbered, page_or_partial, staff_only
+from discovery.engine.core.text import plural
+from discovery.engine.disk import leftovers as kinds
+from discovery.models import RegisteredModel, Right
+from discovery.services.cleanup import alternate_formats, duplicates, orphans, removal_plan
+from discovery.services.cleanup.removal_plan import (
+    COPIES,
+    FORMATS,
+    CannotPlan,
+    Choice,
+    Plan,
+    Unconfirmed,
+)
+from discovery.services.health import deep_validation
+from discovery.web.shared.shortcuts import needs, numbered, page_or_partial
 
 GROUPS_PAGE = 20
 ITEMS_PAGE = 100
@@ -25,11 +36,17 @@ ITEMS_PAGE = 100
 KINDS = {
     COPIES: (
         "Copies",
-        "Models whose weights have the same sizes and the same first bytes; checksums or links say whether they are the same.",
+        (
+            "Models all of whose files agree. Small files are compared in full, weights by size and"
+            " first bytes unless checksums or links say more."
+        ),
     ),
     FORMATS: (
         "Second formats",
-        "Models that hold their weights once more in another format, in the same folder or under the same name elsewhere.",
+        (
+            "Models whose weights are stored once more in another format: as many parameters in the"
+            " same precision, neither of them quantized."
+        ),
     ),
     kinds.REVISIONS: (
         "Old revisions",
@@ -41,21 +58,29 @@ KINDS = {
     ),
     kinds.SHARDS: (
         "Lone shards",
-        "Parts of weights whose other parts are missing, or that the model beside them does not use.",
+        (
+            "Parts of weights whose other parts are missing, or that the model beside them does not"
+            " use."
+        ),
     ),
     kinds.PARTIAL: (
         "Broken-off downloads",
-        "What downloads left behind that never ended. Files written within the last hour are not counted.",
+        (
+            "What downloads left behind that never ended. Files written within the last hour are"
+            " not counted."
+        ),
     ),
     kinds.EMPTY: ("Empty folders", "Folders that hold no file at any depth."),
 }
 
+#: Differences that one plan may confirm.
+MAX_CONFIRMED = 5_000
 #: Scripts that are longer are shown by their beginning.
 PREVIEW = 60_000
 
 
 @require_safe
-@staff_only
+@needs(Right.CLEAN_UP, Right.VIEW_ALL)
 def index(request: HttpRequest) -> HttpResponse:
     return page_or_partial(
         request,
@@ -73,7 +98,8 @@ def _context(
     request: HttpRequest, kind: str, fault: str = "", ticked: tuple[str, ...] = ()
 ) -> dict[str, Any]:
     context: dict[str, Any] = {
-        "section": "duplicates", "kind": kind, "title": KINDS[kind][0], "hint": KINDS[kind][1], "fault": fault, "ticked": set(ticked),
+        "section": "duplicates", "kind": kind, "title": KINDS[kind][0], "hint": KINDS[kind][1],
+        "fault": fault, "ticked": set(ticked),
         "kinds": [(name, words[0], None) for name, words in KINDS.items()],
     }  # fmt: skip
     try:
@@ -87,31 +113,29 @@ def _context(
     except duplicates.NoAnswer as error:
         context |= {"page": numbered(request, [], 1), "fault": fault or str(error)}
     if request.GET.get("tick") == "rest" and kind == COPIES:
-        context["ticked"] |= {
-            str(copy.record.pk) for group in context.get("groups", ()) for copy in group.copies[1:]
-        }
+        groups = [group for each in context.get("likenesses", ()) for group in each.groups]
+        context["ticked"] |= {str(copy.record.pk) for group in groups for copy in group.copies[1:]}
     return context
 
 
 def _copies(request: HttpRequest) -> dict[str, Any]:
     page = numbered(request, duplicates.fingerprints(), GROUPS_PAGE)
-    return {
-        "page": page,
-        "groups": duplicates.groups([fingerprint for fingerprint, _, _ in page.object_list]),
-    }
+    looked = duplicates.look([fingerprint for fingerprint, _, _ in page.object_list])
+    return {"page": page, "likenesses": looked.likenesses, "silences": looked.silent}
 
 
 def _formats(request: HttpRequest) -> dict[str, Any]:
-    found = second_formats.found()
-    return {
-        "page": numbered(request, found, ITEMS_PAGE),
-        "total": second_formats.spare(found),
-        "largest": second_formats.LARGEST,
+    found, silent = alternate_formats.look()
+    told = {
+        "total": alternate_formats.spare(found),
+        "largest": alternate_formats.LARGEST,
+        "silences": silent,
     }
+    return {"page": numbered(request, found, ITEMS_PAGE), **told}
 
 
 def _leftovers(request: HttpRequest, kind: str) -> dict[str, Any]:
-    told = leftovers.look()
+    told = orphans.look()
     found = [item for item in told.items if item.leftover.kind == kind]
     counted = [
         (name, words[0], sum(item.leftover.kind == name for item in told.items))
@@ -129,27 +153,31 @@ def _leftovers(request: HttpRequest, kind: str) -> dict[str, Any]:
 
 
 @require_POST
-@staff_only
+@needs(Right.CLEAN_UP, Right.VIEW_ALL)
 def look_again(request: HttpRequest) -> HttpResponse:
-    leftovers.forget()
+    orphans.forget()
     return redirect(f"{reverse('duplicates')}?kind={_kind(request.POST.get('kind', ''))}")
 
 
 @require_POST
-@staff_only
+@needs(Right.CLEAN_UP, Right.VIEW_ALL, Right.VALIDATE)
 def compare(request: HttpRequest) -> HttpResponse:
     """Has all bytes of a group read, so that checksums say whether its models are the same."""
     records = RegisteredModel.objects.filter(
         fingerprint=request.POST.get("fingerprint", "").replace("\0", ""), missing_since=None
     )
     asked = [
-        deep_validation.request(record, user_id=request.user.pk)[1]
+        deep_validation.request(record, user_id=request.user.pk)[0]
         for record in records.order_by("pk")[: duplicates.MAX_COPIES]
     ]
-    if asked:
+    failed = next((run for run in asked if run.state == run.State.FAILED), None)
+    if failed is not None:
+        messages.error(request, failed.message)
+    elif asked:
         messages.success(
             request,
-            f"All bytes of {plural(len(asked), 'model')} will be read. Their checksums then say whether they are the same.",
+            f"All bytes of {plural(len(asked), 'model')} will be read. Their checksums then say"
+            " whether they are the same.",
         )
     else:
         messages.warning(request, "These models are not there any more.")
@@ -157,12 +185,30 @@ def compare(request: HttpRequest) -> HttpResponse:
 
 
 @require_POST
-@staff_only
+@needs(Right.CLEAN_UP, Right.VIEW_ALL)
 def plan(request: HttpRequest) -> HttpResponse:
-    """What was ticked as a plan to review, or as the script or the JSON of a plan that was reviewed."""
+    """What was ticked as a plan to review, or as the script or the JSON of a plan that was
+    reviewed.
+    """
     kind, ticked = _kind(request.POST.get("kind", "")), tuple(request.POST.getlist("remove"))
+    confirmed = tuple(request.POST.getlist("confirm")[:MAX_CONFIRMED])
     try:
-        made = clean_up.plan(kind, ticked, by=request.user.get_username())
+        made = removal_plan.plan(kind, ticked, by=request.user.get_username(), confirmed=confirmed)
+    except Unconfirmed as error:
+        context = {
+            "section": "duplicates",
+            "kind": kind,
+            "title": KINDS[kind][0],
+            "ticked": ticked,
+            "confirmed": confirmed,
+            "again": bool(confirmed),
+        }
+        return render(
+            request,
+            "discovery/duplicates_differences.html",
+            {**context, "fault": str(error), "models": _by_model(error)},
+            status=422,
+        )
     except CannotPlan as error:
         return render(
             request,
@@ -173,27 +219,38 @@ def plan(request: HttpRequest) -> HttpResponse:
     wanted = request.POST.get("as", "review")
     changed = bool(request.POST.get("stamp")) and request.POST["stamp"] != made.stamp
     if wanted == "sh" and not changed:
-        return _download(clean_up.as_script(made), "application/x-sh", "clean-up.sh")
+        return _download(removal_plan.as_script(made), "application/x-sh", "clean-up.sh")
     if wanted == "json" and not changed:
         return _download(
-            json.dumps(clean_up.as_json(made), indent=2).encode(),
+            json.dumps(removal_plan.as_json(made), indent=2).encode(),
             "application/json",
             "clean-up.json",
         )
     return render(
         request,
         "discovery/duplicates_plan.html",
-        _review(made, ticked, changed),
+        _review(made, ticked, confirmed, changed),
         status=409 if changed else 200,
     )
 
 
-def _review(made: Plan, ticked: tuple[str, ...], changed: bool) -> dict[str, Any]:
-    script = clean_up.as_script(made).decode("utf-8", "backslashreplace")
+def _by_model(error: Unconfirmed) -> list[tuple[Choice, list[Choice]]]:
+    """The differences of each model together, the first of them in front to name it."""
+    by_place: dict[str, list[Choice]] = {}
+    for choice in error.choices:
+        by_place.setdefault(choice.location, []).append(choice)
+    return [(choices[0], choices) for choices in by_place.values()]
+
+
+def _review(
+    made: Plan, ticked: tuple[str, ...], confirmed: tuple[str, ...], changed: bool
+) -> dict[str, Any]:
+    script = removal_plan.as_script(made).decode("utf-8", "backslashreplace")
     context = {
         "section": "duplicates",
         "plan": made,
         "ticked": ticked,
+        "confirmed": confirmed,
         "changed": changed,
         "title": KINDS[made.kind][0],
     }

@@ -1,4 +1,6 @@
-"""A model's Health tab: checks, findings, checksums, test loads; and the buttons that start and stop them."""
+"""A model's Health tab: checks, findings, checksums, test loads; and the buttons that start and
+stop them.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +13,15 @@ from django.shortcuts import get_object_or_404, redirect
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
-from discovery.engine.text import plural
-from discovery.models import DeepValidation, FileChecksum, LoadTest, RegisteredModel
-from discovery.services import deep_validation, judgement, load_tests, validation
+from discovery.engine.core.text import plural
+from discovery.engine.core.vocabulary import Outcome
+from discovery.models import DeepValidation, FileChecksum, LoadTest, RegisteredModel, Right
+from discovery.services.findings import triage
+from discovery.services.health import deep_validation, test_loads, validation
+from discovery.services.machine.reach import RootSilent
 from discovery.web.model import frame
-from discovery.web.pages import fetch, is_fragment, page_or_partial, staff_only
 from discovery.web.scans import STOP_POLLING
-from discovery.words import OUTCOMES
+from discovery.web.shared.shortcuts import fetch, is_fragment, page_or_partial, require
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -29,12 +33,7 @@ MAX_FILES = 50
 @require_safe
 def health(request: HttpRequest, model_id: str) -> HttpResponse:
     record = fetch(request, model_id)
-    return page_or_partial(
-        request,
-        "discovery/model_health.html",
-        "tab",
-        {**frame(record, "health"), **_context(record)},
-    )
+    return page_or_partial(request, "discovery/model_health.html", "tab", _context(request, record))
 
 
 @require_safe
@@ -43,7 +42,7 @@ def live(request: HttpRequest, model_id: str) -> HttpResponse:
     record = fetch(request, model_id)
     if not is_fragment(request):
         return redirect("model-health", model_id)
-    context = {**frame(record, "health"), **_context(record)}
+    context = _context(request, record)
     return page_or_partial(
         request,
         "discovery/model_health.html",
@@ -53,16 +52,16 @@ def live(request: HttpRequest, model_id: str) -> HttpResponse:
     )
 
 
-def _context(record: RegisteredModel) -> dict[str, Any]:
-    deep_validation.reap()
-    load_tests.reap()
+def _context(request: HttpRequest, record: RegisteredModel) -> dict[str, Any]:
+    shared = frame(request, record, "health")
     deep = DeepValidation.objects.filter(model=record).select_related("requested_by").first()
     tests = list(LoadTest.objects.filter(model=record).select_related("requested_by")[:MAX_TESTS])
-    report = validation.report(record)
+    report = validation.report(record, shared["sight"])
     checksums = FileChecksum.objects.filter(model=record)
     return {
+        **shared,
         "report": report,
-        "checks": sorted(report.checks, key=lambda check: list(OUTCOMES).index(check["status"])),
+        "checks": sorted(report.checks, key=lambda check: Outcome.values.index(check["status"])),
         "outcomes": _counted(report.checks),
         "findings": list(
             record.findings.filter(resolved_at=None)
@@ -89,7 +88,7 @@ def _next_deep(record: RegisteredModel) -> str:
 
 def _counted(checks: list[dict[str, Any]]) -> str:
     """``1 failed, 3 warnings, 7 passed``."""
-    counts = {outcome: sum(check["status"] == outcome for check in checks) for outcome in OUTCOMES}
+    counts = {outcome: sum(check["status"] == outcome for check in checks) for outcome in Outcome}
     said = [
         plural(count, "warning") if outcome == "warning" else f"{count} {outcome}"
         for outcome, count in counts.items()
@@ -99,11 +98,12 @@ def _counted(checks: list[dict[str, Any]]) -> str:
 
 
 @require_POST
-@staff_only
 def act(request: HttpRequest, model_id: str) -> HttpResponse:
     """One of the tab's buttons: ``action`` says which."""
     record = fetch(request, model_id)
-    action = _ACTIONS.get(request.POST.get("action", ""))
+    name = request.POST.get("action", "")
+    action = _ACTIONS.get(name)
+    require(request, Right.GRANT if name in _OF_ACCESS else Right.VALIDATE)
     if action is None:
         messages.error(request, "That is not something that can be done here.")
     else:
@@ -112,7 +112,11 @@ def act(request: HttpRequest, model_id: str) -> HttpResponse:
 
 
 def _validate(request: HttpRequest, record: RegisteredModel) -> None:
-    report = validation.validate(record)
+    try:
+        report = validation.validate(record)
+    except RootSilent as error:
+        messages.error(request, f"Nothing was read. {error}")
+        return
     failed = sum(check["status"] == "failed" for check in report.checks)
     if failed:
         messages.warning(request, f"Read again: {failed} of {len(report.checks)} checks failed.")
@@ -121,8 +125,10 @@ def _validate(request: HttpRequest, record: RegisteredModel) -> None:
 
 
 def _deep(request: HttpRequest, record: RegisteredModel) -> None:
-    _, created = deep_validation.request(record, user_id=request.user.pk)
-    if created:
+    run, created = deep_validation.request(record, user_id=request.user.pk)
+    if run.state == run.State.FAILED:
+        messages.error(request, run.message)
+    elif created:
         messages.success(request, "All bytes of the model will be read and compared.")
     else:
         messages.warning(request, "That is under way already.")
@@ -142,10 +148,12 @@ def _stop_deep(request: HttpRequest, record: RegisteredModel) -> None:
 def _load(request: HttpRequest, record: RegisteredModel) -> None:
     variant = request.POST.get("variant", "")
     known = {item["name"] for item in record.variants}
-    _, created = load_tests.request(
+    test, created = test_loads.request(
         record, variant if variant in known else "", user_id=request.user.pk
     )
-    if created:
+    if test.state == test.State.FAILED:
+        messages.error(request, test.message)
+    elif created:
         messages.success(request, "The test load is on its way.")
     else:
         messages.warning(request, "A test load of this is under way already.")
@@ -154,14 +162,14 @@ def _load(request: HttpRequest, record: RegisteredModel) -> None:
 def _stop_load(request: HttpRequest, record: RegisteredModel) -> None:
     number = request.POST.get("test", "")
     key = int(number) if number.isascii() and number.isdigit() and len(number) < 19 else 0
-    if load_tests.cancel(get_object_or_404(LoadTest, pk=key, model=record)):
+    if test_loads.cancel(get_object_or_404(LoadTest, pk=key, model=record)):
         messages.success(request, "The test load stops.")
     else:
         messages.warning(request, "It was over already.")
 
 
 def _quarantine(request: HttpRequest, record: RegisteredModel) -> None:
-    if judgement.quarantine(record, by=cast("User", request.user)):
+    if triage.quarantine(record, by=cast("User", request.user)):
         messages.success(
             request,
             "Quarantined: only administrators see the model now. Its files stay where they are.",
@@ -171,16 +179,21 @@ def _quarantine(request: HttpRequest, record: RegisteredModel) -> None:
 
 
 def _lift(request: HttpRequest, record: RegisteredModel) -> None:
-    if judgement.lift_quarantine(record, by=cast("User", request.user)):
+    if triage.lift_quarantine(record, by=cast("User", request.user)):
         messages.success(
             request,
-            f"The quarantine is lifted: the model is {record.get_visibility_display().lower()} again.",
+            f"The quarantine is lifted: the model is {record.get_visibility_display().lower()}"
+            " again.",
         )
     else:
         messages.warning(request, "It is in no quarantine.")
 
 
+#: These change who sees the model.
+_OF_ACCESS = ("quarantine", "lift-quarantine")
+
 _ACTIONS = {
-    "validate": _validate, "deep": _deep, "stop-deep": _stop_deep, "load": _load, "stop-load": _stop_load, "quarantine": _quarantine,
+    "validate": _validate, "deep": _deep, "stop-deep": _stop_deep, "load": _load,
+    "stop-load": _stop_load, "quarantine": _quarantine,
     "lift-quarantine": _lift,
 }  # fmt: skip

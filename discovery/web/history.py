@@ -1,16 +1,20 @@
-"""What people changed: of all models, or of one; who, when, through what, before and after. Administrators take it back from here."""
+"""What people changed: of all models, or of one; who, when, through what, before and after.
+
+Administrators take it back from here.
+"""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
 from typing import Any, cast
 from uuid import UUID
 
 from django.contrib import messages
 from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied
 from django.db.models import Count, Max, Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect
@@ -19,12 +23,18 @@ from django.utils.dateparse import parse_date
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST, require_safe
 
+from discovery.engine.core.vocabulary import Through
 from discovery.models import MetadataChange, RegisteredModel
-from discovery.services import bulk, search, undo
-from discovery.web import changes
+from discovery.models.registry import sees_all
+from discovery.services.access import permissions
+from discovery.services.access.redaction import Sight
+from discovery.services.bulk import bulk_edits
+from discovery.services.metadata import metadata, undo
+from discovery.services.search import model_search
 from discovery.web.model import frame
-from discovery.web.pages import fetch, numbered, page_or_partial, staff_only
-from discovery.words import THROUGH
+from discovery.web.shared import changes
+from discovery.web.shared.shortcuts import fetch, numbered, page_or_partial
+from discovery.words import FIELD_LABELS
 
 BATCHES_PAGE, CHANGES_PAGE = 25, 50
 #: Changes of a batch that the list of batches shows.
@@ -34,7 +44,10 @@ MAX_PEOPLE = 200
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One change. ``can_undo`` says that it is of a kind that is taken back here, and is not so already."""
+    """One change.
+
+    ``can_undo`` says that it is of a kind that is taken back here, and is not so already.
+    """
 
     change: MetadataChange
     told: changes.Told
@@ -44,7 +57,11 @@ class Row:
 
 @dataclass(slots=True)
 class Batch:
-    """Changes that were made together. ``fields`` are (name, what it is called, changes); ``taken_back`` counts those that an undo took back."""
+    """Changes that were made together.
+
+    ``fields`` are (name, what it is called, changes); ``taken_back`` counts those that an undo took
+    back.
+    """
 
     head: MetadataChange
     fields: list[tuple[str, str, int]]
@@ -68,7 +85,10 @@ class Batch:
 
 @dataclass(slots=True)
 class Filters:
-    """What the address asks for. A value that nothing has finds nothing; what cannot be read is named in ``faults``."""
+    """What the address asks for.
+
+    A value that nothing has finds nothing; what cannot be read is named in ``faults``.
+    """
 
     by: str = ""
     field_name: str = ""
@@ -83,7 +103,7 @@ class Filters:
     def read(cls, sent: QueryDict) -> Filters:
         names = ("by", "field", "through", "model", "since", "until", "batch")
         by, name, through, model, since, until, batch = (
-            search.normal_text(sent.get(name, "")) for name in names
+            model_search.normal_text(sent.get(name, "")) for name in names
         )
         return cls(by, name, through, model, since, until, batch)
 
@@ -100,7 +120,7 @@ class Filters:
             rows = rows.filter(field=self.field_name)
         if self.through:
             rows = rows.filter(through=self.through)
-        if words := self.model.split()[: search.MAX_WORDS]:
+        if words := self.model.split()[: model_search.MAX_WORDS]:
             models = RegisteredModel.objects.all()
             for word in words:
                 models = models.filter(
@@ -133,29 +153,28 @@ class Filters:
 @require_safe
 def index(request: HttpRequest) -> HttpResponse:
     """Batches, the newest first; with ``batch``, each change of it."""
-    rows = _visible(request)
+    sight = Sight(request.user)
+    rows = metadata.changes_told_to(sight)
     filters = Filters.read(request.GET)
-    found = filters.apply(rows)
+    found = filters.apply(rows) if sight.person(filters.by) == filters.by else rows.none()
     context: dict[str, Any] = {
         "section": "history",
         "filters": filters,
-        "people": list(
-            User.objects.filter(pk__in=MetadataChange.objects.order_by().values("by")).order_by(
-                "username"
-            )[:MAX_PEOPLE]
-        ),
-        "field_words": changes.FIELDS,
-        "through_words": THROUGH,
+        "people": list(_people(sight)[:MAX_PEOPLE]),
+        "sight": sight,
+        "field_words": FIELD_LABELS,
+        "through_words": dict(Through.choices),
     }
     if filters.batch:
         context["page"] = numbered(request, _light(found), CHANGES_PAGE)
-        context["batches"] = _grouped(context["page"].object_list, rows)
+        context["batches"] = _grouped(context["page"].object_list, rows, sight)
     else:
         heads = found.values("batch").annotate(head=Max("pk")).order_by("-head")
         context["page"] = numbered(request, heads, BATCHES_PAGE)
         context["batches"] = _batches(
-            [row["head"] for row in context["page"].object_list], found, rows
+            [row["head"] for row in context["page"].object_list], found, rows, sight
         )
+    _permit(request, context["batches"])
     return page_or_partial(request, "discovery/history.html", "results", context)
 
 
@@ -163,16 +182,18 @@ def index(request: HttpRequest) -> HttpResponse:
 def of_model(request: HttpRequest, model_id: str) -> HttpResponse:
     """One model's changes, those made together side by side."""
     record = fetch(request, model_id)
-    rows = _visible(request)
+    shared = frame(request, record, "history")
+    rows = metadata.changes_told_to(shared["sight"])
     page = numbered(request, _light(rows.filter(model=record)), CHANGES_PAGE)
-    context = {"page": page, "batches": _grouped(page.object_list, rows), "one_model": True}
+    batches = _grouped(page.object_list, rows, shared["sight"])
+    _permit(request, batches)
+    context = {"page": page, "batches": batches, "one_model": True}
     return page_or_partial(
-        request, "discovery/model_history.html", "results", {**frame(record, "history"), **context}
+        request, "discovery/model_history.html", "results", {**shared, **context}
     )
 
 
 @require_POST
-@staff_only
 def take_back(request: HttpRequest) -> HttpResponse:
     """Undoes one ``change``, or all of a ``batch``."""
     user, back = cast("User", request.user), request.POST.get("next", "")
@@ -185,7 +206,8 @@ def take_back(request: HttpRequest) -> HttpResponse:
     try:
         if number:
             key = int(number) if number.isascii() and number.isdigit() and len(number) < 19 else 0
-            change = get_object_or_404(MetadataChange.objects.select_related("model"), pk=key)
+            change = get_object_or_404(_visible(request).select_related("model"), pk=key)
+            _require_own(request, MetadataChange.objects.filter(pk=change.pk))
             undo.undo_change(change, by=user, through="page")
             messages.success(
                 request,
@@ -195,28 +217,74 @@ def take_back(request: HttpRequest) -> HttpResponse:
         batch = _uuid(request.POST.get("batch", ""))
         if batch is None:
             raise Http404("no such batch")
-        edit = bulk.take_back(batch, by=user)
+        _require_own(request, permissions.batch(batch))
+        edit = bulk_edits.take_back(batch, by=user)
     except undo.Kept as error:
         messages.error(request, f"Nothing was taken back. {error}")
         return redirect(back)
-    except bulk.NobodyChosen:
+    except bulk_edits.NobodyChosen:
         messages.error(
             request,
-            "There is nothing that could be taken back here: the models are forgotten, or it is decided elsewhere.",
+            "There is nothing that could be taken back here: the models are forgotten, or it is"
+            " decided elsewhere.",
         )
         return redirect(back)
     if edit.is_active or edit.skipped or not request.POST.get("next"):
         return redirect("bulk-edit", edit.pk)
-    messages.success(request, f"Taken back: {bulk.in_words(edit)}.")
+    messages.success(request, f"Taken back: {bulk_edits.in_words(edit)}.")
     return redirect(back)
 
 
+def _people(sight: Sight) -> QuerySet[User]:
+    """Whose changes can be asked for: of others than oneself only by who sees every model."""
+    people = User.objects.filter(pk__in=MetadataChange.objects.order_by().values("by")).order_by(
+        "username"
+    )
+    return (
+        people
+        if sight.everything or sight.user is None
+        else people.filter(username=sight.user.get_username())
+    )
+
+
+def _permit(request: HttpRequest, batches: Sequence[Batch]) -> None:
+    """Leaves the Undo buttons that would work for this person."""
+    hidden: set[UUID] = set()
+    if not sees_all(request.user):
+        visible = RegisteredModel.objects.visible_to(request.user).values("pk")
+        mine = MetadataChange.objects.filter(batch__in=[batch.head.batch for batch in batches])
+        hidden = set(
+            mine.exclude(model__in=visible).order_by().values_list("batch", flat=True).distinct()
+        )
+    for batch in batches:
+        whole = permissions.may_all(
+            request.user, permissions.of_undo(name for name, _, _ in batch.fields)
+        )
+        batch.can_undo = batch.can_undo and whole and batch.head.batch not in hidden
+        batch.rows = [
+            replace(
+                row,
+                can_undo=row.can_undo
+                and permissions.may_all(request.user, permissions.of_undo([row.change.field])),
+            )
+            for row in batch.rows
+        ]
+
+
+def _require_own(request: HttpRequest, rows: QuerySet[MetadataChange]) -> None:
+    if not permissions.may_undo(request.user, rows):
+        raise PermissionDenied("This changed models or fields that you may not change.")
+
+
 def _visible(request: HttpRequest) -> QuerySet[MetadataChange]:
-    """The changes of models that this person may see, the newest first. Only these are listed, and counted."""
+    """The changes of models that this person may see, the newest first.
+
+    Only these are listed, and counted.
+    """
     rows = MetadataChange.objects.order_by("-pk")
     return (
         rows
-        if request.user.is_staff
+        if sees_all(request.user)
         else rows.filter(model__in=RegisteredModel.objects.visible_to(request.user).values("pk"))
     )
 
@@ -235,20 +303,27 @@ def _light(rows: QuerySet[MetadataChange]) -> QuerySet[MetadataChange]:
     )
 
 
-def _row(change: MetadataChange, gone: Set[tuple[UUID, int, str]]) -> Row:
+def _row(change: MetadataChange, gone: Set[tuple[UUID, int, str]], sight: Sight) -> Row:
     nothing = "nothing" if change.field == "finding" else "automatic"
     taken_back = (change.batch, change.model_id, change.field) in gone
-    told = changes.told(change.field, change.before, change.after, nothing=nothing)
+    before, after = (sight.change(change.field, value) for value in (change.before, change.after))
+    told = changes.told(change.field, before, after, nothing=nothing)
     return Row(change, told, undo.is_undoable(change.field) and not taken_back, taken_back)
 
 
 def _batches(
-    heads: Sequence[int], found: QuerySet[MetadataChange], rows: QuerySet[MetadataChange]
+    heads: Sequence[int],
+    found: QuerySet[MetadataChange],
+    rows: QuerySet[MetadataChange],
+    sight: Sight,
 ) -> list[Batch]:
-    """The batches that end with ``heads``, each with a few of its changes that the filters found."""
+    """The batches that end with ``heads``, each with a few of its changes that the filters
+    found.
+    """
     if not heads:
         return []
-    # Changes of a batch are written together: looking just below its last one is enough, however many there are.
+    # Changes of a batch are written together: looking just below its last one is enough, however
+    # many there are.
     near = Q()
     keys = dict(MetadataChange.objects.filter(pk__in=heads).values_list("pk", "batch"))
     for pk, batch in keys.items():
@@ -257,10 +332,12 @@ def _batches(
     for change in _light(found.filter(near)):
         if len(examples[change.batch]) < MAX_EXAMPLES:
             examples[change.batch].append(change)
-    return _told([examples[keys[head]] for head in heads if head in keys], rows)
+    return _told([examples[keys[head]] for head in heads if head in keys], rows, sight)
 
 
-def _grouped(page: Iterable[MetadataChange], rows: QuerySet[MetadataChange]) -> list[Batch]:
+def _grouped(
+    page: Iterable[MetadataChange], rows: QuerySet[MetadataChange], sight: Sight
+) -> list[Batch]:
     """Changes that follow each other and belong together, as one."""
     groups: list[list[MetadataChange]] = []
     for change in page:
@@ -268,13 +345,15 @@ def _grouped(page: Iterable[MetadataChange], rows: QuerySet[MetadataChange]) -> 
             groups[-1].append(change)
         else:
             groups.append([change])
-    return _told(groups, rows)
+    return _told(groups, rows, sight)
 
 
 def _told(
-    groups: Sequence[Sequence[MetadataChange]], rows: QuerySet[MetadataChange]
+    groups: Sequence[Sequence[MetadataChange]], rows: QuerySet[MetadataChange], sight: Sight
 ) -> list[Batch]:
-    """Each with what all of its batch comes to among ``rows``, field by field, and how much of that is taken back."""
+    """Each with what all of its batch comes to among ``rows``, field by field, and how much of that
+    is taken back.
+    """
     batches = [group[0].batch for group in groups]
     counts: dict[UUID, list[tuple[str, str, int]]] = defaultdict(list)
     counted = (
@@ -295,7 +374,7 @@ def _told(
         batch = Batch(
             group[0],
             counts[group[0].batch],
-            [_row(change, gone) for change in group],
+            [_row(change, gone, sight) for change in group],
             undone.get(group[0].batch, 0),
         )
         batch.can_undo = (
@@ -320,7 +399,9 @@ def _taken_back(batches: Sequence[UUID], rows: QuerySet[MetadataChange]) -> Mapp
 
 
 def _gone(shown: Sequence[MetadataChange]) -> set[tuple[UUID, int, str]]:
-    """(batch, model, field) of those of the changes that are taken back and have not been brought again."""
+    """(batch, model, field) of those of the changes that are taken back and have not been brought
+    again.
+    """
     rows = (
         MetadataChange.objects.order_by()
         .filter(model__in={change.model_id for change in shown})

@@ -1,4 +1,7 @@
-"""The Logs page: every event of scans, validation and metadata, the newest first, as it comes in. For administrators."""
+"""The Logs page: every event of scans, validation and metadata, the newest first, as it comes in.
+
+For administrators.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,13 @@ from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 from django.views.decorators.http import require_safe
 
-from discovery.engine.text import clean
-from discovery.models import Channel
-from discovery.services import journal, search
-from discovery.web.pages import as_key, is_fragment, known_models, page_or_partial, staff_only
-from discovery.words import LEVELS
+from discovery.engine.core.text import clean
+from discovery.engine.core.vocabulary import Severity
+from discovery.models import Channel, Right
+from discovery.services.access import permissions
+from discovery.services.core import event_log
+from discovery.services.search import model_search
+from discovery.web.shared.shortcuts import as_key, is_fragment, known_models, needs, page_or_partial
 
 PAGE_SIZE = 100
 
@@ -29,7 +34,10 @@ PERIODS = {
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """What the address asks for. ``faults`` are the parts of it that mean nothing, said to the reader."""
+    """What the address asks for.
+
+    ``faults`` are the parts of it that mean nothing, said to the reader.
+    """
 
     level: str = ""
     channel: str = ""
@@ -46,8 +54,8 @@ class Filters:
         level, channel, scan, since = (
             clean(query.get(name, ""), 60).strip() for name in ("level", "channel", "scan", "since")
         )
-        if level and level not in LEVELS:
-            faults.append(f"There is no level “{level}”: choose from {', '.join(LEVELS)}.")
+        if level and level not in Severity.values:
+            faults.append(f"There is no level “{level}”: choose from {', '.join(Severity)}.")
             level = ""
         if channel and channel not in Channel.values:
             faults.append(
@@ -67,7 +75,7 @@ class Filters:
             channel,
             number,
             model,
-            search.normal_text(query.get("q", "")),
+            model_search.normal_text(query.get("q", "")),
             since,
             after,
             tuple(faults),
@@ -94,11 +102,14 @@ def _moment(text: str) -> datetime | None:
 
 
 @require_safe
-@staff_only
+@needs(Right.VIEW_LOG)
 def index(request: HttpRequest) -> HttpResponse:
-    """Newest first, ``before`` an entry's key for older ones. While it is live, the page asks again and is answered only when there is news."""
+    """Newest first, ``before`` an entry's key for older ones.
+
+    While it is live, the page asks again and is answered only when there is news.
+    """
     filters = Filters.read(request.GET)
-    rows = journal.entries(
+    rows = event_log.entries(
         level=filters.level,
         channel=filters.channel,
         scan=filters.scan,
@@ -106,6 +117,7 @@ def index(request: HttpRequest) -> HttpResponse:
         text=filters.text,
         since=filters.after,
     )
+    rows = permissions.visible_log(request.user, rows)
     before, latest = as_key(request.GET.get("before", "")), as_key(request.GET.get("latest", ""))
     if is_fragment(request) and latest is not None and not rows.filter(pk__gt=latest).exists():
         return HttpResponse(status=204)
@@ -120,7 +132,7 @@ def index(request: HttpRequest) -> HttpResponse:
         "before": before,
         "latest": shown[0].pk if shown else 0,
         "live": request.GET.get("live") != "0" and not before,
-        "levels": [(name, word) for name, (word, _) in LEVELS.items()],
+        "levels": Severity.choices,
         "channels": Channel.values,
         "periods": {name: words for name, (_, words) in PERIODS.items()},
     }

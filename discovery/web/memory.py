@@ -1,4 +1,6 @@
-"""The panel "Will it run here?": each term of the sum as a bar, at the context, KV type and variant that one chooses."""
+"""The panel "Will it run here?": each term of the sum as a bar, at the context, KV type and variant
+that one chooses.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +14,9 @@ from django.views.decorators.http import require_safe
 
 from discovery.engine.memory import KV_TYPES
 from discovery.models import RegisteredModel
-from discovery.services import memory
-from discovery.services.memory import Need, OnMachine
-from discovery.web.pages import fetch
+from discovery.services.machine import memory_fit
+from discovery.services.machine.memory_fit import Need, OnMachine
+from discovery.web.shared.shortcuts import fetch
 
 #: The bar is drawn 100 units wide.
 WIDTH = 100.0
@@ -22,7 +24,9 @@ WIDTH = 100.0
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One term of the sum: its name, its class for the colour, bytes, and where its rectangle begins and how wide it is."""
+    """One term of the sum: its name, its class for the colour, bytes, and where its rectangle
+    begins and how wide it is.
+    """
 
     label: str
     tone: str
@@ -40,7 +44,9 @@ class Bar:
 
 @require_safe
 def panel(request: HttpRequest, model_id: str) -> HttpResponse:
-    """The panel alone, for htmx; without JavaScript the same choices are parameters of the model's page."""
+    """The panel alone, for htmx; without JavaScript the same choices are parameters of the model's
+    page.
+    """
     record = fetch(request, model_id)
     return render(request, "includes/memory.html", {"model": record, **context(request, record)})
 
@@ -48,7 +54,7 @@ def panel(request: HttpRequest, model_id: str) -> HttpResponse:
 def context(request: HttpRequest, record: RegisteredModel) -> dict[str, Any]:
     asked = request.GET.get("context", "")
     length = int(asked) if asked.isdecimal() and len(asked) < 10 and int(asked) > 0 else None
-    need = memory.need(
+    need = memory_fit.need(
         record,
         variant=request.GET.get("variant", ""),
         context=length,
@@ -58,7 +64,11 @@ def context(request: HttpRequest, record: RegisteredModel) -> dict[str, Any]:
         return {"need": None}
     own = record.value("context_length")
     choices = sorted(
-        {number for number in (*memory.CONTEXTS, own) if number and (own is None or number <= own)}
+        {
+            number
+            for number in (*memory_fit.CONTEXTS, own)
+            if number and (own is None or number <= own)
+        }
     )
     return {
         "need": need,
@@ -89,7 +99,9 @@ def _parts(need: Need, budget: int) -> tuple[Part, ...]:
 
 
 def stack(terms: Iterable[tuple[str, str, int | None]], whole: int) -> tuple[Part, ...]:
-    """Rectangles one after the other for (label, tone, bytes), in a bar that is ``whole`` bytes long."""
+    """Rectangles one after the other for (label, tone, bytes), in a bar that is ``whole`` bytes
+    long.
+    """
     parts, start = [], 0.0
     for label, tone, size in terms:
         if size:

@@ -1,4 +1,7 @@
-"""One model: what is known and from where, its files, its tensors. Each tab has an address of its own."""
+"""One model: what is known and from where, its files, its tensors.
+
+Each tab has an address of its own.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +14,20 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from discovery.engine.text import clean, human_bytes, plural
-from discovery.engine.types import Severity
+from discovery.engine.core.file_kinds import file_kind
+from discovery.engine.core.text import clean, human_bytes, plural
+from discovery.engine.core.vocabulary import Severity
 from discovery.models import RegisteredModel, Root
-from discovery.services import browse, duplicates, family, reports, search, usage_lines
-from discovery.templatetags.karen import file_kind
-from discovery.web import cards, facts, family_graph, memory, tensor_tree, why
-from discovery.web.bars import Bar, percent
-from discovery.web.pages import fetch, is_fragment, numbered, page_or_partial
+from discovery.services.access.redaction import Sight
+from discovery.services.cleanup import duplicates
+from discovery.services.insight import completeness_report, lineage, model_contents, snippets
+from discovery.services.machine.reach import RootSilent
+from discovery.services.registry import model_files
+from discovery.services.search import model_search
+from discovery.web import evidence, memory
+from discovery.web.shared import cards, family_graph, field_values, tensor_tree
+from discovery.web.shared.bars import Bar, percent
+from discovery.web.shared.shortcuts import fetch, is_fragment, numbered, page_or_partial
 
 PAGE_SIZE = 200
 
@@ -30,16 +39,17 @@ MAX_KINDS = 7
 MAX_MODULE = 1_000
 
 
-def frame(record: RegisteredModel, tab: str) -> dict[str, Any]:
-    """What all tabs show."""
+def frame(request: HttpRequest, record: RegisteredModel, tab: str) -> dict[str, Any]:
+    """What all tabs show. ``sight`` is what this person may be told."""
+    sight = Sight(request.user)
     hosted = record.root.path == Root.REMOTE
     folders = [] if hosted else record.path.split("/")[:-1]
     location = (
         record.value("endpoint")
         if hosted
-        else f"{record.root.path.rstrip('/')}/{record.path}".removesuffix("/.")
+        else f"{sight.root(record.root).rstrip('/')}/{record.path}".removesuffix("/.")
     )
-    modalities = why.modalities(record)
+    modalities = evidence.modalities(record)
     trouble = record.findings.open().filter(severity=Severity.ERROR).count()
     return {
         "section": "models",
@@ -49,49 +59,65 @@ def frame(record: RegisteredModel, tab: str) -> dict[str, Any]:
         "location": location,
         "modalities": modalities,
         "trouble": trouble,
+        "sight": sight,
     }
 
 
 @require_safe
 def overview(request: HttpRequest, model_id: str) -> HttpResponse:
     record = fetch(request, model_id)
-    card = browse.card(record) if record.missing_since is None else None
+    card = model_contents.card(record) if record.missing_since is None else None
+    silent = card.silent if card else None
+    shared = frame(request, record, "overview")
+    sight: Sight = shared["sight"]
+    base = lineage.base_of(record, request.user)
+    usages: list[snippets.Usage] = []
+    try:
+        usages = snippets.usages(
+            sight.standing_in(record), sight.standing_in(base) if base else None
+        )
+    except RootSilent as error:
+        silent = error
     context = {
-        "facts": facts.facts(record),
-        "objects": facts.objects(record),
-        "verdicts": why.verdicts(record),
+        "facts": field_values.facts(record, sight),
+        "objects": field_values.objects(record, sight),
+        "verdicts": evidence.verdicts(record, sight),
         "key_variable": record.value("api_key_variable"),
-        "advice": reports.advice(record),
+        "advice": completeness_report.advice(record),
         **memory.context(request, record),
         "card": card,
         "card_html": cards.render(card.text) if card else "",
-        "relatives": family_graph.brief(record, family.family(record, request.user)),
-        "usages": usage_lines.usages(record, family.base_of(record, request.user)),
-        "why_no_usage": usage_lines.why_none(record),
+        "relatives": family_graph.brief(record, lineage.family(record, request.user)),
+        "usages": usages,
+        "why_no_usage": snippets.why_none(record),
+        "silent": _silence(sight, silent),
     }
-    return page_or_partial(
-        request, "discovery/model_overview.html", "tab", {**frame(record, "overview"), **context}
-    )
+    return page_or_partial(request, "discovery/model_overview.html", "tab", {**shared, **context})
 
 
 @require_safe
 def relatives(request: HttpRequest, model_id: str) -> HttpResponse:
     """Its family: a graph and lists."""
     record = fetch(request, model_id)
-    found = family.family(record, request.user)
+    found = lineage.family(record, request.user)
     context = {
         "family": found,
         "graph": family_graph.graph(record, found),
         "groups": family_graph.groups(found),
     }
     return page_or_partial(
-        request, "discovery/model_family.html", "tab", {**frame(record, "family"), **context}
+        request,
+        "discovery/model_family.html",
+        "tab",
+        {**frame(request, record, "family"), **context},
     )
 
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """One row of the Files tab: ``path`` as shown, below the model's folder; ``full`` relative to the root."""
+    """One row of the Files tab: ``path`` as shown, below the model's folder; ``full`` relative to
+    the root.
+    """
 
     path: str
     full: str
@@ -101,7 +127,7 @@ class File:
 @require_safe
 def files(request: HttpRequest, model_id: str) -> HttpResponse:
     record = fetch(request, model_id)
-    text = search.normal_text(request.GET.get("q", ""))
+    text = model_search.normal_text(request.GET.get("q", ""))
     sort = request.GET.get("sort", "")
     sort = sort if sort in FILE_SORTS else "name"
     prefix = "" if record.path == "." else f"{record.path}/"
@@ -122,12 +148,16 @@ def files(request: HttpRequest, model_id: str) -> HttpResponse:
     if not is_fragment(request):
         context |= {"kinds": _kinds(record), "alike": duplicates.alike(record, request.user)}
     return page_or_partial(
-        request, "discovery/model_files.html", "results", {**frame(record, "files"), **context}
+        request,
+        "discovery/model_files.html",
+        "results",
+        {**frame(request, record, "files"), **context},
     )
 
 
 FILE_SORTS: dict[str, Callable[[File], Any]] = {
-    "name": lambda file: file.path, "-name": lambda file: file.path, "size": lambda file: file.size, "-size": lambda file: file.size,
+    "name": lambda file: file.path, "-name": lambda file: file.path, "size": lambda file: file.size,
+    "-size": lambda file: file.size,
 }  # fmt: skip
 
 
@@ -148,13 +178,19 @@ def _kinds(record: RegisteredModel) -> list[Bar]:
 
 @require_safe
 def tensors(request: HttpRequest, model_id: str) -> HttpResponse:
-    """By module, a level at a time (``at`` names the module, ``part`` asks for its level alone), or all in one list."""
+    """By module, a level at a time (``at`` names the module, ``part`` asks for its level alone), or
+    all in one list.
+    """
     record = fetch(request, model_id)
-    text = search.normal_text(request.GET.get("q", ""))
-    choices = browse.weight_files(record)[:MAX_CHOICES]
+    text = model_search.normal_text(request.GET.get("q", ""))
+    choices = model_files.weight_files(record)[:MAX_CHOICES]
     chosen = request.GET.get("file", "")
     chosen = chosen if chosen in choices else ""
-    read = browse.tensors(record, chosen) if record.missing_since is None else browse.Tensors()
+    read, silent = model_contents.Tensors(), None
+    try:
+        read = model_contents.tensors(record, chosen) if record.missing_since is None else read
+    except RootSilent as error:
+        silent = error
     at = clean(request.GET.get("at", ""), MAX_MODULE)
     flat = bool(text) or request.GET.get("view") == "all"
     context: dict[str, Any] = {
@@ -166,6 +202,7 @@ def tensors(request: HttpRequest, model_id: str) -> HttpResponse:
         "flat": flat,
         "at": at,
     }
+    context["silent"] = _silence(Sight(request.user), silent)
     if flat:
         found = [row for row in read.rows if _matches(row.tensor.name, text)]
         context["page"] = numbered(request, found, PAGE_SIZE)
@@ -175,17 +212,33 @@ def tensors(request: HttpRequest, model_id: str) -> HttpResponse:
         return render(request, "discovery/model_tensors.html#level", {"model": record, **context})
     context["types"] = tensor_tree.type_bar(read.rows)
     return page_or_partial(
-        request, "discovery/model_tensors.html", "results", {**frame(record, "tensors"), **context}
+        request,
+        "discovery/model_tensors.html",
+        "results",
+        {**frame(request, record, "tensors"), **context},
     )
 
 
-def _limits(read: browse.Tensors) -> str:
+def _silence(sight: Sight, error: RootSilent | None) -> str:
+    """Why what lies in the files is not shown now: who sees every model is told which folder it is
+    that does not answer.
+    """
+    if error is None:
+        return ""
+    return f"{error if sight.everything else error.plain} What is shown is what the last scan read."
+
+
+def _limits(read: model_contents.Tensors) -> str:
     """What was left out, and how to see it."""
     if read.read < read.total:
-        return f"These are the tensors of the first {read.read} of {plural(read.total, 'weight file')}. Choose a file to see the others."
-    if len(read.rows) >= browse.MAX_TENSORS:
         return (
-            f"Only the first {browse.MAX_TENSORS:,} tensors are listed. Choose a file to see fewer."
+            f"These are the tensors of the first {read.read} of"
+            f" {plural(read.total, 'weight file')}. Choose a file to see the others."
+        )
+    if len(read.rows) >= model_contents.MAX_TENSORS:
+        return (
+            f"Only the first {model_contents.MAX_TENSORS:,} tensors are listed."
+            " Choose a file to see fewer."
         )
     return ""
 

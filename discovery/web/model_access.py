@@ -10,11 +10,14 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods
 
-from discovery.engine.text import clean
-from discovery.models import RegisteredModel, Visibility
-from discovery.services import access, metadata
+from discovery.engine.core.text import clean
+from discovery.models import RegisteredModel, Right, Visibility
+from discovery.services.access import model_access
+from discovery.services.core.form_stamps import touched
+from discovery.services.metadata import metadata
 from discovery.web.model import frame
-from discovery.web.pages import fetch, page_or_partial, staff_only
+from discovery.web.shared import shown
+from discovery.web.shared.shortcuts import fetch, needs, page_or_partial
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -31,38 +34,55 @@ HINTS = {
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@staff_only
+@needs(Right.GRANT)
 def tab(request: HttpRequest, model_id: str) -> HttpResponse:
     record = fetch(request, model_id)
     if request.method != "POST":
         return page_or_partial(
             request, "discovery/model_access.html", "tab", _context(request, record)
         )
-    sent = request.POST
-    changes = {"visibility": sent.get("visibility", ""), "groups": sent.getlist("groups")}
-    seen = {name: sent[f"seen-{name}"] for name in changes if f"seen-{name}" in sent}
+    now = _now(record)
+    given = {
+        "visibility": "".join(shown.sent(request.POST, "visibility")[-1:]),
+        "groups": sorted(shown.sent(request.POST, "groups")),
+    }
+    seen = shown.seen(request.POST, now)
+    changes = touched(given, seen)
     try:
         made = metadata.edit(
             record, changes, by=cast("User", request.user), through="page", seen=seen
         )
     except metadata.InvalidMetadata as error:
-        return page_or_partial(
-            request,
-            "discovery/model_access.html",
-            "tab",
-            _context(request, record, changes, errors=error.errors),
-            status=422,
+        context = {**_context(request, record, given, errors=error.errors), "stamps": seen}
+        return page_or_partial(request, "discovery/model_access.html", "tab", context, status=422)
+    except metadata.Conflict as conflict:
+        record = fetch(request, model_id)
+        disputes = shown.disputes(
+            conflict.theirs, given, {"visibility": "Visibility", "groups": "Groups"}, _in_words
         )
-    except metadata.Conflict:
-        return page_or_partial(
-            request,
-            "discovery/model_access.html",
-            "tab",
-            {**_context(request, record), "overtaken": True},
-            status=409,
-        )
+        context = {
+            **_context(request, record, shown.again(given, _now(record), seen, conflict.theirs)),
+            "disputes": disputes,
+        }
+        return page_or_partial(request, "discovery/model_access.html", "tab", context, status=409)
     messages.success(request, "Who sees the model is changed." if made else "Nothing was changed.")
     return redirect("model-access", model_id)
+
+
+def _now(record: RegisteredModel) -> dict[str, Any]:
+    """The fields of the form as ``metadata`` compares them."""
+    linked = metadata.standing_links({record: ("groups",)})
+    return {name: metadata.decided(record, name, linked) for name in ("visibility", "groups")}
+
+
+def _in_words(name: str, value: Any) -> str:
+    return (
+        Visibility(value).label
+        if name == "visibility" and value in Visibility.values
+        else ", ".join(value)
+        if name == "groups"
+        else str(value)
+    )
 
 
 def _context(
@@ -71,14 +91,14 @@ def _context(
     chosen: dict[str, Any] | None = None,
     errors: dict[str, str] | None = None,
 ) -> dict[str, Any]:
-    told = access.explained(record)
+    told = model_access.explained(record)
     chosen = chosen or {"visibility": record.visibility, "groups": told["groups"]}
     names = set(Group.objects.order_by("name").values_list("name", flat=True)[:MAX_GROUPS]) | set(
         told["groups"]
     )
     who = clean(request.GET.get("who", ""), 150)
     return {
-        **frame(record, "access"),
+        **frame(request, record, "access"),
         "told": told,
         "people": told["users"][:MAX_PEOPLE],
         "more_people": max(len(told["users"]) - MAX_PEOPLE, 0),
@@ -87,8 +107,8 @@ def _context(
             for value, label in Visibility.choices
         ],
         "groups": [(name, name in chosen["groups"]) for name in sorted(names)],
-        "seen": {name: metadata.stamp(record, name) for name in ("visibility", "groups")},
+        "stamps": shown.stamps(_now(record)),
         "errors": errors or {},
         "who": who,
-        "answer": access.of_person(record, who) if who else None,
+        "answer": model_access.of_person(record, who) if who else None,
     }

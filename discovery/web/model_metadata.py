@@ -1,4 +1,6 @@
-"""A model's Metadata tab: every field that people may set, edited one by one in place, or all in one form."""
+"""A model's Metadata tab: every field that people may set, edited one by one in place, or all in
+one form.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -14,14 +15,16 @@ from django.utils.cache import patch_vary_headers
 from django.utils.dateparse import parse_datetime
 from django.views.decorators.http import require_http_methods
 
-from discovery.engine.types import ModelType
-from discovery.models import RegisteredModel
-from discovery.services import metadata, tags
-from discovery.web import facts
-from discovery.web.fields import FIELDS, GROUPS, HOSTING, Field
-from discovery.web.inputs import KINDS, Input
+from discovery.engine.core.fields import Kind
+from discovery.models import RegisteredModel, Right
+from discovery.services.access import permissions
+from discovery.services.metadata import metadata
+from discovery.services.registry import tags
 from discovery.web.model import frame
-from discovery.web.pages import fetch, is_fragment, page_or_partial, staff_only
+from discovery.web.shared import field_values
+from discovery.web.shared.fields import FIELDS, GROUPS, HOSTING, Field
+from discovery.web.shared.inputs import KINDS, Control, FieldsForm, with_a_row
+from discovery.web.shared.shortcuts import fetch, is_fragment, needs, page_or_partial, require
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -31,14 +34,14 @@ if TYPE_CHECKING:
 PAGE = "discovery/model_metadata.html"
 
 
-@dataclass(slots=True)
-class Row:
-    """One field of one model as the tab shows it: ``input`` is there while it is edited, ``conflict`` says that somebody has changed it meanwhile.
+@dataclass(slots=True, kw_only=True)
+class Row(Control):
+    """One field of one model as the tab shows it: ``input`` is there while it is edited,
+    ``conflict`` says that somebody has changed it meanwhile.
 
-    ``stamp`` and ``was`` go out with the form: what stood in the registry, and in the input, when it was shown.
+    ``stamp`` goes out with the form: what stood in the registry when it was shown.
     """
 
-    field: Field
     value: Any
     items: list[str]
     source: str
@@ -47,8 +50,6 @@ class Row:
     edited_by: str
     edited_at: datetime | None
     stamp: str
-    was: str = ""
-    input: Input | None = None
     conflict: bool = False
 
     @property
@@ -63,16 +64,18 @@ def tab(request: HttpRequest, model_id: str) -> HttpResponse:
     if request.method == "POST":
         return _save_all(request, record)
     rows = _rows(record)
-    if request.GET.get("edit") == "all" and request.user.is_staff:
+    if request.GET.get("edit") == "all" and permissions.may(request.user, Right.EDIT):
         open_rows(record, [row for _, group in rows for row in group])
         return _page(request, record, rows, whole=True)
     return _page(request, record, rows)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@staff_only
+@needs(Right.EDIT)
 def field(request: HttpRequest, model_id: str, name: str) -> HttpResponse:
-    """One field: its form, or with ``?show=1`` its row; POST saves it, or gives it back to the files."""
+    """One field: its form, or with ``?show=1`` its row; POST saves it, or gives it back to the
+    files.
+    """
     record = fetch(request, model_id)
     if name not in FIELDS or name not in {
         row.field.name for _, group in _rows(record) for row in group
@@ -99,15 +102,20 @@ def _save(request: HttpRequest, record: RegisteredModel, row: Row) -> HttpRespon
 
 
 def save(request: HttpRequest, record: RegisteredModel, spec: Field) -> tuple[Row, int, str]:
-    """Saves one field as it was sent: (the row to show, the status to answer with, what to say once it is saved)."""
+    """Saves one field as it was sent: (the row to show, the status to answer with, what to say once
+    it is saved).
+    """
     name, automatic = spec.name, request.POST.get("action") == "automatic"
-    row, given = row_of(record, spec), Input.sent(spec, request.POST)
-    row.input, row.stamp = given, request.POST.get(f"seen-{name}", "")
+    row, form = row_of(record, spec), FieldsForm([spec], request.POST)
+    row.input, row.stamp = form[name], request.POST.get(f"seen-{name}", "")
     if request.POST.get("action") == "row":
-        given.rows += Input.of(spec, None).rows
+        row.input = FieldsForm([spec], with_a_row(request.POST, name))[name]
         return row, 200, ""
+    if not automatic and (reason := form.fault(name)):
+        row.error = reason
+        return row, 422, ""
+    value = None if automatic else form.cleaned_data[name]
     try:
-        value = None if automatic else given.value()
         made = metadata.edit(
             record,
             {name: value},
@@ -115,16 +123,15 @@ def save(request: HttpRequest, record: RegisteredModel, spec: Field) -> tuple[Ro
             through="page",
             seen={name: row.stamp},
         )
-    except ValueError as error:
-        given.error = str(error)
-        return row, 422, ""
     except metadata.InvalidMetadata as error:
-        given.error = error.errors[name]
+        row.error = error.errors[name]
         return row, 422, ""
     except metadata.Conflict:
         record.refresh_from_db()
-        mine = Input.of(spec, None) if automatic else given
-        return _disputed(row_of(record, spec), mine), 409, ""
+        mine = FieldsForm([spec])[name] if automatic else row.input
+        row = row_of(record, spec)
+        row.input, row.conflict = mine, True
+        return row, 409, ""
     done = "is automatic again" if value is None else "saved"
     return (
         row_of(record, spec),
@@ -135,29 +142,29 @@ def save(request: HttpRequest, record: RegisteredModel, spec: Field) -> tuple[Ro
 
 def _save_all(request: HttpRequest, record: RegisteredModel) -> HttpResponse:
     """What somebody has touched, all or nothing."""
-    if not request.user.is_staff:
-        raise PermissionDenied("Only administrators may do this.")
+    require(request, Right.EDIT)
     rows = _rows(record)
     flat = [row for _, group in rows for row in group]
     changes = _touched(flat, request.POST)
     if request.POST.get("action", "").startswith("row-"):
+        name = request.POST["action"].removeprefix("row-")
         for row in flat:
-            if row.input and request.POST["action"] == f"row-{row.field.name}":
-                row.input.rows += Input.of(row.field, None).rows
+            if row.field.name == name:
+                row.input = FieldsForm([row.field], with_a_row(request.POST, name))[name]
         return _page(request, record, rows, whole=True)
-    wrong = [row for row in flat if row.input and row.input.error]
+    wrong = any(row.error for row in flat)
     seen = {row.field.name: row.stamp for row in flat}
     try:
         if not wrong:
-            made = metadata.edit(record, changes, by=request.user, through="page", seen=seen)
+            made = metadata.edit(
+                record, changes, by=cast("User", request.user), through="page", seen=seen
+            )
         else:
             metadata.clean(changes)
     except metadata.InvalidMetadata as error:
-        wrong += [
-            _blamed(row, error.errors[row.field.name])
-            for row in flat
-            if row.field.name in error.errors
-        ]
+        wrong = True
+        for row in flat:
+            row.error = error.errors.get(row.field.name, row.error)
     except metadata.Conflict as conflict:
         record.refresh_from_db()
         fresh = {row.field.name: row_of(record, row.field) for row in flat}
@@ -170,33 +177,31 @@ def _save_all(request: HttpRequest, record: RegisteredModel) -> HttpResponse:
         return _page(request, record, rows, whole=True, status=422)
     messages.success(
         request,
-        "Nothing was changed."
-        if not made
-        else f"Saved: {', '.join(FIELDS[change.field].label for change in made)}.",
+        (
+            "Nothing was changed."
+            if not made
+            else f"Saved: {', '.join(FIELDS[change.field].label for change in made)}."
+        ),
     )
     return redirect("model-metadata", record.model_id)
 
 
 def _touched(rows: list[Row], data: QueryDict) -> dict[str, Any]:
-    """{field: value} of what was changed since the form went out; every row gets its input, with what is wrong with it."""
+    """{field: value} of what was changed since the form went out; every row gets its input, with
+    what is wrong with it.
+    """
+    form = FieldsForm([row.field for row in rows], data)
+    touched = set(form.touched())
     changes: dict[str, Any] = {}
     for row in rows:
-        row.input = Input.sent(row.field, data)
         name = row.field.name
-        row.stamp, row.was = data.get(f"seen-{name}", ""), data.get(f"was-{name}", "")
-        if not row.was or data.get(f"choose-{name}") == "theirs" or row.input.mark == row.was:
+        row.input, row.stamp = form[name], data.get(f"seen-{name}", "")
+        if name not in touched or data.get(f"choose-{name}") == "theirs":
             continue
-        try:
-            changes[name] = row.input.value()
-        except ValueError as error:
-            row.input.error = str(error)
+        row.error = form.fault(name)
+        if not row.error:
+            changes[name] = form.cleaned_data[name]
     return changes
-
-
-def _blamed(row: Row, error: str) -> Row:
-    assert row.input is not None
-    row.input.error = error
-    return row
 
 
 def _kept(
@@ -206,26 +211,21 @@ def _kept(
     changes: dict[str, Any],
     conflict: metadata.Conflict,
 ) -> Row:
-    """The field as it is now, with what was entered for it; untouched ones show what stands there now."""
-    assert sent.input is not None
+    """The field as it is now, with what was entered for it; untouched ones show what stands there
+    now.
+    """
     name = sent.field.name
     if name not in changes:
         open_rows(record, [fresh])
     else:
-        fresh.was, fresh.input, fresh.conflict = sent.was, sent.input, name in conflict.theirs
+        fresh.input, fresh.conflict = sent.input, name in conflict.theirs
     return fresh
 
 
-def _disputed(row: Row, mine: Input) -> Row:
-    row.input, row.conflict = mine, True
-    return row
-
-
 def _rows(record: RegisteredModel) -> list[tuple[str, list[Row]]]:
-    hosted = record.type == ModelType.OPENAI or "endpoint" in record.extracted
     return [
         (title, [row_of(record, each) for each in group])
-        for title, group in ((*GROUPS, HOSTING) if hosted else GROUPS)
+        for title, group in ((*GROUPS, *HOSTING) if record.is_hosted else GROUPS)
     ]
 
 
@@ -234,10 +234,10 @@ def row_of(record: RegisteredModel, spec: Field) -> Row:
     entry = curated or read
     return Row(
         field=spec,
-        value=facts.shown(spec.name, entry["value"]) if entry else None,
+        value=field_values.shown(spec.name, entry["value"]) if entry else None,
         items=_items(spec, entry["value"]) if entry else [],
         source=f"edited by {curated['by']}" if curated else read["source"] if read else "",
-        read=facts.shown(spec.name, read["value"]) if read else None,
+        read=field_values.shown(spec.name, read["value"]) if read else None,
         read_source=read["source"] if read else "",
         edited_by=curated["by"] if curated else "",
         edited_at=parse_datetime(curated["at"]) if curated else None,
@@ -254,17 +254,20 @@ def _items(spec: Field, value: Any) -> list[str]:
 
 
 def open_rows(record: RegisteredModel, rows: list[Row]) -> None:
-    """For a choice the empty entry means the files' own verdict, so only what people chose is filled in."""
+    """For a choice the empty entry means the files' own verdict, so only what people chose is
+    filled in.
+    """
+    values = {row.field.name: _standing(record, row.field) for row in rows}
+    form = FieldsForm([row.field for row in rows], values=values)
     for row in rows:
-        name = row.field.name
-        entry = record.curated.get(name)
-        row.input = Input.of(
-            row.field,
-            (entry["value"] if entry else None)
-            if row.field.kind == "choice"
-            else record.value(name),
-        )
-        row.was = row.input.mark
+        row.input = form[row.field.name]
+
+
+def _standing(record: RegisteredModel, spec: Field) -> Any:
+    decided = record.curated.get(spec.name)
+    if spec.kind is Kind.CHOICE:
+        return decided["value"] if decided else None
+    return record.value(spec.name)
 
 
 def _one(
@@ -278,7 +281,7 @@ def _one(
         ]
         return _page(request, record, rows, status=status)
     context = {
-        **frame(record, "metadata"),
+        **frame(request, record, "metadata"),
         "row": row,
         "said": said,
         "kinds": KINDS,
@@ -300,12 +303,12 @@ def _page(
 ) -> HttpResponse:
     flat = [row for _, group in rows for row in group]
     context = {
-        **frame(record, "metadata"),
+        **frame(request, record, "metadata"),
         "groups": rows,
         "whole": whole,
         "kinds": KINDS,
         "tag_names": tags.suggestions(),
-        "faults": [row for row in flat if row.input and row.input.error],
+        "faults": [row for row in flat if row.error],
         "conflicts": [row for row in flat if row.conflict],
         "edited_count": sum(row.edited for row in flat),
     }

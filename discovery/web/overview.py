@@ -1,4 +1,7 @@
-"""The Overview: what is there, what takes the disk, what needs somebody, what is new. Readers see what they may; the rest is for administrators."""
+"""The Overview: what is there, what takes the disk, what needs somebody, what is new.
+
+Readers see what they may; the rest is for administrators.
+"""
 
 from __future__ import annotations
 
@@ -14,19 +17,25 @@ from django.urls import reverse
 from django.utils.http import urlencode
 from django.views.decorators.http import require_safe
 
-from discovery.engine.text import plural
-from discovery.engine.types import Status
-from discovery.models import Root
-from discovery.services import browse, overview, system
-from discovery.services.overview import Growth, Registry
-from discovery.services.search_language import NONE
-from discovery.templatetags.karen import category_class, status_word, type_name, word
+from discovery.engine.core.text import plural, word
+from discovery.engine.core.vocabulary import Status
+from discovery.models import Right, Root
+from discovery.services.access import permissions
+from discovery.services.insight import overview
+from discovery.services.insight.overview import Growth, Registry
+from discovery.services.machine import resources, root_states
+from discovery.services.search.filters import NONE
+from discovery.templatetags.karen import category_class, status_word, type_name
 from discovery.web import disk_map
-from discovery.web.bars import Bar, percent
-from discovery.web.context import frame
-from discovery.web.pages import is_fragment, page_or_partial, staff_only
 from discovery.web.scans import STOP_POLLING, under_way
+from discovery.web.shared.bars import Bar, percent
+from discovery.web.shared.context import frame
+from discovery.web.shared.shortcuts import is_fragment, needs, page_or_partial
 from discovery.web.system import disk_bar
+
+#: What the half for administrators tells of: the machine, its roots, scans and what is wrong with
+#: any model.
+ADMINISTRATION = (Right.VIEW_ALL, Right.SYSTEM, Right.VIEW_SCANS, Right.VIEW_FINDINGS)
 
 MAX_RUNTIMES = 6
 MAX_LISTED = 6
@@ -34,7 +43,9 @@ MAX_LISTED = 6
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """Growth as a line, in a picture 100 by 40: ``line`` its points, ``days`` a strip for each day with its title."""
+    """Growth as a line, in a picture 100 by 40: ``line`` its points, ``days`` a strip for each day
+    with its title.
+    """
 
     points: tuple[Growth, ...]
     line: str
@@ -53,9 +64,13 @@ def index(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
-@staff_only
+@needs(*ADMINISTRATION)
 def live(request: HttpRequest) -> HttpResponse:
-    """The scan under way. Once nothing is, the whole page takes its place with what the scan has found, and nobody asks again."""
+    """The scan under way.
+
+    Once nothing is, the whole page takes its place with what the scan has found, and nobody asks
+    again.
+    """
     if not is_fragment(request):
         return redirect("home")
     runs = under_way()
@@ -70,7 +85,7 @@ def live(request: HttpRequest) -> HttpResponse:
 
 
 def _context(request: HttpRequest, registry: Registry) -> dict[str, Any]:
-    user, staff = request.user, request.user.is_staff
+    user = request.user
     context: dict[str, Any] = {
         "section": "overview",
         "registry": registry,
@@ -82,18 +97,20 @@ def _context(request: HttpRequest, registry: Registry) -> dict[str, Any]:
         "changed": overview.recently_changed(user, MAX_LISTED),
         **disk_map.context(request, registry),
     }
-    return {**context, **_for_administrators(registry)} if staff else context
+    if not permissions.may_all(user, ADMINISTRATION):
+        return context
+    return {**context, **_for_administrators(registry), "administers": True}
 
 
 def _for_administrators(registry: Registry) -> dict[str, Any]:
     sizes = {int(share.value): share.size for share in registry.by("root")}
     counts = {int(share.value): share.models for share in registry.by("root")}
-    roots = browse.reach(
+    roots = root_states.states(
         list(Root.objects.exclude(path=Root.REMOTE).filter(enabled=True).order_by("path")), counts
     )
     return {
         "roots": [state.root.path for state in roots] or [str(settings.MODELS_DIR)],
-        "disks": [disk_bar(disk) for disk in system.disks(roots, sizes)],
+        "disks": [disk_bar(disk) for disk in resources.disks(roots, sizes)],
         "active": under_way(),
         "attention": overview.attention(MAX_LISTED),
         "trouble": _trouble(registry),

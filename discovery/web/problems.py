@@ -1,4 +1,6 @@
-"""The Problems page: everything that is wrong with any model, in one list, and what administrators decide about it."""
+"""The Problems page: everything that is wrong with any model, in one list, and what administrators
+decide about it.
+"""
 
 from __future__ import annotations
 
@@ -12,47 +14,68 @@ from django.shortcuts import redirect
 from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST, require_safe
-from django_q.tasks import async_task
 
-from discovery.engine.text import plural
-from discovery.models import Finding
-from discovery.services import judgement, search
-from discovery.web.pages import numbered, page_or_partial, staff_only
-from discovery.words import SEVERITIES
+from discovery.engine.core.text import plural
+from discovery.engine.core.vocabulary import Severity
+from discovery.models import Finding, RegisteredModel, Right
+from discovery.models.registry import sees_all
+from discovery.services.access import permissions
+from discovery.services.bulk import bulk_edits
+from discovery.services.bulk.operations import Operation
+from discovery.services.bulk.selections import Selection
+from discovery.services.findings import triage
+from discovery.services.search import model_search
+from discovery.web.shared.shortcuts import needs, numbered, page_or_partial, require
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
+
+    from discovery.models.trust import FindingQuerySet
 
 PAGE_SIZE = 50
 
 #: What one submission may decide about at once.
 MAX_CHOSEN = 1_000
 
+#: Severity → its label: nothing that is only told is a problem.
+_SEVERITIES = {each.value: each.label for each in (Severity.ERROR, Severity.WARNING)}
 STATES = {"open": "Open", "snoozed": "Put off", "accepted": "Accepted", "resolved": "Resolved"}
 
 _ACCEPTED = Q(accepted_content=F("model__content")) & ~Q(accepted_content="")
 
 
-def _in_state(state: str) -> QuerySet[Finding]:
+def _seen(request: HttpRequest) -> FindingQuerySet:
+    """Of the models that this person may see."""
+    rows = Finding.objects.all()
+    if sees_all(request.user):
+        return rows
+    return rows.filter(model__in=RegisteredModel.objects.visible_to(request.user).values("pk"))
+
+
+def _in_state(seen: FindingQuerySet, state: str) -> QuerySet[Finding]:
     if state == "resolved":
-        return Finding.objects.exclude(resolved_at=None)
-    rows = Finding.objects.filter(resolved_at=None)
+        return seen.exclude(resolved_at=None)
+    rows = seen.filter(resolved_at=None)
     if state == "accepted":
         return rows.filter(_ACCEPTED)
     if state == "snoozed":
         return rows.exclude(_ACCEPTED).filter(snoozed_until__gt=timezone.now())
-    return Finding.objects.all().open()
+    return seen.open()
+
+
+class NotStarted(Exception):
+    """The workers cannot be reached; the message says why."""
 
 
 @require_safe
-@staff_only
+@needs(Right.VIEW_FINDINGS)
 def index(request: HttpRequest) -> HttpResponse:
     state = request.GET.get("state", "")
     state = state if state in STATES else "open"
     severity = request.GET.get("severity", "")
-    severity = severity if severity in SEVERITIES else ""
-    text = search.normal_text(request.GET.get("q", ""))
-    rows = _in_state(state)
+    severity = severity if severity in _SEVERITIES else ""
+    text = model_search.normal_text(request.GET.get("q", ""))
+    rows = _in_state(_seen(request), state)
     codes = list(rows.values("code").annotate(count=Count("pk")).order_by("-count", "code")[:40])
     code = request.GET.get("code", "")
     code = code if any(row["code"] == code for row in codes) else ""
@@ -77,11 +100,15 @@ def index(request: HttpRequest) -> HttpResponse:
         "state": state,
         "states": STATES,
         "severity": severity,
-        "severities": SEVERITIES,
+        "severities": _SEVERITIES,
         "code": code,
         "codes": codes,
         "text": text,
         "narrowed": bool(severity or code or text),
+        "may_act": (
+            permissions.may(request.user, Right.DECIDE)
+            or permissions.may(request.user, Right.VALIDATE)
+        ),
     }
     return page_or_partial(request, "discovery/problems.html", "results", context)
 
@@ -91,7 +118,7 @@ def _narrowed(rows: QuerySet[Finding], severity: str, code: str, text: str) -> Q
         rows = rows.filter(severity=severity)
     if code:
         rows = rows.filter(code=code)
-    for word in text.split()[: search.MAX_WORDS]:
+    for word in text.split()[: model_search.MAX_WORDS]:
         rows = rows.filter(
             Q(message__icontains=word)
             | Q(path__icontains=word)
@@ -102,7 +129,7 @@ def _narrowed(rows: QuerySet[Finding], severity: str, code: str, text: str) -> Q
 
 
 @require_POST
-@staff_only
+@needs(Right.VIEW_FINDINGS)
 def decide(request: HttpRequest) -> HttpResponse:
     """``action`` accept, snooze, reopen or rescan, for the findings named in ``finding``."""
     user = cast("User", request.user)
@@ -117,9 +144,19 @@ def decide(request: HttpRequest) -> HttpResponse:
         messages.warning(request, "Choose at least one problem first.")
         return redirect(back)
     action = request.POST.get("action", "")
+    require(request, Right.VALIDATE if action == "rescan" else Right.DECIDE)
     try:
+        if action != "rescan":
+            triage.compare(
+                rows,
+                {
+                    row.pk: request.POST[f"seen-{row.pk}"]
+                    for row in rows
+                    if f"seen-{row.pk}" in request.POST
+                },
+            )
         messages.success(request, _act(action, rows, user, request.POST))
-    except judgement.NoReason as error:
+    except (triage.NoReason, triage.Decided, NotStarted) as error:
         messages.error(request, str(error))
     except KeyError:
         messages.error(request, "That is not something that can be done here.")
@@ -132,27 +169,37 @@ def _chosen(request: HttpRequest) -> list[Finding]:
         for key in request.POST.getlist("finding")[:MAX_CHOSEN]
         if key.isascii() and key.isdigit() and len(key) < 19
     ]
-    return list(Finding.objects.filter(pk__in=keys).select_related("model")) if keys else []
+    return (
+        list(_seen(request).filter(pk__in=keys).select_related("model", "accepted_by"))
+        if keys
+        else []
+    )
 
 
 def _act(action: str, rows: list[Finding], user: User, sent: Any) -> str:
-    """Does it and says what was done. Raises ``KeyError`` for an action that does not exist, ``NoReason``."""
+    """Does it and says what was done.
+
+    Raises ``KeyError`` for an action that does not exist, ``NoReason``, ``NotStarted``.
+    """
     if action == "accept":
-        return judgement.summary(
-            judgement.accept(rows, by=user, reason=sent.get("reason", "")), "accepted"
+        return triage.summary(
+            triage.accept(rows, by=user, reason=sent.get("reason", "")), "accepted"
         )
     if action == "reopen":
-        return judgement.summary(judgement.reopen(rows, by=user), "open again")
+        return triage.summary(triage.reopen(rows, by=user), "open again")
     if action == "snooze":
         days = sent.get("days", "7")
         until = timezone.now() + timedelta(days=int(days) if days in ("1", "7", "30", "90") else 7)
-        return judgement.summary(
-            judgement.snooze(rows, until, by=user), f"put off until {until:%-d %b %Y}"
+        return triage.summary(
+            triage.snooze(rows, until, by=user), f"put off until {until:%-d %b %Y}"
         )
     if action == "rescan":
-        models = sorted({row.model_id for row in rows})
-        async_task(
-            "discovery.tasks.validate_models", models, task_name=f"validate {len(models)} models"
+        ids = tuple(dict.fromkeys(row.model.model_id for row in rows))
+        edit = bulk_edits.request(Operation.read("validate"), Selection(ids), by=user)
+        if edit.state == edit.State.FAILED:
+            raise NotStarted(edit.message)
+        return (
+            f"{plural(len(ids), 'model is', 'models are')} being read again. What is mended"
+            " disappears from the list."
         )
-        return f"{plural(len(models), 'model is', 'models are')} being read again. What is mended disappears from the list."
     raise KeyError(action)

@@ -1,23 +1,30 @@
-"""Registering a model by hand: a path that scans pass by, or a model that another server runs. For administrators."""
+"""Registering a model by hand: a path that scans pass by, or a model that another server runs.
+
+For administrators.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods
 
-from discovery.engine.types import Found, ModelType
-from discovery.models import RegisteredModel, Root
-from discovery.services import registration, tags
-from discovery.services.metadata import InvalidMetadata
-from discovery.web import facts
-from discovery.web.fields import FIELDS, GROUPS, HOSTING, Field
-from discovery.web.inputs import KINDS, Input
-from discovery.web.pages import page_or_partial, staff_only
+from discovery.engine.core.types import Found
+from discovery.engine.core.vocabulary import ModelType
+from discovery.models import RegisteredModel, Right, Root
+from discovery.services.access.redaction import Sight
+from discovery.services.machine.reach import RootSilent
+from discovery.services.metadata.metadata import InvalidMetadata
+from discovery.services.registry import tags
+from discovery.services.scans import registration
+from discovery.web.shared import field_values
+from discovery.web.shared.fields import FIELDS, GROUPS, HOSTING, Field
+from discovery.web.shared.inputs import KINDS, Control, FieldsForm, controls, with_a_row
+from discovery.web.shared.shortcuts import needs, page_or_partial
+from discovery.words import FIELD_LABELS
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -29,6 +36,9 @@ _PATH = Field(
 )
 _NAME = Field("name", "Name", help="What people call it. Empty: as its folder is called.")
 _NAME_THERE = Field("name", "Model name", help="What the server calls it.")
+
+#: What a part of the form holds, by its name.
+Parts = dict[str, list[Control]]
 
 _FIRST = ("description", "license", "tags", "modalities", "capabilities")
 
@@ -47,122 +57,101 @@ _TOLD = (
 )
 
 
-@dataclass(slots=True)
-class Entry:
-    """One field of the form, as the widgets of the Metadata tab take it."""
-
-    field: Field
-    input: Input
-    read: None = None
-
-
 @require_http_methods(["GET", "HEAD", "POST"])
-@staff_only
+@needs(Right.REGISTER)
 def index(request: HttpRequest) -> HttpResponse:
     kind = request.POST.get("kind") or request.GET.get("kind", "")
     hosted = kind == "hosted"
+    specs = _specs(hosted)
+    every = [spec for part in specs.values() for spec in part]
     if request.method != "POST":
-        identity, first, more = _entries(hosted)
-        identity[0].input.text = (
-            request.GET.get("path", "")[: registration.MAX_PATH] if not hosted else ""
-        )
-        return _page(request, hosted, identity, first, more)
-    groups = _entries(hosted)
-    entries = [entry for group in groups for entry in group]
-    for entry in entries:
-        entry.input = Input.sent(entry.field, request.POST)
-    action = request.POST.get("action", "")
+        values = {"path": request.GET.get("path", "")[: registration.MAX_PATH]}
+        return _page(request, hosted, _parts(specs, FieldsForm(every, values=values)))
+    action, sent = request.POST.get("action", ""), request.POST
     if action.startswith("row-"):
-        for entry in entries:
-            entry.input.rows += (
-                Input.of(entry.field, None).rows if action == f"row-{entry.field.name}" else []
-            )
-        return _page(request, hosted, *groups)
-    return _act(request, hosted, groups, look=action == "look")
+        more = FieldsForm(every, with_a_row(sent, action.removeprefix("row-")))
+        return _page(request, hosted, _parts(specs, more))
+    form = FieldsForm(every, sent)
+    return _act(request, hosted, form, _parts(specs, form), look=action == "look")
 
 
 def _act(
-    request: HttpRequest,
-    hosted: bool,
-    groups: tuple[list[Entry], list[Entry], list[Entry]],
-    *,
-    look: bool,
+    request: HttpRequest, hosted: bool, form: FieldsForm, parts: Parts, *, look: bool
 ) -> HttpResponse:
-    entries = [entry for group in groups for entry in group]
-    data: dict[str, Any] = {"type": ModelType.OPENAI.value} if hosted else {}
+    entries = [entry for part in parts.values() for entry in part]
     for entry in entries:
-        try:
-            data[entry.field.name] = entry.input.value()
-        except ValueError as error:
-            entry.input.error = str(error)
-    if any(entry.input.error for entry in entries):
-        return _page(request, hosted, *groups, status=422)
+        entry.error = form.fault(entry.field.name)
+    if any(entry.error for entry in entries):
+        return _page(request, hosted, parts, status=422)
+    data = form.cleaned_data | ({"type": ModelType.OPENAI.value} if hosted else {})
+    by = cast("User", request.user)
     try:
         if look:
-            return _page(request, hosted, *groups, found=registration.look(data))
-        record = registration.register(data, by=cast("User", request.user), through="page")
+            return _page(request, hosted, parts, found=registration.look(data, by=by))
+        record = registration.register(data, by=by, through="page")
     except InvalidMetadata as error:
         for entry in entries:
-            entry.input.error = error.errors.get(entry.field.name, "")
-        return _page(request, hosted, *groups, status=422)
+            entry.error = error.errors.get(entry.field.name, "")
+        return _page(request, hosted, parts, status=422)
+    except RootSilent as error:
+        entries[0].error = f"cannot be looked at now. {error}"
+        return _page(request, hosted, parts, status=503)
     except registration.AlreadyRegistered as error:
         known = (
             RegisteredModel.objects.visible_to(request.user).filter(model_id=error.model_id).first()
         )
-        return _page(request, hosted, *groups, known=known, status=409)
+        return _page(request, hosted, parts, known=known, status=409)
     messages.success(
         request,
-        "Registered. Scans look after it from now on."
-        if not hosted
-        else "Registered. Try it under Health.",
+        (
+            "Registered. Scans look after it from now on."
+            if not hosted
+            else "Registered. Try it under Health."
+        ),
     )
     return redirect("model", record.model_id)
 
 
-def _entries(hosted: bool) -> tuple[list[Entry], list[Entry], list[Entry]]:
-    """(what says which model is meant, what most people fill in, everything else)."""
-    identity = [_NAME_THERE, *HOSTING[1]] if hosted else [_PATH, _NAME]
-    first = (
-        [FIELDS[name] for name in _FIRST]
-        if hosted
-        else [FIELDS["type"], *(FIELDS[name] for name in _FIRST)]
-    )
+def _specs(hosted: bool) -> dict[str, list[Field]]:
+    """What says which model is meant, what most people fill in, everything else."""
+    server = [each for _, group in HOSTING for each in group]
+    identity = [_NAME_THERE, *server] if hosted else [_PATH, _NAME]
+    first = [FIELDS[name] for name in _FIRST]
+    if not hosted:
+        first.insert(0, FIELDS["type"])
     known = {field.name for field in (*identity, *first)} | {"type"}
     more = [field for _, group in GROUPS for field in group if field.name not in known]
-    return _blank(identity), _blank(first), _blank(more)
+    return {"identity": identity, "first": first, "more": more}
 
 
-def _blank(fields: list[Field]) -> list[Entry]:
-    return [Entry(field, Input.of(field, None)) for field in fields]
+def _parts(specs: dict[str, list[Field]], form: FieldsForm) -> Parts:
+    return {part: controls(form, fields) for part, fields in specs.items()}
 
 
 def _page(
     request: HttpRequest,
     hosted: bool,
-    identity: list[Entry],
-    first: list[Entry],
-    more: list[Entry],
+    parts: Parts,
     *,
     found: Found | None = None,
     known: RegisteredModel | None = None,
     status: int = 200,
 ) -> HttpResponse:
+    sight = Sight(request.user)
     context = {
         "section": "models",
         "hosted": hosted,
-        "identity": identity,
-        "first": first,
-        "more": more,
-        "more_open": any(
-            entry.input.error or entry.input.text or entry.input.ticked for entry in more
-        ),
-        "faults": [entry for entry in (*identity, *first, *more) if entry.input.error],
+        **parts,
+        "more_open": any(entry.error or entry.is_filled for entry in parts["more"]),
+        "faults": [entry for part in parts.values() for entry in part if entry.error],
         "kinds": KINDS,
         "tag_names": tags.suggestions(),
-        "roots": []
-        if hosted
-        else list(
-            Root.objects.exclude(path=Root.REMOTE).order_by("path").values_list("path", flat=True)
+        "roots": (
+            []
+            if hosted
+            else [
+                sight.root(root) for root in Root.objects.exclude(path=Root.REMOTE).order_by("path")
+            ]
         ),
         "found": found,
         "told": _told(found) if found else [],
@@ -174,7 +163,7 @@ def _page(
 def _told(found: Found) -> list[tuple[str, str]]:
     """What was read, in words."""
     said = [
-        (facts.LABELS[name], facts.shown(name, found.values[name].value))
+        (FIELD_LABELS[name], field_values.shown(name, found.values[name].value))
         for name in _TOLD
         if name in found.values
     ]

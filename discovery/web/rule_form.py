@@ -1,6 +1,8 @@
-"""The rules of one category as a form: fieldsets made from the JSON of the rules file, and JSON made from what was sent.
+"""The rules of one category as a form: fieldsets made from the JSON of the rules file, and JSON
+made from what was sent.
 
-Works on the parsed document, not on rules, so that everything else in the file stays as it was written.
+Works on the parsed document, not on rules, so that everything else in the file stays as it was
+written.
 """
 
 from __future__ import annotations
@@ -14,10 +16,11 @@ from typing import Any
 
 from django.http import QueryDict
 
-from discovery.engine.rules import MODALITIES, SECTIONS
-from discovery.engine.signals import PLACES
+from discovery.engine.classify.signals import PLACES
+from discovery.engine.core.vocabulary import MODALITIES, SECTIONS
 
-#: More rules than this in one category are edited as JSON: Django reads at most 1,000 fields of a form, and nobody reads as many.
+#: More rules than this in one category are edited as JSON: Django reads at most 1,000 fields of a
+#: form, and nobody reads as many.
 MAX_FIELDSETS = 32
 
 #: Lists that are written as text → label and help.
@@ -124,7 +127,9 @@ def blank(number: int, *, new: bool = False) -> Fieldset:
 
 
 def stored(document: Mapping[str, Any], axis: str, category: str) -> list[dict[str, Any]]:
-    """The rules of a category as the file writes them; a single rule without brackets counts as a list of one."""
+    """The rules of a category as the file writes them; a single rule without brackets counts as a
+    list of one.
+    """
     found = document.get("categorization_rules", {}).get(SECTIONS[axis], {}).get(category, [])
     return list(found) if isinstance(found, list) else [found]
 
@@ -166,7 +171,9 @@ def _sent(number: int, data: QueryDict) -> Fieldset:
 def as_rules(
     fieldsets: Iterable[Fieldset], before: Sequence[Mapping[str, Any]]
 ) -> tuple[list[dict[str, Any]], list[Fieldset]]:
-    """(rules, the fieldset of each): without the removed and the new empty ones, keys in the order that the file had."""
+    """(rules, the fieldset of each): without the removed and the new empty ones, keys in the order
+    that the file had.
+    """
     rules, placed = [], []
     for each in fieldsets:
         rule = _as_rule(each)
@@ -191,7 +198,9 @@ def _as_rule(fieldset: Fieldset) -> dict[str, Any]:
 def replaced(
     document: Mapping[str, Any], axis: str, category: str, rules: list[dict[str, Any]]
 ) -> dict[str, Any]:
-    """The document with other rules for one category, everything else as it was and where it was."""
+    """The document with other rules for one category, everything else as it was and where it
+    was.
+    """
     section, inner = SECTIONS[axis], dict(document.get("categorization_rules", {}))
     categories = dict(inner.get(section, {}))
     single = not isinstance(categories.get(category, []), list) and len(rules) == 1
@@ -202,9 +211,12 @@ def replaced(
 def place_faults(
     reasons: Iterable[str], axis: str, category: str, placed: Sequence[Fieldset]
 ) -> list[str]:
-    """Puts each fault beside the field whose path it begins with; returns those that belong to none."""
+    """Puts each fault beside the field whose path it begins with; returns those that belong to
+    none.
+    """
     path = re.compile(
-        rf"categorization_rules\.{SECTIONS[axis]}\.{category}\.(\d+)(?:\.(\w+))?(?:\.(\d+))?[\w.]*: (.*)",
+        rf"categorization_rules\.{SECTIONS[axis]}\.{category}\.(\d+)(?:\.(\w+))?(?:\.(\d+))?[\w.]*:"
+        r" (.*)",
         re.DOTALL,
     )
     others = []
@@ -240,7 +252,10 @@ def _join(items: Iterable[Any]) -> str:
 
 
 def _split(text: str) -> list[str]:
-    """Items between commas and line ends. An empty one between two commas stays, so that it can be refused."""
+    """Items between commas and line ends.
+
+    An empty one between two commas stays, so that it can be refused.
+    """
     try:
         rows = list(csv.reader(io.StringIO(text, newline=""), skipinitialspace=True))
     except csv.Error:  # a field past the module's limit: refused later for its length

@@ -1,8 +1,13 @@
-"""The Rules page: what decides categories, in words; its editors, as a form and as JSON, which try before they save. For administrators."""
+"""The Rules page: what decides categories, in words; its editors, as a form and as JSON, which try
+before they save. For administrators.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import difflib
 import hashlib
+import itertools
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
@@ -12,12 +17,14 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from discovery.engine.rules import AXES, CATEGORIES, Rule
-from discovery.engine.text import plural
-from discovery.models import RegisteredModel
-from discovery.services import categories, configs
-from discovery.web import rule_form, why
-from discovery.web.pages import page_or_partial, staff_only
+from discovery.engine.classify.rules import Rule
+from discovery.engine.core.text import plural
+from discovery.engine.core.vocabulary import AXES, CATEGORIES
+from discovery.models import RegisteredModel, Right
+from discovery.services.core import config_files
+from discovery.services.scans import categorization
+from discovery.web import evidence, rule_form
+from discovery.web.shared.shortcuts import needs, page_or_partial
 from discovery.words import AXES as AXIS_WORDS
 
 if TYPE_CHECKING:
@@ -25,6 +32,8 @@ if TYPE_CHECKING:
 
 #: Faults shown at once; the rest is counted.
 MAX_FAULTS = 20
+#: Lines of the difference between theirs and mine.
+MAX_DIFFERENCE = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +47,9 @@ class Row:
 
 
 @require_safe
-@staff_only
+@needs(Right.RULES, Right.VIEW_ALL)
 def index(request: HttpRequest) -> HttpResponse:
-    rules, counts = configs.rules(), categories.counts()
+    rules, counts = config_files.rules(), categorization.counts()
     total = RegisteredModel.objects.count()
     axes = []
     for axis in AXES:
@@ -59,18 +68,19 @@ def index(request: HttpRequest) -> HttpResponse:
     context = {
         "section": "rules",
         "axes": axes,
-        "can_undo": categories.can_undo(),
-        "shipped": not configs.RULES.path.exists(),
+        "can_undo": categorization.can_undo(),
+        "seen": _mark(_text()),
+        "shipped": not config_files.RULES.path.exists(),
     }
     return page_or_partial(request, "discovery/rules.html", "rules", context)
 
 
 def _said(rule: Rule) -> tuple[str, str]:
-    return why.rule_words(rule), "" if rule.weight == 1 else f"{rule.weight:g}"
+    return evidence.rule_words(rule), "" if rule.weight == 1 else f"{rule.weight:g}"
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@staff_only
+@needs(Right.RULES, Right.VIEW_ALL)
 def category(request: HttpRequest, axis: str, category: str) -> HttpResponse:
     """The rules of one category as a form."""
     name = category.upper()
@@ -78,11 +88,12 @@ def category(request: HttpRequest, axis: str, category: str) -> HttpResponse:
         raise Http404(f"no category {category} of {axis}")
     text = _text()
     try:
-        categories.parse(text)
-    except categories.InvalidRules:
+        categorization.parse(text)
+    except categorization.InvalidRules:
         messages.warning(
             request,
-            "The rules file is broken, so its rules cannot be shown one by one. Mend it here first.",
+            "The rules file is broken, so its rules cannot be shown one by one. Mend it here"
+            " first.",
         )
         return redirect("rules-json")
     document = json.loads(text)
@@ -127,7 +138,7 @@ def category(request: HttpRequest, axis: str, category: str) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@staff_only
+@needs(Right.RULES, Right.VIEW_ALL)
 def as_json(request: HttpRequest) -> HttpResponse:
     """The whole rules file as text."""
     text = _text()
@@ -139,16 +150,24 @@ def as_json(request: HttpRequest) -> HttpResponse:
 
 
 @require_POST
-@staff_only
+@needs(Right.RULES, Right.VIEW_ALL)
 def undo(request: HttpRequest) -> HttpResponse:
-    try:
-        categories.undo(by=cast("User", request.user))
-    except FileNotFoundError:
-        messages.warning(request, "There is no earlier version of the rules.")
-    except categories.InvalidRules as error:
+    if request.POST.get("seen", _mark(_text())) != _mark(_text()):
         messages.warning(
             request,
-            f"The earlier rules are not valid any more, so nothing was changed. {error.faults[0].reason}",
+            "Somebody else has changed the rules since you opened this page, so nothing was"
+            " undone.",
+        )
+        return redirect("rules")
+    try:
+        categorization.undo(by=cast("User", request.user))
+    except FileNotFoundError:
+        messages.warning(request, "There is no earlier version of the rules.")
+    except categorization.InvalidRules as error:
+        messages.warning(
+            request,
+            "The earlier rules are not valid any more, so nothing was changed."
+            f" {error.faults[0].reason}",
         )
     except OSError as error:
         messages.warning(request, _unwritable(error))
@@ -160,10 +179,13 @@ def undo(request: HttpRequest) -> HttpResponse:
 def _try_or_save(
     request: HttpRequest, editor: str, context: dict[str, Any], source: str, place: Any
 ) -> HttpResponse:
-    """Says what ``source`` would change, or puts it in force. ``place`` puts faults beside fields and returns the others."""
+    """Says what ``source`` would change, or puts it in force.
+
+    ``place`` puts faults beside fields and returns the others.
+    """
     try:
-        rules = categories.parse(source)
-    except categories.InvalidRules as error:
+        rules = categorization.parse(source)
+    except categorization.InvalidRules as error:
         reasons = [fault.reason for fault in error.faults]
         faults = place(reasons)
         told = {
@@ -175,7 +197,7 @@ def _try_or_save(
             request, editor, {**context, **told, "base": request.POST.get("base", "")}, status=422
         )
     if request.POST.get("action") != "save":
-        trial = categories.try_out(rules)
+        trial = categorization.try_out(rules)
         return _render(
             request,
             editor,
@@ -187,9 +209,14 @@ def _try_or_save(
             },
         )
     if request.POST.get("base") != context["base"]:
-        return _render(request, editor, {**context, "overtaken": True}, status=409)
+        return _render(
+            request,
+            editor,
+            {**context, "overtaken": True, "difference": _difference(source)},
+            status=409,
+        )
     try:
-        categories.save(source, by=cast("User", request.user))
+        categorization.save(source, by=cast("User", request.user))
     except OSError as error:
         return _render(
             request,
@@ -201,7 +228,18 @@ def _try_or_save(
     return redirect("rules")
 
 
-def _moves(trial: categories.Trial) -> list[dict[str, Any]]:
+def _difference(mine: str) -> str:
+    """Theirs and mine, line by line, where they differ."""
+    theirs = _text()
+    with contextlib.suppress(ValueError):  # broken by hand: shown as it stands
+        theirs = categorization.tidy(theirs)
+    lines = difflib.unified_diff(
+        theirs.splitlines(), categorization.tidy(mine).splitlines(), "theirs", "yours", lineterm=""
+    )
+    return "\n".join(itertools.islice(lines, MAX_DIFFERENCE))
+
+
+def _moves(trial: categorization.Trial) -> list[dict[str, Any]]:
     """How many models go from what to what, the most first."""
     return [
         {
@@ -224,7 +262,7 @@ def _render(
 
 
 def _text() -> str:
-    return categories.text().removeprefix("\ufeff")
+    return categorization.text().removeprefix("\ufeff")
 
 
 def _mark(state: Any) -> str:
@@ -238,4 +276,7 @@ def _anew() -> str:
 
 
 def _unwritable(error: OSError) -> str:
-    return f"The config folder {configs.RULES.path.parent} cannot be written: {error.strerror or error}. Nothing was changed."
+    return (
+        f"The config folder {config_files.RULES.path.parent} cannot be written:"
+        f" {error.strerror or error}. Nothing was changed."
+    )

@@ -1,25 +1,32 @@
-"""The Scans pages: roots, the scan under way, past runs, what each did, and what lies between two. For administrators."""
+"""The Scans pages: roots, the scan under way, past runs, what each did, and what lies between two.
+
+For administrators.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 from django.contrib import messages
-from django.db.models import Q, QuerySet
+from django.db.models import Count, Q, QuerySet, Sum
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_POST, require_safe
 
-from discovery.models import LogEntry, Root, ScanRun, Skipped
-from discovery.services import browse, scans, search
-from discovery.web.context import frame
-from discovery.web.pages import (
+from discovery.models import LogEntry, Right, Root, ScanRun, Skipped, Unrecognized
+from discovery.services import scans
+from discovery.services.access import permissions
+from discovery.services.machine import root_states
+from discovery.services.scans import reviewing
+from discovery.services.search import model_search
+from discovery.web.shared.context import frame
+from discovery.web.shared.shortcuts import (
     as_key,
     is_fragment,
     known_models,
+    needs,
     numbered,
     page_or_partial,
-    staff_only,
 )
 
 RUNS_PAGE = 25
@@ -44,15 +51,18 @@ STOP_POLLING = 286
 
 
 @require_safe
-@staff_only
+@needs(Right.VIEW_SCANS)
 def index(request: HttpRequest) -> HttpResponse:
     return page_or_partial(request, "discovery/scans.html", "runs", _context(request))
 
 
 @require_safe
-@staff_only
+@needs(Right.VIEW_SCANS)
 def progress(request: HttpRequest) -> HttpResponse:
-    """The live panel. Once nothing is under way, it also refreshes the lists beside it, and is asked no more."""
+    """The live panel.
+
+    Once nothing is under way, it also refreshes the lists beside it, and is asked no more.
+    """
     if not is_fragment(request):
         return redirect("scans")
     runs = under_way()
@@ -65,7 +75,7 @@ def progress(request: HttpRequest) -> HttpResponse:
 
 
 @require_POST
-@staff_only
+@needs(Right.SCAN)
 def start(request: HttpRequest) -> HttpResponse:
     """Asks for a scan: of everything, or of the root whose number is given."""
     path, accept = "", False
@@ -73,35 +83,45 @@ def start(request: HttpRequest) -> HttpResponse:
         root = get_object_or_404(Root, pk=as_key(request.POST["root"]) or 0)
         path, accept = root.path, request.POST.get("accept_missing") == "1"
     full = request.POST.get("full") == "1"
-    _, created = scans.request(
+    asked, created = scans.request(
         ScanRun.Trigger.PAGE, path=path, full=full, accept_missing=accept, user_id=request.user.pk
     )
-    if created:
+    if asked.state == ScanRun.State.FAILED:
+        messages.error(request, asked.message)
+    elif created:
         messages.success(request, "The scan is on its way.")
     else:
         messages.warning(request, "A scan of this is under way already. Nothing else was started.")
-    return redirect("scans")
+    return _back(request)
 
 
 @require_POST
-@staff_only
+@needs(Right.SCAN)
 def stop(request: HttpRequest, pk: int) -> HttpResponse:
     if scans.cancel(get_object_or_404(ScanRun, pk=pk)):
         messages.success(request, "The scan stops. What it has read stays registered.")
     else:
         messages.warning(request, "The scan was over already.")
-    return redirect("scans")
+    return _back(request)
+
+
+def _back(request: HttpRequest) -> HttpResponse:
+    """Who may scan need not be allowed to see how scans went."""
+    return redirect("scans" if permissions.may(request.user, Right.VIEW_SCANS) else "home")
 
 
 @require_safe
-@staff_only
+@needs(Right.VIEW_SCANS, Right.VIEW_ALL)
 def run(request: HttpRequest, pk: int) -> HttpResponse:
-    """One run: what was new, changed, moved, missing and skipped. While it goes on the page asks again every second."""
+    """One run: what was new, changed, moved, missing and skipped.
+
+    While it goes on the page asks again every second.
+    """
     record = get_object_or_404(ScanRun.objects.select_related("requested_by"), pk=pk)
     counts = scans.counts(record)
     event = request.GET.get("event", "")
     event = event if event in counts else ""
-    text = search.normal_text(request.GET.get("q", ""))
+    text = model_search.normal_text(request.GET.get("q", ""))
     page = numbered(request, scans.events(record, event, text), EVENTS_PAGE)
     context = {
         "section": "scans",
@@ -123,9 +143,11 @@ def run(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @require_safe
-@staff_only
+@needs(Right.VIEW_SCANS, Right.VIEW_ALL)
 def compare(request: HttpRequest) -> HttpResponse:
-    """What the registry had after one run (``from``) and not after another (``to``): by default the last two."""
+    """What the registry had after one run (``from``) and not after another (``to``): by default the
+    last two.
+    """
     ended = ScanRun.objects.exclude(state__in=ScanRun.ACTIVE).order_by("-pk")
     choices = list(ended[:MAX_CHOICES])
     asked = [request.GET.get(name, "")[:30] for name in ("from", "to")]
@@ -159,12 +181,12 @@ def compare(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
-@staff_only
+@needs(Right.VIEW_SCANS, Right.VIEW_ALL)
 def skipped(request: HttpRequest) -> HttpResponse:
     """Every place that looks like a model and is none, with the reason."""
-    text = search.normal_text(request.GET.get("q", ""))
+    text = model_search.normal_text(request.GET.get("q", ""))
     rows = Skipped.objects.select_related("root").order_by("root__path", "place")
-    for word in text.split()[: search.MAX_WORDS]:
+    for word in text.split()[: model_search.MAX_WORDS]:
         rows = rows.filter(
             Q(place__icontains=word) | Q(reason__icontains=word) | Q(root__path__icontains=word)
         )
@@ -179,11 +201,13 @@ def _context(request: HttpRequest) -> dict[str, Any]:
     return {
         "section": "scans",
         "active": under_way(),
-        "roots": browse.roots(),
+        "roots": root_states.roots(),
         "page": numbered(request, past, RUNS_PAGE),
         "show": show,
         "shown": SHOWN,
         "skipped_now": Skipped.objects.count(),
+        "unrecognized": Unrecognized.objects.aggregate(count=Count("pk"), size=Sum("size_bytes")),
+        "open_moves": reviewing.count_open,  # asked where it is shown
     }
 
 
@@ -197,8 +221,7 @@ def _shown(show: str) -> QuerySet[ScanRun]:
 
 
 def under_way() -> list[ScanRun]:
-    """Scans that are queued or running, those of dead workers left out."""
-    scans.reap()
+    """Scans that are queued or running."""
     return list(
         ScanRun.objects.filter(state__in=ScanRun.ACTIVE)
         .select_related("requested_by")

@@ -1,20 +1,33 @@
-"""The System page: what this installation runs on, its workers, its schedules and what is installed. For administrators."""
+"""The System page: what this installation runs on, its workers, its schedules and what is
+installed. For administrators.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, cast
 
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
+from django.shortcuts import get_object_or_404, redirect
 from django.utils import timezone
-from django.views.decorators.http import require_safe
+from django.utils.dateparse import parse_datetime
+from django.views.decorators.http import require_POST, require_safe
 
-from discovery.services import configs, system, versions, workers
-from discovery.services.system import Disk
+from discovery.models import Notice, Right
+from discovery.services import schedules
+from discovery.services.access import permissions
+from discovery.services.core import private_files
+from discovery.services.integrations import endpoint_keys
+from discovery.services.machine import resources, versions, workers
+from discovery.services.machine.resources import Disk
 from discovery.web.memory import Part, stack
-from discovery.web.pages import is_fragment, page_or_partial, staff_only
+from discovery.web.shared.shortcuts import as_key, is_fragment, needs, page_or_partial
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
 
 #: Less than this share of a disk free is worth a word.
 NEARLY_FULL = 0.05
@@ -22,10 +35,20 @@ NEARLY_FULL = 0.05
 #: State of a worker → tone.
 TONES = {"idle": "ok", "working": "accent", "starting": "plain", "stopping": "warn"}
 
+#: Level of the sandbox of test loads → (tone, name).
+SANDBOX_TONES = {
+    "bubblewrap": ("ok", "bubblewrap"),
+    "landlock": ("ok", "Landlock"),
+    "filter": ("warn", "Partial"),
+    "limits": ("bad", "None"),
+}
+
 
 @dataclass(frozen=True, slots=True)
 class DiskBar:
-    """``dense``: the sizes of the models come to more than is in use, so that their share of it is not known."""
+    """``dense``: the sizes of the models come to more than is in use, so that their share of it is
+    not known.
+    """
 
     disk: Disk
     parts: tuple[Part, ...]
@@ -34,16 +57,25 @@ class DiskBar:
 
 
 @require_safe
-@staff_only
+@needs(Right.SYSTEM)
 def index(request: HttpRequest) -> HttpResponse:
     context = {"section": "system", **_context()}
     if not is_fragment(request):
-        context |= {"programs": versions.programs(), "extras": versions.EXTRAS}
+        context |= {
+            "programs": versions.programs(),
+            "extras": versions.EXTRAS,
+            "notices": _notices(request),
+        }
+        context |= {
+            "sandbox": (held := resources.sandbox()),
+            "sandbox_tone": SANDBOX_TONES[held.level],
+        }
+        context |= {"keys": endpoint_keys.keys(), "key_faults": endpoint_keys.faults()}
     return page_or_partial(request, "discovery/system.html", "resources", context)
 
 
 @require_safe
-@staff_only
+@needs(Right.SYSTEM)
 def live(request: HttpRequest) -> HttpResponse:
     """What changes from one moment to the next, asked for every few seconds."""
     if not is_fragment(request):
@@ -51,21 +83,88 @@ def live(request: HttpRequest) -> HttpResponse:
     return page_or_partial(request, "discovery/system.html", "resources", _context())
 
 
+def _notices(request: HttpRequest) -> list[Notice]:
+    """What an upgrade did to accounts is for those who look after them."""
+    return list(Notice.objects.filter(confirmed_at=None)) if request.user.is_superuser else []
+
+
+@require_POST
+def confirm(request: HttpRequest, pk: int) -> HttpResponse:
+    """A superuser has read the notice: it is shown no more."""
+    if not request.user.is_superuser:
+        raise PermissionDenied("Only superusers look after accounts.")
+    notice = get_object_or_404(Notice, pk=pk)
+    Notice.objects.filter(pk=notice.pk, confirmed_at=None).update(
+        confirmed_at=timezone.now(), confirmed_by=request.user.pk
+    )
+    return redirect("system")
+
+
+@require_POST
+@needs(Right.SCHEDULES)
+def schedule(request: HttpRequest) -> HttpResponse:
+    """One of the buttons of a schedule: ``action`` run, pause, resume, move (``at``, in UTC) or
+    delete (``row``).
+    """
+    by, name, action = (
+        cast("User", request.user),
+        request.POST.get("name", ""),
+        request.POST.get("action", ""),
+    )
+    try:
+        if action == "delete":
+            schedules.delete(as_key(request.POST.get("row", "")) or 0, by=by)
+            said = "The schedule is deleted."
+        elif action == "move":
+            schedules.move(name, _time(request.POST.get("at", "")), by=by)
+            said = "The schedule is moved."
+        elif action in _DONE:
+            act, said = _DONE[action]
+            act(name, by=by)
+        else:
+            raise schedules.NotDone("That is not something that can be done here.")
+        messages.success(request, said)
+    except schedules.NotDone as error:
+        messages.error(request, str(error))
+    return redirect("system" if permissions.may(request.user, Right.SYSTEM) else "home")
+
+
+_DONE = {
+    "run": (schedules.run_now, "It is queued: a worker takes it as soon as one is free."),
+    "pause": (schedules.pause, "The schedule is paused until you resume it."),
+    "resume": (schedules.resume, "The schedule goes on."),
+}
+
+
+def _time(text: str) -> datetime:
+    """As the form sends it, in UTC. Raises ``NotDone``."""
+    try:
+        moment = parse_datetime(text)
+    except ValueError:
+        moment = None
+    if moment is None:
+        raise schedules.NotDone("Write the time as 2026-11-24T03:00, in UTC.")
+    return moment if timezone.is_aware(moment) else moment.replace(tzinfo=UTC)
+
+
 def _context() -> dict[str, Any]:
-    now = system.snapshot()
+    now = resources.snapshot()
     memory, load = now.memory, now.cpu.load_percent
     return {
         "now": now,
+        "folder_faults": private_files.faults(),
         "cpu_bar": stack([("busy", "busy", round(load))], 100),
         "memory_bar": stack(
             [("in use", "busy", memory.total_bytes - memory.available_bytes)], memory.total_bytes
         ),
         "gpus": [(card, _gpu_bar(card.total_bytes, card.free_bytes)) for card in now.gpus.cards],
         "disks": [disk_bar(disk) for disk in now.disks],
-        "workers": [(worker, TONES.get(worker.state, "plain")) for worker in now.workers.workers],
+        "workers": [
+            (worker, TONES.get(worker.state, "plain"), worker.job.address() if worker.job else "")
+            for worker in now.workers.workers
+        ],
         "failed": workers.failed_since(timezone.now() - timedelta(days=1)),
-        "schedules": workers.schedules(),
-        "scan_interval": configs.discovery().scan_interval_minutes,
+        "schedules": schedules.rows(),
     }
 
 
@@ -74,7 +173,9 @@ def _gpu_bar(total: int, free: int | None) -> tuple[Part, ...]:
 
 
 def disk_bar(disk: Disk) -> DiskBar:
-    """What is in use of a disk, by models and by other files; nothing where the disk is out of reach."""
+    """What is in use of a disk, by models and by other files; nothing where the disk is out of
+    reach.
+    """
     if disk.total_bytes is None or disk.free_bytes is None:
         return DiskBar(disk, (), is_nearly_full=False, dense=False)
     used = disk.total_bytes - disk.free_bytes

@@ -1,10 +1,13 @@
-"""The Tags page: every tag with how many models have it, and what administrators do to a tag wherever it is."""
+"""The Tags page: every tag with how many models have it, and what administrators do to a tag
+wherever it is.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
 from django.contrib import messages
+from django.core.exceptions import PermissionDenied
 from django.db.models import Count, Q, QuerySet
 from django.db.models.functions import Lower
 from django.http import HttpRequest, HttpResponse
@@ -12,9 +15,15 @@ from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 
-from discovery.models import BulkEdit, RegisteredModel, Tag
-from discovery.services import bulk, search, tag_edits, undo
-from discovery.web.pages import numbered, page_or_partial, staff_only
+from discovery.models import BulkEdit, RegisteredModel, Right, Tag
+from discovery.models.registry import sees_all
+from discovery.services.access import permissions
+from discovery.services.bulk import bulk_edits, tag_edits
+from discovery.services.core.form_stamps import Conflict
+from discovery.services.metadata import undo
+from discovery.services.search import model_search
+from discovery.web.shared import shown
+from discovery.web.shared.shortcuts import needs, numbered, page_or_partial, require
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -30,7 +39,7 @@ def index(request: HttpRequest) -> HttpResponse:
     return _page(request, context)
 
 
-@staff_only
+@needs(Right.ADD_TAG)
 def _create(request: HttpRequest) -> HttpResponse:
     given = {name: request.POST.get(name, "") for name in ("name", "colour")}
     try:
@@ -42,16 +51,18 @@ def _create(request: HttpRequest) -> HttpResponse:
 
 
 def _page(request: HttpRequest, context: dict[str, Any], status: int = 200) -> HttpResponse:
-    text = search.normal_text(request.GET.get("q", ""))
+    text = model_search.normal_text(request.GET.get("q", ""))
     often = request.GET.get("sort", "") == "-models"
     rows = _counted(request)
-    for word in text.split()[: search.MAX_WORDS]:
+    for word in text.split()[: model_search.MAX_WORDS]:
         rows = rows.filter(name__icontains=word)
     page = numbered(
         request,
-        rows.order_by("-count", Lower("name"), "name")
-        if often
-        else rows.order_by(Lower("name"), "name"),
+        (
+            rows.order_by("-count", Lower("name"), "name")
+            if often
+            else rows.order_by(Lower("name"), "name")
+        ),
         PAGE_SIZE,
     )
     context = {
@@ -67,8 +78,10 @@ def _page(request: HttpRequest, context: dict[str, Any], status: int = 200) -> H
 
 
 def _counted(request: HttpRequest) -> QuerySet[Any]:
-    """Tags with ``count``, of the models that this person may see; one that none of those has is shown to administrators alone."""
-    if request.user.is_staff:
+    """Tags with ``count``, of the models that this person may see; one that none of those has is
+    shown to administrators alone.
+    """
+    if sees_all(request.user):
         return Tag.objects.annotate(count=Count("models")).exclude(count=0, colour="")
     visible = RegisteredModel.objects.visible_to(request.user).values("pk")
     return Tag.objects.annotate(count=Count("models", filter=Q(models__in=visible))).filter(
@@ -85,19 +98,38 @@ def _edit(request: HttpRequest) -> dict[str, Any]:
         if key
         else None
     )
-    return {"edit": edit, "said": bulk.in_words(edit)} if edit else {}
+    return {"edit": edit, "said": bulk_edits.in_words(edit)} if edit else {}
+
+
+def _require_reach(request: HttpRequest, models: QuerySet[Any]) -> None:
+    """A tag is renamed on all its models or on none."""
+    if sees_all(request.user):
+        return
+    if models.exclude(
+        pk__in=RegisteredModel.objects.visible_to(request.user).values("pk")
+    ).exists():
+        raise PermissionDenied(
+            "Models that you do not see have this tag: only who sees every model may change it."
+        )
 
 
 @require_POST
-@staff_only
+@needs(Right.CHANGE_TAG)
 def change(request: HttpRequest, pk: int) -> HttpResponse:
     """``action``: rename, merge, colour or delete."""
     tag, user = get_object_or_404(Tag, pk=pk), cast("User", request.user)
     action, name = request.POST.get("action", ""), request.POST.get("name", "")
+    if action in ("rename", "merge", "delete"):  # they change the models that have the tag
+        require(request, Right.EDIT, *([Right.DELETE_TAG] if action == "delete" else []))
+        _require_reach(request, tag.models.all())
     edit: BulkEdit | None = None
     try:
         if action == "colour":
-            tag_edits.recolour(tag, request.POST.get("colour", ""))
+            tag_edits.recolour(
+                tag,
+                "".join(shown.sent(request.POST, "colour")[-1:]),
+                seen=shown.seen(request.POST, {"colour": ""}),
+            )
             messages.success(request, f"{tag.name} has its colour.")
         elif action in ("rename", "merge"):
             edit = tag_edits.rename(tag, name, by=user, merge=action == "merge")
@@ -111,19 +143,40 @@ def change(request: HttpRequest, pk: int) -> HttpResponse:
         return _page(
             request, {"changing": tag, "given_name": name, "error": str(error)}, status=422
         )
+    except Conflict as conflict:
+        tag.refresh_from_db()
+        disputes = shown.disputes(
+            conflict.theirs,
+            {"colour": request.POST.get("colour", "")},
+            {"colour": f"Color of {tag.name}"},
+            _in_words,
+        )
+        return _page(
+            request,
+            {"disputed": tag, "disputes": disputes, "stamps": shown.stamps({"colour": tag.colour})},
+            status=409,
+        )
     except tag_edits.NotDone as error:
         messages.error(request, str(error))
     return redirect(f"{reverse('tags')}?edit={edit.pk}" if edit else "tags")
 
 
+def _in_words(_name: str, value: Any) -> str:
+    return str(dict(Tag.Colour.choices).get(value, value))
+
+
 @require_POST
-@staff_only
+@needs(Right.CHANGE_TAG)
 def take_back(request: HttpRequest, pk: int) -> HttpResponse:
     """Undoes a change of a tag: each model has the tags that it had."""
-    edit = get_object_or_404(BulkEdit.objects.defer("selection"), pk=pk)
+    edit = get_object_or_404(
+        permissions.own(request.user, BulkEdit.objects.defer("selection")), pk=pk
+    )
+    if not permissions.may_undo(request.user, permissions.batch(edit.batch)):
+        raise PermissionDenied("This changed models or fields that you may not change.")
     try:
-        undone = bulk.take_back(edit.batch, by=cast("User", request.user))
-    except (bulk.NobodyChosen, undo.Kept) as error:
+        undone = bulk_edits.take_back(edit.batch, by=cast("User", request.user))
+    except (bulk_edits.NobodyChosen, undo.Kept) as error:
         messages.error(request, str(error) or "There is nothing to take back.")
         return redirect("tags")
     tag_edits.sweep()

@@ -8,32 +8,33 @@ from django.contrib import messages
 from django.db.models import OuterRef, Subquery
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
-from discovery.models import Webhook, WebhookDelivery
-from discovery.services import webhooks
-from discovery.web.pages import numbered, page_or_partial, staff_only
+from discovery.engine.core.vocabulary import DeliveryState
+from discovery.models import Right, Webhook, WebhookDelivery
+from discovery.services.integrations import webhooks
+from discovery.web.shared import once
+from discovery.web.shared.shortcuts import needs, numbered, page_or_partial, require
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 PAGE_SIZE = 50
 
-#: State of a delivery → how it looks.
-TONES = {"waiting": "accent", "delivered": "ok", "failed": "bad"}
 
-
-@never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
-@staff_only
+@needs(Right.VIEW_WEBHOOKS, Right.VIEW_ALL)
 def index(request: HttpRequest) -> HttpResponse:
     context: dict[str, Any] = {"given": {"events": list(webhooks.EVENTS)}}
     status = 200
     if request.method == "POST":
+        require(request, Right.ADD_WEBHOOK)
         url, events = request.POST.get("url", ""), request.POST.getlist("events")
         try:
-            context["made"] = webhooks.create(url, events, by=cast("User", request.user))
+            hook = webhooks.create(url, events, by=cast("User", request.user))
+            return once.hand_over(
+                request, redirect("webhooks"), {"url": hook.url, "secret": hook.secret}
+            )
         except webhooks.NotMade as error:
             context, status = {"given": {"url": url, "events": events}, "error": str(error)}, 422
     newest = (
@@ -42,23 +43,27 @@ def index(request: HttpRequest) -> HttpResponse:
     deliveries = WebhookDelivery.objects.select_related("webhook").defer("body")
     context |= {
         "section": "webhooks",
+        "made": once.take(request),
         "events": webhooks.EVENTS,
         "hooks": [
-            (hook, TONES.get(hook.last, "plain"))
+            (hook, DeliveryState.tone_of(hook.last))
             for hook in Webhook.objects.annotate(last=Subquery(newest))
         ],
         "page": numbered(request, deliveries, PAGE_SIZE),
-        "tones": TONES,
     }
-    return page_or_partial(request, "discovery/webhooks.html", "results", context, status=status)
+    return once.forget(
+        request,
+        page_or_partial(request, "discovery/webhooks.html", "results", context, status=status),
+    )
 
 
 @require_POST
-@staff_only
+@needs(Right.VIEW_WEBHOOKS, Right.VIEW_ALL)
 def act(request: HttpRequest, pk: int) -> HttpResponse:
     """One of a webhook's buttons: ``action`` says which."""
     hook = get_object_or_404(Webhook, pk=pk)
     action = request.POST.get("action", "")
+    require(request, Right.DELETE_WEBHOOK if action == "delete" else Right.CHANGE_WEBHOOK)
     if action == "test":
         webhooks.ping(hook)
         messages.success(
@@ -68,7 +73,8 @@ def act(request: HttpRequest, pk: int) -> HttpResponse:
         webhooks.switch(hook, on=action == "on")
         messages.success(
             request,
-            f"{hook.url} is told {'again' if action == 'on' else 'nothing until you switch it on again'}.",
+            f"{hook.url} is told"
+            f" {'again' if action == 'on' else 'nothing until you switch it on again'}.",
         )
     elif action == "delete":
         webhooks.delete(hook)

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import sys
 from argparse import ArgumentParser
-from datetime import timedelta
 from typing import Any
 
 from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand
-from django.utils import timezone
 
 from discovery.models import ApiToken
-from discovery.services import tokens
+from discovery.services.integrations import api_tokens
 
 
 class Command(BaseCommand):
@@ -34,10 +32,9 @@ class Command(BaseCommand):
         )
         parser.add_argument(
             "--days",
-            type=int,
-            default=0,
+            default=None,
             metavar="N",
-            help="how long it is valid (default: until it is revoked)",
+            help="valid for N days, 1 to 36500 (without it: until it is revoked)",
         )
 
     def handle(self, *_args: Any, **options: Any) -> None:
@@ -48,17 +45,12 @@ class Command(BaseCommand):
             )
             sys.exit(2)
         days = options["days"]
-        if not 0 <= days <= 36_500:
-            self.stderr.write("--days must be between 1 and 36500.")
-            sys.exit(2)
         try:
-            _, token = tokens.create(
-                user,
-                options["name"],
-                options["scope"],
-                expires_at=timezone.now() + timedelta(days=days) if days else None,
+            expires = None if days is None else api_tokens.expiry(days)
+            _, token = api_tokens.create(
+                user, options["name"], options["scope"], expires_at=expires
             )
-        except tokens.NotGiven as error:
+        except api_tokens.NotGiven as error:
             self.stderr.write(str(error))
             sys.exit(2)
         self.stdout.write(token)

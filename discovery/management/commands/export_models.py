@@ -10,14 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand
-from django.db import DatabaseError
 
+from discovery import startup
 from discovery.models import RegisteredModel
-from discovery.services import exports
+from discovery.services.transfer import exports
 
 
 class Command(BaseCommand):
-    help = "Write all models to standard output or a file: edit what people may set, and import_metadata reads it back."
+    help = (
+        "Write all models to standard output or a file: edit what people may set, and"
+        " import_metadata reads it back."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
@@ -42,24 +45,23 @@ class Command(BaseCommand):
             else:
                 for piece in pieces:
                     self.stdout.write(piece, ending="")
-        except DatabaseError as error:
-            self.stderr.write(
-                f"The database cannot be used: {error}. Has `manage.py migrate` been run?"
-            )
-            sys.exit(2)
         except BrokenPipeError:
-            # Whoever read has had enough. What Python still holds for the pipe goes nowhere, so that it does not complain at exit.
+            # Whoever read has had enough. What Python still holds for the pipe goes nowhere, so
+            # that it does not complain at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         except OSError as error:
             self.stderr.write(f"{options['output']} cannot be written: {error.strerror or error}.")
             sys.exit(2)
 
     def _save(self, path: Path, pieces: Iterator[str]) -> None:
-        """The whole export or nothing: a file that was there stays until the new one is complete."""
+        """The whole export or nothing: a file that was there stays until the new one is
+        complete.
+        """
         temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         try:
             with temporary.open("w", encoding="utf-8", newline="") as file:
                 file.writelines(pieces)
+            temporary.chmod(startup.public_mode(path))
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)

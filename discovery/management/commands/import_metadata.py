@@ -10,25 +10,29 @@ from typing import Any
 
 from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand
-from django.db import DatabaseError
 
-from discovery.engine.text import plural
-from discovery.services import imports
-from discovery.services.import_files import UnreadableFile, shown
-from discovery.services.imports import Report
+from discovery.engine.core.text import plural
+from discovery.services.transfer import importer
+from discovery.services.transfer.import_parsing import UnreadableFile, shown
+from discovery.services.transfer.importer import Report
 
 #: More than so many are not listed, however long the file.
 LISTED = 10_000
 
 
 class Command(BaseCommand):
-    help = "Import edited metadata from a CSV or JSON export. All rows or, if one is wrong, none, unless --skip-errors."
+    help = (
+        "Import edited metadata from a CSV or JSON export. All rows or, if one is wrong, none,"
+        " unless --skip-errors."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
             "file",
             metavar="FILE",
-            help="CSV or JSON as export_models writes it; only model_id and what changes are needed",
+            help=(
+                "CSV or JSON as export_models writes it; only model_id and what changes are needed"
+            ),
         )
         parser.add_argument(
             "--dry-run",
@@ -54,8 +58,6 @@ class Command(BaseCommand):
             self._stop(f"{options['file']} cannot be read: {error.strerror or error}.")
         except UnreadableFile as error:
             self._stop(f"{error} Nothing was imported.")
-        except DatabaseError as error:
-            self._stop(f"The database cannot be used: {error}. Has `manage.py migrate` been run?")
         else:
             if options["json"]:
                 self.stdout.write(json.dumps({"dry_run": options["dry_run"], **report.as_json()}))
@@ -67,8 +69,8 @@ class Command(BaseCommand):
         by = self._person(options["by"])
         with Path(options["file"]).open("rb") as file:
             if options["dry_run"]:
-                return imports.check(file, listed=LISTED)
-            return imports.apply(file, by=by, skip_errors=options["skip_errors"], listed=LISTED)
+                return importer.check(file, listed=LISTED)
+            return importer.apply(file, by=by, skip_errors=options["skip_errors"], listed=LISTED)
 
     def _person(self, name: str | None) -> User | None:
         if name is None:
@@ -90,12 +92,14 @@ class Command(BaseCommand):
                     f"automatic: {shown(change.after)}" if change.automatic else shown(change.after)
                 )
                 self.stdout.write(
-                    f"row {effect.number}, {effect.model_id}, {change.field}: {shown(change.before)} → {after}"
+                    f"row {effect.number}, {effect.model_id}, {change.field}:"
+                    f" {shown(change.before)} → {after}"
                 )
         for effect in report.faults:
             for name, text in effect.errors:
                 self.stdout.write(
-                    f"row {effect.number}, {effect.model_id or 'no model'}{f', {name}' if name else ''}: {text}"
+                    f"row {effect.number},"
+                    f" {effect.model_id or 'no model'}{f', {name}' if name else ''}: {text}"
                 )
         self.stdout.write(self._summary(report, options, written))
 
@@ -103,10 +107,16 @@ class Command(BaseCommand):
         models = f"{plural(report.changed, 'model')} in {plural(report.fields, 'field')}"
         wrong = f" {plural(report.wrong, 'row is', 'rows are')} wrong."
         if options["dry_run"]:
-            return f"Dry run: {models} would change, {report.unchanged:,} would not.{wrong if report.wrong else ''}"
+            return (
+                f"Dry run: {models} would change, {report.unchanged:,} would"
+                f" not.{wrong if report.wrong else ''}"
+            )
         if report.wrong and not written:
             return (
                 f"Nothing was imported:{wrong} Correct them, or leave them out with --skip-errors."
             )
-        told = f"{models} changed, {report.unchanged:,} did not.{wrong + ' They were left out.' if report.wrong else ''}"
+        told = (
+            f"{models} changed, {report.unchanged:,} did"
+            f" not.{wrong + ' They were left out.' if report.wrong else ''}"
+        )
         return f"{told} Batch {report.batch}." if written else told

@@ -11,18 +11,19 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from tqdm import tqdm
 
-from discovery.engine.categorize import Categorizer
-from discovery.engine.describe import categorized
-from discovery.engine.document import document
-from discovery.engine.errors import NotAModel
-from discovery.engine.identify import identify
-from discovery.engine.model_ids import new_id
-from discovery.engine.paths import to_text
-from discovery.engine.text import human_bytes, plural
-from discovery.engine.types import Candidate, Found, Problem, Severity
-from discovery.engine.walk import walk
-from discovery.services import configs
-from discovery.services.machine import this_machine
+from discovery.engine.classify.categorize import Categorizer
+from discovery.engine.classify.describe import categorized
+from discovery.engine.core.errors import NotAModel
+from discovery.engine.core.paths import to_text
+from discovery.engine.core.text import human_bytes, plural
+from discovery.engine.core.types import Candidate, Found, Problem
+from discovery.engine.core.vocabulary import Severity
+from discovery.engine.disk.walk import walk
+from discovery.engine.identify.document import document
+from discovery.engine.identify.identify import identify
+from discovery.engine.identify.model_ids import new_id
+from discovery.services.core import config_files
+from discovery.services.machine.hardware import this_machine
 
 
 class Command(BaseCommand):
@@ -45,7 +46,8 @@ class Command(BaseCommand):
             if not os.path.isdir(root):
                 missing = "is not a folder" if os.path.exists(root) else "does not exist"
                 self.stderr.write(
-                    f"{to_text(root)} {missing}: give a model's folder, or one with models below it."
+                    f"{to_text(root)} {missing}: give a model's folder, or one with models"
+                    " below it."
                 )
                 sys.exit(2)
             try:
@@ -92,8 +94,8 @@ def _facts(item: dict[str, Any]) -> str:
 
 
 def _inspect(root: str, problems: list[Problem]) -> list[dict[str, Any]]:
-    settings = configs.discovery()
-    categorizer = Categorizer(configs.rules())
+    settings = config_files.discovery()
+    categorizer = Categorizer(config_files.rules())
     machine = this_machine().machine
     memory = machine.ram_bytes
     taken: set[str] = set()

@@ -9,13 +9,15 @@ from collections.abc import Callable
 from typing import Any
 
 from django.core.management.base import BaseCommand
-from django.db import DatabaseError
+from django.db.models import Count, Sum
 from tqdm import tqdm
 
-from discovery.engine.text import plural
-from discovery.models import Root, ScanRun
-from discovery.services import configs, scans
-from discovery.services.scans.progress import Progress
+from discovery.engine.core.text import human_bytes, plural
+from discovery.models import Root, ScanRun, Unrecognized
+from discovery.services import scans
+from discovery.services.core import config_files
+from discovery.services.jobs.progress import Progress
+from discovery.services.machine.reach import RootSilent
 
 REPORTED = ("found", "new", "changed", "unchanged", "moved", "missing", "errors")
 
@@ -41,17 +43,12 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="print one JSON document")
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        for fault in configs.faults():
+        for fault in config_files.faults():
             self.stderr.write(f"{fault} — the last good version is in force.")
         try:
             report = self._preview(options) if options["dry_run"] else self._scan(options)
-        except scans.NoSuchFolder as error:
+        except (scans.NoSuchFolder, RootSilent) as error:
             self.stderr.write(str(error))
-            sys.exit(2)
-        except DatabaseError as error:
-            self.stderr.write(
-                f"The database cannot be used: {error}. Has `manage.py migrate` been run?"
-            )
             sys.exit(2)
         if options["json"]:
             self.stdout.write(json.dumps(report))
@@ -88,6 +85,8 @@ class Command(BaseCommand):
             merged |= {name: merged[name] + other[name] for name in (*REPORTED, "seconds")}
             merged["status"] = other["status"] if merged["status"] == "done" else merged["status"]
             merged["message"] = " ".join(filter(None, (merged["message"], other["message"])))
+        strays = Unrecognized.objects.aggregate(files=Count("pk"), bytes=Sum("size_bytes"))
+        merged["unrecognized"] = {"files": strays["files"], "bytes": strays["bytes"] or 0}
         return merged
 
     def _scan_one(self, path: str, full: bool) -> dict[str, Any]:
@@ -120,6 +119,11 @@ class Command(BaseCommand):
         if report["errors"]:
             where = plural(report["errors"], "model or place has", "models or places have")
             self.stdout.write(f"{where} errors: see the model's page, or logs/model_discovery.log.")
+        if (strays := report.get("unrecognized")) and strays["files"]:
+            self.stdout.write(
+                f"{plural(strays['files'], 'large file is', 'large files are')} not recognized"
+                f" ({human_bytes(strays['bytes'])}): see Unrecognized files on the Scans page."
+            )
         if report.get("message"):
             self.stdout.write(report["message"])
 

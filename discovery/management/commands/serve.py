@@ -1,4 +1,7 @@
-"""``serve``: everything in one command. Migrates, makes the first administrator, starts workers and web server, and stops them all."""
+"""``serve``: everything in one command.
+
+Migrates, makes the first administrator, starts workers and web server, and stops them all.
+"""
 
 from __future__ import annotations
 
@@ -6,35 +9,55 @@ import logging
 import os
 import secrets
 import shutil
-import signal
 import socket
 import subprocess
 import sys
 import tempfile
-import time
 from argparse import ArgumentParser
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
 from django.core.management import call_command
 from django.core.management.base import BaseCommand
 from django.db import DatabaseError
 
+from discovery import startup
 from discovery.models import Root, ScanRun
-from discovery.services import bulk, configs, deep_validation, import_runs, load_tests, scans
+from discovery.services import jobs, scans
+from discovery.services.access import permissions
+from discovery.services.core import config_files, failures, private_files
+from discovery.services.core.file_lock import Held, only_one
+from discovery.services.health import deep_validation
+from discovery.services.jobs.supervisor import Child, Supervisor
+from discovery.services.machine import reach, readiness, workers
+from karen_admin.log_files import TOLD
 
 logger = logging.getLogger(__name__)
 
 #: Both web server and workers must be gone this long after the signal.
 GRACE_SECONDS = 7.0
+DEMO_PREFIX = "karen-demo-"
+
+#: Why a root cannot be scanned → what the terminal is told beside it.
+_STATES = {
+    "the folder is not there": "  (not there yet: make the folder and put models in it)",
+    "it does not answer": (
+        "  (it does not answer: the site starts without it, and scans leave it out until it does)"
+    ),
+}
 
 
 class Command(BaseCommand):
-    help = "Migrate, create the first administrator, start workers and web server. Ctrl-C stops all of it."
+    help = (
+        "Migrate, create the first administrator, start workers and web server. Ctrl-C stops all"
+        " of it."
+    )
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -56,101 +79,150 @@ class Command(BaseCommand):
         parser.add_argument(
             "--demo",
             action="store_true",
-            help="some 40 small models made on the spot, in a data folder that goes when serve stops",
+            help=(
+                "some 40 small models made on the spot, in a data folder that goes when serve stops"
+            ),
         )
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        if options["demo"] and os.environ.get("KAREN_DEMO") is None:
-            sys.exit(self._demo(options))
-        refusal = _refusal(options["host"], options["port"], options["models"])
+        demo = _demo_folder() if options["demo"] else None
+        if options["demo"] and demo is None:
+            self._begin_demo()
+        try:
+            sys.exit(self._serve(options))
+        finally:
+            if demo is not None:
+                shutil.rmtree(demo, ignore_errors=True)
+
+    def _serve(self, options: dict[str, Any]) -> int:
+        if fault := private_files.data_fault():
+            return self._refuse(fault)
+        try:
+            with only_one(
+                settings.DATA_DIR / "serve.lock", f"process {os.getpid()}, {_address(options)}"
+            ):
+                return self._serve_alone(options)
+        except Held as error:
+            who = f"Another serve ({error})" if str(error) else "Another serve"
+            way_out = "stop it first, or give this one a folder of its own with KAREN_DATA_DIR."
+            return self._refuse(f"{who} uses the data folder {settings.DATA_DIR}: {way_out}")
+
+    def _serve_alone(self, options: dict[str, Any]) -> int:
+        private_files.tighten()
+        refusal = (
+            _refusal(options["host"], options["port"], options["models"])
+            or readiness.newer_database()
+            or workers.broker_fault()
+        )
         if refusal:
-            self.stderr.write(refusal)
-            sys.exit(2)
-        for fault in configs.faults():
-            self.stderr.write(f"{fault} — the last good version is in force.")
+            return self._refuse(refusal)
         call_command("migrate", interactive=False, verbosity=0)
-        password = _first_administrator()
-        for path in options["models"]:
-            scans.locate(path, add=True)
-        scans.sync_roots()
-        _reap()
-        if not options["no_cluster"]:
-            scans.sync_schedule()
-            deep_validation.sync_schedule()
-            if configs.discovery().auto_refresh_on_startup:
-                scans.request(ScanRun.Trigger.STARTUP)
-            scans.dispatch_queued()
-            deep_validation.dispatch_queued()
-            load_tests.dispatch_queued()
-            bulk.dispatch_queued()
-            import_runs.dispatch_queued()
+        try:
+            password = _first_administrator(lenient=options["demo"])
+        except ValidationError as error:
+            return self._refuse(
+                f"KAREN_ADMIN_PASSWORD cannot be used: {' '.join(error.messages)} Set a better one"
+                " and start again."
+            )
+        self._prepare(options)
+        for fault in config_files.faults():
+            self.stderr.write(f"{fault} — the last good version is in force.")
+        log_fault = private_files.log_fault()
+        for remark in filter(None, (log_fault, *private_files.open_folders())):
+            self.stderr.write(remark)
         self._greet(options, password)
-        meanwhile = (lambda: None) if options["no_cluster"] else _end_work
-        sys.exit(_run(_children(options), while_stopping=meanwhile, after_stop=_reap))
+        env = {**os.environ, **({TOLD: "1"} if log_fault else {})}
+        supervisor = Supervisor(
+            _children(options), folder=str(settings.BASE_DIR), say=self.stderr.write, env=env
+        )
+        try:
+            return supervisor.run(grace=GRACE_SECONDS, while_stopping=_end_work)
+        finally:
+            _reap()
+
+    def _prepare(self, options: dict[str, Any]) -> None:
+        for path in options["models"]:
+            scans.add_root(path)
+        for sentence in scans.sync_roots():
+            self.stderr.write(sentence)
+        _reap()
+        if options["no_cluster"]:
+            return
+        scans.sync_schedule()
+        deep_validation.sync_schedule()
+        if config_files.discovery().auto_refresh_on_startup:
+            scans.request(ScanRun.Trigger.STARTUP)
+        jobs.resume_all()
+        jobs.dispatch_all()
 
     def _greet(self, options: dict[str, Any], password: str | None) -> None:
-        shown = f"[{options['host']}]" if ":" in options["host"] else options["host"]
-        self.stdout.write(f"Karen Admin is at http://{shown}:{options['port']}/  (Ctrl-C stops it)")
-        if password and "KAREN_ADMIN_PASSWORD" not in os.environ:
+        self.stdout.write(f"Karen Admin is at {_address(options)}  (Ctrl-C stops it)")
+        if password:
             self.stdout.write(
-                f"Sign in as admin with the password {password}  (shown once; change it in the admin)"
+                f"Sign in as admin with the password {password}  (shown once; change it on the page"
+                " of your account)"
             )
-        for root in Root.objects.filter(enabled=True):
-            there = (
-                ""
-                if Path(root.path).is_dir()
-                else "  (not there yet: make the folder and put models in it)"
+        for root, look in reach.looks(Root.objects.filter(enabled=True)).items():
+            self.stdout.write(
+                "Models in"
+                f" {root.path}{_STATES.get(look.fault, f'  ({look.fault})' if look.fault else '')}"
             )
-            self.stdout.write(f"Models in {root.path}{there}")
         if (
             options["host"] not in ("127.0.0.1", "localhost", "::1")
             and "*" not in settings.ALLOWED_HOSTS
         ):
             self.stdout.write(
-                f"Other machines reach it under these names: {', '.join(settings.ALLOWED_HOSTS)} (KAREN_ALLOWED_HOSTS)"
+                f"Other machines reach it under these names: {', '.join(settings.ALLOWED_HOSTS)}"
+                " (KAREN_ALLOWED_HOSTS)"
             )
         self.stdout.flush()
 
-    def _demo(self, options: dict[str, Any]) -> int:
-        """Runs ``serve`` again as a child on a temporary tree and data folder, and clears both away after it."""
+    def _begin_demo(self) -> NoReturn:
+        """Begins again, on a tree and a data folder that go when it stops."""
         from discovery.demo.tree import make_demo_tree
 
-        folder = Path(tempfile.mkdtemp(prefix="karen-demo-"))
-        try:
-            make_demo_tree(folder / "models")
-            command = [
-                sys.executable,
-                str(settings.BASE_DIR / "manage.py"),
-                "serve",
-                "--demo",
-                "--host",
-                options["host"],
-                "--port",
-                str(options["port"]),
-            ]
-            command += [
-                "--workers",
-                str(options["workers"]),
-                *(["--no-cluster"] if options["no_cluster"] else []),
-            ]
-            places = {
-                "KAREN_DATA_DIR": "var",
-                "KAREN_LOGS_DIR": "logs",
-                "KAREN_CONFIG_DIR": "config",
-                "KAREN_MODELS_DIR": "models",
-            }
-            env = {
-                **os.environ,
-                "KAREN_DEMO": "1",
-                **{name: str(folder / path) for name, path in places.items()},
-            }
-            env["DATABASE_URL"] = f"sqlite:///{folder / 'var' / 'karen.sqlite3'}"
-            env.pop("REDIS_URL", None)
-            self.stdout.write(f"A demo in {folder}: it is removed when serve stops.")
-            self.stdout.flush()
-            return _run([command], env, grace=GRACE_SECONDS + 2)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+        folder = Path(tempfile.mkdtemp(prefix=DEMO_PREFIX))
+        make_demo_tree(folder / "models")
+        places = {
+            "KAREN_DATA_DIR": "var",
+            "KAREN_LOGS_DIR": "logs",
+            "KAREN_CONFIG_DIR": "config",
+            "KAREN_MODELS_DIR": "models",
+        }
+        env = {
+            **os.environ,
+            "KAREN_DEMO": str(folder),
+            **{name: str(folder / path) for name, path in places.items()},
+        }
+        env |= {"DATABASE_URL": f"sqlite:///{folder / 'var' / 'karen.sqlite3'}", "REDIS_URL": ""}
+        self.stdout.write(f"A demo in {folder}: it is removed when serve stops.")
+        self.stdout.flush()
+        command = [sys.executable, *sys.argv]
+        if sys.platform == "win32":
+            sys.exit(subprocess.call(command, env=env))
+        os.umask(startup.starters_umask())
+        os.execve(sys.executable, command, env)  # noqa: S606  (itself, without a shell)
+
+    def _refuse(self, sentence: str) -> int:
+        self.stderr.write(sentence)
+        return 2
+
+
+def _address(options: dict[str, Any]) -> str:
+    shown = f"[{options['host']}]" if ":" in options["host"] else options["host"]
+    return f"http://{shown}:{options['port']}/"
+
+
+def _demo_folder() -> Path | None:
+    """The folder that a demo has begun in, whose end takes it away: only one that was made for
+    that.
+    """
+    folder = Path(os.environ.get("KAREN_DEMO") or ".")
+    return (
+        folder
+        if folder.name.startswith(DEMO_PREFIX) and folder == settings.DATA_DIR.parent
+        else None
+    )
 
 
 def _refusal(host: str, port: int, models: list[str]) -> str | None:
@@ -163,15 +235,11 @@ def _refusal(host: str, port: int, models: list[str]) -> str | None:
     except OverflowError:
         return f"Port {port} is not between 0 and 65535."
     except OSError as error:
-        return f"Port {port} on {host} cannot be used ({error.strerror}): stop the other program, or choose another with --port."
-    data = Path(settings.DATA_DIR)
-    try:
-        data.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=data):
-            pass
-    except OSError as error:
-        return f"The data folder {data} cannot be written ({error.strerror}): set KAREN_DATA_DIR to one that can."
-    missing = next((path for path in models if not Path(path).is_dir()), None)
+        return (
+            f"Port {port} on {host} cannot be used ({error.strerror}): stop the other program, or"
+            " choose another with --port."
+        )
+    missing = next((path for path in models if _is_missing(path)), None)
     return (
         f"The models folder {missing} does not exist: give one that does with --models."
         if missing
@@ -179,104 +247,66 @@ def _refusal(host: str, port: int, models: list[str]) -> str | None:
     )
 
 
-def _first_administrator() -> str | None:
-    """Creates ``admin`` in an empty installation; returns the password it gave, ``None`` when there are users already."""
+def _is_missing(path: str) -> bool:
+    """A share that hangs is taken for a folder: the site starts without it."""
+    try:
+        return not reach.elsewhere(("folder", path), Path(path).is_dir, path)
+    except reach.RootSilent:
+        return False
+
+
+def _first_administrator(*, lenient: bool) -> str | None:
+    """Creates ``admin`` in an empty installation.
+
+    Returns the password to show; ``None`` when one was given, or there are users already.
+
+    Raises ``ValidationError`` for a given password that is too weak, unless ``lenient``.
+    """
     users = get_user_model()
     if users.objects.exists():
         return None
-    password = os.environ.get("KAREN_ADMIN_PASSWORD") or secrets.token_urlsafe(12)
+    given = os.environ.get("KAREN_ADMIN_PASSWORD")
+    if given and not lenient:
+        validate_password(given, users(username="admin"))
+    password = given or secrets.token_urlsafe(12)
     users.objects.create_superuser("admin", password=password)
-    return password
+    permissions.administrators()
+    return None if given else password
 
 
-def _children(options: dict[str, Any]) -> list[list[str]]:
-    manage = [sys.executable, str(settings.BASE_DIR / "manage.py")]
+def _children(options: dict[str, Any]) -> list[Child]:
     web = [
-        sys.executable, "-m", "granian", "--interface", "wsgi", "--host", options["host"], "--port", str(options["port"]),
-        "--workers", str(options["workers"]), "--blocking-threads", "4", "--backpressure", "64", "--no-ws", "--log-level", "warning",
-        "--workers-kill-timeout", "3", "karen_admin.wsgi:application",
+        "granian", "--interface", "wsgi", "--host", options["host"], "--port", str(options["port"]),
+        "--workers", str(options["workers"]), "--blocking-threads", "4", "--backpressure", "64",
+        "--no-ws", "--log-level", "warning",
+        "--respawn-failed-workers", "--workers-kill-timeout", "3", "karen_admin.wsgi:application",
     ]  # fmt: skip
-    return [web] if options["no_cluster"] else [web, [*manage, "qcluster", "--verbosity", "0"]]
-
-
-def _run(
-    commands: list[list[str]],
-    env: dict[str, str] | None = None,
-    *,
-    grace: float = GRACE_SECONDS,
-    while_stopping: Callable[[], object] = lambda: None,
-    after_stop: Callable[[], object] = lambda: None,
-) -> int:
-    """Runs the children until a signal or until one of them ends, then stops all. Returns the exit code."""
-    signals: list[int] = []
-
-    def stop(number: int, _frame: FrameType | None) -> None:
-        signals.append(number)
-
-    previous = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    env = {**(env or os.environ), "PYTHONUNBUFFERED": "1"}
-    # Sessions of their own: Ctrl-C reaches this process alone, which then stops them in order.
-    children = [
-        subprocess.Popen(command, env=env, start_new_session=True, cwd=settings.BASE_DIR)
-        for command in commands
-    ]
-    try:
-        while not signals and all(child.poll() is None for child in children):
-            time.sleep(0.1)
-        ended = next((child for child in children if child.poll() is not None), None)
-        return 0 if signals or ended is None else ended.returncode or 1
-    finally:
-        _stop(children, grace, while_stopping)
-        after_stop()
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+    cluster = Child(
+        "The task cluster",
+        ["karen_admin.command_line", "qcluster", "--verbosity", "0", "--skip-checks"],
+    )
+    return [Child("The web server", web, vital=True), *([] if options["no_cluster"] else [cluster])]
 
 
 def _reap() -> None:
     """Nothing is left marked running that no process runs any more."""
-    scans.reap()
-    deep_validation.reap()
-    load_tests.reap()
-    bulk.reap()
-    import_runs.reap()
+    with _database_may_fail("what was running cannot be marked as interrupted"):
+        jobs.reap_all()
 
 
-def _end_work() -> None:
-    """What this host's workers are doing ends by itself within a second when told to; what is queued waits for the next start."""
+def _end_work(pids: set[int]) -> None:
+    """What these processes are doing ends by itself within a second when told to, and goes on after
+    the next start.
+    """
+    # They are asked again in a moment, and killed when their time is up: no fault of the database
+    # keeps anything running.
+    with _database_may_fail("workers cannot be told to stop what they do"):
+        jobs.interrupt_here(pids)
+
+
+@contextmanager
+def _database_may_fail(what: str) -> Iterator[None]:
     try:
-        for run in ScanRun.objects.filter(
-            state=ScanRun.State.RUNNING, host=socket.gethostname(), cancel_requested=False
-        ):
-            scans.cancel(run)
-        deep_validation.interrupt()
-        load_tests.interrupt()
+        yield
     except DatabaseError as error:
-        # They are asked again in a moment, and killed when their time is up: no fault of the database keeps anything running.
-        logger.warning("workers cannot be told to stop what they do: %s", error)
-
-
-def _stop(
-    children: list[subprocess.Popen[bytes]], grace: float, meanwhile: Callable[[], object]
-) -> None:
-    """Asks the children to end, calls ``meanwhile`` a few times a second until they have, and kills those that have not after ``grace``."""
-    for child in children:
-        if child.poll() is None:
-            child.terminate()
-    deadline = time.monotonic() + grace
-    while any(child.poll() is None for child in children) and time.monotonic() < deadline:
-        meanwhile()
-        time.sleep(0.1)
-    for child in children:
-        if child.poll() is None:
-            os.killpg(child.pid, signal.SIGKILL)
-            child.wait()
-        else:
-            _sweep(child.pid)
-
-
-def _sweep(group: int) -> None:
-    """Ends what is left of a child's process group after the child itself is gone."""
-    try:
-        os.killpg(group, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        return
+        logger.warning("%s: %s", what, failures.explain(error) or error)

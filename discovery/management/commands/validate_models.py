@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.core.management.base import BaseCommand
-from django.db import DatabaseError
 from tqdm import tqdm
 
-from discovery.engine.text import plural
+from discovery.engine.core.text import plural
 from discovery.models import RegisteredModel
-from discovery.services import deep_validation, validation
-from discovery.services.validation import Report
+from discovery.services.health import deep_validation, validation
+from discovery.services.health.validation import Report
+from discovery.services.machine.reach import RootSilent
 
 
 class Command(BaseCommand):
@@ -37,27 +37,25 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="print one JSON document")
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        try:
-            records = self._records(options["model_ids"])
-            reports = [
-                self._one(record, options["deep"])
-                for record in self._shown(records, options["json"])
-            ]
-        except DatabaseError as error:
-            self.stderr.write(
-                f"The database cannot be used: {error}. Has `manage.py migrate` been run?"
-            )
-            sys.exit(2)
+        records = self._records(options["model_ids"])
+        self.run = validation.Validation()
+        reports = [
+            report
+            for record in self._shown(records, options["json"])
+            if (report := self._one(record, options["deep"]))
+        ]
         if options["json"]:
             self.stdout.write(json.dumps([report.as_json() for report in reports]))
         else:
             self._print(reports)
-        sys.exit(0 if all(report.valid for report in reports) else 1)
+        sys.exit(
+            0 if all(report.valid for report in reports) and len(reports) == len(records) else 1
+        )
 
     def _records(self, model_ids: list[str]) -> list[RegisteredModel]:
         rows = RegisteredModel.objects.select_related("root")
         if not model_ids:
-            return list(rows)
+            return list(rows.order_by(*validation.Validation.IN_ORDER))
         found = {record.model_id: record for record in rows.filter(model_id__in=model_ids)}
         unknown = [model_id for model_id in model_ids if model_id not in found]
         if unknown:
@@ -78,8 +76,13 @@ class Command(BaseCommand):
         )
         yield from bar
 
-    def _one(self, record: RegisteredModel, deep: bool) -> Report:
-        report = validation.validate(record)
+    def _one(self, record: RegisteredModel, deep: bool) -> Report | None:
+        """``None`` for a model whose root does not answer: told at once."""
+        try:
+            report = self.run.validate(record)
+        except RootSilent as error:
+            self.stderr.write(f"{record.model_id} was not checked. {error}")
+            return None
         if not deep:
             return report
         run, created = deep_validation.start_now(record)

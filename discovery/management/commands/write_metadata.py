@@ -10,16 +10,18 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.core.management.base import BaseCommand
-from django.db import DatabaseError
 
-from discovery.engine.text import plural
+from discovery.engine.core.text import plural
 from discovery.models import RegisteredModel
-from discovery.services import write_back
-from discovery.services.write_back import Outcome, Result
+from discovery.services.metadata import write_back
+from discovery.services.metadata.write_back import Outcome, Result
 
 
 class Command(BaseCommand):
-    help = "Write what people decided about models into the metadata.json of their folders. Without MODEL_ID: of all models that were edited."
+    help = (
+        "Write what people decided about models into the metadata.json of their folders. Without"
+        " MODEL_ID: of all models that were edited."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
@@ -34,15 +36,9 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="print one JSON document")
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        try:
-            results = list(
-                write_back.write(self._records(options["model_ids"]), dry_run=options["dry_run"])
-            )
-        except DatabaseError as error:
-            self.stderr.write(
-                f"The database cannot be used: {error}. Has `manage.py migrate` been run?"
-            )
-            sys.exit(2)
+        results = list(
+            write_back.write(self._records(options["model_ids"]), dry_run=options["dry_run"])
+        )
         counts = Counter(result.outcome for result in results)
         if options["json"]:
             told = {outcome.value: counts[outcome] for outcome in Outcome}
@@ -88,5 +84,6 @@ class Command(BaseCommand):
             f"{plural(counts[Outcome.WRITTEN], 'file')} {'would be ' if dry_run else ''}written"
         )
         self.stdout.write(
-            f"{written}, {counts[Outcome.UNCHANGED]:,} said it all already, {counts[Outcome.REFUSED]:,} refused."
+            f"{written}, {counts[Outcome.UNCHANGED]:,} said it all already,"
+            f" {counts[Outcome.REFUSED]:,} refused."
         )

@@ -1,17 +1,26 @@
-"""Error pages, and what an error says in place of a part of a page. The one for our own failures needs neither the database nor the request."""
+"""Error pages, and what an error says in place of a part of a page.
+
+The one for our own failures needs neither the database nor the request.
+"""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.template.loader import render_to_string
 
-from discovery.web.pages import is_fragment
+from discovery.models.registry import sees_all
+from discovery.services.core import failures
+from discovery.services.machine.reach import RootSilent
+from discovery.web.shared.shortcuts import is_fragment
 
 
 def _answer(request: HttpRequest, status: int, sentence: str, reason: str = "") -> HttpResponse:
-    """The page of this status; for htmx, which shows it as a message, one sentence of plain text."""
+    """The page of this status; for htmx, which shows it as a message, one sentence of plain
+    text.
+    """
     if is_fragment(request):
         return HttpResponse(
             reason or sentence, status=status, content_type="text/plain; charset=utf-8"
@@ -19,7 +28,8 @@ def _answer(request: HttpRequest, status: int, sentence: str, reason: str = "") 
     return HttpResponse(render_to_string(f"{status}.html", {"reason": reason}), status=status)
 
 
-def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001  (Django passes it by name)
+# Django passes it by name.
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001
     return _answer(request, 400, "This request makes no sense. Reload the page.")
 
 
@@ -44,13 +54,42 @@ def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse: 
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
+    """Django calls it while it handles the exception: what is wrong with the installation is told,
+    the rest is a fault of ours.
+    """
+    error = sys.exc_info()[1]
+    failure = failures.explain(error) if error is not None else None
+    if failure is not None and failure.cause.meets_requests:
+        return _answer(request, 503, failure.cause.sentence, failure.cause.sentence)
     return _answer(request, 500, "The server failed. What went wrong is in its log; try again.")
+
+
+class RootSilentMiddleware:
+    """A page that needs files of a folder that does not answer says so; most pages say it in the
+    place of what they would have read.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        if not isinstance(exception, RootSilent):
+            return None
+        reason = str(exception) if sees_all(request.user) else exception.plain
+        response = _answer(request, 503, reason, reason)
+        response.headers["Retry-After"] = "10"
+        return response
 
 
 def method_not_allowed(
     get_response: Callable[[HttpRequest], HttpResponse],
 ) -> Callable[[HttpRequest], HttpResponse]:
-    """Middleware: who comes to the address of a form (after signing in again, say) is told so; Django answers with nothing at all."""
+    """Middleware: who comes to the address of a form (after signing in again, say) is told so;
+    Django answers with nothing at all.
+    """
 
     def answer(request: HttpRequest) -> HttpResponse:
         response = get_response(request)

@@ -1,4 +1,6 @@
-"""What the views share: the model somebody asks for, a page or its partial, numbered pages, and doors that only staff pass."""
+"""What the views share: the model somebody asks for, a page or its partial, numbered pages, and
+doors that ask for permissions.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,8 @@ from django.shortcuts import render
 from django.utils.cache import patch_vary_headers
 from django_htmx.middleware import HtmxDetails
 
-from discovery.models import RegisteredModel
+from discovery.models import RegisteredModel, Right
+from discovery.services.access import permissions
 
 Row = TypeVar("Row")
 
@@ -29,7 +32,9 @@ def fetch(request: HttpRequest, model_id: str) -> RegisteredModel:
 
 
 def known_models(request: HttpRequest, entries: Iterable[Any]) -> set[str]:
-    """Which of the models that ``entries`` name by ``model_id`` are still registered: those a link leads to."""
+    """Which of the models that ``entries`` name by ``model_id`` are still registered: those a link
+    leads to.
+    """
     ids = {entry.model_id for entry in entries if entry.model_id}
     return set(
         RegisteredModel.objects.visible_to(request.user)
@@ -39,7 +44,10 @@ def known_models(request: HttpRequest, entries: Iterable[Any]) -> set[str]:
 
 
 def is_fragment(request: HttpRequest) -> bool:
-    """Whether htmx asks for a part of the page. Boosted links and a restored history want all of it."""
+    """Whether htmx asks for a part of the page.
+
+    Boosted links and a restored history want all of it.
+    """
     htmx: HtmxDetails | None = getattr(request, "htmx", None)
     return htmx is not None and bool(htmx) and not htmx.boosted and not htmx.history_restore_request
 
@@ -64,11 +72,44 @@ def as_key(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
 
 
-def staff_only(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-    @wraps(view)
-    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        if not request.user.is_staff:
-            raise PermissionDenied("Only administrators may do this.")
-        return view(request, *args, **kwargs)
+def needs(*rights: Right) -> Callable[[Callable[..., HttpResponse]], Callable[..., HttpResponse]]:
+    """A door that opens for who has all these permissions.
 
-    return guarded
+    Rows that the page is about are a question of their own.
+    """
+
+    def decorated(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+        @wraps(view)
+        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            require(request, *rights)
+            return view(request, *args, **kwargs)
+
+        return guarded
+
+    return decorated
+
+
+def needs_any(
+    rights: Iterable[Right],
+) -> Callable[[Callable[..., HttpResponse]], Callable[..., HttpResponse]]:
+    """A door that opens for who has one of these permissions: what exactly is asked for is a
+    question of its own.
+    """
+    choice = tuple(rights)
+
+    def decorated(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+        @wraps(view)
+        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            if not any(permissions.may(request.user, right) for right in choice):
+                require(request, choice[0])
+            return view(request, *args, **kwargs)
+
+        return guarded
+
+    return decorated
+
+
+def require(request: HttpRequest, *rights: Right) -> None:
+    """Raises ``PermissionDenied`` with the permission that is missing."""
+    if reason := permissions.lacking(request.user, rights):
+        raise PermissionDenied(reason)

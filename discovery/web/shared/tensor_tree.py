@@ -1,4 +1,6 @@
-"""Tensors by module: one level of the tree at a time, so that five thousand tensors are as quick to look through as fifty."""
+"""Tensors by module: one level of the tree at a time, so that five thousand tensors are as quick to
+look through as fifty.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from discovery.services.browse import Row
+from discovery.services.insight.model_contents import Row
 from discovery.web.memory import Part, stack
 
 #: A level with no more modules than this shows what is in them at once,
@@ -23,7 +25,10 @@ TONES = ("weights", "cache", "overhead", "projector", "other")
 
 @dataclass(slots=True)
 class Module:
-    """What lies below ``path``: counts and bytes of all its tensors. ``inside`` is its next level where that is shown at once."""
+    """What lies below ``path``: counts and bytes of all its tensors.
+
+    ``inside`` is its next level where that is shown at once.
+    """
 
     path: str
     label: str
@@ -52,7 +57,10 @@ class Module:
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """The modules and the tensors directly below one module, a module of one tensor told as that. ``cut`` counts tensors that are not shown."""
+    """The modules and the tensors directly below one module, a module of one tensor told as that.
+
+    ``cut`` counts tensors that are not shown.
+    """
 
     modules: tuple[Module, ...] = ()
     rows: tuple[tuple[str, Row], ...] = ()

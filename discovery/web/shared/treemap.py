@@ -1,4 +1,6 @@
-"""The disk as a picture: rectangles as large as what they stand for, laid out by squarify, each with a link and a title."""
+"""The disk as a picture: rectangles as large as what they stand for, laid out by squarify, each
+with a link and a title.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,8 @@ import squarify
 
 from discovery.templatetags.karen import size as human_size
 
-#: Width of a character, and the height of a line, in units of the picture (CSS pixels at its own width).
+#: Width of a character, and the height of a line, in units of the picture (CSS pixels at its own
+#: width).
 CHARACTER = 7.2
 LINE = 14.0
 PADDING = 7.0
@@ -26,7 +29,10 @@ SHADES = 4
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """Something that takes ``size`` bytes. ``tone`` is a class that sets its colour, ``href`` where a click leads."""
+    """Something that takes ``size`` bytes.
+
+    ``tone`` is a class that sets its colour, ``href`` where a click leads.
+    """
 
     label: str
     size: int
@@ -41,7 +47,10 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Items under one heading, which is a link of its own. ``whole`` is the size of all of it, named items or not."""
+    """Items under one heading, which is a link of its own.
+
+    ``whole`` is the size of all of it, named items or not.
+    """
 
     heading: Item
     items: tuple[Item, ...]
@@ -49,7 +58,10 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """One rectangle. ``lines`` are the texts that it has room for; ``strip`` says that it is a group's heading."""
+    """One rectangle.
+
+    ``lines`` are the texts that it has room for; ``strip`` says that it is a group's heading.
+    """
 
     item: Item
     x: float
@@ -72,7 +84,9 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Map:
-    """A picture ``width`` by ``height``; the same items are laid out anew for each shape of screen."""
+    """A picture ``width`` by ``height``; the same items are laid out anew for each shape of
+    screen.
+    """
 
     width: int
     height: int
@@ -88,7 +102,9 @@ def flat(items: Iterable[Item], width: int, height: int) -> Map:
 
 
 def grouped(groups: Iterable[Group], width: int, height: int) -> Map:
-    """Groups side by side, the items of each inside it; a group too small for a heading shows its items alone."""
+    """Groups side by side, the items of each inside it; a group too small for a heading shows its
+    items alone.
+    """
     chosen = sorted(
         (group for group in groups if group.heading.size > 0), key=lambda group: -group.heading.size
     )
@@ -161,7 +177,10 @@ def _lines(item: Item, width: float, height: float) -> tuple[str, ...]:
 
 
 def fitting(text: str, room: float, character: float = CHARACTER) -> str:
-    """``text``, cut so that it fits; nothing where not even a few characters would. ``character`` is the width of a usual one."""
+    """``text``, cut so that it fits; nothing where not even a few characters would.
+
+    ``character`` is the width of a usual one.
+    """
     if _width(text, character) <= room:
         return text
     kept, width = "", character  # of the ellipsis

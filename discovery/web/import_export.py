@@ -1,4 +1,6 @@
-"""Export what a filter of the Models page shows; import what was edited: uploaded, looked at row by row, then applied or thrown away."""
+"""Export what a filter of the Models page shows; import what was edited: uploaded, looked at row by
+row, then applied or thrown away.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +13,15 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from discovery.models import MetadataChange, MetadataImport
-from discovery.services import bulk, exports, import_runs, search, undo
-from discovery.services.import_files import UnreadableFile
-from discovery.web.pages import is_fragment, page_or_partial, staff_only
+from discovery.services.access import permissions
+from discovery.services.access.redaction import Sight
+from discovery.services.bulk import bulk_edits
+from discovery.services.metadata import undo
+from discovery.services.search import model_search
+from discovery.services.transfer import exports, import_jobs
+from discovery.services.transfer.import_parsing import UnreadableFile
 from discovery.web.scans import STOP_POLLING
+from discovery.web.shared.shortcuts import is_fragment, needs, page_or_partial
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -25,32 +32,34 @@ RECENT = 10
 
 @require_safe
 def export(request: HttpRequest) -> StreamingHttpResponse:
-    """``?format=csv|json`` and the filter of the Models page: the models that this person may see, in the order of the list."""
+    """``?format=csv|json`` and the filter of the Models page: the models that this person may see,
+    in the order of the list.
+    """
     asked = request.GET.copy()
     formats = asked.getlist("format")
     form = next((each for each in formats if each in exports.FORMATS), "csv")
-    # The Models page filters by a parameter of the same name: what is no format of a file is one of models.
+    # The Models page filters by a parameter of the same name: what is no format of a file is one of
+    # models.
     asked.setlist("format", [each for each in formats if each not in exports.FORMATS])
     pieces, kind = exports.FORMATS[form]
-    rows = search.found(request.user, search.Filters.read(asked))
+    rows = model_search.found(request.user, model_search.Filters.read(asked))
     name = f"models-{timezone.now():%Y-%m-%d}.{form}"
     return StreamingHttpResponse(
-        pieces(rows),
+        pieces(rows, Sight(request.user)),
         content_type=kind,
         headers={"Content-Disposition": f'attachment; filename="{name}"'},
     )
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@staff_only
+@needs(*permissions.IMPORTING)
 def upload(request: HttpRequest) -> HttpResponse:
-    context: dict[str, Any] = {"section": "import", "megabytes": import_runs.MAX_BYTES >> 20}
+    context: dict[str, Any] = {"section": "import", "megabytes": import_jobs.MAX_BYTES >> 20}
     if request.method == "POST":
         try:
             return redirect("import-run", _submitted(request).pk)
         except UnreadableFile as error:
             context["error"] = str(error)
-    import_runs.reap()
     context["recent"] = list(
         MetadataImport.objects.select_related("requested_by").defer("content", "report")[:RECENT]
     )
@@ -66,8 +75,8 @@ def _submitted(request: HttpRequest) -> MetadataImport:
         raise UnreadableFile(
             "Choose a file first; if you did, it did not arrive whole: send it again."
         )
-    content = file.read(import_runs.MAX_BYTES + 1)
-    return import_runs.submit(file.name or "file", content, cast("User", request.user))
+    content = file.read(import_jobs.MAX_BYTES + 1)
+    return import_jobs.submit(file.name or "file", content, cast("User", request.user))
 
 
 def _fetch(pk: int) -> MetadataImport:
@@ -77,10 +86,9 @@ def _fetch(pk: int) -> MetadataImport:
 
 
 @require_safe
-@staff_only
+@needs(*permissions.IMPORTING)
 def run(request: HttpRequest, pk: int) -> HttpResponse:
     """What each row does, or has done; while a worker is at it, how far it is."""
-    import_runs.reap()
     shown = _fetch(pk)
     written = (
         MetadataChange.objects.filter(batch=shown.batch).exists()
@@ -91,8 +99,9 @@ def run(request: HttpRequest, pk: int) -> HttpResponse:
         "section": "import",
         "run": shown,
         "report": shown.report,
-        "applied": shown.stage == MetadataImport.Stage.APPLY
-        and shown.state == MetadataImport.State.DONE,
+        "applied": (
+            shown.stage == MetadataImport.Stage.APPLY and shown.state == MetadataImport.State.DONE
+        ),
         "written": written,
         "undone": written and MetadataChange.objects.filter(undoes=shown.batch).exists(),
     }
@@ -101,15 +110,15 @@ def run(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @require_POST
-@staff_only
+@needs(*permissions.IMPORTING)
 def act(request: HttpRequest, pk: int) -> HttpResponse:
     """``action``: apply, skip (apply what is right), discard or undo."""
     shown, user, action = _fetch(pk), cast("User", request.user), request.POST.get("action", "")
     if action in ("apply", "skip"):
-        if not import_runs.apply(shown, user, skip_errors=action == "skip"):
+        if not import_jobs.apply(shown, user, skip_errors=action == "skip"):
             messages.warning(request, "This file is being imported already, or was.")
     elif action == "discard":
-        if import_runs.discard(shown):
+        if import_jobs.discard(shown):
             messages.success(request, f"{shown.name} is thrown away. Nothing was imported from it.")
             return redirect("import")
         messages.warning(request, "It is being read at this moment: wait until that is over.")
@@ -122,11 +131,11 @@ def act(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _take_back(request: HttpRequest, shown: MetadataImport, user: User) -> None:
     try:
-        edit = bulk.take_back(shown.batch, by=user)
-    except (bulk.NobodyChosen, undo.Kept) as error:
+        edit = bulk_edits.take_back(shown.batch, by=user)
+    except (bulk_edits.NobodyChosen, undo.Kept) as error:
         messages.error(request, str(error) or "There is nothing to take back.")
         return
     if edit.is_active:
         messages.success(request, "The import is being taken back: that takes a moment.")
     else:
-        messages.success(request, f"Taken back: {bulk.in_words(edit)}.")
+        messages.success(request, f"Taken back: {bulk_edits.in_words(edit)}.")

@@ -1,4 +1,6 @@
-"""The Completeness page: which models are described worst, what each lacks, and the fields to fill it in. For administrators."""
+"""The Completeness page: which models are described worst, what each lacks, and the fields to fill
+it in. For administrators.
+"""
 
 from __future__ import annotations
 
@@ -10,19 +12,19 @@ from django.urls import reverse
 from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_http_methods, require_safe
 
-from discovery.engine.completeness import REPORTED, WANTED
-from discovery.models import RegisteredModel
-from discovery.services import reports
+from discovery.engine.core.completeness import LACKING, REPORTED, WANTED
+from discovery.models import RegisteredModel, Right
+from discovery.services.insight import completeness_report
 from discovery.web import model_metadata
-from discovery.web.fields import FIELDS, Field
-from discovery.web.inputs import KINDS
-from discovery.web.pages import fetch, is_fragment, numbered, page_or_partial, staff_only
-from discovery.words import LACKING
+from discovery.web.shared.fields import FIELDS, Field
+from discovery.web.shared.inputs import KINDS
+from discovery.web.shared.shortcuts import fetch, is_fragment, needs, numbered, page_or_partial
 
 PAGE_SIZE = 50
 
 COLUMNS = (
-    "model_id", "name", "display_name", "path", "root__path", "status", "primary", "secondary", "specialization", "parameter_count", "extracted",
+    "model_id", "name", "display_name", "path", "root__path", "status", "primary", "secondary",
+    "specialization", "parameter_count", "extracted",
     "curated",
 )  # fmt: skip
 
@@ -32,7 +34,7 @@ class Line:
     """One model of the report. ``lacks`` are the fields to fill in."""
 
     model: RegisteredModel
-    advice: reports.Advice
+    advice: completeness_report.Advice
 
     @property
     def lacks(self) -> list[Field]:
@@ -40,13 +42,15 @@ class Line:
 
 
 @require_safe
-@staff_only
+@needs(Right.EDIT)
 def index(request: HttpRequest) -> HttpResponse:
     lacking = request.GET.get("lacking", "")
     lacking = lacking if lacking in REPORTED else ""
-    summary = reports.summary(request.user)
+    summary = completeness_report.summary(request.user)
     page = numbered(
-        request, reports.worst_first(request.user, lacking).values_list("pk", flat=True), PAGE_SIZE
+        request,
+        completeness_report.worst_first(request.user, lacking).values_list("pk", flat=True),
+        PAGE_SIZE,
     )
     keys = list(page.object_list)
     records = (
@@ -67,9 +71,11 @@ def index(request: HttpRequest) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@staff_only
+@needs(Right.EDIT)
 def field(request: HttpRequest, model_id: str, name: str) -> HttpResponse:
-    """One model's line with the form of one field in it, or with ``?show=1`` without; POST saves the field. Without htmx the Metadata tab serves."""
+    """One model's line with the form of one field in it, or with ``?show=1`` without; POST saves
+    the field. Without htmx the Metadata tab serves.
+    """
     record = fetch(request, model_id)
     if name not in WANTED:
         raise Http404(f"no field {name} in the report")
@@ -88,7 +94,7 @@ def field(request: HttpRequest, model_id: str, name: str) -> HttpResponse:
 
 
 def _line(record: RegisteredModel) -> Line:
-    return Line(record, reports.advice(record))
+    return Line(record, completeness_report.advice(record))
 
 
 def _answer(

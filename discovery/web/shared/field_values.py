@@ -1,4 +1,6 @@
-"""What is known about a model, field by field, each with its source: rows for the page, unknown ones left out."""
+"""What is known about a model, field by field, each with its source: rows for the page, unknown
+ones left out.
+"""
 
 from __future__ import annotations
 
@@ -6,45 +8,29 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from discovery.engine.core import fields
+from discovery.engine.core.vocabulary import family_name
 from discovery.models import RegisteredModel
-from discovery.templatetags.karen import format_name, parameters, type_name, word
-from discovery.web import why
-from discovery.words import RELATIONS, family_name
+from discovery.services.access.redaction import Sight
+from discovery.templatetags.karen import format_name, parameters
+from discovery.web import evidence
+from discovery.words import FIELD_LABELS
 
-#: Field → what people call it, in the order of the page.
-LABELS = {
-    "display_name": "Display name", "description": "Description", "type": "Runs with", "format": "Format", "architecture": "Architecture",
-    "model_family": "Family", "parameter_count": "Parameters", "context_length": "Context length", "embedding_length": "Embedding length",
-    "layer_count": "Layers", "vocab_size": "Vocabulary", "dtype": "Precision", "quantization": "Quantization", "bits_per_weight": "Bits per weight",
-    "primary": "Category", "secondary": "Use", "specialization": "Domain", "modalities": "Modalities", "input_modalities": "Input",
-    "output_modalities": "Output", "capabilities": "Capabilities", "language_support": "Languages", "license": "License", "author": "Author",
-    "version": "Version", "base_model": "Base model", "base_model_relation": "Relation to base", "tags": "Tags", "use_cases": "Use cases",
-    "specialized_domains": "Domains",
-}  # fmt: skip
+#: Objects are shown as tables of their own, under what they are called.
+OBJECTS = {name: FIELD_LABELS[name] for name in fields.names(fields.Kind.OBJECT)}
 
-OBJECTS = {
-    "performance_metrics": "Performance metrics",
-    "resource_requirements": "Resource requirements",
-    "optimization_settings": "Optimization settings",
-    "custom": "Other fields",
-}
-
-_WORDS = frozenset(
-    {
-        "primary",
-        "secondary",
-        "specialization",
-        "modalities",
-        "input_modalities",
-        "output_modalities",
-        "capabilities",
-    }
+#: Fields with a value of their own, in the order of the page.
+SIMPLE = tuple(
+    name for name, each in fields.FIELDS.items() if name not in OBJECTS and not each.hosted
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """One row. ``value`` is text, or pairs of name and value for an object; ``note`` is said beside it."""
+    """One row.
+
+    ``value`` is text, or pairs of name and value for an object; ``note`` is said beside it.
+    """
 
     field: str
     label: str
@@ -59,30 +45,34 @@ class Fact:
         return isinstance(self.value, list)
 
 
-def facts(record: RegisteredModel) -> list[Fact]:
+def facts(record: RegisteredModel, sight: Sight) -> list[Fact]:
     """Rows for simple fields. Two say more in one row: active parameters, bits per weight."""
     shown = [
-        _fact(record, field, label)
-        for field, label in LABELS.items()
+        _fact(record, field, FIELD_LABELS[field], sight)
+        for field in SIMPLE
         if not _said_elsewhere(record, field)
     ]
     return [fact for fact in shown if fact]
 
 
-def objects(record: RegisteredModel) -> list[Fact]:
+def objects(record: RegisteredModel, sight: Sight) -> list[Fact]:
     """One entry for each object that holds something; its values are rows of their own."""
-    return [fact for field, label in OBJECTS.items() if (fact := _fact(record, field, label))]
+    return [
+        fact for field, label in OBJECTS.items() if (fact := _fact(record, field, label, sight))
+    ]
 
 
 def _said_elsewhere(record: RegisteredModel, field: str) -> bool:
+    if field == "active_parameter_count":
+        return bool(record.value("parameter_count"))
     if field in ("input_modalities", "output_modalities"):
-        return field not in record.curated and " → " in why.modalities(record)
+        return field not in record.curated and " → " in evidence.modalities(record)
     return field == "bits_per_weight" and bool(
         record.value("quantization") or record.value("dtype")
     )
 
 
-def _fact(record: RegisteredModel, field: str, label: str) -> Fact | None:
+def _fact(record: RegisteredModel, field: str, label: str, sight: Sight) -> Fact | None:
     entry = record.curated.get(field) or record.extracted.get(field)
     value = shown(field, entry["value"]) if entry else None
     if value and field == "modalities":
@@ -100,7 +90,7 @@ def _fact(record: RegisteredModel, field: str, label: str) -> Fact | None:
             field,
             label,
             value,
-            f"edited by {entry['by']}",
+            sight.edited(entry["by"]),
             edited=True,
             note=_note(record, field),
             hint=hint,
@@ -110,7 +100,7 @@ def _fact(record: RegisteredModel, field: str, label: str) -> Fact | None:
 
 def _flow(record: RegisteredModel) -> str:
     """What goes in and what comes out, in one row."""
-    shown = why.modalities(record)
+    shown = evidence.modalities(record)
     return f"{shown[0].upper()}{shown[1:]}" if " → " in shown else ""
 
 
@@ -128,18 +118,14 @@ def shown(field: str, value: Any) -> str | list[tuple[str, Any]] | None:
         return _pairs(value)
     if field in ("parameter_count", "active_parameter_count"):
         return parameters(value)
-    if field == "type":
-        return type_name(value)
     if field == "format":
         return format_name(value)
-    if field in _WORDS:
-        return ", ".join(
-            word(str(item)) for item in (value if isinstance(value, list) else [value])
-        )
     if field == "model_family":
         return family_name(str(value))
-    if field == "base_model_relation":
-        return RELATIONS.get(value, plain(value))
+    of = fields.FIELDS.get(field)
+    if of and (of.words or of.suggested):
+        items = value if isinstance(value, list) else [value]
+        return ", ".join(of.said(str(item)) for item in items)
     return plain(value)
 
 

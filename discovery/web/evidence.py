@@ -1,4 +1,6 @@
-"""Rules and verdicts in plain words: what a rule asks for, and why a model has the categories it has."""
+"""Rules and verdicts in plain words: what a rule asks for, and why a model has the categories it
+has.
+"""
 
 from __future__ import annotations
 
@@ -6,18 +8,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from discovery.engine.describe import RULES_SOURCE
-from discovery.engine.rules import AXES, Rule
+from discovery.engine.classify.describe import RULES_SOURCE
+from discovery.engine.classify.rules import Rule
+from discovery.engine.core.text import listed, word
+from discovery.engine.core.vocabulary import AXES
 from discovery.models import RegisteredModel
-from discovery.templatetags.karen import word
-from discovery.words import PLACES, evidence, flow, listed, signal
+from discovery.services.access.redaction import Sight
+from discovery.web.shared.evidence_words import PLACES, evidence, flow, signal
 
 #: Items of a list that are named before the rest is counted.
 NAMED = 6
 
 
 def rule_words(rule: Rule, limit: int = NAMED) -> str:
-    """``takes or gives text; or the words nlp, language model or text in names, tags and cards``."""
+    """``takes or gives text; or the words nlp, language model or text in names, tags and
+    cards``.
+    """
 
     def some(items: Sequence[str]) -> str:
         return listed(items, "or", limit)
@@ -37,7 +43,8 @@ def rule_words(rule: Rule, limit: int = NAMED) -> str:
         parts.append(some([signal(name) for name in rule.signals]))
     if rule.keywords:
         parts.append(
-            f"the {'words' if len(rule.keywords) > 1 else 'word'} {some(rule.keywords)} {_where(rule)}"
+            f"the {'words' if len(rule.keywords) > 1 else 'word'} {some(rule.keywords)}"
+            f" {_where(rule)}"
         )
     return "; or ".join(parts)
 
@@ -66,7 +73,9 @@ def _flow_words(rule: Rule) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One reason: ``text`` says it, ``where`` names the file, ``weight`` is how much it counts (empty: nothing is added up)."""
+    """One reason: ``text`` says it, ``where`` names the file, ``weight`` is how much it counts
+    (empty: nothing is added up).
+    """
 
     text: str
     where: str = ""
@@ -87,18 +96,20 @@ class Verdict:
         )
 
 
-def verdicts(record: RegisteredModel) -> list[Verdict]:
+def verdicts(record: RegisteredModel, sight: Sight) -> list[Verdict]:
     """Category, use, domain and modalities of a model, each with its reasons."""
     told = [
-        Verdict(axis, value := record.value(axis), word(value), _lines(record, axis))
+        Verdict(axis, value := record.value(axis), word(value), _lines(record, axis, sight))
         for axis in AXES
     ]
     shown = modalities(record)
-    return [*told, Verdict("modalities", shown or None, shown, _lines(record, "modalities"))]
+    return [*told, Verdict("modalities", shown or None, shown, _lines(record, "modalities", sight))]
 
 
 def modalities(record: RegisteredModel) -> str:
-    """``text, image → text``; the plain list where a person or a sidecar named no more; empty when unknown."""
+    """``text, image → text``; the plain list where a person or a sidecar named no more; empty when
+    unknown.
+    """
     inputs, outputs = (
         record.value("input_modalities") or [],
         record.value("output_modalities") or [],
@@ -108,9 +119,9 @@ def modalities(record: RegisteredModel) -> str:
     return flow(inputs, outputs) or ", ".join(record.value("modalities") or []).lower()
 
 
-def _lines(record: RegisteredModel, axis: str) -> tuple[Line, ...]:
+def _lines(record: RegisteredModel, axis: str, sight: Sight) -> tuple[Line, ...]:
     if axis in record.curated:
-        return _decided(record, axis)
+        return _decided(record, axis, sight)
     entry = record.extracted.get(axis)
     items: Sequence[Mapping[str, Any]] = record.evidence.get(axis, ())
     if axis == "modalities":
@@ -127,9 +138,10 @@ def _lines(record: RegisteredModel, axis: str) -> tuple[Line, ...]:
 _NOTHING = Line("Nothing in the files says what goes in or out")
 
 
-def _decided(record: RegisteredModel, axis: str) -> tuple[Line, ...]:
+def _decided(record: RegisteredModel, axis: str, sight: Sight) -> tuple[Line, ...]:
     decided, read = record.curated[axis], record.extracted.get(axis)
-    lines = [Line(f"decided by {decided['by']}")]
+    name = sight.person(decided["by"])
+    lines = [Line(f"decided by {name}" if name else "decided by a person")]
     if read and read["value"] != decided["value"] and isinstance(read["value"], str):
         says = "the rules say" if read["source"] == RULES_SOURCE else f"{read['source']} says"
         lines.append(Line(f"{says} {word(read['value'])}"))
@@ -137,7 +149,9 @@ def _decided(record: RegisteredModel, axis: str) -> tuple[Line, ...]:
 
 
 def _summed(items: Sequence[Mapping[str, Any]]) -> tuple[Line, ...]:
-    """Several rules that match the same thing are one reason; together they weigh what they weigh."""
+    """Several rules that match the same thing are one reason; together they weigh what they
+    weigh.
+    """
     weights: dict[tuple[str, str], float] = {}
     for item in items:
         where = item["where"] if item["rule"] == "signals" else ""

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """``told`` stands at its end, ``width`` is percent of the whole picture; ``href`` is empty where nothing stands behind it."""
+    """``told`` stands at its end, ``width`` is percent of the whole picture; ``href`` is empty
+    where nothing stands behind it.
+    """
 
     label: str
     told: str

@@ -1,4 +1,6 @@
-"""A model's family: a small graph of where it comes from and what comes from it, and the same as lists."""
+"""A model's family: a small graph of where it comes from and what comes from it, and the same as
+lists.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +9,11 @@ from itertools import pairwise
 
 from django.urls import reverse
 
+from discovery.engine.core.vocabulary import Relation
 from discovery.models import RegisteredModel
-from discovery.services.family import Family, Relative
+from discovery.services.insight.lineage import Family, Relative
 from discovery.templatetags.karen import parameters, size, type_name
-from discovery.web import treemap
-from discovery.words import RELATIONS
+from discovery.web.shared import treemap
 
 #: Units of the picture: CSS pixels at its own width.
 WIDTH, BOX_WIDTH, BOX_HEIGHT, GAP = 760, 208, 44, 12
@@ -23,7 +25,11 @@ MAX_BOXES = 9
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One box. ``href`` is empty for what is named but not here; ``tone`` is a class: ``here``, ``own`` or ``away``."""
+    """One box.
+
+    ``href`` is empty for what is named but not here; ``tone`` is a class: ``here``, ``own`` or
+    ``away``.
+    """
 
     label: str
     under: str
@@ -36,7 +42,10 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """Ancestors on the left, the model in the middle, what comes from it on the right. ``edges`` are paths between them."""
+    """Ancestors on the left, the model in the middle, what comes from it on the right.
+
+    ``edges`` are paths between them.
+    """
 
     width: int
     height: int
@@ -72,7 +81,7 @@ def relation(relative: Relative, *, ancestor: bool = False) -> str:
         return "base"
     if relative.relation == "format":
         return "other format"
-    return RELATIONS.get(relative.relation, relative.relation).lower()
+    return Relation.label_of(relative.relation).lower()
 
 
 def graph(record: RegisteredModel, relatives: Family) -> Graph | None:

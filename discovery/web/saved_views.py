@@ -12,8 +12,10 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_http_methods, require_POST
 
 from discovery.models import SavedView
-from discovery.services import favourites, views
-from discovery.web.pages import fetch, is_fragment, page_or_partial
+from discovery.services.core.form_stamps import Conflict
+from discovery.services.curation import favourites, saved_views
+from discovery.web.shared import shown
+from discovery.web.shared.shortcuts import fetch, is_fragment, page_or_partial
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -26,23 +28,23 @@ def index(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         given = {name: request.POST.get(name, "") for name in ("name", "query", "shared")}
         try:
-            view = views.save(
+            view = saved_views.save(
                 user,
                 given["name"],
                 given["query"],
                 shared=given["shared"] == "1",
                 replace=request.POST.get("replace") == "1",
             )
-        except views.NotSaved as error:
+        except saved_views.NotSaved as error:
             context |= {
                 "given": given,
                 "error": str(error),
-                "taken": isinstance(error, views.NameTaken),
+                "taken": isinstance(error, saved_views.NameTaken),
             }
         else:
             messages.success(request, f"The view {view.name} is saved.")
             return redirect(address(view))
-    context["views"] = list(views.visible_to(user))
+    context["views"] = saved_views.shown_to(user)
     return page_or_partial(
         request,
         "discovery/views.html",
@@ -60,25 +62,49 @@ def address(view: SavedView) -> str:
 def change(request: HttpRequest, pk: int) -> HttpResponse:
     """``action``: rename, share, unshare or delete."""
     user = cast("User", request.user)
-    view = get_object_or_404(views.editable_by(user), pk=pk)
+    view = get_object_or_404(saved_views.editable_by(user), pk=pk)
     action = request.POST.get("action", "")
     try:
         if action == "delete":
             view.delete()
             messages.success(request, f"The view {view.name} is deleted. The models are untouched.")
         elif action == "rename":
-            views.change(view, user, name=request.POST.get("name", ""))
+            saved_views.change(
+                view,
+                user,
+                name="".join(shown.sent(request.POST, "name")[-1:]),
+                seen=shown.seen(request.POST, {"name": ""}),
+            )
             messages.success(request, f"The view is called {view.name} now.")
         elif action in ("share", "unshare"):
-            views.change(view, user, shared=action == "share")
+            saved_views.change(view, user, shared=action == "share")
             messages.success(
                 request,
-                f"{view.name} is {'shared with everybody' if view.shared else 'for its owner alone'} now.",
+                f"{view.name} is"
+                f" {'shared with everybody' if view.shared else 'for its owner alone'} now.",
             )
         else:
             messages.error(request, "That is not something that can be done here.")
-    except views.NotSaved as error:
+    except saved_views.NotSaved as error:
         messages.error(request, str(error))
+    except Conflict as conflict:
+        disputes = shown.disputes(
+            conflict.theirs, {"name": request.POST.get("name", "")}, {"name": "Name"}
+        )
+        context = {
+            "section": "views",
+            "given": {},
+            "disputed": view,
+            "disputes": disputes,
+            "stamps": shown.stamps({"name": view.name}),
+        }
+        return page_or_partial(
+            request,
+            "discovery/views.html",
+            "results",
+            {**context, "views": list(saved_views.visible_to(user))},
+            status=409,
+        )
     return redirect("views")
 
 

@@ -1,4 +1,7 @@
-"""Model cards as HTML: GitHub's dialect rendered by cmark, cleaned by an allow-list. Nothing of it loads or runs anything."""
+"""Model cards as HTML: GitHub's dialect rendered by cmark, cleaned by an allow-list.
+
+Nothing of it loads or runs anything.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,14 @@ import nh3
 from cmarkgfm.cmark import Options
 from django.utils.safestring import SafeString, mark_safe
 
-from discovery.engine.text import clean
-from discovery.services.browse import MAX_CARD
+from discovery.engine.core.text import clean
+from discovery.services.insight.model_contents import MAX_CARD
 
 _TAGS = {
-    "a", "abbr", "b", "blockquote", "br", "caption", "center", "code", "dd", "del", "details", "div", "dl", "dt", "em", "h1", "h2", "h3", "h4",
-    "h5", "h6", "hr", "i", "img", "ins", "kbd", "li", "mark", "ol", "p", "pre", "q", "s", "samp", "small", "span", "strike", "strong", "sub",
+    "a", "abbr", "b", "blockquote", "br", "caption", "center", "code", "dd", "del", "details",
+    "div", "dl", "dt", "em", "h1", "h2", "h3", "h4",
+    "h5", "h6", "hr", "i", "img", "ins", "kbd", "li", "mark", "ol", "p", "pre", "q", "s", "samp",
+    "small", "span", "strike", "strong", "sub",
     "summary", "sup", "table", "tbody", "td", "tfoot", "th", "thead", "tr", "tt", "u", "ul", "var",
 }  # fmt: skip
 _CELL = {"align", "colspan", "rowspan"}
@@ -27,7 +32,8 @@ _ATTRIBUTES = {
     "th": _CELL,
 }
 _NO_CONTENT = {
-    "script", "style", "iframe", "object", "svg", "math", "template", "noscript", "noembed", "noframes", "title", "textarea", "xmp", "plaintext",
+    "script", "style", "iframe", "object", "svg", "math", "template", "noscript", "noembed",
+    "noframes", "title", "textarea", "xmp", "plaintext",
 }  # fmt: skip
 _EXTENSIONS = ["table", "autolink", "strikethrough", "tasklist"]
 _ABSOLUTE = re.compile(r"https?://|mailto:", re.IGNORECASE)
@@ -54,14 +60,14 @@ _SHIFT = 2
 def render(text: str) -> SafeString:
     """``text``: a card without its front matter; what is longer than ``MAX_CARD`` is cut."""
     source = _QUOTES.sub(r"\1", clean(text, MAX_CARD))
-    # Not github_flavored_markdown_to_html: its tag filter turns scripts into text that the cleaner would keep.
+    # Not github_flavored_markdown_to_html: its tag filter turns scripts into text that the cleaner
+    # would keep.
     html = cmarkgfm.markdown_to_html_with_extensions(
         source, Options.CMARK_OPT_UNSAFE, extensions=_EXTENSIONS
     )
     if _depth(html) > _MAX_DEPTH:
-        html = cmarkgfm.markdown_to_html_with_extensions(
-            source, 0, extensions=_EXTENSIONS
-        )  # without the HTML that is in it
+        # Without the HTML that is in it.
+        html = cmarkgfm.markdown_to_html_with_extensions(source, 0, extensions=_EXTENSIONS)
     cleaned = nh3.clean(
         html,
         tags=_TAGS,

@@ -1,4 +1,6 @@
-"""How a change reads: fields in words, values before and after, entries of lists that came and went."""
+"""How a change reads: fields in words, values before and after, entries of lists that came and
+went.
+"""
 
 from __future__ import annotations
 
@@ -6,42 +8,28 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from discovery.engine.core.fields import FIELDS
+from discovery.engine.core.text import listed
 from discovery.models import Visibility
-from discovery.templatetags.karen import type_name, word
-from discovery.web import facts
-from discovery.words import listed
-
-#: Field → what people call it.
-FIELDS = {
-    **facts.LABELS, "active_parameter_count": "Active parameters", **facts.OBJECTS, "visibility": "Visibility", "collections": "Collections",
-    "groups": "Groups", "quarantine": "Quarantine", "finding": "Finding",
-}  # fmt: skip
+from discovery.web.shared import field_values
+from discovery.words import FIELD_LABELS
 
 #: Kind of a bulk edit → what it is called.
 KINDS = {
-    "metadata": "Metadata", "tags": "Tags", "category": "Category", "visibility": "Visibility", "collection": "Collections",
+    "metadata": "Metadata", "tags": "Tags", "category": "Category", "visibility": "Visibility",
+    "collection": "Collections",
     "validate": "Validation", "undo": "Undo",
 }  # fmt: skip
 
 MAX_SHOWN = 160
 MAX_ENTRIES = 12
 
-_IN_WORDS = frozenset(
-    {
-        "primary",
-        "secondary",
-        "specialization",
-        "modalities",
-        "input_modalities",
-        "output_modalities",
-        "capabilities",
-    }
-)
-
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """A value as text; ``whole`` is all of it where ``text`` is cut, ``faint`` marks the absence of one."""
+    """A value as text; ``whole`` is all of it where ``text`` is cut, ``faint`` marks the absence of
+    one.
+    """
 
     text: str
     whole: str = ""
@@ -50,7 +38,11 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A change in words. Lists tell what came and went, objects do so key by key in ``parts``, everything else by before and after."""
+    """A change in words.
+
+    Lists tell what came and went, objects do so key by key in ``parts``, everything else by before
+    and after.
+    """
 
     label: str
     before: Said | None = None
@@ -62,7 +54,7 @@ class Told:
 
 
 def label(name: str) -> str:
-    return FIELDS.get(name) or name.replace("_", " ").capitalize()
+    return FIELD_LABELS.get(name) or name.replace("_", " ").capitalize()
 
 
 def told(name: str, before: Any, after: Any, *, nothing: str = "automatic") -> Told:
@@ -97,16 +89,15 @@ def said(name: str, value: Any, nothing: str = "automatic") -> Said:
 
 
 def _text(name: str, value: Any) -> str:
-    if isinstance(value, list) and name in _IN_WORDS:
-        return ", ".join(word(str(item)) for item in value)
+    of = FIELDS.get(name)
+    if of and of.words and isinstance(value, list):
+        return ", ".join(of.said(str(item)) for item in value)
     if isinstance(value, str):
-        if name in _IN_WORDS:
-            return word(value)
-        if name == "type":
-            return type_name(value)
+        if of and of.words:
+            return of.said(value)
         if name in ("visibility", "quarantine") and value in Visibility.values:
             return str(Visibility(value).label)
-    return facts.plain(value)
+    return field_values.plain(value)
 
 
 def _list(name: str, before: Sequence[Any], after: Sequence[Any]) -> Told:

@@ -1,21 +1,28 @@
-"""The Help pages: short answers from files beside this package, and one that looks at the disk for the reader."""
+"""The Help pages: short answers from files beside this package, and one that looks at the disk for
+the reader.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from string import Template
 
 import markdown
 from django.http import Http404, HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
-from discovery.services import whereabouts
-from discovery.web.pages import page_or_partial
+from discovery.models import Right
+from discovery.services.access import permissions
+from discovery.services.scans import explain_missing
+from discovery.web.shared import help_tables
+from discovery.web.shared.shortcuts import page_or_partial
 
 FOLDER = Path(__file__).resolve().parent.parent / "help"
 
-#: Topics in the order they are listed, each a file of that name; those for administrators lead to their pages.
+#: Topics in the order they are listed, each a file of that name; those for administrators lead to
+#: their pages.
 TOPICS = (
     "layout",
     "searching",
@@ -27,6 +34,13 @@ TOPICS = (
     "access",
     "commands",
 )
+#: What help pages take from declarations, as ``$name``.
+_PARTS = {
+    "search_words": help_tables.search_words(),
+    "checks": help_tables.checks(),
+    "metadata_keys": help_tables.metadata_keys(),
+}
+
 FOR_ALL = ("layout", "searching", "metadata", "access")
 
 
@@ -43,7 +57,7 @@ class Topic:
 @cache
 def topic(name: str) -> Topic:
     """Reads the file of a topic: its first line is the title, its first paragraph the summary."""
-    text = (FOLDER / f"{name}.md").read_text(encoding="utf-8")
+    text = Template((FOLDER / f"{name}.md").read_text(encoding="utf-8")).safe_substitute(_PARTS)
     heading, _, body = text.partition("\n")
     first = body.strip().split("\n\n", 1)[0]
     return Topic(
@@ -55,7 +69,7 @@ def topic(name: str) -> Topic:
 
 
 def _topics(request: HttpRequest) -> tuple[str, ...]:
-    return TOPICS if request.user.is_staff else FOR_ALL
+    return TOPICS if permissions.may(request.user, Right.SYSTEM) else FOR_ALL
 
 
 @require_safe
@@ -79,19 +93,23 @@ def page(request: HttpRequest, name: str) -> HttpResponse:
 
 @require_safe
 def appear(request: HttpRequest) -> HttpResponse:
-    """ "My model does not appear": administrators name a path and are told the reason; others are told who can."""
-    typed = request.GET.get("path", "") if request.user.is_staff else ""
+    """ "My model does not appear": administrators name a path and are told the reason; others are
+    told who can.
+    """
+    allowed = permissions.may_all(request.user, (Right.SYSTEM, Right.VIEW_ALL))
+    typed = request.GET.get("path", "") if allowed else ""
     answer, fault = None, ""
-    if "path" in request.GET and request.user.is_staff:
+    if "path" in request.GET and allowed:
         try:
-            answer = whereabouts.explain(typed, request.user)
-        except whereabouts.NotAPath as error:
+            answer = explain_missing.explain(typed, request.user)
+        except explain_missing.NotAPath as error:
             fault = str(error)
     context = {
         "section": "help",
-        "typed": typed[: whereabouts.LONGEST],
+        "typed": typed[: explain_missing.LONGEST],
         "answer": answer,
         "fault": fault,
+        "allowed": allowed,
     }
     return page_or_partial(
         request, "discovery/help_appear.html", "answer", context, status=422 if fault else 200

@@ -1,0 +1,74 @@
+"""Accounts and groups in Django's administration: who may change them gives nobody, themselves
+neither, more than they have.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from django.contrib import admin
+from django.contrib.auth.admin import GroupAdmin, UserAdmin
+from django.contrib.auth.models import Group, User
+from django.http import HttpRequest
+
+from discovery.services.access import permissions
+
+#: What gives rights. Groups do: by their permissions, and by the models that are shared with them.
+PRIVILEGES = ("is_staff", "is_superuser", "groups", "user_permissions")
+
+#: Of django-q2: the function of a task or a schedule is as good as a shell. Schedules are looked
+#: after on the System page.
+for _model in [model for model in admin.site._registry if model._meta.app_label == "django_q"]:
+    admin.site.unregister(_model)
+
+admin.site.unregister(User)
+admin.site.unregister(Group)
+
+
+def _is_superuser(request: HttpRequest) -> bool:
+    return bool(request.user.is_active and request.user.is_superuser)
+
+
+@admin.register(User)
+class AccountAdmin(UserAdmin):  # type: ignore[type-arg]
+    """Privileges are for superusers to give.
+
+    Others change, reset and delete accounts that can do no more than their own.
+    """
+
+    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> tuple[str, ...]:
+        fields = tuple(super().get_readonly_fields(request, obj))
+        return fields if _is_superuser(request) else (*fields, *PRIVILEGES)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_change_permission(request, obj) and self._reaches(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_delete_permission(request, obj) and self._reaches(request, obj)
+
+    @staticmethod
+    def _reaches(request: HttpRequest, obj: User | None) -> bool:
+        return obj is None or permissions.outranks(cast("User", request.user), obj)
+
+
+@admin.register(Group)
+class PeopleAdmin(GroupAdmin):
+    """A group that carries permissions is for superusers alone; others look after the groups that
+    models are shared with.
+    """
+
+    def get_readonly_fields(
+        self, request: HttpRequest, obj: Group | None = None
+    ) -> tuple[str, ...]:
+        fields = tuple(super().get_readonly_fields(request, obj))
+        return fields if _is_superuser(request) else (*fields, "permissions")
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_change_permission(request, obj) and self._reaches(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_delete_permission(request, obj) and self._reaches(request, obj)
+
+    @staticmethod
+    def _reaches(request: HttpRequest, obj: Group | None) -> bool:
+        return _is_superuser(request) or obj is None or not obj.permissions.exists()

@@ -1,0 +1,61 @@
+"""What every page shows beside its own content."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import Q
+from django.http import HttpRequest
+
+from discovery.models import Finding, Listing, RegisteredModel, Right, Root, ScanRun
+from discovery.models.registry import sees_all
+from discovery.services.access import permissions
+from discovery.services.core import config_files
+from discovery.services.machine import reach
+from discovery.web.shared.shortcuts import is_fragment
+
+
+def sidebar(request: HttpRequest) -> dict[str, Any]:
+    """Counts and notices of the frame; nothing for htmx fragments, which have no frame, nor for
+    visitors.
+    """
+    user = getattr(request, "user", None)
+    if user is None or not user.is_authenticated or is_fragment(request):
+        return {}
+    if request.path.startswith("/admin/"):
+        return {}
+    return frame(request)
+
+
+def frame(request: HttpRequest) -> dict[str, Any]:
+    """The same for a fragment that refreshes parts of the frame as well."""
+    runs = ScanRun.objects.all()
+    user = request.user
+    scans, findings = (
+        permissions.may(user, Right.VIEW_SCANS),
+        permissions.may(user, Right.VIEW_FINDINGS),
+    )
+    troubled = (
+        ~Q(frozen_reason="") | Q(silent_since__isnull=False) | Q(path__in=reach.remembered_here())
+    )
+    roots = list(Root.objects.filter(troubled)) if scans else []
+    return {
+        # Asked where it is shown and the page does not know it.
+        "model_count": Listing.objects.visible_to(request.user).count,
+        # Running before queued.
+        "active_scan": runs.filter(state__in=ScanRun.ACTIVE).order_by("-state").first(),
+        "last_scan": runs.exclude(state__in=ScanRun.ACTIVE).first(),
+        "may_import": permissions.may_all(user, permissions.IMPORTING),
+        "rules_file": config_files.RULES.name,
+        "problem_count": _open_findings(user) if findings else 0,
+        "config_faults": config_files.faults() if permissions.may(user, Right.SYSTEM) else (),
+        "frozen_roots": [root for root in roots if root.frozen_reason],
+        "silent_roots": [root for root in roots if reach.is_remembered(root)],
+    }
+
+
+def _open_findings(user: Any) -> int:
+    rows = Finding.objects.all().open()
+    if not sees_all(user):
+        rows = rows.filter(model__in=RegisteredModel.objects.visible_to(user).values("pk"))
+    return rows.count()

@@ -1,0 +1,56 @@
+"""What is shown once, on the page that follows its making: it waits for a moment in a signed cookie
+of that person's browser, and on no server.
+
+A reload then makes nothing anew, and shows the secret no more.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.core import signing
+from django.http import HttpRequest, HttpResponse
+
+#: Seconds that the browser has to follow the redirect.
+SECONDS = 60
+
+_COOKIE = "shown_once"
+
+
+def hand_over(request: HttpRequest, response: HttpResponse, value: dict[str, Any]) -> HttpResponse:
+    """Adds ``value`` to the redirect to this same address, where ``take`` finds it."""
+    response.set_cookie(
+        _COOKIE,
+        signing.dumps(value, salt=_salt(request), compress=True),
+        max_age=SECONDS,
+        path=request.path,
+        secure=settings.SESSION_COOKIE_SECURE,
+        httponly=True,
+        samesite="Strict",
+    )
+    return response
+
+
+def take(request: HttpRequest) -> dict[str, Any]:
+    """What the request before handed over to this person; empty for anybody else, and later.
+
+    ``forget`` belongs to the answer.
+    """
+    try:
+        value: dict[str, Any] = signing.loads(
+            request.COOKIES.get(_COOKIE, ""), salt=_salt(request), max_age=SECONDS
+        )
+    except signing.BadSignature:
+        return {}
+    return value
+
+
+def forget(request: HttpRequest, response: HttpResponse) -> HttpResponse:
+    if _COOKIE in request.COOKIES:
+        response.delete_cookie(_COOKIE, path=request.path, samesite="Strict")
+    return response
+
+
+def _salt(request: HttpRequest) -> str:
+    return f"shown once to {request.user.pk} at {request.path}"

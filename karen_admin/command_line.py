@@ -1,0 +1,48 @@
+"""``manage.py``: Django's command line.
+
+What is wrong with the installation is one sentence and exit code 2, not a traceback.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+from discovery import startup
+
+
+def main() -> None:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "karen_admin.settings")
+    startup.keep_files_private()
+    sys.exit(run(sys.argv))
+
+
+def run(argv: Sequence[str]) -> int:
+    """The exit code.
+
+    ``--traceback`` shows where the trouble came from, as with Django's own errors.
+    """
+    from django.conf import settings
+    from django.core.management import execute_from_command_line
+
+    from discovery.services.core import failures
+
+    try:
+        # Django puts off what is wrong with the settings until something asks for them: a command,
+        # or none at all.
+        _ = settings.INSTALLED_APPS
+        execute_from_command_line(list(argv))
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:
+        failure = failures.explain(error)
+        if failure is None or "--traceback" in argv:
+            raise
+        sys.stderr.write(f"{failure}\n")
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    main()
