@@ -1,6 +1,23 @@
 "use strict";
 
-// Comforts of editing: lists as chips, rows that are added and taken away. Without them a list has one entry a line.
+// Comforts of editing: lists as chips, rows that are added and taken away.
+
+// The list rule of the server (services/core/written.py): commas, semicolons or line breaks separate, quotes hold an entry together.
+function read(text) {
+  if (text.trim().startsWith("[")) {
+    try {
+      return JSON.parse(text).map(String);
+    } catch {
+      // Only begins like a list of JSON, as the tag [draft] does.
+    }
+  }
+  const found = text.matchAll(/[^\S\n]*(?:"((?:[^"]|"")*)"[^\S\n]*(?=[,;\n]|$)|([^,;\n]*))(?:[,;\n]|$)/g);
+  return [...found].map(([, quoted, bare]) => (quoted === undefined ? bare.trim() : quoted.replaceAll('""', '"'))).filter((item) => item.trim());
+}
+
+function written(item) {
+  return /^["[\s]|[,;\n]|\s$/.test(item) ? `"${item.replaceAll('"', '""')}"` : item;
+}
 
 // The textarea stays what the form sends; chips and their text field write into it.
 function chips(area) {
@@ -13,13 +30,13 @@ function chips(area) {
   entry.placeholder = "Add, then Enter";
   entry.autocomplete = "off";
   entry.spellcheck = false;
-  const items = () => area.value.split("\n").map((item) => item.trim()).filter(Boolean);
+  const items = () => read(area.value);
   const write = (list) => {
-    area.value = [...new Set(list)].join("\n");
+    area.value = [...new Set(list)].map(written).join("\n");
     draw();
   };
   const add = () => {
-    const fresh = entry.value.split(/[,\n]/).map((item) => item.trim()).filter(Boolean);
+    const fresh = read(entry.value);
     entry.value = "";
     if (fresh.length) write([...items(), ...fresh]);
   };
@@ -43,7 +60,8 @@ function chips(area) {
     }
   };
   entry.addEventListener("keydown", (event) => {
-    if ((event.key === "Enter" && entry.value.trim()) || event.key === ",") {
+    const separates = [",", ";"].includes(event.key) && !/^\s*"([^"]|"")*$/.test(entry.value);
+    if ((event.key === "Enter" && entry.value.trim()) || separates) {
       event.preventDefault();
       add();
     } else if (event.key === "Backspace" && !entry.value) {
