@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,20 +13,39 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 from django_q.brokers import Broker, get_broker
 
-from discovery.engine.types import Status
+from discovery import startup
+from discovery.engine.core.fields import FIELDS
+from discovery.engine.core.vocabulary import Status
+from discovery.loading import cell
 from discovery.models import RegisteredModel, Root
-from discovery.services import configs
-from discovery.services.records import resolve
+from discovery.services.core import config_files
+from discovery.services.jobs import process_tree
+from discovery.services.machine import reach
+from discovery.services.registry.records import resolve
+from tests.offline import names as names
+
+
+def pytest_report_header() -> list[str]:
+    """In CI: which cell the tests of test loads ran in, and why in no stronger one."""
+    return [cell.here().sentence, *cell.here().missing] if os.environ.get("CI") else []
 
 
 @pytest.fixture(autouse=True)
 def fresh_configs() -> Iterator[None]:
     """No test sees the config files that another one wrote."""
-    for file in configs.FILES:
+    for file in config_files.FILES:
         file.forget()
     yield
-    for file in configs.FILES:
+    for file in config_files.FILES:
         file.forget()
+
+
+@pytest.fixture(autouse=True)
+def answering_roots() -> Iterator[None]:
+    """No test takes a root for silent that hung in another one."""
+    reach.forget()
+    yield
+    reach.forget()
 
 
 @pytest.fixture
@@ -45,12 +66,35 @@ def config_dir(tmp_path: Path, settings: Any) -> Path:
 
 
 @pytest.fixture
-def task_queue(db: None) -> Iterator[Broker]:
-    """The queue of the task cluster, empty, whichever broker the suite runs on."""
+def task_queue(db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Broker]:
+    """The queue of the task cluster, empty, whichever broker the suite runs on.
+
+    Tasks are sent on commit, which comes at once here: the transaction of a test never commits.
+    """
+    monkeypatch.setattr("discovery.services.jobs.kind.on_commit", lambda send: send())
     broker = get_broker()
     broker.purge_queue()
     yield broker
     broker.purge_queue()
+
+
+@pytest.fixture
+def private_files(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What a process of the installation makes is for its owner alone, as it is once it runs; it
+    was started under the umask 022.
+    """
+    before = os.umask(0o077)
+    monkeypatch.setattr(startup, "_umask", 0o022)
+    yield
+    os.umask(before)
+
+
+@pytest.fixture
+def dead() -> dict[str, Any]:
+    """The columns of a job that is running in a process that is gone."""
+    now = timezone.now()
+    here = {"host": socket.gethostname(), "machine": process_tree.machine(), "pid": 2**22 + 1}
+    return {**here, "process_started": 1.0, "started_at": now, "heartbeat_at": now}
 
 
 @pytest.fixture
@@ -61,9 +105,11 @@ def user(db: None) -> User:
 
 @pytest.fixture
 def make_model(db: None) -> Callable[..., RegisteredModel]:
-    """Makes a registered model from a few facts: ``make_model("bert", parameter_count=110_000_000)``.
+    """Makes a registered model from a few facts: ``make_model("bert",
+    parameter_count=110_000_000)``.
 
-    Keyword arguments that are columns are set as they are; other document fields go to ``extracted`` with the source config.json.
+    Keyword arguments that are columns are set as they are; other document fields go to
+    ``extracted`` with the source config.json.
     """
 
     def make(
@@ -76,9 +122,7 @@ def make_model(db: None) -> Callable[..., RegisteredModel]:
         root = root or Root.objects.get_or_create(path="/srv/models")[0]
         now = timezone.now()
         facts = {"type": "TRANSFORMERS", "format": "safetensors", **(extracted or {})}
-        resolved = {
-            field: columns.pop(field) for field in list(columns) if field in _DOCUMENT_FIELDS
-        }
+        resolved = {field: columns.pop(field) for field in list(columns) if field in FIELDS}
         record = RegisteredModel(
             model_id=columns.pop("model_id", name.lower()),
             root=root,
@@ -101,11 +145,3 @@ def make_model(db: None) -> Callable[..., RegisteredModel]:
         return record
 
     return make
-
-
-_DOCUMENT_FIELDS = frozenset(
-    {
-        "display_name", "description", "type", "format", "architecture", "parameter_count", "context_length", "vocab_size", "dtype", "quantization",
-        "license", "author", "version", "base_model", "primary", "secondary", "specialization", "tags", "language_support",
-    }
-)  # fmt: skip

@@ -1,4 +1,6 @@
-"""The product's settings on throw-away folders; ``DATABASE_URL`` and ``REDIS_URL`` choose what the suite runs on."""
+"""The product's settings on throw-away folders; ``DATABASE_URL`` and ``REDIS_URL`` choose what the
+suite runs on.
+"""
 
 import os
 import tempfile
@@ -21,7 +23,8 @@ from karen_admin.settings import *  # noqa: E402, F403
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":  # noqa: F405
-    # A file, as in production: threads of the live server get connections of their own instead of sharing one in memory.
+    # A file, as in production: threads of the live server get connections of their own instead of
+    # sharing one in memory.
     DATABASES["default"]["TEST"] = {"NAME": str(_FOLDER / "test.sqlite3")}  # noqa: F405
 
 # Each process of the suite has a queue of its own: on Redis they would share one.

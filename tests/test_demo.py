@@ -1,4 +1,6 @@
-"""The demo tree: small on disk, quick to make, every format in it, two models broken and one unsafe."""
+"""The demo tree: small on disk, quick to make, every format in it, two models broken and one
+unsafe.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +8,7 @@ import os
 import pickle
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +16,13 @@ import pytest
 
 from discovery.demo.tree import make_demo_tree
 from discovery.engine import formats
-from discovery.engine.errors import InvalidHeader, NotThisFormat
-from discovery.engine.types import Header
+from discovery.engine.core import format_registry
+from discovery.engine.core.config import Discovery
+from discovery.engine.core.errors import InvalidHeader, NotAModel, NotThisFormat
+from discovery.engine.core.problem_codes import UNSAFE_CODES
+from discovery.engine.core.types import Candidate, Found, Header
+from discovery.engine.disk.walk import walk
+from discovery.engine.identify.identify import identify
 
 WEIGHTS = (
     ".safetensors",
@@ -48,10 +56,10 @@ def tree(made: tuple[Path, float]) -> Path:
 
 def headers(tree: Path) -> Iterator[tuple[str, Header | Exception]]:
     """Of every weight file; data files that belong to another one are left out."""
-    for path in sorted(tree.rglob("*")):
-        beside = path.name == "weight.bin" or (
-            path.with_suffix(".xml").exists() and path.suffix == ".bin"
-        )
+    paths = sorted(tree.rglob("*"))
+    others = {path.as_posix() for path in paths}
+    for path in paths:
+        beside = format_registry.is_data(path.as_posix(), others)
         if (
             not path.is_file()
             or path.is_symlink()
@@ -68,6 +76,14 @@ def headers(tree: Path) -> Iterator[tuple[str, Header | Exception]]:
                 )
             except (NotThisFormat, InvalidHeader) as error:
                 yield path.relative_to(tree).as_posix(), error
+
+
+def models(tree: Path) -> Iterator[Found]:
+    settings = Discovery(max_scan_depth=12)
+    for item in walk(str(tree), settings):
+        if isinstance(item, Candidate):
+            with suppress(NotAModel):
+                yield from identify(str(tree), item, settings)
 
 
 def test_it_takes_little_time_and_disk(made: tuple[Path, float]) -> None:
@@ -106,10 +122,21 @@ def test_it_follows_the_layout_of_the_guide(tree: Path) -> None:
 
 def test_it_holds_every_format(tree: Path) -> None:
     found = {header.format for _, header in headers(tree) if isinstance(header, Header)}
-    assert found == {
-        "safetensors", "gguf", "ggml", "onnx", "pytorch", "openvino", "tensorflow", "keras", "tflite", "flax", "coreml", "ctranslate2",
+    assert found >= {
+        "safetensors", "gguf", "ggml", "onnx", "pytorch", "openvino", "tensorflow", "keras",
+        "tflite", "flax", "coreml", "ctranslate2",
         "tensorrt", "nemo",
     }  # fmt: skip
+
+
+def test_every_format_is_found_in_it(tree: Path) -> None:
+    """As scans find them: some have no suffix of their own, one is the file of another format
+    inside a program.
+    """
+    known = format_registry.named(lambda each: each.read is not None) - {"llamafile"}
+    assert known <= {variant.format for found in models(tree) for variant in found.variants} | {
+        "rust"
+    }
 
 
 def test_one_file_is_cut_short_one_shard_is_missing_and_all_others_are_whole(tree: Path) -> None:
@@ -118,7 +145,7 @@ def test_one_file_is_cut_short_one_shard_is_missing_and_all_others_are_whole(tre
         assert isinstance(header, Header), f"{path}: {header}"
         if (header.expected_size or 0) > (tree / path).stat().st_size:
             broken.add(path)
-        unsafe |= {path for problem in header.problems if problem.code in formats.UNSAFE_CODES}
+        unsafe |= {path for problem in header.problems if problem.code in UNSAFE_CODES}
         assert path in unsafe or not header.problems, path
     assert broken == {"specialized/medical/biogpt-large/model.safetensors"}
     assert unsafe == {"specialized/medical/chest-xray-densenet/pytorch_model.bin"}

@@ -1,4 +1,6 @@
-"""Many models in the administration: set in the list, handed to the bulk page, forgotten; always through the services."""
+"""Many models in the administration: set in the list, handed to the bulk page, forgotten; always
+through the services.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +13,10 @@ from django.contrib.auth.models import Group, Permission, User
 from django.test import Client
 
 from discovery.models import Collection, Forgotten, MetadataChange, RegisteredModel
-from discovery.services import judgement, metadata
-from discovery.services.operations import KINDS
+from discovery.services.bulk.operations import KINDS
+from discovery.services.findings import triage
+from discovery.services.metadata import metadata
+from tests.support.page_text import page_text
 
 Make = Callable[..., RegisteredModel]
 
@@ -21,7 +25,7 @@ LIST = "/admin/discovery/registeredmodel/"
 
 def rows(client: Client, **changed: str) -> dict[str, str]:
     """The list as a browser would send it back, some fields changed by their names."""
-    html = client.get(LIST).content.decode()
+    html = page_text(client.get(LIST))
     sent = dict(
         re.findall(
             r'<input type="hidden" name="((?:initial-)?form-[^"]+)"(?: value="([^"]*)")?', html
@@ -77,7 +81,7 @@ def test_a_change_that_the_list_did_not_show_is_not_overwritten(
     metadata.edit(model, {"license": "apache-2.0"}, by=admin_user, through="page")
     admin_client.post(LIST, untouched)
     response = admin_client.post(LIST, changed)
-    assert "Somebody else has set it to “apache-2.0” meanwhile." in response.content.decode()
+    assert "Somebody else has set it to “apache-2.0” meanwhile." in page_text(response)
     model.refresh_from_db()
     assert model.license == "apache-2.0"
 
@@ -96,7 +100,7 @@ def test_a_wrong_value_in_the_list_is_told_at_its_field(
     make_model("a", license="mit")
     response = admin_client.post(LIST, rows(admin_client, **{field: value}))
     assert response.status_code == 200
-    assert told in response.content.decode()
+    assert told in page_text(response)
     assert not MetadataChange.objects.exists()
 
 
@@ -104,16 +108,12 @@ def test_no_form_lifts_a_quarantine(
     admin_client: Client, admin_user: User, make_model: Make
 ) -> None:
     model = make_model("a")
-    judgement.quarantine(model, by=admin_user)
-    assert (
-        "in quarantine"
-        in admin_client.post(
-            LIST, rows(admin_client, **{"form-0-visibility": "PUBLIC"})
-        ).content.decode()
+    triage.quarantine(model, by=admin_user)
+    assert "in quarantine" in page_text(
+        admin_client.post(LIST, rows(admin_client, **{"form-0-visibility": "PUBLIC"}))
     )
-    assert (
-        "in quarantine"
-        in admin_client.post(f"{LIST}{model.pk}/change/", {"visibility": "PUBLIC"}).content.decode()
+    assert "in quarantine" in page_text(
+        admin_client.post(f"{LIST}{model.pk}/change/", {"visibility": "PUBLIC"})
     )
     model.refresh_from_db()
     assert model.visibility == "ADMIN_ONLY"
@@ -150,13 +150,13 @@ def test_each_bulk_operation_is_an_action_that_leads_to_the_bulk_page(
         "action": f"bulk_{kind}",
         "_selected_action": [model.pk for model in models[:2]],
     }
-    html = admin_client.post(LIST, sent).content.decode()
+    html = page_text(admin_client.post(LIST, sent))
     assert 'action="/bulk/"' in html
     fields = dict(
         re.findall(r'<input type="hidden" name="(kind|through|ids)" value="([^"]*)"', html)
     )
     assert fields == {"kind": kind, "through": "admin", "ids": "a b"}
-    assert "of 2 models</h1>" in admin_client.post("/bulk/", fields).content.decode()
+    assert "of 2 models</h1>" in page_text(admin_client.post("/bulk/", fields))
 
 
 def test_a_bulk_edit_from_the_administration_says_so_in_the_history(
@@ -166,7 +166,7 @@ def test_a_bulk_edit_from_the_administration_says_so_in_the_history(
     sent = {"kind": "tags", "through": "admin", "ids": "a", "add": "t"}
     mark = re.search(
         r'name="mark" value="(\w+)"',
-        admin_client.post("/bulk/", {**sent, "step": "preview"}).content.decode(),
+        page_text(admin_client.post("/bulk/", {**sent, "step": "preview"})),
     )
     assert mark
     admin_client.post("/bulk/", {**sent, "step": "apply", "mark": mark[1]})
@@ -183,7 +183,7 @@ def test_an_action_takes_all_that_the_list_shows_when_asked_to(
         "_selected_action": [models[0].pk],
         "index": "0",
     }
-    html = admin_client.post(f"{LIST}?q=m", sent).content.decode()
+    html = page_text(admin_client.post(f"{LIST}?q=m", sent))
     assert "tags of 60 models" in html
     assert "and 40 more" in html
 
@@ -196,9 +196,9 @@ def test_chosen_models_are_forgotten_and_remembered(
         "action": "delete_selected",
         "_selected_action": [model.pk for model in models[:2]],
     }
-    page = admin_client.post(LIST, sent).content.decode()
+    page = page_text(admin_client.post(LIST, sent))
     assert "Their files stay where they are." in page
-    assert "Forget the chosen models" in admin_client.get(LIST).content.decode()
+    assert "Forget the chosen models" in page_text(admin_client.get(LIST))
     admin_client.post(LIST, {**sent, "post": "yes"})
     assert list(RegisteredModel.objects.values_list("name", flat=True)) == ["c"]
     assert set(Forgotten.objects.values_list("model_id", "by")) == {
@@ -217,7 +217,7 @@ def test_all_that_the_list_shows_is_forgotten_when_asked_to(
         "_selected_action": [first.pk],
         "index": "0",
     }
-    page = admin_client.post(LIST, sent).content.decode()
+    page = page_text(admin_client.post(LIST, sent))
     again = re.findall(
         r'<input type="hidden" name="(select_across|_selected_action|action|post)" value="([^"]*)"',
         page,
@@ -235,6 +235,6 @@ def test_staff_who_may_only_look_have_no_actions_and_no_fields_in_the_list(
     user.save()
     user.user_permissions.add(Permission.objects.get(codename="view_registeredmodel"))
     client.force_login(user)
-    html = client.get(LIST).content.decode()
+    html = page_text(client.get(LIST))
     assert "bulk_tags" not in html
     assert "form-0-license" not in html

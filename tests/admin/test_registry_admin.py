@@ -1,4 +1,6 @@
-"""Django's administration of the registry: what can be set, what cannot, and that lists stay quick."""
+"""Django's administration of the registry: what can be set, what cannot, and that lists stay
+quick.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ from django.contrib.auth.models import Group, Permission, User
 from django.test import Client
 from django.utils import timezone
 
-from discovery.engine.types import Problem
+from discovery.engine.core.types import Problem
 from discovery.models import (
     Collection,
     Finding,
@@ -25,7 +27,9 @@ from discovery.models import (
     Skipped,
     Visibility,
 )
-from discovery.services import findings, metadata
+from discovery.services.findings import findings
+from discovery.services.metadata import metadata
+from tests.support.page_text import page_text
 
 Make = Callable[..., RegisteredModel]
 
@@ -43,7 +47,7 @@ def change(client: Client, record: RegisteredModel, **fields: Any) -> Any:
 
 def test_the_list_shows_models_in_words(admin_client: Client, make_model: Make) -> None:
     make_model("mixtral", type="LLAMA_CPP", size_bytes=26_400_000_000, status="INCOMPLETE")
-    html = admin_client.get(LIST).content.decode()
+    html = page_text(admin_client.get(LIST))
     for text in ("mixtral", "llama.cpp", "Incomplete", "26.4 GB", "/srv/models", "Restricted"):
         assert text in html
     assert "LLAMA_CPP</a>" not in html
@@ -180,7 +184,7 @@ def test_saving_without_a_change_records_nothing(
     ("field", "value", "message"),
     [
         ("set_display_name", "x" * 301, "Must be a text of at most 300 characters."),
-        ("set_context_length", "0", "greater than or equal to 1"),
+        ("set_context_length", "0", "be a whole number above zero"),
         ("set_context_length", "9" * 30, "Must be a whole number above zero."),
         ("set_type", "NONSENSE", "Select a valid choice"),
         ("visibility", "EVERYBODY", "Select a valid choice"),
@@ -192,7 +196,7 @@ def test_mistakes_are_told_at_the_field_and_nothing_is_written(
     record = make_model()
     response = change(admin_client, record, **{"set_author": "Ada", field: value})
     assert response.status_code == 200
-    assert message in response.content.decode()
+    assert message in page_text(response)
     record.refresh_from_db()
     assert record.curated == {}
 
@@ -231,7 +235,7 @@ def test_a_field_says_what_the_files_say(admin_client: Client, make_model: Make)
             }
         ],
     )
-    html = admin_client.get(f"{LIST}{record.pk}/change/").content.decode()
+    html = page_text(admin_client.get(f"{LIST}{record.pk}/change/"))
     assert "Read in config.json: &lt;mit&gt;" in html
     assert "&lt;b&gt;cut&lt;/b&gt;" in html
     assert 'href="/models/tiny-model/"' in html or "/admin/r/" in html
@@ -280,7 +284,7 @@ def test_findings_are_searched_and_filtered(
     query: str, there: bool, admin_client: Client, make_model: Make
 ) -> None:
     found(make_model())
-    page = admin_client.get(f"/admin/discovery/finding/?{query}").content.decode()
+    page = page_text(admin_client.get(f"/admin/discovery/finding/?{query}"))
     assert ("its &lt;b&gt;bytes&lt;/b&gt; changed" in page) == there
 
 
@@ -328,13 +332,11 @@ def test_a_root_is_added_by_an_absolute_path_that_exists(
         ("models", "Give an absolute path."),
         (str(tmp_path / "none"), "does not exist"),
     ):
-        assert message in admin_client.post(add, {**sent, "path": wrong}).content.decode()
+        assert message in page_text(admin_client.post(add, {**sent, "path": wrong}))
     assert admin_client.post(add, {**sent, "path": f"{tmp_path}/"}).status_code == 302
     root = Root.objects.get()
     assert (root.path, root.deep_every_days) == (str(tmp_path), 30)
-    assert (
-        "a root already" in admin_client.post(add, {**sent, "path": str(tmp_path)}).content.decode()
-    )
+    assert "a root already" in page_text(admin_client.post(add, {**sent, "path": str(tmp_path)}))
     admin_client.post(
         f"/admin/discovery/root/{root.pk}/change/", {"path": "/elsewhere", "deep_every_days": "7"}
     )
@@ -368,7 +370,7 @@ def test_staff_need_the_permission_and_readers_never_get_in(
 
 
 def test_the_front_page_and_the_way_back(admin_client: Client) -> None:
-    html = admin_client.get("/admin/").content.decode()
+    html = page_text(admin_client.get("/admin/"))
     assert '<a href="/models/">Karen Admin</a>' in html
     assert "Skipped places" in html
 
@@ -386,7 +388,7 @@ def test_chosen_models_are_exported_as_a_file_that_can_be_imported(
     )
     response = admin_client.post(LIST, {"action": "export_json", "_selected_action": [one.pk]})
     assert b'"model_id": "one"' in b"".join(response)
-    page = admin_client.get(LIST).content.decode()
+    page = page_text(admin_client.get(LIST))
     for address in ("/import/", "/export/?format=csv", "/export/?format=json"):
         assert f'href="{address}"' in page
 
@@ -396,9 +398,8 @@ def test_a_collection_saved_here_follows_its_filter_and_a_wrong_one_is_refused(
 ) -> None:
     make_model("one", license="mit")
     add = "/admin/discovery/collection/add/"
-    assert (
-        "different for everybody"
-        in admin_client.post(add, {"name": "x", "query": "favourites=1"}).content.decode()
+    assert "different for everybody" in page_text(
+        admin_client.post(add, {"name": "x", "query": "favourites=1"})
     )
     assert admin_client.post(add, {"name": "x", "query": "license=mit"}).status_code == 302
     assert [model.name for model in Collection.objects.get().models.all()] == ["one"]

@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from django.core.cache import cache
 from django.test import Client
 
-from discovery.services import tokens
+from discovery.services.integrations import api_tokens
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +30,7 @@ def caller(db: None) -> Callable[..., Client]:
     """``caller(user, "write")``: a program that comes with a token of that user."""
 
     def make(user: User, scope: str = "read", **more: Any) -> Client:
-        _, token = tokens.create(user, "test", scope, **more)
+        _, token = api_tokens.create(user, "test", scope, **more)
         return Client(raise_request_exception=False, headers={"Authorization": f"Bearer {token}"})
 
     return make

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -14,7 +15,8 @@ from django.test import Client
 from django.utils import timezone
 
 from discovery.models import ApiToken, RegisteredModel
-from discovery.services import search, tokens
+from discovery.services.integrations import api_tokens
+from discovery.services.search import model_search
 
 Make = Callable[..., RegisteredModel]
 
@@ -74,7 +76,7 @@ def test_a_token_that_is_not_valid_is_refused_even_where_nobody_needs_one(
     expired, revoked, left = caller(user), caller(user), caller(User.objects.create_user("gone"))
     first, second, third = ApiToken.objects.order_by("pk")
     ApiToken.objects.filter(pk=first.pk).update(expires_at=timezone.now() - timedelta(seconds=1))
-    tokens.revoke(second)
+    api_tokens.revoke(second)
     User.objects.filter(pk=third.user_id).update(is_active=False)
     for client in (expired, revoked, left):
         assert assert_error(client.get(LIST), 401)
@@ -102,7 +104,7 @@ def test_the_token_itself_is_not_kept_and_its_use_is_noted_once_a_minute(
     row.refresh_from_db()
     assert used is not None
     assert row.last_used_at == used
-    _, token = tokens.create(user, "another")
+    _, token = api_tokens.create(user, "another")
     assert not ApiToken.objects.filter(digest=token).exists()
     assert all(
         token not in str(value)
@@ -124,8 +126,8 @@ def test_no_token_is_made_that_would_do_nothing(
     user: User, name: str, scope: str, expires: str | None
 ) -> None:
     when = timezone.now() - timedelta(days=1) if expires else None
-    with pytest.raises(tokens.NotGiven):
-        tokens.create(user, name, scope, expires_at=when)
+    with pytest.raises(api_tokens.NotGiven):
+        api_tokens.create(user, name, scope, expires_at=when)
     assert not ApiToken.objects.exists()
 
 
@@ -170,11 +172,11 @@ def test_a_database_that_does_not_answer_is_503_and_a_fault_of_ours_500_without_
 
         return failing
 
-    monkeypatch.setattr(search, "listed", fail(OperationalError("database is locked")))
+    monkeypatch.setattr(model_search, "listed", fail(OperationalError("database is locked")))
     unavailable = anybody.get(LIST)
     assert_error(unavailable, 503)
     assert unavailable["Retry-After"] == "1"
-    monkeypatch.setattr(search, "listed", fail(RuntimeError("a secret of ours")))
+    monkeypatch.setattr(model_search, "listed", fail(RuntimeError("a secret of ours")))
     assert "secret" not in str(assert_error(anybody.get(LIST), 500))
 
 
@@ -246,16 +248,19 @@ def test_pages_of_other_sites_get_no_answer_unless_the_settings_name_them(
     asks = {"Origin": "https://chat.example.org", "Access-Control-Request-Method": "PUT"}
     assert_error(reader.options(LIST, headers=asks), 405)
     assert not reader.get(LIST, headers=asks).has_header("Access-Control-Allow-Origin")
-    settings.API_CORS_ORIGINS = ["https://chat.example.org"]
+    settings.CORS_ALLOWED_ORIGINS = ["https://chat.example.org"]
     allowed = reader.options("/api/models/public/metadata", headers=asks)
     assert (allowed.status_code, allowed["Access-Control-Allow-Origin"]) == (
-        204,
+        200,
         "https://chat.example.org",
     )
     assert "Authorization" in allowed["Access-Control-Allow-Headers"]
+    assert allowed["Access-Control-Allow-Methods"] == "GET, POST, PUT, DELETE"
+    assert allowed["Access-Control-Max-Age"] == "600"
     answer = reader.get(LIST, headers=asks)
     assert answer["Access-Control-Allow-Origin"] == "https://chat.example.org"
-    assert "Origin" in answer["Vary"]
+    assert "origin" in answer["Vary"].lower()
+    assert "ETag" in answer["Access-Control-Expose-Headers"]
     assert not answer.has_header("Access-Control-Allow-Credentials")
     refused = reader.get("/api/models/nope", headers=asks)
     assert refused["Access-Control-Allow-Origin"] == "https://chat.example.org"
@@ -263,3 +268,14 @@ def test_pages_of_other_sites_get_no_answer_unless_the_settings_name_them(
         "Access-Control-Allow-Origin"
     )
     assert not reader.get("/login/", headers=asks).has_header("Access-Control-Allow-Origin")
+
+
+def test_a_full_disk_is_told_as_such_and_without_places(
+    anybody: Client, db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> Any:
+        raise OSError(errno.ENOSPC, "No space left on device", "/srv/data/x")
+
+    monkeypatch.setattr(model_search, "listed", full)
+    detail = assert_error(anybody.get(LIST), 503)["detail"]
+    assert detail == "The disk of the server is full: nothing can be written."

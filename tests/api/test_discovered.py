@@ -9,9 +9,10 @@ import pytest
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
-from discovery.engine.document import CATEGORIES, LISTS, OBJECTS, TEXTS_AND_NUMBERS
-from discovery.models import RegisteredModel
-from discovery.services import records, tags
+from discovery.engine.identify.document import CATEGORIES, LISTS, OBJECTS, TEXTS_AND_NUMBERS
+from discovery.models import Collection, RegisteredModel
+from discovery.services.registry import records, tags
+from discovery.services.search import filters
 
 Make = Callable[..., RegisteredModel]
 
@@ -79,12 +80,66 @@ def test_filters_narrow_and_order_is_stable(
     assert names(administrator, query) == found
 
 
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("collection=Best", ["big"]),
+        ("collection=none", ["bare", "small"]),
+        ("collection=best", []),
+        ("author=anna", ["small"]),
+        ("author=anna&author=bert", ["big", "small"]),
+        ("author=none", ["bare"]),
+        ("family=llama", ["big"]),
+        ("architecture=BertModel", ["small"]),
+        ("quantization=Q4_K_M", ["big"]),
+        ("quantization=none&author=none", ["bare"]),
+        ("dtype=BF16", ["small"]),
+        ("min_context=4096", ["big"]),
+        ("max_context=4096", ["big", "small"]),
+        ("max_context=4095", ["small"]),
+        ("min_memory=10", ["big"]),
+        ("max_memory=10", ["big", "small"]),
+        ("min_memory=6&max_memory=9", []),
+    ],
+)
+def test_what_the_models_page_narrows_by_does_the_api_too(
+    query: str, found: list[str], make_model: Make, administrator: Client
+) -> None:
+    make_model("bare")
+    make_model(
+        "small", author="anna", architecture="BertModel", dtype="BF16",
+        extracted={"model_family": "bert"}, context_length=512, memory_bytes=5,
+    )  # fmt: skip
+    big = make_model(
+        "big", author="bert", architecture="LlamaForCausalLM", quantization="Q4_K_M",
+        extracted={"model_family": "llama"}, context_length=4096, memory_bytes=10,
+    )  # fmt: skip
+    big.collections.add(Collection.objects.create(name="Best"))
+    assert names(administrator, query) == found
+
+
+def test_every_filter_of_the_models_page_is_one_of_the_api(administrator: Client) -> None:
+    document = administrator.get("/api/openapi.json").json()
+    told = {each["name"] for each in document["paths"][LIST]["get"]["parameters"]}
+    assert {*filters.FILTERS, *filters.BOUNDS} - told == set()
+
+
+@pytest.mark.parametrize(
+    "query", ["min_memory=lots", "max_context=-1", f"author={'x&author=' * 60}"]
+)
+def test_a_filter_that_cannot_be_is_refused(query: str, administrator: Client) -> None:
+    assert administrator.get(f"{LIST}?{query}").status_code == 422
+
+
 def test_facets_count_what_the_caller_sees_each_under_all_other_filters(
     shelf: None, administrator: Client, anybody: Client
 ) -> None:
     told = administrator.get(f"{LIST}?facets=true&primary=VISION").json()
-    filters = "type format primary secondary specialization modality capability tag license status visibility root fits"
-    assert set(told["facets"]) == set(filters.split())
+    fixed = (
+        "type format primary secondary specialization modality capability tag license status"
+        " visibility root fits"
+    )
+    assert set(told["facets"]) == set(filters.FACETS) >= set(fixed.split())
     assert [row["name"] for row in told["results"]] == ["seeing"]
     assert {row["value"]: row["count"] for row in told["facets"]["primary"]} == {
         "LANGUAGE": 1,
@@ -94,6 +149,7 @@ def test_facets_count_what_the_caller_sees_each_under_all_other_filters(
     assert told["facets"]["type"] == [{"value": "ONNX", "count": 1}]
     assert told["facets"]["tag"] == [{"value": "new", "count": 1}]
     hidden = anybody.get(f"{LIST}?facets=true").json()
+    assert "collection" not in hidden["facets"]
     assert (hidden["count"], [row for rows in hidden["facets"].values() for row in rows]) == (0, [])
     assert "facets" not in administrator.get(LIST).json()
 
@@ -164,7 +220,8 @@ def test_the_list_takes_the_same_few_queries_however_long(
     for number in range(30):
         make_model(f"m{number}", tags=["a", "b"])
         if number in (0, 29):
-            with queries(5):  # the token, the roots, the count, the keys, the rows
+            # Whether tokens are locked, the token, the roots, the count, the keys, the rows.
+            with queries(6):
                 administrator.get(LIST)
 
 

@@ -20,13 +20,18 @@ from django.test import Client
 
 from discovery.api.examples import EXAMPLES, Example
 from discovery.models import LoadTest, RegisteredModel, Root, ScanRun
-from discovery.services import load_tests, scans, tokens
-from tests import builders
+from discovery.services import scans
+from discovery.services.health import test_loads
+from discovery.services.integrations import api_tokens
+from tests.support import builders
 
 GUIDE = [
-    ("POST", "/api/models/discovery/refresh"), ("GET", "/api/models/discovery/status"), ("GET", "/api/models/discovered"),
-    ("POST", "/api/models/register"), ("PUT", "/api/models/llama-2-7b-chat/metadata"), ("POST", "/api/models/metadata/bulk-update"),
-    ("PUT", "/api/models/llama-2-7b-chat/category"), ("GET", "/api/models/discovery/logs"), ("POST", "/api/models/llama-2-7b-chat/test-load"),
+    ("POST", "/api/models/discovery/refresh"), ("GET", "/api/models/discovery/status"),
+    ("GET", "/api/models/discovered"),
+    ("POST", "/api/models/register"), ("PUT", "/api/models/llama-2-7b-chat/metadata"),
+    ("POST", "/api/models/metadata/bulk-update"),
+    ("PUT", "/api/models/llama-2-7b-chat/category"), ("GET", "/api/models/discovery/logs"),
+    ("POST", "/api/models/llama-2-7b-chat/test-load"),
     ("GET", "/api/models/llama-2-7b-chat/validate"), ("GET", "/api/system/resources"),
 ]  # fmt: skip
 
@@ -69,20 +74,23 @@ def test_every_call_of_the_guide_has_an_example() -> None:
 def served(
     live_server: Any, transactional_db: None, task_queue: Any, models_root: Path, admin_user: User
 ) -> Iterator[dict[str, str]]:
-    """A server with the models that the examples speak of, and a worker for test loads. The environment that the page asks for."""
+    """A server with the models that the examples speak of, and a worker for test loads.
+
+    The environment that the page asks for.
+    """
     for name, hidden in (("llama-2-7b-chat", 64), ("mistral-7b-instruct", 72)):
         builders.transformers(models_root / name, hidden=hidden)
     Root.objects.create(path=str(models_root))
     scans.execute(scans.start_now(ScanRun.Trigger.COMMAND)[0])
     RegisteredModel.objects.update(primary="LANGUAGE")
     builders.transformers(models_root / "custom-model", hidden=80)
-    _, token = tokens.create(admin_user, "examples", "admin")
+    _, token = api_tokens.create(admin_user, "examples", "admin")
     over = threading.Event()
 
     def work() -> None:
         while not over.wait(0.1):
             for test in LoadTest.objects.filter(state=LoadTest.State.QUEUED):
-                load_tests.execute(test)
+                test_loads.execute(test)
         connection.close()
 
     worker = threading.Thread(target=work)
@@ -109,6 +117,7 @@ def test_the_examples_in_curl_run_as_they_stand(served: dict[str, str]) -> None:
         assert_promised(example, answer)
 
 
+@pytest.mark.slow
 def test_the_examples_in_python_run_as_they_stand(served: dict[str, str], tmp_path: Path) -> None:
     for number, example in enumerate(EXAMPLES):
         script = tmp_path / f"example{number}.py"

@@ -13,11 +13,23 @@ from django.test import Client
 from django.utils import timezone
 from django.utils.http import urlencode
 
-from discovery.engine.types import Severity
-from discovery.models import Channel, Collection, RegisteredModel, Root, ScanRun, Tag
-from discovery.services import journal, metadata, readiness, scans, tags
-from tests import builders
+from discovery.engine.core.vocabulary import Severity
+from discovery.models import (
+    Channel,
+    Collection,
+    DeepValidation,
+    RegisteredModel,
+    Root,
+    ScanRun,
+    Tag,
+)
+from discovery.services import scans
+from discovery.services.core import event_log
+from discovery.services.machine import readiness
+from discovery.services.metadata import metadata
+from discovery.services.registry import tags
 from tests.api.test_access import assert_error
+from tests.support import builders
 
 Make = Callable[..., RegisteredModel]
 
@@ -44,7 +56,8 @@ def test_files_and_tensors_are_those_on_disk(on_disk: RegisteredModel, anybody: 
     first = tensors["results"][0]
     assert set(first) == {"name", "dtype", "shape", "elements", "size_bytes", "file"}
     again = anybody.get(
-        f"/api/models/{on_disk.model_id}/tensors?{urlencode({'file': first['file'], 'search': first['name']})}"
+        f"/api/models/{on_disk.model_id}/tensors?"
+        + urlencode({"file": first["file"], "search": first["name"]})
     ).json()
     assert first in again["results"]
     assert_error(anybody.get(f"/api/models/{on_disk.model_id}/tensors?file=/etc/passwd"), 422)
@@ -60,7 +73,7 @@ def test_a_weight_file_that_broke_since_is_a_problem_of_the_answer(
     assert body["problems"][0]["path"].endswith(weights.name)
 
 
-def test_validation_reads_anew_for_administrators_and_tells_others_what_was_found(
+def test_validation_reads_anew_with_post_alone_and_tells_what_was_found_with_get(
     on_disk: RegisteredModel,
     models_root: Path,
     anybody: Client,
@@ -71,13 +84,16 @@ def test_validation_reads_anew_for_administrators_and_tells_others_what_was_foun
     assert anybody.get(address).json()["valid"] is True
     next((models_root / "bert-tiny").glob("*.safetensors")).unlink()
     assert reader.get(address).json()["valid"] is True
-    told = administrator.get(address).json()
+    assert administrator.get(address).json()["valid"] is True, (
+        "GET reads nothing and changes nothing"
+    )
+    told = administrator.post(address).json()
     assert told["valid"] is False
     assert {"weights_present"} <= {
         check["name"] for check in told["checks"] if check["status"] == "failed"
     }
     assert set(told) == {"model_id", "valid", "status", "checks", "completeness"}
-    assert administrator.post(address).json() == told
+    assert administrator.get(address).json() == told
     assert_error(reader.post(address), 403)
     assert_error(anybody.post(address), 401)
 
@@ -90,9 +106,11 @@ def test_deep_validation_is_queued_once_and_only_by_administrators(
     administrator: Client,
 ) -> None:
     address = f"/api/models/{on_disk.model_id}/validate?deep=true"
-    assert_error(anybody.get(address), 401)
-    assert_error(reader.get(address), 403)
-    first, second = administrator.get(address), administrator.get(address)
+    assert_error(anybody.post(address), 401)
+    assert_error(reader.post(address), 403)
+    assert "validation_id" not in administrator.get(address).json()
+    assert not DeepValidation.objects.exists(), "GET starts no work"
+    first, second = administrator.post(address), administrator.post(address)
     assert (first.status_code, second.status_code) == (202, 202)
     assert (first.json()["created"], second.json()["created"]) == (True, False)
     assert first.json()["validation_id"] == second.json()["validation_id"]
@@ -206,7 +224,7 @@ def test_the_log_is_filtered_and_readers_see_only_what_concerns_their_models(
         (Severity.INFO, Channel.METADATA, "open"),
         (Severity.WARNING, Channel.DISCOVERY, ""),
     ):
-        journal.record(channel, level, f"about {model_id or 'the scan'}", model_id=model_id)
+        event_log.record(channel, level, f"about {model_id or 'the scan'}", model_id=model_id)
     address = "/api/models/discovery/logs"
     newest = administrator.get(address).json()
     assert [row["message"] for row in newest["results"]] == [
@@ -310,11 +328,11 @@ def test_metrics_tell_each_caller_what_they_may_know(
     make_model("hidden", visibility="ADMIN_ONLY", size_bytes=7)
     public = anybody.get("/metrics")
     assert public["Content-Type"].startswith("text/plain; version=0.0.4")
-    assert 'karen_models{status="READY"} 1\n' in public.text
-    assert 'karen_models_bytes{status="READY"} 5\n' in public.text
+    assert 'karen_models{status="READY"} 1.0\n' in public.text
+    assert 'karen_models_bytes{status="READY"} 5.0\n' in public.text
     assert "karen_scans" not in public.text
     everything = administrator.get("/metrics").text
-    assert 'karen_models{status="READY"} 2\n' in everything
-    assert 'karen_scans{state="done"} 0\n' in everything
-    assert "karen_workers 0\n" in everything
+    assert 'karen_models{status="READY"} 2.0\n' in everything
+    assert 'karen_scans{state="done"} 0.0\n' in everything
+    assert "karen_workers 0.0\n" in everything
     assert anybody.get("/metrics", headers={"Authorization": "Bearer karen_x"}).status_code == 401

@@ -1,4 +1,6 @@
-"""The published OpenAPI document: valid, whole, and kept by every endpoint, as schemathesis finds by trying."""
+"""The published OpenAPI document: valid, whole, and kept by every endpoint, as schemathesis finds
+by trying.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,7 @@ from schemathesis.specs.openapi.definitions import OPENAPI_31
 
 from discovery.api.urls import urlpatterns
 from discovery.models import RegisteredModel
-from discovery.services import tokens
+from discovery.services.integrations import api_tokens
 
 SCHEMA = "/api/openapi.json"
 CONFIG = Path(__file__).with_name("schemathesis.toml")
@@ -66,6 +68,7 @@ def test_what_somebody_else_may_have_done_first_is_in_the_document(document: Any
         assert "412" in paths[f"/api/models/{{model_id}}/{what}"]["put"]["responses"]
 
 
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_no_endpoint_breaks_its_promises(
     live_server: Any, make_model: Callable[..., RegisteredModel], admin_user: User, tmp_path: Path
@@ -76,7 +79,7 @@ def test_no_endpoint_breaks_its_promises(
             {"name": "Q4", "path": "bert", "status": "READY", "size_bytes": 5, "weights_bytes": 5}
         ],
     )
-    _, token = tokens.create(admin_user, "schemathesis", "admin")
+    _, token = api_tokens.create(admin_user, "schemathesis", "admin")
     program = Path(sys.executable).with_name("schemathesis")
     command = [
         str(program),

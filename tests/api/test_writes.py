@@ -1,4 +1,6 @@
-"""What programs may change: one model, many at once, what is forgotten and found again, registered by hand, scanned and tried."""
+"""What programs may change: one model, many at once, what is forgotten and found again, registered
+by hand, scanned and tried.
+"""
 
 from __future__ import annotations
 
@@ -24,9 +26,13 @@ from discovery.models import (
     Root,
     ScanRun,
 )
-from discovery.services import forgetting, load_tests, metadata, registration, scans, tags
-from tests import builders
+from discovery.services import scans
+from discovery.services.health import test_loads
+from discovery.services.metadata import metadata
+from discovery.services.registry import deregistration, tags
+from discovery.services.scans import registration
 from tests.api.test_access import assert_error
+from tests.support import builders
 
 Make = Callable[..., RegisteredModel]
 
@@ -427,7 +433,7 @@ def test_what_is_forgotten_keeps_its_id_and_outlives_people_and_groups(
     model = RegisteredModel.objects.get()
     model.favoured_by.add(user)
     metadata.edit(model, {"license": "mit"}, by=user, through="page")
-    forgetting.forget(model, by=admin_user, through="page")
+    deregistration.forget(model, by=admin_user, through="page")
     user.delete()
     builders.transformers(models_root / "b/bert", hidden=72)
     scans.execute(scans.start_now(ScanRun.Trigger.COMMAND)[0])
@@ -445,7 +451,7 @@ def test_a_forgotten_model_that_is_registered_by_hand_comes_back_too(
     scans.execute(scans.start_now(ScanRun.Trigger.COMMAND)[0])
     model = RegisteredModel.objects.get()
     metadata.edit(model, {"license": "mit"}, by=admin_user, through="page")
-    forgetting.forget(model, by=admin_user, through="page")
+    deregistration.forget(model, by=admin_user, through="page")
     back = registration.register(
         {"name": "bert", "path": str(models_root / "bert")}, by=admin_user, through="page"
     )
@@ -491,7 +497,7 @@ def test_a_hosted_model_takes_an_endpoint_in_place_of_a_path(editor: Client) -> 
     body = {
         "name": "gpt-4",
         "type": "OPENAI",
-        "endpoint": "http://127.0.0.1:9/v1",
+        "endpoint": "http://models.example:9/v1",
         "modalities": ["TEXT"],
         "capabilities": ["CHAT"],
     }
@@ -505,8 +511,10 @@ def test_a_hosted_model_takes_an_endpoint_in_place_of_a_path(editor: Client) -> 
 
 
 OUTSIDE: list[dict[str, Any]] = [
-    {"path": "/etc"}, {"path": "../../etc"}, {"path": "nowhere"}, {"path": "x\0"}, {"path": ""}, {}, {"path": 5}, {"path": "escape"},
-    {"path": "\ud800"}, {"path": "custom-model", "smell": 1}, {"path": "custom-model", "api_key": "sk-1"}, {"path": "custom-model", "type": "FAST"},
+    {"path": "/etc"}, {"path": "../../etc"}, {"path": "nowhere"}, {"path": "x\0"}, {"path": ""}, {},
+    {"path": 5}, {"path": "escape"},
+    {"path": "\ud800"}, {"path": "custom-model", "smell": 1},
+    {"path": "custom-model", "api_key": "sk-1"}, {"path": "custom-model", "type": "FAST"},
     {"type": "OPENAI"}, {"type": "OPENAI", "endpoint": "file:///x"},
 ]  # fmt: skip
 
@@ -674,7 +682,7 @@ def test_a_test_load_that_goes_on_says_where_its_result_will_be(
     assert first["Location"] == told["location"]
     assert editor.get(told["location"]).status_code == 202
     assert editor.post("/api/models/m/test-load?variant=Q8").json()["created"] is False
-    load_tests.cancel(LoadTest.objects.get(model=model))
+    test_loads.cancel(LoadTest.objects.get(model=model))
     over = editor.get(told["location"])
     assert (over.status_code, over.json()["status"]) == (200, "cancelled")
     assert_error(editor.post("/api/models/m/test-load?variant=Q5"), 422)

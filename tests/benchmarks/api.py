@@ -1,7 +1,9 @@
-"""The API at size: ``python tests/benchmarks/api.py [COUNT]`` reads, pages through and changes a registry of 100,000 models.
+"""The API at size: ``python tests/benchmarks/api.py [COUNT]`` reads, pages through and changes a
+registry of 100,000 models.
 
-Holds: each read under 150 ms (median); a walk by cursor meets every model once while a scan runs; 1,000 updates under 2 s. In CPU time of one
-process on the machine that ``tests/timing.py`` describes; the clock's time stands beside it.
+Holds: each read under 150 ms (median); a walk by cursor meets every model once while a scan runs;
+1,000 updates under 2 s. In CPU time of one process on the machine that ``tests/support/timing.py``
+describes; the clock's time stands beside it.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from typing import Any
 BASE = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(BASE))
 
-from tests.timing import slowness  # noqa: E402
+from tests.support.timing import slowness  # noqa: E402
 
 READ_SECONDS, UPDATE_SECONDS = 0.150, 2.0
 REPEATS = 15
@@ -57,14 +59,17 @@ def read(client: Any) -> int:
         limit = READ_SECONDS * slowness()
         held = f"(at most {limit * 1000:.0f} here)" if name in HELD else ""
         print(
-            f"{name:<18} {cpu * 1000:7.1f} ms of CPU, {clock * 1000:7.1f} ms median, {worst * 1000:7.1f} ms at worst  {held}"
+            f"{name:<18} {cpu * 1000:7.1f} ms of CPU, {clock * 1000:7.1f} ms median,"
+            f" {worst * 1000:7.1f} ms at worst  {held}"
         )
         slow += name in HELD and cpu > limit
     return slow
 
 
 def walk(client: Any, folder: Path, count: int) -> int:
-    """Every model that was there at the beginning, once each, while a scan registers a folder of others."""
+    """Every model that was there at the beginning, once each, while a scan registers a folder of
+    others.
+    """
     from django.db import connection
 
     from discovery.demo.tree import make_demo_tree
@@ -93,7 +98,8 @@ def walk(client: Any, folder: Path, count: int) -> int:
     scanning.join()
     whole = len(met) == len(set(met)) and there <= set(met)
     print(
-        f"walk by cursor     {len(met):,} models in {taken:.1f} s, {'each once' if whole else 'NOT each once'}, while 3 scans ran"
+        f"walk by cursor     {len(met):,} models in {taken:.1f} s,"
+        f" {'each once' if whole else 'NOT each once'}, while 3 scans ran"
     )
     return 0 if whole else 1
 
@@ -122,7 +128,8 @@ def change(client: Any) -> int:
         assert answer.json()["updated"] == len(ids), answer.content[:500]
         limit = UPDATE_SECONDS * slowness()
         print(
-            f"{len(ids):,} updates, atomic={atomic:<5}  {cpu:5.2f} s of CPU, {clock:5.2f} s  (at most {limit:.1f} here)"
+            f"{len(ids):,} updates, atomic={atomic:<5}  {cpu:5.2f} s of CPU, {clock:5.2f} s  (at"
+            f" most {limit:.1f} here)"
         )
         slow += cpu > limit
     return slow
@@ -132,11 +139,11 @@ def main(count: int, folder: Path) -> int:
     from django.contrib.auth.models import User
     from django.test import Client
 
-    from discovery.services import tokens
+    from discovery.services.integrations import api_tokens
     from tests.benchmarks import registry
 
     registry.fill(count)
-    _, token = tokens.create(User.objects.create_superuser("admin"), "benchmark", "admin")
+    _, token = api_tokens.create(User.objects.create_superuser("admin"), "benchmark", "admin")
     client = Client(headers={"Authorization": f"Bearer {token}", "Host": "localhost"})
     client.get(READS["first page"])
     return read(client) + walk(client, folder, count) + change(client)
@@ -145,7 +152,8 @@ def main(count: int, folder: Path) -> int:
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as name:
         os.environ.update(
-            KAREN_DATA_DIR=f"{name}/var", KAREN_LOGS_DIR=f"{name}/logs", KAREN_CONFIG_DIR=f"{name}/config", DATABASE_URL=f"sqlite:///{name}/bench.sqlite3",
+            KAREN_DATA_DIR=f"{name}/var", KAREN_LOGS_DIR=f"{name}/logs",
+            KAREN_CONFIG_DIR=f"{name}/config", DATABASE_URL=f"sqlite:///{name}/bench.sqlite3",
             KAREN_API_RATE_TOKEN="", DJANGO_SETTINGS_MODULE="karen_admin.settings",
         )  # fmt: skip
         import django

@@ -1,4 +1,5 @@
-"""Changing many models: ``python tests/benchmarks/bulk.py`` tags 5,000 of 10,000 by a filter, previews it, takes it back.
+"""Changing many models: ``python tests/benchmarks/bulk.py`` tags 5,000 of 10,000 by a filter,
+previews it, takes it back.
 
 Holds: tagging, and taking it back, under 5 s of worker time (CPU) each; the preview under 4 s.
 """
@@ -30,9 +31,9 @@ def main(count: int) -> int:
     from django.contrib.auth.models import User
 
     from discovery.models import RegisteredModel, Tag
-    from discovery.services import bulk
-    from discovery.services.operations import Operation
-    from discovery.services.selections import Selection, preview
+    from discovery.services.bulk import bulk_edits
+    from discovery.services.bulk.operations import Operation
+    from discovery.services.bulk.selections import Selection, preview
     from tests.benchmarks import registry
 
     registry.fill(count)
@@ -46,23 +47,26 @@ def main(count: int) -> int:
     before = dict(RegisteredModel.objects.values_list("pk", "curated"))
 
     foreseen, previewing, looked = timed(lambda: preview(operation, selection, by))
-    edit = bulk.request(operation, selection, by=by)
-    edit, tagging, tagged = timed(lambda: bulk.execute(edit))
+    edit = bulk_edits.request(operation, selection, by=by)
+    edit, tagging, tagged = timed(lambda: bulk_edits.execute(edit))
     assert (edit.state, edit.changed, foreseen.changing) == ("done", TAGGED, TAGGED), edit.message
     assert Tag.objects.get(name="benchmark").models.count() == TAGGED
-    back = bulk.take_back(edit.batch, by=by)
-    back, undoing, undone = timed(lambda: bulk.execute(back))
+    back = bulk_edits.take_back(edit.batch, by=by)
+    back, undoing, undone = timed(lambda: bulk_edits.execute(back))
     assert (back.state, back.changed) == ("done", TAGGED), back.message
     assert dict(RegisteredModel.objects.values_list("pk", "curated")) == before
 
     print(
-        f"preview of {TAGGED:,} of {count:,} models   {previewing:6.2f} s of CPU, {looked:6.2f} s   (at most {PREVIEW_SECONDS} of CPU)"
+        f"preview of {TAGGED:,} of {count:,} models   {previewing:6.2f} s of CPU, {looked:6.2f} s  "
+        f" (at most {PREVIEW_SECONDS} of CPU)"
     )
     print(
-        f"tagging them                       {tagging:6.2f} s of CPU, {tagged:6.2f} s   (at most {WORK_SECONDS} of CPU)"
+        f"tagging them                       {tagging:6.2f} s of CPU, {tagged:6.2f} s   (at most"
+        f" {WORK_SECONDS} of CPU)"
     )
     print(
-        f"taking it back                     {undoing:6.2f} s of CPU, {undone:6.2f} s   (at most {WORK_SECONDS} of CPU)"
+        f"taking it back                     {undoing:6.2f} s of CPU, {undone:6.2f} s   (at most"
+        f" {WORK_SECONDS} of CPU)"
     )
     return 0 if max(tagging, undoing) <= WORK_SECONDS and previewing <= PREVIEW_SECONDS else 1
 

@@ -1,6 +1,7 @@
 """Categorizing already-read models by 200 rules: ``python tests/benchmarks/categorize.py 10000``.
 
-Holds: 10,000 models in under 3 s in one process, and trying a change over a registry of 10,000 in under 4 s.
+Holds: 10,000 models in under 3 s in one process, and trying a change over a registry of 10,000 in
+under 4 s.
 """
 
 from __future__ import annotations
@@ -29,18 +30,19 @@ NAMES = (
 )
 TYPES = ("llama", "gpt_bigcode", "bert", "whisper", "vit", "stable-diffusion", "bert", "bert")
 CLASSES = (
-    "LlamaForCausalLM", "GPTBigCodeForCausalLM", "BertForTokenClassification", "WhisperForConditionalGeneration", "ViTForImageClassification",
+    "LlamaForCausalLM", "GPTBigCodeForCausalLM", "BertForTokenClassification",
+    "WhisperForConditionalGeneration", "ViTForImageClassification",
     "StableDiffusionPipeline", "BertModel", "BertForMaskedLM",
 )  # fmt: skip
 PROSE = (
-    "This model was trained on a large corpus of text and is meant for research on reasoning, writing and the analysis of long documents. "
-    * 6
+    "This model was trained on a large corpus of text and is meant for research on reasoning,"
+    " writing and the analysis of long documents. " * 6
 )
 
 
 def rules_of(count: int) -> str:
     """The shipped rules and made-up ones beside them, ``count`` in all."""
-    from discovery.services.configs import SHIPPED_RULES
+    from discovery.services.core.config_files import SHIPPED_RULES
 
     document = json.loads(SHIPPED_RULES.read_text())
     sections = document["categorization_rules"]
@@ -64,8 +66,8 @@ def rules_of(count: int) -> str:
 def make(count: int) -> None:
     from django.utils import timezone
 
-    from discovery.engine.modality import detect
-    from discovery.engine.signals import Clues
+    from discovery.engine.classify.modality import detect
+    from discovery.engine.classify.signals import Clues
     from discovery.models import RegisteredModel, Root
 
     root, now, batch = Root.objects.create(path="/made"), timezone.now(), []
@@ -108,14 +110,14 @@ def make(count: int) -> None:
 
 
 def main(count: int) -> int:
-    from discovery.engine.categorize import Categorizer
-    from discovery.engine.describe import decide
-    from discovery.engine.signals import Signals
+    from discovery.engine.classify.categorize import Categorizer
+    from discovery.engine.classify.describe import decide
+    from discovery.engine.classify.signals import Signals
     from discovery.models import RegisteredModel
-    from discovery.services import categories
+    from discovery.services.scans import categorization
 
     make(count)
-    rules = categories.parse(rules_of(200))
+    rules = categorization.parse(rules_of(200))
     read = [
         (
             Signals.from_json(signals),
@@ -129,14 +131,15 @@ def main(count: int) -> int:
     decided = [decide(signals, inputs, outputs, categorizer) for signals, inputs, outputs in read]
     deciding = time.perf_counter() - started
     started = time.perf_counter()
-    trial = categories.try_out(rules)
+    trial = categorization.try_out(rules)
     trying = time.perf_counter() - started
     assert len(decided) == trial.models == count
     print(
         f"deciding {count:,} models by 200 rules   {deciding:6.2f} s   (at most {DECIDE_SECONDS})"
     )
     print(
-        f"trying 200 rules over a registry of them  {trying:6.2f} s   (at most {TRY_SECONDS}), {trial.changed:,} would change"
+        f"trying 200 rules over a registry of them  {trying:6.2f} s   (at most {TRY_SECONDS}),"
+        f" {trial.changed:,} would change"
     )
     return 0 if deciding <= DECIDE_SECONDS and trying <= TRY_SECONDS else 1
 

@@ -1,8 +1,11 @@
-"""One pass of deep validation over a file against two programs: ``python tests/benchmarks/checksums.py [BYTES]`` (default 1 GiB).
+"""One pass of deep validation over a file against two programs: ``python
+tests/benchmarks/checksums.py [BYTES]`` (default 1 GiB).
 
-Ours reads the file once for SHA-256, BLAKE3 and samples of the weights; the peers are ``sha256sum`` and ``b3sum`` (Debian's packages
-coreutils and b3sum), run one after the other. Each measurement is a process of its own, in turn on the same cached file; the best counts.
-Python's ``hashlib`` in place of ``sha256sum``, faster where only OpenSSL knows the processor's SHA instructions, is shown beside it.
+Ours reads the file once for SHA-256, BLAKE3 and samples of the weights; the peers are ``sha256sum``
+and ``b3sum`` (Debian's packages coreutils and b3sum), run one after the other. Each measurement is
+a process of its own, in turn on the same cached file; the best counts. Python's ``hashlib`` in
+place of ``sha256sum``, faster where only OpenSSL knows the processor's SHA instructions, is shown
+beside it.
 
 * speed: at least 70 % of the peers' together;
 * peak memory: within 64 MB between a file of 100 MB and the large one;
@@ -34,7 +37,10 @@ SMALL = 100_000_000
 HASHLIB = (
     "import hashlib, sys; print(hashlib.file_digest(open(sys.argv[1], 'rb'), 'sha256').hexdigest())"
 )
-BLAKE3 = "import blake3, sys; print(blake3.blake3(max_threads=blake3.blake3.AUTO).update_mmap(sys.argv[1]).hexdigest())"
+BLAKE3 = (
+    "import blake3, sys;"
+    " print(blake3.blake3(max_threads=blake3.blake3.AUTO).update_mmap(sys.argv[1]).hexdigest())"
+)
 
 
 def make_file(path: Path, size: int) -> None:
@@ -46,9 +52,8 @@ def make_file(path: Path, size: int) -> None:
         path, [(f"layers.{number}.weight", "BF16", (rows, 4096)) for number in range(200)]
     )
     block = bytearray(os.urandom(8 << 20))
-    block[1::2] = bytes(
-        byte & 0xBF for byte in block[1::2]
-    )  # the largest exponent is never reached
+    # The largest exponent is never reached.
+    block[1::2] = bytes(byte & 0xBF for byte in block[1::2])
     with path.open("r+b") as file:
         file.seek(8 + int.from_bytes(file.read(8), "little"))
         while (left := path.stat().st_size - file.tell()) > 0:
@@ -59,8 +64,8 @@ def ours(path: Path) -> dict[str, Any]:
     """In the child: seconds of the reading, imports left out, and peak memory in MB."""
     import resource
 
-    from discovery.engine import checksums
-    from discovery.engine.types import FileEntry
+    from discovery.engine.core.types import FileEntry
+    from discovery.engine.integrity import checksums
 
     entry = FileEntry(path.name, path.stat().st_size, 0, 0)
     started = time.perf_counter()
@@ -125,7 +130,7 @@ def main(size: int) -> int:
     best = min(result["seconds"] for result in mine)
     sha, blake = (
         "sha256sum" if "sha256sum" in seconds else "hashlib",
-        "b3sum" if "b3sum" in seconds else "blake3",
+        ("b3sum" if "b3sum" in seconds else "blake3"),
     )
     for name, taken in {"ours": best, **seconds}.items():
         print(f"{name:<10} {taken:7.3f} s  {bytes_read / taken / 1e9:6.2f} GB/s")
@@ -133,10 +138,12 @@ def main(size: int) -> int:
     print(f"{speed:.0%} of the speed of {sha} then {blake}   (at least {SPEED:.0%})")
     if sha != "hashlib":
         print(
-            f"{(seconds['hashlib'] + seconds[blake]) / best:.0%} of the speed of hashlib then {blake}"
+            f"{(seconds['hashlib'] + seconds[blake]) / best:.0%} of the speed of hashlib then"
+            f" {blake}"
         )
     print(
-        f"peak memory {mine[0]['peak']:.1f} MB, {growth:+.1f} MB over a file of {SMALL / 1e6:.0f} MB   (at most +{MEMORY_MB})"
+        f"peak memory {mine[0]['peak']:.1f} MB, {growth:+.1f} MB over a file of {SMALL / 1e6:.0f}"
+        f" MB   (at most +{MEMORY_MB})"
     )
     print(f"{mine[0]['sampled']:,} weights sampled, {mine[0]['nonfinite']} of them no numbers")
     agree = (

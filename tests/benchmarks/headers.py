@@ -1,12 +1,14 @@
 """Reading headers against the official readers: ``python tests/benchmarks/headers.py [FOLDER]``.
 
-Each reading is a process of its own, ours and theirs in turn on the same file, and the best of a few counts; imports are not timed.
-Both sides do the same work (name, shape and type of every tensor, key metadata) and must give the same answer.
-Limits, as multiples of the official reader's time:
+Each reading is a process of its own, ours and theirs in turn on the same file, and the best of a
+few counts; imports are not timed. Both sides do the same work (name, shape and type of every
+tensor, key metadata) and must give the same answer. Limits, as multiples of the official reader's
+time:
 
 * GGUF, 8 GB, 152,000 tokens and 151,000 merges: at least 150 times faster than ``gguf.GGUFReader``;
 * ONNX, 500 MB of weights inline: at least 50 times faster than ``onnx.load``;
-* PyTorch zip, 1 GB: at least 30 times faster than ``torch.load(weights_only=True)``, where torch is installed;
+* PyTorch zip, 1 GB: at least 30 times faster than ``torch.load(weights_only=True)``, where torch is
+  installed;
 * safetensors, 2,000 tensors, both warm: at most 2 times slower than ``safe_open``.
 
 GGUF and ONNX take under 40 MB more than a bare interpreter. Exits 1 when a limit is missed.
@@ -40,7 +42,10 @@ Facts = tuple[list[tuple[str, tuple[int, ...], str]], dict[str, Any]]
 
 
 class Contest(NamedTuple):
-    """``ratio`` is their time divided by ours: at least that much. ``their_rounds``: how often the slow one is asked."""
+    """``ratio`` is their time divided by ours: at least that much.
+
+    ``their_rounds``: how often the slow one is asked.
+    """
 
     label: str
     official: str
@@ -200,7 +205,8 @@ def safe_open() -> Callable[[Path], Facts]:
 
     def reading(path: Path) -> Facts:
         file = safetensors.safe_open(path, "numpy")
-        slices = ((name, file.get_slice(name)) for name in file.keys())  # noqa: SIM118 - it is no dict
+        # It is no dict.
+        slices = ((name, file.get_slice(name)) for name in file.keys())  # noqa: SIM118
         return [(name, tuple(part.get_shape()), part.get_dtype()) for name, part in slices], {}
 
     return reading
@@ -280,8 +286,9 @@ def compete(kind: str, folder: Path, bare: float) -> list[str]:
     )
     memory, ratio = max(result["peak"] for result in mine) - bare, their_time / our_time
     print(
-        f"{contest.label:<28} {our_time * 1000:>8.1f} ms  {contest.official:>16} {their_time * 1000:>8.1f} ms"
-        f"  {ratio:>7.1f}x (at least {contest.ratio:g}x)  {memory:>5.1f} MB{f' (at most {MEMORY_MB})' if contest.memory else ''}"
+        f"{contest.label:<28} {our_time * 1000:>8.1f} ms  {contest.official:>16}"
+        f" {their_time * 1000:>8.1f} ms  {ratio:>7.1f}x (at least {contest.ratio:g}x) "
+        f" {memory:>5.1f} MB{f' (at most {MEMORY_MB})' if contest.memory else ''}"
     )
     missed = (
         []
@@ -296,7 +303,8 @@ def compete(kind: str, folder: Path, bare: float) -> list[str]:
         )
     if len({result["digest"] for result in mine + theirs}) > 1:
         missed.append(
-            f"{contest.label}: ours and {contest.official} disagree: {mine[0]['metadata']}, {theirs[0]['metadata']}"
+            f"{contest.label}: ours and {contest.official} disagree: {mine[0]['metadata']},"
+            f" {theirs[0]['metadata']}"
         )
     return missed
 

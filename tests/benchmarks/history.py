@@ -1,6 +1,8 @@
-"""The history at size: ``python tests/benchmarks/history.py`` makes 100,000 changes of 10,000 models and asks for its pages.
+"""The history at size: ``python tests/benchmarks/history.py`` makes 100,000 changes of 10,000
+models and asks for its pages.
 
-Holds: the median of the first page, of a filtered one and of a late one under 300 ms of CPU each, of one model under 100 ms.
+Holds: the median of the first page, of a filtered one and of a late one under 300 ms of CPU each,
+of one model under 100 ms.
 """
 
 from __future__ import annotations
@@ -13,6 +15,8 @@ from datetime import timedelta
 from pathlib import Path
 from statistics import median
 from uuid import uuid4
+
+from tests.support.page_text import page_text
 
 BASE = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(BASE))
@@ -31,7 +35,9 @@ ROUNDS = 5
 
 
 def make() -> str:
-    """Single edits and, between them, eight batches of 5,000; returns the id of a model with some history."""
+    """Single edits and, between them, eight batches of 5,000; returns the id of a model with some
+    history.
+    """
     from django.contrib.auth.models import User
     from django.utils import timezone
 
@@ -106,10 +112,11 @@ def main() -> int:
             response = client.get(address)
             taken.append(time.process_time() - started)
             assert response.status_code == 200
-            assert "panel batch" in response.content.decode()
+            assert "panel batch" in page_text(response)
         slow = slow or median(taken) > SECONDS[name]
         print(
-            f"{name:12} {median(taken) * 1000:6.0f} ms of CPU   (at most {SECONDS[name] * 1000:.0f})"
+            f"{name:12} {median(taken) * 1000:6.0f} ms of CPU   (at most"
+            f" {SECONDS[name] * 1000:.0f})"
         )
     return 1 if slow else 0
 

@@ -1,14 +1,17 @@
 """Server time of pages over N models: ``python tests/benchmarks/pages.py 100000 [FOLDER]``.
 
-Fills a fresh SQLite database with a made-up registry (FOLDER keeps it for the next time), asks one process for each page as a browser
-would, and prints median and 95th percentile of its CPU time, beside a bare Django view that renders as many rows. Holds, on the machine
-that ``tests/timing.py`` describes:
+Fills a fresh SQLite database with a made-up registry (FOLDER keeps it for the next time), asks one
+process for each page as a browser would, and prints median and 95th percentile of its CPU time,
+beside a bare Django view that renders as many rows. Holds, on the machine that
+``tests/support/timing.py`` describes:
 
-* Models page, first visit, filtered, searched, sorted and deep, for administrators and for readers: median under 150 ms and 95th percentile
-  under 300 ms at 100,000 models; median under 50 ms at 10,000;
+* Models page, first visit, filtered, searched, sorted and deep, for administrators and for readers:
+  median under 150 ms and 95th percentile under 300 ms at 100,000 models; median under 50 ms at
+  10,000;
 * overview: median under 200 ms; under 50 ms.
 
-Reading a database is mostly CPU time when it is cached; time spent waiting for other programs is not the server's. Exits 1 when a limit is missed.
+Reading a database is mostly CPU time when it is cached; time spent waiting for other programs is
+not the server's. Exits 1 when a limit is missed.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +40,10 @@ PAGES = {
     "Models, by language": ("/models/?q=params:%3E7b+license:mit+-tag:old", 150, 300),
     "Models, sorted": ("/models/?sort=-size", 150, 300),
     "Models, page 1,000": ("/models/?page=1000", 150, 300),
-    "Models, all columns": ("/models/?columns=category,type,params,context,size,memory,license,author,tags,visibility,added,status", 150, 300),
+    "Models, all columns": (
+        ("/models/?columns=category,type,params,context,size,memory,license,author,tags,"
+        "visibility,added,status"), 150, 300,
+    ),
     "Overview": ("/", 200, 300),
 }  # fmt: skip
 FEW_MS = 50
@@ -55,7 +62,9 @@ def measure(ask: Callable[[], Any], turns: int = TURNS) -> tuple[float, float]:
 
 
 def bare(count: int) -> Callable[[], Any]:
-    """A plain view of as many rows: the database read by its order, a table of the same columns, no frame."""
+    """A plain view of as many rows: the database read by its order, a table of the same columns, no
+    frame.
+    """
     from django.contrib.auth.models import User
     from django.template import Context, engines
     from django.test import RequestFactory
@@ -80,7 +89,7 @@ def bare(count: int) -> Callable[[], Any]:
         .template
     )
     request = RequestFactory().get("/")
-    request.user = User(is_staff=True)
+    request.user = User(is_superuser=True)
 
     def view() -> str:
         return str(
@@ -107,7 +116,7 @@ def main(count: int, folder: Path) -> int:
 
     from discovery.models import RegisteredModel
     from tests.benchmarks.registry import fill
-    from tests.timing import slowness
+    from tests.support.timing import slowness
 
     call_command("migrate", verbosity=0)
     if (missing := count - RegisteredModel.objects.count()) > 0:
@@ -131,13 +140,14 @@ def main(count: int, folder: Path) -> int:
             if count < MANY:
                 median_limit, tail_limit = FEW_MS, 2 * FEW_MS
             before = slowness()
-            median, tail = measure(lambda address=address, client=client: _ok(client, address))  # type: ignore[misc]
+            median, tail = measure(partial(_ok, client, address))
             slow = (before + slowness()) / 2
             good = median / slow <= median_limit and tail / slow <= tail_limit
             held &= good
             label = f"{name}{'' if who is admin else ', reader'}"
             print(
-                f"{label:28} {median:8.1f} {tail:8.1f}  {median / plain:5.1f}×   {median_limit} {tail_limit} × {slow:.2f}{'' if good else '  MISSED'}"
+                f"{label:28} {median:8.1f} {tail:8.1f}  {median / plain:5.1f}×   {median_limit}"
+                f" {tail_limit} × {slow:.2f}{'' if good else '  MISSED'}"
             )
     return 0 if held else 1
 

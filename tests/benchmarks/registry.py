@@ -1,4 +1,5 @@
-"""A registry of any size, made up but life-like: ``python tests/benchmarks/registry.py 100000`` fills the database of ``KAREN_DATA_DIR``.
+"""A registry of any size, made up but life-like: ``python tests/benchmarks/registry.py 100000``
+fills the database of ``KAREN_DATA_DIR``.
 
 The rows are as fat as scanned ones, resolved by the same code, and the same for the same count.
 """
@@ -27,11 +28,12 @@ from django.core.management import call_command
 from django.db import transaction
 from django.utils import timezone
 
-from discovery.engine.document import needed
+from discovery.engine.identify.document import needed
+from discovery.engine.integrity.checks import CHECKS
 from discovery.models import Collection, Finding, RegisteredModel, Root, ScanRun, Visibility
-from discovery.services import findings, tags
-from discovery.services.records import resolve
-from discovery.words import CHECKS
+from discovery.services.findings import findings
+from discovery.services.registry import tags
+from discovery.services.registry.records import resolve
 
 BATCH = 1_000
 ROOTS = ("/srv/models", "/mnt/nas/models", "/data/hub", "/data/experiments")
@@ -48,6 +50,7 @@ AUTHORS = (
     "TheBloke",
     "our-lab",
 )
+DOMAINS = ("GENERAL", "MEDICAL", "LEGAL", "TECHNICAL", "SCIENTIFIC")
 TAGS = (
     "prod",
     "old",
@@ -89,25 +92,35 @@ class Kind(NamedTuple):
 
 
 KINDS = (
-    Kind("llama", "LlamaForCausalLM", "TRANSFORMERS", "safetensors", "LANGUAGE", ("CHAT", "CODE"), ("TEXT",), ("TEXT",),
+    Kind("llama", "LlamaForCausalLM", "TRANSFORMERS", "safetensors", "LANGUAGE", ("CHAT", "CODE"),
+        ("TEXT",), ("TEXT",),
          ("CHAT", "GENERATION", "TOOL_USE"), (1.2, 3.2, 8.0, 70.6), 131_072),
-    Kind("llama", "llama", "LLAMA_CPP", "gguf", "LANGUAGE", ("CHAT", "REASONING"), ("TEXT",), ("TEXT",), ("CHAT", "GENERATION"), (8.0, 70.6), 32_768),
-    Kind("qwen", "Qwen2ForCausalLM", "TRANSFORMERS", "safetensors", "LANGUAGE", ("CODE", "REASONING"), ("TEXT",), ("TEXT",),
+    Kind("llama", "llama", "LLAMA_CPP", "gguf", "LANGUAGE", ("CHAT", "REASONING"), ("TEXT",),
+        ("TEXT",), ("CHAT", "GENERATION"), (8.0, 70.6), 32_768),
+    Kind("qwen", "Qwen2ForCausalLM", "TRANSFORMERS", "safetensors", "LANGUAGE",
+        ("CODE", "REASONING"), ("TEXT",), ("TEXT",),
          ("CHAT", "CODE", "GENERATION"), (0.5, 7.6, 32.8), 32_768),
-    Kind("mistral", "MistralForCausalLM", "TRANSFORMERS", "safetensors", "LANGUAGE", ("CHAT", "CREATIVE"), ("TEXT",), ("TEXT",),
+    Kind("mistral", "MistralForCausalLM", "TRANSFORMERS", "safetensors", "LANGUAGE",
+        ("CHAT", "CREATIVE"), ("TEXT",), ("TEXT",),
          ("CHAT", "GENERATION"), (7.2, 46.7), 32_768),
-    Kind("bert", "BertModel", "SENTENCE_TRANSFORMERS", "safetensors", "LANGUAGE", ("ANALYSIS",), ("TEXT",), ("TEXT",),
+    Kind("bert", "BertModel", "SENTENCE_TRANSFORMERS", "safetensors", "LANGUAGE", ("ANALYSIS",),
+        ("TEXT",), ("TEXT",),
          ("EMBEDDING",), (0.03, 0.11), 512),
-    Kind("clip", "CLIPModel", "ONNX", "onnx", "MULTIMODAL", ("ANALYSIS",), ("IMAGE", "TEXT"), ("TEXT",), ("CLASSIFICATION", "VISION"), (0.43,), 77),
-    Kind("whisper", "WhisperForConditionalGeneration", "TRANSFORMERS", "pytorch", "AUDIO", ("ANALYSIS",), ("AUDIO",), ("TEXT",),
+    Kind("clip", "CLIPModel", "ONNX", "onnx", "MULTIMODAL", ("ANALYSIS",), ("IMAGE", "TEXT"),
+        ("TEXT",), ("CLASSIFICATION", "VISION"), (0.43,), 77),
+    Kind("whisper", "WhisperForConditionalGeneration", "TRANSFORMERS", "pytorch", "AUDIO",
+        ("ANALYSIS",), ("AUDIO",), ("TEXT",),
          ("TRANSCRIPTION",), (0.07, 0.24, 1.5), 448),
-    Kind("flux", "FluxPipeline", "DIFFUSERS", "safetensors", "VISION", ("CREATIVE",), ("TEXT",), ("IMAGE",),
+    Kind("flux", "FluxPipeline", "DIFFUSERS", "safetensors", "VISION", ("CREATIVE",), ("TEXT",),
+        ("IMAGE",),
          ("IMAGE_GENERATION",), (2.6, 11.9), None),
 )  # fmt: skip
 
 
 def fill(count: int) -> None:
-    """Creates ``count`` models with their roots, groups, collections, tags and findings, beside what is there."""
+    """Creates ``count`` models with their roots, groups, collections, tags and findings, beside
+    what is there.
+    """
     roots = [
         Root.objects.get_or_create(path=path, defaults={"last_scan_at": timezone.now()})[0]
         for path in ROOTS
@@ -141,16 +154,19 @@ def _model(number: int, roots: Sequence[Root], run: ScanRun) -> RegisteredModel:
     chance = Random(number)
     kind = chance.choice(KINDS)
     billions = chance.choice(kind.billions)
-    name = f"{kind.family}-{billions:g}b-{chance.choice(('base', 'instruct', 'chat', 'ft', 'distill'))}-{number:06d}"
+    ending = chance.choice(("base", "instruct", "chat", "ft", "distill"))
+    name = f"{kind.family}-{billions:g}b-{ending}-{number:06d}"
     path = f"{kind.primary.lower()}/{chance.choice(AUTHORS)}/{name}"
     now = timezone.now() - timedelta(minutes=chance.randrange(500_000))
     record = RegisteredModel(
-        model_id=name, root=roots[min(int(chance.expovariate(1)), len(roots) - 1)], path=path, place=path, name=name, added_at=now, changed_at=now,
+        model_id=name, root=roots[min(int(chance.expovariate(1)), len(roots) - 1)], path=path,
+        place=path, name=name, added_at=now, changed_at=now,
         modified_at=now - timedelta(days=chance.randrange(400)), validated_at=now, added_in=run,
         signature=_hash(f"signature {path}"), content=_hash(f"content {path}"),
         # One in fifty is a copy of another one.
         fingerprint=_hash(f"fingerprint {number - 1 if number % 50 == 49 else number}"),
-        visibility=chance.choices((Visibility.PUBLIC, Visibility.RESTRICTED, Visibility.ADMIN_ONLY), (5, 4, 1))[0],
+        visibility=chance.choices((Visibility.PUBLIC, Visibility.RESTRICTED, Visibility.ADMIN_ONLY),
+            (5, 4, 1))[0],
     )  # fmt: skip
     record.extracted = {
         field: {"value": value, "source": source}
@@ -170,7 +186,7 @@ def _model(number: int, roots: Sequence[Root], run: ScanRun) -> RegisteredModel:
         record.status, record.missing_since = "MISSING", now
     record.checks = [
         {"name": check, "status": "passed", "message": f"{words}: nothing is wrong", "path": ""}
-        for check, words in CHECKS.items()
+        for check, words in ((each.name, each.label) for each in CHECKS.values())
     ]
     evidence = {
         "rule": "text → text",
@@ -186,9 +202,11 @@ def _model(number: int, roots: Sequence[Root], run: ScanRun) -> RegisteredModel:
     }
     words = path.replace("/", "-").split("-")
     record.signals = {
-        "architectures": [kind.architecture], "model_types": [kind.family], "pipeline_tags": [], "tags": [],
+        "architectures": [kind.architecture], "model_types": [kind.family], "pipeline_tags": [],
+        "tags": [],
         "files": [path for path, _ in record.files],
-        "marks": {"key:vocab_size": "config.json"}, "words": dict.fromkeys(("title", "card", "name"), words * 3),
+        "marks": {"key:vocab_size": "config.json"},
+        "words": dict.fromkeys(("title", "card", "name"), words * 3),
         "phrases": dict.fromkeys(("title", "card", "name"), " ".join(words * 3)),
     }  # fmt: skip
     resolve(record)
@@ -198,15 +216,22 @@ def _model(number: int, roots: Sequence[Root], run: ScanRun) -> RegisteredModel:
 def _facts(kind: Kind, billions: float, chance: Random) -> dict[str, tuple[Any, str]]:
     license_, config, rules = chance.choice(LICENSES), "config.json", "rules"
     facts: dict[str, tuple[Any, str]] = {
-        "type": (kind.type, "files"), "format": (kind.format, "files"), "architecture": (kind.architecture, config),
-        "model_family": (kind.family, "model type"), "parameter_count": (int(billions * 1e9), "tensors"), "embedding_length": (4096, config),
-        "layer_count": (32, config), "vocab_size": (128_256, config), "modalities": (sorted({*kind.inputs, *kind.outputs}), config),
-        "input_modalities": (list(kind.inputs), config), "output_modalities": (list(kind.outputs), config), "primary": (kind.primary, rules),
-        "secondary": (chance.choice(kind.uses), rules), "capabilities": (list(kind.capabilities), rules),
-        "specialization": (chance.choices(("GENERAL", "MEDICAL", "LEGAL", "TECHNICAL", "SCIENTIFIC"), (12, 2, 1, 2, 1))[0], rules),
-        "author": (chance.choice(AUTHORS), "README.md"), "tags": (chance.sample(TAGS, chance.randrange(5)), "README.md"),
+        "type": (kind.type, "files"), "format": (kind.format, "files"),
+        "architecture": (kind.architecture, config),
+        "model_family": (kind.family, "model type"),
+        "parameter_count": (int(billions * 1e9), "tensors"), "embedding_length": (4096, config),
+        "layer_count": (32, config), "vocab_size": (128_256, config),
+        "modalities": (sorted({*kind.inputs, *kind.outputs}), config),
+        "input_modalities": (list(kind.inputs), config),
+        "output_modalities": (list(kind.outputs), config), "primary": (kind.primary, rules),
+        "secondary": (chance.choice(kind.uses), rules),
+        "capabilities": (list(kind.capabilities), rules),
+        "specialization": (chance.choices(DOMAINS, (12, 2, 1, 2, 1))[0], rules),
+        "author": (chance.choice(AUTHORS), "README.md"),
+        "tags": (chance.sample(TAGS, chance.randrange(5)), "README.md"),
         "language_support": (chance.choice(LANGUAGES), "README.md"),
-        "description": (f"{kind.family.capitalize()}, {', '.join(chance.sample(WORDS, 3))}.", "README.md"),
+        "description": (f"{kind.family.capitalize()}, {', '.join(chance.sample(WORDS, 3))}.",
+            "README.md"),
     }  # fmt: skip
     if kind.context:
         facts["context_length"] = (kind.context, config)
@@ -228,8 +253,10 @@ def _weights(record: RegisteredModel, kind: Kind, billions: float) -> None:
             for part in range(1, shards + 1)
         ]
         record.variants.append(
-            {"name": name, "path": files[0], "format": kind.format, "status": "READY", "size_bytes": size, "bits_per_weight": bits,
-             "quantization": name if kind.format == "gguf" else None, "dtype": None if kind.format == "gguf" else name,
+            {"name": name, "path": files[0], "format": kind.format, "status": "READY",
+                "size_bytes": size, "bits_per_weight": bits,
+             "quantization": name if kind.format == "gguf" else None,
+             "dtype": None if kind.format == "gguf" else name,
              "parameter_count": int(billions * 1e9), "weights_bytes": size, "files": files}
         )  # fmt: skip
         record.files += [[path, size // shards] for path in files]
@@ -259,7 +286,8 @@ def _weights(record: RegisteredModel, kind: Kind, billions: float) -> None:
 
 def _problems(record: RegisteredModel, chance: Random) -> list[dict[str, Any]]:
     code, message = chance.choices(
-        (("", ""), ("shards_missing", "1 weight file of 3 is missing"), ("invalid_header", "the header is cut off at byte 128"),
+        (("", ""), ("shards_missing", "1 weight file of 3 is missing"),
+            ("invalid_header", "the header is cut off at byte 128"),
          ("unsafe_import", "loading the pickle would call os.system")), (94, 3, 2, 1)
     )[0]  # fmt: skip
     return (
@@ -305,5 +333,6 @@ if __name__ == "__main__":
     call_command("migrate", verbosity=0)
     fill(int(sys.argv[1]) if len(sys.argv) > 1 else 10_000)
     print(
-        f"{RegisteredModel.objects.count():,} models, {Finding.objects.count():,} findings, {time.perf_counter() - started:.1f} s"
+        f"{RegisteredModel.objects.count():,} models, {Finding.objects.count():,} findings,"
+        f" {time.perf_counter() - started:.1f} s"
     )

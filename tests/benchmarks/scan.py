@@ -1,13 +1,16 @@
 """Scanning N models: ``python tests/benchmarks/scan.py 10000``.
 
-Makes a guide-shaped tree (sparse weights, real headers), scans it into a fresh SQLite database in processes of their own, and holds:
+Makes a guide-shaped tree (sparse weights, real headers), scans it into a fresh SQLite database in
+processes of their own, and holds:
 
-* first scan: at least 600 models a second (of the machine that ``tests/timing.py`` describes);
-* unchanged rescan: within 1.5 times ``os.walk`` plus ``stat`` over the same tree in the same run, the best of seven turns each;
+* first scan: at least 600 models a second (of the machine that ``tests/support/timing.py``
+  describes);
+* unchanged rescan: within 1.5 times ``os.walk`` plus ``stat`` over the same tree in the same run,
+  the best of seven turns each;
 * peak memory: within 60 MB between N / 10 and N models.
 
-Below 10,000 models starting up weighs most: the rate is not held, and a rescan may take 3 times the walk.
-Exits 1 when a limit is missed.
+Below 10,000 models starting up weighs most: the rate is not held, and a rescan may take 3 times the
+walk. Exits 1 when a limit is missed.
 """
 
 from __future__ import annotations
@@ -24,8 +27,18 @@ from pathlib import Path
 BASE = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(BASE))
 
-from tests import builders  # noqa: E402
-from tests.timing import slowness  # noqa: E402
+from tests.support import builders  # noqa: E402
+from tests.support.timing import slowness  # noqa: E402
+
+#: Runs ``manage.py`` and writes its peak memory, in KiB, as the last line of stderr.
+MEASURED = """
+import resource, runpy, sys
+sys.argv[0] = "manage.py"
+try:
+    runpy.run_path("manage.py", run_name="__main__")
+finally:
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)
+"""
 
 FIRST_SCAN = 600
 RESCAN_RATIO = 1.5
@@ -49,7 +62,9 @@ FAMILIES = ("llama", "bert", "llama", "whisper", "llama", "vit", "llama", "clip"
 
 
 def make_tree(root: Path, count: int) -> None:
-    """``count`` models, eight kinds of folders in turn, about one in eight a GGUF with three quantizations."""
+    """``count`` models, eight kinds of folders in turn, about one in eight a GGUF with three
+    quantizations.
+    """
     for number in range(count):
         shelf = root / SHELVES[number % len(SHELVES)] / f"group-{number // 800:03d}"
         folder = shelf / f"{FAMILIES[number % 8]}-{number:06d}-{'chat' if number % 3 else 'base'}"
@@ -65,9 +80,8 @@ def make_tree(root: Path, count: int) -> None:
 
 def child(*arguments: str, env: dict[str, str]) -> tuple[dict[str, float], float]:
     """(the command's JSON, peak memory in MB)."""
-    code = "import resource, runpy, sys; sys.argv[0] = 'manage.py'\ntry:\n    runpy.run_path('manage.py', run_name='__main__')\nfinally:\n    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)"  # noqa: E501
     done = subprocess.run(
-        [sys.executable, "-c", code, *arguments],
+        [sys.executable, "-c", MEASURED, *arguments],
         env=env,
         cwd=BASE,
         capture_output=True,
@@ -134,17 +148,20 @@ def main(count: int) -> int:
     growth = large["peak"] - small["peak"]
     ratio, most = (
         large["rescan"] / large["walk"],
-        RESCAN_RATIO if count >= MANY else SMALL_RESCAN_RATIO,
+        (RESCAN_RATIO if count >= MANY else SMALL_RESCAN_RATIO),
     )
     rate = large["rate"] * large["slowness"]
     print(
-        f"first scan      {large['rate']:8.0f} models a second, {rate:.0f} on the reference machine   (at least {FIRST_SCAN})"
+        f"first scan      {large['rate']:8.0f} models a second, {rate:.0f} on the reference machine"
+        f"   (at least {FIRST_SCAN})"
     )
     print(
-        f"rescan          {large['rescan']:8.3f} s, walk and stat {large['walk']:.3f} s: {ratio:.2f} times   (at most {most})"
+        f"rescan          {large['rescan']:8.3f} s, walk and stat {large['walk']:.3f} s:"
+        f" {ratio:.2f} times   (at most {most})"
     )
     print(
-        f"peak memory     {large['peak']:8.1f} MB, {growth:+.1f} MB over a tenth of the models   (at most +{MEMORY_MB})"
+        f"peak memory     {large['peak']:8.1f} MB, {growth:+.1f} MB over a tenth of the models  "
+        f" (at most +{MEMORY_MB})"
     )
     fast_enough = rate >= FIRST_SCAN or count < MANY
     return 0 if fast_enough and ratio <= most and growth <= MEMORY_MB else 1

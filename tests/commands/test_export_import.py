@@ -1,4 +1,6 @@
-"""``export_models`` and ``import_metadata`` at the command line: a round trip, what they print, how they end."""
+"""``export_models`` and ``import_metadata`` at the command line: a round trip, what they print, how
+they end.
+"""
 
 from __future__ import annotations
 
@@ -105,3 +107,15 @@ def test_an_unknown_user_or_place_ends_with_2(shelf: None, tmp_path: Path) -> No
     code, _, err = run("export_models", "--output", str(tmp_path / "nowhere" / "models.json"))
     assert code == 2
     assert "cannot be written" in err
+
+
+@pytest.mark.usefixtures("private_files", "shelf")
+def test_an_exported_file_is_as_open_as_the_one_it_replaces_or_as_the_person_wants_files_to_be(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "models.json"
+    run("export_models", "--output", str(path))
+    assert path.stat().st_mode & 0o777 == 0o644
+    path.chmod(0o600)
+    run("export_models", "--output", str(path))
+    assert path.stat().st_mode & 0o777 == 0o600

@@ -17,7 +17,7 @@ from django.conf import settings
 from django.core.management import call_command
 
 from discovery.models import RegisteredModel, Root
-from tests import builders
+from tests.support import builders
 
 KEYS = {
     "scan_id",
@@ -114,6 +114,7 @@ def test_a_config_file_that_does_not_parse_is_said_and_the_scan_goes_on(
     assert "model_discovery.json: it is not JSON" in err
 
 
+@pytest.mark.slow
 def test_a_killed_scan_is_finished_by_the_next_one(tmp_path: Path) -> None:
     """In processes of their own, on SQLite: SIGKILL half-way, then a second scan."""
     root = tmp_path / "models"

@@ -12,8 +12,9 @@ from django.contrib.auth.models import User
 from django.core.management import call_command
 
 from discovery.models import RegisteredModel
-from discovery.services import metadata, scans
-from tests import builders
+from discovery.services import scans
+from discovery.services.metadata import metadata
+from tests.support import builders
 
 
 @pytest.fixture

@@ -1,8 +1,11 @@
-"""Malformed and malicious inputs, scanned in one root with good models beside them: ``python tests/corpus/hostile.py ../shared``.
+"""Malformed and malicious inputs, scanned in one root with good models beside them: ``python
+tests/corpus/hostile.py ../shared``.
 
-Holds: no crash and no internal error; each file under a second (of the machine that ``tests/timing.py`` describes); peak memory of the
-whole scan under 200 MB; every good neighbour READY; every input that is to be rejected or flagged named with its reason; nothing executed.
-Then all that was registered goes through validation, deep validation and test loads (``hostile_trust.py``). Exits 1 when one of them fails.
+Holds: no crash and no internal error; each file under a second (of the machine that
+``tests/support/timing.py`` describes); peak memory of the whole scan under 200 MB; every good
+neighbour READY; every input that is to be rejected or flagged named with its reason; nothing
+executed. Then all that was registered goes through validation, deep validation and test loads
+(``hostile_trust.py``). Exits 1 when one of them fails.
 """
 
 from __future__ import annotations
@@ -20,6 +23,16 @@ from pathlib import Path
 BASE = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(BASE))
 
+#: Runs ``manage.py`` and writes its peak memory, in KiB, as the last line of stderr.
+MEASURED = """
+import resource, runpy, sys
+sys.argv[0] = "manage.py"
+try:
+    runpy.run_path("manage.py", run_name="__main__")
+finally:
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)
+"""
+
 MEMORY_MB = 200
 SECONDS = 1.0
 
@@ -28,7 +41,7 @@ NEEDS_A_MODEL = ("card/", "json/metadata_hostile")
 
 
 def prepare(shared: Path, folder: Path) -> tuple[Path, dict[str, dict[str, str]]]:
-    from tests import builders
+    from tests.support import builders
 
     root = folder / "models"
     hostile = root / "hostile"
@@ -72,9 +85,8 @@ def environment(folder: Path) -> dict[str, str]:
 def scan(root: Path, env: dict[str, str]) -> list[str]:
     """Complaints about the scan command itself: its end, its output, its memory."""
     subprocess.run([sys.executable, "manage.py", "migrate", "-v0"], cwd=BASE, env=env, check=True)
-    code = "import resource, runpy, sys; sys.argv[0] = 'manage.py'\ntry:\n    runpy.run_path('manage.py', run_name='__main__')\nfinally:\n    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)"  # noqa: E501
     done = subprocess.run(
-        [sys.executable, "-c", code, "scan_models", str(root), "--json"],
+        [sys.executable, "-c", MEASURED, "scan_models", str(root), "--json"],
         cwd=BASE,
         env=env,
         capture_output=True,
@@ -89,7 +101,8 @@ def scan(root: Path, env: dict[str, str]) -> list[str]:
         complaints.append(f"a traceback on screen: {done.stderr[-2000:]}")
     peak = int(done.stderr.strip().splitlines()[-1]) / 1024
     print(
-        f"scanned {report.get('found')} models in {report.get('seconds')} s, peak memory {peak:.0f} MB"
+        f"scanned {report.get('found')} models in {report.get('seconds')} s, peak memory"
+        f" {peak:.0f} MB"
     )
     if peak > MEMORY_MB:
         complaints.append(f"peak memory {peak:.0f} MB is over {MEMORY_MB}")
@@ -97,14 +110,16 @@ def scan(root: Path, env: dict[str, str]) -> list[str]:
 
 
 def read_each(root: Path) -> tuple[dict[str, str], dict[str, list[str]], list[str]]:
-    """(status by path, messages by path, complaints): each candidate read on its own, its CPU time taken: others may be at work here."""
-    from discovery.engine.config import Discovery
-    from discovery.engine.errors import NotAModel
-    from discovery.engine.identify import identify
-    from discovery.engine.paths import to_text
-    from discovery.engine.types import Problem
-    from discovery.engine.walk import walk
-    from tests.timing import slowness
+    """(status by path, messages by path, complaints): each candidate read on its own, its CPU time
+    taken: others may be at work here.
+    """
+    from discovery.engine.core.config import Discovery
+    from discovery.engine.core.errors import NotAModel
+    from discovery.engine.core.paths import to_text
+    from discovery.engine.core.types import Problem
+    from discovery.engine.disk.walk import walk
+    from discovery.engine.identify.identify import identify
+    from tests.support.timing import slowness
 
     statuses: dict[str, str] = {}
     messages: dict[str, list[str]] = {}
@@ -126,7 +141,8 @@ def read_each(root: Path) -> tuple[dict[str, str], dict[str, list[str]], list[st
         taken = (time.process_time() - started) / max(len(item.files), 1)
         if taken > SECONDS and taken > SECONDS * (slow := slowness()):
             complaints.append(
-                f"{to_text(item.place)} took {taken:.2f} s a file on a machine {slow:.1f} times slower than the reference"
+                f"{to_text(item.place)} took {taken:.2f} s a file on a machine {slow:.1f} times"
+                " slower than the reference"
             )
         for problem in item.problems:
             said(problem.path, problem.message)
@@ -192,7 +208,8 @@ def main(shared: Path) -> int:
     for line in complaints:
         print(line)
     print(
-        f"{len(manifest)} hostile inputs, {len(complaints)} complaints, {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MB here"
+        f"{len(manifest)} hostile inputs, {len(complaints)} complaints,"
+        f" {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MB here"
     )
     return 1 if complaints else 0
 

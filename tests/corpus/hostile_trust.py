@@ -1,8 +1,10 @@
-"""Hostile inputs through validation, deep validation and test loads: run by ``hostile.py``, once its scan has registered them.
+"""Hostile inputs through validation, deep validation and test loads: run by ``hostile.py``, once
+its scan has registered them.
 
-Holds: every verdict is the manifest's; every model that is not READY fails a check that says why; what is to be rejected never loads, what is
-unsafe is not even tried; each deep validation ends, that of terabytes when it is told to; no child process outlives its test load; an endless
-loop, a tensor of 50 GB and a zip bomb stay inside their limits; this process stays under 256 MB.
+Holds: every verdict is the manifest's; every model that is not READY fails a check that says why;
+what is to be rejected never loads, what is unsafe is not even tried; each deep validation ends,
+that of terabytes when it is told to; no child process outlives its test load; an endless loop, a
+tensor of 50 GB and a zip bomb stay inside their limits; this process stays under 256 MB.
 """
 
 from __future__ import annotations
@@ -49,7 +51,9 @@ def case_of(
 
 
 def verdict(name: str, case: dict[str, str], report: Any) -> str | None:
-    """What is wrong with the report of a hostile model; ``None`` when it is as the manifest says."""
+    """What is wrong with the report of a hostile model; ``None`` when it is as the manifest
+    says.
+    """
     failed = {check["name"] for check in report.checks if check["status"] == "failed"}
     told = failed | {
         check["name"]
@@ -68,7 +72,7 @@ def verdict(name: str, case: dict[str, str], report: Any) -> str | None:
 
 
 def validated(record: RegisteredModel, manifest: dict[str, dict[str, str]]) -> list[str]:
-    from discovery.services import validation
+    from discovery.services.health import validation
     from tests.corpus.hostile import UNSAID
 
     report = validation.validate(record)
@@ -76,7 +80,8 @@ def validated(record: RegisteredModel, manifest: dict[str, dict[str, str]]) -> l
     complaints = []
     if report.valid != (record.status == "READY"):
         complaints.append(
-            f"{record.path} is {record.status}, and its checks say {'valid' if report.valid else 'not valid'}"
+            f"{record.path} is {record.status}, and its checks say"
+            f" {'valid' if report.valid else 'not valid'}"
         )
     found = case_of(record, manifest)
     if found and found[0] not in UNSAID and (wrong := verdict(*found, report)):
@@ -85,7 +90,7 @@ def validated(record: RegisteredModel, manifest: dict[str, dict[str, str]]) -> l
 
 
 def read_deeply(record: RegisteredModel) -> list[str]:
-    from discovery.services import deep_validation
+    from discovery.services.health import deep_validation
 
     run, _ = deep_validation.start_now(record)
     endless = record.size_bytes > ENDLESS
@@ -109,7 +114,7 @@ def read_deeply(record: RegisteredModel) -> list[str]:
 def _stop(run: DeepValidation) -> None:
     from django.db import connection
 
-    from discovery.services import deep_validation
+    from discovery.services.health import deep_validation
 
     deep_validation.cancel(run)
     connection.close()
@@ -117,10 +122,10 @@ def _stop(run: DeepValidation) -> None:
 
 def loaded(record: RegisteredModel, manifest: dict[str, dict[str, str]]) -> tuple[str, list[str]]:
     """(result, complaints)."""
-    from discovery.services import load_tests
+    from discovery.services.health import test_loads
 
-    test = load_tests.execute(
-        load_tests.request(record)[0], wall_seconds=LOAD_SECONDS, memory_bytes=LOAD_BYTES
+    test = test_loads.execute(
+        test_loads.request(record)[0], wall_seconds=LOAD_SECONDS, memory_bytes=LOAD_BYTES
     )
     complaints = (
         []
@@ -140,17 +145,19 @@ def loaded(record: RegisteredModel, manifest: dict[str, dict[str, str]]) -> tupl
 
 
 def limits(root: Path) -> list[str]:
-    """A tensor of 50 GB, declared and there as a hole, is turned down before anything is tried; a loader that never ends is ended."""
+    """A tensor of 50 GB, declared and there as a hole, is turned down before anything is tried; a
+    loader that never ends is ended.
+    """
     from discovery.loading import supervise
     from discovery.loading.job import Result
     from discovery.models import RegisteredModel
-    from discovery.services import load_tests
+    from discovery.services.health import test_loads
     from tests.loading.jobs import job, loading
 
     complaints = []
     huge = RegisteredModel.objects.get(path="limits/tensor_50gb.safetensors")
-    test = load_tests.execute(
-        load_tests.request(huge)[0], wall_seconds=LOAD_SECONDS, memory_bytes=LOAD_BYTES
+    test = test_loads.execute(
+        test_loads.request(huge)[0], wall_seconds=LOAD_SECONDS, memory_bytes=LOAD_BYTES
     )
     if (test.result, "are missing" in test.message) != ("refused", True):
         complaints.append(f"50 GB were tried in 2 GiB: {test.result} {test.message}")
@@ -171,7 +178,8 @@ def limits(root: Path) -> list[str]:
             or time.monotonic() - started > 20
         ):
             complaints.append(
-                f"{what} was {outcome.result} after {time.monotonic() - started:.1f} s: {outcome.message}"
+                f"{what} was {outcome.result} after {time.monotonic() - started:.1f} s:"
+                f" {outcome.message}"
             )
     return complaints
 
@@ -201,7 +209,8 @@ def main(root: Path) -> int:
         complaints.append(f"peak memory {peak:.0f} MB is over {MEMORY_MB}")
     told = ", ".join(f"{count} {result}" for result, count in sorted(results.items()))
     print(
-        f"{len(records)} models validated, read deeply and tried in {time.monotonic() - started:.0f} s: {told}; peak memory {peak:.0f} MB"
+        f"{len(records)} models validated, read deeply and tried in"
+        f" {time.monotonic() - started:.0f} s: {told}; peak memory {peak:.0f} MB"
     )
     for line in complaints:
         print(line)

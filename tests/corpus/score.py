@@ -1,4 +1,7 @@
-"""The labelled corpus against the bars of the issues: ``python tests/corpus/score.py ../shared``. Exits 1 when one is missed."""
+"""The labelled corpus against the bars of the issues: ``python tests/corpus/score.py ../shared``.
+
+Exits 1 when one is missed.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,8 @@ from typing import Any
 
 BASE = Path(__file__).resolve().parents[2]
 
-#: Field → least per cent. "found as one model" and "extra" hold every labelled model and nothing else.
+#: Field → least per cent. "found as one model" and "extra" hold every labelled model and nothing
+#: else.
 BARS = {
     "found as one model": 100,
     "format": 98,
@@ -44,7 +48,9 @@ def load(path: Path) -> ModuleType:
 
 
 def unexplained(documents: list[dict[str, Any]]) -> list[str]:
-    """Verdicts without a piece of evidence that a person can check: a rule, what it matched, and where."""
+    """Verdicts without a piece of evidence that a person can check: a rule, what it matched, and
+    where.
+    """
     complaints = []
     for document in documents:
         evidence = document["evidence"]
@@ -66,7 +72,9 @@ def unexplained(documents: list[dict[str, Any]]) -> list[str]:
 
 
 def false_alarms(documents: list[dict[str, Any]], labels: list[dict[str, Any]]) -> list[str]:
-    """Models called unsafe or corrupt whose label does not say that they are broken: none of them is malicious."""
+    """Models called unsafe or corrupt whose label does not say that they are broken: none of them
+    is malicious.
+    """
     broken = {label["path"] for label in labels if label["weights_state"] == "broken"}
     return [
         f"{document['path']} is called {document['status']}: {document['problems'][0]['message']}"

@@ -1,7 +1,8 @@
 """Downloads that broke off: ``python tests/corpus/truncations.py ../shared``.
 
-Cuts each weight file of 20 corpus models at 10 places. Holds: the quick check finds every cut (the model is not READY, a check failed), and
-reads no more of the file than headers: at most ``MOST`` bytes of each weight file, tensor data never. Exits 1 when one is missed.
+Cuts each weight file of 20 corpus models at 10 places. Holds: the quick check finds every cut (the
+model is not READY, a check failed), and reads no more of the file than headers: at most ``MOST``
+bytes of each weight file, tensor data never. Exits 1 when one is missed.
 """
 
 from __future__ import annotations
@@ -18,13 +19,15 @@ from typing import BinaryIO
 BASE = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(BASE))
 
-from discovery.engine import validate, weights  # noqa: E402
-from discovery.engine.config import Discovery  # noqa: E402
-from discovery.engine.errors import NotAModel  # noqa: E402
-from discovery.engine.files import open_file  # noqa: E402
-from discovery.engine.identify import identify  # noqa: E402
-from discovery.engine.types import Candidate, FileEntry, Found, Status  # noqa: E402
-from discovery.engine.walk import walk  # noqa: E402
+from discovery.engine.core.config import Discovery  # noqa: E402
+from discovery.engine.core.errors import NotAModel  # noqa: E402
+from discovery.engine.core.files import open_file  # noqa: E402
+from discovery.engine.core.types import Candidate, FileEntry, Found  # noqa: E402
+from discovery.engine.core.vocabulary import Status  # noqa: E402
+from discovery.engine.disk.walk import walk  # noqa: E402
+from discovery.engine.identify import weights  # noqa: E402
+from discovery.engine.identify.identify import identify  # noqa: E402
+from discovery.engine.integrity import validate  # noqa: E402
 
 MODELS, PLACES = 20, 10
 #: Headers of large models take a few megabytes.
@@ -55,7 +58,9 @@ class Counted:
 
 
 def candidates(root: Path) -> Iterator[tuple[Candidate, Found]]:
-    """Whole models with weights of a format that knows its length, those with the fewest files first."""
+    """Whole models with weights of a format that knows its length, those with the fewest files
+    first.
+    """
     whole = []
     for item in walk(str(root), Discovery()):
         if not isinstance(item, Candidate) or item.problems:
@@ -75,7 +80,9 @@ def candidates(root: Path) -> Iterator[tuple[Candidate, Found]]:
 
 
 def cuts(size: int) -> list[int]:
-    """Lengths to cut a file to, longest first: the last byte, shares of the whole, the first bytes."""
+    """Lengths to cut a file to, longest first: the last byte, shares of the whole, the first
+    bytes.
+    """
     lengths = {
         size - 1,
         size - 4096,

@@ -1,9 +1,12 @@
-"""How much of the corpus score rests on knowing the very models in it: ``python tests/corpus/unseen.py ../shared``.
+"""How much of the corpus score rests on knowing the very models in it: ``python
+tests/corpus/unseen.py ../shared``.
 
-* Leave one family out: the models of each model type are decided by rules from which every pattern that names that type or its classes is gone.
+* Leave one family out: the models of each model type are decided by rules from which every pattern
+  that names that type or its classes is gone.
 * Nameless: no word of the model's name, folder, title or base model reaches the rules.
 
-Prints right and scored for each axis, beside the score with everything; holds nothing, since what is lost is the point.
+Prints right and scored for each axis, beside the score with everything; holds nothing, since what
+is lost is the point.
 """
 
 from __future__ import annotations
@@ -22,15 +25,16 @@ from typing import Any
 BASE = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(BASE))
 
-from discovery.engine.categorize import Categorizer  # noqa: E402
-from discovery.engine.config import Discovery  # noqa: E402
-from discovery.engine.describe import decide  # noqa: E402
-from discovery.engine.errors import NotAModel  # noqa: E402
-from discovery.engine.identify import identify  # noqa: E402
-from discovery.engine.rules import AXES, CategorizationFile  # noqa: E402
-from discovery.engine.signals import Signals  # noqa: E402
-from discovery.engine.types import Candidate, Found  # noqa: E402
-from discovery.engine.walk import walk  # noqa: E402
+from discovery.engine.classify.categorize import Categorizer  # noqa: E402
+from discovery.engine.classify.describe import decide  # noqa: E402
+from discovery.engine.classify.rules import CategorizationFile  # noqa: E402
+from discovery.engine.classify.signals import Signals  # noqa: E402
+from discovery.engine.core.config import Discovery  # noqa: E402
+from discovery.engine.core.errors import NotAModel  # noqa: E402
+from discovery.engine.core.types import Candidate, Found  # noqa: E402
+from discovery.engine.core.vocabulary import AXES  # noqa: E402
+from discovery.engine.disk.walk import walk  # noqa: E402
+from discovery.engine.identify.identify import identify  # noqa: E402
 
 NAMED = ("name", "folder", "title", "base model")
 
@@ -47,7 +51,9 @@ def read(root: Path) -> list[Found]:
 
 
 def without(document: dict[str, Any], signals: Signals) -> Categorizer:
-    """The shipped rules minus what names this family: its model types, its classes, and words of either in keywords."""
+    """The shipped rules minus what names this family: its model types, its classes, and words of
+    either in keywords.
+    """
     names = [*signals.model_types, *signals.architectures]
     stems = {
         name.lower().replace("_", "").rstrip("0123456789")
@@ -133,7 +139,8 @@ def main(shared: Path) -> int:
                         rows[way][f"of {axis}"] += 1
     for way, counts in rows.items():
         shown = ", ".join(
-            f"{axis} {counts[axis]} / {counts[f'of {axis}']} ({100 * counts[axis] / counts[f'of {axis}']:.1f} %)"
+            f"{axis} {counts[axis]} / {counts[f'of {axis}']}"
+            f" ({100 * counts[axis] / counts[f'of {axis}']:.1f} %)"
             for axis in AXES
         )
         print(f"{way:16} {shown}")

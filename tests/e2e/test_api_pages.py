@@ -1,4 +1,6 @@
-"""The API in a browser: a call is sent from its page, and a token is made, copied and used there."""
+"""The API in a browser: a call is sent from its page, and a token is made, copied and used
+there.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Changing many models in a browser: looked at, applied, taken back; by keyboard, by a worker with a Stop button, and without JavaScript."""
+"""Changing many models in a browser: looked at, applied, taken back; by keyboard, by a worker with
+a Stop button, and without JavaScript.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +13,9 @@ from django.contrib.auth.models import Group, User
 from playwright.sync_api import Browser, Page, expect
 
 from discovery.models import BulkEdit, Collection, MetadataChange, RegisteredModel
-from discovery.services import bulk, judgement
-from discovery.services.operations import KINDS
+from discovery.services.bulk import bulk_edits
+from discovery.services.bulk.operations import KINDS
+from discovery.services.findings import triage
 from tests.e2e.test_every_page import barriers
 
 SignIn = Callable[..., None]
@@ -22,7 +25,10 @@ CHOOSE = """fields => {
   const form = document.createElement("form");
   form.method = "post"; form.action = "/bulk/";
   form.append(document.querySelector("[name=csrfmiddlewaretoken]").cloneNode());
-  for (const [name, value] of fields) { const field = document.createElement("input"); field.name = name; field.value = value; form.append(field); }
+  for (const [name, value] of fields) {
+    const field = document.createElement("input");
+    field.name = name; field.value = value; form.append(field);
+  }
   document.body.append(form); form.submit();
 }"""
 
@@ -91,7 +97,7 @@ def test_no_form_and_no_preview_has_a_barrier_or_is_wider_than_a_phone(
         "validate": {},
     }
     sign_in()
-    judgement.quarantine(RegisteredModel.objects.get(model_id="bert-base"), by=User.objects.get())
+    triage.quarantine(RegisteredModel.objects.get(model_id="bert-base"), by=User.objects.get())
     choose(page, kind, query="", **wanted[kind], step="preview")
     page.wait_for_selector("#result")
     assert barriers(page) == []
@@ -134,7 +140,7 @@ def test_a_wrong_value_is_told_beside_its_field(
 def test_a_large_edit_shows_how_far_it_is_until_it_is_done(
     page: Page, shelf: Path, sign_in: SignIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bulk, "AT_ONCE", 0)
+    monkeypatch.setattr(bulk_edits, "AT_ONCE", 0)
     sign_in()
     choose(page, "category", query="")
     page.get_by_label("Category", exact=True).select_option("AUDIO")
@@ -142,7 +148,7 @@ def test_a_large_edit_shows_how_far_it_is_until_it_is_done(
     page.get_by_role("button", name="Change").click()
     expect(page.locator("#edit-title")).to_have_text("Waiting for a worker")
     expect(page.get_by_role("button", name="Stop")).to_be_visible()
-    bulk.execute(BulkEdit.objects.get())
+    bulk_edits.execute(BulkEdit.objects.get())
     expect(page.locator("#edit-title")).to_contain_text("changed")
     expect(page.locator("#live")).to_contain_text("Category:")
     assert set(RegisteredModel.objects.values_list("primary", flat=True)) == {"AUDIO"}

@@ -1,4 +1,6 @@
-"""Editing in a browser: a field in its place, chips, rows, two people at once, back to automatic; by keyboard, and without JavaScript."""
+"""Editing in a browser: a field in its place, chips, rows, two people at once, back to automatic;
+by keyboard, and without JavaScript.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +13,11 @@ from django.contrib.auth.models import User
 from playwright.sync_api import Page, expect
 
 from discovery.models import RegisteredModel, ScanRun
-from discovery.services import metadata, records, scans
-from tests import builders
+from discovery.services import scans
+from discovery.services.metadata import metadata
+from discovery.services.registry import records
+from tests.people import administer
+from tests.support import builders
 
 SignIn = Callable[..., None]
 
@@ -89,9 +94,13 @@ def test_lists_are_chips_that_the_keyboard_adds_and_removes(
     expect(entry).to_be_focused()
     page.keyboard.type("with words")
     page.keyboard.press("Enter")
+    page.keyboard.type('"one, of two; parts"')
+    page.keyboard.press("Enter")
     page.keyboard.press("Enter")
     expect(page.locator("#field-tags")).to_contain_text("edited by ada")
-    assert model().value("tags") == ["small", "with words"]
+    assert model().value("tags") == ["small", "with words", "one, of two; parts"]
+    page.get_by_role("link", name="Edit tags").click()
+    expect(page.get_by_role("button", name="Remove one, of two; parts")).to_be_visible()
 
 
 def test_an_object_is_edited_as_rows(page: Page, shelf: Path, sign_in: SignIn) -> None:
@@ -136,7 +145,7 @@ def test_two_people_see_both_values_and_choose(
 def test_the_whole_form_works_without_javascript(
     browser: Any, live_server: Any, shelf: Path, transactional_db: None
 ) -> None:
-    User.objects.create_user("ada", password="a-long-password", is_staff=True)
+    administer(User.objects.create_user("ada", password="a-long-password"))
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto(f"{live_server.url}/models/bert-base/metadata/?edit=all")

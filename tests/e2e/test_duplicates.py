@@ -1,4 +1,6 @@
-"""From a tick to the files that are gone: the list, the reviewed plan, the script as it was downloaded. Without JavaScript."""
+"""From a tick to the files that are gone: the list, the reviewed plan, the script as it was
+downloaded. Without JavaScript.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +14,15 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from discovery.models import RegisteredModel, ScanRun
-from discovery.services import leftovers, scans
+from discovery.services import scans
+from discovery.services.cleanup import orphans
 
 
 @pytest.fixture(autouse=True)
 def fresh_disks() -> Iterator[None]:
-    leftovers.forget()
+    orphans.forget()
     yield
-    leftovers.forget()
+    orphans.forget()
 
 
 def test_a_copy_is_ticked_reviewed_and_removed_by_the_script(

@@ -1,4 +1,6 @@
-"""What holds on every page, whoever wrote it: no barriers, nothing from elsewhere, light, still, as narrow as a phone."""
+"""What holds on every page, whoever wrote it: no barriers, nothing from elsewhere, light, still, as
+narrow as a phone.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,7 @@ from django.test import Client
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from discovery.models import RegisteredModel
-from tests.pages import addresses, furnish
+from tests.support.pages import addresses, furnish
 
 SignIn = Callable[..., None]
 
@@ -25,15 +27,18 @@ MOST_BYTES = 120_000
 POLICY = {"script-src": "'self'", "style-src": "'self'"}
 
 LOADED = """() => {
-  const all = [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")];
+  const entries = type => performance.getEntriesByType(type);
+  const all = [...entries("navigation"), ...entries("resource")];
   return all.map(each => [each.name, each.transferSize]);
 }"""
 
 SHIFTED = """() => new Promise(resolve => {
   const moved = [];
-  const seen = each => each.sources.map(source => source.node?.outerHTML?.slice(0, 120) ?? source.node?.nodeName).join(" | ");
-  new PerformanceObserver(list => { for (const each of list.getEntries()) if (!each.hadRecentInput) moved.push(seen(each)); })
-    .observe({type: "layout-shift", buffered: true});
+  const shown = node => node?.outerHTML?.slice(0, 120) ?? node?.nodeName;
+  const seen = each => each.sources.map(source => shown(source.node)).join(" | ");
+  new PerformanceObserver(list => {
+    for (const each of list.getEntries()) if (!each.hadRecentInput) moved.push(seen(each));
+  }).observe({type: "layout-shift", buffered: true});
   setTimeout(() => resolve(moved), 250);
 })"""
 
@@ -43,13 +48,16 @@ SETTLING = """() => { window.settled = new Promise(resolve => {
 }); }"""
 SETTLED = "() => window.settled"
 
-#: Links and buttons of the content that htmx follows, but for those that load the current state again.
+#: Links and buttons of the content that htmx follows, but for those that load the current state
+#: again.
 SWAPS = 'main a[hx-get]:not([aria-current="true"]), main button[hx-get]'
 
 
 @pytest.fixture
 def pages(shelf: Path, sign_in: SignIn, page: Page) -> dict[str, str]:
-    """{name: address} of every page, with something on each; the browser is signed in as an administrator."""
+    """{name: address} of every page, with something on each; the browser is signed in as an
+    administrator.
+    """
     sign_in(to="/help/")
     user = User.objects.get(username="ada")
     furnish(user)
@@ -110,7 +118,9 @@ def test_no_page_has_a_barrier(pages: dict[str, str], page: Page, live_server: A
 
 
 def test_no_swap_leaves_a_barrier(pages: dict[str, str], page: Page, live_server: Any) -> None:
-    """On each page: a search, and the first link that swaps a part; then everything is looked at again."""
+    """On each page: a search, and the first link that swaps a part; then everything is looked at
+    again.
+    """
     page.emulate_media(reduced_motion="reduce")  # a part that fades in is not looked at half faded
     found, swapped = {}, 0
     for name, address in pages.items():
@@ -216,7 +226,9 @@ def test_browsing_filtering_and_editing_by_keyboard_alone(
 
 
 def tab_to(page: Page, selector: str, most: int = 120) -> None:
-    """Presses Tab until the focus is on what ``selector`` names, and sees that the focus can be seen."""
+    """Presses Tab until the focus is on what ``selector`` names, and sees that the focus can be
+    seen.
+    """
     for _ in range(most):
         page.keyboard.press("Tab")
         if page.evaluate("selector => document.activeElement.matches(selector)", selector):
@@ -228,7 +240,9 @@ def tab_to(page: Page, selector: str, most: int = 120) -> None:
 def test_without_scripts_everything_can_be_read(
     pages: dict[str, str], page: Page, browser: Browser, live_server: Any
 ) -> None:
-    """Each page shows its heading and the way on; filters, pages and tabs are plain links and forms."""
+    """Each page shows its heading and the way on; filters, pages and tabs are plain links and
+    forms.
+    """
     plain = browser.new_context(
         java_script_enabled=False, storage_state=page.context.storage_state()
     )

@@ -1,4 +1,6 @@
-"""What a person keeps for themselves: a filtered list under a name, by keyboard alone; a star, with and without scripts; a file brought back."""
+"""What a person keeps for themselves: a filtered list under a name, by keyboard alone; a star, with
+and without scripts; a file brought back.
+"""
 
 from __future__ import annotations
 

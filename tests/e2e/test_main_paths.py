@@ -14,7 +14,7 @@ from playwright.sync_api import Page, expect
 
 from discovery.models import RegisteredModel, Root, ScanRun
 from discovery.services import scans
-from tests import builders
+from tests.support import builders
 
 SignIn = Callable[..., None]
 

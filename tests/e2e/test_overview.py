@@ -32,6 +32,7 @@ def test_clicks_lead_down_into_the_disk_map_and_back_leads_up(
     expect(page.get_by_role("link", name="Open the model")).to_have_count(0)
     page.go_back()
     expect(page).to_have_url(re.compile(r"disk=\w+$"))
+    expect(page.get_by_label("Levels of disk use")).to_contain_text("Language")
     page.go_back()
     expect(page).to_have_url(re.compile(r"disk=\w+&model=llama-chat"))
     expect(page.get_by_role("link", name="Open the model")).to_be_visible()

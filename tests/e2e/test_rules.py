@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from discovery.models import RegisteredModel
-from discovery.services import categories
+from discovery.services.scans import categorization
 
 SignIn = Callable[..., None]
 
@@ -42,17 +42,17 @@ def test_a_rule_is_changed_tried_saved_and_taken_back(
     expect(page.locator("#trial")).to_have_text("1 model of 3 would change")
     expect(page.locator(".changes")).to_contain_text("bert-base")
     expect(added.get_by_label("Words", exact=True)).to_have_value("bert")
-    assert not categories.can_undo()
+    assert not categorization.can_undo()
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_text("Saved. 3 models are being decided anew.")).to_be_visible()
-    assert categories.recategorize() == 1
+    assert categorization.recategorize() == 1
     page.goto(page.url.replace("/rules/", "/models/bert-base/"))
     expect(page.locator(".head")).to_contain_text("Creative")
     expect(page.locator(".why")).to_contain_text("“bert” in the name")
     page.get_by_role("link", name="Rules").click()
     page.get_by_role("button", name="Undo the last change").click()
     expect(page.get_by_text("The last change is undone.")).to_be_visible()
-    categories.recategorize()
+    categorization.recategorize()
     model.refresh_from_db()
     assert model.secondary == before
 

@@ -1,4 +1,6 @@
-"""Problems and the Health tab in a browser: what is wrong is found, judged, and tried, and the page follows what happens."""
+"""Problems and the Health tab in a browser: what is wrong is found, judged, and tried, and the page
+follows what happens.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +14,15 @@ import pytest
 from django.db import connection
 from playwright.sync_api import Page, expect
 
-from discovery.engine import checksums
-from discovery.engine.types import FileEntry
+from discovery.engine.core.types import FileEntry
+from discovery.engine.integrity import checksums
 from discovery.loading import supervise
 from discovery.loading.job import Job, Outcome, Result
 from discovery.models import DeepValidation, Finding, LoadTest, RegisteredModel, ScanRun
-from discovery.services import deep_reading, deep_validation, load_tests, scans
-from tests import builders
+from discovery.services import scans
+from discovery.services.health import deep_reading, deep_validation, test_loads
 from tests.e2e.test_main_paths import fits
+from tests.support import builders
 
 SignIn = Callable[..., None]
 
@@ -211,7 +214,7 @@ def test_a_test_load_is_asked_for_watched_and_its_result_shown(
     page.get_by_role("button", name="Try to load it").click()
     expect(page.get_by_text("The test load is on its way.")).to_be_visible()
     expect(page.locator("#health .status", has_text="Queued")).to_be_visible()
-    with working(lambda: load_tests.execute(LoadTest.objects.get(state="queued"))):
+    with working(lambda: test_loads.execute(LoadTest.objects.get(state="queued"))):
         assert begun.wait(30)
         expect(page.locator("#health .status", has_text="Running")).to_be_visible()
         go_on.set()
@@ -225,7 +228,7 @@ def test_an_unsafe_model_is_refused_and_says_so_wherever_it_shows(
 ) -> None:
     sign_in(to="/models/bert-base/health/")
     page.get_by_role("button", name="Try to load it").click()
-    load_tests.execute(LoadTest.objects.get(state="queued"))
+    test_loads.execute(LoadTest.objects.get(state="queued"))
     expect(page.get_by_text("The model is unsafe and is not loaded").first).to_be_visible()
     expect(page.locator("#health .status", has_text="Refused")).to_be_visible()
     home = page.url.removesuffix("health/")

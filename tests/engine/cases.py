@@ -1,4 +1,6 @@
-"""One small file of every format that is recognised by structure, for the tests beside this module."""
+"""One small file of every format that is recognized by structure, for the tests beside this
+module.
+"""
 
 from __future__ import annotations
 
@@ -7,20 +9,43 @@ from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
+from discovery.engine.core.types import Header
 from discovery.engine.formats import (
+    caffe,
+    catboost,
     coreml,
     ctranslate2,
+    darknet,
+    dlib,
+    executorch,
+    fasttext,
     flax,
     ggml,
+    joblib,
+    kaldi,
     keras,
+    lightgbm,
+    mediapipe,
+    mnn,
+    ncnn,
     nemo,
     openvino,
+    paddle,
+    rknn,
+    skops,
+    spacy,
     tensorflow,
     tensorrt,
+    tesseract,
+    tfjs,
     tflite,
+    torch_export,
+    torchscript,
+    torchserve,
+    word2vec,
+    xgboost,
 )
-from discovery.engine.types import Header
-from tests import builders
+from tests.support import builders
 
 TENSORS = [
     ("layer.0.weight", "F32", (4, 3)),
@@ -35,6 +60,7 @@ LORA = [
     ("layers.0.attention.wq.weight.loraA", "F32", (8, 4)),
     ("layers.0.attention.wq.weight.loraB", "F32", (4, 8)),
 ]
+
 
 CASES: dict[str, tuple[ModuleType, Callable[[Path], object], str]] = {
     "openvino": (openvino, lambda p: builders.openvino(p / "m.xml", TENSORS, *PORTS), "m.xml"),
@@ -94,9 +120,104 @@ CASES: dict[str, tuple[ModuleType, Callable[[Path], object], str]] = {
     ),
     "ggjt": (ggml, lambda p: builders.ggml_llama(p / "m.bin", LLAMA, TINY, file_type=0), "m.bin"),
     "ggla": (ggml, lambda p: builders.ggml_lora(p / "m.bin", LORA), "m.bin"),
+    "mlmodelc": (coreml, lambda p: builders.mlmodelc(p / "m.mlmodelc"), "m.mlmodelc/metadata.json"),
+    "fasttext": (fasttext, lambda p: builders.fasttext(p / "m.bin"), "m.bin"),
+    "fasttext without a magic": (
+        fasttext,
+        lambda p: builders.fasttext(p / "m.bin", version=None),
+        "m.bin",
+    ),
+    "fasttext packed": (
+        fasttext,
+        lambda p: builders.fasttext(p / "m.ftz", width=1, packed=True),
+        "m.ftz",
+    ),
+    "word2vec": (word2vec, lambda p: builders.word2vec(p / "m.bin"), "m.bin"),
+    "word2vec text": (word2vec, lambda p: builders.word2vec(p / "m.vec", text=True), "m.vec"),
+    "xgboost": (xgboost, lambda p: builders.xgboost(p / "model.json"), "model.json"),
+    "xgboost ubj": (xgboost, lambda p: builders.xgboost(p / "m.ubj"), "m.ubj"),
+    "lightgbm": (lightgbm, lambda p: builders.lightgbm(p / "model.txt"), "model.txt"),
+    "catboost": (catboost, lambda p: builders.catboost(p / "m.cbm"), "m.cbm"),
+    "sklearn": (joblib, lambda p: builders.sklearn(p / "m.joblib"), "m.joblib"),
+    "skops": (skops, lambda p: builders.skops(p / "m.skops"), "m.skops"),
+    "spacy": (spacy, lambda p: builders.spacy(p / "m"), "m/meta.json"),
+    "kaldi": (kaldi, lambda p: builders.vosk(p / "m"), "m/am/final.mdl"),
+    "tesseract": (tesseract, lambda p: builders.traineddata(p / "m.traineddata"), "m.traineddata"),
+    "torchscript": (torchscript, lambda p: builders.torchscript(p / "m.jit"), "m.jit"),
+    "torch export": (torch_export, lambda p: builders.torch_export(p / "m.pt2"), "m.pt2"),
+    "torchserve": (torchserve, lambda p: builders.torchserve(p / "m.mar"), "m.mar"),
+    "executorch": (executorch, lambda p: builders.executorch(p / "m.pte", segments=32), "m.pte"),
+    "ncnn": (ncnn, lambda p: builders.ncnn(p / "m.param"), "m.param"),
+    "mnn": (mnn, lambda p: builders.mnn(p / "m.mnn"), "m.mnn"),
+    "rknn": (rknn, lambda p: builders.rknn(p / "m.rknn"), "m.rknn"),
+    "tfjs": (tfjs, lambda p: builders.tfjs(p / "m"), "m/model.json"),
+    "tfjs manifest": (
+        tfjs,
+        lambda p: builders.tfjs_manifest(p / "m-weights_manifest.json"),
+        "m-weights_manifest.json",
+    ),
+    "paddle": (
+        paddle,
+        lambda p: builders.paddle(p / "m.pdiparams", program="m.pdmodel"),
+        "m.pdmodel",
+    ),
+    "paddle parameters": (paddle, lambda p: builders.paddle(p / "m.pdiparams"), "m.pdiparams"),
+    "paddle pir": (
+        paddle,
+        lambda p: builders.paddle(p / "m.pdiparams", program="inference.json"),
+        "inference.json",
+    ),
+    "caffe": (caffe, lambda p: builders.caffe(p / "m.caffemodel"), "m.caffemodel"),
+    "darknet": (darknet, lambda p: builders.darknet(p / "m.weights"), "m.weights"),
+    "dlib": (dlib, lambda p: builders.dlib(p / "predictor.dat"), "predictor.dat"),
+    "mediapipe": (mediapipe, lambda p: builders.mediapipe(p / "m.task"), "m.task"),
+    "litertlm": (mediapipe, lambda p: builders.mediapipe(p / "m.litertlm"), "m.litertlm"),
 }
 
-MODULES = (coreml, ctranslate2, flax, ggml, keras, nemo, openvino, tensorflow, tensorrt, tflite)
+#: What a sound file of a kind is said to do all the same.
+NOTICES = {
+    "sklearn": {"known_import"},
+    "torchscript": {"torchscript_code"},
+    "torchserve": {"remote_code"},
+}
+#: Nothing in them says where they end, or only where they end at the earliest.
+OPEN_ENDED = {
+    "word2vec", "word2vec text", "lightgbm", "kaldi", "tesseract", "rknn", "mnn", "dlib", "darknet",
+    "litertlm", "ncnn", "mlmodelc", "paddle", "paddle parameters",
+}  # fmt: skip
+
+MODULES = (
+    caffe,
+    catboost,
+    coreml,
+    ctranslate2,
+    darknet,
+    dlib,
+    executorch,
+    fasttext,
+    flax,
+    ggml,
+    kaldi,
+    keras,
+    lightgbm,
+    mediapipe,
+    mnn,
+    ncnn,
+    nemo,
+    openvino,
+    rknn,
+    skops,
+    spacy,
+    tensorflow,
+    tensorrt,
+    tesseract,
+    tfjs,
+    tflite,
+    torch_export,
+    torchserve,
+    word2vec,
+    xgboost,
+)
 
 
 def build(case: str, folder: Path) -> bytes:

@@ -7,16 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from discovery.engine.config import Discovery
-from discovery.engine.errors import NotAModel
-from discovery.engine.identify import identify
-from discovery.engine.types import Candidate, Found
-from discovery.engine.walk import walk
+from discovery.engine.core.config import Discovery
+from discovery.engine.core.errors import NotAModel
+from discovery.engine.core.types import Candidate, Found
+from discovery.engine.disk.walk import walk
+from discovery.engine.identify.identify import identify
 
 
 @pytest.fixture
 def read() -> Callable[..., dict[str, Found]]:
-    """``read(root)`` → {path: Found} of every model under it; keyword arguments are discovery settings."""
+    """``read(root)`` → {path: Found} of every model under it; keyword arguments are discovery
+    settings.
+    """
 
     def reading(
         root: Path, memory_bytes: int | None = None, **settings: object

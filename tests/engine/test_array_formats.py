@@ -1,4 +1,6 @@
-"""What is read from Flax, Core ML, CTranslate2, TensorRT, NeMo and GGML, and hostile files of each."""
+"""What is read from Flax, Core ML, CTranslate2, TensorRT, NeMo and GGML, and hostile files of
+each.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +11,10 @@ from struct import pack
 
 import pytest
 
-from discovery.engine.errors import InvalidHeader, NotThisFormat
+from discovery.engine.core.errors import InvalidHeader, NotThisFormat
 from discovery.engine.formats import coreml, ctranslate2, flax, ggml, nemo, tensorrt
-from tests import builders
 from tests.engine.cases import LLAMA, TINY, WHISPER, build, read
+from tests.support import builders
 
 # Flax
 
@@ -36,9 +38,17 @@ FLAX_HOSTILE = {
     "a map of 2^32 entries": b"\xdf\xff\xff\xff\xff",
     "maps in maps without end": b"\x81\xa1a" * 100_000,
     "a shape of 2^32 dimensions": b"\x81\xa1a\xc7\x08\x01\x93\xdd\xff\xff\xff\xff\x00\x00",
-    "dimensions that multiply past 2^63": b"\x81\xa1a\xc7\x22\x01\x93\x93"
-    b"\xcf" + b"\xff" * 8 + b"\xcf" + b"\xff" * 8 + b"\x01" + b"\xa7float32\xc4\x00",
-    "an array past the end": b"\x81\xa1a\xc9\xff\xff\xff\xff\x01\x93\x90\xa7float32\xc6\xff\xff\xff\xff",
+    "dimensions that multiply past 2^63": (
+        b"\x81\xa1a\xc7\x22\x01\x93\x93\xcf"
+        + b"\xff" * 8
+        + b"\xcf"
+        + b"\xff" * 8
+        + b"\x01"
+        + b"\xa7float32\xc4\x00"
+    ),
+    "an array past the end": (
+        b"\x81\xa1a\xc9\xff\xff\xff\xff\x01\x93\x90\xa7float32\xc6\xff\xff\xff\xff"
+    ),
     "a million small values": b"\xdd" + pack(">I", 1_000_000) + b"\xc0" * 1_000_000,
     "a million values in a map": b"\x81\xa1a\xdd" + pack(">I", 1_000_000) + b"\xc0" * 1_000_000,
     "a key of 4 GB": b"\x81\xdb\xff\xff\xff\xff",
@@ -198,7 +208,7 @@ def test_an_old_llama_file_of_several_parts_says_so(tmp_path: Path) -> None:
     ]
 
 
-def test_a_ggml_file_of_another_model_is_recognised_and_no_more() -> None:
+def test_a_ggml_file_of_another_model_is_recognized_and_no_more() -> None:
     header = read(ggml, b"lmgg" + pack("<7I", 50400, 2048, 4096, 16, 28, 64, 2) + bytes(400))
     assert [problem.code for problem in header.problems] == ["unknown_layout"]
     assert header.parameter_count is None

@@ -1,8 +1,12 @@
-"""What goes in and out, which category follows, and why: structure first, whole words last, nothing without evidence."""
+"""What goes in and out, which category follows, and why: structure first, whole words last, nothing
+without evidence.
+"""
 
 from __future__ import annotations
 
+import ast
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,15 +16,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from discovery.engine.categorize import Categorizer
-from discovery.engine.describe import capabilities, categorized, family, license_name, relation
-from discovery.engine.modality import detect
-from discovery.engine.rules import CategorizationFile, CategorizationRules
-from discovery.engine.signals import Clues, Signals
-from discovery.engine.types import Found
-from discovery.engine.words import affirmed, words
-from discovery.services.configs import SHIPPED_RULES
-from tests import builders
+from discovery import engine
+from discovery.engine.classify.categorize import Categorizer
+from discovery.engine.classify.describe import (
+    capabilities,
+    categorized,
+    family,
+    license_name,
+    relation,
+)
+from discovery.engine.classify.modality import detect
+from discovery.engine.classify.rules import CategorizationFile, CategorizationRules
+from discovery.engine.classify.signals import Clues, Signals
+from discovery.engine.core.types import Found
+from discovery.engine.core.word_parts import affirmed, words
+from discovery.services.core.config_files import SHIPPED_RULES
+from tests.support import builders
 
 Read = Callable[..., dict[str, Found]]
 
@@ -139,6 +150,16 @@ def test_what_is_denied_does_not_count() -> None:
         (
             signals(
                 config={
+                    "architectures": ["ASTModel"],
+                    "model_type": "audio-spectrogram-transformer",
+                }
+            ),
+            {"AUDIO"},
+            set(),
+        ),
+        (
+            signals(
+                config={
                     "architectures": ["FancyAsrForConditionalGeneration"],
                     "model_type": "fancy",
                 }
@@ -183,21 +204,47 @@ def test_modalities_come_from_structure_then_words(
     assert bool(found.evidence) == bool(inputs | outputs)
 
 
+def test_no_text_of_the_engine_was_wrapped_inside_a_word() -> None:
+    """Tables of names are texts with spaces between them: a name that is cut at its hyphen makes
+    two that do not exist.
+    """
+    folder = Path(engine.__file__).parent
+    cut = [
+        f"{path.relative_to(folder)}:{node.lineno}: {word}"
+        for path in sorted(folder.rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        for word in node.value.split()
+        if re.search(r"^[a-z]\w*(-\w+)*-$|^-[a-z]\w*$", word) and len(node.value.split()) > 1
+    ]
+    assert cut == []
+
+
 @pytest.mark.parametrize(
     ("told", "primary", "secondary", "specialization"),
     [
-        (signals("llama-2-7b-chat", {"architectures": ["LlamaForCausalLM"]}), "LANGUAGE", "CHAT", "GENERAL"),
-        (signals("llama-2-7b", {"architectures": ["LlamaForCausalLM"]}), "LANGUAGE", None, "GENERAL"),
-        (signals("starcoder-15b", {"architectures": ["GPTBigCodeForCausalLM"]}), "LANGUAGE", "CODE", "TECHNICAL"),
-        (signals("bert-decoder", {"architectures": ["GPT2LMHeadModel"]}), "LANGUAGE", None, "GENERAL"),
-        (signals("mathbert-embed", {"architectures": ["BertModel"]}, sentence_transformers="modules.json"), "LANGUAGE", "ANALYSIS", "GENERAL"),
-        (signals("legal-bert", {"architectures": ["BertForMaskedLM"]}, tags=["legal"]), "LANGUAGE", None, "LEGAL"),
-        (signals("segmenter", {"architectures": ["SegformerForSemanticSegmentation"]}, tags=["legal liability"]), "VISION", "ANALYSIS", "GENERAL"),
+        (signals("llama-2-7b-chat", {"architectures": ["LlamaForCausalLM"]}), "LANGUAGE", "CHAT",
+            "GENERAL"),
+        (signals("llama-2-7b", {"architectures": ["LlamaForCausalLM"]}), "LANGUAGE", None,
+            "GENERAL"),
+        (signals("starcoder-15b", {"architectures": ["GPTBigCodeForCausalLM"]}), "LANGUAGE", "CODE",
+            "TECHNICAL"),
+        (signals("bert-decoder", {"architectures": ["GPT2LMHeadModel"]}), "LANGUAGE", None,
+            "GENERAL"),
+        (signals("mathbert-embed", {"architectures": ["BertModel"]},
+                sentence_transformers="modules.json"), "LANGUAGE", "ANALYSIS", "GENERAL"),
+        (signals("legal-bert", {"architectures": ["BertForMaskedLM"]}, tags=["legal"]), "LANGUAGE",
+            None, "LEGAL"),
+        (signals("segmenter", {"architectures": ["SegformerForSemanticSegmentation"]},
+                tags=["legal liability"]), "VISION", "ANALYSIS", "GENERAL"),
         (signals("whisper-medium", {"model_type": "whisper"}), "AUDIO", "ANALYSIS", "GENERAL"),
-        (signals("illegal-logging", {"architectures": ["ViTForImageClassification"], "model_type": "vit"}), "VISION", "ANALYSIS", "GENERAL"),
+        (signals("illegal-logging",
+                {"architectures": ["ViTForImageClassification"], "model_type": "vit"}), "VISION",
+                "ANALYSIS", "GENERAL"),
         (signals("", {}, task="text-to-image"), "VISION", "CREATIVE", "GENERAL"),
         (signals("", {}, task="text-to-speech"), "AUDIO", "CREATIVE", "GENERAL"),
-        (signals("x", {"model_type": "llava", "vision_config": {"a": 1}}), "MULTIMODAL", "CHAT", "GENERAL"),
+        (signals("x", {"model_type": "llava", "vision_config": {"a": 1}}), "MULTIMODAL", "CHAT",
+            "GENERAL"),
         (signals(), None, None, "GENERAL"),
     ],
 )  # fmt: skip
@@ -364,7 +411,8 @@ def test_families_and_relations() -> None:
         "deepseek",
         None,
     ]
-    assert [relation(*case) for case in ((False, True, (), 1), (True, False, (), 1), (False, False, ("merge",), 1), (False, False, (), 1))] == [
+    assert [relation(*case) for case in ((False, True, (), 1), (True, False, (), 1),
+            (False, False, ("merge",), 1), (False, False, (), 1))] == [
         "adapter", "quantized", "merge", "finetune",
     ]  # fmt: skip
 

@@ -1,4 +1,6 @@
-"""All bytes of a file read once: right checksums, flat memory, a pace that is kept, a stop that is heard, weights that are no numbers."""
+"""All bytes of a file read once: right checksums, flat memory, a pace that is kept, a stop that is
+heard, weights that are no numbers.
+"""
 
 from __future__ import annotations
 
@@ -16,11 +18,11 @@ from blake3 import blake3
 from hypothesis import given
 from hypothesis import strategies as st
 
-from discovery.engine import checksums, weight_samples
-from discovery.engine.checksums import CHUNK_BYTES, Changed, Reading
-from discovery.engine.types import FileEntry, Tensor
-from discovery.engine.weight_samples import MAX_PER_FILE, MAX_PER_TENSOR, WeightSamples
-from tests import builders
+from discovery.engine.core.types import FileEntry, Tensor
+from discovery.engine.integrity import checksums, weight_samples
+from discovery.engine.integrity.checksums import CHUNK_BYTES, Changed, Reading
+from discovery.engine.integrity.weight_samples import MAX_PER_FILE, MAX_PER_TENSOR, WeightSamples
+from tests.support import builders
 
 NAN32, INF32, NAN16, INF16 = b"\x00\x00\xc0\x7f", b"\x00\x00\x80\xff", b"\x01\x7c", b"\x00\x7c"
 
@@ -232,11 +234,14 @@ def test_a_git_lfs_pointer_is_told_from_a_small_file(tmp_path: Path) -> None:
     assert (found["p"].sha256, found["p"].size) == (digest, 123_456)
 
 
-ONE = {"F32": struct.pack("<f", 1.5), "F16": struct.pack("<e", 1.5), "BF16": b"\xc0\x3f", "F64": struct.pack("<d", 1.5), "F8_E4M3": b"\x38",
+ONE = {"F32": struct.pack("<f", 1.5), "F16": struct.pack("<e", 1.5), "BF16": b"\xc0\x3f",
+    "F64": struct.pack("<d", 1.5), "F8_E4M3": b"\x38",
        "F8_E5M2": b"\x3c"}  # fmt: skip
 BAD = [
-    ("F32", NAN32), ("F32", INF32), ("F32", struct.pack("<f", float("nan"))), ("F16", NAN16), ("F16", INF16), ("BF16", b"\xc0\x7f"),
-    ("BF16", b"\x80\xff"), ("F64", struct.pack("<d", float("nan"))), ("F64", struct.pack("<d", float("-inf"))), ("F8_E4M3", b"\x7f"),
+    ("F32", NAN32), ("F32", INF32), ("F32", struct.pack("<f", float("nan"))), ("F16", NAN16),
+    ("F16", INF16), ("BF16", b"\xc0\x7f"),
+    ("BF16", b"\x80\xff"), ("F64", struct.pack("<d", float("nan"))),
+    ("F64", struct.pack("<d", float("-inf"))), ("F8_E4M3", b"\x7f"),
     ("F8_E4M3", b"\xff"), ("F8_E5M2", b"\x7c"), ("F8_E5M2", b"\xfe"),
 ]  # fmt: skip
 
@@ -344,13 +349,16 @@ def test_tensors_that_lie_over_each_other_are_sampled_once() -> None:
 
 
 @given(
-    offset=st.integers(0, 40), count=st.integers(1, 300), cuts=st.lists(st.integers(1, 200), min_size=1, max_size=12),
+    offset=st.integers(0, 40), count=st.integers(1, 300),
+    cuts=st.lists(st.integers(1, 200), min_size=1, max_size=12),
     dtype=st.sampled_from(["F64", "F32", "BF16", "F8_E4M3"]),
 )  # fmt: skip
 def test_however_the_chunks_fall_no_value_is_misread_or_counted_twice(
     offset: int, count: int, cuts: list[int], dtype: str
 ) -> None:
-    """All values are finite and everything around them is not: a value put together wrongly would show."""
+    """All values are finite and everything around them is not: a value put together wrongly would
+    show.
+    """
     width = {"F64": 8, "F32": 4, "BF16": 2, "F8_E4M3": 1}[dtype]
     data = b"\xff" * offset + bytes(count * width) + b"\xff" * 64
     samples = WeightSamples([Tensor("a", dtype, (count,), offset, count * width)])

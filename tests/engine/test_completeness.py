@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from discovery.engine.completeness import (
+from discovery.engine.core.completeness import (
     REPORTED,
     better_place,
     mask,
@@ -75,6 +75,19 @@ def test_what_is_missing_is_one_number_that_an_index_can_be_asked_for() -> None:
     assert mask(["license", "description", "license"]) == 3
     for name in REPORTED:
         assert set(masks_with(name)) == {number for number in range(128) if number & mask([name])}
+
+
+def test_bits_stay_what_they_are_in_databases() -> None:
+    """They are stored: a name may be added with a bit of its own, and none may change."""
+    assert {name: mask([name]) for name in REPORTED} == {
+        "description": 0b1,
+        "license": 0b10,
+        "capabilities": 0b100,
+        "resource_requirements": 0b1000,
+        "performance_metrics": 0b10000,
+        "language_support": 0b100000,
+        "naming": 0b1000000,
+    }
 
 
 def test_a_better_name_is_a_good_one() -> None:

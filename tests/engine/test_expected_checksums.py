@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from discovery.engine.checksum_lists import MAX_LINES, MAX_LIST_BYTES, is_list, parse
-from discovery.engine.expected_checksums import Expected, Vouchers, vouchers
-from discovery.engine.types import FileEntry
-from tests import builders
+from discovery.engine.core.types import FileEntry
+from discovery.engine.integrity.checksum_lists import MAX_LINES, MAX_LIST_BYTES, is_list, parse
+from discovery.engine.integrity.expected_checksums import Expected, Vouchers, vouchers
+from tests.support import builders
 
 A, B = "a1" * 32, "b2" * 32
 
@@ -84,9 +84,8 @@ def test_blobs_of_the_hubs_cache_are_named_by_what_they_hold(tmp_path: Path) -> 
     assert weights
     for path, told in weights.items():
         assert told == [Expected((tmp_path / path).resolve().name, "its name in the Hub's cache")]
-    assert not [
-        path for path in found if path.endswith("config.json")
-    ]  # named by git's hash, which is another
+    # Named by git's hash, which is another.
+    assert not [path for path in found if path.endswith("config.json")]
 
 
 def test_blobs_of_ollama_are_named_by_what_they_hold(tmp_path: Path) -> None:
@@ -162,9 +161,12 @@ def test_a_thousand_foreign_lists_cost_the_time_of_a_few(tmp_path: Path) -> None
 
 
 REFUSED = [
-    (f"{A}  ../outside", "leads out"), (f"{A}  a/../../outside", "leads out"), (f"{A}  /etc/passwd", "absolute"), (f"{A} *C:\\models\\x", "absolute"),
-    (f"{A}  a\0b", "NUL"), (f"\\{A}  a\\nb", "escaped"), (f"{A[:40]}  sha1.bin", "no SHA-256"), (f"{A}", "no SHA-256"),
-    ("<!doctype html>", "no SHA-256"), (f"SHA256 (../x) = {A}", "leads out"), (f"{A}  good\n{B}  good", "contradicts"),
+    (f"{A}  ../outside", "leads out"), (f"{A}  a/../../outside", "leads out"),
+    (f"{A}  /etc/passwd", "absolute"), (f"{A} *C:\\models\\x", "absolute"),
+    (f"{A}  a\0b", "NUL"), (f"\\{A}  a\\nb", "escaped"), (f"{A[:40]}  sha1.bin", "no SHA-256"),
+    (f"{A}", "no SHA-256"),
+    ("<!doctype html>", "no SHA-256"), (f"SHA256 (../x) = {A}", "leads out"),
+    (f"{A}  good\n{B}  good", "contradicts"),
 ]  # fmt: skip
 
 
@@ -180,9 +182,12 @@ def test_hostile_and_foreign_lines_are_refused_with_their_number_and_the_rest_is
 
 
 ACCEPTED = [
-    (f"{A}  name", "name"), (f"{A} *name", "name"), (f"{A} name", "name"), (f"{A}\tname", "name"), (f"{A.upper()}  name", "name"),
-    (f"{A}  with two  spaces", "with two  spaces"), (f"{A}   leading space", " leading space"), (f"{A}  *star", "*star"),
-    (f"{A}  ünï/ß", "ünï/ß"), (f"{A}  name\r", "name"), (f"SHA256 (a b) = {A}", "a b"), (f"SHA256(a)= {A}", "a"), (f"{A}  ./name", "name"),
+    (f"{A}  name", "name"), (f"{A} *name", "name"), (f"{A} name", "name"), (f"{A}\tname", "name"),
+    (f"{A.upper()}  name", "name"),
+    (f"{A}  with two  spaces", "with two  spaces"), (f"{A}   leading space", " leading space"),
+    (f"{A}  *star", "*star"),
+    (f"{A}  ünï/ß", "ünï/ß"), (f"{A}  name\r", "name"), (f"SHA256 (a b) = {A}", "a b"),
+    (f"SHA256(a)= {A}", "a"), (f"{A}  ./name", "name"),
     (f"\ufeff{A}  name", "name"),
 ]  # fmt: skip
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from discovery.engine import chat_templates
-from tests import timing
+from discovery.engine.untrusted import chat_templates
+from tests.support import timing
 
-#: Loops of plain Python that reading a quarter of a megabyte may take.
-LOOPS = 10
+#: Loops of plain Python that reading a megabyte may take.
+LOOPS = 25
 
 
 @pytest.mark.parametrize(

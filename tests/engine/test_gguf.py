@@ -1,4 +1,6 @@
-"""The GGUF reader: all versions, both byte orders, the official tables, hostile counts, every truncation."""
+"""The GGUF reader: all versions, both byte orders, the official tables, hostile counts, every
+truncation.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +15,10 @@ from gguf.constants import GGML_QUANT_SIZES, GGMLQuantizationType, LlamaFileType
 from hypothesis import given
 from hypothesis import strategies as st
 
-from discovery.engine.errors import InvalidHeader, NotThisFormat
+from discovery.engine.core.errors import InvalidHeader, NotThisFormat
 from discovery.engine.formats import gguf as reader
 from discovery.engine.formats.ggml_types import FILE_TYPES, TENSOR_TYPES
-from tests import builders
+from tests.support import builders
 
 TENSORS = [
     ("token_embd.weight", "Q4_K", (32, 256)),

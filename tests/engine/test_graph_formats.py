@@ -10,10 +10,10 @@ from struct import pack
 
 import pytest
 
-from discovery.engine.errors import InvalidHeader, NotThisFormat
+from discovery.engine.core.errors import InvalidHeader, NotThisFormat
 from discovery.engine.formats import keras, openvino, tensorflow, tflite
-from tests import builders
 from tests.engine.cases import PORTS, TENSORS, build, read
+from tests.support import builders
 
 # OpenVINO
 
@@ -43,7 +43,10 @@ def test_openvino_counts_compressed_weights_once_and_leaves_out_scales_and_shape
 
 
 def test_openvino_reads_open_dimensions_as_unknown() -> None:
-    layer = '<layer id="0" name="ids" type="Parameter"><data shape="?,-1,1..8,16" element_type="i64"/></layer>'
+    layer = (
+        '<layer id="0" name="ids" type="Parameter"><data shape="?,-1,1..8,16"'
+        ' element_type="i64"/></layer>'
+    )
     header = read(openvino, f'<net name="n" version="11"><layers>{layer}</layers></net>'.encode())
     assert header.metadata["inputs"] == [
         {"name": "ids", "dtype": "I64", "shape": [None, None, None, 16]}
@@ -57,16 +60,24 @@ LAUGHS = (
 )
 OPENVINO_HOSTILE = {
     "a billion laughs": LAUGHS.encode() + b'<net name="&j;"><layers/></net>',
-    "an external entity": b'<!DOCTYPE net [<!ENTITY x SYSTEM "file:///etc/passwd">]><net><layers/></net>',
+    "an external entity": (
+        b'<!DOCTYPE net [<!ENTITY x SYSTEM "file:///etc/passwd">]><net><layers/></net>'
+    ),
     "elements without end": b'<net name="n" version="11">' + b"<a/>" * 600_000,
     "nesting without end": b'<net name="n" version="11">' + b"<a>" * 600_000,
     "an endless tag": b'<net name="n" version="11"><layer name="' + b"x" * (9 << 20),
-    "a million attributes": b'<net name="n" version="11"><layer '
-    + b" ".join(b'a%d="1"' % i for i in range(1_000_000)),
-    "an offset of letters": b'<net><layers><layer type="Const"><data element_type="f32" offset="x" size="4"/></layer></layers></net>',
-    "an offset of 5,000 digits": b'<net><layers><layer type="Const"><data offset="'
-    + b"9" * 5_000
-    + b'"/></layer></layers></net>',
+    "a million attributes": (
+        b'<net name="n" version="11"><layer ' + b" ".join(b'a%d="1"' % i for i in range(1_000_000))
+    ),
+    "an offset of letters": (
+        b'<net><layers><layer type="Const"><data element_type="f32" offset="x"'
+        b' size="4"/></layer></layers></net>'
+    ),
+    "an offset of 5,000 digits": (
+        b'<net><layers><layer type="Const"><data offset="'
+        + b"9" * 5_000
+        + b'"/></layer></layers></net>'
+    ),
     "no layers": b'<net name="n" version="11"></net>',
     "an unclosed tag": b'<net name="n" version="11"><layers><layer>',
 }

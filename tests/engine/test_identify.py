@@ -1,4 +1,6 @@
-"""What a folder turns out to be: the guide's traps, stores, variants, broken files and their neighbours."""
+"""What a folder turns out to be: the guide's traps, stores, variants, broken files and their
+neighbours.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from discovery.engine.types import Found, Status
-from tests import builders
+from discovery.engine.core.types import Found
+from discovery.engine.core.vocabulary import Status
+from tests.support import builders
 
 Read = Callable[..., dict[str, Found]]
 
@@ -376,7 +379,8 @@ def test_wrong_types_in_metadata_json_are_said_and_ignored(models_root: Path, re
 def test_values_that_no_database_keeps_are_cleaned(models_root: Path, read: Read) -> None:
     builders.write_text(
         models_root / "m" / "config.json",
-        '{"model_type":"bert","architectures":["A\\u0000\\ud800B"],"vocab_size":1e400,"hidden_size":10e30}',
+        '{"model_type":"bert","architectures":["A\\u0000\\ud800B"],'
+        '"vocab_size":1e400,"hidden_size":10e30}',
     )
     found = read(models_root)["m"]
     assert value(found, "architecture") == "AB"

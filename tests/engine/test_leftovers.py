@@ -1,4 +1,6 @@
-"""What serves no model any more, on real files: links, stores, shards, hostile names; and what must never be taken for a leftover."""
+"""What serves no model any more, on real files: links, stores, shards, hostile names; and what must
+never be taken for a leftover.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from discovery.engine import leftovers
-from discovery.engine.disk_use import freed, piece
-from discovery.engine.leftovers import Leftover, look
-from tests import builders
+from discovery.engine.disk import leftovers
+from discovery.engine.disk.disk_use import freed, piece
+from discovery.engine.disk.leftovers import Leftover, look
+from tests.support import builders
 
 OLD = time.time() - 86_400
 
@@ -26,7 +28,8 @@ def age(root: Path) -> None:
 
 def found(root: Path, kind: str = "", **options: object) -> list[Leftover]:
     age(root)
-    return [each for each in look(str(root), **options).found if not kind or each.kind == kind]  # type: ignore[arg-type]
+    every = look(str(root), **options).found  # type: ignore[arg-type]
+    return [each for each in every if not kind or each.kind == kind]
 
 
 def paths(leftover: Leftover) -> list[str]:

@@ -1,4 +1,6 @@
-"""KV caches of well-known models to the byte, from their configs and from their GGUF headers; estimates; what fits where."""
+"""KV caches of well-known models to the byte, from their configs and from their GGUF headers;
+estimates; what fits where.
+"""
 
 from __future__ import annotations
 
@@ -78,11 +80,13 @@ def test_layers_that_are_alike_are_counted_together() -> None:
     )
 
 
-# One position of Llama 3.1 8B in one layer: 1,024 values of the key, 1,024 of the value; block sizes of ggml-common.h.
+# One position of Llama 3.1 8B in one layer: 1,024 values of the key, 1,024 of the value; block
+# sizes of ggml-common.h.
 @pytest.mark.parametrize(
     ("kv_type", "row"),
     [
-        ("f32", 1024 * 4), ("f16", 1024 * 2), ("bf16", 1024 * 2), ("q8_0", 32 * 34), ("q5_1", 32 * 24), ("q5_0", 32 * 22), ("q4_1", 32 * 20),
+        ("f32", 1024 * 4), ("f16", 1024 * 2), ("bf16", 1024 * 2), ("q8_0", 32 * 34),
+        ("q5_1", 32 * 24), ("q5_0", 32 * 22), ("q4_1", 32 * 20),
         ("q4_0", 32 * 18),
     ],
 )  # fmt: skip
@@ -140,45 +144,79 @@ def groups(config: dict[str, Any]) -> list[tuple[str, int, int, int]]:
 @pytest.mark.parametrize(
     ("config", "expected"),
     [
-        pytest.param({"model_type": "mpt", "d_model": 4096, "n_heads": 32, "n_layers": 4, "attn_config": {"kv_n_heads": 8}}, [("full", 4, 8, 128)],
+        pytest.param({"model_type": "mpt", "d_model": 4096, "n_heads": 32, "n_layers": 4,
+                "attn_config": {"kv_n_heads": 8}}, [("full", 4, 8, 128)],
                      id="heads of DBRX and MPT lie in attn_config"),
-        pytest.param({"model_type": "gpt2", "n_embd": 768, "n_head": 12, "n_layer": 4}, [("full", 4, 12, 64)], id="GPT-2"),
-        pytest.param({"model_type": "qwen", "hidden_size": 4096, "num_hidden_layers": 4, "num_attention_heads": 32, "kv_channels": 64},
+        pytest.param({"model_type": "gpt2", "n_embd": 768, "n_head": 12, "n_layer": 4},
+            [("full", 4, 12, 64)], id="GPT-2"),
+        pytest.param({"model_type": "qwen", "hidden_size": 4096, "num_hidden_layers": 4,
+                "num_attention_heads": 32, "kv_channels": 64},
                      [("full", 4, 32, 64)], id="kv_channels states the head length"),
-        pytest.param({"model_type": "falcon", "hidden_size": 8192, "num_hidden_layers": 4, "num_attention_heads": 128, "num_kv_heads": 8,
-                      "multi_query": True, "new_decoder_architecture": True}, [("full", 4, 8, 64)], id="Falcon 40B has groups"),
-        pytest.param({"model_type": "RefinedWebModel", "hidden_size": 4544, "n_layer": 4, "n_head": 71, "multi_query": True},
+        pytest.param({"model_type": "falcon", "hidden_size": 8192, "num_hidden_layers": 4,
+                "num_attention_heads": 128, "num_kv_heads": 8,
+                      "multi_query": True, "new_decoder_architecture": True}, [("full", 4, 8, 64)],
+                      id="Falcon 40B has groups"),
+        pytest.param({"model_type": "RefinedWebModel", "hidden_size": 4544, "n_layer": 4,
+                "n_head": 71, "multi_query": True},
                      [("full", 4, 1, 64)], id="Falcon under its first name"),
-        pytest.param({"model_type": "chatglm", "hidden_size": 4096, "num_layers": 4, "num_attention_heads": 32, "kv_channels": 128,
-                      "multi_query_attention": False, "multi_query_group_num": 1}, [("full", 4, 32, 128)], id="ChatGLM without shared heads"),
-        pytest.param(LLAMA | {"num_key_value_heads_per_layer": [4, 4, 2, 1]}, [("full", 2, 4, 128), ("full", 1, 2, 128), ("full", 1, 1, 128)],
+        pytest.param({"model_type": "chatglm", "hidden_size": 4096, "num_layers": 4,
+                "num_attention_heads": 32, "kv_channels": 128,
+                      "multi_query_attention": False, "multi_query_group_num": 1},
+                      [("full", 4, 32, 128)], id="ChatGLM without shared heads"),
+        pytest.param(LLAMA | {"num_key_value_heads_per_layer": [4, 4, 2, 1]},
+            [("full", 2, 4, 128), ("full", 1, 2, 128), ("full", 1, 1, 128)],
                      id="heads for each layer"),
-        pytest.param(LLAMA | {"block_configs": [{"attention": {"n_heads_in_group": 8}}, {"attention": {"no_op": True}}] * 2},
+        pytest.param(LLAMA | {"block_configs":
+                     [{"attention": {"n_heads_in_group": 8}}, {"attention": {"no_op": True}}] * 2},
                      [("full", 2, 4, 128)], id="pruned layers of Nemotron"),
-        pytest.param(WINDOWED | {"model_type": "qwen2", "use_sliding_window": False}, [("full", 4, 8, 128)], id="a window that is switched off"),
-        pytest.param(WINDOWED | {"model_type": "qwen2"}, [("full", 4, 8, 128)], id="a window of Qwen 2 is off unless switched on"),
-        pytest.param(WINDOWED | {"model_type": "qwen2", "use_sliding_window": True, "max_window_layers": 3},
+        pytest.param(WINDOWED | {"model_type": "qwen2", "use_sliding_window": False},
+            [("full", 4, 8, 128)], id="a window that is switched off"),
+        pytest.param(WINDOWED | {"model_type": "qwen2"}, [("full", 4, 8, 128)],
+            id="a window of Qwen 2 is off unless switched on"),
+        pytest.param(WINDOWED | {"model_type": "qwen2", "use_sliding_window": True,
+                "max_window_layers": 3},
                      [("full", 3, 8, 128), ("window", 1, 8, 128)], id="windows from a layer on"),
-        pytest.param(WINDOWED | {"model_type": "cohere2"}, [("window", 3, 8, 128), ("full", 1, 8, 128)], id="Cohere 2: three local, one global"),
-        pytest.param(WINDOWED | {"model_type": "gemma3_text", "head_dim": 128, "sliding_window_pattern": 2},
-                     [("window", 2, 8, 128), ("full", 2, 8, 128)], id="a stated pattern beats the known one"),
-        pytest.param(WINDOWED | {"model_type": "exaone4", "sliding_window_pattern": "LLLG"}, [("window", 3, 8, 128), ("full", 1, 8, 128)],
+        pytest.param(WINDOWED | {"model_type": "cohere2"},
+            [("window", 3, 8, 128), ("full", 1, 8, 128)], id="Cohere 2: three local, one global"),
+        pytest.param(WINDOWED | {"model_type": "gemma3_text", "head_dim": 128,
+                "sliding_window_pattern": 2},
+                     [("window", 2, 8, 128), ("full", 2, 8, 128)],
+                     id="a stated pattern beats the known one"),
+        pytest.param(WINDOWED | {"model_type": "exaone4", "sliding_window_pattern": "LLLG"},
+            [("window", 3, 8, 128), ("full", 1, 8, 128)],
                      id="a pattern in letters"),
-        pytest.param(WINDOWED | {"sliding_window": 8192, "model_type": "new-model"}, [("full", 4, 8, 128)], id="a window as long as the context"),
-        pytest.param(WINDOWED | {"layer_types": ["full_attention"] * 4}, [("full", 4, 8, 128)], id="layer types beat the window"),
-        pytest.param(LLAMA | {"model_type": "llama4_text", "num_key_value_heads": 8, "attention_chunk_size": 2048, "no_rope_layers": [1, 1, 1, 0]},
-                     [("window", 3, 8, 128), ("full", 1, 8, 128)], id="chunked attention of Llama 4"),
-        pytest.param(LLAMA | {"num_kv_shared_layers": 1}, [("full", 3, 32, 128)], id="layers that use the cache of another"),
-        pytest.param(WINDOWED | {"model_type": "gemma4_text", "layer_types": ["sliding_attention"] * 3 + ["full_attention"], "global_head_dim": 512,
-                                 "num_global_key_value_heads": 2}, [("window", 3, 8, 128), ("full", 1, 2, 512)], id="global heads of their own"),
-        pytest.param({"model_type": "falcon_h1", "hidden_size": 1024, "num_hidden_layers": 2, "num_attention_heads": 8, "num_key_value_heads": 2,
-                      "head_dim": 128, "mamba_d_ssm": 1536, "mamba_d_state": 128, "mamba_n_groups": 1, "mamba_d_conv": 4},
-                     [("full", 2, 2, 128), ("recurrent", 2, 0, 0)], id="Falcon H1 does both in every layer"),
-        pytest.param(LLAMA | {"model_type": "recurrent_gemma", "block_types": ["recurrent", "attention"], "num_key_value_heads": 1, "lru_width": 4096,
-                              "conv1d_width": 4, "attention_window_size": 2048}, [("recurrent", 2, 0, 0), ("window", 2, 1, 128)],
+        pytest.param(WINDOWED | {"sliding_window": 8192, "model_type": "new-model"},
+            [("full", 4, 8, 128)], id="a window as long as the context"),
+        pytest.param(WINDOWED | {"layer_types": ["full_attention"] * 4}, [("full", 4, 8, 128)],
+            id="layer types beat the window"),
+        pytest.param(LLAMA | {"model_type": "llama4_text", "num_key_value_heads": 8,
+                "attention_chunk_size": 2048, "no_rope_layers": [1, 1, 1, 0]},
+                     [("window", 3, 8, 128), ("full", 1, 8, 128)],
+                     id="chunked attention of Llama 4"),
+        pytest.param(LLAMA | {"num_kv_shared_layers": 1}, [("full", 3, 32, 128)],
+            id="layers that use the cache of another"),
+        pytest.param(WINDOWED | {"model_type": "gemma4_text",
+                "layer_types": ["sliding_attention"] * 3 + ["full_attention"],
+                "global_head_dim": 512,
+                                 "num_global_key_value_heads": 2},
+                                 [("window", 3, 8, 128), ("full", 1, 2, 512)],
+                                 id="global heads of their own"),
+        pytest.param({"model_type": "falcon_h1", "hidden_size": 1024, "num_hidden_layers": 2,
+                "num_attention_heads": 8, "num_key_value_heads": 2,
+                      "head_dim": 128, "mamba_d_ssm": 1536, "mamba_d_state": 128,
+                      "mamba_n_groups": 1, "mamba_d_conv": 4},
+                     [("full", 2, 2, 128), ("recurrent", 2, 0, 0)],
+                     id="Falcon H1 does both in every layer"),
+        pytest.param(LLAMA | {"model_type": "recurrent_gemma",
+                "block_types": ["recurrent", "attention"], "num_key_value_heads": 1,
+                "lru_width": 4096,
+                              "conv1d_width": 4, "attention_window_size": 2048},
+                              [("recurrent", 2, 0, 0), ("window", 2, 1, 128)],
                      id="all attention of RecurrentGemma is local"),
-        pytest.param({"thinker_config": {"text_config": WINDOWED | {"model_type": "mistral"}}}, [("window", 4, 8, 128)], id="nested twice"),
-        pytest.param(LLAMA | {"model_type": "deepseek_v2", "kv_lora_rank": None, "qk_rope_head_dim": 64, "use_mla": False}, [("full", 4, 32, 128)],
+        pytest.param({"thinker_config": {"text_config": WINDOWED | {"model_type": "mistral"}}},
+            [("window", 4, 8, 128)], id="nested twice"),
+        pytest.param(LLAMA | {"model_type": "deepseek_v2", "kv_lora_rank": None,
+                "qk_rope_head_dim": 64, "use_mla": False}, [("full", 4, 32, 128)],
                      id="DeepSeek without latent attention"),
     ],
 )  # fmt: skip
@@ -194,11 +232,16 @@ def test_other_spellings_say_the_same(
         (WINDOWED | {"model_type": "new-model"}, "which layers look at no more than 1,024 tokens"),
         (LLAMA | {"model_type": "new-hybrid", "mamba_d_state": 16}, "what kind each layer is"),
         (LLAMA | {"layer_types": ["full_attention", "dreaming"]}, "what kind each layer is"),
-        (LLAMA | {"layer_types": ["full_attention", "mamba"]}, "the size of the state of its recurrent layers"),
-        ({"model_type": "llama", "num_hidden_layers": 4, "num_attention_heads": 7, "hidden_size": 100}, "the length of its attention heads"),
-        ({"model_type": "x", "num_hidden_layers": 4, "hidden_size": 100}, "the number of attention heads"),
-        (LLAMA | {"model_type": "mllama_text_model", "cross_attention_layers": [1]}, "the length of the picture's tokens, which some layers keep"),
-        ({"model_type": "vision-encoder-decoder", "is_encoder_decoder": True, "decoder": LLAMA | {"model_type": "mbart", "decoder_layers": 4}},
+        (LLAMA | {"layer_types": ["full_attention", "mamba"]},
+            "the size of the state of its recurrent layers"),
+        ({"model_type": "llama", "num_hidden_layers": 4, "num_attention_heads": 7,
+                "hidden_size": 100}, "the length of its attention heads"),
+        ({"model_type": "x", "num_hidden_layers": 4, "hidden_size": 100},
+            "the number of attention heads"),
+        (LLAMA | {"model_type": "mllama_text_model", "cross_attention_layers": [1]},
+            "the length of the picture's tokens, which some layers keep"),
+        ({"model_type": "vision-encoder-decoder", "is_encoder_decoder": True,
+                "decoder": LLAMA | {"model_type": "mbart", "decoder_layers": 4}},
          "the length of the encoder's output, which the decoder keeps"),
     ],
 )  # fmt: skip
@@ -216,10 +259,13 @@ def test_what_a_config_leaves_out_is_named_and_the_rest_is_a_lower_bound(
 
 
 def test_a_gguf_from_before_latent_attention_keeps_whole_keys_and_values() -> None:
-    # DeepSeek-V2-Lite as llama.cpp converted it in 2024: 27 layers, 16 heads, keys of 192, values of 128.
+    # DeepSeek-V2-Lite as llama.cpp converted it in 2024: 27 layers, 16 heads, keys of 192, values
+    # of 128.
     metadata = header(
-        "deepseek2", block_count=27, context_length=163840, embedding_length=2048, attention__head_count=16, attention__head_count_kv=16,
-        attention__key_length=192, attention__value_length=128, attention__kv_lora_rank=512, rope__dimension_count=64,
+        "deepseek2", block_count=27, context_length=163840, embedding_length=2048,
+        attention__head_count=16, attention__head_count_kv=16,
+        attention__key_length=192, attention__value_length=128, attention__kv_lora_rank=512,
+        rope__dimension_count=64,
     )  # fmt: skip
     shape = shape_from_gguf(metadata)
     assert shape is not None
@@ -229,17 +275,11 @@ def test_a_gguf_from_before_latent_attention_keeps_whole_keys_and_values() -> No
 @pytest.mark.parametrize(
     ("architecture", "extra", "windows"),
     [
-        (
-            "gemma3n",
-            {"attention__sliding_window": 512},
-            16,
-        ),  # 20 of 30 layers have a cache of their own, every fifth is global
+        # 20 of 30 layers have a cache of their own, every fifth is global.
+        ("gemma3n", {"attention__sliding_window": 512}, 16),
         ("cohere2", {"attention__sliding_window": 512}, 23),
-        (
-            "smallthinker",
-            {"attention__sliding_window": 512},
-            22,
-        ),  # the global layer comes first: 8 of 30
+        # The global layer comes first: 8 of 30.
+        ("smallthinker", {"attention__sliding_window": 512}, 22),
         ("llama4", {}, 23),  # 8,192 tokens, by the program
         ("phi3", {"attention__sliding_window": 512}, 0),  # llama.cpp does not use it
         (
@@ -275,7 +315,8 @@ def test_layers_slide_in_a_gguf_as_llama_cpp_has_it(
 
 def test_layers_that_only_predict_further_tokens_are_not_counted() -> None:
     shape = shape_from_gguf(
-        header("glm4moe", block_count=47, nextn_predict_layers=1, embedding_length=4096, attention__head_count=96, attention__head_count_kv=8,
+        header("glm4moe", block_count=47, nextn_predict_layers=1, embedding_length=4096,
+            attention__head_count=96, attention__head_count_kv=8,
                attention__key_length=128, attention__value_length=128)
     )  # fmt: skip
     assert shape is not None
@@ -290,11 +331,13 @@ def test_the_vocabulary_of_a_gguf_is_counted_where_the_list_was_too_long_to_keep
     assert shape.vocab_size == 128256
 
 
-# --- the sum -------------------------------------------------------------------------------------------------------------------------------
+# --- the sum
+# --------------------------------------------------------------------------------------------------
 
 
 def test_every_term_of_an_estimate_is_shown_and_adds_up() -> None:
-    # Llama 3.1 8B in Q4_K_M: 4,912,898,304 bytes of tensors; llama.cpp's log at 8k: KV 1024 MiB, compute 258.5 MiB (and the mask, 16 MiB).
+    # Llama 3.1 8B in Q4_K_M: 4,912,898,304 bytes of tensors; llama.cpp's log at 8k: KV 1024 MiB,
+    # compute 258.5 MiB (and the mask, 16 MiB).
     told = estimate(4_912_898_304, _shape("Llama 3.1"), context=8192, projector_bytes=600 * MIB)
     assert told.kv_cache_bytes == 1024 * MIB
     assert (
@@ -367,7 +410,8 @@ def test_an_estimate_refuses_a_cache_type_it_does_not_know() -> None:
         estimate(1, None, kv_type="int3")
 
 
-# --- machines ------------------------------------------------------------------------------------------------------------------------------
+# --- machines
+# --------------------------------------------------------------------------------------------------
 
 WORKSTATION = Machine("workstation", 64 * GIB, (Gpu("one", 24 * GIB), Gpu("two", 24 * GIB)))
 LAPTOP = Machine("laptop", 16 * GIB)
@@ -433,16 +477,21 @@ def test_a_wrong_machine_is_refused_with_its_place(
     assert caught.value.errors()[0]["loc"] == where
 
 
-# --- bad input -----------------------------------------------------------------------------------------------------------------------------
+# --- bad input
+# --------------------------------------------------------------------------------------------------
 
 _CONFIG_KEYS = sorted({key for known in KNOWN for key in known.config or {}} | {
-    "text_config", "llm_config", "decoder", "attn_config", "block_configs", "block_types", "attn_type_list", "linear_attn_config", "no_rope_layers",
-    "hybrid_layer_pattern", "sliding_window_pattern", "num_kv_shared_layers", "cross_attention_layers", "attn_layer_indices", "lru_width",
-    "global_head_dim", "num_key_value_heads_per_layer", "is_decoder", "_class_name", "attn_layer_idx", "index_head_dim", "rope_scaling",
+    "text_config", "llm_config", "decoder", "attn_config", "block_configs", "block_types",
+    "attn_type_list", "linear_attn_config", "no_rope_layers",
+    "hybrid_layer_pattern", "sliding_window_pattern", "num_kv_shared_layers",
+    "cross_attention_layers", "attn_layer_indices", "lru_width",
+    "global_head_dim", "num_key_value_heads_per_layer", "is_decoder", "_class_name",
+    "attn_layer_idx", "index_head_dim", "rope_scaling",
     "block_ffn_dim_multiplier",
 })  # fmt: skip
 _GGUF_KEYS = sorted({key.partition(".")[2] for known in KNOWN for key in known.gguf or {}} | {
-    "kda.head_dim", "token_shift_count", "attention.recurrent_layers", "attention.shared_kv_layers", "attention.causal", "vocab_size",
+    "kda.head_dim", "token_shift_count", "attention.recurrent_layers", "attention.shared_kv_layers",
+    "attention.causal", "vocab_size",
 })  # fmt: skip
 _WORDS = sorted(
     {str((known.config or {}).get("model_type")) for known in KNOWN}
@@ -474,6 +523,7 @@ def _answers(shape: AttentionShape | None) -> None:
         assert AttentionShape.from_json(json.loads(json.dumps(shape.to_json()))) == shape
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(st.dictionaries(st.sampled_from(_CONFIG_KEYS) | st.text(max_size=5), _JUNK, max_size=14))
 def test_a_junk_config_never_crashes(config: dict[str, Any]) -> None:
@@ -564,9 +614,12 @@ def test_a_config_with_a_billion_layers_has_no_shape() -> None:
 @pytest.mark.parametrize(
     "stored",
     [
-        {}, {"groups": 7}, {"groups": [7]}, {"groups": [{}]}, {"groups": [{"kind": "round"}]}, {"groups": [{"kind": ["full"]}]},
-        {"groups": [{"kind": "full", "layers": -1}]}, {"groups": [{"kind": "full", "kv_heads": "8"}]}, {"groups": [], "note": 7},
-        {"groups": [], "max_context": True}, {"groups": [], "vocab_size": 1.5}, {"groups": [], "layer_count": 1 << 70},
+        {}, {"groups": 7}, {"groups": [7]}, {"groups": [{}]}, {"groups": [{"kind": "round"}]},
+        {"groups": [{"kind": ["full"]}]},
+        {"groups": [{"kind": "full", "layers": -1}]},
+        {"groups": [{"kind": "full", "kv_heads": "8"}]}, {"groups": [], "note": 7},
+        {"groups": [], "max_context": True}, {"groups": [], "vocab_size": 1.5},
+        {"groups": [], "layer_count": 1 << 70},
     ],
 )  # fmt: skip
 def test_a_stored_shape_that_is_none_is_refused(stored: dict[str, Any]) -> None:

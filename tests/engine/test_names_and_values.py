@@ -9,13 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from discovery.engine import names
-from discovery.engine.model_ids import RESERVED, new_id, slug
-from discovery.engine.parameters import count_parameters
-from discovery.engine.paths import to_native, to_text
+from discovery.engine.core import names
+from discovery.engine.core.packings import Declared
+from discovery.engine.core.parameters import count_parameters
+from discovery.engine.core.paths import to_native, to_text
+from discovery.engine.core.text import clean, human_bytes, plural, storable
+from discovery.engine.core.types import Tensor
+from discovery.engine.identify.model_ids import RESERVED, new_id, slug
 from discovery.engine.sidecars import model_shape
-from discovery.engine.text import clean, human_bytes, plural, storable
-from discovery.engine.types import Tensor
 
 
 @pytest.mark.parametrize(
@@ -56,7 +57,8 @@ def test_file_names_are_taken_apart(
     ],
 )
 def test_shards_are_numbered_in_every_spelling(name: str, shard: tuple[object, ...] | None) -> None:
-    assert names.shard(name) == shard
+    told = names.shard(name)
+    assert (told and told[:4]) == shard
 
 
 @pytest.mark.parametrize(
@@ -77,7 +79,9 @@ def test_files_that_hold_no_weights_are_not_taken_for_weights(name: str) -> None
 
 @pytest.mark.parametrize(
     ("name", "expected"),
-    [("Llama-2-7B-Chat", "llama-2-7b-chat"), ("deepseek-coder-6.7b", "deepseek-coder-6.7b"), ("日本語 モデル", "日本語-モデル"), ("<img src=x>", "img-src-x"), ("", "model"), ("...", "model")],
+    [("Llama-2-7B-Chat", "llama-2-7b-chat"), ("deepseek-coder-6.7b", "deepseek-coder-6.7b"),
+        ("日本語 モデル", "日本語-モデル"), ("<img src=x>", "img-src-x"),
+        ("", "model"), ("...", "model")],
 )  # fmt: skip
 def test_slugs(name: str, expected: str) -> None:
     assert slug(name) == expected
@@ -172,30 +176,43 @@ def packed(name: str, dtype: str, shape: tuple[int, ...]) -> Tensor:
 @pytest.mark.parametrize(
     ("tensors", "bits", "count"),
     [
-        ([packed("a.qweight", "I32", (16, 64)), packed("a.scales", "F16", (1, 64)), packed("a.g_idx", "I32", (128,))], 4, 128 * 64),
-        ([packed("a.qweight", "I32", (128, 8)), packed("a.scales", "F16", (1, 64)), packed("a.qzeros", "I32", (1, 8))], None, 128 * 64),
-        ([packed("a.weight", "U32", (64, 16)), packed("a.scales", "F16", (64, 2)), packed("a.biases", "F16", (64, 2))], 4, 64 * 128),
-        ([packed("a.weight", "U32", (64, 16)), packed("a.scales", "F16", (64, 2)), packed("a.biases", "F16", (64, 2))], None, 64 * 128),
-        ([packed("a.weight", "U8", (4096, 1)), packed("a.weight.absmax", "F32", (128,)), packed("a.weight.quant_state.bitsandbytes__nf4", "U8", (90,))], 4, 8192),
-        ([packed("e.gate_up_proj_blocks", "U8", (2, 4, 3, 16)), packed("e.gate_up_proj_scales", "U8", (2, 4, 3))], None, 2 * 4 * 3 * 32),
+        ([packed("a.qweight", "I32", (16, 64)), packed("a.scales", "F16", (1, 64)),
+                packed("a.g_idx", "I32", (128,))], 4, 128 * 64),
+        ([packed("a.qweight", "I32", (128, 8)), packed("a.scales", "F16", (1, 64)),
+                packed("a.qzeros", "I32", (1, 8))], None, 128 * 64),
+        ([packed("a.weight", "U32", (64, 16)), packed("a.scales", "F16", (64, 2)),
+                packed("a.biases", "F16", (64, 2))], 4, 64 * 128),
+        ([packed("a.weight", "U32", (64, 16)), packed("a.scales", "F16", (64, 2)),
+                packed("a.biases", "F16", (64, 2))], None, 64 * 128),
+        ([packed("a.weight", "U8", (4096, 1)), packed("a.weight.absmax", "F32", (128,)),
+                packed("a.weight.quant_state.bitsandbytes__nf4", "U8", (90,))], 4, 8192),
+        ([packed("e.gate_up_proj_blocks", "U8", (2, 4, 3, 16)),
+                packed("e.gate_up_proj_scales", "U8", (2, 4, 3))], None, 2 * 4 * 3 * 32),
         ([packed("a.weight", "I8", (64, 64)), packed("a.SCB", "F32", (64,))], 8, 4096),
-        ([packed("a.weight", "F8_E4M3", (64, 64)), packed("a.weight_scale_inv", "F32", (1, 1))], None, 4096),
-        ([packed("a.weight_packed", "I32", (64, 8)), packed("a.weight_scale", "BF16", (64, 1)), packed("a.weight_shape", "I64", (2,))], 4, 64 * 64),
+        ([packed("a.weight", "F8_E4M3", (64, 64)), packed("a.weight_scale_inv", "F32", (1, 1))],
+            None, 4096),
+        ([packed("a.weight_packed", "I32", (64, 8)), packed("a.weight_scale", "BF16", (64, 1)),
+                packed("a.weight_shape", "I64", (2,))], 4, 64 * 64),
         ([packed("w", "F32", (2, 3)), packed("s", "F32", ())], None, 7),
     ],
 )  # fmt: skip
 def test_packed_weights_are_counted_as_the_matrices_they_stand_for(
     tensors: list[Tensor], bits: int | None, count: int
 ) -> None:
-    assert count_parameters(tensors, bits) == count
+    assert count_parameters(tensors, Declared(bits=bits)) == count
 
 
 @pytest.mark.parametrize(
     ("config", "count"),
     [
-        ({"model_type": "llama", "hidden_size": 4096, "num_hidden_layers": 32, "intermediate_size": 11008, "num_attention_heads": 32, "vocab_size": 32000}, 6_738_415_616),
-        ({"model_type": "phi", "hidden_size": 2560, "num_hidden_layers": 32, "vocab_size": 51200}, 2_779_683_840),
-        ({"model_type": "bert", "hidden_size": 768, "num_hidden_layers": 12, "intermediate_size": 3072, "vocab_size": 30522, "max_position_embeddings": 512, "type_vocab_size": 2}, 109_482_240),
+        ({"model_type": "llama", "hidden_size": 4096, "num_hidden_layers": 32,
+                "intermediate_size": 11008, "num_attention_heads": 32, "vocab_size": 32000},
+                6_738_415_616),
+        ({"model_type": "phi", "hidden_size": 2560, "num_hidden_layers": 32, "vocab_size": 51200},
+            2_779_683_840),
+        ({"model_type": "bert", "hidden_size": 768, "num_hidden_layers": 12,
+                "intermediate_size": 3072, "vocab_size": 30522, "max_position_embeddings": 512,
+                "type_vocab_size": 2}, 109_482_240),
         ({"model_type": "llama", "hidden_size": "4096"}, None),
         ({"model_type": "something-new", "hidden_size": 1}, None),
         ({"model_type": ["llama"]}, None),

@@ -1,4 +1,6 @@
-"""The PyTorch reader: zip archives, the legacy layout, bare pickles; what torch says of them where it is installed."""
+"""The PyTorch reader: zip archives, the legacy layout, bare pickles; what torch says of them where
+it is installed.
+"""
 
 from __future__ import annotations
 
@@ -19,9 +21,10 @@ from discovery.demo.writers.torch import (
     write_torch_legacy,
     write_torch_zip,
 )
-from discovery.engine.errors import InvalidHeader, NotThisFormat
+from discovery.engine.core.errors import InvalidHeader, NotThisFormat
+from discovery.engine.core.types import Header, Tensor
+from discovery.engine.core.vocabulary import Severity
 from discovery.engine.formats import pytorch as reader
-from discovery.engine.types import Header, Severity, Tensor
 
 TENSORS = [
     ("encoder.weight", "F32", (10, 20)),
@@ -197,7 +200,7 @@ def test_arrays_of_joblib_are_counted_and_passed_over() -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [joblib_array(EVIL, padding=b""), joblib_array(bytes(16), dtype="O8")],
+    [joblib_array(EVIL, padding=b""), joblib_array(EVIL, "O8", b"")],
     ids=["no padding", "objects"],
 )
 def test_nothing_can_hide_in_an_array_of_joblib(content: bytes) -> None:
@@ -234,7 +237,8 @@ def test_a_foreign_class_is_a_warning_and_no_harm() -> None:
         (archive(("m/data.pkl", HARMLESS), ("m/other/data.pkl", EVIL)), "unsafe_pickle"),
         (archive(("m/data.pkl", bytes(40_000_000)), packed=True), "unsafe_pickle"),
         (archive(("m/data.pkl", bytes(4_000_000)), packed=True), "unsafe_pickle"),
-        (archive(("m/data.pkl", HARMLESS), ("m/code/__torch__.py", b"import os")), "torchscript_code"),
+        (archive(("m/data.pkl", HARMLESS), ("m/code/__torch__.py", b"import os")),
+            "torchscript_code"),
         (archive(("m/data.pkl", HARMLESS), ("../../evil", b"x")), "archive_tampered"),
         (archive(("m/data.pkl", HARMLESS), ("C:\\evil", b"x")), "archive_tampered"),
         (b"JUNK" * 100 + archive(("m/data.pkl", HARMLESS)), "archive_tampered"),

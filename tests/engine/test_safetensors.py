@@ -13,9 +13,9 @@ import safetensors
 from hypothesis import given
 from hypothesis import strategies as st
 
-from discovery.engine.errors import InvalidHeader
+from discovery.engine.core.errors import InvalidHeader
 from discovery.engine.formats import safetensors as reader
-from tests import builders
+from tests.support import builders
 
 TENSORS = [
     ("embed.weight", "F16", (10, 4)),
@@ -62,7 +62,8 @@ def test_agrees_with_the_official_reader(tmp_path: Path) -> None:
         (b"\1" * 7, "8-byte header length"),
         (struct.pack("<Q", 1 << 63) + b"{}", "the format allows"),
         (struct.pack("<Q", 1000) + b"{}", "has 2 left"),
-        (image(None, raw=b"  {}"), "does not start with {"),
+        (image(None, raw=b"\v{}"), "does not start with {"),
+        (image(None, raw=b"  []"), "does not start with {"),
         (image(None, raw=b"[]"), "does not start with {"),
         (image(None, raw=b'{"\xff":1}'), "not UTF-8"),
         (image(None, raw=b"{"), "not JSON"),
@@ -83,11 +84,13 @@ def test_agrees_with_the_official_reader(tmp_path: Path) -> None:
         (image({"a": 5}), "not described"),
         (image({"__metadata__": {"k": {"x": 1}}, "a": entry(0, 16)}, 16), "not a string"),
         (image({"__metadata__": "no"}), "not an object"),
+        (image({"__metadata__": []}), "not an object"),
         (
             image(
                 None,
                 16,
-                b'{"__metadata__":{},"a":{"dtype":"F32","shape":[4],"data_offsets":[0,16]},"__metadata__":{}}',
+                b'{"__metadata__":{},"a":{"dtype":"F32","shape":[4],"data_offsets":[0,16]},'
+                b'"__metadata__":{}}',
             ),
             "twice",
         ),
@@ -97,6 +100,37 @@ def test_agrees_with_the_official_reader(tmp_path: Path) -> None:
 def test_refuses_what_the_format_forbids_and_says_why(content: bytes, reason: str) -> None:
     with pytest.raises(InvalidHeader, match=reason):
         read(content)
+
+
+ONE = b'"a":{"dtype":"F32","shape":[4],"data_offsets":[0,16]}}'
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"{" + ONE,
+        b'{"__metadata__":null,' + ONE,
+        b'{"__metadata__":{},' + ONE,
+        b"   {" + ONE,
+        b"\r\n\t{" + ONE + b"   ",
+        b'  {"__metadata__":null,' + ONE,
+        b'{"__metadata__":[],' + ONE,
+        b'{"__metadata__":{"k":1},' + ONE,
+        b"\xef\xbb\xbf{" + ONE,
+        b"{" + ONE + b"\0",
+    ],
+)
+def test_takes_and_refuses_what_the_official_reader_does(raw: bytes) -> None:
+    content = image(None, 16, raw)
+    try:
+        wanted = [name for name, _ in safetensors.deserialize(content)]
+    except safetensors.SafetensorError:
+        with pytest.raises(InvalidHeader):
+            read(content)
+    else:
+        header = read(content)
+        assert [tensor.name for tensor in header.tensors] == wanted
+        assert header.metadata == {}
 
 
 def test_a_download_cut_short_is_told_by_its_length() -> None:

@@ -1,4 +1,6 @@
-"""Code that comes with a model, and templates that reach for Python: found, named, and nothing real called unsafe."""
+"""Code that comes with a model, and templates that reach for Python: found, named, and nothing real
+called unsafe.
+"""
 
 from __future__ import annotations
 
@@ -8,28 +10,34 @@ from pathlib import Path
 
 import pytest
 
-from discovery.engine import chat_templates
-from discovery.engine.types import Found, Severity
-from tests import builders
+from discovery.engine.core.types import Found
+from discovery.engine.core.vocabulary import Severity
+from discovery.engine.untrusted import chat_templates
+from tests.support import builders
 
 Read = Callable[..., dict[str, Found]]
 
 LLAMA = (
-    "{{- bos_token }}{% for message in messages %}{% if message['role'] == 'user' %}{{ '[INST] ' + message['content'] | trim + ' [/INST]' }}"
-    "{% elif message.role == 'assistant' %}{{ message['content'] }}{{ eos_token }}{% else %}{{ raise_exception('Only __user__ and assistant!') }}"
-    "{% endif %}{% endfor %}"
+    "{{- bos_token }}{% for message in messages %}{% if message['role'] == 'user' %}{{ '[INST] ' +"
+    " message['content'] | trim + ' [/INST]' }}{% elif message.role == 'assistant' %}{{"
+    " message['content'] }}{{ eos_token }}{% else %}{{ raise_exception('Only __user__ and"
+    " assistant!') }}{% endif %}{% endfor %}"
 )
 QWEN = (
-    "{%- if tools %}{{- '<|im_start|>system\\n' }}{%- for tool in tools %}{{- tool | tojson }}{%- endfor %}{%- endif %}"
-    "{%- set ns = namespace(multi_step_tool=true, last_query_index=messages|length - 1) %}{%- for message in messages[::-1] %}"
-    "{%- set index = (messages|length - 1) - loop.index0 %}{%- set ns.last_query_index = index %}{%- endfor %}{# __class__ in a comment #}"
-    "{%- macro render(x) %}{{ x }}{%- endmacro %}{%- for i in range(10) %}{{ i }}{% endfor %}"
+    "{%- if tools %}{{- '<|im_start|>system\\n' }}{%- for tool in tools %}{{- tool | tojson }}{%-"
+    " endfor %}{%- endif %}{%- set ns = namespace(multi_step_tool=true,"
+    " last_query_index=messages|length - 1) %}{%- for message in messages[::-1] %}{%- set index ="
+    " (messages|length - 1) - loop.index0 %}{%- set ns.last_query_index = index %}{%- endfor %}{#"
+    " __class__ in a comment #}{%- macro render(x) %}{{ x }}{%- endmacro %}{%- for i in range(10)"
+    " %}{{ i }}{% endfor %}"
 )
 
 
 HARMLESS = [
-    LLAMA, QWEN, "", "plain text with {braces} and __class__", "{{ messages[0].content.split('</think>')[-1] }}",
-    "{# {{ ''.__class__ }} #}", "{% raw %}{{ ''.__class__ }}{% endraw %}", "{{ {'a': {'b': []}} }}", "{{ '}}' }} .__class__ {{ '{{' }}",
+    LLAMA, QWEN, "", "plain text with {braces} and __class__",
+    "{{ messages[0].content.split('</think>')[-1] }}",
+    "{# {{ ''.__class__ }} #}", "{% raw %}{{ ''.__class__ }}{% endraw %}", "{{ {'a': {'b': []}} }}",
+    "{{ '}}' }} .__class__ {{ '{{' }}",
 ]  # fmt: skip
 
 
@@ -148,12 +156,11 @@ def test_an_unsafe_template_makes_the_model_unsafe(name: str, folder: Path, read
     else:
         add(
             folder / name,
-            chat_template=[
-                {"name": "default", "template": LLAMA},
-                {"name": "tool_use", "template": evil},
-            ]
-            if "tok" in name
-            else evil,
+            chat_template=(
+                [{"name": "default", "template": LLAMA}, {"name": "tool_use", "template": evil}]
+                if "tok" in name
+                else evil
+            ),
         )
     found = one(read, folder)
     assert found.status == "UNSAFE"

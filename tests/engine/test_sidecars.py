@@ -1,4 +1,6 @@
-"""The files beside the weights: configs in all their spellings, tokenizers, cards, metadata.json."""
+"""The files beside the weights: configs in all their spellings, tokenizers, cards,
+metadata.json.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,7 @@ from discovery.engine.sidecars import (
     tokenizer,
     weight_index,
 )
-from tests.timing import at_most
+from tests.support.timing import at_most
 
 
 @pytest.mark.parametrize(
@@ -92,7 +94,8 @@ def test_context_length_in_every_spelling(config: dict[str, object], length: int
 def test_declared_quantization(
     config: dict[str, object], expected: tuple[str | None, int | None]
 ) -> None:
-    assert model_config.quantization(config) == expected
+    declared = model_config.quantization(config)
+    assert (declared.method, declared.bits) == expected
 
 
 @pytest.mark.parametrize(
@@ -203,7 +206,7 @@ def test_shards_outside_the_folder_are_told_apart() -> None:
     assert weight_index.read({"weight_map": []}) is None
 
 
-def test_lfs_pointers_are_recognised_and_nothing_else_is() -> None:
+def test_lfs_pointers_are_recognized_and_nothing_else_is() -> None:
     pointer = lfs.read(
         b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"a" * 64 + b"\nsize 123\n"
     )

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from discovery.engine.config import Discovery
-from discovery.engine.types import Candidate, Problem
-from discovery.engine.walk import walk
-from tests import builders
+from discovery.engine.core.config import Discovery
+from discovery.engine.core.types import Candidate, Problem
+from discovery.engine.disk.walk import walk
+from tests.support import builders
 
 
 def places(root: Path, **settings: object) -> list[str]:

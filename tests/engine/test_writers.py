@@ -15,10 +15,11 @@ from safetensors import safe_open
 
 from discovery.demo.writers.diffusion import unet, vae
 from discovery.demo.writers.shapes import FAMILIES, Sizes, Tensors, transformer_tensors
+from discovery.engine.core.packings import Declared
+from discovery.engine.core.parameters import count_parameters
 from discovery.engine.formats import gguf as gguf_format
 from discovery.engine.formats import safetensors as safetensors_format
-from discovery.engine.parameters import count_parameters
-from tests import builders
+from tests.support import builders
 
 PUBLISHED = {
     "llama": (
@@ -72,9 +73,9 @@ def test_safetensors_reads_what_was_written(tmp_path: Path) -> None:
     builders.safetensors(tmp_path / "a.safetensors", tensors, {"format": "pt"})
     with safe_open(tmp_path / "a.safetensors", "np") as official:
         assert official.metadata() == {"format": "pt"}
-        assert {name: tuple(official.get_slice(name).get_shape()) for name in official.keys()} == {
-            name: shape for name, _, shape in tensors
-        }  # noqa: SIM118
+        names = official.keys()
+        shapes = {name: tuple(official.get_slice(name).get_shape()) for name in names}
+        assert shapes == {name: shape for name, _, shape in tensors}
 
 
 @pytest.mark.parametrize("shards", [1, 2, 5])
@@ -96,7 +97,8 @@ def test_shards_hold_every_tensor_once_and_the_index_says_where(
 
 
 METADATA = {
-    "general.architecture": "llama", "text": "ä", "flag": True, "small": 7, "large": 1 << 40, "below": -3, "ratio": 0.5,
+    "general.architecture": "llama", "text": "ä", "flag": True, "small": 7, "large": 1 << 40,
+    "below": -3, "ratio": 0.5,
     "words": ["a", "b"], "counts": [1, 2, 3], "ratios": [0.25, 0.5], "flags": [True, False],
 }  # fmt: skip
 
@@ -149,7 +151,9 @@ def test_packed_weights_unpack_to_the_model_they_came_from(write: object, tmp_pa
     path = tmp_path / "m/model.safetensors"
     with path.open("rb") as stream:
         header = safetensors_format.read(stream, path.stat().st_size)
-    assert count_parameters(header.tensors, 4) == parameters(transformer_tensors("llama", sizes))
+    assert count_parameters(header.tensors, Declared(bits=4)) == parameters(
+        transformer_tensors("llama", sizes)
+    )
 
 
 def test_files_are_sparse(tmp_path: Path) -> None:

@@ -1,9 +1,11 @@
-"""Fuzzes what reads bytes: ``python tests/fuzz/headers.py [NAME ...] [--seconds 600] [--seed 0] [--shared ../shared] [--keep FOLDER]``.
+"""Fuzzes what reads bytes: ``python tests/fuzz/headers.py [NAME ...] [--seconds 600] [--seed 0]
+[--shared ../shared] [--keep FOLDER]``.
 
-Each name of ``targets.TARGETS`` gets its time (default: all of them, 10 seconds each). Holds: nothing but ``NotThisFormat`` and
-``InvalidHeader`` leaves a header's reader, nothing at all the others; no input takes a second of CPU time on the machine that
-``tests/timing.py`` describes, nor 100 MB. What breaks that is made as small as it goes and written to ``--keep``: each becomes a test in
-``tests/engine/test_fuzz_findings.py``. Exits 1 when there was something.
+Each name of ``targets.TARGETS`` gets its time (default: all of them, 10 seconds each). Holds:
+nothing but ``NotThisFormat`` and ``InvalidHeader`` leaves a header's reader, nothing at all the
+others; no input takes a second of CPU time on the machine that ``tests/support/timing.py``
+describes, nor 100 MB. What breaks that is made as small as it goes and written to ``--keep``: each
+becomes a test in ``tests/engine/test_fuzz_findings.py``. Exits 1 when there was something.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ sys.path.insert(0, str(BASE))
 
 from tests.fuzz.mutators import mutated  # noqa: E402
 from tests.fuzz.targets import TARGETS, Target, seeds  # noqa: E402
-from tests.timing import slowness  # noqa: E402
+from tests.support.timing import slowness  # noqa: E402
 
 try:
     import resource
@@ -89,7 +91,10 @@ def _most_used() -> int:
 def run(
     target: Target, begin: list[bytes], random: Random, until: Callable[[int], bool]
 ) -> tuple[int, list[Finding]]:
-    """(inputs, findings, one of each kind). Seeds come first; memory is measured for inputs that made the process grow."""
+    """(inputs, findings, one of each kind).
+
+    Seeds come first; memory is measured for inputs that made the process grow.
+    """
     found: dict[str, Finding] = {}
     count = 0
     most = _most_used()
@@ -156,13 +161,15 @@ def main() -> int:
                 lambda _, end=end: time.monotonic() > end,
             )  # type: ignore[misc]
             print(
-                f"{name:<14} {len(begin):4} seeds {count:10,} inputs  {len(found)} found  {_most_used() >> 20} MB at the most",
+                f"{name:<14} {len(begin):4} seeds {count:10,} inputs  {len(found)} found "
+                f" {_most_used() >> 20} MB at the most",
                 flush=True,
             )
             for finding in found:
                 broken += 1
                 print(
-                    f"  {finding.kind}: {finding.what[:300]}\n  {len(finding.data)} bytes: {finding.data[:200]!r}"
+                    f"  {finding.kind}: {finding.what[:300]}\n  {len(finding.data)} bytes:"
+                    f" {finding.data[:200]!r}"
                 )
                 _keep(options.keep, name, finding)
     return 1 if broken else 0

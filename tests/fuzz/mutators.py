@@ -1,4 +1,6 @@
-"""Bytes that are almost right: each mutation is a small change that real damage, or somebody with a hex editor, would make."""
+"""Bytes that are almost right: each mutation is a small change that real damage, or somebody with a
+hex editor, would make.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,8 @@ import re
 from collections.abc import Callable, Sequence
 from random import Random
 
-#: Longer inputs are cut: what readers are for are headers, and time is better spent on more of them.
+#: Longer inputs are cut: what readers are for are headers, and time is better spent on more of
+#: them.
 MAX_BYTES = 1 << 18
 
 #: Numbers at the edges of what lengths, counts and types can be.
@@ -32,8 +35,10 @@ _EDGES = (
     (1 << 64) - 1,
 )
 _TOKENS = (
-    b"null", b"true", b"-1", b"0", b"1e400", b"NaN", b"[]", b"{}", b'""', b'"\\ud800"', b"99999999999999999999", b"\x00", b"\xff\xfe",
-    b"\xef\xbb\xbf",     b"../../x", b"<script>", b"\r\n", b"---\n", b"&a [*a, *a]", b"!!python/object:os.system ", b"__class__", b"{{", b"%}",
+    b"null", b"true", b"-1", b"0", b"1e400", b"NaN", b"[]", b"{}", b'""', b'"\\ud800"',
+    b"99999999999999999999", b"\x00", b"\xff\xfe",
+    b"\xef\xbb\xbf",     b"../../x", b"<script>", b"\r\n", b"---\n", b"&a [*a, *a]",
+    b"!!python/object:os.system ", b"__class__", b"{{", b"%}",
 )  # fmt: skip
 _NUMBER = re.compile(rb"\d+")
 
@@ -131,5 +136,6 @@ def _append(random: Random, data: bytearray, _seeds: Sequence[bytes]) -> None:
 
 
 _MUTATIONS: tuple[Mutation, ...] = (
-    _flip, _flip, _byte, _byte, _edge, _edge, _edge, _count, _digits, _token, _delete, _truncate, _repeat, _splice, _append,
+    _flip, _flip, _byte, _byte, _edge, _edge, _edge, _count, _digits, _token, _delete, _truncate,
+    _repeat, _splice, _append,
 )  # fmt: skip

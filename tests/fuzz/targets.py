@@ -1,4 +1,6 @@
-"""Everything that reads bytes which somebody else wrote: what to call with them, and files to begin with."""
+"""Everything that reads bytes which somebody else wrote: what to call with them, and files to begin
+with.
+"""
 
 from __future__ import annotations
 
@@ -9,40 +11,71 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-from discovery.engine import chat_templates, checksum_lists, formats
-from discovery.engine.archives import Inspector
-from discovery.engine.errors import InvalidHeader, NotThisFormat
+from discovery.engine import formats
+from discovery.engine.archives.archives import Inspector
+from discovery.engine.core.errors import InvalidHeader, NotThisFormat
+from discovery.engine.core.parameters import count_parameters
+from discovery.engine.core.types import Tensor
 from discovery.engine.formats import (
+    caffe,
+    catboost,
     coreml,
     ctranslate2,
+    darknet,
+    dlib,
+    executorch,
+    fasttext,
     flax,
     ggml,
     gguf,
+    joblib,
+    kaldi,
     keras,
+    lightgbm,
+    llamafile,
+    mediapipe,
+    mnn,
+    ncnn,
     nemo,
     onnx,
     openvino,
+    paddle,
     pytorch,
+    rknn,
     safetensors,
+    skops,
+    spacy,
     tensorflow,
     tensorrt,
+    tesseract,
+    tfjs,
     tflite,
+    torch_export,
+    torchscript,
+    torchserve,
+    word2vec,
+    xgboost,
 )
+from discovery.engine.integrity import checksum_lists
 from discovery.engine.memory import shape_from_config
-from discovery.engine.pickles import Scanner
+from discovery.engine.pickles.pickles import Scanner
 from discovery.engine.sidecars import (
     adapter,
     card,
     json_file,
     lfs,
+    license_file,
     metadata_json,
     model_config,
     model_shape,
+    native_config,
+    quantization,
     tokenizer,
     weight_index,
 )
-from tests import builders
+from discovery.engine.untrusted import chat_templates
 from tests.engine import cases
+from tests.support import builders
 
 #: Larger seeds are left out: mutations of small files meet more of the reader.
 MAX_SEED = 1 << 16
@@ -50,8 +83,10 @@ MAX_SEED = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """``read`` may raise what is in ``may_raise`` and nothing else. ``write`` makes seeds in a folder; files of ``shared`` with one of the
-    ``names`` are seeds too."""
+    """``read`` may raise what is in ``may_raise`` and nothing else.
+
+    ``write`` makes seeds in a folder; files of ``shared`` with one of the ``names`` are seeds too.
+    """
 
     read: Callable[[bytes], object]
     write: Callable[[Path], object]
@@ -60,7 +95,9 @@ class Target:
 
 
 def seeds(target: Target, folder: Path, shared: Path | None = None) -> list[bytes]:
-    """The target's own files and, where there is one, those of the shared folder (``hostile/`` generated, ``corpus/models``)."""
+    """The target's own files and, where there is one, those of the shared folder (``hostile/``
+    generated, ``corpus/models``).
+    """
     folder.mkdir(parents=True)
     target.write(folder)
     places = [folder, *([shared] if shared else [])]
@@ -117,6 +154,16 @@ def _json(*readers: Callable[[dict[str, object]], object]) -> Callable[[bytes], 
     return read
 
 
+_PACKED = [
+    Tensor("m.weight", "U32", (8, 4), 0, 0), Tensor("m.scales", "BF16", (8, 1), 0, 0),
+    Tensor("n.weight_packed", "I32", (8, 4), 0, 0), Tensor("n.weight_scale", "BF16", (8, 1), 0, 0),
+]  # fmt: skip
+
+
+def _counted(config: dict[str, object]) -> int:
+    return count_parameters(_PACKED, quantization.read(config))
+
+
 def _template(data: bytes) -> object:
     return chat_templates.oddities(data.decode("utf-8", "replace"))
 
@@ -128,7 +175,7 @@ def _card(data: bytes) -> None:
 
 
 def _written(*made: str) -> Callable[[Path], object]:
-    """Cases of the tests for formats that are recognised by structure."""
+    """Cases of the tests for formats that are recognized by structure."""
 
     def write(folder: Path) -> None:
         for case in made:
@@ -184,6 +231,11 @@ def _torch(folder: Path) -> None:
     builders.pickle_with_import(folder / "c.pkl", "os", "system")
 
 
+def _llamafile(folder: Path) -> None:
+    _gguf(folder)
+    builders.llamafile(folder / "m.llamafile", (folder / "3.gguf").read_bytes())
+
+
 def _archives(folder: Path) -> None:
     _torch(folder)
     builders.keras(folder / "m.keras")
@@ -192,9 +244,12 @@ def _archives(folder: Path) -> None:
 
 
 _CONFIG = {
-    "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4,
-    "num_key_value_heads": [4, 2], "vocab_size": 100, "max_position_embeddings": 128, "rope_scaling": {"type": "yarn", "factor": 4.0},
-    "torch_dtype": "bfloat16", "quantization_config": {"quant_method": "gptq", "bits": 4}, "text_config": {"hidden_size": 8, "layer_types": ["full"]},
+    "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": 64,
+    "num_hidden_layers": 2, "num_attention_heads": 4,
+    "num_key_value_heads": [4, 2], "vocab_size": 100, "max_position_embeddings": 128,
+    "rope_scaling": {"type": "yarn", "factor": 4.0},
+    "torch_dtype": "bfloat16", "quantization_config": {"quant_method": "gptq", "bits": 4},
+    "text_config": {"hidden_size": 8, "layer_types": ["full"]},
 }  # fmt: skip
 _LORA = {"base_model_name_or_path": "x/y", "peft_type": "LORA", "r": 8}
 _METADATA = {"tags": ["x"], "custom": {"a": [1, {"b": None}]}, "context_length": 4, "type": "PEFT"}
@@ -203,8 +258,20 @@ _INDEX = {
     "weight_map": {"w": "a-00001-of-00002.safetensors", "v": "../x"},
 }
 _TOKENIZER = {"added_tokens": [{"id": 3}], "model": {"vocab": {"a": 0, "b": 1}, "merges": ["a b"]}}
-_CARD = "---\nlicense: mit\ntags:\n- a\nmodel-index:\n- name: x\n  results: []\n---\n# T\n\nProse [l](x).\n\n- use\n"
-_TEMPLATE = "{% for m in messages %}{{ m['content'] | trim }}{% endfor %}{# c #}{{ ''.__class__ }}{{ range(10 * 9) }}{% raw %}{{ x }}{% endraw %}"
+_LICENSE = (
+    "Attribution-NonCommercial-ShareAlike 4.0 International\n"
+    "SPDX-License-Identifier: CC-BY-NC-SA-4.0\n"
+    "Apache License Version 2.0, January 2004\nPermission is hereby granted, free of charge, to"
+    " any person obtaining a copy\nRedistribution and use in source and binary forms"
+)
+_CARD = (
+    "---\nlicense: mit\ntags:\n- a\nmodel-index:\n- name: x\n  results: []\n---\n# T\n\nProse"
+    " [l](x).\n\n- use\n"
+)
+_TEMPLATE = (
+    "{% for m in messages %}{{ m['content'] | trim }}{% endfor %}{# c #}{{ ''.__class__ }}{{"
+    " range(10 * 9) }}{% raw %}{{ x }}{% endraw %}"
+)
 _HEADER = (NotThisFormat, InvalidHeader)
 
 TARGETS: dict[str, Target] = {
@@ -218,27 +285,75 @@ TARGETS: dict[str, Target] = {
     "keras": Target(_format(keras), _written("keras", "hdf5"), (".keras",), _HEADER),
     "tflite": Target(_format(tflite), _written("tflite"), (), _HEADER),
     "flax": Target(_format(flax), _written("flax", "flax in chunks"), (), _HEADER),
-    "coreml": Target(_format(coreml), _written("mlmodel", "mlpackage"), (), _HEADER),
+    "coreml": Target(_format(coreml), _written("mlmodel", "mlpackage", "mlmodelc"), (), _HEADER),
     "ctranslate2": Target(_format(ctranslate2), _written("ctranslate2"), (), _HEADER),
     "nemo": Target(_format(nemo), _written("nemo", "nemo gzip"), (), _HEADER),
-    "tensorrt": Target(_format(tensorrt), lambda folder: builders.tensorrt(folder / "m.engine", 100), (), _HEADER),
-    "any-format": Target(_any_format, _archives, (".safetensors", ".gguf", ".onnx", ".pt", ".keras")),
+    "tensorrt": Target(_format(tensorrt),
+        lambda folder: builders.tensorrt(folder / "m.engine", 100), (), _HEADER),
+    "caffe": Target(_format(caffe), _written("caffe"), (), _HEADER),
+    "catboost": Target(_format(catboost), _written("catboost"), (), _HEADER),
+    "darknet": Target(_format(darknet), _written("darknet"), (), _HEADER),
+    "dlib": Target(_format(dlib), _written("dlib"), (), _HEADER),
+    "executorch": Target(_format(executorch), _written("executorch"), (), _HEADER),
+    "fasttext": Target(_format(fasttext),
+        _written("fasttext", "fasttext without a magic", "fasttext packed"), (), _HEADER),
+    "joblib": Target(_format(joblib), _written("sklearn"), (), _HEADER),
+    "kaldi": Target(_format(kaldi), _written("kaldi"), (), _HEADER),
+    "lightgbm": Target(_format(lightgbm), _written("lightgbm"), (), _HEADER),
+    "llamafile": Target(_format(llamafile), _llamafile, (), _HEADER),
+    "mediapipe": Target(_format(mediapipe), _written("mediapipe", "litertlm"), (), _HEADER),
+    "mnn": Target(_format(mnn), _written("mnn"), (), _HEADER),
+    "ncnn": Target(_format(ncnn), _written("ncnn"), (), _HEADER),
+    "paddle": Target(_format(paddle),
+        _written("paddle", "paddle parameters", "paddle pir"), (), _HEADER),
+    "rknn": Target(_format(rknn), _written("rknn"), (), _HEADER),
+    "skops": Target(_format(skops), _written("skops"), (), _HEADER),
+    "spacy": Target(_format(spacy), _written("spacy"), (), _HEADER),
+    "tesseract": Target(_format(tesseract), _written("tesseract"), (), _HEADER),
+    "tfjs": Target(_format(tfjs), _written("tfjs", "tfjs manifest"), (), _HEADER),
+    "torch_export": Target(_format(torch_export), _written("torch export"), (), _HEADER),
+    "torchscript": Target(_format(torchscript), _written("torchscript"), (), _HEADER),
+    "torchserve": Target(_format(torchserve), _written("torchserve"), (), _HEADER),
+    "word2vec": Target(_format(word2vec), _written("word2vec", "word2vec text"), (), _HEADER),
+    "xgboost": Target(_format(xgboost), _written("xgboost", "xgboost ubj"), (), _HEADER),
+    "any-format": Target(_any_format, _archives,
+        (".safetensors", ".gguf", ".onnx", ".pt", ".keras")),
     "pickles": Target(_pickles, _torch, (".pkl",), (InvalidHeader,)),
     "archive-pt": Target(_archive("x.pt"), _archives, (".pt", ".pkl", ".keras")),
     "archive-tar": Target(_archive("x.tar.gz"), _archives, (".pt", ".keras")),
     "archive-npz": Target(_archive("x.joblib"), _archives, (".pt", ".pkl")),
     "config": Target(
         _json(
-            model_config.fields, model_config.looks_like_model, model_config.quantization, model_config.experts, model_config.odd_fields,
+            model_config.fields, model_config.looks_like_model, model_config.quantization,
+            model_config.experts, model_config.odd_fields,
             model_shape.parameters, shape_from_config,
         ),
-        _sidecar(**{kind: {**_CONFIG, "model_type": kind, "d_model": 8, "encoder_layers": 2} for kind in ("llama", "whisper", "bert", "wav2vec2")}),
+        _sidecar(**{
+            kind: {**_CONFIG, "model_type": kind, "d_model": 8, "encoder_layers": 2}
+            for kind in ("llama", "whisper", "bert", "wav2vec2")
+        }),
         ("config.json",),
+    ),
+    "native-config": Target(
+        _json(*native_config.READERS.values(), _counted),
+        _sidecar(
+            params={"dim": 8, "n_layers": 2, "vision_encoder": {}, "moe": {"num_experts": 4}},
+            genai={"model": {"type": "phi3", "decoder": {"hidden_size": 8}, "vision": {}}},
+            clip={"model_cfg": {"vision_cfg": {"width": 8}, "text_cfg": {"layers": 2}}},
+            packed={
+                "quant_method": "quark", "bits": 4, "m": {"group_size": 32},
+                "config_groups": {"a": {"weights": {"num_bits": 2, "group_size": 32}}},
+                "global_quant_config": {"weight": {"dtype": "fp4", "group_size": 32}},
+                "quant_type": {"default": {"_type": "Int4WeightOnlyConfig"}},
+            },
+        ),
+        ("params.json", "genai_config.json", "open_clip_config.json", "quantize_config.json"),
     ),
     "adapter": Target(_json(adapter.fields), _sidecar(a=_LORA), ("adapter_config.json",)),
     "metadata": Target(_json(metadata_json.fields), _sidecar(a=_METADATA), ("metadata.json",)),
     "weight-index": Target(
-        _json(weight_index.read), _sidecar(a=_INDEX), ("model.safetensors.index.json", "pytorch_model.bin.index.json")
+        _json(weight_index.read), _sidecar(a=_INDEX),
+        ("model.safetensors.index.json", "pytorch_model.bin.index.json")
     ),
     "tokenizer": Target(
         lambda data: (tokenizer.vocabulary_size(data), _json(tokenizer.fields)(data)),
@@ -246,9 +361,12 @@ TARGETS: dict[str, Target] = {
         ("tokenizer.json", "tokenizer_config.json"),
     ),
     "card": Target(_card, _texts(_CARD), ("README.md",)),
-    "lfs": Target(lfs.read, _texts(f"version https://git-lfs.github.com/spec/v1\noid sha256:{'a' * 64}\nsize 12\n")),
+    "license": Target(license_file.read, _texts(_LICENSE), ("LICENSE", "COPYING")),
+    "lfs": Target(lfs.read,
+        _texts(f"version https://git-lfs.github.com/spec/v1\noid sha256:{'a' * 64}\nsize 12\n")),
     "checksum-list": Target(
-        lambda data: checksum_lists.parse(data, "SHA256SUMS"), _texts(f"{'a' * 64}  x\n{'b' * 64} *d/y\nSHA256 (z) = {'c' * 64}\n")
+        lambda data: checksum_lists.parse(data, "SHA256SUMS"),
+        _texts(f"{'a' * 64}  x\n{'b' * 64} *d/y\nSHA256 (z) = {'c' * 64}\n")
     ),
     "chat-template": Target(_template, _texts(_TEMPLATE)),
 }  # fmt: skip

@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from discovery.engine.errors import InvalidHeader
+from discovery.engine.core.errors import InvalidHeader
 from tests.fuzz import headers
 from tests.fuzz.targets import TARGETS, Target, seeds
 

@@ -26,12 +26,17 @@ def job(root: Path, *files: str, **fields: Any) -> Job:
 
 
 def loading(body: str) -> list[str]:
-    """The command of a child that is real in all but its loader: that one runs ``body``, which may ``return`` a sentence."""
+    """The command of a child that is real in all but its loader: that one runs ``body``, which may
+    ``return`` a sentence.
+    """
     loader = (
         "class Loader:\n    NAME = 'made up'\n    @staticmethod\n    def load(job):\n"
         + textwrap.indent(textwrap.dedent(body), " " * 8)
     )
-    start = "import ctypes, json, os, resource, socket, subprocess, sys, time\nfrom discovery.loading import __main__ as child, choice\n"
+    start = (
+        "import ctypes, json, os, resource, socket, subprocess, sys, time\nfrom discovery.loading"
+        " import __main__ as child, choice\n"
+    )
     return python(f"{start}{loader}\nchoice.loader_for = lambda job: Loader\nchild.main()\n")
 
 

@@ -212,8 +212,10 @@ def test_an_address_that_would_break_the_request_is_not_sent(server: Server, pat
 @pytest.mark.parametrize(
     ("path", "asked"),
     [
-        ("", "/v1/models"), ("/", "/v1/models"), ("/v1", "/v1/models"), ("/v1/", "/v1/models"), ("/v1/chat/completions", "/v1/models"),
-        ("/proxy", "/proxy/v1/models"), ("/proxy/v1/completions", "/proxy/v1/models"), ("/v10", "/v10/v1/models"),
+        ("", "/v1/models"), ("/", "/v1/models"), ("/v1", "/v1/models"), ("/v1/", "/v1/models"),
+        ("/v1/chat/completions", "/v1/models"),
+        ("/proxy", "/proxy/v1/models"), ("/proxy/v1/completions", "/proxy/v1/models"),
+        ("/v10", "/v10/v1/models"),
     ],
 )  # fmt: skip
 def test_the_list_of_models_lies_beside_whatever_the_address_points_to(

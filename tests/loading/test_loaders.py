@@ -1,4 +1,6 @@
-"""Loaders with the real libraries: good files pass, broken ones fail with the reason, what is missing is named."""
+"""Loaders with the real libraries: good files pass, broken ones fail with the reason, what is
+missing is named.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +18,8 @@ from discovery.demo.writers.onnx import Node
 from discovery.loading import supervise
 from discovery.loading.__main__ import attempt
 from discovery.loading.job import Job, Outcome, Result
-from tests import builders
 from tests.loading.jobs import job
+from tests.support import builders
 
 MIB = 1 << 20
 
@@ -191,10 +193,14 @@ def test_gguf_shards_and_big_files_are_mapped_not_copied(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("format_name", "file", "missing", "said"),
     [
-        ("onnx", "model.onnx", "onnxruntime", 'onnxruntime is not installed here; it comes with pip install -e ".[load]"'),
-        ("pytorch", "model.pt", "torch", 'torch is not installed here; it comes with pip install -e ".[torch]"'),
-        ("gguf", "model.gguf", "gguf", "gguf is not installed here; it comes with pip install -e ."),
-        ("safetensors", "model.safetensors", "safetensors", "safetensors is not installed here; it comes with pip install -e ."),
+        ("onnx", "model.onnx", "onnxruntime",
+            'onnxruntime is not installed here; it comes with pip install -e ".[load]"'),
+        ("pytorch", "model.pt", "torch",
+            'torch is not installed here; it comes with pip install -e ".[torch]"'),
+        ("gguf", "model.gguf", "gguf",
+            "gguf is not installed here; it comes with pip install -e ."),
+        ("safetensors", "model.safetensors", "safetensors",
+            "safetensors is not installed here; it comes with pip install -e ."),
     ],
 )  # fmt: skip
 def test_a_missing_library_is_named_with_the_extra_that_brings_it(
@@ -463,5 +469,6 @@ def test_a_component_whose_weights_are_gone_is_named(tmp_path: Path) -> None:
     left = job(tmp_path, *(name for name in task.files if "/vae/" not in name), type="DIFFUSERS")
     assert (
         failure(attempt(left))
-        == "model_index.json names components that are not whole: vae (AutoencoderKL) has no weights."
+        == "model_index.json names components that are not whole: vae (AutoencoderKL) has no"
+        " weights."
     )

@@ -1,4 +1,6 @@
-"""The parent's side: it reads what any child may say or do, and nothing of the child is left afterwards."""
+"""The parent's side: it reads what any child may say or do, and nothing of the child is left
+afterwards.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +16,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from discovery.loading import supervise
-from discovery.loading.job import Job, Outcome, Result
+from discovery.loading.job import Cell, Job, Outcome, Result
 from tests.loading.jobs import job, loading, python
 
 
 def run(code: str, tmp_path: Path, *, wall_seconds: float = 120) -> Outcome:
-    return supervise.run(job(tmp_path), wall_seconds=wall_seconds, command=python(code))
+    """In no cell: the child may do what it likes."""
+    return supervise.run(
+        job(tmp_path), wall_seconds=wall_seconds, command=python(code), held=Cell()
+    )
 
 
 @pytest.mark.parametrize(
@@ -98,7 +103,8 @@ def test_a_hundred_megabytes_of_warnings_do_no_harm(tmp_path: Path) -> None:
     answer = '{"result": "passed", "message": "ok"}'
     before = psutil.Process().memory_info().rss
     outcome = run(
-        f"import sys\nfor _ in range(100): sys.stderr.write('warning ' * 125_000)\nprint({answer!r})",
+        "import sys\nfor _ in range(100): sys.stderr.write('warning ' *"
+        f" 125_000)\nprint({answer!r})",
         tmp_path,
     )
     assert outcome.message == "ok"
@@ -172,7 +178,7 @@ def test_nothing_is_left_of_a_child_that_ignores_the_signal_and_has_children(
             raise InterruptedError("enough")
 
     with pytest.raises(InterruptedError):
-        supervise.run(job(tmp_path), wall_seconds=120, tick=tick, command=python(code))
+        supervise.run(job(tmp_path), wall_seconds=120, tick=tick, command=python(code), held=Cell())
     assert len(seen) == 2
     deadline = time.monotonic() + 30
     while any(_running(pid) for pid in seen) and time.monotonic() < deadline:
@@ -192,7 +198,9 @@ def test_where_the_system_bounds_no_memory_the_parent_does(
 ) -> None:
     monkeypatch.setattr(supervise, "LIMIT_BINDS", False)
     greedy = python("import time; held = bytearray(b'x') * (300 << 20); time.sleep(3600)")
-    outcome = supervise.run(job(tmp_path, memory_bytes=100 << 20), wall_seconds=120, command=greedy)
+    outcome = supervise.run(
+        job(tmp_path, memory_bytes=100 << 20), wall_seconds=120, command=greedy, held=Cell()
+    )
     assert (outcome.result, outcome.message) == (
         Result.FAILED,
         "It needs more memory than the 0.1 GiB that the test may use.",

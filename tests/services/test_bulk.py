@@ -1,4 +1,6 @@
-"""Many models are changed at once: what would happen is shown before, and what happened is whole, counted, and can be gone on with."""
+"""Many models are changed at once: what would happen is shown before, and what happened is whole,
+counted, and can be gone on with.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +17,12 @@ from django_q.brokers import Broker
 
 from discovery import tasks
 from discovery.models import BulkEdit, Collection, LogEntry, MetadataChange, RegisteredModel
-from discovery.services import bulk, judgement, metadata, undo
-from discovery.services.operations import NothingToDo, Operation
-from discovery.services.selections import Selection, preview
+from discovery.services import jobs
+from discovery.services.bulk import bulk_edits
+from discovery.services.bulk.operations import NothingToDo, Operation
+from discovery.services.bulk.selections import Selection, preview
+from discovery.services.findings import triage
+from discovery.services.metadata import metadata, undo
 
 Make = Callable[..., RegisteredModel]
 
@@ -112,7 +117,7 @@ def test_each_operation_does_to_every_model_what_its_preview_says(
     asked = operation()
     foreseen = preview(asked, ALL, admin_user)
     assert MetadataChange.objects.filter(through="page").count() == 2, "a preview writes nothing"
-    edit = bulk.request(asked, ALL, by=admin_user)
+    edit = bulk_edits.request(asked, ALL, by=admin_user)
     assert shown(field) == after
     assert (edit.state, edit.total, edit.done, edit.changed) == (
         State.DONE,
@@ -133,7 +138,7 @@ def test_visibility_groups_and_collections_are_changed_together(
     for name in ("staff", "readers"):
         Group.objects.create(name=name).models.add(three[0])
     Collection.objects.create(name="shelf").models.add(three[1])
-    bulk.request(
+    bulk_edits.request(
         Operation.read(
             "visibility",
             values={"visibility": "PUBLIC"},
@@ -143,7 +148,9 @@ def test_visibility_groups_and_collections_are_changed_together(
         ALL,
         by=admin_user,
     )
-    bulk.request(Operation.read("collection", add={"collections": ["shelf"]}), ALL, by=admin_user)
+    bulk_edits.request(
+        Operation.read("collection", add={"collections": ["shelf"]}), ALL, by=admin_user
+    )
     for model in RegisteredModel.objects.all():
         assert model.visibility == "PUBLIC"
         assert list(model.groups.values_list("name", flat=True)) == ["staff"]
@@ -156,8 +163,10 @@ def test_the_preview_shows_values_and_where_they_are_from(
 ) -> None:
     metadata.edit(three[2], {"license": "gpl-3.0"}, by=admin_user, through="page")
     given = preview(Operation.read("metadata", values={"license": "mit"}), ALL, admin_user)
-    assert [(each.before, each.after, each.source) for each in given.effects["license"].examples] == [
-        ("mit", "mit", "config.json"), ("apache-2.0", "mit", "config.json"), ("gpl-3.0", "mit", "edited by admin"),
+    assert [(each.before, each.after,
+            each.source) for each in given.effects["license"].examples] == [
+        ("mit", "mit", "config.json"), ("apache-2.0", "mit", "config.json"),
+        ("gpl-3.0", "mit", "edited by admin"),
     ]  # fmt: skip
     back = preview(Operation.read("metadata", values={"license": None}), ALL, admin_user)
     assert (back.changing, back.same) == (1, 2)
@@ -212,19 +221,19 @@ def test_a_kind_that_does_not_exist_is_refused() -> None:
 def test_a_selection_without_models_is_refused(
     selection: Selection, three: list[RegisteredModel], admin_user: User
 ) -> None:
-    with pytest.raises(bulk.NobodyChosen):
-        bulk.request(tag("t"), selection, by=admin_user)
+    with pytest.raises(bulk_edits.NobodyChosen):
+        bulk_edits.request(tag("t"), selection, by=admin_user)
 
 
 def test_all_or_nothing_changes_nothing_when_one_model_cannot_be_changed(
     three: list[RegisteredModel], admin_user: User
 ) -> None:
-    judgement.quarantine(three[1], by=admin_user)
+    triage.quarantine(three[1], by=admin_user)
     asked = Operation.read("visibility", values={"visibility": "PUBLIC"})
     foreseen = preview(asked, ALL, admin_user)
     assert (foreseen.changing, foreseen.faulty, foreseen.faults[0].model_id) == (2, 1, "b")
-    with pytest.raises(bulk.Refused, match="quarantine"):
-        bulk.request(asked, ALL, by=admin_user)
+    with pytest.raises(bulk_edits.Refused, match="quarantine"):
+        bulk_edits.request(asked, ALL, by=admin_user)
     assert not BulkEdit.objects.exists()
     assert set(RegisteredModel.objects.values_list("visibility", flat=True)) == {
         "RESTRICTED",
@@ -238,19 +247,19 @@ def test_model_by_model_leaves_out_what_cannot_be_changed_and_names_it(
     metadata.edit(
         three[0], {"tags": [f"t{number}" for number in range(200)]}, by=admin_user, through="page"
     )
-    edit = bulk.request(tag("one more"), ALL, by=admin_user, atomic=False)
+    edit = bulk_edits.request(tag("one more"), ALL, by=admin_user, atomic=False)
     assert (edit.changed, edit.skipped) == (2, 1)
     assert [(each["model_id"], "at most 200" in each["reason"]) for each in edit.reasons] == [
         ("a", True)
     ]
-    assert bulk.in_words(edit) == "2 models changed, 1 left as they are"
+    assert bulk_edits.in_words(edit) == "2 models changed, 1 left as they are"
 
 
 def test_what_a_filter_finds_is_settled_when_the_edit_is_asked_for(
     three: list[RegisteredModel], admin_user: User
 ) -> None:
     metadata.edit(three[0], {"tags": ["old"]}, by=admin_user, through="page")
-    edit = bulk.request(
+    edit = bulk_edits.request(
         Operation.read("tags", remove={"tags": ["old"]}), Selection(query="tag=old"), by=admin_user
     )
     assert (edit.total, edit.changed, shown("tags")[0]) == (1, 1, [])
@@ -260,8 +269,8 @@ def test_what_a_filter_finds_is_settled_when_the_edit_is_asked_for(
 def test_many_models_are_left_to_a_worker(
     make_model: Make, admin_user: User, task_queue: Broker
 ) -> None:
-    many(make_model, bulk.AT_ONCE + 1)
-    edit = bulk.request(tag("new"), ALL, by=admin_user)
+    many(make_model, bulk_edits.AT_ONCE + 1)
+    edit = bulk_edits.request(tag("new"), ALL, by=admin_user)
     assert (edit.state, edit.done, task_queue.queue_size()) == (State.QUEUED, 0, 1)
     assert tasks.run_bulk_edit(edit.pk) == "done"
     edit.refresh_from_db()
@@ -277,19 +286,19 @@ def test_many_models_are_left_to_a_worker(
 
 @pytest.fixture
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bulk, "AT_ONCE", 0)
+    monkeypatch.setattr(bulk_edits, "AT_ONCE", 0)
 
     def chunks(keys: Any, size: int = 2) -> Iterator[Any]:
         for start in range(0, len(keys), 2):
             yield keys[start : start + 2]
 
-    monkeypatch.setattr(bulk, "chunks", chunks)
+    monkeypatch.setattr(bulk_edits, "chunks", chunks)
 
 
 @pytest.fixture
 def dying(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
     """``dying(n)``: the process is killed before batch ``n`` is written."""
-    real, count = bulk._change, 0
+    real, count = bulk_edits._change, 0
 
     def set_up(at: int) -> None:
         def change(edit: BulkEdit, chunk: Any) -> None:
@@ -299,7 +308,7 @@ def dying(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
                 raise SystemExit("killed")
             real(edit, chunk)
 
-        monkeypatch.setattr(bulk, "_change", change)
+        monkeypatch.setattr(bulk_edits, "_change", change)
 
     return set_up
 
@@ -312,15 +321,16 @@ def test_after_a_killed_worker_the_next_one_goes_on_behind_the_whole_batches(
     dying: Callable[[int], None],
 ) -> None:
     many(make_model, 5)
-    edit = bulk.request(tag("new"), ALL, by=admin_user)
+    edit = bulk_edits.request(tag("new"), ALL, by=admin_user)
     dying(2)
     with pytest.raises(SystemExit):
-        bulk.execute(edit)
+        bulk_edits.execute(edit)
     edit.refresh_from_db()
     assert (edit.state, edit.done) == (State.RUNNING, 2)
-    assert bulk.reap() == 0, "it was heard of just now"
+    assert jobs.reap_all() == 0, "it was heard of just now"
     BulkEdit.objects.update(heartbeat_at=timezone.now() - timedelta(minutes=5))
-    assert bulk.dispatch_queued() == 1
+    task_queue.purge_queue()
+    assert jobs.housekeep() == {"reaped": 1, "resumed": 1, "dispatched": 1}
     edit.refresh_from_db()
     assert (edit.state, edit.done) == (State.QUEUED, 2)
     assert tasks.run_bulk_edit(edit.pk) == "done"
@@ -338,21 +348,21 @@ def test_a_stopped_edit_keeps_whole_batches_and_can_be_gone_on_with(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     many(make_model, 5)
-    edit = bulk.request(tag("new"), ALL, by=admin_user)
-    real = bulk._change
+    edit = bulk_edits.request(tag("new"), ALL, by=admin_user)
+    real = bulk_edits._change
 
     def stop_after_the_first(edit: BulkEdit, chunk: Any) -> None:
         real(edit, chunk)
-        assert bulk.cancel(edit)
+        assert bulk_edits.cancel(edit)
 
-    monkeypatch.setattr(bulk, "_change", stop_after_the_first)
-    edit = bulk.execute(edit)
+    monkeypatch.setattr(bulk_edits, "_change", stop_after_the_first)
+    edit = bulk_edits.execute(edit)
     assert (edit.state, edit.done, edit.changed) == (State.CANCELLED, 2, 2)
-    monkeypatch.setattr(bulk, "_change", real)
-    assert bulk.go_on(edit)
+    monkeypatch.setattr(bulk_edits, "_change", real)
+    assert bulk_edits.go_on(edit)
     assert tasks.run_bulk_edit(edit.pk) == "done"
-    assert not bulk.go_on(edit)
-    assert not bulk.cancel(edit)
+    assert not bulk_edits.go_on(edit)
+    assert not bulk_edits.cancel(edit)
     assert all(tags == ["old", "new"] for tags in shown("tags"))
 
 
@@ -360,8 +370,8 @@ def test_a_queued_edit_is_stopped_before_it_begins(
     make_model: Make, admin_user: User, task_queue: Broker, small_batches: None
 ) -> None:
     many(make_model, 3)
-    edit = bulk.request(tag("new"), ALL, by=admin_user)
-    assert bulk.cancel(edit)
+    edit = bulk_edits.request(tag("new"), ALL, by=admin_user)
+    assert bulk_edits.cancel(edit)
     assert tasks.run_bulk_edit(edit.pk) == "cancelled"
     assert shown("tags") == [["old"]] * 3
 
@@ -374,15 +384,15 @@ def test_a_run_that_was_taken_for_dead_writes_nothing_more(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     many(make_model, 5)
-    edit = bulk.request(tag("new"), ALL, by=admin_user)
-    real = bulk._change
+    edit = bulk_edits.request(tag("new"), ALL, by=admin_user)
+    real = bulk_edits._change
 
     def slow(edit: BulkEdit, chunk: Any) -> None:
         real(edit, chunk)
         BulkEdit.objects.update(state=State.INTERRUPTED)
 
-    monkeypatch.setattr(bulk, "_change", slow)
-    edit = bulk.execute(edit)
+    monkeypatch.setattr(bulk_edits, "_change", slow)
+    edit = bulk_edits.execute(edit)
     assert (edit.state, edit.done) == (State.INTERRUPTED, 2)
     assert MetadataChange.objects.filter(batch=edit.batch).count() == 2
 
@@ -391,11 +401,11 @@ def test_all_or_nothing_looks_at_every_model_before_the_first_batch_is_written(
     make_model: Make, admin_user: User, task_queue: Broker, small_batches: None
 ) -> None:
     many(make_model, 5)
-    judgement.quarantine(RegisteredModel.objects.get(model_id="m0004"), by=admin_user)
-    edit = bulk.request(
+    triage.quarantine(RegisteredModel.objects.get(model_id="m0004"), by=admin_user)
+    edit = bulk_edits.request(
         Operation.read("visibility", values={"visibility": "PUBLIC"}), ALL, by=admin_user
     )
-    edit = bulk.execute(edit)
+    edit = bulk_edits.execute(edit)
     assert (edit.state, edit.done, edit.changed, edit.skipped) == (State.FAILED, 0, 0, 1)
     assert "Nothing was changed" in edit.message
     assert not RegisteredModel.objects.filter(visibility="PUBLIC").exists()
@@ -409,36 +419,37 @@ def test_all_or_nothing_takes_back_its_batches_when_a_model_becomes_impossible_m
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     many(make_model, 5)
-    edit = bulk.request(
+    edit = bulk_edits.request(
         Operation.read("visibility", values={"visibility": "PUBLIC"}), ALL, by=admin_user
     )
-    real = bulk._change
+    real = bulk_edits._change
 
     def meanwhile(edit: BulkEdit, chunk: Any) -> None:
         real(edit, chunk)
-        judgement.quarantine(RegisteredModel.objects.get(model_id="m0004"), by=admin_user)
+        triage.quarantine(RegisteredModel.objects.get(model_id="m0004"), by=admin_user)
 
-    monkeypatch.setattr(bulk, "_change", meanwhile)
-    edit = bulk.execute(edit)
+    monkeypatch.setattr(bulk_edits, "_change", meanwhile)
+    edit = bulk_edits.execute(edit)
     assert edit.state == State.FAILED
     assert set(
         RegisteredModel.objects.exclude(model_id="m0004").values_list("visibility", flat=True)
     ) == {"RESTRICTED"}
 
 
+@pytest.mark.slow
 def test_a_batch_needs_the_same_number_of_queries_whatever_its_models(
     make_model: Make, admin_user: User, task_queue: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     many(make_model, 1_500)
     Collection.objects.create(name="shelf")
-    real = bulk._change
+    real = bulk_edits._change
 
     def counted(edit: BulkEdit, chunk: Any) -> None:
         with CaptureQueriesContext(connection) as queries:
             real(edit, chunk)
         counts.append((len(chunk), len(queries)))
 
-    monkeypatch.setattr(bulk, "_change", counted)
+    monkeypatch.setattr(bulk_edits, "_change", counted)
     for operation, most in (
         (tag("new"), 24),
         (Operation.read("collection", add={"collections": ["shelf"]}), 22),
@@ -447,10 +458,10 @@ def test_a_batch_needs_the_same_number_of_queries_whatever_its_models(
         edit = None
         for _ in ("do", "undo"):
             counts: list[tuple[int, int]] = []
-            edit = bulk.execute(
-                bulk.take_back(edit.batch, by=admin_user)
+            edit = bulk_edits.execute(
+                bulk_edits.take_back(edit.batch, by=admin_user)
                 if edit
-                else bulk.request(operation, ALL, by=admin_user)
+                else bulk_edits.request(operation, ALL, by=admin_user)
             )
             assert (edit.state, edit.changed) == (State.DONE, 1_500)
             (_, first), second, third = counts  # the first may have to make the tag
@@ -463,22 +474,22 @@ def test_validating_reads_each_model_again_and_counts(
 ) -> None:
     for name in ("gone-1", "gone-2"):
         make_model(name)
-    edit = bulk.request(Operation.read("validate"), ALL, by=admin_user)
+    edit = bulk_edits.request(Operation.read("validate"), ALL, by=admin_user)
     assert edit.state == State.QUEUED, "files are read by a worker"
     assert tasks.run_bulk_edit(edit.pk) == "done"
     edit.refresh_from_db()
-    assert bulk.in_words(edit) == "2 models read again, 2 with a failed check"
-    with pytest.raises(bulk.NobodyChosen):
-        bulk.take_back(edit.batch, by=admin_user)
+    assert bulk_edits.in_words(edit) == "2 models read again, 2 with a failed check"
+    with pytest.raises(bulk_edits.NobodyChosen):
+        bulk_edits.take_back(edit.batch, by=admin_user)
 
 
 def test_an_edit_under_way_is_not_taken_back(
     make_model: Make, admin_user: User, task_queue: Broker, small_batches: None
 ) -> None:
     many(make_model, 3)
-    edit = bulk.request(tag("new"), ALL, by=admin_user)
+    edit = bulk_edits.request(tag("new"), ALL, by=admin_user)
     with pytest.raises(undo.Kept, match="stop it first"):
-        bulk.take_back(edit.batch, by=admin_user)
+        bulk_edits.take_back(edit.batch, by=admin_user)
 
 
 def test_what_was_taken_back_is_not_gone_on_with_after_a_restart(
@@ -489,13 +500,13 @@ def test_what_was_taken_back_is_not_gone_on_with_after_a_restart(
     dying: Callable[[int], None],
 ) -> None:
     many(make_model, 5)
-    edit = bulk.request(tag("new"), ALL, by=admin_user)
+    edit = bulk_edits.request(tag("new"), ALL, by=admin_user)
     dying(2)
     with pytest.raises(SystemExit):
-        bulk.execute(edit)
+        bulk_edits.execute(edit)
     BulkEdit.objects.update(heartbeat_at=timezone.now() - timedelta(minutes=5))
-    bulk.reap()
-    back = bulk.execute(bulk.take_back(edit.batch, by=admin_user))
+    jobs.reap_all()
+    back = bulk_edits.execute(bulk_edits.take_back(edit.batch, by=admin_user))
     assert (back.state, back.changed) == (State.DONE, 2)
-    assert bulk.dispatch_queued() == 0
+    assert jobs.housekeep() == {"reaped": 0, "resumed": 0, "dispatched": 0}
     assert shown("tags") == [["old"]] * 5

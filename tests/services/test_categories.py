@@ -1,4 +1,6 @@
-"""Rules over the registry: trying, saving, undoing, deciding anew; what people decided never moves."""
+"""Rules over the registry: trying, saving, undoing, deciding anew; what people decided never
+moves.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +14,11 @@ from django.contrib.auth.models import User
 from django_q.brokers import Broker
 
 from discovery.models import LogEntry, RegisteredModel, ScanRun
-from discovery.services import categories, configs, metadata
-from discovery.services.records import document
-from tests import builders
+from discovery.services.core import config_files
+from discovery.services.metadata import metadata
+from discovery.services.registry.records import document
+from discovery.services.scans import categorization
+from tests.support import builders
 
 Scan = Callable[..., ScanRun]
 
@@ -49,10 +53,14 @@ def test_a_scan_decides_by_the_shipped_rules_and_keeps_the_evidence(registry: Pa
 
 
 def test_trying_shows_what_would_move_and_writes_nothing(registry: Path) -> None:
-    trial = categories.try_out(categories.parse(source(CODE={"keywords": ["alpha", "gamma"]})))
+    trial = categorization.try_out(
+        categorization.parse(source(CODE={"keywords": ["alpha", "gamma"]}))
+    )
     assert trial.models == 3
-    assert {(c.title, c.axis, c.before, c.after) for c in trial.changes if c.axis == "secondary"} == {
-        ("alpha-chat", "secondary", "CHAT", "CODE"), ("beta-chat", "secondary", "CHAT", None), ("gamma", "secondary", None, "CODE"),
+    assert {(c.title, c.axis, c.before,
+            c.after) for c in trial.changes if c.axis == "secondary"} == {
+        ("alpha-chat", "secondary", "CHAT", "CODE"), ("beta-chat", "secondary", "CHAT", None),
+        ("gamma", "secondary", None, "CODE"),
     }  # fmt: skip
     assert (
         next(c.why for c in trial.changes if c.title == "gamma" and c.axis == "secondary")
@@ -64,25 +72,25 @@ def test_trying_shows_what_would_move_and_writes_nothing(registry: Path) -> None
 def test_saving_is_atomic_keeps_the_previous_file_and_decides_anew_in_a_task(
     registry: Path, config_dir: Path, user: User, task_queue: Broker
 ) -> None:
-    categories.save(source(CODE={"keywords": ["gamma"]}), by=user)
+    categorization.save(source(CODE={"keywords": ["gamma"]}), by=user)
     assert task_queue.queue_size() == 1
     assert json.loads((config_dir / "model_categorization.json").read_text())[
         "categorization_rules"
     ]["secondary_category"]["CODE"]
     assert not list(config_dir.glob("*.tmp"))
-    assert categories.recategorize() == 3
+    assert categorization.recategorize() == 3
     assert secondary() == {"alpha-chat": None, "beta-chat": None, "gamma": "CODE"}
     assert LogEntry.objects.filter(
         channel="categorization", message__contains="secondary None → CODE"
     ).exists()
-    categories.undo(by=user)
-    categories.recategorize()
+    categorization.undo(by=user)
+    categorization.recategorize()
     assert secondary() == {"alpha-chat": "CHAT", "beta-chat": "CHAT", "gamma": None}
 
 
 def test_deciding_anew_by_the_same_rules_writes_nothing(registry: Path) -> None:
     before = list(RegisteredModel.objects.values())
-    assert categories.recategorize() == 0
+    assert categorization.recategorize() == 0
     assert list(RegisteredModel.objects.values()) == before
 
 
@@ -92,12 +100,12 @@ def test_curated_categories_never_move(registry: Path, user: User) -> None:
     rules = source(CODE={"keywords": ["alpha"]})
     (kept,) = [
         c
-        for c in categories.try_out(categories.parse(rules)).changes
+        for c in categorization.try_out(categorization.parse(rules)).changes
         if c.title == "alpha-chat" and c.axis == "secondary"
     ]
     assert kept.kept
-    categories.save(rules, by=user)
-    categories.recategorize()
+    categorization.save(rules, by=user)
+    categorization.recategorize()
     assert secondary()["alpha-chat"] == "REASONING"
 
 
@@ -123,18 +131,18 @@ def test_broken_rules_are_refused_and_the_last_good_ones_stay(
     registry: Path, config_dir: Path, user: User, text: str, reason: str
 ) -> None:
     good = source(CODE={"keywords": ["gamma"]})
-    categories.save(good, by=user)
-    with pytest.raises(categories.InvalidRules) as caught:
-        categories.save(text, by=user)
+    categorization.save(good, by=user)
+    with pytest.raises(categorization.InvalidRules) as caught:
+        categorization.save(text, by=user)
     assert reason in caught.value.faults[0].reason
-    assert configs.rules() == categories.parse(good)
+    assert config_files.rules() == categorization.parse(good)
     (config_dir / "model_categorization.json").write_text(text)
-    assert configs.rules() == categories.parse(good)
-    assert reason in str(configs.faults()[0])
+    assert config_files.rules() == categorization.parse(good)
+    assert reason in str(config_files.faults()[0])
 
 
 def test_rules_count_the_models_they_decide(registry: Path) -> None:
-    found = categories.counts()
+    found = categorization.counts()
     assert (
         found["primary", "LANGUAGE"],
         found["secondary", "CHAT"],

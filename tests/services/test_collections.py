@@ -1,4 +1,6 @@
-"""A collection that follows a filter holds what matches, after every edit and scan; its groups see that and nothing else."""
+"""A collection that follows a filter holds what matches, after every edit and scan; its groups see
+that and nothing else.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +15,11 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from discovery.models import Collection, RegisteredModel
-from discovery.services import categories, collections, findings, metadata
-from tests import builders
+from discovery.services.curation import collections
+from discovery.services.findings import findings
+from discovery.services.metadata import metadata
+from discovery.services.scans import categorization
+from tests.support import builders
 
 Make = Callable[..., RegisteredModel]
 
@@ -121,7 +126,7 @@ def test_new_rules_bring_models_in(
         }
     }
     builders.write_json(config_dir / "model_categorization.json", rules)
-    categories.recategorize()
+    categorization.recategorize()
     assert names(vision) == ["one"]
 
 

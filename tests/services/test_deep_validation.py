@@ -1,4 +1,6 @@
-"""Reading all bytes of a model: compared, remembered, resumed, stopped, and asked for by the clock."""
+"""Reading all bytes of a model: compared, remembered, resumed, stopped, and asked for by the
+clock.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +19,8 @@ from django_q.brokers import Broker
 from django_q.models import Schedule
 
 from discovery import tasks
-from discovery.engine import checksums as reader
-from discovery.engine.files import open_file
+from discovery.engine.core.files import open_file
+from discovery.engine.integrity import checksums as reader
 from discovery.models import (
     DeepValidation,
     FileChecksum,
@@ -28,9 +30,10 @@ from discovery.models import (
     Root,
     ScanRun,
 )
-from discovery.services import deep_reading, deep_validation
-from discovery.services.deep_validation import checksum_check
-from tests import builders
+from discovery.services import jobs
+from discovery.services.health import deep_reading, deep_validation
+from discovery.services.health.deep_validation import checksum_check
+from tests.support import builders
 
 Scan = Callable[..., ScanRun]
 
@@ -274,7 +277,8 @@ def test_two_files_of_one_name_are_two_findings(models_root: Path, scan: Scan) -
 def lfs_pointer(path: Path) -> bytes:
     data = path.read_bytes()
     path.write_text(
-        f"version https://git-lfs.github.com/spec/v1\noid sha256:{hashlib.sha256(data).hexdigest()}\nsize {len(data)}\n"
+        "version https://git-lfs.github.com/spec/v1\noid"
+        f" sha256:{hashlib.sha256(data).hexdigest()}\nsize {len(data)}\n"
     )
     return data
 
@@ -762,19 +766,19 @@ def test_a_run_whose_process_is_gone_is_interrupted(models_root: Path, scan: Sca
     a, b = two(models_root, scan)
     dead(a)
     dead(b, host="elsewhere", heartbeat_at=timezone.now() - timedelta(minutes=5))
-    assert deep_validation.reap() == 2
+    assert jobs.reap_all() == 2
     assert set(DeepValidation.objects.values_list("state", flat=True)) == {"interrupted"}
     assert LogEntry.objects.filter(channel="validation", level="warning", model_id="a").exists()
-    assert deep_validation.reap() == 0
+    assert jobs.reap_all() == 0
 
 
 def test_a_run_that_is_heard_of_elsewhere_is_left_alone(models_root: Path, scan: Scan) -> None:
     a = model(models_root, scan)
     dead(a, host="elsewhere")
     dead_pid = DeepValidation.objects.get()
-    assert deep_validation.reap() == 0
+    assert jobs.reap_all() == 0
     DeepValidation.objects.filter(pk=dead_pid.pk).update(host=socket.gethostname(), pid=os.getpid())
-    assert deep_validation.reap() == 0
+    assert jobs.reap_all() == 0
 
 
 def test_a_worker_that_is_told_to_stop_leaves_the_rest_of_the_queue_for_the_next_start(
@@ -783,18 +787,19 @@ def test_a_worker_that_is_told_to_stop_leaves_the_rest_of_the_queue_for_the_next
     a, b = two(models_root, scan)
     first, _ = deep_validation.request(a)
     second, _ = deep_validation.request(b)
-    stop_at(monkeypatch, "a/model.safetensors", how=lambda _: deep_validation.interrupt())
+    stop_at(monkeypatch, "a/model.safetensors", how=lambda _: jobs.interrupt_here([os.getpid()]))
     assert tasks.validate_deep(first.pk) == "interrupted"
     second.refresh_from_db()
     assert second.state == "queued"
     assert "Karen Admin was stopped while it ran" in DeepValidation.objects.get(pk=first.pk).message
     task_queue.purge_queue()
-    assert deep_validation.dispatch_queued() == 2
+    DeepValidation.objects.update(dispatched_at=None)
+    assert jobs.housekeep() == {"reaped": 0, "resumed": 1, "dispatched": 2}
 
 
 def test_only_what_runs_on_this_host_is_interrupted(models_root: Path, scan: Scan) -> None:
     dead(model(models_root, scan), host="elsewhere")
-    assert deep_validation.interrupt() == 0
+    assert jobs.interrupt_here([os.getpid(), 2**22 + 1]) == 0
 
 
 def test_after_a_restart_what_was_cut_off_and_what_waits_goes_on(
@@ -802,15 +807,16 @@ def test_after_a_restart_what_was_cut_off_and_what_waits_goes_on(
 ) -> None:
     a, b = two(models_root, scan)
     dead(a)
-    deep_validation.start_now(b)
-    assert deep_validation.dispatch_queued() == 2
+    waiting, _ = deep_validation.start_now(b)
+    DeepValidation.objects.filter(pk=waiting.pk).update(dispatched_at=None)
+    assert jobs.housekeep() == {"reaped": 0, "resumed": 1, "dispatched": 2}
     assert task_queue.queue_size() == 2
     assert sorted(DeepValidation.objects.values_list("model__path", "state")) == [
         ("a", "interrupted"),
         ("a", "queued"),
         ("b", "queued"),
     ]
-    assert deep_validation.dispatch_queued() == 2
+    assert jobs.housekeep() == {"reaped": 0, "resumed": 0, "dispatched": 0}
     assert DeepValidation.objects.count() == 3
 
 
@@ -818,9 +824,16 @@ def test_a_run_that_kills_its_worker_every_time_is_not_begun_for_ever(
     models_root: Path, scan: Scan, task_queue: Broker
 ) -> None:
     a = model(models_root, scan)
+    run = dead(a)
     for _ in range(3):
-        dead(a, state="interrupted")
-    assert deep_validation.dispatch_queued() == 0
+        jobs.housekeep()
+        latest = DeepValidation.objects.latest("pk")
+        DeepValidation.objects.filter(pk=latest.pk, state="queued").update(
+            state="running", pid=run.pid, host=run.host, heartbeat_at=timezone.now()
+        )
+    assert DeepValidation.objects.count() == 3
+    assert jobs.housekeep() == {"reaped": 0, "resumed": 0, "dispatched": 0}
+    assert "not begun again by itself" in DeepValidation.objects.latest("pk").message
 
 
 # -- by the clock

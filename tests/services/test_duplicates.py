@@ -1,4 +1,6 @@
-"""Copies, second formats and leftovers on real files: how sure it is, what comes back, and what the reviewed script removes."""
+"""Copies, second formats and leftovers on real files: how sure it is, what comes back, and what the
+reviewed script removes.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +8,7 @@ import json
 import os
 import shutil
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,22 +17,22 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from discovery.engine.disk_use import piece
+from discovery.engine.disk.disk_use import piece
 from discovery.models import FileChecksum, RegisteredModel, Root, ScanRun
-from discovery.services import clean_up, duplicates, leftovers, second_formats
-from discovery.services.clean_up import CannotPlan, Plan
-from discovery.services.duplicates import Certainty, Group
-from discovery.services.shell import comment, quoted
-from tests import builders
+from discovery.services.cleanup import alternate_formats, duplicates, orphans, removal_plan
+from discovery.services.cleanup.duplicates import Certainty, Group
+from discovery.services.cleanup.removal_plan import CannotPlan, Plan
+from discovery.services.core.shell import comment, quoted
+from tests.support import builders
 
 Scan = Callable[..., ScanRun]
 
 
 @pytest.fixture(autouse=True)
 def fresh_disks() -> Iterator[None]:
-    leftovers.forget()
+    orphans.forget()
     yield
-    leftovers.forget()
+    orphans.forget()
 
 
 def model(path: str) -> RegisteredModel:
@@ -55,12 +58,12 @@ def twins(root: Path, first: str = "a/llama", second: str = "b/llama") -> None:
 
 
 def plan_of(*paths: str) -> Plan:
-    return clean_up.plan("copies", [str(model(path).pk) for path in paths], by="ada")
+    return removal_plan.plan("copies", [str(model(path).pk) for path in paths], by="ada")
 
 
 def run(plan: Plan, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     script = folder / "clean-up.sh"
-    script.write_bytes(clean_up.as_script(plan))
+    script.write_bytes(removal_plan.as_script(plan))
     return subprocess.run(
         ["sh", str(script), *arguments],
         capture_output=True,
@@ -190,14 +193,14 @@ def test_the_last_copy_cannot_be_planned_away(models_root: Path, scan: Scan) -> 
 @pytest.mark.parametrize("chosen", [["x"], ["99999"], ["9" * 40], ["-1"]])
 def test_what_is_no_copy_cannot_be_planned(chosen: list[str], db: None) -> None:
     with pytest.raises(CannotPlan, match="no copy of another any more"):
-        clean_up.plan("copies", chosen, by="ada")
+        removal_plan.plan("copies", chosen, by="ada")
 
 
 def test_nothing_and_too_much_cannot_be_planned(db: None) -> None:
     with pytest.raises(CannotPlan, match="Nothing is ticked"):
-        clean_up.plan("copies", [], by="ada")
+        removal_plan.plan("copies", [], by="ada")
     with pytest.raises(CannotPlan, match="at most 500"):
-        clean_up.plan("copies", [str(number) for number in range(501)], by="ada")
+        removal_plan.plan("copies", [str(number) for number in range(501)], by="ada")
 
 
 def test_bytes_that_differ_are_found_by_the_script_although_sizes_agree(
@@ -296,7 +299,7 @@ def test_a_name_that_is_not_utf_8_is_removed_by_its_bytes(
     os.rename(models_root / "b/m", os.fsencode(models_root) + b"/b/\xff\xfe")
     scan(models_root)
     made = plan_of("b/\\xff\\xfe")
-    json.dumps(clean_up.as_json(made)).encode()
+    json.dumps(removal_plan.as_json(made)).encode()
     assert run(made, tmp_path, "--remove").returncode == 0
     assert names_in(models_root / "b") == []
 
@@ -309,7 +312,7 @@ def test_a_comment_never_ends_before_its_line() -> None:
 def test_the_plan_as_json_names_every_entry_and_what_stays(models_root: Path, scan: Scan) -> None:
     twins(models_root)
     scan(models_root)
-    told = clean_up.as_json(plan_of("b/llama"))
+    told = removal_plan.as_json(plan_of("b/llama"))
     (step,) = told["steps"]
     assert told["frees_bytes"] == step["frees_bytes"] > 0
     assert step["keeps"] == str(models_root / "a/llama")
@@ -380,16 +383,16 @@ def test_a_second_format_can_go_with_its_data_and_the_first_stays(
 ) -> None:
     folder = models_root / "bert"
     builders.transformers(folder)
-    builders.torch_zip(folder / "pytorch_model.bin", [("a.weight", "F32", (8, 8))])
+    builders.torch_zip(folder / "pytorch_model.bin", builders.tensors())
     scan(models_root)
-    (second,) = second_formats.found()
+    (second,) = alternate_formats.found()
     assert (second.format, second.kept) == ("pytorch", "safetensors")
-    made = clean_up.plan("formats", [second.key], by="ada")
+    made = removal_plan.plan("formats", [second.key], by="ada")
     assert run(made, tmp_path, "--remove").returncode == 0
     assert not (folder / "pytorch_model.bin").exists()
     assert (folder / "model.safetensors").exists()
     with pytest.raises(CannotPlan, match="not there any more"):
-        clean_up.plan("formats", [second.key], by="ada")
+        removal_plan.plan("formats", [second.key], by="ada")
 
 
 def test_one_model_in_two_places_and_formats_can_go_in_either_and_not_in_both(
@@ -398,22 +401,22 @@ def test_one_model_in_two_places_and_formats_can_go_in_either_and_not_in_both(
     builders.transformers(models_root / "llama-3.1-8b")
     (models_root / "gguf/llama-3.1-8b-GGUF").mkdir(parents=True)
     builders.gguf_model(
-        models_root / "gguf/llama-3.1-8b-GGUF/llama-3.1-8b.Q8_0.gguf",
+        models_root / "gguf/llama-3.1-8b-GGUF/llama-3.1-8b.BF16.gguf",
         "llama-3.1-8b",
         builders.Sizes(hidden=64),
-        "Q8_0",
+        "BF16",
     )
     builders.transformers(models_root / "llama-3.1-70b")
     scan(models_root)
-    whole = {each.format: each for each in second_formats.found()}
+    whole = {each.format: each for each in alternate_formats.found()}
     assert set(whole) == {"gguf", "safetensors"}
     assert whole["safetensors"].kept.startswith("gguf in ")
-    assert second_formats.spare(second_formats.found()) == min(
+    assert alternate_formats.spare(alternate_formats.found()) == min(
         each.freed for each in whole.values()
     )
     with pytest.raises(CannotPlan, match="Every format of"):
-        clean_up.plan("formats", [each.key for each in whole.values()], by="ada")
-    made = clean_up.plan("formats", [whole["gguf"].key], by="ada")
+        removal_plan.plan("formats", [each.key for each in whole.values()], by="ada")
+    made = removal_plan.plan("formats", [whole["gguf"].key], by="ada")
     done = run(made, tmp_path, "--remove")
     assert done.returncode == 0, done.stdout
     assert names_in(models_root) in (
@@ -440,14 +443,14 @@ def test_leftovers_are_planned_one_by_one_and_removed(
     (models_root / "stay.part").write_bytes(b"2")
     (models_root / "empty/deep").mkdir(parents=True)
     age(models_root)
-    items = {item.leftover.path: item for item in leftovers.look().items}
+    items = {item.leftover.path: item for item in orphans.look().items}
     before = tree(models_root)
     for kind, path in (
         ("partial", "x y.part"),
         ("empty", "empty"),
         ("revisions", next(path for path in items if "snapshots" in path)),
     ):
-        made = clean_up.plan(kind, [items[path].key], by="ada")
+        made = removal_plan.plan(kind, [items[path].key], by="ada")
         assert run(made, tmp_path, "--remove").returncode == 0
     gone = before - tree(models_root)
     assert {"x y.part", "empty", "empty/deep"} <= gone
@@ -461,12 +464,12 @@ def test_a_leftover_that_changed_since_cannot_be_planned(models_root: Path, db: 
     Root.objects.create(path=str(models_root))
     (models_root / "a.part").write_bytes(b"1")
     age(models_root)
-    (item,) = leftovers.look().items
+    (item,) = orphans.look().items
     (models_root / "a.part").write_bytes(b"12")
     with pytest.raises(CannotPlan, match="has changed"):
-        clean_up.plan("partial", [item.key], by="ada")
-    assert len(leftovers.look().items) == 1
-    assert leftovers.look(fresh=True).items == ()
+        removal_plan.plan("partial", [item.key], by="ada")
+    assert len(orphans.look().items) == 1
+    assert orphans.look(fresh=True).items == ()
 
 
 def test_a_disk_that_does_not_answer_holds_nobody_up(
@@ -474,14 +477,16 @@ def test_a_disk_that_does_not_answer_holds_nobody_up(
 ) -> None:
     twins(models_root)
     scan(models_root)
-    hanging: Any = lambda *_: time.sleep(0.5)  # noqa: E731
+    awake = threading.Event()
+    hanging: Any = lambda *_: awake.wait(10) and {}  # noqa: E731
     monkeypatch.setattr(duplicates, "PATIENCE", 0.05)
     monkeypatch.setattr(duplicates, "_weigh", hanging)
-    monkeypatch.setattr(leftovers, "PATIENCE", 0.05)
-    monkeypatch.setattr(leftovers, "_walk", hanging)
+    monkeypatch.setattr(orphans, "PATIENCE", 0.05)
+    monkeypatch.setattr(orphans, "_walk", hanging)
     with pytest.raises(CannotPlan, match="did not answer"):
         plan_of("b/llama")
-    assert leftovers.look().waiting == (str(models_root),)
+    assert orphans.look().waiting == (str(models_root),)
+    awake.set()  # a question that still hangs would answer the next test, which asks the same
 
 
 def test_a_script_of_twenty_thousand_entries_can_be_read_and_run(tmp_path: Path) -> None:
@@ -490,7 +495,7 @@ def test_a_script_of_twenty_thousand_entries_can_be_read_and_run(tmp_path: Path)
     (folder / "a").write_bytes(b"")
     entry = piece(str(folder), "a")
     assert entry
-    removals = (clean_up.Removal(str(folder / "a"), entry),)
+    removals = (removal_plan.Removal(str(folder / "a"), entry),)
 
     def planned(count: int) -> Plan:
         return Plan(
@@ -498,11 +503,11 @@ def test_a_script_of_twenty_thousand_entries_can_be_read_and_run(tmp_path: Path)
             "ada",
             timezone.now(),
             (str(folder),),
-            (clean_up.Step("all", "because", removals * count),),
+            (removal_plan.Step("all", "because", removals * count),),
         )
 
     assert run(planned(500), tmp_path).returncode == 0
-    (tmp_path / "long.sh").write_bytes(clean_up.as_script(planned(20_000)))
+    (tmp_path / "long.sh").write_bytes(removal_plan.as_script(planned(20_000)))
     assert subprocess.run(["sh", "-n", str(tmp_path / "long.sh")], check=False).returncode == 0
 
 

@@ -13,8 +13,11 @@ from django.contrib.auth.models import AnonymousUser, Group, User
 
 from discovery.engine.memory import Machine
 from discovery.models import Collection, Listing, RegisteredModel, Root
-from discovery.services import facets, machine, search
-from discovery.services.search import Filters, Results
+from discovery.models.listing import PROFILE
+from discovery.services.machine import hardware
+from discovery.services.search import facets, model_search
+from discovery.services.search.filters import FACETS, Kind
+from discovery.services.search.model_search import Filters, Results
 from tests.benchmarks.registry import fill
 
 Make = Callable[..., RegisteredModel]
@@ -25,8 +28,8 @@ def small_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """One that many of the made-up models do not fit."""
     from discovery.engine.memory import Gpu
 
-    told = machine.ThisMachine(Machine("this machine", 24 << 30, (Gpu("small", 12 << 30),)))
-    monkeypatch.setattr("discovery.services.memory.this_machine", lambda: told)
+    told = hardware.ThisMachine(Machine("this machine", 24 << 30, (Gpu("small", 12 << 30),)))
+    monkeypatch.setattr("discovery.services.machine.memory_fit.this_machine", lambda: told)
 
 
 def counted(user: Any, query: str, field: str) -> dict[str, int]:
@@ -73,7 +76,7 @@ def test_models_with_several_values_count_for_each(shelf: None, admin_user: User
     assert counted(admin_user, "", "capability") == {"CHAT": 1, "CODE": 1, "none": 2}
     assert [
         model.name
-        for model in search.found(admin_user, Filters.read("modality=IMAGE&modality=AUDIO"))
+        for model in model_search.found(admin_user, Filters.read("modality=IMAGE&modality=AUDIO"))
     ] == ["b"]
 
 
@@ -101,14 +104,19 @@ def test_a_filter_that_is_not_understood_counts_nothing(shelf: None, admin_user:
 
 
 QUERIES = (
-    "", "status=READY", "status=CORRUPT&status=UNSAFE", "type=LLAMA_CPP&fits=memory", "fits=offload&fits=no", "fits=none", "q=llama",
-    "q=params:>7b+-tag:old", "license=mit&license=none", "tag=prod&tag=old&primary=LANGUAGE", "collection=Archive&modality=IMAGE",
-    "q=author:meta*+size:<20gb", "family=bert", "capability=CHAT&license=mit&family=qwen", "min_params=1b&max_size=40gb",
-    "visibility=PUBLIC&root=/srv/models", "specialization=MEDICAL&format=gguf", 'q=tag:"to+review"+context:32k', "q=license:none+-status:ready",
+    "", "status=READY", "status=CORRUPT&status=UNSAFE", "type=LLAMA_CPP&fits=memory",
+    "fits=offload&fits=no", "fits=none", "q=llama",
+    "q=params:>7b+-tag:old", "license=mit&license=none", "tag=prod&tag=old&primary=LANGUAGE",
+    "collection=Archive&modality=IMAGE",
+    "q=author:meta*+size:<20gb", "family=bert", "capability=CHAT&license=mit&family=qwen",
+    "min_params=1b&max_size=40gb",
+    "visibility=PUBLIC&root=/srv/models", "specialization=MEDICAL&format=gguf",
+    'q=tag:"to+review"+context:32k', "q=license:none+-status:ready",
     "q=fits:no", "secondary=none", "q=domain:legal+use:chat",
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.django_db
 def test_every_count_is_what_choosing_that_value_finds(admin_user: User, user: User) -> None:
     fill(400)
@@ -121,10 +129,10 @@ def test_every_count_is_what_choosing_that_value_finds(admin_user: User, user: U
             told = facets.count(who, filters)
             assert (
                 told.total
-                == search.listed(who, filters).count()
-                == search.found(who, filters).count()
+                == model_search.listed(who, filters).count()
+                == model_search.found(who, filters).count()
             )
-            assert facets.count(who, search.hurried(who, filters)) == told
+            assert facets.count(who, model_search.hurried(who, filters)) == told
             assert told.seen in (None, Listing.objects.visible_to(who).count())
             assert (told.keys is not None) == (told.seen is None)
             handed = Results(
@@ -134,7 +142,11 @@ def test_every_count_is_what_choosing_that_value_finds(admin_user: User, user: U
             for name, values in told.counts.items():
                 for value, number in chance.sample(values, min(2, len(values))):
                     narrowed = Filters.read(f"{filters.without(name).as_query()}&{name}={value}")
-                    assert number == search.listed(who, narrowed).count(), (query, name, value)
+                    assert number == model_search.listed(who, narrowed).count(), (
+                        query,
+                        name,
+                        value,
+                    )
 
 
 @pytest.mark.django_db
@@ -159,7 +171,7 @@ def test_filters_find_what_reading_each_model_finds(admin_user: User) -> None:
         "min_size=1gb&max_size=20000000000": lambda each: 10**9 <= each.size_bytes <= 2 * 10**10,
     }
     for query, holds in expected.items():
-        found = {model.pk for model in search.found(admin_user, Filters.read(query))}
+        found = {model.pk for model in model_search.found(admin_user, Filters.read(query))}
         assert found == {model.pk for model in models if holds(model)}, query
         assert 0 < len(found) < 300, query
 
@@ -174,7 +186,7 @@ def test_pages_read_by_keys_are_the_list_in_its_order(
     fill(120)
     for query in (f"sort={sort}", f"sort={sort}&q=llama"):
         filters = Filters.read(query)
-        whole = [model.pk for model in search.found(admin_user, filters)]
+        whole = [model.pk for model in model_search.found(admin_user, filters)]
         results = Results(admin_user, filters, columns=("name",))
         assert len(results) == len(whole)
         with django_assert_num_queries(2):
@@ -193,17 +205,17 @@ def test_what_few_models_match_is_looked_for_once(
     fill(60)
     filters = Filters.read("q=llama&status=READY")
     with django_assert_num_queries(1):
-        hurried = search.hurried(admin_user, filters)
+        hurried = model_search.hurried(admin_user, filters)
     assert hurried.keys
     assert hurried.as_query() == filters.as_query()
     assert [model.pk for model in Results(admin_user, hurried)[0:9]] == [
         model.pk for model in Results(admin_user, filters)[0:9]
     ]
-    monkeypatch.setattr(search, "FEW", 3)
-    assert search.hurried(admin_user, filters) == filters
+    monkeypatch.setattr(model_search, "FEW", 3)
+    assert model_search.hurried(admin_user, filters) == filters
     for untouched in (Filters.read("status=READY"), Filters.read("q=params:>x")):
         with django_assert_num_queries(0):
-            assert search.hurried(admin_user, untouched) == untouched
+            assert model_search.hurried(admin_user, untouched) == untouched
 
 
 @pytest.mark.django_db
@@ -239,9 +251,15 @@ def test_hostile_values_find_nothing_and_break_nothing(make_model: Make, admin_u
         "q=%25",
         "type=%22%27;--",
     ):
-        assert list(search.found(admin_user, Filters.read(query))) == []
+        assert list(model_search.found(admin_user, Filters.read(query))) == []
     many = "&".join(f"tag={number}" for number in range(60))
     assert "too many" in Filters.read(many).faults[0].reason
     assert Counter(fault.term for fault in Filters.read("q=" + "a" * 600).faults) == {
         f"{'a' * 40}…": 1
     }
+
+
+def test_facets_of_columns_with_several_words_are_part_of_the_profile() -> None:
+    """Elsewhere their words would be counted as one."""
+    several = {each.column for each in FACETS.values() if each.kind is Kind.WORDS}
+    assert several <= set(PROFILE)

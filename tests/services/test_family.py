@@ -9,8 +9,8 @@ import pytest
 from django.contrib.auth.models import User
 
 from discovery.models import RegisteredModel, Visibility
-from discovery.services import family
-from discovery.services.family import Relative
+from discovery.services.insight import lineage
+from discovery.services.insight.lineage import Relative
 
 Make = Callable[..., RegisteredModel]
 
@@ -40,7 +40,7 @@ def test_a_base_is_found_however_it_is_spelled(
 ) -> None:
     base = make_model("Llama-3.2-3B")
     child = derived(make_model, "tuned", spelling)
-    (found,) = family.family(child, admin_user).ancestors
+    (found,) = lineage.family(child, admin_user).ancestors
     assert (found.record, found.relation) == (base, "finetune")
 
 
@@ -48,13 +48,13 @@ def test_a_whole_name_beats_its_last_part(admin_user: User, make_model: Make) ->
     make_model("name", model_id="other", path="a")
     exact = make_model("org/name", path="b", model_id="exact")
     assert (
-        family.family(derived(make_model, "tuned", "org/name"), admin_user).ancestors[0].record
+        lineage.family(derived(make_model, "tuned", "org/name"), admin_user).ancestors[0].record
         == exact
     )
 
 
 def test_a_base_that_is_not_here_is_told_by_its_name(admin_user: User, make_model: Make) -> None:
-    (found,) = family.family(derived(make_model, "tuned", "google/gemma-2b"), admin_user).ancestors
+    (found,) = lineage.family(derived(make_model, "tuned", "google/gemma-2b"), admin_user).ancestors
     assert (found.name, found.record) == ("google/gemma-2b", None)
 
 
@@ -64,9 +64,9 @@ def test_bases_of_bases_are_followed_and_circles_are_not(
     derived(make_model, "a", "org/b")
     derived(make_model, "b", "c")
     c = derived(make_model, "c", "a")
-    assert names(family.family(c, admin_user).ancestors) == ["a", "b"]
+    assert names(lineage.family(c, admin_user).ancestors) == ["a", "b"]
     alone = derived(make_model, "alone", "alone")
-    assert family.family(alone, admin_user).children == ()
+    assert lineage.family(alone, admin_user).children == ()
 
 
 def test_what_names_it_as_its_base_comes_from_it(admin_user: User, make_model: Make) -> None:
@@ -78,7 +78,7 @@ def test_what_names_it_as_its_base_comes_from_it(admin_user: User, make_model: M
     ):
         derived(make_model, name, spelling, relation)
     derived(make_model, "other", "someone/codellama")
-    assert {each.name: each.relation for each in family.family(base, admin_user).children} == {
+    assert {each.name: each.relation for each in lineage.family(base, admin_user).children} == {
         "x": "finetune",
         "y": "adapter",
         "z": "quantized",
@@ -87,7 +87,7 @@ def test_what_names_it_as_its_base_comes_from_it(admin_user: User, make_model: M
 
 def test_models_of_the_same_base_are_siblings(admin_user: User, make_model: Make) -> None:
     one, two = derived(make_model, "one", "org/base"), derived(make_model, "two", "org/base")
-    told = family.family(one, admin_user)
+    told = lineage.family(one, admin_user)
     assert [each.record for each in told.siblings] == [two]
 
 
@@ -105,10 +105,10 @@ def test_models_of_the_same_base_are_siblings(admin_user: User, make_model: Make
 def test_names_that_differ_in_words_for_formats_alone_are_one_model(
     one: str, other: str, same: bool, admin_user: User, make_model: Make
 ) -> None:
-    assert (family.same_model(one) == family.same_model(other)) is same
+    assert (lineage.same_model(one) == lineage.same_model(other)) is same
     first = make_model(one, model_id="one")
     make_model(other, model_id="other", extracted={"format": "gguf", "type": "LLAMA_CPP"})
-    assert names(family.family(first, admin_user).formats) == ([other] if same else [])
+    assert names(lineage.family(first, admin_user).formats) == ([other] if same else [])
 
 
 def test_nobody_hears_of_relatives_they_may_not_see(user: User, make_model: Make) -> None:
@@ -117,7 +117,7 @@ def test_nobody_hears_of_relatives_they_may_not_see(user: User, make_model: Make
     derived(make_model, "secret-child", "tuned")
     derived(make_model, "secret-sibling", "base")
     make_model("tuned-gguf", extracted={"format": "gguf"})
-    told = family.family(record, user)
+    told = lineage.family(record, user)
     assert [(each.name, each.record) for each in told.ancestors] == [("base", None)]
     assert told.children == told.siblings == told.formats == ()
 
@@ -125,24 +125,24 @@ def test_nobody_hears_of_relatives_they_may_not_see(user: User, make_model: Make
 def test_only_adapters_ask_for_their_whole_base(admin_user: User, make_model: Make) -> None:
     base = make_model("base")
     assert (
-        family.base_of(
+        lineage.base_of(
             make_model("lora", base_model="base", extracted={"type": "PEFT"}), admin_user
         )
         == base
     )
-    assert family.base_of(derived(make_model, "tuned", "base"), admin_user) is None
+    assert lineage.base_of(derived(make_model, "tuned", "base"), admin_user) is None
 
 
 @pytest.mark.parametrize("base", ["/", "..", "x" * 300, "<b>", "a\\b/", "٣"])
 def test_odd_names_of_bases_break_nothing(base: str, admin_user: User, make_model: Make) -> None:
-    assert len(family.family(derived(make_model, "tuned", base), admin_user).ancestors) == 1
+    assert len(lineage.family(derived(make_model, "tuned", base), admin_user).ancestors) == 1
 
 
 def test_a_large_family_is_cut(
     admin_user: User, make_model: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(family, "MAX_EACH", 3)
+    monkeypatch.setattr(lineage, "MAX_EACH", 3)
     base = make_model("base")
     for number in range(5):
         derived(make_model, f"child{number}", "base")
-    assert len(family.family(base, admin_user).children) == 3
+    assert len(lineage.family(base, admin_user).children) == 3

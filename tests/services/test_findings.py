@@ -1,4 +1,6 @@
-"""Findings: they follow the disk, survive a move, hold what people decided, and the status follows them."""
+"""Findings: they follow the disk, survive a move, hold what people decided, and the status follows
+them.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +15,12 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from discovery.engine.types import Problem, Severity
+from discovery.engine.core.types import Problem
+from discovery.engine.core.vocabulary import Severity
 from discovery.models import Finding, MetadataChange, RegisteredModel, ScanRun
-from discovery.services import findings, judgement
-from tests import builders
+from discovery.services.findings import findings, triage
+from tests.people import administer
+from tests.support import builders
 
 Scan = Callable[..., ScanRun]
 Make = Callable[..., RegisteredModel]
@@ -40,7 +44,7 @@ def codes(**conditions: object) -> list[str]:
 
 @pytest.fixture
 def ada() -> User:
-    return User.objects.create_user("ada", is_staff=True)
+    return administer(User.objects.create_user("ada"))
 
 
 def test_a_scan_finds_what_is_wrong_and_the_next_one_resolves_what_was_mended(
@@ -72,7 +76,7 @@ def test_an_accepted_finding_makes_the_model_ready_until_its_files_change(
     record = RegisteredModel.objects.get()
     assert record.status == "UNSAFE"
     rows = list(record.findings.filter(severity="error").select_related("model"))
-    assert judgement.accept(rows, by=ada, reason="built by us, the call is ours") == len(rows)
+    assert triage.accept(rows, by=ada, reason="built by us, the call is ours") == len(rows)
     record.refresh_from_db()
     assert (record.status, record.scanned_status) == ("READY", "UNSAFE")
     assert not Finding.objects.all().open().filter(severity="error").exists()
@@ -94,7 +98,7 @@ def test_an_acceptance_moves_with_the_model(models_root: Path, scan: Scan, ada: 
     builders.transformers(models_root / "better", hidden=72)
     scan(models_root)
     record = RegisteredModel.objects.get(status="UNSAFE")
-    judgement.accept(list(record.findings.select_related("model")), by=ada, reason="known")
+    triage.accept(list(record.findings.select_related("model")), by=ada, reason="known")
     (models_root / "evil").rename(models_root / "renamed")
     scan(models_root)
     record.refresh_from_db()
@@ -107,8 +111,8 @@ def test_an_acceptance_moves_with_the_model(models_root: Path, scan: Scan, ada: 
 def test_an_acceptance_needs_a_reason(models_root: Path, scan: Scan, ada: User) -> None:
     evil(models_root)
     scan(models_root)
-    with pytest.raises(judgement.NoReason):
-        judgement.accept(list(Finding.objects.select_related("model")), by=ada, reason=" \0 ")
+    with pytest.raises(triage.NoReason):
+        triage.accept(list(Finding.objects.select_related("model")), by=ada, reason=" \0 ")
     assert RegisteredModel.objects.get().status == "UNSAFE"
 
 
@@ -116,12 +120,12 @@ def test_what_is_put_off_comes_back_by_itself(models_root: Path, scan: Scan, ada
     evil(models_root)
     scan(models_root)
     rows = list(Finding.objects.select_related("model"))
-    judgement.snooze(rows, timezone.now() + timedelta(days=7), by=ada)
+    triage.snooze(rows, timezone.now() + timedelta(days=7), by=ada)
     assert not Finding.objects.all().open().exists()
     Finding.objects.update(snoozed_until=timezone.now() - timedelta(seconds=1))
     assert Finding.objects.all().open().count() == len(rows)
-    judgement.snooze(rows, timezone.now() + timedelta(days=7), by=ada)
-    judgement.reopen(rows, by=ada)
+    triage.snooze(rows, timezone.now() + timedelta(days=7), by=ada)
+    triage.reopen(rows, by=ada)
     assert Finding.objects.all().open().count() == len(rows)
 
 
@@ -207,11 +211,174 @@ def test_quarantine_hides_a_model_and_lifting_it_restores_what_was(
     make_model: Make, ada: User, user: User
 ) -> None:
     record = make_model(visibility="PUBLIC")
-    assert judgement.quarantine(record, by=ada)
-    assert not judgement.quarantine(record, by=ada)
+    assert triage.quarantine(record, by=ada)
+    assert not triage.quarantine(record, by=ada)
     assert not RegisteredModel.objects.visible_to(user).exists()
-    assert judgement.lift_quarantine(record, by=ada)
-    assert not judgement.lift_quarantine(record, by=ada)
+    assert triage.lift_quarantine(record, by=ada)
+    assert not triage.lift_quarantine(record, by=ada)
     record.refresh_from_db()
     assert (record.visibility, record.quarantined_at) == ("PUBLIC", None)
     assert MetadataChange.objects.filter(field="quarantine").count() == 2
+
+
+def told(*problems: Problem, record: RegisteredModel) -> list[Finding]:
+    findings.replace(record, Finding.Source.DEEP, problems)
+    return list(record.findings.filter(source="deep").order_by("pk"))
+
+
+def accepted(record: RegisteredModel, ada: User, *problems: Problem) -> Finding:
+    (row,) = told(*problems, record=record)
+    triage.accept([row], by=ada, reason="known")
+    return row
+
+
+@pytest.fixture
+def record(models_root: Path, scan: Scan) -> RegisteredModel:
+    builders.transformers(models_root / "a")
+    scan(models_root)
+    return RegisteredModel.objects.get()
+
+
+def test_a_better_sentence_keeps_what_was_decided(record: RegisteredModel, ada: User) -> None:
+    row = accepted(
+        record, ada, Problem("bit_rot", "it was said badly", "a/model.safetensors", offset=1)
+    )
+    (now,) = told(
+        Problem("bit_rot", "It is said well.", "a/model.safetensors", offset=2), record=record
+    )
+    assert (now.pk, now.message, now.offset, now.is_accepted, now.resolved_at) == (
+        row.pk,
+        "It is said well.",
+        2,
+        True,
+        None,
+    )
+    record.refresh_from_db()
+    assert record.status == "READY"
+
+
+def test_what_was_put_off_stays_put_off_when_its_sentence_changes(
+    record: RegisteredModel, ada: User
+) -> None:
+    (row,) = told(Problem("bit_rot", "first", "a/x"), record=record)
+    triage.snooze([row], timezone.now() + timedelta(days=3), by=ada)
+    (now,) = told(Problem("bit_rot", "second", "a/x"), record=record)
+    assert now.is_snoozed
+
+
+def test_problems_of_one_code_in_one_file_are_told_apart_by_their_keys(
+    record: RegisteredModel, ada: User
+) -> None:
+    first, second = (
+        Problem("unsafe_pickle", f"calls {name}", "a/x.bin", key=name)
+        for name in ("os.system", "os.popen")
+    )
+    row, other = told(first, second, record=record)
+    triage.accept([row], by=ada, reason="known")
+    now = told(
+        Problem("unsafe_pickle", "would call os.popen", "a/x.bin", key="os.popen"), record=record
+    )
+    assert {each.pk: (each.is_accepted, each.resolved_at is None) for each in now} == {
+        row.pk: (True, False),
+        other.pk: (False, True),
+    }
+
+
+def test_problems_that_nothing_tells_apart_are_each_kept(record: RegisteredModel) -> None:
+    assert [
+        row.message
+        for row in told(Problem("x", "one", "a/f"), Problem("x", "two", "a/f"), record=record)
+    ] == ["one", "two"]
+
+
+def test_files_of_one_name_in_two_folders_have_findings_of_their_own(
+    record: RegisteredModel, ada: User
+) -> None:
+    rows = told(
+        Problem("x", "same", "a/unet/model.bin"),
+        Problem("x", "same", "a/vae/model.bin"),
+        record=record,
+    )
+    assert [row.file for row in rows] == ["unet/model.bin", "vae/model.bin"]
+
+
+def test_an_accepted_warning_that_turns_out_to_be_an_error_is_open_again(
+    record: RegisteredModel, ada: User
+) -> None:
+    accepted(record, ada, Problem("x", "perhaps", "a/f", Severity.WARNING, key="k"))
+    (now,) = told(Problem("x", "surely", "a/f", Severity.ERROR, key="k"), record=record)
+    assert not now.is_accepted
+    record.refresh_from_db()
+    assert record.status == "CORRUPT"
+
+
+def without_keys() -> None:
+    """As findings were stored before they had keys."""
+    Finding.objects.update(key=None, file="")
+
+
+def migrated() -> None:
+    from importlib import import_module
+
+    from django.apps import apps
+
+    import_module("discovery.migrations.0018_finding_keys").fill(apps, None)
+
+
+def test_decisions_from_before_there_were_keys_are_kept(
+    models_root: Path, scan: Scan, ada: User
+) -> None:
+    evil(models_root)
+    scan(models_root)
+    rows = list(Finding.objects.select_related("model"))
+    triage.accept(rows, by=ada, reason="known")
+    keys = {row.pk: (row.file, row.key) for row in rows}
+    without_keys()
+    migrated()
+    scan(models_root, full=True)
+    assert {row.pk: (row.file, row.key) for row in Finding.objects.all()} == keys
+    assert all(row.is_accepted for row in Finding.objects.select_related("model"))
+
+
+def test_an_old_finding_that_is_the_only_one_of_its_kind_is_known_without_its_sentence(
+    record: RegisteredModel, ada: User
+) -> None:
+    row = accepted(record, ada, Problem("bit_rot", "old words", "a/model.safetensors"))
+    without_keys()
+    migrated()
+    (now,) = told(Problem("bit_rot", "new words", "a/model.safetensors", key="new"), record=record)
+    assert (now.pk, now.key, now.is_accepted) == (row.pk, "new", True)
+
+
+def test_old_findings_that_cannot_be_told_apart_are_known_by_their_sentences(
+    record: RegisteredModel, ada: User
+) -> None:
+    one, two = told(Problem("x", "one", "a/f"), Problem("x", "two", "a/f"), record=record)
+    triage.accept([two], by=ada, reason="known")
+    without_keys()
+    migrated()
+    now = told(
+        Problem("x", "two", "a/f", key="2"), Problem("x", "one", "a/f", key="1"), record=record
+    )
+    assert {row.pk: (row.key, row.is_accepted) for row in now} == {
+        one.pk: ("1", False),
+        two.pk: ("2", True),
+    }
+
+
+def test_the_key_of_an_old_test_load_is_the_variant_it_was_about(record: RegisteredModel) -> None:
+    RegisteredModel.objects.update(variants=[{"name": "Q4"}, {"name": "Q4: x"}])
+    findings.replace(
+        record,
+        Finding.Source.LOAD,
+        [
+            Problem("load_failed", "Q4: x: no memory", "a/f"),
+            Problem("load_failed", "Q4: no", "a/g"),
+        ],
+    )
+    without_keys()
+    migrated()
+    assert dict(Finding.objects.values_list("message", "key")) == {
+        "Q4: x: no memory": "Q4: x",
+        "Q4: no": "Q4",
+    }

@@ -1,4 +1,6 @@
-"""Export, edit, import: exactly what was edited changes, what is wrong is told with its row and field, and nothing is half applied."""
+"""Export, edit, import: exactly what was edited changes, what is wrong is told with its row and
+field, and nothing is half applied.
+"""
 
 from __future__ import annotations
 
@@ -17,11 +19,12 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from discovery.models import MetadataChange, RegisteredModel
-from discovery.services import exports, imports, metadata
-from discovery.services.import_files import UnreadableFile
-from discovery.services.records import resolve
-from discovery.services.spreadsheet import FIELDS
-from tests.awkward import awkward
+from discovery.services.metadata import metadata
+from discovery.services.registry.records import resolve
+from discovery.services.transfer import exports, importer
+from discovery.services.transfer.cells import FIELDS
+from discovery.services.transfer.import_parsing import UnreadableFile
+from tests.support.awkward import awkward
 
 Make = Callable[..., RegisteredModel]
 Edit = Callable[[dict[str, Any]], None]
@@ -89,7 +92,7 @@ FORMATS = pytest.mark.parametrize("form", ["json", "csv"])
 @FORMATS
 def test_an_unchanged_export_changes_nothing(form: str, shelf: None) -> None:
     before = state()
-    report = imports.apply(io.BytesIO(edited(form, lambda _row: None)), by=None)
+    report = importer.apply(io.BytesIO(edited(form, lambda _row: None)), by=None)
     assert (report.rows, report.changed, report.wrong, report.batch) == (3, 0, 0, None)
     assert state() == before
 
@@ -101,7 +104,7 @@ def test_one_edited_value_is_the_only_change(form: str, shelf: None, user: User)
             row["license"] = "bsd-3-clause"
 
     before = state()
-    report = imports.apply(io.BytesIO(edited(form, edit)), by=user)
+    report = importer.apply(io.BytesIO(edited(form, edit)), by=user)
     assert (report.changed, report.fields, report.unchanged) == (1, 1, 2)
     after = state()
     assert after[1:] == before[1:]
@@ -132,7 +135,7 @@ def test_a_value_that_a_scan_has_changed_since_the_export_is_not_pinned(
     alpha.extracted["license"] = {"value": "gpl-3.0", "source": "README.md"}
     resolve(alpha)
     alpha.save()
-    imports.apply(io.BytesIO(file), by=None)
+    importer.apply(io.BytesIO(file), by=None)
     alpha.refresh_from_db()
     assert set(alpha.curated) == {"author"}
     assert alpha.license == "gpl-3.0"
@@ -146,25 +149,25 @@ def test_an_emptied_value_goes_back_to_automatic(form: str, shelf: None, user: U
         row["tags"] = [] if form == "json" else ""
         row["visibility"] = ""
 
-    report = imports.check(io.BytesIO(edited(form, edit)))
+    report = importer.check(io.BytesIO(edited(form, edit)))
     assert [
         (effect.model_id, [(c.field, c.before, c.after, c.automatic) for c in effect.changes])
         for effect in report.effects
     ] == [("beta", [("license", "apache-2.0", None, True), ("tags", ["=1"], None, True)])]
-    imports.apply(io.BytesIO(edited(form, edit)), by=user)
+    importer.apply(io.BytesIO(edited(form, edit)), by=user)
     beta = RegisteredModel.objects.get(model_id="beta")
     assert set(beta.curated) == {"custom"}
 
 
 def test_only_what_a_hand_written_file_names_is_touched(shelf: None, user: User) -> None:
-    report = imports.apply(
+    report = importer.apply(
         io.BytesIO("﻿model_id;tags;primary;visibility\r\ngamma;x;LANGUAGE;PUBLIC\r\n".encode()),
         by=user,
     )
     assert report.changed == 1
     gamma = RegisteredModel.objects.get(model_id="gamma")
     assert (gamma.value("tags"), gamma.primary, gamma.visibility) == (["x"], "LANGUAGE", "PUBLIC")
-    imports.apply(
+    importer.apply(
         io.BytesIO(b'{"model_id": "gamma", "category": {"primary": null}, "context_length": 77}'),
         by=user,
     )
@@ -175,7 +178,7 @@ def test_only_what_a_hand_written_file_names_is_touched(shelf: None, user: User)
 def wrong(content: bytes) -> list[tuple[int, str, str]]:
     """(row, field, message) of each error, checked to be all or nothing."""
     before = state()
-    report = imports.apply(io.BytesIO(content), by=None)
+    report = importer.apply(io.BytesIO(content), by=None)
     assert report.batch is None
     assert state() == before
     return [(fault.number, name, text) for fault in report.faults for name, text in fault.errors]
@@ -260,7 +263,7 @@ def test_a_file_that_is_neither_table_nor_list_is_refused_with_the_reason(
     content: bytes, why: str, shelf: None
 ) -> None:
     with pytest.raises(UnreadableFile, match=why):
-        imports.apply(io.BytesIO(content), by=None)
+        importer.apply(io.BytesIO(content), by=None)
     assert not MetadataChange.objects.filter(through="import").exists()
 
 
@@ -268,7 +271,7 @@ def test_with_errors_left_out_the_other_rows_are_imported_in_one_batch(
     shelf: None, user: User
 ) -> None:
     content = b"model_id,author\nalpha,A\nnobody,B\nbeta,C\n"
-    report = imports.apply(io.BytesIO(content), by=user, skip_errors=True)
+    report = importer.apply(io.BytesIO(content), by=user, skip_errors=True)
     assert (report.changed, report.wrong) == (2, 1)
     assert set(
         MetadataChange.objects.filter(batch=report.batch).values_list("model__model_id", flat=True)
@@ -278,7 +281,7 @@ def test_with_errors_left_out_the_other_rows_are_imported_in_one_batch(
 def test_a_model_that_became_wrong_between_check_and_writing_takes_all_back(
     shelf: None, user: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(imports, "BATCH", 1)
+    monkeypatch.setattr(importer, "BATCH", 1)
     real = metadata.edit_many
 
     def forgetting(changes: Any, **options: Any) -> Any:
@@ -286,7 +289,7 @@ def test_a_model_that_became_wrong_between_check_and_writing_takes_all_back(
         return real(changes, **options)
 
     monkeypatch.setattr(metadata, "edit_many", forgetting)
-    report = imports.apply(io.BytesIO(b"model_id,author\nalpha,A\nbeta,B\n"), by=user)
+    report = importer.apply(io.BytesIO(b"model_id,author\nalpha,A\nbeta,B\n"), by=user)
     assert report.batch is None
     assert RegisteredModel.objects.get(model_id="alpha").curated == {}
 
@@ -309,10 +312,11 @@ def test_checking_asks_the_database_once_for_many_rows(shelf: None) -> None:
     with CaptureQueriesContext(
         connection,
     ) as queries:
-        assert imports.check(io.BytesIO(content)).wrong == 200
+        assert importer.check(io.BytesIO(content)).wrong == 200
     assert len(queries) == 1
 
 
+@pytest.mark.slow
 @FORMATS
 def test_exporting_takes_a_fixed_number_of_queries_a_batch_and_little_memory(
     form: str, make_model: Make, monkeypatch: pytest.MonkeyPatch
@@ -363,7 +367,7 @@ def test_an_export_without_its_stamps_gives_everything_back_that_was_lost(
         model.model_id: (values_of(model), model.visibility)
         for model in RegisteredModel.objects.all()
     }
-    assert imports.check(io.BytesIO(edited(form, lambda _row: None))).unchanged == 2
+    assert importer.check(io.BytesIO(edited(form, lambda _row: None))).unchanged == 2
 
     def unstamped(row: dict[str, Any]) -> None:
         row.pop("stamps")
@@ -371,7 +375,7 @@ def test_an_export_without_its_stamps_gives_everything_back_that_was_lost(
     file = edited(form, unstamped) if form == "json" else without_column(exported("csv"), "stamps")
     for model in RegisteredModel.objects.all():
         metadata.edit(model, dict.fromkeys(model.curated), by=user, through="page")
-    report = imports.apply(io.BytesIO(file), by=user)
+    report = importer.apply(io.BytesIO(file), by=user)
     assert report.faults == []
     assert {
         model.model_id: (values_of(model), model.visibility)

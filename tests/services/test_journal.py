@@ -1,4 +1,6 @@
-"""Events: one row and one line each, with scan and model ids; log files that nothing can break a line of."""
+"""Events: one row and one line each, with scan and model ids; log files that nothing can break a
+line of.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +13,9 @@ from concurrent_log_handler import ConcurrentRotatingFileHandler
 from django.conf import settings
 from django.utils import timezone
 
-from discovery.engine.types import Severity
+from discovery.engine.core.vocabulary import Severity
 from discovery.models import Channel, LogEntry, ScanRun
-from discovery.services import journal
+from discovery.services.core import event_log
 
 pytestmark = pytest.mark.django_db
 
@@ -25,7 +27,7 @@ def lines(name: str) -> list[str]:
 @pytest.mark.parametrize(("channel", "file"), settings.LOG_FILES.items())
 def test_every_channel_has_its_file_of_the_guide(channel: str, file: str) -> None:
     run = ScanRun.objects.create(trigger="command")
-    journal.record(
+    event_log.record(
         Channel(channel), Severity.WARNING, f"told in {file}", scan=run, model_id="bert", path="a/b"
     )
     assert lines(file)[-1].endswith(f'WARNING scan={run.pk} model=bert path="a/b" told in {file}')
@@ -34,7 +36,7 @@ def test_every_channel_has_its_file_of_the_guide(channel: str, file: str) -> Non
 
 def test_control_characters_and_newlines_never_break_a_line() -> None:
     before = len(lines("model_discovery.log"))
-    journal.record(
+    event_log.record(
         Channel.DISCOVERY, Severity.INFO, "one\ntwo\x1b[2J\x00three", path='new\nline"quote'
     )
     added = lines("model_discovery.log")[before:]
@@ -53,20 +55,20 @@ def test_files_are_rotated() -> None:
 
 
 def test_old_events_are_forgotten() -> None:
-    journal.record(Channel.DISCOVERY, Severity.INFO, "new")
+    event_log.record(Channel.DISCOVERY, Severity.INFO, "new")
     LogEntry.objects.create(
-        at=timezone.now() - timedelta(days=journal.KEEP_DAYS + 1),
+        at=timezone.now() - timedelta(days=event_log.KEEP_DAYS + 1),
         level="info",
         channel="discovery",
         message="old",
     )
-    journal.prune()
+    event_log.prune()
     assert [entry.message for entry in LogEntry.objects.all()] == ["new"]
 
 
 def test_only_the_newest_events_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(journal, "KEEP_ENTRIES", 2)
+    monkeypatch.setattr(event_log, "KEEP_ENTRIES", 2)
     for number in range(5):
-        journal.record(Channel.DISCOVERY, Severity.INFO, f"event {number}")
-    journal.prune()
+        event_log.record(Channel.DISCOVERY, Severity.INFO, f"event {number}")
+    event_log.prune()
     assert [entry.message for entry in LogEntry.objects.all()] == ["event 4", "event 3"]

@@ -1,4 +1,6 @@
-"""The narrow copy of the registry that lists are read from: kept by the database, whoever writes."""
+"""The narrow copy of the registry that lists are read from: kept by the database, whoever
+writes.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ from django.db import connection
 from django.db.models import F
 
 from discovery.models import Listing, RegisteredModel, listing
-from discovery.services import metadata
+from discovery.services.metadata import metadata
 
 Make = Callable[..., RegisteredModel]
 
@@ -91,8 +93,10 @@ def test_a_profile_is_the_columns_with_few_values(make_model: Make) -> None:
     record = make_model("tiny", primary="LANGUAGE")
     profile = Listing.objects.get(pk=record.pk).profile.split(listing.SEPARATOR)
     assert dict(zip(listing.PROFILE, profile, strict=True)) == {
-        "primary": "LANGUAGE", "secondary": "", "specialization": "", "type": "TRANSFORMERS", "format": "safetensors", "status": "READY",
-        "visibility": "RESTRICTED", "root_id": str(record.root_id), "modality_words": "", "capability_words": "",
+        "primary": "LANGUAGE", "secondary": "", "specialization": "", "type": "TRANSFORMERS",
+        "format": "safetensors", "status": "READY",
+        "visibility": "RESTRICTED", "root_id": str(record.root_id), "modality_words": "",
+        "capability_words": "",
     }  # fmt: skip
 
 

@@ -21,10 +21,11 @@ from discovery import tasks
 from discovery.loading import supervise
 from discovery.loading.job import Job, Outcome, Result
 from discovery.models import Channel, Finding, LoadTest, LogEntry, RegisteredModel, ScanRun
-from discovery.services import load_tests
-from discovery.services.host_lock import host_lock
-from tests import builders
+from discovery.services import jobs
+from discovery.services.core.file_lock import host_lock
+from discovery.services.health import test_loads
 from tests.loading.jobs import loading
+from tests.support import builders
 
 Scan = Callable[..., ScanRun]
 Make = Callable[..., RegisteredModel]
@@ -46,9 +47,9 @@ def load(models_root: Path, scan: Scan) -> Load:
 
     def loading(model_id: str, variant: str = "", **limits: Any) -> LoadTest:
         scan(models_root)
-        test, created = load_tests.request(RegisteredModel.objects.get(model_id=model_id), variant)
+        test, created = test_loads.request(RegisteredModel.objects.get(model_id=model_id), variant)
         assert created
-        return load_tests.execute(test, **limits)
+        return test_loads.execute(test, **limits)
 
     return loading
 
@@ -96,7 +97,7 @@ def variant(name: str = "safetensors", **fields: Any) -> dict[str, Any]:
 
 
 def execute(model: RegisteredModel, name: str = "", **limits: Any) -> LoadTest:
-    return load_tests.execute(load_tests.request(model, name)[0], **limits)
+    return test_loads.execute(test_loads.request(model, name)[0], **limits)
 
 
 def open_findings(model: RegisteredModel) -> list[tuple[str, str, str]]:
@@ -181,7 +182,7 @@ def test_too_little_memory_says_how_much_is_missing_before_anything_is_tried(
     make_model: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     memory = psutil.virtual_memory()._replace(available=int(3.1 * GIB))
-    monkeypatch.setattr(load_tests.psutil, "virtual_memory", lambda: memory)
+    monkeypatch.setattr(test_loads.psutil, "virtual_memory", lambda: memory)
     monkeypatch.setattr(supervise, "run", None)
     test = execute(make_model(variants=[variant(weights_bytes=int(14.2 * GIB))]))
     assert (test.result, test.message) == (
@@ -203,7 +204,7 @@ def test_memory_is_estimated_for_loading_not_for_the_longest_conversation(
     model = RegisteredModel.objects.get()
     assert model.memory_bytes is not None
     assert model.memory_bytes > 10 * GIB
-    assert load_tests._needed(model, model.variants[0]) < GIB
+    assert test_loads._needed(model, model.variants[0]) < GIB
 
 
 @pytest.mark.parametrize(
@@ -286,20 +287,20 @@ def test_asking_twice_gives_the_same_test_and_queues_it_once(
     make_model: Make, user: User, task_queue: Broker
 ) -> None:
     model = make_model(variants=[variant("Q4_K_M"), variant("Q8_0")])
-    test, created = load_tests.request(model, user_id=user.pk)
+    test, created = test_loads.request(model, user_id=user.pk)
     assert (created, test.state, test.variant, test.requested_by) == (
         True,
         "queued",
         "Q4_K_M",
         user,
     )
-    assert load_tests.request(model, "Q4_K_M") == (test, False)
+    assert test_loads.request(model, "Q4_K_M") == (test, False)
     assert task_queue.queue_size() == 1
-    other, created = load_tests.request(model, "Q8_0")
+    other, created = test_loads.request(model, "Q8_0")
     assert created
-    assert {row.pk for row in load_tests.latest(model)} == {test.pk, other.pk}
-    with pytest.raises(load_tests.UnknownVariant):
-        load_tests.request(model, "Q2_K")
+    assert {row.pk for row in test_loads.latest(model)} == {test.pk, other.pk}
+    with pytest.raises(test_loads.UnknownVariant):
+        test_loads.request(model, "Q2_K")
 
 
 def test_only_the_newest_test_of_each_variant_is_the_latest(
@@ -308,14 +309,14 @@ def test_only_the_newest_test_of_each_variant_is_the_latest(
     model = make_model(variants=[variant("a"), variant("b")])
     outcomes += [passed(), passed(), passed()]
     tests = [execute(model, name) for name in ("a", "b", "a")]
-    assert load_tests.latest(model) == [tests[2], tests[1]]
+    assert test_loads.latest(model) == [tests[2], tests[1]]
 
 
 def test_the_task_runs_it_and_says_how_it_ended(
     make_model: Make, outcomes: list[Outcome | Exception]
 ) -> None:
     outcomes.append(passed())
-    test, _ = load_tests.request(make_model(variants=[variant()]))
+    test, _ = test_loads.request(make_model(variants=[variant()]))
     assert tasks.run_load_test(test.pk) == "passed"
     assert tasks.run_load_test(test.pk) == "passed"
     assert tasks.run_load_test(test.pk + 1) == "forgotten"
@@ -334,7 +335,8 @@ def test_a_failure_of_one_variant_stays_when_another_loads(
     execute(model, "Q4_K_M")
     execute(model, "Q8_0")
     assert open_findings(model) == [
-        ("load_failed", "tiny-model/a.gguf", "Q4_K_M: bad magic"), ("load_failed", "tiny-model/b.gguf", "Q8_0: cut short"),
+        ("load_failed", "tiny-model/a.gguf", "Q4_K_M: bad magic"),
+        ("load_failed", "tiny-model/b.gguf", "Q8_0: cut short"),
     ]  # fmt: skip
     execute(model, "Q8_0")
     assert open_findings(model) == [("load_failed", "tiny-model/a.gguf", "Q4_K_M: bad magic")]
@@ -352,17 +354,17 @@ def test_an_error_of_our_own_ends_the_test_and_is_told(
 
 
 def test_a_queued_test_is_cancelled_at_once_and_never_begins(make_model: Make) -> None:
-    test, _ = load_tests.request(make_model(variants=[variant()]))
-    assert load_tests.cancel(test)
-    assert not load_tests.cancel(test)
-    assert load_tests.execute(test).state == "cancelled"
+    test, _ = test_loads.request(make_model(variants=[variant()]))
+    assert test_loads.cancel(test)
+    assert not test_loads.cancel(test)
+    assert test_loads.execute(test).state == "cancelled"
 
 
 def test_a_test_whose_process_is_gone_is_interrupted_and_can_be_asked_for_again(
     make_model: Make,
 ) -> None:
     model = make_model(variants=[variant()])
-    test, _ = load_tests.request(model)
+    test, _ = test_loads.request(model)
     silent = timezone.now() - timedelta(minutes=10)
     LoadTest.objects.filter(pk=test.pk).update(
         state="running",
@@ -371,7 +373,7 @@ def test_a_test_whose_process_is_gone_is_interrupted_and_can_be_asked_for_again(
         host=socket.gethostname(),
         pid=os.getpid(),
     )
-    again, created = load_tests.request(model)
+    again, created = test_loads.request(model)
     assert created
     assert again.pk != test.pk
     test.refresh_from_db()
@@ -381,23 +383,25 @@ def test_a_test_whose_process_is_gone_is_interrupted_and_can_be_asked_for_again(
 def test_a_test_that_was_taken_for_dead_writes_nothing_more(
     make_model: Make, outcomes: list[Outcome | Exception], monkeypatch: Any
 ) -> None:
-    test, _ = load_tests.request(make_model(variants=[variant()]))
+    test, _ = test_loads.request(make_model(variants=[variant()]))
 
     def run(job: Job, *, wall_seconds: float, tick: Callable[[], None]) -> Outcome:
         LoadTest.objects.filter(pk=test.pk).update(state="interrupted")
         return failed("too late")
 
     monkeypatch.setattr(supervise, "run", run)
-    assert load_tests.execute(test).state == "interrupted"
+    assert test_loads.execute(test).state == "interrupted"
     assert open_findings(test.model) == []
 
 
 def test_queued_tests_are_dispatched_again_after_a_restart(
     make_model: Make, task_queue: Broker
 ) -> None:
-    load_tests.request(make_model(variants=[variant()]))
+    test_loads.request(make_model(variants=[variant()]))
     task_queue.purge_queue()
-    assert load_tests.dispatch_queued() == 1
+    LoadTest.objects.update(dispatched_at=None)
+    assert jobs.dispatch_all() == 1
+    assert jobs.dispatch_all() == 0
     assert task_queue.queue_size() == 1
 
 
@@ -405,6 +409,7 @@ def test_the_key_of_an_endpoint_comes_from_a_variable_made_for_it_and_from_no_ot
     make_model: Make, outcomes: list[Outcome | Exception], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KAREN_ENDPOINT_KEY_LAB", "sk-lab")
+    monkeypatch.setenv("KAREN_ENDPOINT_HOSTS_LAB", "models.example")
     monkeypatch.setenv("KAREN_ADMIN_PASSWORD", "secret")
     jobs: list[Job] = []
 
@@ -437,17 +442,17 @@ def slow_child(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def child_of_this_process() -> psutil.Process | None:
-    children = psutil.Process().children()
+    children = psutil.Process().children(recursive=True)  # bubblewrap stands between
     return next((child for child in children if child.nice() == 19), None)
 
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("slow_child")
 def test_a_running_test_is_stopped_and_its_child_is_gone(make_model: Make) -> None:
-    test, _ = load_tests.request(make_model(variants=[variant()]))
+    test, _ = test_loads.request(make_model(variants=[variant()]))
     thread, ended = _in_thread(test)
     child = _wait_for(child_of_this_process)
-    assert load_tests.cancel(test)
+    assert test_loads.cancel(test)
     thread.join(60)
     assert not child.is_running()
     assert ended == ["cancelled"]
@@ -460,21 +465,21 @@ def test_a_running_test_is_stopped_and_its_child_is_gone(make_model: Make) -> No
 def test_a_host_that_stops_its_workers_ends_the_test_and_its_child_and_no_test_elsewhere(
     make_model: Make,
 ) -> None:
-    far, _ = load_tests.request(make_model("far", variants=[variant()]))
+    far, _ = test_loads.request(make_model("far", variants=[variant()]))
     LoadTest.objects.filter(pk=far.pk).update(
         state="running", heartbeat_at=timezone.now(), host="elsewhere", pid=1
     )
-    test, _ = load_tests.request(make_model(variants=[variant()]))
+    test, _ = test_loads.request(make_model(variants=[variant()]))
     thread, ended = _in_thread(test)
     child = _wait_for(child_of_this_process)
-    assert load_tests.interrupt() == 1
+    assert jobs.interrupt_here([os.getpid()]) == 1
     thread.join(60)
     assert not child.is_running()
     assert ended == ["interrupted"]
     test.refresh_from_db()
     far.refresh_from_db()
     assert (test.message, far.state) == (
-        "Karen Admin was stopped while it ran; try again.",
+        "Karen Admin was stopped while it ran; it is tried again by itself.",
         "running",
     )
 
@@ -483,13 +488,13 @@ def test_a_host_that_stops_its_workers_ends_the_test_and_its_child_and_no_test_e
 def test_while_another_test_loads_here_the_next_one_waits_alive_and_can_be_stopped(
     make_model: Make, settings: Any
 ) -> None:
-    test, _ = load_tests.request(make_model(variants=[variant()]))
+    test, _ = test_loads.request(make_model(variants=[variant()]))
     with host_lock(settings.DATA_DIR / "test-load.lock", lambda: None):
         thread, ended = _in_thread(test)
         first = _wait_for(lambda: LoadTest.objects.get(pk=test.pk).heartbeat_at)
         _wait_for(lambda: LoadTest.objects.filter(pk=test.pk, heartbeat_at__gt=first).exists())
-        assert load_tests.reap() == 0
-        assert load_tests.cancel(test)
+        assert jobs.reap_all() == 0
+        assert test_loads.cancel(test)
         thread.join(60)
     assert ended == ["cancelled"]
 
@@ -499,7 +504,7 @@ def test_a_test_that_waited_runs_once_the_other_is_done(
     make_model: Make, settings: Any, outcomes: list[Outcome | Exception]
 ) -> None:
     outcomes.append(passed())
-    test, _ = load_tests.request(make_model(variants=[variant()]))
+    test, _ = test_loads.request(make_model(variants=[variant()]))
     with host_lock(settings.DATA_DIR / "test-load.lock", lambda: None):
         thread, ended = _in_thread(test)
         _wait_for(lambda: LoadTest.objects.get(pk=test.pk).state == "running")
@@ -516,7 +521,7 @@ def _in_thread(test: LoadTest) -> tuple[threading.Thread, list[str]]:
 
     def run() -> None:
         try:
-            ended.append(load_tests.execute(test).state)
+            ended.append(test_loads.execute(test).state)
         finally:
             connection.close()
 

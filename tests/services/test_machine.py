@@ -1,4 +1,6 @@
-"""What this machine tells of itself, with GPUs and without, and what it says when they do not answer."""
+"""What this machine tells of itself, with GPUs and without, and what it says when they do not
+answer.
+"""
 
 from __future__ import annotations
 
@@ -11,18 +13,18 @@ from types import ModuleType, SimpleNamespace
 import psutil
 import pytest
 
-from discovery.services import machine
+from discovery.services.machine import hardware
 
 GIB = 1 << 30
 
 
 @pytest.fixture(autouse=True)
 def asked_anew(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    machine.forget()
+    hardware.forget()
     monkeypatch.setitem(sys.modules, "pynvml", None)
-    monkeypatch.setattr(machine.shutil, "which", lambda _name: None)
+    monkeypatch.setattr(hardware.shutil, "which", lambda _name: None)
     yield
-    machine.forget()
+    hardware.forget()
 
 
 class FakeNVML(ModuleType):
@@ -80,13 +82,13 @@ def _rocm(
             raise fault
         return subprocess.CompletedProcess(command, status, answer, errors)
 
-    monkeypatch.setattr(machine.shutil, "which", lambda name: f"/opt/rocm/bin/{name}")
-    monkeypatch.setattr(machine.subprocess, "run", run)
+    monkeypatch.setattr(hardware.shutil, "which", lambda name: f"/opt/rocm/bin/{name}")
+    monkeypatch.setattr(hardware.subprocess, "run", run)
     return calls
 
 
 def test_a_machine_without_gpus_tells_its_ram_and_has_nothing_to_note() -> None:
-    told = machine.this_machine()
+    told = hardware.this_machine()
     assert told.machine.ram_bytes == psutil.virtual_memory().total
     assert told.machine.gpus == ()
     assert told.notes == ()
@@ -95,7 +97,7 @@ def test_a_machine_without_gpus_tells_its_ram_and_has_nothing_to_note() -> None:
 def test_nvidia_gpus_are_named_with_their_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     nvml = FakeNVML([("NVIDIA GeForce RTX 4090", 24 * GIB), (b"Tesla T4", 16 * GIB)])
     monkeypatch.setitem(sys.modules, "pynvml", nvml)
-    gpus = machine.this_machine().machine.gpus
+    gpus = hardware.this_machine().machine.gpus
     assert [(gpu.name, gpu.total_bytes) for gpu in gpus] == [
         ("NVIDIA GeForce RTX 4090", 24 * GIB),
         ("Tesla T4", 16 * GIB),
@@ -109,7 +111,7 @@ def test_a_machine_without_nvidia_driver_is_no_fault(monkeypatch: pytest.MonkeyP
         "pynvml",
         FakeNVML([], fault=FakeNVML.NVMLError_LibraryNotFound("NVML Shared Library Not Found")),
     )
-    assert machine.this_machine().notes == ()
+    assert hardware.this_machine().notes == ()
 
 
 def test_a_driver_that_does_not_fit_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,7 +120,7 @@ def test_a_driver_that_does_not_fit_is_noted(monkeypatch: pytest.MonkeyPatch) ->
         "pynvml",
         FakeNVML([], fault=FakeNVML.NVMLError("Driver/library version mismatch")),
     )
-    assert machine.this_machine().notes == (
+    assert hardware.this_machine().notes == (
         "NVIDIA GPUs could not be asked: Driver/library version mismatch.",
     )
 
@@ -128,7 +130,7 @@ def test_a_gpu_that_fell_off_the_bus_is_noted_and_nvml_closed(
 ) -> None:
     nvml = FakeNVML([("A100", 40 * GIB)], late_fault=FakeNVML.NVMLError("GPU is lost"))
     monkeypatch.setitem(sys.modules, "pynvml", nvml)
-    told = machine.this_machine()
+    told = hardware.this_machine()
     assert told.machine.gpus == ()
     assert told.notes == ("NVIDIA GPUs could not be asked: GPU is lost.",)
     assert not nvml.open
@@ -137,14 +139,17 @@ def test_a_gpu_that_fell_off_the_bus_is_noted_and_nvml_closed(
 def test_amd_gpus_are_read_from_rocm_smi_in_their_order_and_under_a_time_limit(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    answer = b'{"card10": {"VRAM Total Memory (B)": "8"}, "card0": {"VRAM Total Memory (B)": "17163091968"}, "system": {"Driver version": "6.2"}}'
+    answer = (
+        b'{"card10": {"VRAM Total Memory (B)": "8"}, "card0": {"VRAM Total Memory (B)":'
+        b' "17163091968"}, "system": {"Driver version": "6.2"}}'
+    )
     calls = _rocm(monkeypatch, answer)
-    assert [(gpu.name, gpu.total_bytes) for gpu in machine.this_machine().machine.gpus] == [
+    assert [(gpu.name, gpu.total_bytes) for gpu in hardware.this_machine().machine.gpus] == [
         ("AMD card0", 17163091968),
         ("AMD card10", 8),
     ]
     assert calls[0]["command"][1:] == ["--showmeminfo", "vram", "--json"]
-    assert calls[0]["timeout"] == machine.ROCM_SECONDS
+    assert calls[0]["timeout"] == hardware.ROCM_SECONDS
 
 
 @pytest.mark.parametrize(
@@ -175,7 +180,9 @@ def test_amd_gpus_are_read_from_rocm_smi_in_their_order_and_under_a_time_limit(
         ),
         (
             {
-                "answer": b'{"card0": {"VRAM Total Memory (B)": "9", "VRAM Total Used Memory (B)": ""}}'
+                "answer": (
+                    b'{"card0": {"VRAM Total Memory (B)": "9", "VRAM Total Used Memory (B)": ""}}'
+                )
             },
             "the answer of rocm-smi is not the JSON it documents",
         ),
@@ -186,7 +193,7 @@ def test_an_rocm_smi_that_fails_is_noted_and_the_ram_still_told(
     monkeypatch: pytest.MonkeyPatch, options: dict, said: str
 ) -> None:
     _rocm(monkeypatch, **options)
-    told = machine.this_machine()
+    told = hardware.this_machine()
     assert told.notes == (f"AMD GPUs could not be asked: {said}.",)
     assert told.machine.ram_bytes > 0
     assert told.machine.gpus == ()
@@ -197,12 +204,12 @@ def test_the_machine_is_asked_once_in_a_while_and_not_for_every_model(
 ) -> None:
     calls = _rocm(monkeypatch, b"{}")
     now = [1000.0]
-    monkeypatch.setattr(machine.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(hardware.time, "monotonic", lambda: now[0])
     for _ in range(50):
-        machine.this_machine()
+        hardware.this_machine()
     assert len(calls) == 1
-    now[0] += machine.KEPT_SECONDS
-    machine.this_machine()
+    now[0] += hardware.KEPT_SECONDS
+    hardware.this_machine()
     assert len(calls) == 2
 
 
@@ -212,17 +219,18 @@ def test_free_memory_is_told_as_it_is_now_and_only_where_the_driver_tells(
     monkeypatch.setitem(sys.modules, "pynvml", FakeNVML([("A100", 40 * GIB)]))
     _rocm(
         monkeypatch,
-        b'{"card0": {"VRAM Total Memory (B)": "16", "VRAM Total Used Memory (B)": "5"}, "card1": {"VRAM Total Memory (B)": "8"}}',
+        b'{"card0": {"VRAM Total Memory (B)": "16", "VRAM Total Used Memory (B)": "5"}, "card1":'
+        b' {"VRAM Total Memory (B)": "8"}}',
     )
-    assert machine.cards().cards == (
-        machine.Card("A100", 40 * GIB, 10 * GIB),
-        machine.Card("AMD card0", 16, 11),
-        machine.Card("AMD card1", 8, None),
+    assert hardware.cards().cards == (
+        hardware.Card("A100", 40 * GIB, 10 * GIB),
+        hardware.Card("AMD card0", 16, 11),
+        hardware.Card("AMD card1", 8, None),
     )
 
 
 def test_why_a_kind_of_gpu_is_not_looked_for_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert machine.cards().absent == (
+    assert hardware.cards().absent == (
         "NVIDIA GPUs are not looked for: nvidia-ml-py is not installed.",
         "AMD GPUs are not looked for: rocm-smi is not on the PATH.",
     )
@@ -231,13 +239,13 @@ def test_why_a_kind_of_gpu_is_not_looked_for_is_told(monkeypatch: pytest.MonkeyP
         "pynvml",
         FakeNVML([], fault=FakeNVML.NVMLError_LibraryNotFound("NVML Shared Library Not Found")),
     )
-    assert machine.cards().absent[0] == "There is no NVIDIA driver on this machine."
+    assert hardware.cards().absent[0] == "There is no NVIDIA driver on this machine."
 
 
 def test_a_driver_that_hangs_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine, "PATIENCE", 0.05)
-    monkeypatch.setattr(machine, "_cards", lambda: time.sleep(0.5))
-    assert machine.cards() == machine.Cards(
+    monkeypatch.setattr(hardware, "PATIENCE", 0.05)
+    monkeypatch.setattr(hardware, "_cards", lambda: time.sleep(0.5))
+    assert hardware.cards() == hardware.Cards(
         notes=("GPUs could not be asked: their drivers did not answer in 0.05 seconds.",)
     )
     time.sleep(0.6)

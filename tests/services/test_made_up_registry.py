@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from discovery.models import Collection, Finding, RegisteredModel, Root, Tag, Visibility
-from discovery.services import records
+from discovery.services.registry import records
 from tests.benchmarks.registry import fill
 
 

@@ -1,4 +1,6 @@
-"""What people decide beats what scans read, is validated before anything is written, and is on record."""
+"""What people decide beats what scans read, is validated before anything is written, and is on
+record.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +12,9 @@ import pytest
 from django.contrib.auth.models import Group, User
 
 from discovery.models import Collection, LogEntry, MetadataChange, RegisteredModel
-from discovery.services import judgement, metadata
-from discovery.services.records import READ_BY_RESOLVE, document, sources
+from discovery.services.findings import triage
+from discovery.services.metadata import metadata
+from discovery.services.registry.records import READ_BY_RESOLVE, document, sources
 
 Make = Callable[..., RegisteredModel]
 
@@ -90,11 +93,16 @@ def test_a_wrong_value_is_refused_with_its_field_and_nothing_is_written(
 def test_the_document_has_every_field_of_the_contract(make_model: Make) -> None:
     found = document(make_model("m", context_length=4096, tags=["a"]))
     expected = {
-        "model_id", "name", "display_name", "description", "path", "root", "type", "format", "status", "architecture", "model_family",
-        "parameter_count", "active_parameter_count", "context_length", "embedding_length", "layer_count", "vocab_size", "dtype", "quantization",
-        "bits_per_weight", "base_model", "base_model_relation", "modalities", "input_modalities", "output_modalities", "capabilities", "category",
-        "tags", "language_support", "license", "author", "version", "use_cases", "specialized_domains", "performance_metrics",
-        "resource_requirements", "optimization_settings", "custom", "memory", "variants", "size_bytes", "file_count", "modified_at", "added_at",
+        "model_id", "name", "display_name", "description", "path", "root", "type", "format",
+        "status", "architecture", "model_family",
+        "parameter_count", "active_parameter_count", "context_length", "embedding_length",
+        "layer_count", "vocab_size", "dtype", "quantization",
+        "bits_per_weight", "base_model", "base_model_relation", "modalities", "input_modalities",
+        "output_modalities", "capabilities", "category",
+        "tags", "language_support", "license", "author", "version", "use_cases",
+        "specialized_domains", "performance_metrics",
+        "resource_requirements", "optimization_settings", "custom", "memory", "variants",
+        "size_bytes", "file_count", "modified_at", "added_at",
         "last_seen_at", "visibility", "groups", "sources", "evidence",
     }  # fmt: skip
     assert expected <= set(found)
@@ -180,7 +188,7 @@ def test_a_model_in_quarantine_is_not_shown_to_others_by_way_of_its_visibility(
     make_model: Make, user: User
 ) -> None:
     model = make_model("m")
-    judgement.quarantine(model, by=user)
+    triage.quarantine(model, by=user)
     with pytest.raises(metadata.InvalidMetadata, match="quarantine"):
         metadata.edit(model, {"visibility": "PUBLIC", "author": "A"}, by=user, through="page")
     model.refresh_from_db()

@@ -1,4 +1,6 @@
-"""What the Overview says of the registry as a whole: sums, the largest, the newest, the troubled, growth."""
+"""What the Overview says of the registry as a whole: sums, the largest, the newest, the troubled,
+growth.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,7 @@ from django.contrib.auth.models import AnonymousUser, User
 from django.utils import timezone
 
 from discovery.models import Finding, RegisteredModel, ScanRun, Visibility
-from discovery.services import overview
+from discovery.services.insight import overview
 
 Make = Callable[..., RegisteredModel]
 

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from discovery.services.patience import ask
+from discovery.services.core.timeouts import ask
 
 
 def test_answers_come_back_under_their_keys() -> None:

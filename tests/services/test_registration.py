@@ -1,4 +1,6 @@
-"""Registering by hand: what is read, what is said, what is refused, and how scans treat it afterwards."""
+"""Registering by hand: what is read, what is said, what is refused, and how scans treat it
+afterwards.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +15,14 @@ import pytest
 from django.contrib.auth.models import User
 
 from discovery.models import Finding, MetadataChange, RegisteredModel, Root, ScanRun, Skipped
-from discovery.services import forgetting, metadata, registration, validation
-from discovery.services.metadata import InvalidMetadata
-from discovery.services.registration import AlreadyRegistered
-from tests import builders
+from discovery.services.health import validation
+from discovery.services.machine.reach import RootSilent
+from discovery.services.metadata import metadata
+from discovery.services.metadata.metadata import InvalidMetadata
+from discovery.services.registry import deregistration
+from discovery.services.scans import registration
+from discovery.services.scans.registration import AlreadyRegistered
+from tests.support import builders
 
 Scan = Callable[..., ScanRun]
 
@@ -67,7 +73,8 @@ def test_the_files_are_read_as_a_scan_reads_them_and_what_the_person_says_is_cur
         2048,
     )
     assert {field: entry["value"] for field, entry in record.curated.items()} == {
-        "display_name": "custom-model", "license": "mit", "capabilities": ["CHAT"], "modalities": ["TEXT"],
+        "display_name": "custom-model", "license": "mit", "capabilities": ["CHAT"],
+        "modalities": ["TEXT"],
     }  # fmt: skip
     assert set(record.changes.values_list("field", "through")) == {
         (field, "page") for field in record.curated
@@ -108,7 +115,7 @@ def test_a_path_without_a_name_is_called_as_its_folder(
     assert (record.model_id, record.title, record.curated) == ("tiny-model", "Tiny Model", {})
 
 
-@pytest.mark.parametrize("path", ["a/b/c/d/e/f/g/deep", "run/checkpoint-500", "half.tmp"])
+@pytest.mark.parametrize("path", ["a/b/c/d/e/f/g/deep", "run/.trash/gone", "half.tmp"])
 def test_what_scans_pass_by_is_registered_and_looked_after(
     register: Register, models_root: Path, scan: Scan, path: str
 ) -> None:
@@ -282,7 +289,8 @@ def test_a_path_is_refused_with_the_reason(
     expected = {
         str(tmp_path / "elsewhere"): "is outside the roots",
         str(models_root / "out"): "leads through a link to a place outside the roots",
-        str(models_root / "out/model.safetensors"): "leads through a link to a place outside the roots",
+        str(models_root / "out/model.safetensors"): "leads through a link to a place outside the "
+                                                    "roots",
         str(models_root / "dangling"): "is a link to something that is not there",
         str(models_root / "gone"): "does not exist",
         "gone": "does not exist below any root",
@@ -317,17 +325,18 @@ def test_a_disk_that_hangs_holds_nobody_up(
 ) -> None:
     builders.transformers(models_root / "tiny", hidden=64)
     woken = threading.Event()
-    monkeypatch.setattr(registration, "PATIENCE", 0.05)
-    monkeypatch.setattr(registration.pointed, "read", lambda *_args: woken.wait(10))
+    monkeypatch.setattr(registration.read_path, "read", lambda *_args: woken.wait(10))
     try:
-        assert refused(register, path="tiny")["path"].startswith("the disk did not answer")
+        with pytest.raises(RootSilent):
+            register(path="tiny")
     finally:
         woken.set()
 
 
 def test_everything_that_is_wrong_is_said_at_once(register: Register) -> None:
     errors = refused(
-        register, path="gone", name="n" * 301, type="NOVEL", modalities=["SMELL"], license=["mit"], size_bytes=1, category={"primary": "X"}
+        register, path="gone", name="n" * 301, type="NOVEL", modalities=["SMELL"], license=["mit"],
+        size_bytes=1, category={"primary": "X"}
     )  # fmt: skip
     assert set(errors) == {"path", "name", "type", "modalities", "license", "size_bytes", "primary"}
 
@@ -339,7 +348,7 @@ def test_a_hosted_model_is_known_by_its_address_and_name(
     record = register(
         name="gpt-4-vision",
         type="OPENAI",
-        endpoint="HTTP://127.0.0.1:8080/v1/",
+        endpoint="HTTP://models.example:8080/v1/",
         api_key_variable="KAREN_ENDPOINT_KEY_LAB",
         modalities=["TEXT", "IMAGE"],
     )
@@ -350,7 +359,7 @@ def test_a_hosted_model_is_known_by_its_address_and_name(
         False,
     )
     assert (record.value("endpoint"), record.value("api_key_variable")) == (
-        "http://127.0.0.1:8080/v1",
+        "http://models.example:8080/v1",
         "KAREN_ENDPOINT_KEY_LAB",
     )
     assert (record.type, record.display_name, record.value("modalities")) == (
@@ -360,8 +369,8 @@ def test_a_hosted_model_is_known_by_its_address_and_name(
     )
     assert {check["status"] for check in record.checks} <= {"skipped", "warning"}
     with pytest.raises(AlreadyRegistered):
-        register(name="gpt-4-vision", type="OPENAI", endpoint="http://127.0.0.1:8080/v1")
-    other = register(name="gpt-4", type="OPENAI", endpoint="http://127.0.0.1:8080/v1")
+        register(name="gpt-4-vision", type="OPENAI", endpoint="http://models.example:8080/v1")
+    other = register(name="gpt-4", type="OPENAI", endpoint="http://models.example:8080/v1")
     assert other.fingerprint != record.fingerprint
     scan()
     assert set(RegisteredModel.objects.values_list("model_id", "status")) == {
@@ -391,7 +400,7 @@ def test_a_model_that_was_forgotten_comes_back_with_what_people_made_of_it(
 ) -> None:
     builders.transformers(models_root / "tiny", hidden=64)
     record = register(path="tiny", name="first", license="mit")
-    forgetting.forget(record, by=user, through="page")
+    deregistration.forget(record, by=user, through="page")
     again = register(path="tiny", author="Ada")
     assert (again.model_id, again.license, again.author, again.title) == (
         "first",
@@ -411,7 +420,7 @@ def test_a_name_that_a_forgotten_model_keeps_is_not_given_away(
 ) -> None:
     builders.transformers(models_root / "tiny", hidden=64)
     builders.transformers(models_root / "other", hidden=72)
-    forgetting.forget(register(path="tiny", name="mine"), by=user, through="page")
+    deregistration.forget(register(path="tiny", name="mine"), by=user, through="page")
     assert register(path="other", name="mine").model_id == "mine-2"
 
 

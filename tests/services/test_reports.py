@@ -8,10 +8,12 @@ from typing import Any
 
 from django.contrib.auth.models import User
 
-from discovery.engine.completeness import mask
+from discovery.engine.core.completeness import mask
 from discovery.models import RegisteredModel, Root
-from discovery.services import categories, metadata, reports
-from tests import builders
+from discovery.services.insight import completeness_report
+from discovery.services.metadata import metadata
+from discovery.services.scans import categorization
+from tests.support import builders
 
 
 def test_scans_edits_and_rules_keep_the_score(
@@ -22,7 +24,12 @@ def test_scans_edits_and_rules_keep_the_score(
     scan(models_root)
     record = RegisteredModel.objects.get()
     assert record.lacking == mask(
-        [*reports.advice(RegisteredModel.objects.select_related("root").get()).missing, "naming"]
+        [
+            *completeness_report.advice(
+                RegisteredModel.objects.select_related("root").get()
+            ).missing,
+            "naming",
+        ]
     )
     first = record.completeness
     metadata.edit(
@@ -41,5 +48,5 @@ def test_scans_edits_and_rules_keep_the_score(
     assert third is not None
     assert third < second
     RegisteredModel.objects.update(completeness=0, evidence={})
-    categories.recategorize()
+    categorization.recategorize()
     assert RegisteredModel.objects.get().completeness == third

@@ -10,7 +10,7 @@ import pytest
 
 from discovery.models import LogEntry, Root, ScanRun
 from discovery.services import scans
-from tests import builders
+from tests.support import builders
 
 Scan = Callable[..., ScanRun]
 
@@ -44,7 +44,8 @@ def test_each_run_keeps_what_it_did_to_which_model(shelf: Path, scan: Scan) -> N
     (shelf / "broken/config.json").write_text("{}")
     second = scan()
     assert {event: did(second, event) for event in LogEntry.Event.values} == {
-        "new": [], "changed": ["two"], "back": [], "moved": ["four"], "missing": ["three"], "skipped": ["broken"],
+        "new": [], "changed": ["two"], "back": [], "moved": ["four"], "missing": ["three"],
+        "skipped": ["broken"],
     }  # fmt: skip
     assert scans.counts(second) == {
         "new": 0,

@@ -1,4 +1,6 @@
-"""The registry after a scan: what is new, changed, moved, missing, frozen; and what survives a scan that is cut off."""
+"""The registry after a scan: what is new, changed, moved, missing, frozen; and what survives a scan
+that is cut off.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +17,13 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from discovery.engine.types import Status
+from discovery.engine.core.vocabulary import Status
 from discovery.models import LogEntry, RegisteredModel, Root, ScanRun, Skipped
-from discovery.services import metadata, scans
-from discovery.services.scans import claims, runner
-from discovery.services.scans.progress import Stopped
-from tests import builders
+from discovery.services import jobs, scans
+from discovery.services.jobs.progress import Stopped
+from discovery.services.metadata import metadata
+from discovery.services.scans import claims, runner, settling
+from tests.support import builders
 
 Scan = Callable[..., ScanRun]
 
@@ -176,7 +179,7 @@ def test_a_renamed_folder_keeps_its_id_its_edits_and_its_grants(
     assert RegisteredModel.objects.count() == 3
 
 
-def test_a_model_that_moves_to_another_root_is_recognised(
+def test_a_model_that_moves_to_another_root_is_recognized(
     models_root: Path, scan: Scan, tmp_path: Path
 ) -> None:
     shelf(models_root, "a", "b", "c")
@@ -370,10 +373,10 @@ def test_stopping_keeps_what_was_read_and_the_next_scan_goes_on(
     calls = iter(range(100))
 
     def stop_after_four(self: Any, *_: Any, **__: Any) -> None:
-        if next(calls) == 5:
+        if next(calls) == 1:
             raise Stopped
 
-    monkeypatch.setattr("discovery.services.scans.progress.Progress.tick", stop_after_four)
+    monkeypatch.setattr("discovery.services.jobs.progress.Progress.tick", stop_after_four)
     run = scan(models_root)
     assert run.state == "cancelled"
     registered = RegisteredModel.objects.count()
@@ -394,7 +397,7 @@ def test_a_move_that_an_interrupted_scan_saw_half_of_is_still_a_move(
     def stop(*_: Any) -> None:
         raise Stopped
 
-    monkeypatch.setattr(runner, "_settle", stop)
+    monkeypatch.setattr(settling, "settle", stop)
     scan(models_root)
     assert RegisteredModel.objects.count() == 4
     monkeypatch.undo()
@@ -425,7 +428,7 @@ def test_a_dead_run_is_interrupted_and_its_root_is_free_again() -> None:
         heartbeat_at=now - timedelta(minutes=5),
     )
     claims.claim(root, run)
-    assert scans.reap() == 1
+    assert jobs.reap_all() == 1
     run.refresh_from_db()
     root.refresh_from_db()
     assert (run.state, root.claim) == ("interrupted", None)
@@ -443,7 +446,7 @@ def test_a_run_whose_process_is_gone_from_this_host_is_dead_at_once() -> None:
         started_at=now,
         heartbeat_at=now,
     )
-    assert scans.reap() == 1
+    assert jobs.reap_all() == 1
 
 
 def test_asking_twice_gives_the_same_run() -> None:
@@ -473,7 +476,7 @@ def test_every_batch_costs_the_same_number_of_queries(
     models_root: Path, scan: Scan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(runner, "BATCH", 10)
-    monkeypatch.setattr("discovery.services.scans.progress.INTERVAL", 3600)
+    monkeypatch.setattr("discovery.services.jobs.progress.INTERVAL", 3600)
     shelf(models_root, "first")
     scan(models_root)
     spent = []

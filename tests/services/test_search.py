@@ -1,4 +1,6 @@
-"""Filters of the Models page: read from an address, written back the same, and never dropped unsaid."""
+"""Filters of the Models page: read from an address, written back the same, and never dropped
+unsaid.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +10,15 @@ import pytest
 from django.contrib.auth.models import User
 
 from discovery.models import Collection, RegisteredModel
-from discovery.services import metadata, search
-from discovery.services.search import Filters
+from discovery.services.metadata import metadata
+from discovery.services.search import model_search
+from discovery.services.search.model_search import Filters
 
 Make = Callable[..., RegisteredModel]
 
 
 def names(user: User, query: str) -> list[str]:
-    return [model.name for model in search.found(user, Filters.read(query))]
+    return [model.name for model in model_search.found(user, Filters.read(query))]
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from discovery.services.search_language import Named, Phrase, Range, parse
+from discovery.services.search.search_language import Named, Phrase, Range, parse
 
 BILLION, GIGABYTE = 10**9, 10**9
 

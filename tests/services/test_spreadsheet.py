@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from discovery.services import spreadsheet
-from discovery.services.metadata import EDITABLE
+from discovery.services.transfer import cells
 
 texts = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=12)
 formulas = st.builds(
@@ -29,32 +28,32 @@ def through_csv(cell: str) -> str:
     return next(csv.reader(io.StringIO(stream.getvalue(), newline="")))[0]
 
 
-def test_every_field_that_can_be_set_has_a_column() -> None:
-    assert set(spreadsheet.FIELDS) == EDITABLE | {"visibility"}
-    assert len(spreadsheet.FIELDS) == len(set(spreadsheet.FIELDS))
-
-
 @given(words)
 def test_texts_survive_and_never_begin_like_a_formula(text: str) -> None:
-    cell = spreadsheet.cell("description", text)
+    cell = cells.cell("description", text)
     assert cell[0] not in "=+-@\t\r＝＋－＠"
-    assert spreadsheet.value("description", through_csv(cell)) == text
+    assert cells.value("description", through_csv(cell)) == text
 
 
 @given(st.lists(words, max_size=4))
 def test_lists_survive_whatever_their_entries_hold(items: list[str]) -> None:
-    cell = spreadsheet.cell("tags", items)
+    cell = cells.cell("tags", items)
     assert cell[:1] not in ("=", "+", "-", "@", "\t")
-    assert (spreadsheet.value("tags", through_csv(cell)) or []) == items
+    assert (cells.value("tags", through_csv(cell)) or []) == items
 
 
-scalars = st.booleans() | st.integers(-(2**63), 2**63) | st.floats(allow_nan=False) | words
+scalars = (
+    st.booleans()
+    | st.integers(-(2**63), 2**63)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | words
+)
 json_values = st.recursive(scalars, lambda inner: st.lists(inner, max_size=3))
 
 
 @given(st.dictionaries(words, json_values, min_size=1, max_size=4))
 def test_objects_survive(value: dict[str, Any]) -> None:
-    assert spreadsheet.value("custom", through_csv(spreadsheet.cell("custom", value))) == value
+    assert cells.value("custom", through_csv(cells.cell("custom", value))) == value
 
 
 @pytest.mark.parametrize(
@@ -62,6 +61,7 @@ def test_objects_survive(value: dict[str, Any]) -> None:
     [
         ("tags", " a;b ; ;c", ["a", "b", "c"]),
         ("tags", '["a; b"]', ["a; b"]),
+        ("tags", '"a; b"; c', ["a; b", "c"]),
         ("parameter_count", "7241732096", 7_241_732_096),
         ("parameter_count", "7241732096.0", 7_241_732_096),
         ("author", "'quoted'", "'quoted'"),
@@ -72,14 +72,14 @@ def test_objects_survive(value: dict[str, Any]) -> None:
     ],
 )
 def test_cells_are_read_as_people_type_them(field: str, cell: str, value: Any) -> None:
-    assert spreadsheet.value(field, cell) == value
+    assert cells.value(field, cell) == value
 
 
 @pytest.mark.parametrize(
     ("field", "cell", "why"),
     [
-        ("parameter_count", "7.24E+09", "digits only"),
-        ("parameter_count", "7,241", "digits only"),
+        ("parameter_count", "7.24E+09", "all its digits"),
+        ("parameter_count", "7,24", "whole number"),
         ("context_length", "-5", "whole number"),
         ("custom", "[1]", "an object"),
         ("custom", "{a: 1}", "no JSON"),
@@ -91,13 +91,24 @@ def test_cells_that_say_nothing_sure_are_refused_with_the_reason(
     field: str, cell: str, why: str
 ) -> None:
     with pytest.raises(ValueError, match=why):
-        spreadsheet.value(field, cell)
+        cells.value(field, cell)
 
 
 def test_stamps_are_read_as_written_and_a_cut_one_is_noticed() -> None:
-    stamps = spreadsheet.stamps({"license": "mit", "tags": ["a"], "author": None, "custom": {}})
+    stamps = cells.stamps({"license": "mit", "tags": ["a"], "author": None, "custom": {}})
     assert set(stamps) == {"license", "tags"}
-    written = spreadsheet.stamps_cell(stamps)
-    assert spreadsheet.read_stamps(written) == stamps
+    written = cells.stamps_cell(stamps)
+    assert cells.read_stamps(written) == stamps
     with pytest.raises(ValueError, match="as it was exported"):
-        spreadsheet.read_stamps(written[:-1])
+        cells.read_stamps(written[:-1])
+
+
+def test_a_list_of_an_export_that_knew_no_quotes_is_untouched() -> None:
+    items = ["Chat, code", '"quoted" words']
+    cell = "; ".join(items)
+    assert cells.value("use_cases", cell, cells.stamp(items)) == items
+    assert cells.value("use_cases", "Chat, code; more", cells.stamp(items)) == [
+        "Chat",
+        "code",
+        "more",
+    ]

@@ -1,4 +1,6 @@
-"""Resources in the shape of the contract: processor, memory, GPUs, disks of the roots, workers; and what is installed."""
+"""Resources in the shape of the contract: processor, memory, GPUs, disks of the roots, workers; and
+what is installed.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +20,9 @@ from django.test.utils import CaptureQueriesContext
 from django_q.brokers import Broker
 
 from discovery.models import RegisteredModel, Root
-from discovery.services import browse, machine, system, versions, workers
-from discovery.services.machine import Card, Cards
-from discovery.services.workers import Worker, Workers
+from discovery.services.machine import hardware, reach, resources, root_states, versions, workers
+from discovery.services.machine.hardware import Card, Cards
+from discovery.services.machine.workers import Worker, Workers
 
 Make = Callable[..., RegisteredModel]
 
@@ -28,9 +30,9 @@ Make = Callable[..., RegisteredModel]
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch, task_queue: Broker) -> None:
     """Nobody measures the load of the machine that runs the tests, nor its GPUs and workers."""
-    monkeypatch.setattr(system, "SAMPLE", 0.01)
-    monkeypatch.setattr(machine, "_cards", Cards)
-    monkeypatch.setattr(system, "workers", lambda: Workers((), 0))
+    monkeypatch.setattr(resources, "SAMPLE", 0.01)
+    monkeypatch.setattr(hardware, "_cards", Cards)
+    monkeypatch.setattr(resources, "workers", lambda: Workers((), 0))
 
 
 def test_the_shape_is_that_of_the_contract(
@@ -38,10 +40,12 @@ def test_the_shape_is_that_of_the_contract(
 ) -> None:
     make_model(root=Root.objects.create(path=str(tmp_path)), size_bytes=1000)
     monkeypatch.setattr(
-        machine, "_cards", lambda: Cards((Card("RTX 4090", 24, 20), Card("AMD card0", 16, None)))
+        hardware, "_cards", lambda: Cards((Card("RTX 4090", 24, 20), Card("AMD card0", 16, None)))
     )
-    monkeypatch.setattr(system, "workers", lambda: Workers((Worker("alpha", 11, "idle", None),), 0))
-    told = system.resources()
+    monkeypatch.setattr(
+        resources, "workers", lambda: Workers((Worker("alpha", 11, "idle", None),), 0)
+    )
+    told = resources.resources()
     cores, load = told["cpu"].pop("cores"), told["cpu"].pop("load_percent")
     total, available = told["memory"].pop("total_bytes"), told["memory"].pop("available_bytes")
     (disk,) = told.pop("disks")
@@ -68,13 +72,13 @@ def test_roots_on_one_file_system_are_one_disk_with_the_models_of_both(
     for name, size in (("a", 10), ("b", 5)):
         (tmp_path / name).mkdir()
         make_model(name, root=Root.objects.create(path=str(tmp_path / name)), size_bytes=size)
-    (disk,) = system.disks(browse.roots())
+    (disk,) = resources.disks(root_states.roots())
     assert [(share.path, share.models_bytes) for share in disk.roots] == [
         (str(tmp_path / "a"), 10),
         (str(tmp_path / "b"), 5),
     ]
     assert disk.models_bytes == 15
-    assert system.resources()["disks"][0]["path"] == str(tmp_path / "a")
+    assert resources.resources()["disks"][0]["path"] == str(tmp_path / "a")
 
 
 def test_roots_on_two_file_systems_are_two_disks(
@@ -84,11 +88,11 @@ def test_roots_on_two_file_systems_are_two_disks(
         (tmp_path / name).mkdir()
         Root.objects.create(path=str(tmp_path / name))
     monkeypatch.setattr(
-        browse, "_look", lambda path: ("", browse.FileSystem(ord(path[-1]), 100, 40))
+        reach, "_look", lambda path: reach.Look("", reach.FileSystem(ord(path[-1]), 100, 40))
     )
     assert [
         (disk.roots[0].path[-1], disk.total_bytes, disk.free_bytes)
-        for disk in system.disks(browse.roots())
+        for disk in resources.disks(root_states.roots())
     ] == [("a", 100, 40), ("b", 100, 40)]
 
 
@@ -96,13 +100,13 @@ def test_models_that_are_missing_take_no_room(make_model: Make, tmp_path: Path) 
     root = Root.objects.create(path=str(tmp_path))
     make_model("there", root=root, size_bytes=7)
     make_model("gone", root=root, size_bytes=100, status="MISSING")
-    assert system.resources()["disks"][0]["models_bytes"] == 7
+    assert resources.resources()["disks"][0]["models_bytes"] == 7
 
 
 def test_a_root_out_of_reach_has_no_size_but_its_models_and_a_reason(make_model: Make) -> None:
     make_model(root=Root.objects.create(path="/not/there"), size_bytes=7)
     Root.objects.create(path="/not/there/either")
-    first, second = system.disks(browse.roots())
+    first, second = resources.disks(root_states.roots())
     assert (first.total_bytes, first.free_bytes, first.models_bytes, first.fault) == (
         None,
         None,
@@ -117,13 +121,12 @@ def test_a_drive_that_hangs_holds_nobody_up(
 ) -> None:
     Root.objects.create(path=str(tmp_path))
     Root.objects.create(path="/mnt/hangs")
-    look = browse._look
-    monkeypatch.setattr(browse, "PATIENCE", 0.2)
+    look = reach._look
     monkeypatch.setattr(
-        browse, "_look", lambda path: time.sleep(1) if path == "/mnt/hangs" else look(path)
+        reach, "_look", lambda path: time.sleep(4) if path == "/mnt/hangs" else look(path)
     )
     for _ in range(2):
-        by_path = {disk.roots[0].path: disk for disk in system.snapshot().disks}
+        by_path = {disk.roots[0].path: disk for disk in resources.snapshot().disks}
         assert by_path["/mnt/hangs"].fault == "it does not answer"
         assert by_path[str(tmp_path)].total_bytes
 
@@ -135,8 +138,8 @@ def test_a_root_whose_size_hangs_or_fails_is_out_of_reach(
         raise OSError(116, "Stale file handle")
 
     Root.objects.create(path=str(tmp_path))
-    monkeypatch.setattr(browse.shutil, "disk_usage", stale)
-    assert [disk.fault for disk in system.disks(browse.roots())] == [
+    monkeypatch.setattr(reach.shutil, "disk_usage", stale)
+    assert [disk.fault for disk in resources.disks(root_states.roots())] == [
         "it cannot be read: Stale file handle"
     ]
 
@@ -144,13 +147,13 @@ def test_a_root_whose_size_hangs_or_fails_is_out_of_reach(
 def test_many_models_and_roots_cost_no_more_queries_than_few(
     make_model: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(system, "workers", workers.workers)
+    monkeypatch.setattr(resources, "workers", workers.workers)
 
     def queries() -> int:
         with CaptureQueriesContext(
             connection,
         ) as captured:
-            system.resources()
+            resources.resources()
         return len(captured)
 
     make_model("first", root=Root.objects.create(path=str(tmp_path)))

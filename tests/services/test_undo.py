@@ -1,4 +1,6 @@
-"""Undo restores exactly: values, tags, collections, and whose decision it was; and keeps what was decided since."""
+"""Undo restores exactly: values, tags, collections, and whose decision it was; and keeps what was
+decided since.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +15,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from discovery.models import Collection, MetadataChange, RegisteredModel
-from discovery.services import bulk, judgement, metadata, tags, undo
-from discovery.services.operations import Operation
-from discovery.services.selections import Selection
+from discovery.services.bulk import bulk_edits
+from discovery.services.bulk.operations import Operation
+from discovery.services.bulk.selections import Selection
+from discovery.services.findings import triage
+from discovery.services.metadata import metadata, undo
+from discovery.services.registry import tags
+from tests.people import administer
 
 Make = Callable[..., RegisteredModel]
 Snapshot = dict[str, dict[str, Any]]
@@ -38,7 +44,7 @@ def snapshot() -> Snapshot:
 
 
 def change(model: RegisteredModel, by: User, **values: Any) -> UUID:
-    (made, *_) = metadata.edit(model, values, by=by, through="page")
+    made, *_ = metadata.edit(model, values, by=by, through="page")
     return made.batch
 
 
@@ -49,7 +55,7 @@ def test_an_undo_restores_the_value_and_whose_decision_it_was(
     change(model, user, license="apache-2.0")
     before = snapshot()
     batch = change(model, admin_user, license="gpl-3.0")
-    edit = bulk.take_back(batch, by=admin_user, through="page")
+    edit = bulk_edits.take_back(batch, by=admin_user, through="page")
     assert snapshot() == before
     assert before["m"]["curated"]["license"]["by"] == "reader"
     (row,) = MetadataChange.objects.filter(undoes=batch)
@@ -65,22 +71,22 @@ def test_an_undo_can_be_undone(make_model: Make, user: User) -> None:
     model = make_model("m", license="mit")
     batch = change(model, user, license="apache-2.0")
     after = snapshot()
-    back = bulk.take_back(batch, by=user)
-    bulk.take_back(back.batch, by=user)
+    back = bulk_edits.take_back(batch, by=user)
+    bulk_edits.take_back(back.batch, by=user)
     assert snapshot() == after
-    bulk.take_back(batch, by=user)
+    bulk_edits.take_back(batch, by=user)
     model.refresh_from_db()
     assert (model.license, model.curated) == ("mit", {})
 
 
 def test_what_was_decided_since_is_kept_and_reported(make_model: Make, user: User) -> None:
     models = [make_model(name) for name in ("a", "b")]
-    edit = bulk.request(
-        Operation.read("tags", add={"tags": ["t"]}), Selection(query=""), by=user_is_staff(user)
+    edit = bulk_edits.request(
+        Operation.read("tags", add={"tags": ["t"]}), Selection(query=""), by=administer(user)
     )
     change(models[0], user, tags=["t", "mine"])
     change(models[1], user, license="mit")
-    back = bulk.take_back(edit.batch, by=user)
+    back = bulk_edits.take_back(edit.batch, by=user)
     assert (back.changed, back.skipped) == (1, 1)
     assert [each["model_id"] for each in back.reasons] == ["a"]
     assert "changed again since" in back.reasons[0]["reason"]
@@ -91,12 +97,6 @@ def test_what_was_decided_since_is_kept_and_reported(make_model: Make, user: Use
     assert RegisteredModel.objects.get(name="b").license == "mit"
 
 
-def user_is_staff(user: User) -> User:
-    user.is_staff = True
-    user.save()
-    return user
-
-
 def test_the_same_value_decided_again_by_somebody_else_is_kept(
     make_model: Make, user: User, admin_user: User
 ) -> None:
@@ -104,7 +104,7 @@ def test_the_same_value_decided_again_by_somebody_else_is_kept(
     first = change(model, user, license="mit")
     change(model, admin_user, license="apache-2.0")
     change(model, admin_user, license="mit")
-    back = bulk.take_back(first, by=user)
+    back = bulk_edits.take_back(first, by=user)
     assert (back.changed, back.skipped) == (0, 1)
     model.refresh_from_db()
     assert model.curated["license"]["by"] == "admin"
@@ -113,8 +113,8 @@ def test_the_same_value_decided_again_by_somebody_else_is_kept(
 def test_a_batch_is_not_taken_back_twice(make_model: Make, user: User) -> None:
     model = make_model("m")
     batch = change(model, user, license="mit")
-    bulk.take_back(batch, by=user)
-    again = bulk.take_back(batch, by=user)
+    bulk_edits.take_back(batch, by=user)
+    again = bulk_edits.take_back(batch, by=user)
     assert (again.changed, again.skipped) == (0, 1)
     assert MetadataChange.objects.count() == 2
 
@@ -129,7 +129,7 @@ def test_one_change_of_a_batch_is_undone_alone(make_model: Make, user: User) -> 
         undo.undo_change(
             MetadataChange.objects.get(field="license", undoes=None), by=user, through="page"
         )
-    back = bulk.take_back(MetadataChange.objects.get(field="author").batch, by=user)
+    back = bulk_edits.take_back(MetadataChange.objects.get(field="author").batch, by=user)
     model.refresh_from_db()
     assert (model.author, back.changed, back.skipped) == (None, 1, 1)
 
@@ -140,7 +140,7 @@ def test_a_collection_that_exists_no_more_cannot_come_back(make_model: Make, use
     change(model, user, collections=["shelf"])
     batch = change(model, user, collections=[])
     shelf.delete()
-    back = bulk.take_back(batch, by=user)
+    back = bulk_edits.take_back(batch, by=user)
     assert (back.changed, "shelf exists no more" in back.reasons[0]["reason"]) == (0, True)
 
 
@@ -149,21 +149,21 @@ def test_an_undo_shows_no_model_that_was_put_in_quarantine_since(
 ) -> None:
     model = make_model("m", visibility="PUBLIC")
     batch = change(model, user, visibility="RESTRICTED")
-    judgement.quarantine(model, by=user)
-    back = bulk.take_back(batch, by=user)
+    triage.quarantine(model, by=user)
+    back = bulk_edits.take_back(batch, by=user)
     model.refresh_from_db()
     assert (model.visibility, back.changed, back.skipped) == ("ADMIN_ONLY", 0, 1)
 
 
 def test_decisions_about_findings_are_not_undone_here(make_model: Make, user: User) -> None:
     model = make_model("m")
-    judgement.quarantine(model, by=user)
+    triage.quarantine(model, by=user)
     row = MetadataChange.objects.get()
     assert not undo.is_undoable(row.field)
-    with pytest.raises(bulk.NobodyChosen):
-        bulk.take_back(row.batch, by=user)
-    with pytest.raises(bulk.NobodyChosen):
-        bulk.take_back(uuid4(), by=user)
+    with pytest.raises(bulk_edits.NobodyChosen):
+        bulk_edits.take_back(row.batch, by=user)
+    with pytest.raises(bulk_edits.NobodyChosen):
+        bulk_edits.take_back(uuid4(), by=user)
 
 
 OPERATIONS = st.one_of(
@@ -218,6 +218,7 @@ STEPS = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
@@ -225,7 +226,9 @@ STEPS = st.lists(
 def test_undo_restores_exactly_after_any_sequence_of_edits_and_undos(
     steps: list[Any], make_model: Make, admin_user: User
 ) -> None:
-    """Every batch is undone exactly while it is the newest, an old one touches nothing that was decided since, and the way back leads home."""
+    """Every batch is undone exactly while it is the newest, an old one touches nothing that was
+    decided since, and the way back leads home.
+    """
     with transaction.atomic():
         for name, facts in (
             ("a", {"license": "mit", "tags": ["x"]}),
@@ -241,7 +244,7 @@ def test_undo_restores_exactly_after_any_sequence_of_edits_and_undos(
         for step, what, names in steps:
             if step == "edit":
                 kind, wanted = what
-                edit = bulk.request(
+                edit = bulk_edits.request(
                     Operation.read(kind, **wanted),
                     Selection(ids=tuple(names)),
                     by=admin_user,
@@ -257,7 +260,7 @@ def test_undo_restores_exactly_after_any_sequence_of_edits_and_undos(
         while batches:
             batch = batches.pop()
             assert states.pop() == snapshot()
-            assert bulk.take_back(batch, by=admin_user).skipped == 0
+            assert bulk_edits.take_back(batch, by=admin_user).skipped == 0
             assert snapshot() == states[-1]
         transaction.set_rollback(True)
 
@@ -280,7 +283,7 @@ def _take_back_an_old_one(batch: UUID, by: User) -> Any:
         .exists()
     ]
     before = {(model, field): _value(model, field) for model, field in later}
-    edit = bulk.take_back(batch, by=by)
+    edit = bulk_edits.take_back(batch, by=by)
     assert {(model, field): _value(model, field) for model, field in later} == before
     return edit
 

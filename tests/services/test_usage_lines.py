@@ -1,4 +1,6 @@
-"""Ready lines: the programs that fit a type and a format, the right path, and quoting that a shell and Python read back."""
+"""Ready lines: the programs that fit a type and a format, the right path, and quoting that a shell
+and Python read back.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +15,9 @@ from typing import Any
 import pytest
 
 from discovery.models import RegisteredModel, Root
-from discovery.services import usage_lines
-from discovery.services.shell import typed
-from discovery.services.usage_lines import Usage
+from discovery.services.core.shell import typed
+from discovery.services.insight import snippets
+from discovery.services.insight.snippets import Usage
 
 Make = Callable[..., RegisteredModel]
 
@@ -23,7 +25,9 @@ Make = Callable[..., RegisteredModel]
 def model(
     make_model: Make, kind: str, form: str, *files: str, name: str = "m", **fields: Any
 ) -> RegisteredModel:
-    """A model whose folder is ``m`` and whose variant has the first file; ``fields`` of the document are extracted ones."""
+    """A model whose folder is ``m`` and whose variant has the first file; ``fields`` of the
+    document are extracted ones.
+    """
     columns = {
         key: fields.pop(key)
         for key in ("status", "path", "root", "signals", "architecture", "context_length")
@@ -51,18 +55,16 @@ def model(
 
 
 def programs(record: RegisteredModel) -> list[str]:
-    return [usage.program for usage in usage_lines.usages(record)]
+    return [usage.program for usage in snippets.usages(record)]
 
 
 def text(record: RegisteredModel, program: str, base: RegisteredModel | None = None) -> str:
-    return next(
-        usage.text for usage in usage_lines.usages(record, base) if usage.program == program
-    )
+    return next(usage.text for usage in snippets.usages(record, base) if usage.program == program)
 
 
 def check(usage: Usage) -> None:
     """The lines are what their language can read."""
-    if usage.language == usage_lines.PYTHON:
+    if usage.language == snippets.PYTHON:
         ast.parse(usage.text)
     else:
         assert (
@@ -120,6 +122,32 @@ CASES = [
     ("MLX", "safetensors", ["model.safetensors"], {}, ["MLX"]),
     ("COREML", "coreml", ["m.mlmodel"], {}, ["Core ML"]),
     ("TENSORRT", "tensorrt", ["m.engine"], {}, []),
+    ("FASTTEXT", "fasttext", ["lid.bin"], {}, ["fastText"]),
+    ("WORD2VEC", "word2vec", ["news.vec"], {}, ["gensim"]),
+    ("WHISPER_CPP", "ggml", ["ggml-tiny.bin"], {}, ["whisper.cpp"]),
+    ("LLAMA_CPP", "ggml", ["old.bin"], {}, []),
+    ("SKLEARN", "joblib", ["m.joblib"], {}, ["joblib"]),
+    ("XGBOOST", "joblib", ["m.pkl"], {}, ["joblib"]),
+    ("SKLEARN", "skops", ["m.skops"], {}, ["skops"]),
+    ("XGBOOST", "xgboost", ["m.ubj"], {}, ["XGBoost"]),
+    ("LIGHTGBM", "lightgbm", ["m.txt"], {}, ["LightGBM"]),
+    ("CATBOOST", "catboost", ["m.cbm"], {}, ["CatBoost"]),
+    ("SPACY", "spacy", ["meta.json"], {}, ["spaCy"]),
+    ("KALDI", "kaldi", ["am/final.mdl"], {}, ["Vosk"]),
+    ("TORCHSCRIPT", "torchscript", ["m.jit"], {}, ["PyTorch"]),
+    ("PYTORCH", "torch_export", ["m.pt2"], {}, ["PyTorch"]),
+    ("PYTORCH", "torchserve", ["m.mar"], {}, []),
+    ("EXECUTORCH", "executorch", ["m.pte"], {}, ["ExecuTorch"]),
+    ("NCNN", "ncnn", ["m.param"], {}, ["ncnn"]),
+    ("MNN", "mnn", ["m.mnn"], {}, ["MNN"]),
+    ("RKNN", "rknn", ["m.rknn"], {}, ["RKNN"]),
+    ("TFJS", "tfjs", ["model.json"], {}, ["TensorFlow.js"]),
+    ("PADDLE", "paddle", ["inference.pdmodel"], {}, ["PaddlePaddle"]),
+    ("DLIB", "dlib", ["m.dat"], {}, ["dlib"]),
+    ("TESSERACT", "tesseract", ["eng.traineddata"], {}, ["Tesseract"]),
+    ("TFLITE", "mediapipe", ["m.task"], {}, ["MediaPipe"]),
+    ("UNKNOWN", "caffe", ["m.caffemodel"], {}, ["OpenCV"]),
+    ("UNKNOWN", "darknet", ["m.weights"], {}, ["OpenCV"]),
     ("UNKNOWN", "", ["m.custom"], {}, []),
 ]
 
@@ -130,7 +158,7 @@ def test_only_the_programs_that_fit_are_named(
 ) -> None:
     record = model(make_model, kind, form, *files, **fields)
     assert programs(record) == expected
-    for usage in usage_lines.usages(record):
+    for usage in snippets.usages(record):
         check(usage)
         assert "/srv/models/m" in usage.text
 
@@ -163,7 +191,7 @@ def test_the_task_of_a_pipeline_is_what_the_card_says_or_the_model_can(
         signals=signals,
     )
     assert task in text(record, "Transformers")
-    check(usage_lines.usages(record)[0])
+    check(snippets.usages(record)[0])
 
 
 @pytest.mark.parametrize("status", ["UNSAFE", "MISSING"])
@@ -171,14 +199,14 @@ def test_what_must_not_or_cannot_be_loaded_has_no_lines_and_a_reason(
     status: str, make_model: Make
 ) -> None:
     record = model(make_model, "TRANSFORMERS", "safetensors", "model.safetensors", status=status)
-    assert usage_lines.usages(record) == []
-    assert usage_lines.why_none(record)
+    assert snippets.usages(record) == []
+    assert snippets.why_none(record)
 
 
 def test_a_model_without_weights_has_no_lines(make_model: Make) -> None:
     record = make_model(variants=[])
-    assert usage_lines.usages(record) == []
-    assert "not on the disk" in usage_lines.why_none(record)
+    assert snippets.usages(record) == []
+    assert "not on the disk" in snippets.why_none(record)
 
 
 def test_a_model_of_the_hub_cache_is_loaded_from_its_revision(make_model: Make) -> None:
@@ -220,7 +248,7 @@ def test_a_model_of_an_ollama_store_goes_by_its_name(make_model: Make) -> None:
     path = "o/manifests/registry.ollama.ai/library/llama3"
     record = model(make_model, "LLAMA_CPP", "gguf", "o/blobs/sha256-x", path=path)
     record.files.insert(0, [f"{path}/8b", 1])
-    assert [(usage.program, usage.text) for usage in usage_lines.usages(record)] == [
+    assert [(usage.program, usage.text) for usage in snippets.usages(record)] == [
         ("Ollama", "ollama run llama3:8b")
     ]
 
@@ -241,7 +269,7 @@ def test_a_hosted_model_is_asked_with_the_key_by_its_name_only(make_model: Make)
         model_id="gpt",
         extracted={"type": "OPENAI", "endpoint": "https://host/v1", "api_key_variable": "MY_KEY"},
     )
-    curl, client = usage_lines.usages(record)
+    curl, client = snippets.usages(record)
     check(curl)
     check(client)
     assert 'Bearer $MY_KEY"' in curl.text
@@ -252,7 +280,7 @@ def test_a_hosted_model_is_asked_with_the_key_by_its_name_only(make_model: Make)
 
 def test_a_key_variable_that_is_no_name_stays_out_of_the_shell(make_model: Make) -> None:
     extracted = {"type": "OPENAI", "endpoint": "https://host/v1", "api_key_variable": "X$(id)"}
-    assert "$(" not in usage_lines.usages(make_model(status="REMOTE", extracted=extracted))[0].text
+    assert "$(" not in snippets.usages(make_model(status="REMOTE", extracted=extracted))[0].text
 
 
 HOSTILE = [
@@ -285,7 +313,7 @@ def test_a_pasted_path_is_one_word_whatever_stands_in_it(name: str, make_model: 
         path=f"{name}/x.gguf",
         root=Root.objects.create(path="/srv/it's here"),
     )
-    path = usage_lines.absolute(record, record.path)
+    path = snippets.absolute(record, record.path)
     told = subprocess.run(
         ["bash", "-c", f"printf %s {typed(path)}"], capture_output=True, check=True
     ).stdout
@@ -302,4 +330,21 @@ def test_a_path_in_python_is_read_back_as_it_is(name: str, make_model: Make) -> 
     line = text(record, "ONNX Runtime")
     line.encode()
     literals = [node.value for node in ast.walk(ast.parse(line)) if isinstance(node, ast.Constant)]
-    assert usage_lines.absolute(record, record.path) in literals
+    assert snippets.absolute(record, record.path) in literals
+
+
+def test_a_gguf_that_is_no_language_model_is_not_chatted_with(make_model: Make) -> None:
+    path = "shelf/x.gguf"
+    lora = model(make_model, "PEFT", "gguf", path, path=path, name="a")
+    assert programs(lora) == ["llama.cpp"]
+    assert "--lora" in text(lora, "llama.cpp")
+    painter = model(make_model, "DIFFUSERS", "gguf", path, path=f"{path}2", name="b")
+    part = model(
+        make_model, "LLAMA_CPP", "gguf", path, path=f"{path}3", name="c",
+        signals={"marks": {"part": "gguf"}},
+    )  # fmt: skip
+    ranker = model(
+        make_model, "LLAMA_CPP", "gguf", path, path=f"{path}4", name="d", capabilities=["RERANKING"]
+    )
+    assert programs(painter) == programs(part) == []
+    assert "--reranking" in text(ranker, "llama.cpp")

@@ -1,4 +1,6 @@
-"""Validating on demand: the disk is read again, the record follows, the report says what came of it."""
+"""Validating on demand: the disk is read again, the record follows, the report says what came of
+it.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +15,10 @@ from django.contrib.auth.models import User
 from django.core.management import call_command
 
 from discovery.models import LogEntry, RegisteredModel, ScanRun
-from discovery.services import metadata, validation
-from discovery.services.validation import Report
-from tests import builders
+from discovery.services.health import validation
+from discovery.services.health.validation import Report
+from discovery.services.metadata import metadata
+from tests.support import builders
 
 Scan = Callable[..., ScanRun]
 

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 from django.contrib.auth.models import AnonymousUser, Group, User
 
-from discovery.models import Collection, RegisteredModel
+from discovery.models import Collection, RegisteredModel, Right
+from tests.people import administer, permit
 
 Make = Callable[..., RegisteredModel]
 
@@ -29,11 +30,30 @@ def test_visitors_and_users_without_grants_see_what_is_public(
     assert seen(AnonymousUser()) == seen(user) == {"public"}
 
 
-def test_staff_see_everything_while_they_are_active(
+def test_administrators_see_everything_while_they_are_active(
+    three: list[RegisteredModel], user: User
+) -> None:
+    user = administer(user)
+    assert seen(user) == {"public", "restricted", "admin_only"}
+    user.is_active = False
+    assert seen(user) == {"public"}
+
+
+def test_staff_without_permissions_see_what_everybody_sees(
     three: list[RegisteredModel], user: User
 ) -> None:
     user.is_staff = True
-    assert seen(user) == {"public", "restricted", "admin_only"}
+    assert seen(user) == {"public"}
+    assert seen(User(is_staff=True, is_active=True)) == {"public"}
+
+
+def test_one_permission_shows_every_model(three: list[RegisteredModel], user: User) -> None:
+    assert seen(permit(user, Right.VIEW_ALL)) == {"public", "restricted", "admin_only"}
+
+
+def test_a_superuser_sees_everything_while_active(three: list[RegisteredModel], user: User) -> None:
+    user.is_superuser = True
+    assert len(seen(user)) == 3
     user.is_active = False
     assert seen(user) == {"public"}
 

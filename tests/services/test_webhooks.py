@@ -1,4 +1,6 @@
-"""Messages for other systems: signed, sent where they may go, tried again, and told of what really happened."""
+"""Messages for other systems: signed, sent where they may go, tried again, and told of what really
+happened.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +9,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -16,12 +19,16 @@ from uuid import uuid4
 import pytest
 from django.contrib.auth.models import User
 from django.utils import timezone
-from django_q.models import Schedule
+from standardwebhooks import Webhook as Verifier
+from standardwebhooks import WebhookVerificationError
 
 from discovery import tasks
 from discovery.models import RegisteredModel, Root, ScanRun, Webhook, WebhookDelivery
-from discovery.services import metadata, outbound, registration, scans, webhooks
-from tests import builders
+from discovery.services import jobs, scans
+from discovery.services.integrations import http_client, webhooks
+from discovery.services.metadata import metadata
+from discovery.services.scans import registration
+from tests.support import builders
 
 Make = Callable[..., RegisteredModel]
 
@@ -93,6 +100,57 @@ def test_a_message_arrives_signed_with_the_secret_that_both_ends_know(
     assert webhooks.sign(hook.secret, "1", body) != webhooks.sign(hook.secret, "2", body)
 
 
+def test_the_ready_made_verifiers_of_the_standard_accept_each_attempt(
+    hook: Webhook, receiver: Receiver
+) -> None:
+    receiver.answer = 500
+    metadata_event(hook)
+    delivery = WebhookDelivery.objects.get()
+    tasks.deliver_webhook(delivery.pk)
+    tasks.deliver_webhook(delivery.pk)
+    assert hook.secret.startswith("whsec_")
+    for headers, body in receiver.heard:
+        assert Verifier(hook.secret).verify(body, headers) == delivery.body
+        assert headers["webhook-id"] == headers["X-Karen-Delivery"] == str(delivery.uuid)
+        assert headers["webhook-timestamp"] == headers["X-Karen-Timestamp"]
+    headers, body = receiver.heard[0]
+    for wrong in (
+        {"webhook-id": "other"},
+        {"webhook-timestamp": "1"},
+        {"webhook-signature": "v1,AAAA"},
+    ):
+        with pytest.raises(WebhookVerificationError):
+            Verifier(hook.secret).verify(body, {**headers, **wrong})
+    with pytest.raises(WebhookVerificationError):
+        Verifier(hook.secret).verify(body + b" ", headers)
+
+
+def test_signatures_are_those_of_the_specification() -> None:
+    """The example of the specification: https://github.com/standard-webhooks/standard-webhooks"""
+    at, body = datetime.fromtimestamp(1614265330, UTC), b'{"test": 2432232314}'
+    assert webhooks.standard_headers(
+        "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "msg_p5jXN8AQM9LWM0D4loKWxJek", at, body
+    ) == {
+        "webhook-id": "msg_p5jXN8AQM9LWM0D4loKWxJek",
+        "webhook-timestamp": "1614265330",
+        "webhook-signature": "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
+    }
+
+
+def test_a_webhook_made_before_keeps_its_secret_and_both_signatures(
+    hook: Webhook, receiver: Receiver
+) -> None:
+    hook.secret = "an-older-secret_of-plain-text"
+    hook.save()
+    webhooks.ping(hook)
+    send_all()
+    [(headers, body)] = receiver.heard
+    assert headers["X-Karen-Signature"] == webhooks.sign(
+        hook.secret, headers["X-Karen-Timestamp"], body
+    )
+    Verifier(hook.secret.encode()).verify(body, headers)
+
+
 def test_what_fails_is_tried_again_with_growing_pauses_and_then_given_up(
     hook: Webhook, receiver: Receiver
 ) -> None:
@@ -109,9 +167,6 @@ def test_what_fails_is_tried_again_with_growing_pauses_and_then_given_up(
     assert pauses == sorted(pauses)
     assert [round(pause, -1) for pause in pauses] == list(webhooks.PAUSES)
     assert (delivery.state, delivery.status, delivery.next_at) == ("failed", 500, None)
-    assert Schedule.objects.filter(func="discovery.tasks.deliver_webhook").count() == len(
-        webhooks.PAUSES
-    )
     assert len({headers["X-Karen-Delivery"] for headers, _ in receiver.heard}) == 1
     assert tasks.deliver_webhook(delivery.pk) == "over already"
 
@@ -149,19 +204,25 @@ def test_redirects_are_not_followed(hook: Webhook, receiver: Receiver) -> None:
         "[::ffff:127.0.0.1]",
         "[64:ff9b::7f00:1]",
         "0.0.0.0",
+        "[::127.0.0.1]",
+        "[64:ff9b:1::7f00:1]",
+        "[::ffff:0:127.0.0.1]",
+        "2130706433",
+        "0x7f.1",
+        "100.64.0.1",
         "224.0.0.1",
     ],
 )
 def test_nothing_is_sent_to_addresses_inside_the_network(host: str) -> None:
-    with pytest.raises(outbound.Refused, match="inside this network"):
-        outbound.post(f"http://{host}:9/hook", b"{}", {})
+    with pytest.raises(http_client.Refused, match="inside this network"):
+        http_client.post(f"http://{host}:9/hook", b"{}", {})
 
 
 def test_those_that_the_settings_name_may_be_reached(settings: Any) -> None:
     settings.WEBHOOK_PRIVATE = ["10.1.0.0/16", "hooks.local"]
-    assert outbound.allowed("10.1.2.3", 80) == "10.1.2.3"
-    with pytest.raises(outbound.Refused):
-        outbound.allowed("10.2.2.3", 80)
+    assert http_client.allowed("10.1.2.3", 80) == "10.1.2.3"
+    with pytest.raises(http_client.Refused):
+        http_client.allowed("10.2.2.3", 80)
 
 
 def test_a_name_that_changes_its_answer_is_looked_up_once_and_each_answer_judged(
@@ -174,14 +235,14 @@ def test_a_name_that_changes_its_answer_is_looked_up_once_and_each_answer_judged
         asked.append(host)
         return [(2, 1, 6, "", (address, port)) for address in answers[len(asked) - 1]]
 
-    monkeypatch.setattr(outbound, "getaddrinfo", lookup)
+    monkeypatch.setattr(http_client, "getaddrinfo", lookup)
     port = receiver.url.split(":")[2].split("/")[0]
-    assert outbound.post(f"http://rebind.example:{port}/", b"{}", {}).status == 204
+    assert http_client.post(f"http://rebind.example:{port}/", b"{}", {}).status == 204
     assert asked == ["rebind.example"]
     assert receiver.heard[0][0]["Host"] == f"rebind.example:{port}"
     settings.WEBHOOK_PRIVATE = []
-    with pytest.raises(outbound.Refused):
-        outbound.post(f"http://rebind.example:{port}/", b"{}", {})
+    with pytest.raises(http_client.Refused):
+        http_client.post(f"http://rebind.example:{port}/", b"{}", {})
     assert len(receiver.heard) == 1
 
 
@@ -309,13 +370,53 @@ def test_nobody_is_told_who_does_not_want_to_be(
     assert events() == []
 
 
-def test_a_queue_that_is_away_does_not_make_a_scan_look_failed(
-    hook: Webhook, models_root: Path, monkeypatch: pytest.MonkeyPatch, caplog: Any
+def test_the_pause_over_the_housekeeper_sends_the_next_attempt(
+    hook: Webhook, receiver: Receiver, task_queue: Any
+) -> None:
+    receiver.answer = 500
+    metadata_event(hook)
+    send_all()
+    task_queue.purge_queue()
+    assert jobs.dispatch_all() == 0, "it waits for its pause to be over"
+    WebhookDelivery.objects.update(next_at=timezone.now())
+    assert jobs.dispatch_all() == 1
+    assert task_queue.queue_size() == 1
+
+
+def test_a_delivery_whose_worker_is_killed_is_sent_again(
+    hook: Webhook, receiver: Receiver, task_queue: Any, dead: dict[str, Any]
+) -> None:
+    metadata_event(hook)
+    task_queue.purge_queue()
+    WebhookDelivery.objects.update(state="sending", **dead)
+    assert jobs.housekeep() == {"reaped": 1, "resumed": 1, "dispatched": 1}
+    send_all()
+    assert WebhookDelivery.objects.get().state == "delivered"
+
+
+def test_a_queue_that_is_away_neither_makes_a_scan_look_failed_nor_loses_a_message(
+    hook: Webhook, models_root: Path, monkeypatch: pytest.MonkeyPatch, task_queue: Any
 ) -> None:
     def away(*_: Any, **__: Any) -> None:
         raise ConnectionError("no broker")
 
-    monkeypatch.setattr(webhooks, "async_task", away)
+    Root.objects.create(path=str(models_root))
+    with monkeypatch.context() as patched:
+        patched.setattr("discovery.services.jobs.kind.async_task", away)
+        run = scans.execute(scans.start_now(ScanRun.Trigger.COMMAND)[0])
+    assert run.state == "done"
+    assert events() == ["scan.finished"]
+    WebhookDelivery.objects.update(dispatched_at=None)
+    assert jobs.dispatch_all() == 1
+
+
+def test_a_message_that_cannot_be_made_does_not_make_a_scan_look_failed(
+    hook: Webhook, models_root: Path, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    def broken(*_: Any, **__: Any) -> None:
+        raise RuntimeError("no message")
+
+    monkeypatch.setattr(webhooks, "_tell", broken)
     Root.objects.create(path=str(models_root))
     run = scans.execute(scans.start_now(ScanRun.Trigger.COMMAND)[0])
     assert run.state == "done"

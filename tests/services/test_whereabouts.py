@@ -1,4 +1,6 @@
-"""Why a model does not appear: the walk's own decisions, told for one path; no path is too odd, no disk too slow."""
+"""Why a model does not appear: the walk's own decisions, told for one path; no path is too odd, no
+disk too slow.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +15,10 @@ import pytest
 from django.contrib.auth.models import AnonymousUser, User
 
 from discovery.models import RegisteredModel, Root, ScanRun, Skipped
-from discovery.services import browse, registration, whereabouts, whereabouts_verdicts
-from discovery.services.whereabouts import Answer, NotAPath
-from tests import builders
+from discovery.services.machine import reach
+from discovery.services.scans import explain_missing, explain_verdicts, registration
+from discovery.services.scans.explain_missing import Answer, NotAPath
+from tests.support import builders
 
 Scan = Callable[..., ScanRun]
 Ask = Callable[..., Answer]
@@ -53,7 +56,7 @@ def shelf(db: None, models_root: Path, config_dir: Path) -> Path:
 @pytest.fixture
 def ask(shelf: Path, admin_user: User) -> Ask:
     def asking(path: str | Path) -> Answer:
-        return whereabouts.explain(str(shelf / path), admin_user)
+        return explain_missing.explain(str(shelf / path), admin_user)
 
     return asking
 
@@ -131,7 +134,9 @@ def test_what_no_scan_has_seen_is_read_now(ask: Ask, scan: Scan) -> None:
     assert answer.scan
     assert "never scanned to its end" in told(answer)
     scan()
-    builders.transformers(ask("").root and Path(ask("").root.path) / "late", hidden=96)  # type: ignore[union-attr]
+    root = ask("").root
+    assert root
+    builders.transformers(Path(root.path) / "late", hidden=96)
     assert ask("late").title == "It is a model that no scan has seen yet: late."
 
 
@@ -198,17 +203,18 @@ def test_a_path_is_also_understood_below_the_root_and_in_quotes(
         f" file://{shelf}/chat/../chat/llama ",
         "./chat/llama",
     ):
-        assert whereabouts.explain(text, admin_user).title == "It is registered as llama."
+        assert explain_missing.explain(text, admin_user).title == "It is registered as llama."
 
 
 def test_a_root_that_is_a_link_is_seen_through(
     shelf: Path, tmp_path: Path, admin_user: User
 ) -> None:
     (tmp_path / "link").symlink_to(shelf)
-    assert whereabouts.explain(str(tmp_path / "link/chat/llama"), admin_user).root is not None
+    assert explain_missing.explain(str(tmp_path / "link/chat/llama"), admin_user).root is not None
     Root.objects.update(path=str(tmp_path / "link"))
     assert (
-        "no scan has seen yet" in whereabouts.explain(str(shelf / "chat/llama"), admin_user).title
+        "no scan has seen yet"
+        in explain_missing.explain(str(shelf / "chat/llama"), admin_user).title
     )
 
 
@@ -229,7 +235,7 @@ def test_nothing_typed_is_too_odd(ask: Ask, admin_user: User) -> None:
         ("\ud800", "such char"),
     ):
         with pytest.raises(NotAPath, match=reason):
-            whereabouts.explain(text, admin_user)
+            explain_missing.explain(text, admin_user)
     for name in ("n" * 3_000, "‮<b>‮", "ж" * 255, "\udcff", "..." * 50, "chat/" * 700):
         assert ask(name).title == "There is nothing at this path."
 
@@ -249,11 +255,10 @@ def test_a_root_out_of_reach_is_said_before_anything_is_looked_at(ask: Ask, shel
 
 def test_a_disk_that_hangs_holds_nobody_up(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
     gate = threading.Event()
-    monkeypatch.setattr(whereabouts, "trace", lambda *_: gate.wait())
-    monkeypatch.setattr(whereabouts_verdicts, "PATIENCE", 0.05)
+    monkeypatch.setattr(explain_missing, "trace", lambda *_: gate.wait())
+    monkeypatch.setattr(reach, "LIMIT", 0.1)
     assert ask("chat/llama").title == "The disk does not answer."
-    monkeypatch.setattr(browse, "PATIENCE", 0.05)
-    monkeypatch.setattr(browse, "_look", lambda *_: gate.wait())
+    monkeypatch.setattr(reach, "_look", lambda *_: gate.wait())
     assert "it does not answer" in ask("chat/other").detail
     gate.set()
 
@@ -268,13 +273,13 @@ def test_a_root_that_is_frozen_or_switched_off_is_told(ask: Ask) -> None:
 def test_a_failure_of_ours_while_reading_is_told_not_shown(
     ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(whereabouts_verdicts, "identify", lambda *_: 1 / 0)
+    monkeypatch.setattr(explain_verdicts, "identify", lambda *_: 1 / 0)
     assert "reading it failed unexpectedly (ZeroDivisionError" in ask("chat/llama").detail
 
 
 def test_models_that_a_person_may_not_see_are_not_named(ask: Ask, shelf: Path, scan: Scan) -> None:
     scan()
-    answer = whereabouts.explain(str(shelf / "chat/llama"), AnonymousUser())
+    answer = explain_missing.explain(str(shelf / "chat/llama"), AnonymousUser())
     assert answer.models == ()
     assert answer.title == "Nothing that is shared with you lies there."
 

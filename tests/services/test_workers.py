@@ -1,4 +1,6 @@
-"""Workers as their clusters and the rows of their work tell of them, the queue, and what the clock will do."""
+"""Workers as their clusters and the rows of their work tell of them, the queue, and what the clock
+will do.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,8 @@ from django_q.status import Stat, Status
 from django_q.tasks import async_task
 
 from discovery.models import BulkEdit, DeepValidation, LoadTest, RegisteredModel, ScanRun
-from discovery.services import workers
+from discovery.services import schedules
+from discovery.services.machine import workers
 
 Make = Callable[..., RegisteredModel]
 
@@ -220,27 +223,4 @@ def test_how_often_a_schedule_runs_is_said_in_words(
     fields: dict[str, Any], every: str, db: None
 ) -> None:
     Schedule.objects.create(name="scan the roots", func="discovery.tasks.scheduled_scan", **fields)
-    assert [(row.name, row.every) for row in workers.schedules()] == [("scan the roots", every)]
-
-
-def test_schedules_come_the_next_first_and_late_ones_say_so(db: None) -> None:
-    now = timezone.now()
-    for name, minutes, repeats in (
-        ("later", 60, -1),
-        ("late", -10, -1),
-        ("just due", -1, -1),
-        ("over", 5, 0),
-        ("", 5, -1),
-    ):
-        Schedule.objects.create(
-            name=name or None,
-            func="discovery.tasks.x",
-            repeats=repeats,
-            next_run=now + timedelta(minutes=minutes),
-        )
-    assert [(row.name, row.is_late) for row in workers.schedules()] == [
-        ("late", True),
-        ("just due", False),
-        ("discovery.tasks.x", False),
-        ("later", False),
-    ]
+    assert [(row.name, row.every) for row in schedules.rows()][:1] == [("scan the roots", every)]

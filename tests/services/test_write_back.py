@@ -1,4 +1,6 @@
-"""What people decided goes into metadata.json: a scan of the tree on an empty database gives it back, and nothing else in the file moves."""
+"""What people decided goes into metadata.json: a scan of the tree on an empty database gives it
+back, and nothing else in the file moves.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +17,11 @@ import pytest
 from django.contrib.auth.models import User
 
 from discovery.models import LogEntry, RegisteredModel, Root
-from discovery.services import metadata, write_back
-from discovery.services.operations import Operation
-from discovery.services.write_back import Outcome
-from tests import builders
-from tests.awkward import awkward
+from discovery.services.bulk.operations import Operation
+from discovery.services.metadata import metadata, write_back
+from discovery.services.metadata.write_back import Outcome
+from tests.support import builders
+from tests.support.awkward import awkward
 
 Scan = Callable[..., Any]
 
@@ -146,7 +148,8 @@ def test_unknown_keys_order_indentation_and_mode_of_the_file_stay(
     builders.transformers(models_root / "m")
     path = models_root / "m/metadata.json"
     path.write_bytes(
-        b'\xef\xbb\xbf{\r\n\t"house rule": {"a":1.50},\r\n\t"license": "old",\r\n\t"tags": ["x"]\r\n}\r\n'
+        b'\xef\xbb\xbf{\r\n\t"house rule": {"a":1.50},\r\n\t"license": "old",\r\n\t"tags":'
+        b' ["x"]\r\n}\r\n'
     )
     path.chmod(0o640)
     scan(models_root)
@@ -154,8 +157,10 @@ def test_unknown_keys_order_indentation_and_mode_of_the_file_stay(
     metadata.edit(record, {"license": "mit", "author": "A"}, by=user, through="page")
     (result,) = write_back.write(write_back.curated_models())
     assert result.fields == ("author", "license")
-    assert path.read_bytes() == (
-        b'\xef\xbb\xbf{\r\n\t"house rule": {"a":1.50},\r\n\t"license": "mit",\r\n\t"tags": ["x"],\r\n\t"author": "A"\r\n}\r\n'
+    assert (
+        path.read_bytes()
+        == b'\xef\xbb\xbf{\r\n\t"house rule": {"a":1.50},\r\n\t"license": "mit",\r\n\t"tags":'
+        b' ["x"],\r\n\t"author": "A"\r\n}\r\n'
     )
     assert path.stat().st_mode & 0o777 == 0o640
     assert not list(path.parent.glob("*.tmp")) + list(path.parent.glob(".*.tmp"))
@@ -307,3 +312,14 @@ def test_an_accepted_finding_stays_accepted_when_metadata_is_written(
     record.refresh_from_db()
     assert record.extracted["author"]["source"] == "metadata.json"
     assert record.content == content
+
+
+@pytest.mark.usefixtures("private_files")
+def test_a_new_file_is_as_open_as_the_person_wants_files_to_be(
+    models_root: Path, scan: Scan, user: User
+) -> None:
+    builders.transformers(models_root / "m")
+    scan(models_root)
+    metadata.edit(RegisteredModel.objects.get(), {"license": "mit"}, by=user, through="page")
+    list(write_back.write(write_back.curated_models()))
+    assert (models_root / "m/metadata.json").stat().st_mode & 0o777 == 0o644

@@ -1,4 +1,6 @@
-"""The Access tab: who sees a model and why, the form that changes it, and the answer for one person."""
+"""The Access tab: who sees a model and why, the form that changes it, and the answer for one
+person.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,11 @@ from django.contrib.auth.models import Group, User
 from django.test import Client
 
 from discovery.models import Collection, MetadataChange, RegisteredModel, Visibility
-from discovery.services import access, judgement, metadata
+from discovery.services.access import model_access
+from discovery.services.findings import triage
+from discovery.services.metadata import metadata
+from tests.people import administer
+from tests.support.page_text import page_text
 
 Make = Callable[..., RegisteredModel]
 
@@ -20,7 +26,7 @@ URL = "/models/tiny-model/access/"
 def get(client: Client, **query: Any) -> str:
     response = client.get(URL, query)
     assert response.status_code == 200
-    return response.content.decode()
+    return page_text(response)
 
 
 def test_visibility_groups_collections_and_people_are_told(
@@ -66,7 +72,7 @@ def test_what_cannot_be_saved_is_told_and_changes_nothing(
     record = make_model()
     response = admin_client.post(URL, sent)
     assert response.status_code == 422
-    assert said in response.content.decode()
+    assert said in page_text(response)
     record.refresh_from_db()
     assert record.visibility == "RESTRICTED"
 
@@ -79,17 +85,17 @@ def test_a_change_that_nobody_saw_is_not_overwritten(
     metadata.edit(record, {"visibility": "ADMIN_ONLY"}, by=admin_user, through="api")
     response = admin_client.post(URL, {"visibility": "PUBLIC", **seen})
     assert response.status_code == 409
-    assert 'value="ADMIN_ONLY" checked' in response.content.decode()
+    assert 'value="ADMIN_ONLY" checked' in page_text(response)
 
 
 def test_a_quarantine_is_not_lifted_here(
     admin_client: Client, admin_user: User, make_model: Make
 ) -> None:
-    judgement.quarantine(make_model(), by=admin_user)
+    triage.quarantine(make_model(), by=admin_user)
     assert "lift it on the" in get(admin_client)
     response = admin_client.post(URL, {"visibility": "PUBLIC"})
     assert response.status_code == 422
-    assert "the model is in quarantine" in response.content.decode()
+    assert "the model is in quarantine" in page_text(response)
 
 
 def test_one_person_can_be_asked_about(admin_client: Client, user: User, make_model: Make) -> None:
@@ -101,7 +107,7 @@ def test_one_person_can_be_asked_about(admin_client: Client, user: User, make_mo
 def test_it_is_for_administrators_alone(reader_client: Client, make_model: Make) -> None:
     make_model(visibility=Visibility.PUBLIC)
     assert reader_client.get(URL).status_code == 403
-    assert "access/" not in reader_client.get("/models/tiny-model/").content.decode()
+    assert "access/" not in page_text(reader_client.get("/models/tiny-model/"))
 
 
 @pytest.mark.parametrize("visibility", Visibility.values)
@@ -120,9 +126,11 @@ def test_the_answer_is_what_the_person_would_see(
         collection = Collection.objects.create(name="c")
         collection.groups.add(group)
         record.collections.add(collection)
-    user.is_staff, user.is_active = "staff" in way, "inactive" not in way
+    if "staff" in way:
+        user = administer(user)
+    user.is_active = "inactive" not in way
     user.save()
-    answer = access.of_person(record, "reader")
+    answer = model_access.of_person(record, "reader")
     assert answer.allowed is RegisteredModel.objects.visible_to(user).filter(pk=record.pk).exists()
     assert answer.why.endswith(".")
 

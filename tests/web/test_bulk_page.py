@@ -1,4 +1,6 @@
-"""The bulk page: choose, fill in, look, apply, take back; nothing changes before it was shown, and wrong input says where."""
+"""The bulk page: choose, fill in, look, apply, take back; nothing changes before it was shown, and
+wrong input says where.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,10 @@ from django.test import Client
 from django_q.brokers import Broker
 
 from discovery.models import BulkEdit, Collection, MetadataChange, RegisteredModel
-from discovery.services import bulk, judgement, metadata
+from discovery.services.bulk import bulk_edits
+from discovery.services.findings import triage
+from discovery.services.metadata import metadata
+from tests.support.page_text import page_text
 
 Make = Callable[..., RegisteredModel]
 HTMX = {"HX-Request": "true"}
@@ -38,7 +43,7 @@ def send(
     sent.setdefault("id", ["a", "b", "c"])
     response = client.post("/bulk/", sent, headers=headers or {})
     assert response.status_code == status
-    return response.content.decode()
+    return page_text(response)
 
 
 def mark_of(html: str) -> str:
@@ -83,19 +88,15 @@ def test_chosen_models_that_are_gone_are_told(
 def test_a_filter_stands_for_all_that_match_it(
     admin_client: Client, three: list[RegisteredModel]
 ) -> None:
-    html = admin_client.post("/bulk/", {"kind": "tags", "query": "tag=old"}).content.decode()
+    html = page_text(admin_client.post("/bulk/", {"kind": "tags", "query": "tag=old"}))
     assert "Tags of 1 model</h1>" in html
     assert '<a class="link" href="/models/?tag=old">this filter</a>' in html
     assert 'name="query" value="tag=old"' in html
-    assert (
-        "Tags of 1 model</h1>"
-        in admin_client.post(
-            "/bulk/", {"kind": "tags", "query": "tag=old", "id": ["b", "c"]}
-        ).content.decode()
+    assert "Tags of 1 model</h1>" in page_text(
+        admin_client.post("/bulk/", {"kind": "tags", "query": "tag=old", "id": ["b", "c"]})
     )
-    assert (
-        "Every model there is"
-        in admin_client.post("/bulk/", {"kind": "tags", "query": ""}).content.decode()
+    assert "Every model there is" in page_text(
+        admin_client.post("/bulk/", {"kind": "tags", "query": ""})
     )
 
 
@@ -172,13 +173,13 @@ def test_validating_is_left_to_a_worker(
     assert "3 models would be read again" in send(admin_client, "validate")
     edit = apply(admin_client, "validate")
     assert (edit.state, task_queue.queue_size()) == ("queued", 1)
-    page = admin_client.get(f"/bulk/{edit.pk}/").content.decode()
+    page = page_text(admin_client.get(f"/bulk/{edit.pk}/"))
     assert 'hx-trigger="every 1s"' in page
-    bulk.execute(edit)
+    bulk_edits.execute(edit)
     response = admin_client.get(f"/bulk/{edit.pk}/", headers=HTMX)
     assert response.status_code == 286
-    assert "3 models read again" in response.content.decode()
-    assert "undo" not in response.content.decode()
+    assert "3 models read again" in page_text(response)
+    assert "undo" not in page_text(response)
 
 
 @pytest.mark.parametrize(
@@ -249,7 +250,7 @@ def test_without_models_or_a_kind_one_is_sent_back_to_choose(
 ) -> None:
     response = admin_client.post("/bulk/", sent, follow=True)
     assert response.redirect_chain == [("/models/", 302)]
-    assert "Choose" in response.content.decode()
+    assert "Choose" in page_text(response)
 
 
 def test_a_filter_that_is_not_understood_chooses_nothing(
@@ -261,7 +262,7 @@ def test_a_filter_that_is_not_understood_chooses_nothing(
         follow=True,
     )
     assert response.redirect_chain == [("/models/", 302)]
-    assert "The filter is not understood" in response.content.decode()
+    assert "The filter is not understood" in page_text(response)
 
 
 def test_what_was_not_previewed_is_shown_first_and_not_applied(
@@ -274,9 +275,9 @@ def test_what_was_not_previewed_is_shown_first_and_not_applied(
     assert "this is not what the preview showed" in send(
         admin_client, "tags", "apply", 409, add="one"
     )
-    html = admin_client.post(
-        "/bulk/", {"kind": "tags", "query": "", "add": "one", "step": "preview"}
-    ).content.decode()
+    html = page_text(
+        admin_client.post("/bulk/", {"kind": "tags", "query": "", "add": "one", "step": "preview"})
+    )
     make_model("d")
     sent = {"kind": "tags", "query": "", "add": "one", "step": "apply", "mark": mark_of(html)}
     assert admin_client.post("/bulk/", sent).status_code == 409
@@ -286,7 +287,7 @@ def test_what_was_not_previewed_is_shown_first_and_not_applied(
 def test_where_a_model_cannot_be_changed_one_chooses_all_or_nothing_or_the_others(
     admin_client: Client, admin_user: User, three: list[RegisteredModel]
 ) -> None:
-    judgement.quarantine(three[1], by=admin_user)
+    triage.quarantine(three[1], by=admin_user)
     sent = {"f-visibility": "PUBLIC"}
     html = send(admin_client, "visibility", "preview", **sent)
     assert "1 model cannot be changed." in html
@@ -306,26 +307,26 @@ def test_where_a_model_cannot_be_changed_one_chooses_all_or_nothing_or_the_other
         },
     )
     assert RegisteredModel.objects.filter(visibility="PUBLIC").count() == 2
-    page = admin_client.get(f"/bulk/{BulkEdit.objects.get().pk}/").content.decode()
+    page = page_text(admin_client.get(f"/bulk/{BulkEdit.objects.get().pk}/"))
     assert "1 model left out." in page
     assert "quarantine" in page
 
 
 def test_one_click_takes_an_edit_back(admin_client: Client, three: list[RegisteredModel]) -> None:
     edit = apply(admin_client, "tags", add="new")
-    page = admin_client.get(f"/bulk/{edit.pk}/").content.decode()
+    page = page_text(admin_client.get(f"/bulk/{edit.pk}/"))
     assert "Undo all of it" in page
     response = admin_client.post("/history/undo/", {"batch": str(edit.batch)}, follow=True)
-    assert "3 models restored" in response.content.decode()
+    assert "3 models restored" in page_text(response)
     assert [model.value("tags") for model in RegisteredModel.objects.order_by("name")] == [
         ["old", "x"],
         None,
         None,
     ]
-    again = admin_client.get(f"/bulk/{edit.pk}/").content.decode()
+    again = page_text(admin_client.get(f"/bulk/{edit.pk}/"))
     assert "Taken back" in again
     assert "Undo all of it" not in again
-    assert "Bulk edits" in admin_client.get("/bulk/").content.decode()
+    assert "Bulk edits" in page_text(admin_client.get("/bulk/"))
 
 
 def test_many_models_are_changed_by_a_worker_with_a_stop_button(
@@ -334,33 +335,29 @@ def test_many_models_are_changed_by_a_worker_with_a_stop_button(
     task_queue: Broker,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(bulk, "AT_ONCE", 1)
+    monkeypatch.setattr(bulk_edits, "AT_ONCE", 1)
     edit = apply(admin_client, "tags", add="new")
     page = admin_client.get(f"/bulk/{edit.pk}/", headers=HTMX)
     assert page.status_code == 200
-    assert "Stop</button>" in page.content.decode()
-    assert "Stopped" in admin_client.post(f"/bulk/{edit.pk}/stop/", follow=True).content.decode()
-    assert (
-        "was over already"
-        in admin_client.post(f"/bulk/{edit.pk}/stop/", follow=True).content.decode()
+    assert "Stop</button>" in page_text(page)
+    assert "Stopped" in page_text(admin_client.post(f"/bulk/{edit.pk}/stop/", follow=True))
+    assert "was over already" in page_text(admin_client.post(f"/bulk/{edit.pk}/stop/", follow=True))
+    assert "Go on with the rest" in page_text(admin_client.get(f"/bulk/{edit.pk}/"))
+    assert "goes on with the 3 models" in page_text(
+        admin_client.post(f"/bulk/{edit.pk}/go-on/", follow=True)
     )
-    assert "Go on with the rest" in admin_client.get(f"/bulk/{edit.pk}/").content.decode()
-    assert (
-        "goes on with the 3 models"
-        in admin_client.post(f"/bulk/{edit.pk}/go-on/", follow=True).content.decode()
-    )
-    bulk.execute(edit)
-    assert (
-        "nothing left" in admin_client.post(f"/bulk/{edit.pk}/go-on/", follow=True).content.decode()
-    )
+    bulk_edits.execute(edit)
+    assert "nothing left" in page_text(admin_client.post(f"/bulk/{edit.pk}/go-on/", follow=True))
     assert RegisteredModel.objects.filter(tagged__name="new").count() == 3
 
 
 def test_readers_change_nothing(
     reader_client: Client, three: list[RegisteredModel], admin_user: User
 ) -> None:
-    edit = bulk.request(
-        bulk.Operation.read("tags", add={"tags": ["t"]}), bulk.Selection(query=""), by=admin_user
+    edit = bulk_edits.request(
+        bulk_edits.Operation.read("tags", add={"tags": ["t"]}),
+        bulk_edits.Selection(query=""),
+        by=admin_user,
     )
     assert reader_client.get("/bulk/").status_code == 403
     assert reader_client.post("/bulk/", {"kind": "tags", "id": "a"}).status_code == 403
@@ -382,18 +379,22 @@ def test_the_preview_needs_the_same_number_of_queries_for_many_models_as_for_few
         make_model(f"m{number}", tags=["a", f"t{number}"])
     for query in ("q=m11", ""):
         with django_assert_max_num_queries(22):
-            html = admin_client.post(
-                "/bulk/", {"kind": "tags", "query": query, "add": "z", "step": "preview"}
-            ).content.decode()
+            html = page_text(
+                admin_client.post(
+                    "/bulk/", {"kind": "tags", "query": query, "add": "z", "step": "preview"}
+                )
+            )
     assert "120 models of 120 would change" in html
 
 
 def test_names_that_mean_harm_are_shown_as_text(admin_client: Client, make_model: Make) -> None:
     for number, name in enumerate(("<script>alert(1)</script>", "‮txt.exe", "漢字" * 200)):
         make_model(f"m{number}", extracted={"display_name": name})
-    html = admin_client.post(
-        "/bulk/", {"kind": "tags", "query": "", "add": "<i>tag</i>", "step": "preview"}
-    ).content.decode()
+    html = page_text(
+        admin_client.post(
+            "/bulk/", {"kind": "tags", "query": "", "add": "<i>tag</i>", "step": "preview"}
+        )
+    )
     assert "<script>alert" not in html
     assert "<i>" not in html
     assert "&lt;i&gt;tag" in html

@@ -1,4 +1,6 @@
-"""Model cards come from strangers: nothing of them runs, loads or leads anywhere unexpected, and none takes long."""
+"""Model cards come from strangers: nothing of them runs, loads or leads anywhere unexpected, and
+none takes long.
+"""
 
 from __future__ import annotations
 
@@ -7,20 +9,23 @@ import time
 
 import pytest
 
-from discovery.web import cards
+from discovery.web.shared import cards
 
 SAFE = re.compile(
     r"</?[a-z][a-z0-9]*"
-    r'(?: (?:href="(?:https?:|mailto:)[^"]*"|title="[^"]*"|rel="noopener noreferrer nofollow"|class="picture"|align="\w+"))*>'
+    r'(?: (?:href="(?:https?:|mailto:)[^"]*"|title="[^"]*"|rel="noopener noreferrer'
+    r' nofollow"|class="picture"|align="\w+"))*>'
 )
 LOADING = re.compile(
-    r"</?(script|img|svg|iframe|object|embed|video|audio|style|link|base|meta|form|input|button|math|textarea|noscript)\b"
+    r"</?(script|img|svg|iframe|object|embed|video|audio|style|link|base|meta|form|input|button|"
+    r"math|textarea|noscript)\b"
 )
 
 
 def test_github_tables_lists_and_code_are_rendered() -> None:
     html = cards.render(
-        "# Title\n\n| a | b |\n|:-:|---|\n| 1 | ~~2~~ |\n\n- [x] done\n\n```python\nprint(1)\n```\n\nhttps://example.org\n"
+        "# Title\n\n| a | b |\n|:-:|---|\n| 1 | ~~2~~ |\n\n- [x]"
+        " done\n\n```python\nprint(1)\n```\n\nhttps://example.org\n"
     )
     assert "<h3>Title</h3>" in html
     assert '<th align="center">a</th>' in html
@@ -57,7 +62,10 @@ def test_headings_stand_below_those_of_the_page(written: str, shown: str) -> Non
         "<object data=//evil></object><embed src=//evil>",
         "<video src=//evil autoplay></video><audio src=//evil></audio>",
         "<style>body{display:none}</style>",
-        "<link rel=stylesheet href=//evil><base href=//evil><meta http-equiv=refresh content='0;url=//evil'>",
+        (
+            "<link rel=stylesheet href=//evil><base href=//evil><meta http-equiv=refresh"
+            " content='0;url=//evil'>"
+        ),
         "<form action=//evil><input name=csrfmiddlewaretoken><button>go</button></form>",
         "<p style='background:url(//evil)'>x</p>",
         "<div id=live class=toast hx-get=/logout/ hx-trigger=load data-copy=x>x</div>",
@@ -82,12 +90,13 @@ def test_nothing_hostile_survives(hostile: str) -> None:
 
 def test_images_leave_their_words_behind() -> None:
     html = cards.render(
-        '![A <chart> of "loss"](http://x/y.png) [![badge](http://x/b.svg)](https://license.org) ![](z.png)'
+        '![A <chart> of "loss"](http://x/y.png) [![badge](http://x/b.svg)](https://license.org)'
+        " ![](z.png)"
     )
     assert '<span class="picture">A &lt;chart&gt; of "loss"</span>' in html.replace("&quot;", '"')
     assert (
-        '<a href="https://license.org" rel="noopener noreferrer nofollow"><span class="picture">badge</span></a>'
-        in html
+        '<a href="https://license.org" rel="noopener noreferrer nofollow"><span'
+        ' class="picture">badge</span></a>' in html
     )
     assert "http://x" not in html
 

@@ -1,4 +1,6 @@
-"""Collections in the browser: listed for those who see something in them, kept by administrators, filled on the pages of models."""
+"""Collections in the browser: listed for those who see something in them, kept by administrators,
+filled on the pages of models.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +12,7 @@ from django.contrib.auth.models import Group, User
 from django.test import Client
 
 from discovery.models import Collection, MetadataChange, RegisteredModel
+from tests.support.page_text import page_text
 
 Make = Callable[..., RegisteredModel]
 HTMX = {"HX-Request": "true"}
@@ -18,7 +21,7 @@ HTMX = {"HX-Request": "true"}
 def html(client: Client, path: str) -> str:
     response = client.get(path)
     assert response.status_code == 200
-    return response.content.decode()
+    return page_text(response)
 
 
 def test_a_collection_is_made_from_a_filter_and_shows_its_models(
@@ -71,7 +74,7 @@ def test_what_is_wrong_is_said_beside_the_field_with_what_was_typed(admin_client
         "/collections/new/", {"name": "ok", "query": "favourites=1", "groups": ["x", "9" * 40]}
     )
     assert response.status_code == 422
-    page = response.content.decode()
+    page = page_text(response)
     assert "different for everybody" in page
     assert 'value="favourites=1"' in page
     assert not Collection.objects.exists()
@@ -113,8 +116,8 @@ def test_a_model_is_put_in_and_taken_out_on_its_page_and_both_are_on_record(
     assert '<option value="shelf">' in page
     assert '<option value="by filter">' not in page
     response = admin_client.post("/models/alpha/collections/", {"add": "shelf"}, headers=HTMX)
-    assert "Take out of shelf" in response.content.decode()
-    assert "<html" not in response.content.decode()
+    assert "Take out of shelf" in page_text(response)
+    assert "<html" not in page_text(response)
     assert shelf.models.count() == 1
     response = admin_client.post(
         "/models/alpha/collections/", {"remove": "shelf", "back": str(shelf.pk)}
@@ -142,7 +145,7 @@ def test_what_is_no_collection_kept_by_hand_is_refused(
     make_model("alpha")
     Collection.objects.create(name="by filter", query="license=mit")
     response = admin_client.post("/models/alpha/collections/", sent, follow=True)
-    assert why in response.content.decode()
+    assert why in page_text(response)
     assert not MetadataChange.objects.exists()
 
 

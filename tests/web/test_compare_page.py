@@ -1,4 +1,6 @@
-"""Compare: models side by side, what differs, their tensors; and what it says when there is too little or too much to compare."""
+"""Compare: models side by side, what differs, their tensors; and what it says when there is too
+little or too much to compare.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +13,10 @@ import pytest
 from django.test import Client
 
 from discovery.models import RegisteredModel, Root, ScanRun, Visibility
-from discovery.services import comparison, scans
-from tests import builders
+from discovery.services import scans
+from discovery.services.insight import comparison
+from tests.support import builders
+from tests.support.page_text import page_text
 
 Make = Callable[..., RegisteredModel]
 HTMX = {"HX-Request": "true"}
@@ -21,13 +25,14 @@ HTMX = {"HX-Request": "true"}
 def get(client: Client, query: str, **headers: str) -> str:
     response = client.get(f"/compare/?{query}", headers=headers or None)
     assert response.status_code == 200
-    return response.content.decode()
+    return page_text(response)
 
 
 def rows(html: str) -> dict[str, tuple[list[str], bool]]:
     """{label: (values, differs)}"""
     found = re.findall(
-        r'<tr( class="differs")?><th scope="row"><bdi>([^<]+)</bdi>(?:<span[^>]*>[^<]*</span>)?</th>(.*?)</tr>',
+        r'<tr( class="differs")?><th'
+        r' scope="row"><bdi>([^<]+)</bdi>(?:<span[^>]*>[^<]*</span>)?</th>(.*?)</tr>',
         html,
         re.DOTALL,
     )

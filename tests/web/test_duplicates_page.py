@@ -1,4 +1,6 @@
-"""Duplicates and clean-up: what could go, the plan to review, what is handed out; for administrators alone."""
+"""Duplicates and clean-up: what could go, the plan to review, what is handed out; for
+administrators alone.
+"""
 
 from __future__ import annotations
 
@@ -15,18 +17,20 @@ import pytest
 from django.test import Client
 
 from discovery.models import DeepValidation, RegisteredModel, Root, ScanRun
-from discovery.services import duplicates, leftovers, scans
+from discovery.services import scans
+from discovery.services.cleanup import duplicates, orphans
 from discovery.web.duplicates import KINDS
-from tests import builders
+from tests.support import builders
+from tests.support.page_text import page_text
 
 HTMX = {"HX-Request": "true"}
 
 
 @pytest.fixture(autouse=True)
 def fresh_disks() -> Iterator[None]:
-    leftovers.forget()
+    orphans.forget()
     yield
-    leftovers.forget()
+    orphans.forget()
 
 
 @pytest.fixture
@@ -48,7 +52,7 @@ def twins(db: None, models_root: Path) -> list[RegisteredModel]:
 def get(client: Client, **query: Any) -> str:
     response = client.get("/duplicates/", query)
     assert response.status_code == 200
-    return response.content.decode()
+    return page_text(response)
 
 
 def keys(html: str) -> list[str]:
@@ -120,7 +124,7 @@ def test_a_plan_is_reviewed_and_then_handed_out_as_script_and_json(
 ) -> None:
     chosen = {"kind": "copies", "remove": str(twins[1].pk)}
     response = admin_client.post("/duplicates/plan/", chosen)
-    html = response.content.decode()
+    html = page_text(response)
     assert response.status_code == 200
     assert "compared with the file that stays, byte by byte" in html
     stamp = re.search(r'name="stamp" value="(\w+)"', html)
@@ -142,7 +146,7 @@ def test_what_was_not_reviewed_is_not_handed_out(
     chosen = {"kind": "copies", "remove": str(twins[1].pk), "as": "sh", "stamp": "0" * 32}
     response = admin_client.post("/duplicates/plan/", chosen)
     assert response.status_code == 409
-    assert "The disk has changed since you reviewed." in response.content.decode()
+    assert "The disk has changed since you reviewed." in page_text(response)
     assert "Content-Disposition" not in response.headers
 
 
@@ -160,7 +164,7 @@ def test_a_choice_that_cannot_be_planned_says_why(
 ) -> None:
     response = admin_client.post("/duplicates/plan/", sent)
     assert response.status_code == 422
-    assert said in response.content.decode()
+    assert said in page_text(response)
 
 
 def test_every_copy_ticked_is_refused_and_the_ticks_stay(
@@ -169,7 +173,7 @@ def test_every_copy_ticked_is_refused_and_the_ticks_stay(
     response = admin_client.post(
         "/duplicates/plan/", {"kind": "copies", "remove": [str(record.pk) for record in twins]}
     )
-    html = response.content.decode()
+    html = page_text(response)
     assert response.status_code == 422
     assert "Leave the one that shall stay." in html
     assert html.count(" checked>") == 2
@@ -191,12 +195,12 @@ def test_a_walk_that_takes_long_is_waited_for_by_the_page(
     monkeypatch: pytest.MonkeyPatch,
     models_root: Path,
 ) -> None:
-    monkeypatch.setattr(leftovers, "PATIENCE", 0.05)
-    monkeypatch.setattr(leftovers, "_walk", lambda *_: time.sleep(0.4))
+    monkeypatch.setattr(orphans, "PATIENCE", 0.05)
+    monkeypatch.setattr(orphans, "_walk", lambda *_: time.sleep(0.4))
     html = get(admin_client, kind="empty")
     assert "The disks are being looked through." in html
     assert 'hx-trigger="every 2s"' in html
-    part = admin_client.get("/duplicates/", {"kind": "empty"}, headers=HTMX).content.decode()
+    part = page_text(admin_client.get("/duplicates/", {"kind": "empty"}, headers=HTMX))
     assert "<html" not in part
 
 
@@ -206,7 +210,7 @@ def test_disks_that_do_not_answer_are_told(
     monkeypatch.setattr(duplicates, "PATIENCE", 0.05)
     awake = threading.Event()
     monkeypatch.setattr(duplicates, "_weigh", lambda *_: awake.wait(10) and {})
-    assert "The disks did not answer within 0.05 seconds." in get(admin_client)
+    assert "did not answer within 0.05 seconds." in get(admin_client)
     awake.set()  # a question that still hangs would answer the next test, which asks the same
 
 
@@ -236,3 +240,44 @@ def test_the_number_of_queries_does_not_grow_with_copies(
 ) -> None:
     with django_assert_max_num_queries(13):
         get(admin_client)
+
+
+def test_models_with_the_same_weights_and_another_file_differ_and_each_difference_is_confirmed(
+    admin_client: Client, twins: list[RegisteredModel], models_root: Path
+) -> None:
+    (models_root / "b/llama/config.json").write_text("{}")
+    html = get(admin_client)
+    assert "Same weights, 1 file differs" in html
+    assert "Not copies" in html
+    assert "config.json" in html
+    assert "checked" not in html
+    chosen = {"kind": "copies", "remove": str(twins[1].pk)}
+    for form in ("review", "sh", "json"):
+        response = admin_client.post("/duplicates/plan/", {**chosen, "as": form})
+        assert response.status_code == 422
+        assert "Content-Disposition" not in response.headers
+    html = page_text(response)
+    assert "These models are not copies" in html
+    confirmed = re.findall(r'name="confirm" value="(\w+)"', html)
+    assert len(confirmed) == 1
+    response = admin_client.post("/duplicates/plan/", {**chosen, "confirm": confirmed})
+    assert response.status_code == 200
+    assert "Differs, as you confirmed" in page_text(response)
+    assert f'name="confirm" value="{confirmed[0]}"' in page_text(response)
+    assert (
+        b"confirmed: config.json"
+        in admin_client.post(
+            "/duplicates/plan/", {**chosen, "confirm": confirmed, "as": "sh"}
+        ).content
+    )
+
+
+def test_a_confirmation_of_something_else_confirms_nothing(
+    admin_client: Client, twins: list[RegisteredModel], models_root: Path
+) -> None:
+    (models_root / "b/llama/config.json").write_text("{}")
+    response = admin_client.post(
+        "/duplicates/plan/",
+        {"kind": "copies", "remove": str(twins[1].pk), "confirm": ["0" * 32, "on", ""]},
+    )
+    assert response.status_code == 422

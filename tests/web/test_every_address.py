@@ -1,4 +1,6 @@
-"""Nonsense at every address of the dashboard: each page stays whole and says what is the matter, and shows nobody what is not theirs."""
+"""Nonsense at every address of the dashboard: each page stays whole and says what is the matter,
+and shows nobody what is not theirs.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,8 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from discovery.models import RegisteredModel, Visibility
-from tests.pages import addresses, every_address, furnish, shelve
+from tests.support.page_text import page_text
+from tests.support.pages import addresses, every_address, furnish, shelve
 
 HTMX = {"HX-Request": "true"}
 
@@ -66,6 +69,7 @@ def furnished(db: None, models_root: Path, admin_user: User, config_dir: Path) -
     furnish(admin_user)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("query", NONSENSE, ids=range(len(NONSENSE)))
 def test_nonsense_in_the_address_breaks_no_page(
     query: dict[str, str], furnished: None, admin_client: Client
@@ -76,9 +80,15 @@ def test_nonsense_in_the_address_breaks_no_page(
         if response.status_code in (200, 422):
             assert response.content.count(b"<h1") == 1, name
         part = admin_client.get(address, query, headers=HTMX)
-        assert part.status_code in (200, 204, 286, 302, 400, 404, 422), (
-            f"{name}: {part.status_code}"
-        )
+        assert part.status_code in (
+            200,
+            204,
+            286,
+            302,
+            400,
+            404,
+            422,
+        ), f"{name}: {part.status_code}"
         assert b"<html" not in part.content, name
 
 
@@ -100,6 +110,7 @@ def test_nonsense_in_a_form_breaks_nothing(furnished: None, admin_client: Client
     assert RegisteredModel.objects.count() == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("files", [0, 20_000])
 def test_a_model_with_a_hostile_name_and_any_number_of_files_breaks_no_page(
     files: int, furnished: None, admin_client: Client
@@ -116,10 +127,10 @@ def test_a_model_with_a_hostile_name_and_any_number_of_files_breaks_no_page(
     ]
     record.save()
     for name, address in addresses(admin_client).items():
-        html = admin_client.get(address).content.decode()
+        html = page_text(admin_client.get(address))
         assert "<script>alert" not in html, name
         assert len(html) < 3_000_000, name
-    assert HOSTILE[:60] in unescape(admin_client.get("/models/llama-chat/").content.decode())
+    assert HOSTILE[:60] in unescape(page_text(admin_client.get("/models/llama-chat/")))
 
 
 def test_nobody_is_shown_what_is_not_theirs(
@@ -133,8 +144,7 @@ def test_nobody_is_shown_what_is_not_theirs(
         response = reader.get(address)
         assert response.status_code in (200, 302, 403, 404, 405), f"{name}: {response.status_code}"
         content = b"".join(response) if response.streaming else response.content
-        assert not re.search(rb"llama-chat(?!/)|whisper-tiny", content), (
-            name
-        )  # an address that was asked for may be named again
+        # An address that was asked for may be named again.
+        assert not re.search(rb"llama-chat(?!/)|whisper-tiny", content), name
         seen += b"bert-base" in content
     assert seen >= 2

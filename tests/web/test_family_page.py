@@ -9,6 +9,7 @@ from typing import Any
 from django.test import Client
 
 from discovery.models import RegisteredModel, Visibility
+from tests.support.page_text import page_text
 
 Make = Callable[..., RegisteredModel]
 
@@ -27,7 +28,7 @@ WEIGHTS = [
 def get(client: Client, path: str) -> str:
     response = client.get(f"/models/{path}")
     assert response.status_code == 200
-    return response.content.decode()
+    return page_text(response)
 
 
 def test_the_graph_and_the_lists_lead_to_the_relatives(

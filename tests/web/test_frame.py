@@ -1,8 +1,12 @@
-"""Sign-in, the frame around the pages, notices, error pages, and the policy that nothing inline may break."""
+"""Sign-in, the frame around the pages, notices, error pages, and the policy that nothing inline may
+break.
+"""
 
 from __future__ import annotations
 
+import errno
 import re
+import sqlite3
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -11,14 +15,16 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.contrib.staticfiles import finders
+from django.db import OperationalError
 from django.test import Client, RequestFactory
 from django.urls import URLPattern
 from django.utils import timezone
 
 from discovery.models import RegisteredModel, ScanRun, Visibility
 from discovery.templatetags import karen
-from discovery.web import errors
+from discovery.web.shared import errors
 from discovery.web.urls import urlpatterns
+from tests.support.page_text import page_text
 
 Make = Callable[..., RegisteredModel]
 
@@ -49,7 +55,7 @@ def test_signing_in_leads_to_no_other_site(client: Client, user: User) -> None:
 
 
 def test_a_wrong_password_says_so_and_keeps_the_name(client: Client, user: User) -> None:
-    html = client.post("/login/", {"username": "reader", "password": "wrong"}).content.decode()
+    html = page_text(client.post("/login/", {"username": "reader", "password": "wrong"}))
     assert 'role="alert"' in html
     assert 'value="reader"' in html
     assert "wrong" not in html
@@ -60,7 +66,7 @@ def test_the_address_of_a_form_says_that_there_is_nothing_to_look_at(
 ) -> None:
     response = admin_client.get("/scans/start/")
     assert (response.status_code, response.headers["Allow"]) == (405, "POST")
-    assert "only takes what a form sends" in response.content.decode()
+    assert "only takes what a form sends" in page_text(response)
     part = admin_client.get("/scans/start/", headers={"HX-Request": "true"})
     assert part.headers["Content-Type"].startswith("text/plain")
     assert b"<" not in part.content
@@ -98,7 +104,7 @@ def test_pages_hold_nothing_inline_and_load_only_from_here(
         pid=1,
     )
     response = admin_client.get(path)
-    html = response.content.decode()
+    html = page_text(response)
     assert "'unsafe" not in response.headers["Content-Security-Policy"]
     assert not re.search(r"<style|\sstyle=|\son\w+=|javascript:|hx-on|hx-vals=.js:", html)
     assert re.findall(r"<script[^>]*>(?!</script>)", html) == []
@@ -116,7 +122,7 @@ def test_links_lead_to_pages_that_exist(path: str, admin_client: Client, make_mo
     ScanRun.objects.create(
         pk=1, state="done", trigger="page", started_at=timezone.now(), finished_at=timezone.now()
     )
-    html = admin_client.get(path).content.decode()
+    html = page_text(admin_client.get(path))
     for href in set(re.findall(r'href="([^"#]+)"', html)):
         address = href if href.startswith("/") else path + href
         if not address.startswith("/static/"):
@@ -126,7 +132,7 @@ def test_links_lead_to_pages_that_exist(path: str, admin_client: Client, make_mo
 
 
 def test_the_script_of_htmx_is_told_to_evaluate_nothing(admin_client: Client) -> None:
-    html = admin_client.get("/models/").content.decode()
+    html = page_text(admin_client.get("/models/"))
     for setting in (
         '"allowEval":false',
         '"allowScriptTags":false',
@@ -138,21 +144,21 @@ def test_the_script_of_htmx_is_told_to_evaluate_nothing(admin_client: Client) ->
 
 
 def test_the_foot_tells_who_is_there_and_when_the_last_scan_was(admin_client: Client) -> None:
-    assert "Not scanned yet" in admin_client.get("/models/").content.decode()
+    assert "Not scanned yet" in page_text(admin_client.get("/models/"))
     ScanRun.objects.create(
         state="done", trigger="page", finished_at=timezone.now() - timedelta(minutes=4)
     )
-    html = admin_client.get("/models/").content.decode()
+    html = page_text(admin_client.get("/models/"))
     assert "Last scan <time" in html
     assert "4 min ago" in html
-    assert '<span title="admin">admin</span>' in html
+    assert 'href="/account/" title="admin: your account">admin</a>' in html
 
 
 def test_a_faulty_config_file_is_told_to_administrators_only(
     config_dir: Path, admin_client: Client, user: User
 ) -> None:
     (config_dir / "model_discovery.json").write_text('{"discovery": {"max_scan_depht": 3}}')
-    html = admin_client.get("/models/").content.decode()
+    html = page_text(admin_client.get("/models/"))
     assert (
         "model_discovery.json</code>: discovery.max_scan_depht: this key is not known here" in html
     )
@@ -164,7 +170,7 @@ def test_a_faulty_config_file_is_told_to_administrators_only(
 
 def test_readers_find_no_way_to_what_is_not_theirs(reader_client: Client, make_model: Make) -> None:
     make_model(visibility=Visibility.PUBLIC)
-    html = reader_client.get("/models/").content.decode()
+    html = page_text(reader_client.get("/models/"))
     assert "/scans/" not in html
     assert "/admin/" not in html
 
@@ -180,7 +186,7 @@ def test_pages_that_do_not_exist_say_so_in_the_house_style(client: Client, db: N
     ("address", "status", "said"),
     [
         ("/models/gone/", 404, "It is not there any more, or not shared with you."),
-        ("/scans/", 403, "Only administrators may do this."),
+        ("/scans/", 403, "You need the permission “Can view scan run” for this."),
     ],
 )
 def test_an_error_in_place_of_a_part_is_one_sentence(
@@ -209,7 +215,7 @@ def test_a_form_without_a_token_says_so_in_place_of_a_part_too(admin_user: User)
 def test_a_part_that_fails_says_so_without_a_trace(
     reader_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("discovery.web.guide.topic", lambda _name: 1 / 0)
+    monkeypatch.setattr("discovery.web.help_pages.topic", lambda _name: 1 / 0)
     reader_client.raise_request_exception = False
     response = reader_client.get("/help/", headers={"HX-Request": "true"})
     assert response.status_code == 500
@@ -245,8 +251,10 @@ def test_bad_requests_have_a_page_too(rf: RequestFactory) -> None:
 @pytest.mark.parametrize(
     ("count", "text"),
     [
-        (None, "–"), (0, "–"), (999, "999"), (1_000, "1.0 K"), (66_362, "66 K"), (999_600, "1.0 M"), (4_200_000, "4.2 M"), (427_616_513, "428 M"),
-        (999_950_000, "1.0 B"), (8_030_261_248, "8.0 B"), (46_702_792_704, "46.7 B"), (99_960_000_000, "100 B"), (671_026_419_200, "671 B"),
+        (None, "–"), (0, "–"), (999, "999"), (1_000, "1.0 K"), (66_362, "66 K"), (999_600, "1.0 M"),
+        (4_200_000, "4.2 M"), (427_616_513, "428 M"),
+        (999_950_000, "1.0 B"), (8_030_261_248, "8.0 B"), (46_702_792_704, "46.7 B"),
+        (99_960_000_000, "100 B"), (671_026_419_200, "671 B"),
         (1_000_000_000_000, "1.0 T"),
     ],
 )  # fmt: skip
@@ -291,3 +299,55 @@ def test_times_long_past_are_dates() -> None:
 )
 def test_durations_are_told_in_two_units_at_most(seconds: float | None, text: str) -> None:
     assert karen.duration(seconds) == text
+
+
+FULL = OSError(errno.ENOSPC, "No space left on device", "/srv/data/secret")
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (FULL, "The disk of the server is full: nothing can be written."),
+        (
+            OperationalError("attempt to write a readonly database"),
+            "The database cannot be written.",
+        ),
+    ],
+)
+def test_a_page_that_meets_a_full_disk_or_a_database_it_cannot_write_says_so(
+    reader_client: Client, monkeypatch: pytest.MonkeyPatch, error: Exception, said: str
+) -> None:
+    def broken(*_: Any, **__: Any) -> Any:
+        raise error from _readonly() if error is not FULL else None
+
+    monkeypatch.setattr("discovery.web.models.numbered", broken)
+    reader_client.raise_request_exception = False
+    page, part = (
+        reader_client.get("/models/"),
+        reader_client.get("/models/", headers={"HX-Request": "true"}),
+    )
+    assert (page.status_code, part.status_code) == (503, 503)
+    assert said in page_text(page)
+    assert "/srv/data" not in page_text(page)
+    assert page_text(part) == said
+
+
+def _readonly() -> sqlite3.Error:
+    error = sqlite3.OperationalError("attempt to write a readonly database")
+    error.sqlite_errorcode = sqlite3.SQLITE_READONLY
+    return error
+
+
+def test_signing_in_on_a_full_disk_says_so_although_no_view_failed(
+    client: Client, user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sessions are saved after the view, by the middleware around it."""
+
+    def full(*_: Any, **__: Any) -> None:
+        raise FULL
+
+    client.raise_request_exception = False
+    monkeypatch.setattr("django.contrib.sessions.backends.db.SessionStore.save", full)
+    response = client.post("/login/", {"username": "reader", "password": "reader"})
+    assert response.status_code == 503
+    assert "The disk of the server is full" in page_text(response)

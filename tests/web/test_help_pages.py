@@ -1,4 +1,6 @@
-"""Help: short answers that lead somewhere, and the one that looks at the disk for administrators alone."""
+"""Help: short answers that lead somewhere, and the one that looks at the disk for administrators
+alone.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +13,9 @@ import pytest
 from django.test import Client
 
 from discovery.models import RegisteredModel, Root
-from discovery.web import guide
-from tests import builders
+from discovery.web import help_pages
+from tests.support import builders
+from tests.support.page_text import page_text
 
 HTMX = {"HX-Request": "true"}
 
@@ -20,24 +23,24 @@ HTMX = {"HX-Request": "true"}
 def get(client: Client, address: str, status: int = 200, **query: str) -> str:
     response = client.get(address, query)
     assert response.status_code == status
-    return response.content.decode()
+    return page_text(response)
 
 
 def test_every_file_of_help_is_a_topic_with_a_title_and_a_summary() -> None:
-    assert sorted(path.stem for path in guide.FOLDER.glob("*.md")) == sorted(guide.TOPICS)
-    for name in guide.TOPICS:
-        topic = guide.topic(name)
+    assert sorted(path.stem for path in help_pages.FOLDER.glob("*.md")) == sorted(help_pages.TOPICS)
+    for name in help_pages.TOPICS:
+        topic = help_pages.topic(name)
         assert topic.title
         assert topic.summary.endswith(".")
         assert "<h1" not in topic.html
 
 
-@pytest.mark.parametrize("name", guide.TOPICS)
+@pytest.mark.parametrize("name", help_pages.TOPICS)
 def test_topics_are_rendered_and_their_links_lead_somewhere(
     name: str, admin_client: Client
 ) -> None:
     html = get(admin_client, f"/help/{name}/")
-    assert f"<h1>{guide.topic(name).title}</h1>" in html
+    assert f"<h1>{help_pages.topic(name).title}</h1>" in html
     assert html.count("<h1") == 1
     for href in set(re.findall(r'href="(/[^"#]*)"', html)):
         if not href.startswith("/static/"):
@@ -50,12 +53,14 @@ def test_readers_are_told_what_concerns_them(
     reader = Client()
     reader.force_login(user)  # type: ignore[arg-type]
     html = get(reader, "/help/")
-    assert [name for name in guide.TOPICS if f"/help/{name}/" in html] == list(guide.FOR_ALL)
+    assert [name for name in help_pages.TOPICS if f"/help/{name}/" in html] == list(
+        help_pages.FOR_ALL
+    )
     assert [
-        name for name in guide.TOPICS if f"/help/{name}/" in get(admin_client, "/help/")
-    ] == list(guide.TOPICS)
+        name for name in help_pages.TOPICS if f"/help/{name}/" in get(admin_client, "/help/")
+    ] == list(help_pages.TOPICS)
     assert reader.get("/help/commands/").status_code == 404
-    for name in guide.FOR_ALL:
+    for name in help_pages.FOR_ALL:
         for href in set(re.findall(r'href="(/[^"#]*)"', get(reader, f"/help/{name}/"))):
             assert href.startswith("/static/") or reader.get(href).status_code == 200, href
 
@@ -74,9 +79,9 @@ def test_a_path_is_looked_up_for_administrators(
     assert "It is registered as bert." in html
     assert '<a class="link" href="/models/bert/"><bdi>bert</bdi></a>' in html
     assert f'value="{models_root}/bert"' in html
-    part = admin_client.get(
-        "/help/appear/", {"path": f"{models_root}/zzz"}, headers=HTMX
-    ).content.decode()
+    part = page_text(
+        admin_client.get("/help/appear/", {"path": f"{models_root}/zzz"}, headers=HTMX)
+    )
     assert "There is nothing at this path." in part
     assert "<html" not in part
 
@@ -89,8 +94,8 @@ def test_what_a_scan_would_find_can_be_scanned_from_here(
     html = get(admin_client, "/help/appear/", path=str(models_root / "bert"))
     assert "It is a model that no scan has seen yet: bert." in html
     assert (
-        f'<input type="hidden" name="root" value="{root.pk}"><button class="btn">Scan this root now</button>'
-        in html
+        f'<input type="hidden" name="root" value="{root.pk}"><button class="btn">Scan this root'
+        " now</button>" in html
     )
 
 
@@ -98,6 +103,7 @@ def test_what_scans_pass_by_can_be_registered_from_here(
     admin_client: Client, db: None, models_root: Path
 ) -> None:
     builders.transformers(models_root / "run & more/checkpoint-500", hidden=64)
+    builders.transformers(models_root / "run & more/final", hidden=72)
     Root.objects.create(path=str(models_root))
     html = get(admin_client, "/help/appear/", path=str(models_root / "run & more/checkpoint-500"))
     found = re.search(r'href="(/register/\?path=[^"]*)"', html)

@@ -13,9 +13,12 @@ from django.test import Client
 from django.utils import timezone
 
 from discovery.models import Finding, MetadataChange, RegisteredModel
-from discovery.services import bulk, judgement, metadata, undo
-from discovery.services.operations import Operation
-from discovery.services.selections import Selection
+from discovery.services.bulk import bulk_edits
+from discovery.services.bulk.operations import Operation
+from discovery.services.bulk.selections import Selection
+from discovery.services.findings import triage
+from discovery.services.metadata import metadata, undo
+from tests.support.page_text import page_text
 
 Make = Callable[..., RegisteredModel]
 HTMX = {"HX-Request": "true"}
@@ -26,7 +29,7 @@ def html(
 ) -> str:
     response = client.get(path, query, headers=headers or {})
     assert response.status_code == 200
-    return response.content.decode()
+    return page_text(response)
 
 
 @pytest.fixture
@@ -132,7 +135,7 @@ def test_a_large_batch_is_one_entry_with_a_few_examples_and_a_way_to_all(
 ) -> None:
     for number in range(60):
         make_model(f"m{number}")
-    edit = bulk.request(
+    edit = bulk_edits.request(
         Operation.read("tags", add={"tags": ["t"]}), Selection(query=""), by=admin_user
     )
     page = html(admin_client)
@@ -168,7 +171,7 @@ def test_a_batch_counts_only_models_that_the_reader_may_see(
 ) -> None:
     make_model("seen", visibility="PUBLIC")
     make_model("unseen")
-    edit = bulk.request(
+    edit = bulk_edits.request(
         Operation.read("tags", add={"tags": ["t"]}), Selection(query=""), by=admin_user
     )
     for page in (html(reader_client), html(reader_client, batch=str(edit.batch))):
@@ -182,7 +185,9 @@ def test_what_is_counted_and_taken_back_is_told_of_what_the_reader_may_see(
 ) -> None:
     make_model("seen", visibility="PUBLIC")
     hidden = make_model("unseen")
-    bulk.request(Operation.read("tags", add={"tags": ["t"]}), Selection(query=""), by=admin_user)
+    bulk_edits.request(
+        Operation.read("tags", add={"tags": ["t"]}), Selection(query=""), by=admin_user
+    )
     undo.undo_change(MetadataChange.objects.get(model=hidden), by=admin_user, through="page")
     for path in ("/history/", "/models/seen/history/"):
         page = html(reader_client, path)
@@ -204,13 +209,13 @@ def test_one_change_is_taken_back_alone(admin_client: Client, edited: Registered
         "/history/undo/", {"change": change.pk, "next": "/models/bert-base/history/"}, follow=True
     )
     assert response.redirect_chain == [("/models/bert-base/history/", 302)]
-    page = response.content.decode()
+    page = page_text(response)
     assert "License of bert-base is what it was before." in page
     assert "1 of 2 taken back" in page
     assert "took back" in page
     edited.refresh_from_db()
     assert (edited.license, edited.value("tags")) == (None, ["b", "c"])
-    again = admin_client.post("/history/undo/", {"change": change.pk}, follow=True).content.decode()
+    again = page_text(admin_client.post("/history/undo/", {"change": change.pk}, follow=True))
     assert "Nothing was taken back." in again
 
 
@@ -218,9 +223,9 @@ def test_a_batch_is_taken_back_and_what_was_decided_since_is_kept_and_told(
     admin_client: Client, edited: RegisteredModel
 ) -> None:
     first = MetadataChange.objects.get(field="license").batch
-    page = admin_client.post(
-        "/history/undo/", {"batch": str(first), "next": "/history/"}, follow=True
-    ).content.decode()
+    page = page_text(
+        admin_client.post("/history/undo/", {"batch": str(first), "next": "/history/"}, follow=True)
+    )
     assert "1 model kept as it is." in page
     assert "was changed again since" in page
     edited.refresh_from_db()
@@ -229,16 +234,18 @@ def test_a_batch_is_taken_back_and_what_was_decided_since_is_kept_and_told(
 
 def test_an_undo_can_be_undone_from_the_page(admin_client: Client, edited: RegisteredModel) -> None:
     batch = MetadataChange.objects.get(field="description").batch
-    toast = admin_client.post(
-        "/history/undo/", {"batch": str(batch), "next": "/history/"}, follow=True
-    ).content.decode()
+    toast = page_text(
+        admin_client.post("/history/undo/", {"batch": str(batch), "next": "/history/"}, follow=True)
+    )
     assert "Taken back: 1 model restored." in toast
     assert ">Taken back</span>" in toast
     taken_back = MetadataChange.objects.filter(undoes=batch).first()
     assert taken_back
-    back = admin_client.post(
-        "/history/undo/", {"batch": str(taken_back.batch), "next": "/history/"}, follow=True
-    ).content.decode()
+    back = page_text(
+        admin_client.post(
+            "/history/undo/", {"batch": str(taken_back.batch), "next": "/history/"}, follow=True
+        )
+    )
     edited.refresh_from_db()
     assert edited.value("tags") == ["b", "c"]
     assert back.count(">Taken back</span>") == 1
@@ -267,14 +274,13 @@ def test_decisions_about_findings_are_listed_without_an_undo(
     admin_client: Client, admin_user: User, make_model: Make
 ) -> None:
     model = make_model("m", visibility="PUBLIC")
-    judgement.quarantine(model, by=admin_user)
+    triage.quarantine(model, by=admin_user)
     page = html(admin_client)
     assert "Administrators only" in page
     assert "history/undo" not in page
     batch = MetadataChange.objects.get().batch
-    assert (
-        "decided elsewhere"
-        in admin_client.post("/history/undo/", {"batch": str(batch)}, follow=True).content.decode()
+    assert "decided elsewhere" in page_text(
+        admin_client.post("/history/undo/", {"batch": str(batch)}, follow=True)
     )
 
 
@@ -333,7 +339,9 @@ def test_a_page_of_history_needs_a_fixed_number_of_queries(
     models = [make_model(f"m{number}") for number in range(40)]
     for model in models:
         metadata.edit(model, {"author": "A", "license": "mit"}, by=admin_user, through="page")
-    bulk.request(Operation.read("tags", add={"tags": ["t"]}), Selection(query=""), by=admin_user)
+    bulk_edits.request(
+        Operation.read("tags", add={"tags": ["t"]}), Selection(query=""), by=admin_user
+    )
     for path in ("/history/", "/history/?field=license", "/models/m1/history/"):
         with django_assert_max_num_queries(21):
             assert "admin" in html(admin_client, path)

@@ -1,4 +1,6 @@
-"""The Import page: a file is looked at row by row before anything is written, then applied, thrown away, or taken back."""
+"""The Import page: a file is looked at row by row before anything is written, then applied, thrown
+away, or taken back.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ from django_q.brokers import Broker
 
 from discovery import tasks
 from discovery.models import MetadataChange, MetadataImport, RegisteredModel
-from discovery.services import import_runs
+from discovery.services import jobs
+from discovery.services.transfer import import_jobs
+from tests.support.page_text import page_text
 
 Make = Callable[..., RegisteredModel]
 HTMX = {"HX-Request": "true"}
@@ -33,14 +37,14 @@ def send(client: Client, content: bytes, name: str = "models.csv") -> Any:
 
 def uploaded(client: Client, content: bytes) -> MetadataImport:
     response = send(client, content)
-    assert response.status_code == 302, response.content.decode()
+    assert response.status_code == 302, page_text(response)
     return MetadataImport.objects.get(pk=int(response["Location"].split("/")[-2]))
 
 
 def html(client: Client, run: MetadataImport) -> str:
     response = client.get(f"/import/{run.pk}/")
     assert response.status_code == 200
-    return response.content.decode()
+    return page_text(response)
 
 
 def test_a_file_is_shown_row_by_row_and_nothing_is_written(
@@ -58,7 +62,7 @@ def test_a_file_is_shown_row_by_row_and_nothing_is_written(
     ):
         assert text in page
     assert RegisteredModel.objects.get(model_id="alpha").curated == {}
-    assert "Waits for you" in admin_client.get("/import/").content.decode()
+    assert "Waits for you" in page_text(admin_client.get("/import/"))
 
 
 def test_it_is_applied_in_the_persons_name_and_taken_back_with_one_click(
@@ -117,7 +121,7 @@ def test_what_cannot_be_read_is_said_beside_the_field(
 ) -> None:
     response = send(admin_client, content)
     assert response.status_code == 422
-    assert why in response.content.decode()
+    assert why in page_text(response)
     assert not MetadataImport.objects.exists()
 
 
@@ -125,10 +129,10 @@ def test_a_form_without_a_file_and_a_file_that_is_too_long_are_refused(
     shelf: None, admin_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert admin_client.post("/import/").status_code == 422
-    monkeypatch.setattr(import_runs, "MAX_BYTES", 1 << 20)
+    monkeypatch.setattr(import_jobs, "MAX_BYTES", 1 << 20)
     response = send(admin_client, b"model_id\n" + b"x" * (1 << 20))
     assert response.status_code == 422
-    assert "import_metadata FILE" in response.content.decode()
+    assert "import_metadata FILE" in page_text(response)
 
 
 def test_only_administrators_import(shelf: None, reader_client: Client) -> None:
@@ -144,7 +148,7 @@ def test_only_administrators_import(shelf: None, reader_client: Client) -> None:
 def test_long_files_are_left_to_a_worker_with_progress(
     shelf: None, admin_client: Client, monkeypatch: pytest.MonkeyPatch, task_queue: Broker
 ) -> None:
-    monkeypatch.setattr(import_runs, "AT_ONCE_BYTES", 10)
+    monkeypatch.setattr(import_jobs, "AT_ONCE_BYTES", 10)
     run = uploaded(admin_client, b"model_id,license\nalpha,gpl-3.0\n")
     assert task_queue.queue_size() == 1
     page = html(admin_client, run)
@@ -153,7 +157,7 @@ def test_long_files_are_left_to_a_worker_with_progress(
     assert tasks.run_import(run.pk) == "done"
     response = admin_client.get(f"/import/{run.pk}/", headers=HTMX)
     assert response.status_code == 286
-    assert "Import 1 model" in response.content.decode()
+    assert "Import 1 model" in page_text(response)
     admin_client.post(f"/import/{run.pk}/act/", {"action": "apply"})
     assert task_queue.queue_size() == 2
     assert tasks.run_import(run.pk) == "done"
@@ -184,7 +188,8 @@ def test_an_import_whose_process_is_gone_is_told_and_can_be_begun_again(
     MetadataImport.objects.filter(pk=run.pk).update(
         stage="apply", state="running", heartbeat_at=silent, host="elsewhere", pid=1
     )
-    assert "The process that did it is gone" in html(admin_client, run)
+    jobs.reap_all()
+    assert "The process that ran it is gone" in html(admin_client, run)
     admin_client.post(f"/import/{run.pk}/act/", {"action": "apply"})
     assert RegisteredModel.objects.get(model_id="alpha").license == "gpl-3.0"
 
@@ -193,7 +198,8 @@ def test_hostile_values_are_shown_as_text(make_model: Make, admin_client: Client
     make_model("x", description="<script>alert(1)</script>")
     run = uploaded(
         admin_client,
-        '[{"model_id": "x", "description": "<img src=x>\u0645"}, {"model_id": "<b>", "<i>": 1}, 5]'.encode(),
+        '[{"model_id": "x", "description": "<img src=x>\u0645"}, {"model_id": "<b>", "<i>": 1}, '
+        "5]".encode(),
     )
     page = html(admin_client, run)
     assert "<script>alert" not in page

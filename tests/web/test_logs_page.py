@@ -1,4 +1,6 @@
-"""The Logs page: filters that say when they mean nothing, paging without counting, and a tail that moves only on news."""
+"""The Logs page: filters that say when they mean nothing, paging without counting, and a tail that
+moves only on news.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +13,7 @@ from django.test import Client
 from django.utils import timezone
 
 from discovery.models import LogEntry, RegisteredModel, ScanRun
+from tests.support.page_text import page_text
 
 Make = Callable[..., RegisteredModel]
 
@@ -25,7 +28,7 @@ def tell(message: str, **fields: Any) -> LogEntry:
 def get(client: Client, **query: Any) -> str:
     response = client.get("/logs/", query)
     assert response.status_code == 200
-    return response.content.decode()
+    return page_text(response)
 
 
 def shown(html: str) -> list[str]:
@@ -127,7 +130,7 @@ def test_the_newest_come_first_and_older_ones_by_a_link(
     oldest = LogEntry.objects.get(message="event 50").pk
     assert f'href="?before={oldest}"' in html
     with django_assert_num_queries(4):
-        older = admin_client.get("/logs/", {"before": oldest}, headers=HTMX).content.decode()
+        older = page_text(admin_client.get("/logs/", {"before": oldest}, headers=HTMX))
     assert "<bdi>event 49</bdi>" in older
     assert "Older entries" not in older
     assert 'id="tail"' not in older
@@ -141,9 +144,9 @@ def test_the_tail_moves_only_when_there_is_news(three: ScanRun, admin_client: Cl
     assert admin_client.get("/logs/", {"latest": latest}, headers=HTMX).status_code == 204
     tell("delta", level="error")
     answer = admin_client.get("/logs/", {"latest": latest}, headers=HTMX)
-    assert "<bdi>delta</bdi>" in answer.content.decode()
-    assert f'"latest":"{latest + 1}"' in answer.content.decode()
-    assert "latest=" not in answer.content.decode()
+    assert "<bdi>delta</bdi>" in page_text(answer)
+    assert f'"latest":"{latest + 1}"' in page_text(answer)
+    assert "latest=" not in page_text(answer)
     assert (
         admin_client.get("/logs/", {"latest": latest, "level": "warning"}, headers=HTMX).status_code
         == 204

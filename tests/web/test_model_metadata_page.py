@@ -1,4 +1,6 @@
-"""The Metadata tab: what it shows, editing a field in place, the whole form, conflicts, and what is refused."""
+"""The Metadata tab: what it shows, editing a field in place, the whole form, conflicts, and what is
+refused.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +14,10 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from discovery.models import RegisteredModel, Visibility
-from discovery.services import metadata, registration
-from discovery.web.fields import FIELDS
+from discovery.services.metadata import metadata
+from discovery.services.scans import registration
+from discovery.web.shared.fields import FIELDS
+from tests.support.page_text import page_text
 
 Make = Callable[..., RegisteredModel]
 HTMX = {"HX-Request": "true"}
@@ -23,8 +27,10 @@ HOSTILE = "<script>alert(1)</script> \"'& \u202eשלום 模型 \\"
 @pytest.fixture
 def model(make_model: Make) -> RegisteredModel:
     return make_model(
-        "tiny", license="mit", tags=["small", "old"], context_length=4096, primary="LANGUAGE", visibility=Visibility.PUBLIC,
-        extracted={"resource_requirements": {"min_ram_gb": 8, "gpu": True, "note": "a, b", "sizes": ["s", "m"], "deep": {"a": [1]}}},
+        "tiny", license="mit", tags=["small", "old"], context_length=4096, primary="LANGUAGE",
+        visibility=Visibility.PUBLIC,
+        extracted={"resource_requirements": {"min_ram_gb": 8, "gpu": True, "note": "a, b",
+                "sizes": ["s", "m"], "deep": {"a": [1]}}},
     )  # fmt: skip
 
 
@@ -65,10 +71,9 @@ def test_every_field_that_can_be_set_has_a_row_with_value_and_source(
     admin_client: Client, model: RegisteredModel, user: User
 ) -> None:
     metadata.edit(model, {"license": "apache-2.0", "visibility": "PUBLIC"}, by=user, through="page")
-    html = admin_client.get("/models/tiny/metadata/").content.decode()
+    html = page_text(admin_client.get("/models/tiny/metadata/"))
     for name in FIELDS.keys() - {"endpoint", "api_key_variable"}:
         assert f'id="field-{name}"' in html, name
-    assert set(FIELDS) == metadata.EDITABLE
     row = html[html.index('id="field-license"') : html.index('id="field-author"')]
     for text in (
         "apache-2.0",
@@ -85,7 +90,7 @@ def test_every_field_that_can_be_set_has_a_row_with_value_and_source(
 def test_readers_see_the_values_and_no_way_to_change_them(
     reader_client: Client, model: RegisteredModel
 ) -> None:
-    html = reader_client.get("/models/tiny/metadata/?edit=all").content.decode()
+    html = page_text(reader_client.get("/models/tiny/metadata/?edit=all"))
     assert "4,096" in html
     assert "<form" not in html[html.index('<div id="metadata">') :].replace('<form class="who"', "")
     assert reader_client.get("/models/tiny/metadata/license/").status_code == 403
@@ -106,12 +111,12 @@ def test_a_model_that_one_may_not_see_has_no_fields(
 
 
 def test_a_field_is_edited_in_its_place(admin_client: Client, model: RegisteredModel) -> None:
-    form = admin_client.get("/models/tiny/metadata/license/", headers=HTMX).content.decode()
+    form = page_text(admin_client.get("/models/tiny/metadata/license/", headers=HTMX))
     assert "<html" not in form
     assert 'value="mit"' in form
     assert "autofocus" in form
     response = save(admin_client, model, "license", license=" apache-2.0 ")
-    html = response.content.decode()
+    html = page_text(response)
     assert response.status_code == 200
     assert "<html" not in html
     assert "edited by admin" in html
@@ -119,7 +124,7 @@ def test_a_field_is_edited_in_its_place(admin_client: Client, model: RegisteredM
     assert 'id="model-head" hx-swap-oob="true"' in html
     model.refresh_from_db()
     assert (model.license, model.curated["license"]["by"]) == ("apache-2.0", "admin")
-    shown = admin_client.get("/models/tiny/metadata/license/?show=1", headers=HTMX).content.decode()
+    shown = page_text(admin_client.get("/models/tiny/metadata/license/?show=1", headers=HTMX))
     assert "<form" in shown
     assert "autofocus" in shown
     assert response["Vary"].startswith("HX-Request") or "HX-Request" in response["Vary"]
@@ -128,7 +133,7 @@ def test_a_field_is_edited_in_its_place(admin_client: Client, model: RegisteredM
 def test_without_javascript_the_same_form_is_part_of_the_page(
     admin_client: Client, model: RegisteredModel
 ) -> None:
-    page = admin_client.get("/models/tiny/metadata/license/").content.decode()
+    page = page_text(admin_client.get("/models/tiny/metadata/license/"))
     assert "<html" in page
     assert page.count('class="field-row editing"') == 1
     response = save(admin_client, model, "license", htmx=False, license="apache-2.0")
@@ -136,7 +141,7 @@ def test_without_javascript_the_same_form_is_part_of_the_page(
         302,
         "/models/tiny/metadata/#field-license",
     )
-    assert "License saved." in admin_client.get("/models/tiny/metadata/").content.decode()
+    assert "License saved." in page_text(admin_client.get("/models/tiny/metadata/"))
     assert (
         admin_client.get("/models/tiny/metadata/license/?show=1")["Location"]
         == "/models/tiny/metadata/#field-license"
@@ -153,7 +158,7 @@ def test_back_to_automatic_restores_what_the_files_say(
     save(admin_client, model, "license", license="apache-2.0")
     response = save(admin_client, model, "license", action="automatic")
     assert response.status_code == 200
-    assert "License is automatic again." in response.content.decode()
+    assert "License is automatic again." in page_text(response)
     model.refresh_from_db()
     assert (model.license, model.curated) == ("mit", {})
     save(admin_client, model, "license", license="apache-2.0")
@@ -189,38 +194,49 @@ def test_each_kind_of_widget_sends_its_value(
     data, value = SENT[kind]
     field = next(iter(data)).split("-")[0]
     response = save(admin_client, model, field, **data)
-    assert response.status_code == 200, response.content.decode()
+    assert response.status_code == 200, page_text(response)
     model.refresh_from_db()
     assert model.curated[field]["value"] == value
-    assert "<script>alert" not in response.content.decode()
+    assert "<script>alert" not in page_text(response)
 
 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "number": ({"context_length": "many"}, "Context length: must be a whole number above zero."),
-    "number below": ({"context_length": "-1"}, "Context length: must be a whole number above zero."),
-    "number beyond": ({"context_length": "9" * 30}, "Context length: must be a whole number above zero."),
+    "number below": ({"context_length": "-1"},
+        "Context length: must be a whole number above zero."),
+    "number beyond": ({"context_length": "9" * 30},
+        "Context length: must be a whole number above zero."),
     "choice": ({"primary": "SMELL"}, "Category: must be one of LANGUAGE"),
     "words": ({"capabilities": ["CHAT", "COOK"]}, "is none of CHAT"),
     "NUL": ({"license": "a\0b"}, "License: has characters that cannot be stored"),
     "override": ({"description": HOSTILE}, "Description: has characters that cannot be stored"),
     "long": ({"license": "x" * 201}, "License: must be a text of at most 200 characters."),
-    "tag": ({"tags": "ok\n" + "x" * 10_000}, "Tags: entry 2 has 10,000 characters, at most 200 are kept."),
-    "nameless": ({"custom-key": [""], "custom-kind": ["text"], "custom-value": ["x"]}, "row 1 has a value and no name"),
-    "twice": ({"custom-key": ["a", "a"], "custom-kind": ["text", "text"], "custom-value": ["x", "y"]}, "a is there twice"),
-    "row number": ({"custom-key": ["a"], "custom-kind": ["number"], "custom-value": ["x"]}, "a must be a number"),
-    "row infinity": ({"custom-key": ["a"], "custom-kind": ["number"], "custom-value": ["1e999"]}, "a is no finite number"),
-    "row kind": ({"custom-key": ["a"], "custom-kind": ["novel"], "custom-value": ["x"]}, "a has a kind that is not offered"),
-    "row boolean": ({"custom-key": ["a"], "custom-kind": ["boolean"], "custom-value": ["perhaps"]}, "a must be yes or no"),
+    "tag": ({"tags": "ok\n" + "x" * 10_000},
+        "Tags: entry 2 has 10,000 characters, at most 200 are kept."),
+    "nameless": ({"custom-key": [""], "custom-kind": ["text"], "custom-value": ["x"]},
+        "row 1 has a value and no name"),
+    "twice": ({"custom-key": ["a", "a"], "custom-kind": ["text", "text"],
+            "custom-value": ["x", "y"]}, "a is there twice"),
+    "row number": ({"custom-key": ["a"], "custom-kind": ["number"], "custom-value": ["x"]},
+        "a must be a number"),
+    "row infinity": ({"custom-key": ["a"], "custom-kind": ["number"], "custom-value": ["1e999"]},
+        "a is no finite number"),
+    "row kind": ({"custom-key": ["a"], "custom-kind": ["novel"], "custom-value": ["x"]},
+        "a has a kind that is not offered"),
+    "row boolean": ({"custom-key": ["a"], "custom-kind": ["boolean"], "custom-value": ["perhaps"]},
+        "a must be yes or no"),
     "JSON": ({"custom-json": "{"}, "is no JSON: "),
     "JSON list": ({"custom-json": "[1]"}, "must be an object, written in braces"),
     "NaN": ({"custom-json": '{"a": NaN}'}, "holds NaN, which is no JSON"),
-    "beyond 64 bits": ({"custom-json": '{"a": 9223372036854775808}'}, "a is a number beyond 64 bits"),
+    "beyond 64 bits": ({"custom-json": '{"a": 9223372036854775808}'},
+        "a is a number beyond 64 bits"),
     "5,000 digits": ({"custom-json": '{"a": ' + "9" * 5000 + "}"}, "Other fields: "),
     "surrogate": ({"custom-json": '{"a": "\\ud800"}'}, "a has characters that cannot be stored"),
     "deep": ({"custom-json": '{"a":' * 1000 + "1" + "}" * 1000}, "nested"),
     "deeper": ({"custom-json": '{"a":' * 100_000 + "1" + "}" * 100_000}, "is nested too deep"),
     "negative": (
-        {"resource_requirements-key": ["ram"], "resource_requirements-kind": ["number"], "resource_requirements-value": ["-1"]},
+        {"resource_requirements-key": ["ram"], "resource_requirements-kind": ["number"],
+            "resource_requirements-value": ["-1"]},
         "without negative numbers",
     ),
 }  # fmt: skip
@@ -244,8 +260,7 @@ def test_what_is_wrong_is_said_beside_the_field_and_nothing_is_saved(
 def test_an_object_goes_through_its_rows_unchanged(
     admin_client: Client, model: RegisteredModel
 ) -> None:
-    html = admin_client.get("/models/tiny/metadata/?edit=all").content.decode()
-    data = form_of(html)
+    data = form_of(admin_client.get("/models/tiny/metadata/?edit=all").content.decode())
     assert sorted(data["resource_requirements-kind"]) == [
         "boolean",
         "json",
@@ -258,7 +273,38 @@ def test_an_object_goes_through_its_rows_unchanged(
     assert response.status_code == 302
     model.refresh_from_db()
     assert model.curated == {}
-    assert "Nothing was changed." in admin_client.get(response["Location"]).content.decode()
+    assert "Nothing was changed." in page_text(admin_client.get(response["Location"]))
+
+
+AWKWARD = [" edges ", "a, b; c", '"quoted" start', '["json"]', "line\nbreak", "back\\slash",
+    "<b>&amp;", "שלום 模型", "\ttab", "'=1+1", "[draft]", '""', "-", "7e9"]  # fmt: skip
+
+
+def test_a_form_that_nobody_touches_changes_nothing_whatever_the_values_hold(
+    admin_client: Client, make_model: Make
+) -> None:
+    """As a browser sends it: each line break as CR LF."""
+    extracted = {
+        "description": "  lead\n\nand end  ",
+        "author": " spaced ",
+        "use_cases": AWKWARD,
+        "tags": ["one"],
+        "capabilities": ["CODE", "CHAT"],
+        "modalities": ["SMELL"],
+        "base_model_relation": "novel",
+        "performance_metrics": {each: each for each in AWKWARD},
+        "optimization_settings": {"a": 1.0, "b": 1e300, "B": 10**300, "c": 1e-9, "d": -7, "e": None,
+            "f": [], "g": AWKWARD, "h": {"i": [1, {"j": True}]}, "k": "", "l": False},
+        "custom": {f"key {number}": AWKWARD for number in range(50)},
+    }  # fmt: skip
+    record = make_model("awkward", extracted=extracted)
+    data = form_of(admin_client.get("/models/awkward/metadata/?edit=all").content.decode())
+    data = {key: [re.sub(r"\n", "\r\n", each) for each in values] for key, values in data.items()}
+    response = admin_client.post("/models/awkward/metadata/", {**data, "action": "save"})
+    assert response.status_code == 302
+    record.refresh_from_db()
+    assert record.curated == {}
+    assert "Nothing was changed." in page_text(admin_client.get(response["Location"]))
 
 
 def test_the_whole_form_saves_what_was_touched_and_nothing_else(
@@ -278,7 +324,8 @@ def test_the_whole_form_saves_what_was_touched_and_nothing_else(
     assert response.status_code == 302
     model.refresh_from_db()
     assert {field: entry["value"] for field, entry in model.curated.items()} == {
-        "license": "bsd-3-clause", "tags": ["a", "b"], "secondary": "CODE", "modalities": ["TEXT"], "version": "2",
+        "license": "bsd-3-clause", "tags": ["a", "b"], "secondary": "CODE", "modalities": ["TEXT"],
+        "version": "2",
     }  # fmt: skip
 
 
@@ -286,7 +333,7 @@ def test_the_whole_form_is_all_or_nothing(admin_client: Client, model: Registere
     data = form_of(admin_client.get("/models/tiny/metadata/?edit=all").content.decode())
     data |= {"license": ["bsd-3-clause"], "context_length": ["many"], "display_name": ["x" * 301]}
     response = admin_client.post("/models/tiny/metadata/", {**data, "action": "save"})
-    html = response.content.decode()
+    html = page_text(response)
     assert response.status_code == 422
     assert "Nothing was saved." in html
     assert 'href="#field-context_length"' in html
@@ -310,7 +357,7 @@ def test_two_people_at_one_field_see_both_values(
     response = admin_client.post(
         url, {**mine, "license": "gpl-3.0", "action": "save"}, headers=HTMX
     )
-    html = response.content.decode()
+    html = page_text(response)
     assert response.status_code == 409
     for text in ("bsd-3-clause", "edited by reader", 'value="gpl-3.0"', "Save mine", "Keep theirs"):
         assert text in html
@@ -334,7 +381,7 @@ def test_two_people_at_the_whole_form_choose_for_each_field(
     metadata.edit(model, {"license": "bsd-3-clause", "author": "Bob"}, by=user, through="page")
     data |= {"license": ["gpl-3.0"], "author": ["Ada"], "version": ["3"], "action": ["save"]}
     response = admin_client.post("/models/tiny/metadata/", data)
-    html = response.content.decode()
+    html = page_text(response)
     assert response.status_code == 409
     assert html.count("Somebody else has changed this") == 2
     model.refresh_from_db()
@@ -356,9 +403,9 @@ def test_a_422_does_not_forget_what_was_seen(
     mine = stamp(model, "context_length")
     metadata.edit(model, {"context_length": 8}, by=user, through="page")
     url = "/models/tiny/metadata/context_length/"
-    html = admin_client.post(
-        url, {**mine, "context_length": "many", "action": "save"}, headers=HTMX
-    ).content.decode()
+    html = page_text(
+        admin_client.post(url, {**mine, "context_length": "many", "action": "save"}, headers=HTMX)
+    )
     assert f'value="{mine["seen-context_length"]}"' in html
     assert (
         admin_client.post(
@@ -372,9 +419,11 @@ def test_another_row_is_added_without_javascript(
     admin_client: Client, model: RegisteredModel
 ) -> None:
     data = form_of(admin_client.get("/models/tiny/metadata/?edit=all").content.decode())
-    html = admin_client.post(
-        "/models/tiny/metadata/", {**data, "license": "gpl-3.0", "action": "row-custom"}
-    ).content.decode()
+    html = page_text(
+        admin_client.post(
+            "/models/tiny/metadata/", {**data, "license": "gpl-3.0", "action": "row-custom"}
+        )
+    )
     again = form_of(html)
     assert (len(again["custom-key"]), again["license"]) == (
         len(data["custom-key"]) + 1,
@@ -396,9 +445,9 @@ def test_tags_that_others_use_are_offered(
     admin_client: Client, make_model: Make, model: RegisteredModel, user: User
 ) -> None:
     metadata.edit(make_model("other"), {"tags": ["kept <ready>"]}, by=user, through="page")
-    html = admin_client.get("/models/tiny/metadata/tags/", headers=HTMX).content.decode()
+    html = page_text(admin_client.get("/models/tiny/metadata/tags/", headers=HTMX))
     assert '<datalist id="list-tags"><option value="kept &lt;ready&gt;"></option>' in html
-    assert "kept &lt;ready&gt;" not in admin_client.get("/models/tiny/metadata/").content.decode()
+    assert "kept &lt;ready&gt;" not in page_text(admin_client.get("/models/tiny/metadata/"))
 
 
 def test_an_object_with_many_entries_is_written_as_one_piece(
@@ -407,7 +456,7 @@ def test_an_object_with_many_entries_is_written_as_one_piece(
     model = make_model(
         "big", extracted={"custom": {f"key {number}": number for number in range(60)}}
     )
-    html = admin_client.get("/models/big/metadata/custom/").content.decode()
+    html = page_text(admin_client.get("/models/big/metadata/custom/"))
     assert 'name="custom-json"' in html
     assert 'name="custom-key"' not in html
     data = form_of(admin_client.get("/models/big/metadata/?edit=all").content.decode())
@@ -424,7 +473,7 @@ def test_hostile_values_are_shown_as_text(admin_client: Client, make_model: Make
         extracted={"custom": {"<u>": "<script>"}},
     )
     for query in ("", "?edit=all"):
-        html = admin_client.get(f"/models/odd/metadata/{query}").content.decode()
+        html = page_text(admin_client.get(f"/models/odd/metadata/{query}"))
         for bad in ("<b>x", "<i>", "<u>", "<script>"):
             assert bad not in html.replace("<script src", "")
 
@@ -437,18 +486,18 @@ def test_the_tab_costs_a_fixed_number_of_queries(
 
 
 def test_the_edit_button_leads_to_the_tab(admin_client: Client, model: RegisteredModel) -> None:
-    html = admin_client.get("/models/tiny/").content.decode()
+    html = page_text(admin_client.get("/models/tiny/"))
     assert '<a class="btn" href="/models/tiny/metadata/">Edit</a>' in html
 
 
 def test_a_hosted_model_shows_where_it_is(admin_client: Client, admin_user: User) -> None:
-    data = {"name": "gpt", "type": "OPENAI", "endpoint": "http://127.0.0.1:9/v1"}
+    data = {"name": "gpt", "type": "OPENAI", "endpoint": "http://models.example:9/v1"}
     model = registration.register(data, by=admin_user, through="page")
-    html = admin_client.get("/models/gpt/metadata/").content.decode()
-    assert "http://127.0.0.1:9/v1" in html
+    html = page_text(admin_client.get("/models/gpt/metadata/"))
+    assert "http://models.example:9/v1" in html
     response = save(admin_client, model, "api_key_variable", api_key_variable="sk-1234567890")
     assert response.status_code == 422
-    assert "begins with KAREN_ENDPOINT_KEY" in response.content.decode()
+    assert "begins with KAREN_ENDPOINT_KEY" in page_text(response)
     assert (
         save(
             admin_client, model, "api_key_variable", api_key_variable="KAREN_ENDPOINT_KEY_A"

@@ -1,4 +1,6 @@
-"""One model: facts with their sources, card, files, tensors; and what is said when the disk tells another story."""
+"""One model: facts with their sources, card, files, tensors; and what is said when the disk tells
+another story.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +15,11 @@ from django.test import Client
 from django.utils import timezone
 
 from discovery.models import FileChecksum, RegisteredModel, Root, Visibility
-from discovery.services import browse, metadata
-from tests import builders
-from tests.timing import at_most
+from discovery.services.insight import model_contents
+from discovery.services.metadata import metadata
+from tests.support import builders
+from tests.support.page_text import page_text
+from tests.support.timing import at_most
 
 Make = Callable[..., RegisteredModel]
 Register = Callable[[str], RegisteredModel]
@@ -27,7 +31,7 @@ TABS = ("", "files/", "tensors/", "family/")
 def get(client: Client, path: str, **query: Any) -> str:
     response = client.get(f"/models/{path}", query)
     assert response.status_code == 200
-    return response.content.decode()
+    return page_text(response)
 
 
 def test_each_fact_stands_with_the_place_it_was_read_in(
@@ -47,8 +51,8 @@ def test_each_fact_stands_with_the_place_it_was_read_in(
         in html
     )
     assert "<bdi>131,072</bdi>" in html
-    assert '<bdi>8.0 B</bdi> <span class="faint">12.9 B active</span>' in html
-    assert '<bdi>Q4_K_M</bdi> <span class="faint">4.85 bits/weight</span>' in html
+    assert '<bdi>8.0 B</bdi><span class="faint">12.9 B active</span>' in html
+    assert '<bdi>Q4_K_M</bdi><span class="faint">4.85 bits/weight</span>' in html
     assert "<bdi>en, de</bdi>" in html
     assert "<bdi>Transformers</bdi>" in html
 
@@ -72,8 +76,8 @@ def test_what_a_person_decided_says_who(
     )
     html = get(admin_client, "tiny-model/")
     assert (
-        '<bdi>apache-2.0</bdi></dd><dd class="src edited" title="The files say: mit">edited by admin</dd>'
-        in html
+        '<bdi>apache-2.0</bdi></dd><dd class="src edited" title="The files say: mit">edited by'
+        " admin</dd>" in html
     )
     assert 'title="The files say nothing about it">edited by admin' in html
 
@@ -379,9 +383,9 @@ def test_tensors_are_read_from_the_headers_now(
     assert '<td class="num">128.0 kB</td>' in html
     assert "in 2 files" in html
     assert html.index("layers.0.") < html.index("layers.1.")
-    part = admin_client.get(
-        f"/models/{record.model_id}/tensors/", {"q": "EMBED"}, headers=HTMX
-    ).content.decode()
+    part = page_text(
+        admin_client.get(f"/models/{record.model_id}/tensors/", {"q": "EMBED"}, headers=HTMX)
+    )
     assert "1 tensor<" in part
     assert "<html" not in part
 
@@ -395,11 +399,13 @@ def test_tensors_are_grouped_by_module_and_opened_one_by_one(
     assert "<bdi>model.layers.4</bdi>" not in html
     assert 'hx-get="?at=model.layers.4&amp;part=1"' in html
     assert 'href="?at=model.layers.4"' in html
-    part = admin_client.get(
-        f"/models/{record.model_id}/tensors/",
-        {"at": "model.layers.4.self_attn", "part": "1"},
-        headers=HTMX,
-    ).content.decode()
+    part = page_text(
+        admin_client.get(
+            f"/models/{record.model_id}/tensors/",
+            {"at": "model.layers.4.self_attn", "part": "1"},
+            headers=HTMX,
+        )
+    )
     assert part.strip().startswith('<ul class="tree">')
     assert "q_proj" in part
     page = get(admin_client, f"{record.model_id}/tensors/", at="model.layers.4")
@@ -441,7 +447,7 @@ def test_one_weight_file_can_be_chosen_and_no_other_file(
 def test_tensor_names_are_sorted_as_people_count(models_root: Path, register: Register) -> None:
     tensors = [(f"layers.{number}.w", "F32", (1,)) for number in range(12)]
     builders.safetensors(models_root / "x.safetensors", [*tensors, ("9" * 50, "F32", (1,))])
-    rows = browse.tensors(register("x.safetensors")).rows
+    rows = model_contents.tensors(register("x.safetensors")).rows
     assert [row.tensor.name for row in rows[1:]] == [f"layers.{number}.w" for number in range(12)]
 
 
@@ -461,7 +467,7 @@ def test_weight_files_that_are_gone_or_broken_say_what_is_the_matter(
 def test_no_more_files_are_opened_than_the_limit_and_it_says_so(
     admin_client: Client, models_root: Path, register: Register, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(browse, "MAX_FILES", 2)
+    monkeypatch.setattr(model_contents, "MAX_FILES", 2)
     builders.transformers(models_root / "llama", layers=6, shards=4)
     html = get(admin_client, f"{register('llama').model_id}/tensors/")
     assert "These are the tensors of the first 2 of 4 weight files." in html
@@ -470,7 +476,7 @@ def test_no_more_files_are_opened_than_the_limit_and_it_says_so(
 def test_no_more_tensors_are_listed_than_the_limit_and_it_says_so(
     admin_client: Client, models_root: Path, register: Register, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(browse, "MAX_TENSORS", 3)
+    monkeypatch.setattr(model_contents, "MAX_TENSORS", 3)
     builders.transformers(models_root / "llama", shards=1)
     html = get(admin_client, f"{register('llama').model_id}/tensors/")
     assert "3 tensors" in html
@@ -487,8 +493,8 @@ def test_a_root_known_by_a_link_is_read_all_the_same(tmp_path: Path, make_model:
         files=[["llama/README.md", 1]],
         variants=[{"name": "x", "path": "llama", "files": ["llama/model.safetensors"]}],
     )
-    assert browse.tensors(record).rows
-    card = browse.card(record)
+    assert model_contents.tensors(record).rows
+    card = model_contents.card(record)
     assert card is not None
     assert card.text
 

@@ -1,4 +1,6 @@
-"""The Models page: who sees what, searching, sorting, paging, and what it says when there is nothing."""
+"""The Models page: who sees what, searching, sorting, paging, and what it says when there is
+nothing.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +14,7 @@ from django.contrib.auth.models import Group, User
 from django.test import Client
 
 from discovery.models import Collection, RegisteredModel, Root, Visibility
+from tests.support.page_text import page_text
 
 Make = Callable[..., RegisteredModel]
 
@@ -25,7 +28,7 @@ def names(html: str) -> list[str]:
 def get(client: Client, **query: Any) -> str:
     response = client.get("/models/", query)
     assert response.status_code == 200
-    return response.content.decode()
+    return page_text(response)
 
 
 def test_a_row_shows_what_one_asks_of_a_model_first(admin_client: Client, make_model: Make) -> None:
@@ -150,9 +153,8 @@ def test_readers_see_and_count_only_what_is_shared_with_them(
         {"status": "CORRUPT"},
         {"tag": "x"},
     ):
-        assert (
-            '<span class="count" id="nav-models">3</span>'
-            in reader_client.get("/models/", narrowed).content.decode()
+        assert '<span class="count" id="nav-models">3</span>' in page_text(
+            reader_client.get("/models/", narrowed)
         ), narrowed
 
 
@@ -177,7 +179,7 @@ def test_boosted_and_restored_pages_are_whole(
     header: dict[str, str], admin_client: Client, make_model: Make
 ) -> None:
     make_model()
-    html = admin_client.get("/models/", headers={**HTMX, **header}).content.decode()
+    html = page_text(admin_client.get("/models/", headers={**HTMX, **header}))
     assert "<html" in html
     assert '<span class="count" id="nav-models">1</span>' in html
 
@@ -262,8 +264,8 @@ def test_the_sorted_column_says_so_and_its_link_turns_the_order_round(
     html = get(admin_client, sort="-size", q="tiny")
     assert html.count("aria-sort") == 1
     assert (
-        '<th scope="col" class="num wide-only" aria-sort="descending"><a id="sort-size" href="?sort=size&amp;q=tiny"'
-        in html
+        '<th scope="col" class="num wide-only" aria-sort="descending"><a id="sort-size"'
+        ' href="?sort=size&amp;q=tiny"' in html
     )
     assert 'id="sort-params" href="?sort=-params&amp;q=tiny"' in html
 

@@ -1,4 +1,6 @@
-"""The Problems page and the Health tab: what is wrong, in one list; and what administrators decide about it."""
+"""The Problems page and the Health tab: what is wrong, in one list; and what administrators decide
+about it.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +16,11 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from discovery.engine.types import Problem
+from discovery.engine.core.types import Problem
 from discovery.models import DeepValidation, Finding, LoadTest, RegisteredModel
-from discovery.services import findings
-from tests import builders
+from discovery.services.findings import findings
+from tests.support import builders
+from tests.support.page_text import page_text
 
 Make = Callable[..., RegisteredModel]
 Register = Callable[[str], RegisteredModel]
@@ -44,7 +47,7 @@ def unsafe(make_model: Make) -> RegisteredModel:
 def html(client: Client, path: str, **query: str) -> str:
     response = client.get(path, query)
     assert response.status_code == 200
-    return response.content.decode()
+    return page_text(response)
 
 
 def test_open_problems_are_listed_with_model_file_place_and_advice(
@@ -113,11 +116,11 @@ def test_accepting_needs_a_reason_and_moves_the_problem(
     response = admin_client.post(
         "/problems/decide/", {"action": "accept", "finding": key, "reason": ""}, follow=True
     )
-    assert "Say why it can be accepted" in response.content.decode()
+    assert "Say why it can be accepted" in page_text(response)
     response = admin_client.post(
         "/problems/decide/", {"action": "accept", "finding": key, "reason": "ours"}, follow=True
     )
-    assert "1 finding accepted." in response.content.decode()
+    assert "1 finding accepted." in page_text(response)
     assert "would call" not in html(admin_client, "/problems/")
     assert "“ours”" in html(admin_client, "/problems/", state="accepted")
     unsafe.refresh_from_db()
@@ -150,9 +153,8 @@ def test_putting_off_hides_a_problem_for_as_long_as_was_said(
 def test_choosing_nothing_says_so(
     sent: dict[str, object], admin_client: Client, unsafe: RegisteredModel
 ) -> None:
-    assert (
-        "Choose at least one problem first."
-        in admin_client.post("/problems/decide/", sent, follow=True).content.decode()
+    assert "Choose at least one problem first." in page_text(
+        admin_client.post("/problems/decide/", sent, follow=True)
     )
 
 
@@ -160,9 +162,8 @@ def test_an_action_that_does_not_exist_says_so(
     admin_client: Client, unsafe: RegisteredModel
 ) -> None:
     sent = {"action": "explode", "finding": Finding.objects.get().pk}
-    assert (
-        "not something that can be done"
-        in admin_client.post("/problems/decide/", sent, follow=True).content.decode()
+    assert "not something that can be done" in page_text(
+        admin_client.post("/problems/decide/", sent, follow=True)
     )
 
 
@@ -179,7 +180,7 @@ def test_checking_again_is_put_on_the_queue(
     response = admin_client.post(
         "/problems/decide/", {"action": "rescan", "finding": Finding.objects.get().pk}, follow=True
     )
-    assert "1 model is being read again" in response.content.decode()
+    assert "1 model is being read again" in page_text(response)
     assert task_queue.queue_size() == 1  # type: ignore[attr-defined]
 
 
@@ -200,7 +201,7 @@ def test_the_list_costs_the_same_queries_however_long_it_is(
 def test_the_list_is_refreshed_without_its_frame(
     admin_client: Client, unsafe: RegisteredModel
 ) -> None:
-    fragment = admin_client.get("/problems/", headers=HTMX).content.decode()
+    fragment = page_text(admin_client.get("/problems/", headers=HTMX))
     assert fragment.lstrip().startswith('<div id="results"')
     assert "<html" not in fragment
 
@@ -240,9 +241,11 @@ def test_each_button_does_what_it_says(
     record = register("tiny-llama")
 
     def press(action: str, **sent: str) -> str:
-        return admin_client.post(
-            f"/models/{record.model_id}/health/act/", {"action": action, **sent}, follow=True
-        ).content.decode()
+        return page_text(
+            admin_client.post(
+                f"/models/{record.model_id}/health/act/", {"action": action, **sent}, follow=True
+            )
+        )
 
     assert "Read again: no check failed." in press("validate")
     assert "All bytes of the model will be read" in press("deep")
@@ -290,7 +293,7 @@ def test_the_tab_polls_while_something_is_under_way_and_stops_with_it(
     DeepValidation.objects.filter(pk=run.pk).update(state="done", finished_at=timezone.now())
     live = admin_client.get("/models/tiny-model/health/live/", headers=HTMX)
     assert live.status_code == 286
-    assert "every 1s" not in live.content.decode()
+    assert "every 1s" not in page_text(live)
     assert admin_client.get("/models/tiny-model/health/live/").status_code == 302
 
 

@@ -1,4 +1,6 @@
-"""The Completeness page: the worst first, filters, advice, and filling in what is missing in its line."""
+"""The Completeness page: the worst first, filters, advice, and filling in what is missing in its
+line.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +13,15 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from discovery.models import RegisteredModel
-from discovery.services import metadata, reports
+from discovery.services.insight import completeness_report
+from discovery.services.metadata import metadata
+from tests.support.page_text import page_text
 
 Make = Callable[..., RegisteredModel]
 HTMX = {"HX-Request": "true"}
 FULL = {
-    "description": "d", "license": "mit", "capabilities": ["CHAT"], "resource_requirements": {"ram": 1}, "performance_metrics": {"speed": 1},
+    "description": "d", "license": "mit", "capabilities": ["CHAT"],
+    "resource_requirements": {"ram": 1}, "performance_metrics": {"speed": 1},
     "language_support": ["en"], "modalities": ["TEXT"],
 }  # fmt: skip
 
@@ -40,7 +45,7 @@ def models(make_model: Make) -> dict[str, RegisteredModel]:
 
 
 def titles(client: Client, **query: str) -> list[str]:
-    html = client.get("/report/", query).content.decode()
+    html = page_text(client.get("/report/", query))
     return re.findall(r'<li class="report-line".*?<bdi>(.*?)</bdi>', html, re.S)
 
 
@@ -54,7 +59,7 @@ def test_the_worst_described_come_first(
 ) -> None:
     assert titles(admin_client) == ["Bare Model", "half-model", "whole-model"]
     assert [models[name].completeness for name in ("bare", "half", "whole")] == [0, 50, 100]
-    html = admin_client.get("/report/").content.decode()
+    html = page_text(admin_client.get("/report/"))
     assert '<span class="figure">50 %</span>' in html
     assert "1 described in full" in html
 
@@ -66,19 +71,20 @@ def test_each_filter_counts_and_shows_what_lacks_that(
     assert titles(admin_client, lacking="performance_metrics") == ["Bare Model", "half-model"]
     assert titles(admin_client, lacking="naming") == ["Bare Model"]
     assert titles(admin_client, lacking="nonsense") == titles(admin_client)
-    told = reports.summary(User(is_staff=True))
+    told = completeness_report.summary(User(is_superuser=True))
     assert told.lacking == {
-        "description": 1, "license": 1, "capabilities": 1, "resource_requirements": 2, "performance_metrics": 2, "language_support": 1, "naming": 1,
+        "description": 1, "license": 1, "capabilities": 1, "resource_requirements": 2,
+        "performance_metrics": 2, "language_support": 1, "naming": 1,
     }  # fmt: skip
 
 
 def test_a_line_says_what_is_missing_and_what_the_guide_advises(
     admin_client: Client, models: dict[str, RegisteredModel]
 ) -> None:
-    html = admin_client.get("/report/").content.decode()
+    html = page_text(admin_client.get("/report/"))
     for text in ("bare-model-7b", "vision/bare-model-7b", "Add license to Bare Model"):
         assert text in html
-    advice = reports.advice(models["whole"])
+    advice = completeness_report.advice(models["whole"])
     assert not advice.is_needed
 
 
@@ -86,15 +92,15 @@ def test_a_missing_field_is_filled_in_where_it_is_listed(
     admin_client: Client, models: dict[str, RegisteredModel]
 ) -> None:
     url = "/report/bare/license/"
-    form = admin_client.get(url, headers=HTMX).content.decode()
+    form = page_text(admin_client.get(url, headers=HTMX))
     assert 'name="license"' in form
     assert "<html" not in form
     seen = {"seen-license": metadata.stamp(models["bare"], "license")}
     wrong = admin_client.post(url, {**seen, "license": "x" * 201, "action": "save"}, headers=HTMX)
     assert wrong.status_code == 422
-    assert "at most 200 characters" in wrong.content.decode()
+    assert "at most 200 characters" in page_text(wrong)
     saved = admin_client.post(url, {**seen, "license": "mit", "action": "save"}, headers=HTMX)
-    html = saved.content.decode()
+    html = page_text(saved)
     assert saved.status_code == 200
     assert "License saved." in html
     assert "20 %" in html
@@ -103,8 +109,8 @@ def test_a_missing_field_is_filled_in_where_it_is_listed(
     assert (models["bare"].license, models["bare"].completeness) == ("mit", 20)
     stale = admin_client.post(url, {**seen, "license": "gpl-3.0", "action": "save"}, headers=HTMX)
     assert stale.status_code == 409
-    assert "Keep theirs" in stale.content.decode()
-    shown = admin_client.get(url, {"show": "1"}, headers=HTMX).content.decode()
+    assert "Keep theirs" in page_text(stale)
+    shown = page_text(admin_client.get(url, {"show": "1"}, headers=HTMX))
     assert "<form" not in shown
 
 
@@ -112,7 +118,7 @@ def test_two_open_lines_have_labels_of_their_own(
     admin_client: Client, models: dict[str, RegisteredModel]
 ) -> None:
     pages = [
-        admin_client.get(f"/report/{name}/description/", headers=HTMX).content.decode()
+        page_text(admin_client.get(f"/report/{name}/description/", headers=HTMX))
         for name in ("bare", "half-model")
     ]
     ids = [set(re.findall(r' id="([^"]+)"', page)) for page in pages]
@@ -144,11 +150,11 @@ def test_nonsense_in_the_address_leaves_the_page_whole(
 ) -> None:
     for query in ({"page": "1" * 30}, {"page": "-1"}, {"lacking": "\0"}, {"lacking": "<b>"}):
         assert admin_client.get("/report/", query).status_code == 200
-    assert "No models yet" not in admin_client.get("/report/").content.decode()
+    assert "No models yet" not in page_text(admin_client.get("/report/"))
 
 
 def test_an_empty_registry_says_what_to_do(admin_client: Client) -> None:
-    assert "No models yet" in admin_client.get("/report/").content.decode()
+    assert "No models yet" in page_text(admin_client.get("/report/"))
 
 
 def test_the_page_costs_a_fixed_number_of_queries(
@@ -163,10 +169,10 @@ def test_the_page_costs_a_fixed_number_of_queries(
 def test_the_model_page_shows_the_score_and_what_is_missing(
     admin_client: Client, reader_client: Client, models: dict[str, RegisteredModel]
 ) -> None:
-    html = admin_client.get("/models/half-model/").content.decode()
+    html = page_text(admin_client.get("/models/half-model/"))
     assert "It lacks resource requirements, performance characteristics and its languages." in html
     assert 'href="/models/half-model/metadata/language_support/#field-language_support"' in html
     RegisteredModel.objects.update(visibility="PUBLIC")
-    html = reader_client.get("/models/half-model/").content.decode()
+    html = page_text(reader_client.get("/models/half-model/"))
     assert "It lacks resource requirements" in html
     assert "/metadata/language_support/" not in html

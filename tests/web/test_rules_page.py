@@ -1,4 +1,6 @@
-"""The Rules page and its editors: rules in words, trying, saving, undoing, and what is said about bad rules."""
+"""The Rules page and its editors: rules in words, trying, saving, undoing, and what is said about
+bad rules.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +16,12 @@ from django.test import Client
 from django_q.brokers import Broker
 from pytest_django import DjangoAssertNumQueries
 
-from discovery.engine.rules import Rule
+from discovery.engine.classify.rules import Rule
 from discovery.models import RegisteredModel
-from discovery.services import categories, configs
-from discovery.web import rule_form, why
+from discovery.services.core import config_files
+from discovery.services.scans import categorization
+from discovery.web import evidence, rule_form
+from tests.support.page_text import page_text
 
 Make = Callable[..., RegisteredModel]
 
@@ -52,7 +56,7 @@ def coder(make_model: Make, rules_file: Path) -> RegisteredModel:
     """A model whose name says "wizard coder", categorized by the rules of the file."""
     signals = {"words": {"name": ["wizard", "coder"]}, "phrases": {"name": " wizard coder "}}
     record = make_model("wizard-coder", signals=signals)
-    categories.recategorize()
+    categorization.recategorize()
     record.refresh_from_db()
     assert record.secondary == "CODE"
     return record
@@ -77,21 +81,21 @@ def form(**changes: Any) -> dict[str, Any]:
 def page(client: Client, path: str = "/rules/") -> str:
     response = client.get(path)
     assert response.status_code == 200
-    return response.content.decode()
+    return page_text(response)
 
 
 def post_form(client: Client, expected: int = 200, **changes: Any) -> str:
     response = client.post(CODE, form(page=page(client, CODE), **changes))
-    assert response.status_code == expected, response.content.decode()
-    return response.content.decode()
+    assert response.status_code == expected, page_text(response)
+    return page_text(response)
 
 
 def post_json(client: Client, text: str, action: str = "try", expected: int = 200) -> str:
     mark = re.search(r'name="base" value="(\w*)"', page(client, "/rules/json/"))
     assert mark
     response = client.post("/rules/json/", {"text": text, "action": action, "base": mark[1]})
-    assert response.status_code == expected, response.content.decode()
-    return response.content.decode()
+    assert response.status_code == expected, page_text(response)
+    return page_text(response)
 
 
 def beside(html: str, field: str) -> str:
@@ -153,7 +157,7 @@ def test_htmx_gets_the_part_it_asks_for(admin_client: Client, rules_file: Path) 
         ("/rules/json/", '<div id="editor"'),
     ):
         response = admin_client.get(path, headers=HTMX)
-        html = response.content.decode()
+        html = page_text(response)
         assert part in html
         assert "<html" not in html
         assert "HX-Request" in response.headers["Vary"]
@@ -199,7 +203,7 @@ def test_htmx_gets_the_part_it_asks_for(admin_client: Client, rules_file: Path) 
     ],
 )
 def test_a_rule_reads_as_a_sentence(rule: dict[str, Any], words: str) -> None:
-    assert why.rule_words(Rule(**rule)) == words
+    assert evidence.rule_words(Rule(**rule)) == words
 
 
 def test_the_form_shows_the_rules_as_they_stand(admin_client: Client, rules_file: Path) -> None:
@@ -222,7 +226,7 @@ def test_trying_shows_what_would_change_and_writes_nothing(
     assert '<a class="name" href="/models/wizard-coder/">' in html
     assert ">\ncode</textarea>" in html
     assert rules_file.read_bytes() == before
-    assert not categories.can_undo()
+    assert not categorization.can_undo()
     assert task_queue.queue_size() == 0
     coder.refresh_from_db()
     assert coder.secondary == "CODE"
@@ -265,8 +269,8 @@ def test_saving_writes_the_file_keeps_the_previous_and_starts_the_task(
         follow=True,
     )
     assert response.redirect_chain == [("/rules/", 302)]
-    assert "Saved. 1 model is being decided anew." in response.content.decode()
-    assert "Undo the last change" in response.content.decode()
+    assert "Saved. 1 model is being decided anew." in page_text(response)
+    assert "Undo the last change" in page_text(response)
     written = json.loads(rules_file.read_text())
     expected = json.loads(json.dumps(RULES))
     expected["categorization_rules"]["secondary_category"]["CODE"][0]["keywords"] = [
@@ -277,7 +281,7 @@ def test_saving_writes_the_file_keeps_the_previous_and_starts_the_task(
     assert json.dumps(written) == json.dumps(expected), (
         "nothing else moved, not even the order of keys"
     )
-    assert json.loads(categories.previous_path().read_text()) == RULES
+    assert json.loads(categorization.previous_path().read_text()) == RULES
     assert task_queue.queue_size() == 1
     assert list(rules_file.parent.glob("*.tmp")) == []
 
@@ -285,15 +289,14 @@ def test_saving_writes_the_file_keeps_the_previous_and_starts_the_task(
 def test_undoing_puts_the_previous_rules_back(admin_client: Client, rules_file: Path) -> None:
     assert "Undo the last change" not in page(admin_client)
     post_form(admin_client, 302, action="save", **{"r0-keywords": "sql"})
-    html = admin_client.post("/rules/undo/", follow=True).content.decode()
+    html = page_text(admin_client.post("/rules/undo/", follow=True))
     assert "The last change is undone." in html
     assert json.loads(rules_file.read_text()) == RULES
 
 
 def test_undoing_without_a_previous_version_says_so(admin_client: Client, rules_file: Path) -> None:
-    assert (
-        "There is no earlier version of the rules."
-        in admin_client.post("/rules/undo/", follow=True).content.decode()
+    assert "There is no earlier version of the rules." in page_text(
+        admin_client.post("/rules/undo/", follow=True)
     )
     assert admin_client.get("/rules/undo/").status_code == 405
 
@@ -301,8 +304,8 @@ def test_undoing_without_a_previous_version_says_so(admin_client: Client, rules_
 def test_undoing_to_rules_that_are_not_valid_changes_nothing(
     admin_client: Client, rules_file: Path
 ) -> None:
-    categories.previous_path().write_text('{"categorization_rules": {"x": 1}}')
-    html = admin_client.post("/rules/undo/", follow=True).content.decode()
+    categorization.previous_path().write_text('{"categorization_rules": {"x": 1}}')
+    html = page_text(admin_client.post("/rules/undo/", follow=True))
     assert "not valid any more, so nothing was changed" in html
     assert json.loads(rules_file.read_text()) == RULES
 
@@ -370,7 +373,7 @@ def test_items_with_commas_quotes_and_brackets_survive_the_form() -> None:
 
 
 def test_every_shipped_rule_survives_the_form() -> None:
-    document = json.loads(configs.SHIPPED_RULES.read_text())
+    document = json.loads(config_files.SHIPPED_RULES.read_text())
     for section, names in document["categorization_rules"].items():
         axis = section.removesuffix("_category")
         for name in names:
@@ -444,7 +447,10 @@ def test_faults_go_to_the_fieldset_they_belong_to_when_others_are_removed(
             "categorization_rules.tertiary: this key is not known here",
         ),
         (
-            '{"categorization_rules": {"secondary_category": {"CODE": [{"keywords": ["a"]}, {"tags": ["a"], "color": "red"}]}}}',
+            (
+                '{"categorization_rules": {"secondary_category": {"CODE": [{"keywords": ["a"]},'
+                ' {"tags": ["a"], "color": "red"}]}}}'
+            ),
             "categorization_rules.secondary_category.CODE.1.color: this key is not known here",
         ),
         (
@@ -453,11 +459,17 @@ def test_faults_go_to_the_fieldset_they_belong_to_when_others_are_removed(
         ),
         (
             '{"categorization_rules": {"specialization": {"LEGAL": {"keywords": ["law", ""]}}}}',
-            "categorization_rules.specialization.LEGAL.0.keywords.1: string should have at least 1 character",
+            (
+                "categorization_rules.specialization.LEGAL.0.keywords.1: string should have at"
+                " least 1 character"
+            ),
         ),
         (
             '{"categorization_rules": {"secondary_category": {"CODE": {"file_patterns": ["[a"]}}}}',
-            "categorization_rules.secondary_category.CODE.0.file_patterns: &#x27;[a&#x27; is not a valid pattern",
+            (
+                "categorization_rules.secondary_category.CODE.0.file_patterns: &#x27;[a&#x27; is"
+                " not a valid pattern"
+            ),
         ),
         (
             '{"categorization_rules": {"secondary_category": {"CODE": {}}}}',
@@ -488,8 +500,8 @@ def test_bad_json_names_the_place_and_the_last_good_rules_stay(
         html = post_json(admin_client, text, action, 422)
         assert message in html.split("<textarea")[0]
     assert rules_file.read_bytes() == before
-    assert configs.RULES.faults() == ()
-    assert not categories.can_undo()
+    assert config_files.RULES.faults() == ()
+    assert not categorization.can_undo()
 
 
 def test_many_faults_are_counted_not_all_listed(admin_client: Client, rules_file: Path) -> None:
@@ -515,29 +527,46 @@ def test_somebody_elses_change_is_not_overwritten_unseen(
     mine = form(page=page(admin_client, CODE), action="save", **{"r0-keywords": "mine"})
     theirs = json.loads(json.dumps(RULES))
     theirs["categorization_rules"]["secondary_category"]["CODE"].pop()
-    categories.save(json.dumps(theirs), by=admin_user)
+    categorization.save(json.dumps(theirs), by=admin_user)
     response = admin_client.post(CODE, mine)
-    html = response.content.decode()
+    html = page_text(response)
     assert response.status_code == 409
     assert "Somebody else has changed these rules" in html
     assert ">\nmine</textarea>" in html
+    assert re.search(r"<pre[^>]*>[^<]*\+\s+&quot;mine&quot;", html)
+    assert "keep theirs</a>" in html
+    assert json.loads(rules_file.read_text()) == theirs
+
+
+def test_undoing_takes_back_only_the_change_that_the_page_showed(
+    admin_client: Client, admin_user: User, rules_file: Path
+) -> None:
+    post_form(admin_client, 302, action="save", **{"r0-keywords": "sql"})
+    seen = re.search(r'name="seen" value="(\w+)"', page(admin_client))
+    assert seen
+    theirs = json.loads(rules_file.read_text())
+    theirs["categorization_rules"]["secondary_category"]["CODE"].pop()
+    categorization.save(json.dumps(theirs), by=admin_user)
+    assert "nothing was undone" in page_text(
+        admin_client.post("/rules/undo/", {"seen": seen[1]}, follow=True)
+    )
     assert json.loads(rules_file.read_text()) == theirs
 
 
 def test_a_config_folder_that_cannot_be_written_says_so(
     admin_client: Client, rules_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*_: Any) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(configs, "write_atomically", refuse)
+    monkeypatch.setattr(config_files, "write_atomically", refuse)
     html = post_form(admin_client, 422, action="save")
     assert (
-        f"The config folder {rules_file.parent} cannot be written: Permission denied. Nothing was changed."
-        in html
+        f"The config folder {rules_file.parent} cannot be written: Permission denied. Nothing was"
+        " changed." in html
     )
-    categories.previous_path().write_text(json.dumps(RULES))
-    assert "cannot be written" in admin_client.post("/rules/undo/", follow=True).content.decode()
+    categorization.previous_path().write_text(json.dumps(RULES))
+    assert "cannot be written" in page_text(admin_client.post("/rules/undo/", follow=True))
 
 
 def test_a_broken_file_is_told_on_top_and_mended_as_json(
@@ -555,7 +584,7 @@ def test_a_broken_file_is_told_on_top_and_mended_as_json(
     assert "the words code or coder in the name" in html, "the last good rules are in force"
     response = admin_client.get(CODE, follow=True)
     assert response.redirect_chain == [("/rules/json/", 302)]
-    assert "The rules file is broken" in response.content.decode()
+    assert "The rules file is broken" in page_text(response)
 
 
 def test_a_category_of_very_many_rules_is_edited_as_json(
@@ -569,9 +598,7 @@ def test_a_category_of_very_many_rules_is_edited_as_json(
         }
     }
     rules_file.write_text(json.dumps(many))
-    assert (
-        "33 rules are too many for a form" in admin_client.get(CODE, follow=True).content.decode()
-    )
+    assert "33 rules are too many for a form" in page_text(admin_client.get(CODE, follow=True))
 
 
 def test_a_form_of_the_most_rules_has_fewer_fields_than_django_reads() -> None:

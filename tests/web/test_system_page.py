@@ -1,4 +1,6 @@
-"""The System page: what the installation runs on, said so that an administrator knows what to do, whatever does not answer."""
+"""The System page: what the installation runs on, said so that an administrator knows what to do,
+whatever does not answer.
+"""
 
 from __future__ import annotations
 
@@ -18,13 +20,18 @@ from django_q.brokers import Broker
 from django_q.models import Schedule, Task
 from django_q.status import Stat
 
+from discovery.loading import cell
+from discovery.loading.confine import Facts
+from discovery.loading.job import Cell, Mechanism
 from discovery.models import DeepValidation, RegisteredModel, Root, ScanRun
-from discovery.services import browse, machine, system, versions, workers
-from discovery.services.browse import FileSystem
-from discovery.services.machine import Card, Cards
-from discovery.services.workers import Worker, Workers
+from discovery.services.machine import hardware, reach, resources, versions, workers
+from discovery.services.machine.hardware import Card, Cards
+from discovery.services.machine.reach import FileSystem, Look
+from discovery.services.machine.workers import Worker, Workers
+from tests.support.page_text import page_text
 
 Make = Callable[..., RegisteredModel]
+HELD = dict.fromkeys(("reads", "writes", "network", "processes"), False)
 HTMX = {"HX-Request": "true"}
 GIB = 1 << 30
 
@@ -32,16 +39,18 @@ GIB = 1 << 30
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch, task_queue: Broker) -> None:
     """Nobody measures the load of the machine that runs the tests, nor its GPUs and workers."""
-    monkeypatch.setattr(system, "SAMPLE", 0.01)
+    monkeypatch.setattr(resources, "SAMPLE", 0.01)
     monkeypatch.setattr(
-        machine, "_cards", lambda: Cards(absent=("There is no NVIDIA driver on this machine.",))
+        hardware, "_cards", lambda: Cards(absent=("There is no NVIDIA driver on this machine.",))
     )
     alive(monkeypatch)
 
 
 @pytest.fixture
 def silence() -> Iterator[threading.Event]:
-    """``wait()`` for it hangs until the test is over: then the thread that hangs ends, so that nobody after it shares its question."""
+    """``wait()`` for it hangs until the test is over: then the thread that hangs ends, so that
+    nobody after it shares its question.
+    """
     over = threading.Event()
     yield over
     over.set()
@@ -51,13 +60,13 @@ def silence() -> Iterator[threading.Event]:
 def alive(
     monkeypatch: pytest.MonkeyPatch, *found: Worker, waiting: int | None = 0, fault: str = ""
 ) -> None:
-    monkeypatch.setattr(system, "workers", lambda: Workers(found, waiting, fault))
+    monkeypatch.setattr(resources, "workers", lambda: Workers(found, waiting, fault))
 
 
 def html(client: Client, path: str = "/system/", **headers: str) -> str:
     response = client.get(path, headers=headers)
     assert response.status_code == 200
-    return response.content.decode()
+    return page_text(response)
 
 
 def test_the_page_shows_machine_disks_workers_schedules_and_versions(
@@ -81,6 +90,61 @@ def test_the_page_shows_machine_disks_workers_schedules_and_versions(
     assert 'hx-trigger="every 5s' in page
 
 
+@pytest.mark.parametrize(
+    ("standing", "level", "said"),
+    [
+        (
+            cell.Standing(Cell(mechanism=Mechanism.BUBBLEWRAP, filtered=True),
+                Facts(user="nobody", **HELD)),
+            "bubblewrap",
+            [("Test loads run in bubblewrap, as the user nobody, without network or new processes, "
+             "and can read no files but those of their model."),
+             "is loaded as their owner"],
+        ),
+        (
+            cell.Standing(Cell(mechanism=Mechanism.LANDLOCK, filtered=True),
+                Facts(user="user 1000", **HELD),
+                          (("bubblewrap is not installed: apt install bubblewrap, or what your "
+                           "system calls it."),)),
+            "landlock",
+            ["Test loads run held by Landlock, as the user 1000, without network",
+                "apt install bubblewrap"],
+        ),
+        (
+            cell.Standing(Cell(filtered=True),
+                Facts(user="user 1000", network=False, processes=False),
+                ("bubblewrap does not work here: <why>.",)),
+            "filter",
+            ["Test loads run in a process of their own, as the user 1000,",
+                "could still read other files, change files.", "&lt;why&gt;", "Partial"],
+        ),
+        (cell.Standing(Cell(), Facts()), "limits",
+            ["Test loads run in a process of their own.", "use the network, start programs.",
+                ">None<"]),
+    ],
+    ids=["bubblewrap", "landlock", "filter", "limits"],
+)  # fmt: skip
+def test_the_page_says_how_test_loads_are_held_and_what_is_missing(
+    admin_client: Client,
+    monkeypatch: pytest.MonkeyPatch,
+    standing: cell.Standing,
+    level: str,
+    said: list[str],
+) -> None:
+    monkeypatch.setattr(resources, "sandbox", lambda: standing)
+    page = html(admin_client)
+    assert f'data-level="{level}"' in page
+    for text in said:
+        assert text in page
+
+
+def test_the_sandbox_is_not_tried_again_by_what_refreshes_the_page(
+    admin_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resources, "sandbox", lambda: pytest.fail("was tried"))
+    assert "Sandbox" not in html(admin_client, "/system/live/", **HTMX)
+
+
 def test_what_changes_is_refreshed_without_its_frame(admin_client: Client) -> None:
     live = html(admin_client, "/system/live/", **HTMX)
     assert "Processor, memory, GPUs" in live
@@ -94,7 +158,7 @@ def test_readers_and_strangers_see_nothing_of_it(
     path: str, client: Client, reader_client: Client
 ) -> None:
     assert reader_client.get(path).status_code == 403
-    assert 'href="/system/"' not in reader_client.get("/models/").content.decode()
+    assert 'href="/system/"' not in page_text(reader_client.get("/models/"))
     reader_client.logout()
     assert client.get(path).status_code == 302
 
@@ -162,7 +226,7 @@ def test_a_broker_that_hangs_holds_the_page_up_no_longer_than_it_is_given(
 ) -> None:
     pytest.importorskip("redis")
     settings.REDIS_URL = "redis://127.0.0.1:6379"
-    monkeypatch.setattr(system, "workers", workers.workers)
+    monkeypatch.setattr(resources, "workers", workers.workers)
     monkeypatch.setattr(workers, "PATIENCE", 0.1)
     monkeypatch.setattr(workers, "_asked", lambda: silence.wait(10))
     started = time.monotonic()
@@ -181,7 +245,7 @@ def test_gpus_show_what_is_free_as_far_as_their_drivers_tell(
 ) -> None:
     cards = (Card("RTX 4090", 24 * GIB, 20 * GIB), Card("AMD <card0>", 16 * GIB, None))
     monkeypatch.setattr(
-        machine,
+        hardware,
         "_cards",
         lambda: Cards(cards, notes=("NVIDIA GPUs could not be asked: driver mismatch.",)),
     )
@@ -200,8 +264,8 @@ def test_gpus_show_what_is_free_as_far_as_their_drivers_tell(
 def test_a_driver_that_hangs_is_a_note(
     admin_client: Client, monkeypatch: pytest.MonkeyPatch, silence: threading.Event
 ) -> None:
-    monkeypatch.setattr(machine, "PATIENCE", 0.05)
-    monkeypatch.setattr(machine, "_cards", lambda: silence.wait(10))
+    monkeypatch.setattr(hardware, "PATIENCE", 0.05)
+    monkeypatch.setattr(hardware, "_cards", lambda: silence.wait(10))
     assert "GPUs could not be asked: their drivers did not answer" in html(admin_client)
 
 
@@ -211,10 +275,12 @@ def test_disks_that_are_full_or_out_of_reach_stand_out(
     for path in ("/srv/full", "/srv/away"):
         Root.objects.create(path=path)
     monkeypatch.setattr(
-        browse,
+        reach,
         "_look",
         lambda path: (
-            ("it is not mounted", None) if "away" in path else ("", FileSystem(1, 100 * GIB, GIB))
+            Look("it is not mounted", None)
+            if "away" in path
+            else Look("", FileSystem(1, 100 * GIB, GIB))
         ),
     )
     page = html(admin_client)
@@ -242,10 +308,10 @@ def test_a_schedule_that_nobody_follows_is_overdue(admin_client: Client) -> None
     assert "taken by no worker" in page
 
 
-def test_failed_tasks_of_the_last_day_are_counted_and_led_to(admin_client: Client) -> None:
+def test_failed_tasks_of_the_last_day_are_counted(admin_client: Client) -> None:
     now = timezone.now()
     Task.objects.create(id="1", name="x", func="f", started=now, stopped=now, success=False)
-    assert '<a class="link" id="failed" href="/admin/django_q/failure/">1</a>' in html(admin_client)
+    assert "<dt>Failed in the last day</dt><dd>1</dd>" in html(admin_client)
 
 
 def test_optional_packages_name_the_extra_that_installs_them(
@@ -261,7 +327,7 @@ def test_optional_packages_name_the_extra_that_installs_them(
 def test_it_costs_the_same_queries_however_much_there_is(
     admin_client: Client, make_model: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(system, "workers", workers.workers)
+    monkeypatch.setattr(resources, "workers", workers.workers)
     monkeypatch.setattr(Stat, "get_all", lambda _broker=None: [])
 
     def queries() -> int:

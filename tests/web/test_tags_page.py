@@ -1,4 +1,6 @@
-"""The Tags page: counts of what one may see; a tag renamed, merged or deleted is so on every model, and comes back as a whole."""
+"""The Tags page: counts of what one may see; a tag renamed, merged or deleted is so on every model,
+and comes back as a whole.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,10 @@ from django_q.brokers import Broker
 
 from discovery import tasks
 from discovery.models import BulkEdit, MetadataChange, RegisteredModel, Tag
-from discovery.services import bulk, metadata, tags
+from discovery.services.bulk import bulk_edits
+from discovery.services.metadata import metadata
+from discovery.services.registry import tags
+from tests.support.page_text import page_text
 
 Make = Callable[..., RegisteredModel]
 HTMX = {"HX-Request": "true"}
@@ -39,13 +44,13 @@ def shelf(make_model: Make, admin_user: User) -> None:
 def html(client: Client, path: str = "/tags/") -> str:
     response = client.get(path)
     assert response.status_code == 200
-    return response.content.decode()
+    return page_text(response)
 
 
 def act(client: Client, tag: str, **sent: str) -> str:
     """Where the answer leads."""
     response = client.post(f"/tags/{Tag.objects.get(name=tag).pk}/", sent)
-    assert response.status_code == 302, response.content.decode()
+    assert response.status_code == 302, page_text(response)
     return str(response["Location"])
 
 
@@ -118,7 +123,7 @@ def test_a_name_that_exists_is_merged_only_when_that_is_meant(
         f"/tags/{Tag.objects.get(name='old').pk}/", {"action": "rename", "name": "chat"}
     )
     assert response.status_code == 422
-    assert "There is a tag chat already" in response.content.decode()
+    assert "There is a tag chat already" in page_text(response)
     assert own("beta") == ["old"]
     act(admin_client, "old", action="merge", name="chat")
     assert (own("alpha"), own("beta"), own("gamma")) == (["chat"], ["chat"], ["chat", "fine"])
@@ -163,13 +168,13 @@ def test_what_cannot_be_a_tag_is_refused_beside_the_form(
 ) -> None:
     response = admin_client.post("/tags/", sent)
     assert response.status_code == 422
-    assert why in response.content.decode()
+    assert why in page_text(response)
 
 
 def test_many_models_are_left_to_a_worker(
     shelf: None, admin_client: Client, monkeypatch: pytest.MonkeyPatch, task_queue: Broker
 ) -> None:
-    monkeypatch.setattr(bulk, "AT_ONCE", 1)
+    monkeypatch.setattr(bulk_edits, "AT_ONCE", 1)
     where = act(admin_client, "old", action="rename", name="fresh")
     assert "A worker is changing 2 models" in html(admin_client, where)
     assert own("beta") == ["old"]

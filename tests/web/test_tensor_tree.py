@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from discovery.engine.types import Tensor
-from discovery.services.browse import Row
-from discovery.web import tensor_tree
-from discovery.web.tensor_tree import level
+from discovery.engine.core.types import Tensor
+from discovery.services.insight.model_contents import Row
+from discovery.web.shared import tensor_tree
+from discovery.web.shared.tensor_tree import level
 
 
 def rows(*names: str, dtype: str = "F16", size: int = 10) -> list[Row]:

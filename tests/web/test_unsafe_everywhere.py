@@ -10,7 +10,8 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from discovery.models import RegisteredModel
-from discovery.services import findings, metadata
+from discovery.services.findings import findings
+from discovery.services.metadata import metadata
 
 Make = Callable[..., RegisteredModel]
 
@@ -57,8 +58,10 @@ def pair(make_model: Make, admin_user: User) -> None:
             findings.after_scan([record])
 
 
-PAGES = ["/", "/models/", "/problems/", "/history/", "/report/", "/models/evil-model/", "/models/evil-model/health/", "/models/evil-model/files/",
-    "/compare/?id=evil-model&id=good-model", "/compare/?id=good-model&add=evil", "/models/good-model/family/"]  # fmt: skip
+PAGES = ["/", "/models/", "/problems/", "/history/", "/report/", "/models/evil-model/",
+    "/models/evil-model/health/", "/models/evil-model/files/",
+    "/compare/?id=evil-model&id=good-model", "/compare/?id=good-model&add=evil",
+    "/models/good-model/family/"]  # fmt: skip
 
 
 @pytest.mark.parametrize("path", PAGES)

@@ -1,4 +1,6 @@
-"""The Webhooks page: made, tested, switched off and deleted by administrators, with what became of each message."""
+"""The Webhooks page: made, tested, switched off and deleted by administrators, with what became of
+each message.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,8 @@ from django.test import Client
 from django.utils import timezone
 
 from discovery.models import Webhook, WebhookDelivery
-from discovery.services import webhooks
+from discovery.services.integrations import webhooks
+from tests.offline import Names
 
 URL = "https://hooks.example.org/models"
 
@@ -22,13 +25,51 @@ def hook(admin_user: User) -> Webhook:
 
 
 def test_a_webhook_is_made_and_its_secret_shown_once(admin_client: Client) -> None:
-    made = admin_client.post("/webhooks/", {"url": URL, "events": ["model.added", "scan.finished"]})
+    sent = admin_client.post("/webhooks/", {"url": URL, "events": ["model.added", "scan.finished"]})
+    assert (sent.status_code, sent["Location"]) == (302, "/webhooks/")
+    made = admin_client.get("/webhooks/")
     hook = Webhook.objects.get()
     assert (hook.url, hook.events) == (URL, ["model.added", "scan.finished"])
     shown = re.search(r'id="secret">([^<]+)<', made.text)
     assert shown
     assert shown[1] == hook.secret
+    assert shown[1].startswith("whsec_")
     assert hook.secret not in admin_client.get("/webhooks/").text
+    assert Webhook.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1/",
+        "http://[::127.0.0.1]/",
+        "http://2130706433/",
+        "http://inside.example/",
+        "http://169.254.169.254/latest",
+    ],
+)
+def test_an_address_inside_the_network_is_refused_beside_the_form_with_the_variable_to_set(
+    admin_client: Client, names: Names, url: str
+) -> None:
+    names["inside.example"] = ["10.0.0.1"]
+    response = admin_client.post("/webhooks/", {"url": url, "events": ["scan.finished"]})
+    assert response.status_code == 422
+    assert "which is inside this network" in response.text
+    assert "KAREN_WEBHOOK_PRIVATE" in response.text
+    assert 'aria-describedby="webhook-error"' in response.text
+    assert not Webhook.objects.exists()
+
+
+def test_a_name_that_nobody_knows_yet_is_kept_and_judged_when_something_is_sent(
+    admin_client: Client, names: Names
+) -> None:
+    names["later.example"] = []
+    assert (
+        admin_client.post(
+            "/webhooks/", {"url": "https://later.example/", "events": ["scan.finished"]}
+        ).status_code
+        == 302
+    )
 
 
 @pytest.mark.parametrize(
@@ -81,7 +122,8 @@ def test_messages_are_listed_with_what_became_of_them(
     now = timezone.now()
     for number in range(60):
         WebhookDelivery.objects.create(
-            webhook=hook, uuid=f"{number:032x}", event="scan.finished", body={}, state="failed", attempts=6, status=500, created_at=now,
+            webhook=hook, uuid=f"{number:032x}", event="scan.finished", body={}, state="failed",
+            attempts=6, status=500, created_at=now,
             message="It answered 500: <b>no</b>", seconds=0.25,
         )  # fmt: skip
     with django_assert_max_num_queries(20):

@@ -11,10 +11,12 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from discovery.engine.describe import RULES_SOURCE
+from discovery.engine.classify.describe import RULES_SOURCE
+from discovery.engine.core.vocabulary import family_name
 from discovery.models import RegisteredModel
-from discovery.services.records import resolve
-from discovery.words import evidence, family_name
+from discovery.services.registry.records import resolve
+from discovery.web.shared.evidence_words import evidence
+from tests.support.page_text import page_text
 
 Make = Callable[..., RegisteredModel]
 
@@ -37,7 +39,7 @@ def decided(
 
 
 def panel(client: Client, model_id: str = "tiny-model") -> str:
-    html = client.get(f"/models/{model_id}/").content.decode()
+    html = page_text(client.get(f"/models/{model_id}/"))
     return " ".join(html.split('aria-labelledby="why"')[1].split("</section>")[0].split())
 
 
@@ -104,8 +106,8 @@ def test_each_verdict_stands_with_what_speaks_for_it(
     html = panel(admin_client)
     assert '<span class="chip cat cat-language">Language</span>' in html
     assert (
-        '<span class="break">takes text, gives text</span><span class="num faint" title="How much it counts">10</span>'
-        in html
+        '<span class="break">takes text, gives text</span><span class="num faint" title="How much'
+        ' it counts">10</span>' in html
     )
     assert 'a chat template <span class="faint mono">tokenizer_config.json</span>' in html
     assert "“chat” in the name" in html
@@ -154,11 +156,12 @@ def test_the_head_and_the_facts_say_modalities_and_names_in_words(
     admin_client: Client, make_model: Make
 ) -> None:
     values = {
-        "input_modalities": ["TEXT", "IMAGE"], "output_modalities": ["TEXT"], "modalities": ["TEXT", "IMAGE"], "capabilities": ["TOOL_USE", "CHAT"],
+        "input_modalities": ["TEXT", "IMAGE"], "output_modalities": ["TEXT"],
+        "modalities": ["TEXT", "IMAGE"], "capabilities": ["TOOL_USE", "CHAT"],
         "model_family": "bert", "base_model_relation": "finetune",
     }  # fmt: skip
     make_model(extracted=values)
-    html = admin_client.get("/models/tiny-model/").content.decode()
+    html = page_text(admin_client.get("/models/tiny-model/"))
     assert '<span class="chip">text, image → text</span>' in html.split('class="tabs"')[0]
     for label, shown in (
         ("Modalities", "Text, image → text"),

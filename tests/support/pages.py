@@ -1,4 +1,6 @@
-"""Every page there is, from the URL conf, with something on it: what is added to the conf is looked at without being named here."""
+"""Every page there is, from the URL conf, with something on it: what is added to the conf is looked
+at without being named here.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from discovery.models import (
+    ApiToken,
     BulkEdit,
     Collection,
     DeepValidation,
@@ -20,18 +23,23 @@ from discovery.models import (
     LogEntry,
     MetadataChange,
     MetadataImport,
+    Notice,
     RegisteredModel,
     Root,
     SavedView,
     ScanRun,
     Skipped,
     Tag,
+    Webhook,
 )
-from discovery.services import bulk, import_runs, metadata, scans
-from discovery.services.operations import Operation
-from discovery.services.selections import Selection
+from discovery.services import scans
+from discovery.services.bulk import bulk_edits
+from discovery.services.bulk.operations import Operation
+from discovery.services.bulk.selections import Selection
+from discovery.services.metadata import metadata
+from discovery.services.transfer import import_jobs
 from discovery.web.urls import urlpatterns
-from tests import builders
+from tests.support import builders
 
 #: What the parts of addresses stand for, by their names; keys of rows are found by ``KEYS``.
 PARTS = {"model_id": "llama-chat", "axis": "secondary", "category": "creative", "name": "license"}
@@ -43,8 +51,12 @@ KEYS: dict[str, Callable[[], Any]] = {
     "tag": Tag.objects.first,
     "collection": Collection.objects.first,
     "view": SavedView.objects.first,
+    "root": Root.objects.first,
     "history": MetadataChange.objects.first,
     "import": MetadataImport.objects.first,
+    "webhook": Webhook.objects.first,
+    "token": ApiToken.objects.first,
+    "system": Notice.objects.first,
 }
 
 
@@ -53,7 +65,9 @@ def shelve(models_root: Path) -> None:
     for name, hidden in (("llama-chat", 64), ("bert-base", 72), ("whisper-tiny", 80)):
         builders.transformers(models_root / name, hidden=hidden)
     (models_root / "bert-base/README.md").write_text(
-        "---\nlicense: mit\n---\n# Bert\n\n![pixel](http://127.0.0.1:9/pixel.png)\n\n<script>alert(1)</script>\n\n| a |\n|---|\n| 1 |\n"
+        "---\nlicense: mit\n---\n#"
+        " Bert\n\n![pixel](http://127.0.0.1:9/pixel.png)\n\n<script>alert(1)</script>\n\n| a"
+        " |\n|---|\n| 1 |\n"
     )
     Root.objects.create(path=str(models_root))
     run, _ = scans.start_now(ScanRun.Trigger.COMMAND)
@@ -77,7 +91,7 @@ def furnish(user: User) -> None:
     Collection.objects.create(name="Shortlist", description="What we try next.").models.add(llama)
     SavedView.objects.create(owner=user, name="Mine", query="q=llama")
     Tag.objects.get_or_create(name="kept")
-    bulk.request(
+    bulk_edits.request(
         Operation("tags", add={"tags": ["together"]}),
         Selection(ids=("llama-chat", "bert-base")),
         by=user,
@@ -101,14 +115,19 @@ def furnish(user: User) -> None:
         started_at=now,
         finished_at=now,
     )
-    import_runs.execute(
-        import_runs.submit(
+    import_jobs.execute(
+        import_jobs.submit(
             "edited.csv", b"model_id,license\nllama-chat,apache-2.0\nnobody,mit\n", user
         )
     )
     Skipped.objects.create(
         root=llama.root, place="half", signature="0", reason="no weights in a known format"
     )
+    Webhook.objects.create(
+        url="https://example.org/hook", events=["scan.finished"], secret="s", created_by=user
+    )
+    ApiToken.objects.create(user=user, name="ci", prefix="karen_abc", digest="0" * 64)
+    Notice.objects.create(title="Staff are in a group now", text="Look at it.", names=["ada"])
     LogEntry.objects.create(
         at=now,
         level="warning",
@@ -130,14 +149,19 @@ def every_address() -> Iterator[tuple[str, str]]:
 
 
 def addresses(client: Client) -> dict[str, str]:
-    """{name: address} of every page. What answers no GET, or leads elsewhere, or is no page, is none."""
+    """{name: address} of every page.
+
+    What answers no GET, or leads elsewhere, or is no page, is none.
+    """
     found = {}
     for name, address in every_address():
         response = client.get(address)
         if response.status_code in (301, 302, 405):
             continue
         assert response.status_code == 200, (
-            f"{name}: {address} answers {response.status_code}; say in tests/pages.py what its address stands for"
+            f"{name}: {address} answers {response.status_code}; say in tests/support/pages.py what "
+            f"its"
+            " address stands for"
         )
         if (
             response.headers["Content-Type"].startswith("text/html")

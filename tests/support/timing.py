@@ -1,4 +1,6 @@
-"""Limits on time that hold on a machine of any speed: CPU time, measured in loops of plain Python run beside the work."""
+"""Limits on time that hold on a machine of any speed: CPU time, measured in loops of plain Python
+run beside the work.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,22 @@
 """Short names for the writers of small models that tests read back. No logic of its own."""
 
 from discovery.demo.writers.cards import Card, write_card
+from discovery.demo.writers.devices import write_caffe as caffe
+from discovery.demo.writers.devices import write_darknet as darknet
+from discovery.demo.writers.devices import write_dlib as dlib
+from discovery.demo.writers.devices import write_executorch as executorch
+from discovery.demo.writers.devices import write_llamafile as llamafile
+from discovery.demo.writers.devices import write_mediapipe as mediapipe
+from discovery.demo.writers.devices import write_mlmodelc as mlmodelc
+from discovery.demo.writers.devices import write_mnn as mnn
+from discovery.demo.writers.devices import write_ncnn as ncnn
+from discovery.demo.writers.devices import write_paddle as paddle
+from discovery.demo.writers.devices import write_rknn as rknn
+from discovery.demo.writers.devices import write_tfjs as tfjs
+from discovery.demo.writers.devices import write_tfjs_manifest as tfjs_manifest
+from discovery.demo.writers.devices import write_torch_export as torch_export
+from discovery.demo.writers.devices import write_torchscript as torchscript
+from discovery.demo.writers.devices import write_torchserve as torchserve
 from discovery.demo.writers.exports import (
     ctranslate2_folder,
     flax_folder,
@@ -42,11 +58,26 @@ from discovery.demo.writers.stores import hub_cache, ollama_store
 from discovery.demo.writers.torch import write_pickle_with_import as pickle_with_import
 from discovery.demo.writers.torch import write_torch_legacy as torch_legacy
 from discovery.demo.writers.torch import write_torch_zip as torch_zip
+from discovery.demo.writers.vectors import write_catboost as catboost
+from discovery.demo.writers.vectors import write_fasttext as fasttext
+from discovery.demo.writers.vectors import write_lightgbm as lightgbm
+from discovery.demo.writers.vectors import write_sklearn as sklearn
+from discovery.demo.writers.vectors import write_skops as skops
+from discovery.demo.writers.vectors import write_spacy as spacy
+from discovery.demo.writers.vectors import write_traineddata as traineddata
+from discovery.demo.writers.vectors import write_vosk as vosk
+from discovery.demo.writers.vectors import write_word2vec as word2vec
+from discovery.demo.writers.vectors import write_xgboost as xgboost
 
 __all__ = [
-    "Card", "Sizes", "adapter", "awq", "coreml", "ctranslate2", "ctranslate2_folder", "diffusers", "flax", "flax_folder", "ggml_llama",
-    "ggml_lora", "ggml_whisper", "gguf", "gguf_folder", "gguf_model", "gguf_tensors", "gptq", "hdf5", "hub_cache", "keras", "mlx", "mmproj",
-    "nemo", "ollama_store", "onnx", "onnx_folder", "openvino", "openvino_folder", "pickle_with_import", "safetensors", "safetensors_shards",
-    "savedmodel", "sentence_transformers", "tensorrt", "tensors", "tflite", "torch_legacy", "torch_zip", "transformers", "write_card",
-    "write_json", "write_pieces", "write_text",
+    "Card", "Sizes", "adapter", "awq", "caffe", "catboost", "coreml", "ctranslate2",
+    "ctranslate2_folder", "darknet", "diffusers", "dlib", "executorch", "fasttext", "flax",
+    "flax_folder", "ggml_llama", "ggml_lora", "ggml_whisper", "gguf", "gguf_folder",
+    "gguf_model", "gguf_tensors", "gptq", "hdf5", "hub_cache", "keras", "lightgbm", "llamafile",
+    "mediapipe", "mlmodelc", "mlx", "mmproj", "mnn", "ncnn", "nemo", "ollama_store", "onnx",
+    "onnx_folder", "openvino", "openvino_folder", "paddle", "pickle_with_import", "rknn",
+    "safetensors", "safetensors_shards", "savedmodel", "sentence_transformers", "sklearn",
+    "skops", "spacy", "tensorrt", "tensors", "tfjs", "tfjs_manifest", "tflite", "torch_export",
+    "torch_legacy", "torch_zip", "torchscript", "torchserve", "traineddata", "transformers",
+    "vosk", "word2vec", "write_card", "write_json", "write_pieces", "write_text", "xgboost",
 ]  # fmt: skip

@@ -6,7 +6,8 @@ from random import Random
 from typing import Any
 
 TEXTS = (
-    "=1+1", "'=x", "''@", "a; b", "[x]", '["y"]', "-5", "+49 30", "@here", "a,b", 'say "hi"', "two\nlines", "ünïcode 漢字", "عربي", "<b>", "1e5",
+    "=1+1", "'=x", "''@", "a; b", "[x]", '["y"]', "-5", "+49 30", "@here", "a,b", 'say "hi"',
+    "two\nlines", "ünïcode 漢字", "عربي", "<b>", "1e5",
     "null", "x" * 150,
 )  # fmt: skip
 LINES = tuple(text for text in TEXTS if "\n" not in text)

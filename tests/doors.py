@@ -1,0 +1,358 @@
+"""The table of doors: every address and method, and who passes.
+
+An address without a row here fails ``tests/web/test_every_door.py``.
+
+A row is ``route: {"METHOD": who}``, the route as the URL conf spells it. ``"POST
+action=quarantine"`` is a method with a body that is another question than the method alone; ``PUT
+{"visibility": "PUBLIC"}`` the same with JSON. A method without a cell has to be answered 405 (below
+``admin/`` Django answers it like GET).
+
+Rows of ``/bulk/``, ``/import/`` and ``tags/taken-back/`` are about work that somebody else asked
+for: that takes the right to see every model, one's own does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from discovery.models import ApiToken, Right
+from discovery.services.access.permissions import IMPORTING, OF_BULK
+
+Scope = ApiToken.Scope
+Cells = dict[str, "Who"]
+
+
+@dataclass(frozen=True)
+class Who:
+    """``level`` is everybody, signed in, superuser or nobody.
+
+    ``every`` right is needed, and one of ``some`` where there are any.
+
+    ``staff``: the door of Django's admin besides. ``scope``: what a token needs besides.
+    """
+
+    level: str = "signed in"
+    every: frozenset[str] = frozenset()
+    some: frozenset[str] = frozenset()
+    staff: bool = False
+    scope: str | None = None
+
+
+EVERYBODY, SIGNED_IN, SUPERUSER, NOBODY = Who("everybody"), Who(), Who("superuser"), Who("nobody")
+READ = Who(scope=Scope.READ)
+
+
+def has(*rights: str) -> Who:
+    return Who(every=frozenset(map(str, rights)))
+
+
+def has_one(rights: Iterable[str], *every: str) -> Who:
+    return Who(some=frozenset(map(str, rights)), every=frozenset(map(str, every)))
+
+
+def staff(*rights: str, some: Iterable[str] = ()) -> Who:
+    return Who(every=frozenset(map(str, rights)), some=frozenset(map(str, some)), staff=True)
+
+
+def token(scope: str, *rights: str) -> Who:
+    return Who(every=frozenset(map(str, rights)), scope=scope)
+
+
+def reading(who: Who) -> Cells:
+    return {"GET": who}
+
+
+def posting(who: Who) -> Cells:
+    return {"POST": who}
+
+
+def form(who: Who) -> Cells:
+    return {"GET": who, "POST": who}
+
+
+ALL = Right.VIEW_ALL
+BULK = has_one(OF_BULK.values())
+CLEAN_UP = has(Right.CLEAN_UP, ALL)
+RULES = has(Right.RULES, ALL)
+SCANS = has(Right.VIEW_SCANS, ALL)
+HOOKS = (Right.VIEW_WEBHOOKS, ALL)
+
+PAGES: dict[str, Cells] = {
+    "": reading(SIGNED_IN),
+    "login/": form(EVERYBODY),
+    "logout/": posting(SIGNED_IN),
+    "account/": form(SIGNED_IN),
+    "overview/live/": reading(has(ALL, Right.SYSTEM, Right.VIEW_SCANS, Right.VIEW_FINDINGS)),
+    "help/": reading(SIGNED_IN),
+    "help/appear/": reading(SIGNED_IN),
+    "help/<slug:name>/": reading(has(Right.SYSTEM)),
+    "bulk/": {
+        "GET": BULK,
+        "POST kind=metadata": has(Right.EDIT),
+        "POST kind=tags": has(Right.EDIT),
+        "POST kind=category": has(Right.EDIT),
+        "POST kind=visibility": has(Right.GRANT),
+        "POST kind=collection": has(Right.CHANGE_COLLECTION),
+        "POST kind=validate": has(Right.VALIDATE),
+        "POST kind=nonsense": has(Right.EDIT),
+    },
+    "bulk/<int:pk>/": reading(has_one(OF_BULK.values(), ALL)),
+    "bulk/<int:pk>/stop/": posting(has_one(OF_BULK.values(), ALL)),
+    "bulk/<int:pk>/go-on/": posting(has(Right.EDIT, ALL)),
+    "history/": reading(SIGNED_IN),
+    "history/undo/": {
+        "POST change={license}": has(Right.EDIT),
+        "POST change={visibility}": has(Right.GRANT),
+        "POST change={collections}": has(Right.GRANT, Right.CHANGE_COLLECTION),
+    },
+    "logs/": reading(has(Right.VIEW_LOG)),
+    "duplicates/": reading(CLEAN_UP),
+    "duplicates/plan/": posting(CLEAN_UP),
+    "duplicates/look/": posting(CLEAN_UP),
+    "duplicates/compare/": posting(has(Right.CLEAN_UP, ALL, Right.VALIDATE)),
+    "compare/": form(SIGNED_IN),
+    "facets/<slug:name>/": reading(SIGNED_IN),
+    "models/": reading(SIGNED_IN),
+    "models/<str:model_id>/": reading(SIGNED_IN),
+    "models/<str:model_id>/collections/": {
+        "POST add=Shortlist": has(Right.CHANGE_COLLECTION),
+        "POST add=Granting": has(Right.CHANGE_COLLECTION, Right.GRANT),
+        "POST remove=Granting": has(Right.CHANGE_COLLECTION, Right.GRANT),
+    },
+    "models/<str:model_id>/favourite/": posting(SIGNED_IN),
+    "models/<str:model_id>/access/": form(has(Right.GRANT)),
+    "models/<str:model_id>/family/": reading(SIGNED_IN),
+    "models/<str:model_id>/files/": reading(SIGNED_IN),
+    "models/<str:model_id>/tensors/": reading(SIGNED_IN),
+    "models/<str:model_id>/metadata/": {"GET": SIGNED_IN, "POST": has(Right.EDIT)},
+    "models/<str:model_id>/metadata/<str:name>/": form(has(Right.EDIT)),
+    "models/<str:model_id>/history/": reading(SIGNED_IN),
+    "models/<str:model_id>/memory/": reading(SIGNED_IN),
+    "models/<str:model_id>/health/": reading(SIGNED_IN),
+    "models/<str:model_id>/health/live/": reading(SIGNED_IN),
+    "models/<str:model_id>/health/act/": {
+        **{
+            f"POST action={name}": has(Right.VALIDATE)
+            for name in ("validate", "deep", "stop-deep", "load", "nonsense")
+        },
+        "POST action=quarantine": has(Right.GRANT),
+        "POST action=lift-quarantine": has(Right.GRANT),
+    },
+    "collections/": reading(SIGNED_IN),
+    "collections/new/": {
+        **form(has(Right.ADD_COLLECTION)),
+        "POST name=n&groups={group}": has(Right.ADD_COLLECTION, Right.GRANT),
+    },
+    "collections/<int:pk>/": reading(SIGNED_IN),
+    "collections/<int:pk>/edit/": {
+        **form(has(Right.CHANGE_COLLECTION)),
+        "POST name=n&groups={group}": has(Right.CHANGE_COLLECTION, Right.GRANT),
+    },
+    "collections/<int:pk>/delete/": posting(has(Right.DELETE_COLLECTION)),
+    "export/": reading(SIGNED_IN),
+    "import/": form(has(*IMPORTING)),
+    "import/<int:pk>/": reading(has(*IMPORTING)),
+    "import/<int:pk>/act/": posting(has(*IMPORTING)),
+    "problems/": reading(has(Right.VIEW_FINDINGS)),
+    "problems/decide/": {
+        "POST finding={finding}&action=accept&reason=r": has(Right.VIEW_FINDINGS, Right.DECIDE),
+        "POST finding={finding}&action=snooze": has(Right.VIEW_FINDINGS, Right.DECIDE),
+        "POST finding={finding}&action=reopen": has(Right.VIEW_FINDINGS, Right.DECIDE),
+        "POST finding={finding}&action=rescan": has(Right.VIEW_FINDINGS, Right.VALIDATE),
+    },
+    "register/": form(has(Right.REGISTER)),
+    "report/": reading(has(Right.EDIT)),
+    "report/<str:model_id>/<str:name>/": form(has(Right.EDIT)),
+    "rules/": reading(RULES),
+    "rules/json/": form(RULES),
+    "rules/undo/": posting(RULES),
+    "rules/<str:axis>/<str:category>/": form(RULES),
+    "scans/": reading(has(Right.VIEW_SCANS)),
+    "scans/progress/": reading(has(Right.VIEW_SCANS)),
+    "scans/start/": posting(has(Right.SCAN)),
+    "scans/compare/": reading(SCANS),
+    "scans/skipped/": reading(SCANS),
+    "scans/unrecognized/": reading(SCANS),
+    "scans/unrecognized/support/": posting(has(Right.VIEW_SCANS, ALL, Right.ROOTS)),
+    "scans/<int:pk>/": reading(SCANS),
+    "scans/<int:pk>/stop/": posting(has(Right.SCAN)),
+    "scans/moves/": reading(has(Right.JOIN, ALL)),
+    "scans/moves/join/": form(has(Right.JOIN, ALL)),
+    "scans/roots/<int:pk>/": form(has(Right.ROOTS)),
+    "system/": reading(has(Right.SYSTEM)),
+    "system/live/": reading(has(Right.SYSTEM)),
+    "system/schedules/": posting(has(Right.SCHEDULES)),
+    "system/notices/<int:pk>/confirm/": posting(SUPERUSER),
+    "tags/": {"GET": SIGNED_IN, "POST": has(Right.ADD_TAG)},
+    "tags/<int:pk>/": {
+        "POST action=colour": has(Right.CHANGE_TAG),
+        "POST action=rename&name=n": has(Right.CHANGE_TAG, Right.EDIT),
+        "POST action=merge&name=n": has(Right.CHANGE_TAG, Right.EDIT),
+        "POST action=delete": has(Right.CHANGE_TAG, Right.EDIT, Right.DELETE_TAG),
+    },
+    "tags/taken-back/<int:pk>/": posting(has(Right.CHANGE_TAG, Right.EDIT, ALL)),
+    "webhooks/": {"GET": has(*HOOKS), "POST": has(*HOOKS, Right.ADD_WEBHOOK)},
+    "webhooks/<int:pk>/act/": {
+        **{
+            f"POST action={name}": has(*HOOKS, Right.CHANGE_WEBHOOK)
+            for name in ("test", "on", "off", "nonsense")
+        },
+        "POST action=delete": has(*HOOKS, Right.DELETE_WEBHOOK),
+    },
+    "tokens/": form(SIGNED_IN),
+    "tokens/<int:pk>/revoke/": posting(has(Right.TOKENS)),
+    "views/": form(SIGNED_IN),
+    "views/<int:pk>/": posting(has(Right.SHARE_VIEWS)),
+}
+
+API: dict[str, Cells] = {
+    "api/docs": reading(EVERYBODY),
+    "api/examples": reading(EVERYBODY),
+    "api/openapi.json": reading(EVERYBODY),
+    "api/": reading(NOBODY),
+    "api/models/discovered": reading(EVERYBODY),
+    "api/models/discovery/status": reading(EVERYBODY),
+    "api/models/discovery/scans": reading(token(Scope.READ, Right.VIEW_SCANS, ALL)),
+    "api/models/discovery/refresh": posting(token(Scope.ADMIN, Right.SCAN)),
+    "api/models/discovery/scans/<scan_id>/cancel": posting(token(Scope.ADMIN, Right.SCAN)),
+    "api/models/discovery/logs": reading(READ),
+    "api/models/discovery/unrecognized": reading(token(Scope.READ, Right.VIEW_SCANS, ALL)),
+    "api/models/register": posting(token(Scope.WRITE, Right.REGISTER)),
+    "api/models/<model_id>/metadata": {
+        'PUT {"license": "mit"}': token(Scope.WRITE, Right.EDIT),
+        'PUT {"visibility": "PUBLIC"}': token(Scope.WRITE, Right.EDIT, Right.GRANT),
+        'PUT {"groups": []}': token(Scope.WRITE, Right.EDIT, Right.GRANT),
+        'PUT {"collections": ["Shortlist", "Granting"]}': token(
+            Scope.WRITE, Right.EDIT, Right.CHANGE_COLLECTION
+        ),
+        'PUT {"collections": []}': token(
+            Scope.WRITE, Right.EDIT, Right.CHANGE_COLLECTION, Right.GRANT
+        ),
+    },
+    "api/models/<model_id>/category": {"PUT {}": token(Scope.WRITE, Right.EDIT)},
+    "api/models/metadata/bulk-update": {'POST {"updates": []}': token(Scope.WRITE, Right.EDIT)},
+    "api/models/<model_id>": {"GET": EVERYBODY, "DELETE": token(Scope.WRITE, Right.FORGET)},
+    "api/models/<model_id>/files": reading(EVERYBODY),
+    "api/models/<model_id>/tensors": reading(EVERYBODY),
+    "api/models/<model_id>/history": reading(READ),
+    "api/models/<model_id>/access": reading(READ),
+    "api/models/<model_id>/validate": {
+        "GET": EVERYBODY,
+        "POST": token(Scope.WRITE, Right.VALIDATE),
+    },
+    "api/models/<model_id>/test-load": posting(token(Scope.WRITE, Right.VALIDATE)),
+    "api/models/<model_id>/test-load/<test_id>": reading(READ),
+    "api/tags": reading(EVERYBODY),
+    "api/collections": reading(READ),
+    "api/categories": reading(EVERYBODY),
+    "api/system/resources": reading(token(Scope.ADMIN, Right.SYSTEM)),
+    "v1/models": reading(EVERYBODY),
+    "v1/models/<str:model_id>": reading(EVERYBODY),
+    "healthz": reading(EVERYBODY),
+    "readyz": reading(EVERYBODY),
+    "metrics": reading(EVERYBODY),
+}
+
+
+def _of(
+    app: str, model: str, *, also: tuple[str, ...] = (), read_only: bool = False, add: bool = True
+) -> dict[str, Cells]:
+    """The pages that Django's admin has for one kind of rows."""
+
+    def right(action: str) -> str:
+        return f"{app}.{action}_{model}"
+
+    look = staff(*also, some=(right("view"), right("change")))
+    at = f"admin/{app}/{model}/"
+    return {
+        at: form(look),
+        f"{at}add/": form(NOBODY if read_only or not add else staff(right("add"))),
+        f"{at}<path:object_id>/": reading(staff()),
+        f"{at}<path:object_id>/history/": reading(look),
+        f"{at}<path:object_id>/change/": {
+            "GET": look,
+            "POST": NOBODY if read_only else staff(right("change")),
+        },
+        f"{at}<path:object_id>/delete/": form(NOBODY if read_only else staff(right("delete"))),
+    }
+
+
+#: Rights that put something on the front page of the admin.
+_LISTED = [
+    *(f"discovery.{action}_registeredmodel" for action in ("view", "change", "delete")),
+    *(
+        f"discovery.{action}_{model}"
+        for action in ("view", "add", "change", "delete")
+        for model in ("root", "collection")
+    ),
+    *(
+        f"discovery.{action}_{model}"
+        for action in ("view", "change")
+        for model in ("logentry", "finding", "metadatachange")
+    ),
+]
+
+ADMIN: dict[str, Cells] = {
+    "admin/": reading(staff()),
+    "admin/login/": form(EVERYBODY),
+    "admin/logout/": posting(staff()),
+    "admin/password_change/": form(SIGNED_IN),
+    "admin/password_change/done/": form(SIGNED_IN),
+    "admin/autocomplete/": reading(NOBODY),
+    "admin/jsi18n/": reading(staff()),
+    "admin/r/<path:content_type_id>/<path:object_id>/": reading(NOBODY),
+    "admin/^(?P<app_label>auth|discovery)/$": reading(staff(some=_LISTED)),
+    "admin/(?P<url>.*)$": reading(NOBODY),
+    **_of("auth", "user"),
+    "admin/auth/user/add/": form(staff("auth.add_user", "auth.change_user")),
+    "admin/auth/user/<id>/password/": form(staff("auth.change_user")),
+    **_of("auth", "group"),
+    **_of("discovery", "registeredmodel", add=False),
+    **_of("discovery", "root"),
+    **_of("discovery", "collection"),
+    **_of("discovery", "logentry", read_only=True),
+    **_of("discovery", "metadatachange", read_only=True),
+    **_of("discovery", "finding", read_only=True),
+    **_of("discovery", "scanrun", read_only=True, also=(ALL,)),
+    **_of("discovery", "skipped", read_only=True, also=(ALL,)),
+}
+
+#: Addresses that were open once and lead nowhere now, for nobody.
+HOLES: dict[str, Cells] = {
+    f"admin/django_q/{model}/{page}": form(NOBODY)
+    for model in ("schedule", "success", "failure", "ormq")
+    for page in ("", "add/", "1/change/", "1/delete/")
+}
+
+TABLE: dict[str, Cells] = {**PAGES, **API, **ADMIN}
+
+#: What the parts of routes stand for: beginning of a route → {part: what to look up in the registry
+#: of the test}.
+PARTS: dict[str, dict[str, Any]] = {
+    "bulk/": {"pk": "edit"},
+    "collections/": {"pk": "collection"},
+    "import/": {"pk": "import"},
+    "scans/": {"pk": "scan"},
+    "scans/roots/": {"pk": "root"},
+    "system/notices/": {"pk": "notice"},
+    "tags/taken-back/": {"pk": "edit"},
+    "tags/": {"pk": "tag"},
+    "webhooks/": {"pk": "webhook"},
+    "tokens/": {"pk": "token"},
+    "views/": {"pk": "view"},
+    "api/models/discovery/": {"scan_id": "scan"},
+    "api/models/<model_id>/test-load/": {"test_id": "test"},
+    "admin/auth/user/": {"object_id": "person", "id": "person"},
+    "admin/auth/group/": {"object_id": "group"},
+    "admin/discovery/registeredmodel/": {"object_id": "model"},
+    "admin/discovery/root/": {"object_id": "root"},
+    "admin/discovery/collection/": {"object_id": "collection"},
+    "admin/discovery/logentry/": {"object_id": "entry"},
+    "admin/discovery/metadatachange/": {"object_id": "change"},
+    "admin/discovery/finding/": {"object_id": "finding"},
+    "admin/discovery/scanrun/": {"object_id": "scan"},
+    "admin/discovery/skipped/": {"object_id": "skipped"},
+    "admin/r/": {"content_type_id": "kind", "object_id": "model"},
+}

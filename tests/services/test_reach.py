@@ -1,0 +1,173 @@
+"""Asking what lies under the roots: nobody waits for a share that hangs, and its threads do not
+pile up.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from django.db import connection
+
+from discovery.models import LogEntry, Root
+from discovery.services.machine import reach, root_states
+from discovery.services.machine.reach import RootSilent
+from tests.hanging import hanging
+
+
+@pytest.fixture
+def make_root(db: None, tmp_path: Path) -> Callable[[str], Root]:
+    def make(name: str) -> Root:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").write_text("here")
+        return Root.objects.create(path=str(tmp_path / name))
+
+    return make
+
+
+Make = Callable[[str], Root]
+
+
+def read(root: Root) -> Callable[[], str]:
+    return lambda: Path(root.path, "file").read_text()
+
+
+def test_an_answer_and_an_error_come_through(make_root: Make) -> None:
+    root = make_root("a")
+    assert reach.within(root, "file", read(root)) == "here"
+    Path(root.path, "file").unlink()
+    with pytest.raises(FileNotFoundError):
+        reach.within(root, "file", read(root))
+
+
+def test_a_root_that_hangs_is_given_up_in_time_and_then_skipped_at_once(make_root: Make) -> None:
+    root = make_root("a")
+    with hanging(root.path):
+        started = time.monotonic()
+        with pytest.raises(RootSilent, match=r"did not answer within 1 second\."):
+            reach.within(root, "file", read(root))
+        assert 1 <= time.monotonic() - started < 2
+        started = time.monotonic()
+        for key in range(50):
+            with pytest.raises(RootSilent):
+                reach.within(root, key, read(root))
+        assert time.monotonic() - started < 0.5
+
+
+def test_what_hangs_is_remembered_for_other_processes_and_said_in_the_log(make_root: Make) -> None:
+    root = make_root("a")
+    with hanging(root.path):
+        with pytest.raises(RootSilent):
+            reach.within(root, "file", read(root))
+        elsewhere = Root.objects.get()
+        assert elsewhere.silent_since
+        reach.forget()  # as another process, which has asked nothing yet
+        started = time.monotonic()
+        with pytest.raises(RootSilent):
+            reach.within(elsewhere, "file", read(root))
+        assert time.monotonic() - started < 0.9
+    assert LogEntry.objects.filter(path=root.path, message__contains="does not answer").count() == 1
+
+
+def test_a_root_that_answers_again_is_asked_again_by_whoever_comes_next(make_root: Make) -> None:
+    root = make_root("a")
+    with hanging(root.path) as held:
+        with pytest.raises(RootSilent):
+            reach.within(root, "file", read(root))
+        held.let_go()
+        deadline = time.monotonic() + 10
+        while held.waiting and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert reach.within(root, "file", read(root)) == "here"
+    assert Root.objects.get().silent_since is None
+    assert LogEntry.objects.filter(path=root.path, message__contains="answers again").count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_threads_of_a_root_that_hangs_are_bounded_whatever_asks(make_root: Make) -> None:
+    root = make_root("a")
+    with hanging(root.path) as held:
+
+        def ask(number: int) -> None:
+            try:
+                with pytest.raises(RootSilent):
+                    reach.within(Root.objects.get(), number, read(root))
+            finally:
+                connection.close()
+
+        for _ in range(3):
+            askers = [threading.Thread(target=ask, args=(number,)) for number in range(12)]
+            for asker in askers:
+                asker.start()
+            for asker in askers:
+                asker.join(10)
+        assert held.most <= reach.MOST_STUCK + 1
+
+
+def test_ten_roots_that_hang_cost_no_more_time_than_one(make_root: Make) -> None:
+    roots = [make_root(f"r{number}") for number in range(10)]
+    healthy = make_root("healthy")
+    with hanging(*(root.path for root in roots)) as held:
+        started = time.monotonic()
+        answers = reach.within_each({root: ("file", read(root)) for root in [*roots, healthy]})
+        assert time.monotonic() - started < 2
+        assert answers[healthy] == "here"
+        assert all(isinstance(answers[root], RootSilent) for root in roots)
+        started = time.monotonic()
+        states = root_states.roots()
+        assert time.monotonic() - started < 1
+        assert {state.fault for state in states} == {"it does not answer", ""}
+        assert held.most <= 2 * len(roots)
+
+
+def test_a_single_file_that_hangs_leaves_the_rest_of_its_root_alone(make_root: Make) -> None:
+    root = make_root("a")
+    (Path(root.path) / "other").write_text("there")
+    with hanging(f"{root.path}/file"):
+        for _ in range(3):
+            started = time.monotonic()
+            with pytest.raises(RootSilent):
+                reach.within(root, "file", read(root))
+            assert time.monotonic() - started < 2
+        assert reach.within(root, "other", lambda: Path(root.path, "other").read_text()) == "there"
+    assert Root.objects.get().silent_since is None
+
+
+def test_a_slow_reading_that_goes_on_is_waited_for(make_root: Make) -> None:
+    root = make_root("a")
+
+    def slow() -> str:
+        until, count = time.monotonic() + 1.6, 0
+        while time.monotonic() < until:
+            count += len(read(root)())
+        return "done"
+
+    assert reach.within(root, "slow", slow) == "done"
+
+
+def test_an_answer_that_came_late_is_there_for_whoever_asks_again(make_root: Make) -> None:
+    root, gate, asked = make_root("a"), threading.Event(), []
+
+    def late() -> str:
+        asked.append(1)
+        gate.wait()
+        return "late"
+
+    with pytest.raises(RootSilent):
+        reach.within(root, "late", late)
+    gate.set()
+    time.sleep(0.2)
+    assert reach.within(root, "late", late) == "late"
+    assert len(asked) == 1
+
+
+def test_a_root_that_is_not_there_is_no_silent_one(make_root: Make) -> None:
+    root = make_root("a")
+    Path(root.path, "file").unlink()
+    Path(root.path).rmdir()
+    assert root_states.fault(root) == "the folder is not there"
+    reach.require(root)
+    assert Root.objects.get().silent_since is None
