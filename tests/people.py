@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import Group, Permission, User
 
-from discovery.models import Right
-from discovery.services.access import permissions
+from discovery.models import Right, roles
 
 
 def administer(user: User) -> User:
-    """Makes an administrator, as the migration does: in a group with every right, and let into
-    Django's administration.
-    """
+    """Makes an administrator, who is also let into Django's administration."""
     user.is_staff = True
     user.save()
-    user.groups.add(permissions.administrators())
+    return join(user, roles.ADMINISTRATOR)
+
+
+def join(user: User, role: roles.Role) -> User:
+    """Puts somebody into the group of a role, which is made where a test emptied the database."""
+    group, _ = Group.objects.get_or_create(name=role.name)
+    group.permissions.set(roles.rows(role.rights))
+    user.groups.add(group)
     return User.objects.get(pk=user.pk)
 
 

@@ -1,4 +1,4 @@
-"""The rights that people can hold: Django permissions of this application, each named once, here.
+"""The rights that people can hold: Django permissions, each named once, here.
 
 Where Django's own ``view``, ``add``, ``change`` and ``delete`` say what is meant they are used; the
 others are listed in ``OF_MODELS``, ``OF_SCANS``, ``OF_FINDINGS`` and ``OF_ROOTS`` and belong to
@@ -49,10 +49,22 @@ class Right(StrEnum):
     SYSTEM = "discovery.view_system"
     SCHEDULES = "discovery.manage_schedules"
 
+    VIEW_USERS = "auth.view_user"
+    ADD_USER = "auth.add_user"
+    CHANGE_USER = "auth.change_user"
+    DELETE_USER = "auth.delete_user"
+    VIEW_GROUPS = "auth.view_group"
+    ADD_GROUP = "auth.add_group"
+    CHANGE_GROUP = "auth.change_group"
+    DELETE_GROUP = "auth.delete_group"
+
     @property
     def codename(self) -> str:
         return self.partition(".")[2]
 
+
+#: Django's own permissions over people and groups, which no role holds: see ``roles``.
+OVER_ACCOUNTS = frozenset(right for right in Right if right.startswith("auth."))
 
 #: Permissions of the models beside Django's own: (codename, what it allows).
 OF_MODELS = (
@@ -96,8 +108,12 @@ WORDS: dict[Right, str] = {
     Right.DELETE_WEBHOOK: "Can delete webhook",
     Right.TOKENS: "Can change api token",
     Right.VIEW_LOG: "Can view log entry",
+    Right.VIEW_USERS: "Can view user",
+    Right.ADD_USER: "Can add user",
+    Right.CHANGE_USER: "Can change user",
+    Right.DELETE_USER: "Can delete user",
+    Right.VIEW_GROUPS: "Can view group",
+    Right.ADD_GROUP: "Can add group",
+    Right.CHANGE_GROUP: "Can change group",
+    Right.DELETE_GROUP: "Can delete group",
 }
-
-#: The group that holds all of these, and may not touch accounts: made for the staff of before by a
-#: migration, else by the first start.
-ADMINISTRATORS = "Registry administrators"

@@ -15,7 +15,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
-from discovery.models.permissions import WORDS
+from discovery.models import roles
 from discovery.services.access import permissions, signing_in
 from discovery.services.core.client_address import address
 from discovery.web.shared.shortcuts import page_or_partial
@@ -63,7 +63,7 @@ def page(request: HttpRequest) -> HttpResponse:
         "form": form,
         "rules": password_validators_help_texts(),
         "groups": list(user.groups.order_by("name").values_list("name", flat=True)),
-        "rights": [words for right, words in WORDS.items() if permissions.may(user, right)],
+        "allowed": roles.allowed(permissions.rights(user)),
     }
     return page_or_partial(
         request, "discovery/account.html", "form", context, status=422 if form.errors else 200

@@ -30,7 +30,7 @@ def test_everybody_reaches_it_from_their_name(reader_client: Client) -> None:
     html = page_text(reader_client.get("/account/"))
     assert "Change the password" in html
     assert "at least 8 characters" in html
-    assert "You see the models that are public or shared with your groups." in html
+    assert "See the models that are public or granted to their groups." in html
 
 
 def test_a_new_password_signs_out_everywhere_else(user: User, client: Client) -> None:

@@ -46,6 +46,7 @@ from discovery.models import (
     Tag,
     Visibility,
     Webhook,
+    roles,
 )
 from discovery.services.access import permissions
 from discovery.services.core import config_files
@@ -53,7 +54,7 @@ from discovery.services.integrations import api_tokens
 from discovery.services.metadata import metadata
 from tests import doors
 from tests.doors import TABLE, Cells, Who
-from tests.people import administer, permit
+from tests.people import administer, join, permit
 from tests.support.pages import furnish, shelve
 
 #: One for all requests: each would load the middleware anew.
@@ -319,30 +320,34 @@ def test_each_role_passes_the_doors_that_the_table_says(
     known: dict[str, Any], admin_user: User, user: User
 ) -> None:
     administrator = administer(User.objects.create_user("administrator"))
-    roles = [
+    people = [
         Role("anonymous", AnonymousUser()),
-        Role("viewer", user),
+        Role("in no group", user),
         Role("staff without permissions", User.objects.create_user("staff", is_staff=True)),
-        Role("administrator", administrator, frozenset(map(str, Right))),
+        *(
+            Role(each.name, join(User.objects.create_user(each.name), each), each.rights)
+            for each in roles.ROLES
+        ),
+        Role("administrator with staff status", administrator, roles.ADMINISTRATOR.rights),
         Role("superuser", admin_user),
     ]
-    found = [fault for role in roles for fault in wrong(role, {**TABLE, **doors.HOLES}, known)]
+    found = [fault for role in people for fault in wrong(role, {**TABLE, **doors.HOLES}, known)]
     assert not found, "\n".join(found)
 
 
 @pytest.mark.slow
 def test_each_single_permission_opens_nothing_else(known: dict[str, Any]) -> None:
     table = {**TABLE, **doors.HOLES}
-    roles = [single(name) for name in named()]
+    people = [single(name) for name in named()]
     unasked = frozenset(every_permission()) - set(named())
-    roles.append(
+    people.append(
         Role(
             "what no door asks for",
             permit(User.objects.create_user("odd", is_staff=True), *unasked),
             unasked,
         )
     )
-    assert [fault for role in roles for fault in opened(role, table, known)] == []
+    assert [fault for role in people for fault in opened(role, table, known)] == []
 
 
 @pytest.mark.slow

@@ -30,7 +30,6 @@ from django.db import DatabaseError
 from discovery import startup
 from discovery.models import Root, ScanRun
 from discovery.services import jobs, scans
-from discovery.services.access import permissions
 from discovery.services.core import config_files, failures, private_files
 from discovery.services.core.file_lock import Held, only_one
 from discovery.services.health import deep_validation
@@ -270,7 +269,6 @@ def _first_administrator(*, lenient: bool) -> str | None:
         validate_password(given, users(username="admin"))
     password = given or secrets.token_urlsafe(12)
     users.objects.create_superuser("admin", password=password)
-    permissions.administrators()
     return None if given else password
 
 

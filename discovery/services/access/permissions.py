@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from django.contrib.auth.models import AnonymousUser, Group, Permission, PermissionsMixin
+from django.contrib.auth.models import AnonymousUser, Permission, PermissionsMixin
 from django.db.models import Q, QuerySet
 
 from discovery.models import (
@@ -27,7 +27,7 @@ from discovery.models import (
     Right,
     SavedView,
 )
-from discovery.models.permissions import ADMINISTRATORS, WORDS
+from discovery.models.permissions import WORDS
 from discovery.models.registry import sees_all
 
 if TYPE_CHECKING:
@@ -82,6 +82,11 @@ def may(user: Person, right: str, row: Any = None) -> bool:
 
 def may_all(user: Person, rights: Iterable[str]) -> bool:
     return all(may(user, right) for right in rights)
+
+
+def rights(user: Person) -> frozenset[str]:
+    """Everything that somebody may do, whatever it comes from."""
+    return frozenset(right for right in Right if may(user, right))
 
 
 def lacking(user: Person, rights: Iterable[Right]) -> str:
@@ -190,18 +195,6 @@ def may_undo(user: Person, changes: QuerySet[MetadataChange]) -> bool:
 
 def batch(key: UUID) -> QuerySet[MetadataChange]:
     return MetadataChange.objects.filter(batch=key)
-
-
-def administrators() -> Group:
-    """The group that holds every right but those over accounts, for an installation without people
-    yet.
-    """
-    group, _ = Group.objects.get_or_create(name=ADMINISTRATORS)
-    names = [right.codename for right in Right]
-    group.permissions.add(
-        *Permission.objects.filter(content_type__app_label="discovery", codename__in=names)
-    )
-    return group
 
 
 def seeing_all() -> Q:
