@@ -52,7 +52,7 @@ def docs(request: HttpRequest) -> HttpResponse:
     return render(
         request,
         "discovery/api_docs.html",
-        {**_frame(request), "section": "docs", "groups": _groups()},
+        {**_frame(request), "groups": _groups()},
     )
 
 
@@ -63,7 +63,7 @@ def examples(request: HttpRequest) -> HttpResponse:
     return render(
         request,
         "discovery/api_examples.html",
-        {**_frame(request), "section": "docs", "examples": EXAMPLES, "here": here},
+        {**_frame(request), "examples": EXAMPLES, "here": here},
     )
 
 

@@ -59,7 +59,6 @@ def page(request: HttpRequest) -> HttpResponse:
         )
         return redirect("account")
     context = {
-        "section": "account",
         "form": form,
         "rules": password_validators_help_texts(),
         "groups": list(user.groups.order_by("name").values_list("name", flat=True)),

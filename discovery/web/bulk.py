@@ -155,7 +155,6 @@ def _render(request: HttpRequest, context: dict[str, Any], status: int = 200) ->
     user, form = cast("User", request.user), context["form"]
     chosen = selection.models(user)
     more = {
-        "section": "models",
         "kind_word": changes.KINDS[form.kind],
         "ids": " ".join(selection.ids),
         "through": _through(request.POST),
@@ -192,7 +191,7 @@ def _edits(request: HttpRequest) -> HttpResponse:
         request,
         "discovery/bulk_edits.html",
         "results",
-        {"section": "history", "page": page, "edits": shown},
+        {"page": page, "edits": shown},
     )
 
 
@@ -215,7 +214,6 @@ def edit(request: HttpRequest, pk: int) -> HttpResponse:
         .first()
     )
     context = {
-        "section": "history",
         "edit": record,
         "kind_word": changes.KINDS[kind],
         "wishes": changes.wishes(record.operation),

@@ -74,9 +74,7 @@ def index(request: HttpRequest) -> HttpResponse:
     )
     for collection in page.object_list:
         collection.query = sight.query(collection.query)
-    return page_or_partial(
-        request, "discovery/collections.html", "results", {"section": "collections", "page": page}
-    )
+    return page_or_partial(request, "discovery/collections.html", "results", {"page": page})
 
 
 @require_safe
@@ -91,7 +89,6 @@ def detail(request: HttpRequest, pk: int) -> HttpResponse:
         .order_by("sort_name", "pk")
     )
     context = {
-        "section": "collections",
         "sight": sight,
         "collection": collection,
         "page": numbered(request, rows, PAGE_SIZE),
@@ -118,7 +115,6 @@ def edit(request: HttpRequest, pk: int | None = None) -> HttpResponse:
     now = collections.shown(collection)
     given = _given(request, now)
     context: dict[str, Any] = {
-        "section": "collections",
         "collection": collection,
         "given": given,
         "stamps": shown.stamps(now),

@@ -77,7 +77,6 @@ def index(request: HttpRequest) -> HttpResponse:
     enough = len(models) >= FEWEST
     why_not = comparison.why_not_tensors(models)
     context = {
-        "section": "models",
         "chosen": chosen,
         "columns": [
             (model, _address([each for each in chosen.ids if each != model.model_id], only))

@@ -60,7 +60,6 @@ def index(request: HttpRequest) -> HttpResponse:
         .in_bulk(keys)
     )
     context = {
-        "section": "report",
         "summary": summary,
         "page": page,
         "lines": [_line(records[key]) for key in keys if key in records],

@@ -98,7 +98,7 @@ def _context(
     request: HttpRequest, kind: str, fault: str = "", ticked: tuple[str, ...] = ()
 ) -> dict[str, Any]:
     context: dict[str, Any] = {
-        "section": "duplicates", "kind": kind, "title": KINDS[kind][0], "hint": KINDS[kind][1],
+        "kind": kind, "title": KINDS[kind][0], "hint": KINDS[kind][1],
         "fault": fault, "ticked": set(ticked),
         "kinds": [(name, words[0], None) for name, words in KINDS.items()],
     }  # fmt: skip
@@ -196,7 +196,6 @@ def plan(request: HttpRequest) -> HttpResponse:
         made = removal_plan.plan(kind, ticked, by=request.user.get_username(), confirmed=confirmed)
     except Unconfirmed as error:
         context = {
-            "section": "duplicates",
             "kind": kind,
             "title": KINDS[kind][0],
             "ticked": ticked,
@@ -247,7 +246,6 @@ def _review(
 ) -> dict[str, Any]:
     script = removal_plan.as_script(made).decode("utf-8", "backslashreplace")
     context = {
-        "section": "duplicates",
         "plan": made,
         "ticked": ticked,
         "confirmed": confirmed,

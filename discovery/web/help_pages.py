@@ -74,7 +74,7 @@ def _topics(request: HttpRequest) -> tuple[str, ...]:
 
 @require_safe
 def index(request: HttpRequest) -> HttpResponse:
-    context = {"section": "help", "topics": [topic(name) for name in _topics(request)]}
+    context = {"topics": [topic(name) for name in _topics(request)]}
     return page_or_partial(request, "discovery/help.html", "topics", context)
 
 
@@ -87,7 +87,7 @@ def page(request: HttpRequest, name: str) -> HttpResponse:
         request,
         "discovery/help_topic.html",
         "text",
-        {"section": "help", "topic": topic(name), "others": others},
+        {"topic": topic(name), "others": others},
     )
 
 
@@ -105,7 +105,6 @@ def appear(request: HttpRequest) -> HttpResponse:
         except explain_missing.NotAPath as error:
             fault = str(error)
     context = {
-        "section": "help",
         "typed": typed[: explain_missing.LONGEST],
         "answer": answer,
         "fault": fault,

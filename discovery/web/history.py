@@ -158,7 +158,6 @@ def index(request: HttpRequest) -> HttpResponse:
     filters = Filters.read(request.GET)
     found = filters.apply(rows) if sight.person(filters.by) == filters.by else rows.none()
     context: dict[str, Any] = {
-        "section": "history",
         "filters": filters,
         "people": list(_people(sight)[:MAX_PEOPLE]),
         "sight": sight,

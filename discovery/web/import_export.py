@@ -54,7 +54,7 @@ def export(request: HttpRequest) -> StreamingHttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @needs(*permissions.IMPORTING)
 def upload(request: HttpRequest) -> HttpResponse:
-    context: dict[str, Any] = {"section": "import", "megabytes": import_jobs.MAX_BYTES >> 20}
+    context: dict[str, Any] = {"megabytes": import_jobs.MAX_BYTES >> 20}
     if request.method == "POST":
         try:
             return redirect("import-run", _submitted(request).pk)
@@ -96,7 +96,6 @@ def run(request: HttpRequest, pk: int) -> HttpResponse:
         else False
     )
     context = {
-        "section": "import",
         "run": shown,
         "report": shown.report,
         "applied": (

@@ -124,7 +124,6 @@ def index(request: HttpRequest) -> HttpResponse:
     found = list((rows.filter(pk__lt=before) if before else rows)[: PAGE_SIZE + 1])
     shown = found[:PAGE_SIZE]
     context = {
-        "section": "logs",
         "filters": filters,
         "entries": shown,
         "known": known_models(request, shown),

@@ -52,7 +52,6 @@ def frame(request: HttpRequest, record: RegisteredModel, tab: str) -> dict[str, 
     modalities = evidence.modalities(record)
     trouble = record.findings.open().filter(severity=Severity.ERROR).count()
     return {
-        "section": "models",
         "model": record,
         "tab": tab,
         "folders": folders,

@@ -68,7 +68,6 @@ def index(request: HttpRequest) -> HttpResponse:
         most=found.most,
     )
     context = {
-        "section": "models",
         "sight": Sight(request.user),
         "page": numbered(request, results, PAGE_SIZE),
         "filters": filters,

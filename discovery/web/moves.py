@@ -58,7 +58,7 @@ def index(request: HttpRequest) -> HttpResponse:
     """Missing models whose weights are somewhere else now, with every place that may be theirs."""
     rows = reviewing.open_moves().select_related("root").only(*reviewing.COLUMNS)
     page = numbered(request, rows, MOVES_PAGE)
-    context = {"section": "scans", "page": page, "offers": reviewing.offers(list(page.object_list))}
+    context = {"page": page, "offers": reviewing.offers(list(page.object_list))}
     return page_or_partial(request, "discovery/moves.html", "results", context)
 
 
@@ -112,7 +112,6 @@ def _decide(request: HttpRequest, old: RegisteredModel, new: RegisteredModel) ->
 def _pair(old: RegisteredModel, new: RegisteredModel) -> dict[str, Any]:
     told = decisions.summaries([old, new])
     return {
-        "section": "scans",
         "offer": reviewing.Offer(old, told[old.pk]),
         "candidate": reviewing.Candidate(
             new, told[new.pk], reviewing.together(old, new), old.content == new.content
@@ -137,7 +136,6 @@ def _choices(request: HttpRequest, old: RegisteredModel) -> dict[str, Any]:
     text = model_search.normal_text(request.GET.get("q", ""))
     (offer,) = reviewing.offers([old])
     return {
-        "section": "scans",
         "offer": offer,
         "text": text,
         "found": _found(old, text) if text else [],
@@ -168,7 +166,6 @@ def root_path(request: HttpRequest, pk: int) -> HttpResponse:
     """The folder of a root is elsewhere now: its models go with it."""
     root = get_object_or_404(Root.objects.exclude(path=Root.REMOTE), pk=pk)
     context: dict[str, Any] = {
-        "section": "scans",
         "root": root,
         "moving": root.models.count(),
         "path": root.path,

@@ -87,7 +87,6 @@ def live(request: HttpRequest) -> HttpResponse:
 def _context(request: HttpRequest, registry: Registry) -> dict[str, Any]:
     user = request.user
     context: dict[str, Any] = {
-        "section": "overview",
         "registry": registry,
         "ready": registry.count(Status.READY, Status.REMOTE),
         "added_count": overview.added_this_week(user),

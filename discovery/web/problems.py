@@ -95,7 +95,6 @@ def index(request: HttpRequest) -> HttpResponse:
         "severity", "-first_seen_at", "-pk"
     )
     context = {
-        "section": "problems",
         "page": numbered(request, found, PAGE_SIZE),
         "state": state,
         "states": STATES,

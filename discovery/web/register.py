@@ -139,7 +139,6 @@ def _page(
 ) -> HttpResponse:
     sight = Sight(request.user)
     context = {
-        "section": "models",
         "hosted": hosted,
         **parts,
         "more_open": any(entry.error or entry.is_filled for entry in parts["more"]),

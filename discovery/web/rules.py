@@ -66,7 +66,6 @@ def index(request: HttpRequest) -> HttpResponse:
         ]
         axes.append((axis, AXIS_WORDS[axis], rows, total - sum(row.models for row in rows)))
     context = {
-        "section": "rules",
         "axes": axes,
         "can_undo": categorization.can_undo(),
         "seen": _mark(_text()),
@@ -104,7 +103,6 @@ def category(request: HttpRequest, axis: str, category: str) -> HttpResponse:
         )
         return redirect("rules-json")
     context: dict[str, Any] = {
-        "section": "rules",
         "axis": axis,
         "axis_word": AXIS_WORDS[axis],
         "name": name,
@@ -142,7 +140,7 @@ def category(request: HttpRequest, axis: str, category: str) -> HttpResponse:
 def as_json(request: HttpRequest) -> HttpResponse:
     """The whole rules file as text."""
     text = _text()
-    context = {"section": "rules", "base": _mark(text), "text": text}
+    context = {"base": _mark(text), "text": text}
     if request.method != "POST":
         return _render(request, "json", context)
     source = request.POST.get("text", "").replace("\r\n", "\n").removeprefix("\ufeff")

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @require_http_methods(["GET", "HEAD", "POST"])
 def index(request: HttpRequest) -> HttpResponse:
     user = cast("User", request.user)
-    context: dict[str, Any] = {"section": "views", "given": {}}
+    context: dict[str, Any] = {"given": {}}
     if request.method == "POST":
         given = {name: request.POST.get(name, "") for name in ("name", "query", "shared")}
         try:
@@ -92,7 +92,6 @@ def change(request: HttpRequest, pk: int) -> HttpResponse:
             conflict.theirs, {"name": request.POST.get("name", "")}, {"name": "Name"}
         )
         context = {
-            "section": "views",
             "given": {},
             "disputed": view,
             "disputes": disputes,

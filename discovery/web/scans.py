@@ -124,7 +124,6 @@ def run(request: HttpRequest, pk: int) -> HttpResponse:
     text = model_search.normal_text(request.GET.get("q", ""))
     page = numbered(request, scans.events(record, event, text), EVENTS_PAGE)
     context = {
-        "section": "scans",
         "run": record,
         "event": event,
         "events": [(value.value, value.label, counts[value.value]) for value in LogEntry.Event],
@@ -159,7 +158,6 @@ def compare(request: HttpRequest) -> HttpResponse:
     rows = [] if compared is None else compared.of(kind) if kind else list(compared.differences)
     page = numbered(request, rows, EVENTS_PAGE)
     context = {
-        "section": "scans",
         "choices": sorted({*choices, *chosen}, key=lambda run: -run.pk),
         "first": chosen[0] if chosen else None,
         "second": chosen[-1] if chosen else None,
@@ -190,7 +188,7 @@ def skipped(request: HttpRequest) -> HttpResponse:
         rows = rows.filter(
             Q(place__icontains=word) | Q(reason__icontains=word) | Q(root__path__icontains=word)
         )
-    context = {"section": "scans", "text": text, "page": numbered(request, rows, EVENTS_PAGE)}
+    context = {"text": text, "page": numbered(request, rows, EVENTS_PAGE)}
     return page_or_partial(request, "discovery/skipped.html", "results", context)
 
 
@@ -199,7 +197,6 @@ def _context(request: HttpRequest) -> dict[str, Any]:
     show = show if show in SHOWN else ""
     past = _shown(show).select_related("requested_by").order_by("-pk")
     return {
-        "section": "scans",
         "active": under_way(),
         "roots": root_states.roots(),
         "page": numbered(request, past, RUNS_PAGE),

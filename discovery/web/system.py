@@ -59,7 +59,7 @@ class DiskBar:
 @require_safe
 @needs(Right.SYSTEM)
 def index(request: HttpRequest) -> HttpResponse:
-    context = {"section": "system", **_context()}
+    context = _context()
     if not is_fragment(request):
         context |= {
             "programs": versions.programs(),

@@ -66,7 +66,6 @@ def _page(request: HttpRequest, context: dict[str, Any], status: int = 200) -> H
         PAGE_SIZE,
     )
     context = {
-        "section": "tags",
         "page": page,
         "text": text,
         "often": often,

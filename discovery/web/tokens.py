@@ -53,7 +53,6 @@ def index(request: HttpRequest) -> HttpResponse:
     scopes = [choice for choice in ApiToken.Scope.choices if choice[0] in allowed]
     context["made"] = once.take(request)
     context |= {
-        "section": "tokens",
         "page": numbered(request, _mine(request), PAGE_SIZE),
         "scopes": scopes,
         "lives": LIVES,

@@ -47,7 +47,6 @@ def index(request: HttpRequest) -> HttpResponse:
     roots = list(Root.objects.filter(enabled=True))
     sums = ledgers.sums(roots)
     context = {
-        "section": "scans",
         "text": text,
         "page": numbered(request, rows, ROWS_PAGE),
         "uses": [(*USES[use], count) for use, count in sums.items()],

@@ -42,7 +42,6 @@ def index(request: HttpRequest) -> HttpResponse:
     )
     deliveries = WebhookDelivery.objects.select_related("webhook").defer("body")
     context |= {
-        "section": "webhooks",
         "made": once.take(request),
         "events": webhooks.EVENTS,
         "hooks": [

@@ -127,7 +127,7 @@ def test_links_lead_to_pages_that_exist(path: str, admin_client: Client, make_mo
         address = href if href.startswith("/") else path + href
         if not address.startswith("/static/"):
             assert admin_client.get(address.replace("&amp;", "&")).status_code == 200, href
-    for asset in set(re.findall(r'"/static/([^"]+)"', html)):
+    for asset in set(re.findall(r'"/static/([^"#]+)', html)):
         assert finders.find(asset), asset
 
 

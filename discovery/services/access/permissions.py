@@ -89,6 +89,10 @@ def rights(user: Person) -> frozenset[str]:
     return frozenset(right for right in Right if may(user, right))
 
 
+def may_any(user: Person, rights: Iterable[str]) -> bool:
+    return any(may(user, right) for right in rights)
+
+
 def lacking(user: Person, rights: Iterable[Right]) -> str:
     """What to say to somebody who lacks one of ``rights``; empty for those who have them all."""
     missing = next((right for right in rights if not may(user, right)), None)

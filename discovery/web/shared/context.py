@@ -12,6 +12,7 @@ from discovery.models.registry import sees_all
 from discovery.services.access import permissions
 from discovery.services.core import config_files
 from discovery.services.machine import reach
+from discovery.web.shared import navigation
 from discovery.web.shared.shortcuts import is_fragment
 
 
@@ -24,7 +25,7 @@ def sidebar(request: HttpRequest) -> dict[str, Any]:
         return {}
     if request.path.startswith("/admin/"):
         return {}
-    return frame(request)
+    return {**frame(request), **navigation.of(request)}
 
 
 def frame(request: HttpRequest) -> dict[str, Any]:
@@ -45,7 +46,6 @@ def frame(request: HttpRequest) -> dict[str, Any]:
         # Running before queued.
         "active_scan": runs.filter(state__in=ScanRun.ACTIVE).order_by("-state").first(),
         "last_scan": runs.exclude(state__in=ScanRun.ACTIVE).first(),
-        "may_import": permissions.may_all(user, permissions.IMPORTING),
         "rules_file": config_files.RULES.name,
         "problem_count": _open_findings(user) if findings else 0,
         "config_faults": config_files.faults() if permissions.may(user, Right.SYSTEM) else (),

@@ -5,7 +5,7 @@ doors that ask for permissions.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, TypeVar
 
 from django.core.exceptions import PermissionDenied
@@ -73,7 +73,7 @@ def as_key(text: str) -> int | None:
 
 
 def needs(*rights: Right) -> Callable[[Callable[..., HttpResponse]], Callable[..., HttpResponse]]:
-    """A door that opens for who has all these permissions.
+    """A door that opens for who has all these permissions; the navigation asks it as well.
 
     Rows that the page is about are a question of their own.
     """
@@ -84,6 +84,7 @@ def needs(*rights: Right) -> Callable[[Callable[..., HttpResponse]], Callable[..
             require(request, *rights)
             return view(request, *args, **kwargs)
 
+        guarded.is_open_to = partial(permissions.may_all, rights=rights)  # type: ignore[attr-defined]
         return guarded
 
     return decorated
@@ -100,10 +101,11 @@ def needs_any(
     def decorated(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
         @wraps(view)
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-            if not any(permissions.may(request.user, right) for right in choice):
+            if not permissions.may_any(request.user, choice):
                 require(request, choice[0])
             return view(request, *args, **kwargs)
 
+        guarded.is_open_to = partial(permissions.may_any, rights=choice)  # type: ignore[attr-defined]
         return guarded
 
     return decorated
