@@ -7,6 +7,7 @@ no right is written down twice.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -181,7 +182,8 @@ def _places() -> tuple[tuple[str, Entry, Page], ...]:
 
 
 @cache
-def _door(name: str) -> Any:
+def _door(name: str) -> Callable[[Any], bool]:
     """``is_open_to`` of the view behind an address; a view without one lets in everybody."""
     path = "/" + reverse(name).removeprefix(get_script_prefix())
-    return getattr(resolve(path).func, "is_open_to", lambda _user: True)
+    door: Callable[[Any], bool] = getattr(resolve(path).func, "is_open_to", lambda _user: True)
+    return door
