@@ -25,15 +25,9 @@ from discovery.models.curation import (
 from discovery.models.job import Job, QueueKey, TimedJob
 from discovery.models.listing import Listing
 from discovery.models.permissions import Right
-from discovery.models.registry import (
-    LogEntry,
-    RegisteredModel,
-    RegisteredModelQuerySet,
-    Root,
-    ScanRun,
-    Skipped,
-    Unrecognized,
-)
+from discovery.models.registry import RegisteredModel, RegisteredModelQuerySet
+from discovery.models.roots import Root, Skipped, Unrecognized
+from discovery.models.scans import LogEntry, ScanRun
 from discovery.models.trust import DeepValidation, FileChecksum, Finding, LoadTest
 
 __all__ = [

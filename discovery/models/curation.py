@@ -12,7 +12,8 @@ from django.urls import reverse
 
 from discovery.engine.core.vocabulary import Through
 from discovery.models.job import TimedJob
-from discovery.models.registry import RegisteredModel, Root
+from discovery.models.registry import RegisteredModel
+from discovery.models.roots import Root
 from discovery.models.word_field import WordField
 
 

@@ -5,8 +5,7 @@ Administrators take it back from here.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
 from typing import Any, cast
@@ -15,7 +14,7 @@ from uuid import UUID
 from django.contrib import messages
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count, Max, Q, QuerySet
+from django.db.models import Max, Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect
 from django.utils import timezone
@@ -33,54 +32,17 @@ from discovery.services.metadata import metadata, undo
 from discovery.services.search import model_search
 from discovery.web.model import frame
 from discovery.web.shared import changes
+from discovery.web.shared.change_batches import (
+    Batch,
+    batches_ending_with,
+    grouped_by_batch,
+    without_heavy_columns,
+)
 from discovery.web.shared.shortcuts import fetch, numbered, page_or_partial
 from discovery.words import FIELD_LABELS
 
 BATCHES_PAGE, CHANGES_PAGE = 25, 50
-#: Changes of a batch that the list of batches shows.
-MAX_EXAMPLES = 5
 MAX_PEOPLE = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One change.
-
-    ``can_undo`` says that it is of a kind that is taken back here, and is not so already.
-    """
-
-    change: MetadataChange
-    told: changes.Told
-    can_undo: bool
-    taken_back: bool
-
-
-@dataclass(slots=True)
-class Batch:
-    """Changes that were made together.
-
-    ``fields`` are (name, what it is called, changes); ``taken_back`` counts those that an undo took
-    back.
-    """
-
-    head: MetadataChange
-    fields: list[tuple[str, str, int]]
-    rows: list[Row] = field(default_factory=list)
-    taken_back: int = 0
-    can_undo: bool = False
-
-    @property
-    def total(self) -> int:
-        return sum(count for _, _, count in self.fields)
-
-    @property
-    def models(self) -> int:
-        """Each model is changed once a field at most."""
-        return max((count for _, _, count in self.fields), default=0)
-
-    @property
-    def more(self) -> int:
-        return self.total - len(self.rows)
 
 
 @dataclass(slots=True)
@@ -165,12 +127,12 @@ def index(request: HttpRequest) -> HttpResponse:
         "through_words": dict(Through.choices),
     }
     if filters.batch:
-        context["page"] = numbered(request, _light(found), CHANGES_PAGE)
-        context["batches"] = _grouped(context["page"].object_list, rows, sight)
+        context["page"] = numbered(request, without_heavy_columns(found), CHANGES_PAGE)
+        context["batches"] = grouped_by_batch(context["page"].object_list, rows, sight)
     else:
         heads = found.values("batch").annotate(head=Max("pk")).order_by("-head")
         context["page"] = numbered(request, heads, BATCHES_PAGE)
-        context["batches"] = _batches(
+        context["batches"] = batches_ending_with(
             [row["head"] for row in context["page"].object_list], found, rows, sight
         )
     _permit(request, context["batches"])
@@ -183,8 +145,8 @@ def of_model(request: HttpRequest, model_id: str) -> HttpResponse:
     record = fetch(request, model_id)
     shared = frame(request, record, "history")
     rows = metadata.changes_told_to(shared["sight"])
-    page = numbered(request, _light(rows.filter(model=record)), CHANGES_PAGE)
-    batches = _grouped(page.object_list, rows, shared["sight"])
+    page = numbered(request, without_heavy_columns(rows.filter(model=record)), CHANGES_PAGE)
+    batches = grouped_by_batch(page.object_list, rows, shared["sight"])
     _permit(request, batches)
     context = {"page": page, "batches": batches, "one_model": True}
     return page_or_partial(
@@ -293,136 +255,3 @@ def _uuid(text: str) -> UUID | None:
         return UUID(text)
     except ValueError:
         return None
-
-
-def _light(rows: QuerySet[MetadataChange]) -> QuerySet[MetadataChange]:
-    columns = ("field", "before", "after", "at", "through", "batch", "undoes", "by__username")
-    return rows.select_related("model", "by").only(
-        *columns, "model__model_id", "model__name", "model__display_name", "model__status"
-    )
-
-
-def _row(change: MetadataChange, gone: Set[tuple[UUID, int, str]], sight: Sight) -> Row:
-    nothing = "nothing" if change.field == "finding" else "automatic"
-    taken_back = (change.batch, change.model_id, change.field) in gone
-    before, after = (sight.change(change.field, value) for value in (change.before, change.after))
-    told = changes.told(change.field, before, after, nothing=nothing)
-    return Row(change, told, undo.is_undoable(change.field) and not taken_back, taken_back)
-
-
-def _batches(
-    heads: Sequence[int],
-    found: QuerySet[MetadataChange],
-    rows: QuerySet[MetadataChange],
-    sight: Sight,
-) -> list[Batch]:
-    """The batches that end with ``heads``, each with a few of its changes that the filters
-    found.
-    """
-    if not heads:
-        return []
-    # Changes of a batch are written together: looking just below its last one is enough, however
-    # many there are.
-    near = Q()
-    keys = dict(MetadataChange.objects.filter(pk__in=heads).values_list("pk", "batch"))
-    for pk, batch in keys.items():
-        near |= Q(batch=batch, pk__gt=pk - 2 * MAX_EXAMPLES, pk__lte=pk)
-    examples: dict[UUID, list[MetadataChange]] = defaultdict(list)
-    for change in _light(found.filter(near)):
-        if len(examples[change.batch]) < MAX_EXAMPLES:
-            examples[change.batch].append(change)
-    return _told([examples[keys[head]] for head in heads if head in keys], rows, sight)
-
-
-def _grouped(
-    page: Iterable[MetadataChange], rows: QuerySet[MetadataChange], sight: Sight
-) -> list[Batch]:
-    """Changes that follow each other and belong together, as one."""
-    groups: list[list[MetadataChange]] = []
-    for change in page:
-        if groups and groups[-1][0].batch == change.batch:
-            groups[-1].append(change)
-        else:
-            groups.append([change])
-    return _told(groups, rows, sight)
-
-
-def _told(
-    groups: Sequence[Sequence[MetadataChange]], rows: QuerySet[MetadataChange], sight: Sight
-) -> list[Batch]:
-    """Each with what all of its batch comes to among ``rows``, field by field, and how much of that
-    is taken back.
-    """
-    batches = [group[0].batch for group in groups]
-    counts: dict[UUID, list[tuple[str, str, int]]] = defaultdict(list)
-    counted = (
-        rows.order_by()
-        .filter(batch__in=batches)
-        .values("batch", "field")
-        .annotate(count=Count("pk"))
-        .order_by("batch", "-count", "field")
-    )
-    for row in counted:
-        counts[row["batch"]].append((row["field"], changes.label(row["field"]), row["count"]))
-    undone, gone = (
-        _taken_back(batches, rows),
-        _gone([change for group in groups for change in group]),
-    )
-    told = []
-    for group in groups:
-        batch = Batch(
-            group[0],
-            counts[group[0].batch],
-            [_row(change, gone, sight) for change in group],
-            undone.get(group[0].batch, 0),
-        )
-        batch.can_undo = (
-            any(undo.is_undoable(name) for name, _, _ in batch.fields)
-            and batch.taken_back < batch.total
-        )
-        told.append(batch)
-    return told
-
-
-def _taken_back(batches: Sequence[UUID], rows: QuerySet[MetadataChange]) -> Mapping[UUID, int]:
-    """How many changes of each batch are taken back and have not been brought again."""
-    undos = _undos(batches, rows)
-    again = _undos([each for _, each, _ in undos], rows)
-    brought: dict[UUID, int] = defaultdict(int)
-    for undone, _, count in again:
-        brought[undone] += count
-    result: dict[UUID, int] = defaultdict(int)
-    for undone, each, count in undos:
-        result[undone] += count - brought[each]
-    return result
-
-
-def _gone(shown: Sequence[MetadataChange]) -> set[tuple[UUID, int, str]]:
-    """(batch, model, field) of those of the changes that are taken back and have not been brought
-    again.
-    """
-    rows = (
-        MetadataChange.objects.order_by()
-        .filter(model__in={change.model_id for change in shown})
-        .values_list("undoes", "model_id", "field", "batch")
-    )
-    undos = list(rows.filter(undoes__in={change.batch for change in shown}))
-    again = {
-        (undone, model, name)
-        for undone, model, name, _ in rows.filter(undoes__in={batch for *_, batch in undos})
-    }
-    return {
-        (undone, model, name)
-        for undone, model, name, batch in undos
-        if undone and (batch, model, name) not in again
-    }
-
-
-def _undos(batches: Sequence[UUID], rows: QuerySet[MetadataChange]) -> list[tuple[UUID, UUID, int]]:
-    counted = (
-        rows.filter(undoes__in=batches)
-        .order_by("undoes", "batch")
-        .values_list("undoes", "batch")
-        .annotate(count=Count("pk"))
-    )
-    return [(undone, batch, count) for undone, batch, count in counted if undone]

@@ -10,9 +10,9 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
+from discovery.admin.forms import PREFIX
 from discovery.engine.core import fields
 from discovery.engine.core.fields import FIELDS, Field, Kind, Wanted
-from discovery.forms import PREFIX
 from discovery.models import RegisteredModel
 from discovery.services.metadata import metadata
 from tests.support.page_text import page_text

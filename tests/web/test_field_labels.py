@@ -9,8 +9,8 @@ from html import unescape
 from django.http import QueryDict
 from django.test import Client
 
+from discovery.admin.forms import CURATED, PREFIX, RegisteredModelForm
 from discovery.engine.identify.document import CATEGORIES, LISTS, OBJECTS, TEXTS_AND_NUMBERS
-from discovery.forms import CURATED, PREFIX, RegisteredModelForm
 from discovery.models import RegisteredModel
 from discovery.services.access.redaction import Sight
 from discovery.services.metadata import metadata

@@ -15,8 +15,8 @@ from django.test import Client
 from hypothesis import given
 from hypothesis import strategies as st
 
+from discovery.admin.forms import PREFIX, RegisteredModelForm
 from discovery.engine.core.fields import HOW, Kind
-from discovery.forms import PREFIX, RegisteredModelForm
 from discovery.models import RegisteredModel
 from discovery.services.core import written
 from discovery.services.transfer import cells

@@ -1,7 +1,4 @@
-"""Django's administration of the registry.
-
-What scans write is shown, not edited; what people decide goes through the services.
-"""
+"""Models in Django's administration: the list, the form and the actions."""
 
 from __future__ import annotations
 
@@ -9,51 +6,32 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from django.contrib import admin
-from django.contrib.admin.utils import display_for_value
-from django.contrib.auth import get_permission_codename
 from django.contrib.auth.models import User
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
-from discovery import admin_accounts as admin_accounts
-from discovery.engine.core.fields import grouped
-from discovery.engine.core.text import human_bytes, plural
-from discovery.engine.core.vocabulary import ModelType, Status
-from discovery.forms import (
+from discovery.admin.by_permission import ByRight
+from discovery.admin.forms import (
     INLINE,
     PREFIX,
-    CollectionForm,
     InlineForm,
     InlineFormWithoutAccess,
     RegisteredModelForm,
-    RootForm,
 )
-from discovery.models import (
-    Collection,
-    Finding,
-    LogEntry,
-    MetadataChange,
-    RegisteredModel,
-    Right,
-    Root,
-    ScanRun,
-    Skipped,
-)
-from discovery.models.registry import seen_by, sees_all
+from discovery.engine.core.fields import grouped
+from discovery.engine.core.text import human_bytes, plural
+from discovery.engine.core.vocabulary import ModelType, Status
+from discovery.models import Finding, MetadataChange, RegisteredModel, Right
+from discovery.models.registry import seen_by
 from discovery.services.access import permissions
 from discovery.services.bulk.operations import KINDS
-from discovery.services.curation import collections
 from discovery.services.metadata import metadata
 from discovery.services.registry.deregistration import forget
 from discovery.services.transfer import exports
-
-admin.site.site_header = "Karen Admin"
-admin.site.site_title = "Karen Admin"
-admin.site.index_title = "Administration"
 
 #: Kind of bulk edit → what its action is called.
 _ACTIONS = {
@@ -71,56 +49,6 @@ SCANNED = (
     "shown_problems", "modified_at", "added_at", "changed_at",
     "missing_since",
 )  # fmt: skip
-
-
-class ByRight(admin.ModelAdmin):  # type: ignore[type-arg]
-    """Asks the same permissions as pages and API, for each row that is about a model as well."""
-
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return self._may(request, "view", obj) or self._may(request, "change", obj)
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return self._may(request, "add", None)
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return self._may(request, "change", obj)
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return self._may(request, "delete", obj)
-
-    def _may(self, request: HttpRequest, action: str, obj: Any) -> bool:
-        return permissions.may(
-            request.user, f"{self.opts.app_label}.{get_permission_codename(action, self.opts)}", obj
-        )
-
-
-def _seen_models(request: HttpRequest) -> Any:
-    return RegisteredModel.objects.visible_to(request.user).values("pk")
-
-
-class ReadOnlyAdmin(ByRight):
-    """Records that only the services write."""
-
-    list_per_page = 50
-    show_full_result_count = False
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-
-class OfAllModels(ReadOnlyAdmin):
-    """Its rows name models whoever they are shared with: it is for those who see them all."""
-
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return super().has_view_permission(request, obj) and permissions.may(
-            request.user, Right.VIEW_ALL
-        )
 
 
 def _in_bulk(kind: str) -> Callable[..., HttpResponse]:
@@ -336,189 +264,3 @@ class RegisteredModelAdmin(ByRight):
             )
             or "None"
         )
-
-
-@admin.register(Root)
-class RootAdmin(ByRight):
-    form = RootForm
-    list_display = ("path", "name", "enabled", "deep_every_days", "frozen_reason", "last_scan_at")
-    list_filter = ("enabled",)
-    search_fields = ("path", "name")
-    fields = (
-        "path",
-        "name",
-        "enabled",
-        "deep_every_days",
-        "frozen_reason",
-        "missing_count",
-        "last_scan_at",
-        "claim",
-        "created_at",
-    )
-    readonly_fields = (
-        "name",
-        "frozen_reason",
-        "missing_count",
-        "last_scan_at",
-        "claim",
-        "created_at",
-        "shown_path",
-    )
-
-    def get_fields(self, request: HttpRequest, obj: Model | None = None) -> tuple[str, ...]:
-        """The path of a root that exists is changed where its models go with it."""
-        return ("shown_path", *self.fields[1:]) if obj else self.fields
-
-    @admin.display(description="path")
-    def shown_path(self, root: Root) -> SafeString | str:
-        if root.pk is None or root.path == Root.REMOTE:
-            return root.path
-        return format_html(
-            '{} – <a href="{}">Change path</a>', root.path, reverse("root-path", args=[root.pk])
-        )
-
-    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
-        shown, counts, lacking, protected = super().get_deleted_objects(objs, request)
-        return shown, counts, lacking - {Skipped._meta.verbose_name}, protected
-
-
-@admin.register(Collection)
-class CollectionAdmin(ByRight):
-    form = CollectionForm
-    list_display = ("name", "description", "query")
-    search_fields = ("name",)
-
-    def get_readonly_fields(
-        self, request: HttpRequest, obj: Model | None = None
-    ) -> tuple[str, ...]:
-        return () if permissions.may(request.user, Right.GRANT) else ("groups",)
-
-    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
-        super().save_related(request, form, formsets, change)
-        collections.follow(form.instance)
-
-
-@admin.register(ScanRun)
-class ScanRunAdmin(OfAllModels):
-    list_display = (
-        "__str__",
-        "state",
-        "trigger",
-        "requested_by",
-        "created_at",
-        "found",
-        "new",
-        "changed",
-        "missing",
-        "errors",
-        "seconds",
-    )
-    list_filter = ("state", "trigger")
-    list_select_related = ("requested_by",)
-
-
-@admin.register(LogEntry)
-class LogEntryAdmin(ReadOnlyAdmin):
-    list_display = ("at", "level", "channel", "model_id", "message", "scan")
-    list_filter = ("level", "channel")
-    list_select_related = ("scan",)
-    search_fields = ("message", "model_id", "path")
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[LogEntry]:
-        rows: QuerySet[LogEntry] = super().get_queryset(request)
-        return permissions.visible_log(request.user, rows)
-
-
-@admin.register(MetadataChange)
-class MetadataChangeAdmin(ReadOnlyAdmin):
-    list_display = ("at", "model", "field", "shown_before", "shown_after", "by", "through")
-    list_filter = ("through", "field")
-    list_select_related = ("model", "by")
-    search_fields = ("model__model_id", "model__name", "field")
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[MetadataChange]:
-        rows: QuerySet[MetadataChange] = super().get_queryset(request)
-        heavy = ("files", "variants", "extracted", "curated", "problems")
-        if not sees_all(request.user):
-            rows = rows.filter(model__in=_seen_models(request))
-        return rows.defer(*(f"model__{name}" for name in heavy))
-
-    @admin.display(description="before")
-    def shown_before(self, change: MetadataChange) -> str:
-        return _shortened(change.before)
-
-    @admin.display(description="after")
-    def shown_after(self, change: MetadataChange) -> str:
-        return _shortened(change.after)
-
-
-@admin.register(Finding)
-class FindingAdmin(ReadOnlyAdmin):
-    """What is wrong and what was decided about it: to search and to filter.
-
-    Decisions are made on the Problems page.
-    """
-
-    list_display = (
-        "shown_code",
-        "severity",
-        "model",
-        "message",
-        "path",
-        "source",
-        "first_seen_at",
-        "accepted_by",
-        "resolved_at",
-    )
-    list_filter = (
-        "severity",
-        "source",
-        ("resolved_at", admin.EmptyFieldListFilter),
-        ("accepted_at", admin.EmptyFieldListFilter),
-        "code",
-    )
-    list_select_related = ("model", "accepted_by")
-    search_fields = ("message", "path", "model__model_id", "model__name")
-    search_help_text = "Message, file, model ID or name"
-    date_hierarchy = "first_seen_at"
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Finding]:
-        rows: QuerySet[Finding] = super().get_queryset(request)
-        heavy = (
-            "files",
-            "variants",
-            "extracted",
-            "curated",
-            "problems",
-            "signals",
-            "evidence",
-            "attention",
-            "checks",
-        )
-        if not sees_all(request.user):
-            rows = rows.filter(model__in=_seen_models(request))
-        return rows.defer(*(f"model__{name}" for name in heavy))
-
-    def view_on_site(self, obj: Finding) -> str:
-        return reverse("model-health", args=[obj.model.model_id])
-
-    @admin.display(description="problem", ordering="code")
-    def shown_code(self, finding: Finding) -> str:
-        return finding.code.replace("_", " ")
-
-
-@admin.register(Skipped)
-class SkippedAdmin(OfAllModels):
-    list_display = ("place", "root", "reason")
-    list_filter = ("root",)
-    list_select_related = ("root",)
-    search_fields = ("place", "reason")
-
-
-def _shortened(value: Any) -> str:
-    text = (
-        ", ".join(map(str, value))
-        if isinstance(value, list)
-        else str(display_for_value(value, "–"))
-    )
-    return text if len(text) <= 100 else f"{text[:99]}…"

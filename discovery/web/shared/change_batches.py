@@ -1,0 +1,193 @@
+"""Changes made together, with what the history shows of each batch."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from django.db.models import Count, Q, QuerySet
+
+from discovery.models import MetadataChange
+from discovery.services.access.redaction import Sight
+from discovery.services.metadata import undo
+from discovery.web.shared import changes
+
+#: Changes of a batch that the list of batches shows.
+MAX_EXAMPLES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeRow:
+    """One change.
+
+    ``can_undo`` says that it is of a kind that is taken back here, and is not so already.
+    """
+
+    change: MetadataChange
+    told: changes.Told
+    can_undo: bool
+    taken_back: bool
+
+
+@dataclass(slots=True)
+class Batch:
+    """Changes that were made together.
+
+    ``fields`` are (name, what it is called, changes); ``taken_back`` counts those that an undo took
+    back.
+    """
+
+    head: MetadataChange
+    fields: list[tuple[str, str, int]]
+    rows: list[ChangeRow] = field(default_factory=list)
+    taken_back: int = 0
+    can_undo: bool = False
+
+    @property
+    def total(self) -> int:
+        return sum(count for _, _, count in self.fields)
+
+    @property
+    def models(self) -> int:
+        """Each model is changed once a field at most."""
+        return max((count for _, _, count in self.fields), default=0)
+
+    @property
+    def more(self) -> int:
+        return self.total - len(self.rows)
+
+
+def without_heavy_columns(rows: QuerySet[MetadataChange]) -> QuerySet[MetadataChange]:
+    """The changes with what a row shows; the models' JSON columns stay in the database."""
+    columns = ("field", "before", "after", "at", "through", "batch", "undoes", "by__username")
+    return rows.select_related("model", "by").only(
+        *columns, "model__model_id", "model__name", "model__display_name", "model__status"
+    )
+
+
+def _row(change: MetadataChange, gone: Set[tuple[UUID, int, str]], sight: Sight) -> ChangeRow:
+    nothing = "nothing" if change.field == "finding" else "automatic"
+    taken_back = (change.batch, change.model_id, change.field) in gone
+    before, after = (sight.change(change.field, value) for value in (change.before, change.after))
+    told = changes.told(change.field, before, after, nothing=nothing)
+    return ChangeRow(change, told, undo.is_undoable(change.field) and not taken_back, taken_back)
+
+
+def batches_ending_with(
+    heads: Sequence[int],
+    found: QuerySet[MetadataChange],
+    rows: QuerySet[MetadataChange],
+    sight: Sight,
+) -> list[Batch]:
+    """The batches that end with ``heads``, each with a few of its changes that the filters
+    found.
+    """
+    if not heads:
+        return []
+    # Changes of a batch are written together: looking just below its last one is enough, however
+    # many there are.
+    near = Q()
+    keys = dict(MetadataChange.objects.filter(pk__in=heads).values_list("pk", "batch"))
+    for pk, batch in keys.items():
+        near |= Q(batch=batch, pk__gt=pk - 2 * MAX_EXAMPLES, pk__lte=pk)
+    examples: dict[UUID, list[MetadataChange]] = defaultdict(list)
+    for change in without_heavy_columns(found.filter(near)):
+        if len(examples[change.batch]) < MAX_EXAMPLES:
+            examples[change.batch].append(change)
+    return _batches_of([examples[keys[head]] for head in heads if head in keys], rows, sight)
+
+
+def grouped_by_batch(
+    page: Iterable[MetadataChange], rows: QuerySet[MetadataChange], sight: Sight
+) -> list[Batch]:
+    """Changes that follow each other and belong together, as one."""
+    groups: list[list[MetadataChange]] = []
+    for change in page:
+        if groups and groups[-1][0].batch == change.batch:
+            groups[-1].append(change)
+        else:
+            groups.append([change])
+    return _batches_of(groups, rows, sight)
+
+
+def _batches_of(
+    groups: Sequence[Sequence[MetadataChange]], rows: QuerySet[MetadataChange], sight: Sight
+) -> list[Batch]:
+    """Each with what all of its batch comes to among ``rows``, field by field, and how much of that
+    is taken back.
+    """
+    batches = [group[0].batch for group in groups]
+    counts: dict[UUID, list[tuple[str, str, int]]] = defaultdict(list)
+    counted = (
+        rows.order_by()
+        .filter(batch__in=batches)
+        .values("batch", "field")
+        .annotate(count=Count("pk"))
+        .order_by("batch", "-count", "field")
+    )
+    for row in counted:
+        counts[row["batch"]].append((row["field"], changes.label(row["field"]), row["count"]))
+    undone, gone = (
+        _undone_counts(batches, rows),
+        _undone_changes([change for group in groups for change in group]),
+    )
+    told = []
+    for group in groups:
+        batch = Batch(
+            group[0],
+            counts[group[0].batch],
+            [_row(change, gone, sight) for change in group],
+            undone.get(group[0].batch, 0),
+        )
+        batch.can_undo = (
+            any(undo.is_undoable(name) for name, _, _ in batch.fields)
+            and batch.taken_back < batch.total
+        )
+        told.append(batch)
+    return told
+
+
+def _undone_counts(batches: Sequence[UUID], rows: QuerySet[MetadataChange]) -> Mapping[UUID, int]:
+    """How many changes of each batch are taken back and have not been brought again."""
+    undos = _undos(batches, rows)
+    again = _undos([each for _, each, _ in undos], rows)
+    brought: dict[UUID, int] = defaultdict(int)
+    for undone, _, count in again:
+        brought[undone] += count
+    result: dict[UUID, int] = defaultdict(int)
+    for undone, each, count in undos:
+        result[undone] += count - brought[each]
+    return result
+
+
+def _undone_changes(shown: Sequence[MetadataChange]) -> set[tuple[UUID, int, str]]:
+    """(batch, model, field) of those of the changes that are taken back and have not been brought
+    again.
+    """
+    rows = (
+        MetadataChange.objects.order_by()
+        .filter(model__in={change.model_id for change in shown})
+        .values_list("undoes", "model_id", "field", "batch")
+    )
+    undos = list(rows.filter(undoes__in={change.batch for change in shown}))
+    again = {
+        (undone, model, name)
+        for undone, model, name, _ in rows.filter(undoes__in={batch for *_, batch in undos})
+    }
+    return {
+        (undone, model, name)
+        for undone, model, name, batch in undos
+        if undone and (batch, model, name) not in again
+    }
+
+
+def _undos(batches: Sequence[UUID], rows: QuerySet[MetadataChange]) -> list[tuple[UUID, UUID, int]]:
+    counted = (
+        rows.filter(undoes__in=batches)
+        .order_by("undoes", "batch")
+        .values_list("undoes", "batch")
+        .annotate(count=Count("pk"))
+    )
+    return [(undone, batch, count) for undone, batch, count in counted if undone]
