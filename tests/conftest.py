@@ -20,7 +20,7 @@ from discovery.loading import cell
 from discovery.models import RegisteredModel, Root
 from discovery.services.core import config_files
 from discovery.services.jobs import process_tree
-from discovery.services.machine import reach
+from discovery.services.machine import root_probes
 from discovery.services.registry.records import resolve
 from tests.offline import names as names
 
@@ -43,9 +43,9 @@ def fresh_configs() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def answering_roots() -> Iterator[None]:
     """No test takes a root for silent that hung in another one."""
-    reach.forget()
+    root_probes.forget()
     yield
-    reach.forget()
+    root_probes.forget()
 
 
 @pytest.fixture

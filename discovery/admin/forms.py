@@ -20,7 +20,7 @@ from discovery.models import Collection, RegisteredModel, Root, Visibility
 from discovery.services import scans
 from discovery.services.core import written
 from discovery.services.curation import collections
-from discovery.services.machine.reach import RootSilent
+from discovery.services.machine.root_probes import RootSilent
 from discovery.services.metadata import metadata
 
 PREFIX = "set_"

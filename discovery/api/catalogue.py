@@ -20,7 +20,7 @@ from discovery.models.registry import sees_all
 from discovery.services.access.redaction import Sight
 from discovery.services.metadata.metadata import CHOICES
 from discovery.services.search import facets
-from discovery.services.search.model_search import Filters
+from discovery.services.search.model_filters import Filters
 
 router = Router(tags=["Catalogue"])
 

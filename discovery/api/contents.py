@@ -19,7 +19,7 @@ from discovery.services.access.redaction import Sight
 from discovery.services.insight import model_contents
 from discovery.services.metadata import metadata
 from discovery.services.registry import model_files
-from discovery.services.search.model_search import normal_text
+from discovery.services.search.model_filters import normal_text
 
 router = Router(tags=["Models"])
 

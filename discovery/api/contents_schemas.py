@@ -11,7 +11,7 @@ from pydantic import Field
 from discovery.api.model_schemas import Problem
 from discovery.api.paging import Paged
 from discovery.engine.core.vocabulary import Visibility
-from discovery.services.search.model_search import MAX_TEXT
+from discovery.services.search.model_filters import MAX_TEXT
 
 
 class WantedFiles(Paged):

@@ -18,10 +18,10 @@ from discovery.engine.core.vocabulary import AXES
 from discovery.models import RegisteredModel
 from discovery.services.access.redaction import Sight
 from discovery.services.registry.records import values
-from discovery.services.search import facets
+from discovery.services.search import facets, model_filters
 from discovery.services.search import model_search as search
 from discovery.services.search.filters import BOUNDS, FACETS, FILTERS, NONE, NUMBERS, Filter
-from discovery.services.search.model_search import MAX_TEXT, MAX_VALUES
+from discovery.services.search.model_filters import MAX_TEXT, MAX_VALUES
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AnonymousUser, User
@@ -157,7 +157,7 @@ def discovered(request: HttpRequest, asked: Query[Wanted]) -> dict[str, Any]:
     )
 
 
-def _filters(asked: Wanted) -> search.Filters:
+def _filters(asked: Wanted) -> model_filters.Filters:
     """As an address of the Models page says it.
 
     A search that is not understood is refused: a term left out would find too much.
@@ -173,7 +173,7 @@ def _filters(asked: Wanted) -> search.Filters:
     for name in BOUNDS:
         if (bound := getattr(asked, name, None)) is not None:
             query[name] = str(bound)
-    filters = search.Filters.read(query)
+    filters = model_filters.Filters.read(query)
     if filters.faults:
         raise ApiError(
             422,

@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, ConfigDict, Field
 from discovery.api.paging import Paged
 from discovery.engine.core.vocabulary import Severity
 from discovery.models import Channel
-from discovery.services.search.model_search import MAX_VALUES
+from discovery.services.search.model_filters import MAX_VALUES
 
 
 def _is_iso(value: Any) -> Any:

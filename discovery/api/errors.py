@@ -16,7 +16,7 @@ from ninja.errors import HttpError, ValidationError
 from discovery.engine.core.text import plural
 from discovery.models.registry import sees_all
 from discovery.services.core import failures
-from discovery.services.machine.reach import RootSilent
+from discovery.services.machine.root_probes import RootSilent
 from discovery.services.metadata.metadata import InvalidMetadata
 
 if TYPE_CHECKING:

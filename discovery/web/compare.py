@@ -21,7 +21,7 @@ from discovery.services.access.redaction import Sight
 from discovery.services.insight import comparison
 from discovery.services.insight.comparison import FEWEST, MOST, Chosen
 from discovery.services.machine import memory_fit
-from discovery.services.search import model_search
+from discovery.services.search import model_filters, model_search
 from discovery.templatetags.karen import fits_words, memory_size, number, size, status_word
 from discovery.web.shared import field_values
 from discovery.web.shared.shortcuts import page_or_partial
@@ -122,10 +122,10 @@ def _faults(chosen: Chosen) -> list[str]:
 
 def _offers(request: HttpRequest, chosen: Chosen, only: bool) -> dict[str, object]:
     """Models to add, found by what was typed."""
-    text = model_search.normal_text(request.GET.get("add", ""))
+    text = model_filters.normal_text(request.GET.get("add", ""))
     if not text or len(chosen.models) >= MOST:
         return {"add": text, "offers": []}
-    filters = model_search.Filters.read(urlencode({"q": text}))
+    filters = model_filters.Filters.read(urlencode({"q": text}))
     results = model_search.Results(
         request.user, filters, columns=("model_id", "name", "display_name", "path", "status")
     )

@@ -17,15 +17,16 @@ from django.views.decorators.http import require_POST, require_safe
 from discovery.engine.core.text import plural
 from discovery.engine.disk import leftovers as kinds
 from discovery.models import RegisteredModel, Right
-from discovery.services.cleanup import alternate_formats, duplicates, orphans, removal_plan
-from discovery.services.cleanup.removal_plan import (
-    COPIES,
-    FORMATS,
-    CannotPlan,
-    Choice,
-    Plan,
-    Unconfirmed,
+from discovery.services.cleanup import (
+    alternate_formats,
+    copies,
+    duplicates,
+    orphans,
+    plan_output,
+    removal_plan,
 )
+from discovery.services.cleanup.removal import Choice, Plan, PlanError, Unconfirmed
+from discovery.services.cleanup.removal_plan import COPIES, FORMATS
 from discovery.services.health import deep_validation
 from discovery.web.shared.shortcuts import needs, numbered, page_or_partial
 
@@ -110,7 +111,7 @@ def _context(
             if kind == FORMATS
             else _leftovers(request, kind)
         )
-    except duplicates.NoAnswer as error:
+    except copies.DiskTimeout as error:
         context |= {"page": numbered(request, [], 1), "fault": fault or str(error)}
     if request.GET.get("tick") == "rest" and kind == COPIES:
         groups = [group for each in context.get("likenesses", ()) for group in each.groups]
@@ -208,7 +209,7 @@ def plan(request: HttpRequest) -> HttpResponse:
             {**context, "fault": str(error), "models": _by_model(error)},
             status=422,
         )
-    except CannotPlan as error:
+    except PlanError as error:
         return render(
             request,
             "discovery/duplicates.html",
@@ -218,10 +219,10 @@ def plan(request: HttpRequest) -> HttpResponse:
     wanted = request.POST.get("as", "review")
     changed = bool(request.POST.get("stamp")) and request.POST["stamp"] != made.stamp
     if wanted == "sh" and not changed:
-        return _download(removal_plan.as_script(made), "application/x-sh", "clean-up.sh")
+        return _download(plan_output.as_script(made), "application/x-sh", "clean-up.sh")
     if wanted == "json" and not changed:
         return _download(
-            json.dumps(removal_plan.as_json(made), indent=2).encode(),
+            json.dumps(plan_output.as_json(made), indent=2).encode(),
             "application/json",
             "clean-up.json",
         )
@@ -244,7 +245,7 @@ def _by_model(error: Unconfirmed) -> list[tuple[Choice, list[Choice]]]:
 def _review(
     made: Plan, ticked: tuple[str, ...], confirmed: tuple[str, ...], changed: bool
 ) -> dict[str, Any]:
-    script = removal_plan.as_script(made).decode("utf-8", "backslashreplace")
+    script = plan_output.as_script(made).decode("utf-8", "backslashreplace")
     context = {
         "plan": made,
         "ticked": ticked,

@@ -18,7 +18,7 @@ from discovery.engine.core.vocabulary import Outcome
 from discovery.models import DeepValidation, FileChecksum, LoadTest, RegisteredModel, Right
 from discovery.services.findings import triage
 from discovery.services.health import deep_validation, test_loads, validation
-from discovery.services.machine.reach import RootSilent
+from discovery.services.machine.root_probes import RootSilent
 from discovery.web.model import frame
 from discovery.web.scans import STOP_POLLING
 from discovery.web.shared.shortcuts import fetch, is_fragment, page_or_partial, require

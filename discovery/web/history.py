@@ -29,7 +29,7 @@ from discovery.services.access import permissions
 from discovery.services.access.redaction import Sight
 from discovery.services.bulk import bulk_edits
 from discovery.services.metadata import metadata, undo
-from discovery.services.search import model_search
+from discovery.services.search import model_filters
 from discovery.web.model import frame
 from discovery.web.shared import changes
 from discovery.web.shared.change_batches import (
@@ -65,7 +65,7 @@ class Filters:
     def read(cls, sent: QueryDict) -> Filters:
         names = ("by", "field", "through", "model", "since", "until", "batch")
         by, name, through, model, since, until, batch = (
-            model_search.normal_text(sent.get(name, "")) for name in names
+            model_filters.normal_text(sent.get(name, "")) for name in names
         )
         return cls(by, name, through, model, since, until, batch)
 
@@ -82,7 +82,7 @@ class Filters:
             rows = rows.filter(field=self.field_name)
         if self.through:
             rows = rows.filter(through=self.through)
-        if words := self.model.split()[: model_search.MAX_WORDS]:
+        if words := self.model.split()[: model_filters.MAX_WORDS]:
             models = RegisteredModel.objects.all()
             for word in words:
                 models = models.filter(

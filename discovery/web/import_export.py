@@ -17,7 +17,7 @@ from discovery.services.access import permissions
 from discovery.services.access.redaction import Sight
 from discovery.services.bulk import bulk_edits
 from discovery.services.metadata import undo
-from discovery.services.search import model_search
+from discovery.services.search import model_filters, model_search
 from discovery.services.transfer import exports, import_jobs
 from discovery.services.transfer.import_parsing import UnreadableFile
 from discovery.web.scans import STOP_POLLING
@@ -42,7 +42,7 @@ def export(request: HttpRequest) -> StreamingHttpResponse:
     # models.
     asked.setlist("format", [each for each in formats if each not in exports.FORMATS])
     pieces, kind = exports.FORMATS[form]
-    rows = model_search.found(request.user, model_search.Filters.read(asked))
+    rows = model_search.found(request.user, model_filters.Filters.read(asked))
     name = f"models-{timezone.now():%Y-%m-%d}.{form}"
     return StreamingHttpResponse(
         pieces(rows, Sight(request.user)),

@@ -18,7 +18,7 @@ from discovery.engine.core.vocabulary import Severity
 from discovery.models import Channel, Right
 from discovery.services.access import permissions
 from discovery.services.core import event_log
-from discovery.services.search import model_search
+from discovery.services.search import model_filters
 from discovery.web.shared.shortcuts import as_key, is_fragment, known_models, needs, page_or_partial
 
 PAGE_SIZE = 100
@@ -75,7 +75,7 @@ class Filters:
             channel,
             number,
             model,
-            model_search.normal_text(query.get("q", "")),
+            model_filters.normal_text(query.get("q", "")),
             since,
             after,
             tuple(faults),

@@ -21,9 +21,9 @@ from discovery.models import RegisteredModel, Root
 from discovery.services.access.redaction import Sight
 from discovery.services.cleanup import duplicates
 from discovery.services.insight import completeness_report, lineage, model_contents, snippets
-from discovery.services.machine.reach import RootSilent
+from discovery.services.machine.root_probes import RootSilent
 from discovery.services.registry import model_files
-from discovery.services.search import model_search
+from discovery.services.search import model_filters
 from discovery.web import evidence, memory
 from discovery.web.shared import cards, family_graph, field_values, tensor_tree
 from discovery.web.shared.bars import Bar, percent
@@ -126,7 +126,7 @@ class File:
 @require_safe
 def files(request: HttpRequest, model_id: str) -> HttpResponse:
     record = fetch(request, model_id)
-    text = model_search.normal_text(request.GET.get("q", ""))
+    text = model_filters.normal_text(request.GET.get("q", ""))
     sort = request.GET.get("sort", "")
     sort = sort if sort in FILE_SORTS else "name"
     prefix = "" if record.path == "." else f"{record.path}/"
@@ -181,7 +181,7 @@ def tensors(request: HttpRequest, model_id: str) -> HttpResponse:
     all in one list.
     """
     record = fetch(request, model_id)
-    text = model_search.normal_text(request.GET.get("q", ""))
+    text = model_filters.normal_text(request.GET.get("q", ""))
     choices = model_files.weight_files(record)[:MAX_CHOICES]
     chosen = request.GET.get("file", "")
     chosen = chosen if chosen in choices else ""

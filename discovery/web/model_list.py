@@ -13,9 +13,9 @@ from django.urls import reverse
 
 from discovery.engine.core.text import listed
 from discovery.models.registry import sees_all
-from discovery.services.search import facets, filters, model_search
+from discovery.services.search import facets, filters, model_filters
 from discovery.services.search.filters import BOUNDS, FACETS, FILTERS, NONE
-from discovery.services.search.model_search import Filters
+from discovery.services.search.model_filters import Filters
 
 #: Options shown before "more", and options from which on a facet can be searched.
 SHOWN, MANY = 8, 15
@@ -185,7 +185,7 @@ def hidden(request: HttpRequest, asked: Filters) -> list[tuple[str, str]]:
     ]
     kept += asked.bounds
     kept += [("favourites", "1")] if asked.favourites else []
-    kept += [("sort", asked.sort)] if asked.sort != model_search.DEFAULT_SORT else []
+    kept += [("sort", asked.sort)] if asked.sort != model_filters.DEFAULT_SORT else []
     shown = columns(request.GET)
     kept += [("columns", ",".join(shown))] if shown != DEFAULT_COLUMNS else []
     return kept + ([("density", "compact")] if is_compact(request) else [])

@@ -16,7 +16,7 @@ from discovery.models import Right, Root
 from discovery.services.access import permissions
 from discovery.services.access.redaction import Sight
 from discovery.services.machine import memory_fit
-from discovery.services.search import facets, model_search
+from discovery.services.search import facets, model_filters, model_search
 from discovery.services.search.filters import FACETS, FILTERS, NUMBERS
 from discovery.web import model_list
 from discovery.web.shared.shortcuts import is_fragment, numbered, page_or_partial
@@ -47,7 +47,7 @@ BULK = {
 
 @require_safe
 def index(request: HttpRequest) -> HttpResponse:
-    filters = model_search.Filters.read(request.GET)
+    filters = model_filters.Filters.read(request.GET)
     # While somebody types, facets stay as they are without what is not understood yet; the list
     # waits.
     counted, names = (
@@ -100,7 +100,7 @@ def index(request: HttpRequest) -> HttpResponse:
     )
 
 
-def _nothing(request: HttpRequest, filters: model_search.Filters, total: int) -> dict[str, Any]:
+def _nothing(request: HttpRequest, filters: model_filters.Filters, total: int) -> dict[str, Any]:
     """What an empty registry tells administrators: where to put models."""
     if (
         total
@@ -128,7 +128,7 @@ def facet(request: HttpRequest, name: str) -> HttpResponse:
         query = request.GET.copy()
         query.appendlist("open", name)
         return redirect(f"{model_list.address(request, *request.GET)}?{query.urlencode()}")
-    filters = model_search.Filters.read(request.GET)
+    filters = model_filters.Filters.read(request.GET)
     counts = facets.counts(request.user, filters, (name,))
     return render(
         request,

@@ -20,7 +20,7 @@ from discovery.services import scans
 from discovery.services.insight import decisions
 from discovery.services.scans import reviewing
 from discovery.services.scans.relinking import ELSEWHERE
-from discovery.services.search import model_search
+from discovery.services.search import model_filters
 from discovery.web.shared import changes
 from discovery.web.shared.shortcuts import fetch, needs, numbered, page_or_partial
 
@@ -133,7 +133,7 @@ def _row(choice: reviewing.Choice) -> Row:
 
 def _choices(request: HttpRequest, old: RegisteredModel) -> dict[str, Any]:
     """Where it may be: what has its weights, and what a search finds among all that is there."""
-    text = model_search.normal_text(request.GET.get("q", ""))
+    text = model_filters.normal_text(request.GET.get("q", ""))
     (offer,) = reviewing.offers([old])
     return {
         "offer": offer,
@@ -149,7 +149,7 @@ def _found(old: RegisteredModel, text: str) -> list[RegisteredModel]:
         .exclude(pk=old.pk)
         .filter(root__frozen_reason="", type=old.type)
     )
-    for word in text.split()[: model_search.MAX_WORDS]:
+    for word in text.split()[: model_filters.MAX_WORDS]:
         rows = rows.filter(
             Q(model_id__icontains=word)
             | Q(search_text__contains=word.casefold())

@@ -24,7 +24,7 @@ from discovery.services.bulk import bulk_edits
 from discovery.services.bulk.operations import Operation
 from discovery.services.bulk.selections import Selection
 from discovery.services.findings import triage
-from discovery.services.search import model_search
+from discovery.services.search import model_filters
 from discovery.web.shared.shortcuts import needs, numbered, page_or_partial, require
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def index(request: HttpRequest) -> HttpResponse:
     state = state if state in STATES else "open"
     severity = request.GET.get("severity", "")
     severity = severity if severity in _SEVERITIES else ""
-    text = model_search.normal_text(request.GET.get("q", ""))
+    text = model_filters.normal_text(request.GET.get("q", ""))
     rows = _in_state(_seen(request), state)
     codes = list(rows.values("code").annotate(count=Count("pk")).order_by("-count", "code")[:40])
     code = request.GET.get("code", "")
@@ -117,7 +117,7 @@ def _narrowed(rows: QuerySet[Finding], severity: str, code: str, text: str) -> Q
         rows = rows.filter(severity=severity)
     if code:
         rows = rows.filter(code=code)
-    for word in text.split()[: model_search.MAX_WORDS]:
+    for word in text.split()[: model_filters.MAX_WORDS]:
         rows = rows.filter(
             Q(message__icontains=word)
             | Q(path__icontains=word)

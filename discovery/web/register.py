@@ -16,7 +16,7 @@ from discovery.engine.core.types import Found
 from discovery.engine.core.vocabulary import ModelType
 from discovery.models import RegisteredModel, Right, Root
 from discovery.services.access.redaction import Sight
-from discovery.services.machine.reach import RootSilent
+from discovery.services.machine.root_probes import RootSilent
 from discovery.services.metadata.metadata import InvalidMetadata
 from discovery.services.registry import tags
 from discovery.services.scans import registration

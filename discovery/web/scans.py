@@ -18,7 +18,7 @@ from discovery.services import scans
 from discovery.services.access import permissions
 from discovery.services.machine import root_states
 from discovery.services.scans import reviewing
-from discovery.services.search import model_search
+from discovery.services.search import model_filters
 from discovery.web.shared.context import frame
 from discovery.web.shared.shortcuts import (
     as_key,
@@ -121,7 +121,7 @@ def run(request: HttpRequest, pk: int) -> HttpResponse:
     counts = scans.counts(record)
     event = request.GET.get("event", "")
     event = event if event in counts else ""
-    text = model_search.normal_text(request.GET.get("q", ""))
+    text = model_filters.normal_text(request.GET.get("q", ""))
     page = numbered(request, scans.events(record, event, text), EVENTS_PAGE)
     context = {
         "run": record,
@@ -182,9 +182,9 @@ def compare(request: HttpRequest) -> HttpResponse:
 @needs(Right.VIEW_SCANS, Right.VIEW_ALL)
 def skipped(request: HttpRequest) -> HttpResponse:
     """Every place that looks like a model and is none, with the reason."""
-    text = model_search.normal_text(request.GET.get("q", ""))
+    text = model_filters.normal_text(request.GET.get("q", ""))
     rows = Skipped.objects.select_related("root").order_by("root__path", "place")
-    for word in text.split()[: model_search.MAX_WORDS]:
+    for word in text.split()[: model_filters.MAX_WORDS]:
         rows = rows.filter(
             Q(place__icontains=word) | Q(reason__icontains=word) | Q(root__path__icontains=word)
         )

@@ -21,7 +21,7 @@ from discovery.services.access import permissions
 from discovery.services.bulk import bulk_edits, tag_edits
 from discovery.services.core.form_stamps import Conflict
 from discovery.services.metadata import undo
-from discovery.services.search import model_search
+from discovery.services.search import model_filters
 from discovery.web.shared import shown
 from discovery.web.shared.shortcuts import needs, numbered, page_or_partial, require
 
@@ -51,10 +51,10 @@ def _create(request: HttpRequest) -> HttpResponse:
 
 
 def _page(request: HttpRequest, context: dict[str, Any], status: int = 200) -> HttpResponse:
-    text = model_search.normal_text(request.GET.get("q", ""))
+    text = model_filters.normal_text(request.GET.get("q", ""))
     often = request.GET.get("sort", "") == "-models"
     rows = _counted(request)
-    for word in text.split()[: model_search.MAX_WORDS]:
+    for word in text.split()[: model_filters.MAX_WORDS]:
         rows = rows.filter(name__icontains=word)
     page = numbered(
         request,

@@ -17,7 +17,7 @@ from discovery.engine.core.text import plural
 from discovery.engine.disk.ledger import Use
 from discovery.models import Right, Root, Unrecognized
 from discovery.services.scans import ledgers
-from discovery.services.search import model_search
+from discovery.services.search import model_filters
 from discovery.web.shared.shortcuts import needs, numbered, page_or_partial
 
 if TYPE_CHECKING:
@@ -38,9 +38,9 @@ USES = {
 @require_safe
 @needs(Right.VIEW_SCANS, Right.VIEW_ALL)
 def index(request: HttpRequest) -> HttpResponse:
-    text = model_search.normal_text(request.GET.get("q", ""))
+    text = model_filters.normal_text(request.GET.get("q", ""))
     rows = Unrecognized.objects.select_related("root")
-    for word in text.split()[: model_search.MAX_WORDS]:
+    for word in text.split()[: model_filters.MAX_WORDS]:
         rows = rows.filter(
             Q(path__icontains=word) | Q(guess__icontains=word) | Q(root__path__icontains=word)
         )

@@ -20,8 +20,15 @@ from hypothesis import strategies as st
 from discovery.engine.core.vocabulary import Status
 from discovery.models import RegisteredModel, Root, ScanRun
 from discovery.services import scans
-from discovery.services.cleanup import alternate_formats, duplicates, orphans, removal_plan
-from discovery.services.cleanup.removal_plan import CannotPlan, Plan, Unconfirmed
+from discovery.services.cleanup import (
+    alternate_formats,
+    duplicates,
+    orphans,
+    plan_output,
+    removal,
+    removal_plan,
+)
+from discovery.services.cleanup.removal import Plan, PlanError, Unconfirmed
 from tests.support import builders
 
 Scan = Callable[..., ScanRun]
@@ -60,7 +67,7 @@ def unconfirmed(*paths: str) -> Unconfirmed:
 
 def run(made: Plan, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     script = folder / "clean-up.sh"
-    script.write_bytes(removal_plan.as_script(made))
+    script.write_bytes(plan_output.as_script(made))
     return subprocess.run(
         ["sh", str(script), *arguments],
         capture_output=True,
@@ -114,7 +121,7 @@ def test_models_with_one_weight_file_and_different_graphs_are_never_copies(
     assert groups() == []
     assert len(likenesses()) == 1
     for record in RegisteredModel.objects.all():
-        with pytest.raises(CannotPlan, match=graph.rpartition("/")[2]):
+        with pytest.raises(PlanError, match=graph.rpartition("/")[2]):
             removal_plan.plan("copies", [str(record.pk)], by="ada")
 
 
@@ -172,7 +179,7 @@ def test_one_file_that_differs_is_named_and_has_to_be_confirmed(
     assert name in str(error)
     made = plan("b/llama", confirmed=tuple(choice.key for choice in error.choices))
     assert [each.name for each in made.steps[0].differences] == [name]
-    assert removal_plan.as_json(made)["steps"][0]["differences"][0]["name"] == name
+    assert plan_output.as_json(made)["steps"][0]["differences"][0]["name"] == name
     assert run(made, tmp_path, "--remove").returncode == 0
     assert not (models_root / "b/llama").exists()
 
@@ -277,7 +284,7 @@ def test_a_step_whose_folder_cannot_be_written_is_left_alone(models_root: Path, 
     twins(models_root)
     scan(models_root)
     folder = models_root / "b/llama"
-    assert f"writable '{folder}'" in removal_plan.as_script(plan("b/llama")).decode()
+    assert f"writable '{folder}'" in plan_output.as_script(plan("b/llama")).decode()
 
 
 def test_a_file_that_another_model_needs_stays(
@@ -293,7 +300,7 @@ def test_a_file_that_another_model_needs_stays(
         (models_root / "a/llama/config.json").read_text() + " "
     )
     scan(models_root)
-    with pytest.raises(CannotPlan, match="made of links to files of llama"):
+    with pytest.raises(PlanError, match="made of links to files of llama"):
         plan("b/llama")
     assert plan("a/llama")
 
@@ -303,14 +310,12 @@ def test_what_one_step_keeps_does_not_go_with_another(models_root: Path, scan: S
     scan(models_root)
     made = plan("b/llama")
     (step,) = made.steps
-    other = removal_plan.Step(
+    other = removal.Step(
         "llama",
         "",
-        tuple(
-            removal_plan.Removal(each.same_as, each.piece) for each in step.removals if each.same_as
-        ),
+        tuple(removal.Removal(each.same_as, each.piece) for each in step.removals if each.same_as),
     )
-    with pytest.raises(CannotPlan, match="leave one of the two"):
+    with pytest.raises(PlanError, match="leave one of the two"):
         removal_plan._refuse_last_copies([step, other])
 
 
@@ -627,7 +632,7 @@ def test_nothing_is_offered_that_differs_in_any_byte_without_saying_so(
         for copy in offered[1:]:
             try:
                 made = removal_plan.plan("copies", [str(copy.record.pk)], by="ada")
-            except CannotPlan:
+            except PlanError:
                 continue
             run(made, Path(place), "--remove")
         kept = {

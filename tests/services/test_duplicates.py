@@ -19,9 +19,17 @@ from django.utils import timezone
 
 from discovery.engine.disk.disk_use import piece
 from discovery.models import FileChecksum, RegisteredModel, Root, ScanRun
-from discovery.services.cleanup import alternate_formats, duplicates, orphans, removal_plan
+from discovery.services.cleanup import (
+    alternate_formats,
+    copies,
+    duplicates,
+    orphans,
+    plan_output,
+    removal,
+    removal_plan,
+)
 from discovery.services.cleanup.duplicates import Certainty, Group
-from discovery.services.cleanup.removal_plan import CannotPlan, Plan
+from discovery.services.cleanup.removal import Plan, PlanError
 from discovery.services.core.shell import comment, quoted
 from tests.support import builders
 
@@ -63,7 +71,7 @@ def plan_of(*paths: str) -> Plan:
 
 def run(plan: Plan, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     script = folder / "clean-up.sh"
-    script.write_bytes(removal_plan.as_script(plan))
+    script.write_bytes(plan_output.as_script(plan))
     return subprocess.run(
         ["sh", str(script), *arguments],
         capture_output=True,
@@ -157,7 +165,7 @@ def test_a_copy_made_of_links_comes_last_and_what_it_links_to_cannot_go(
     (group,) = groups()
     assert [copy.record.path for copy in group.copies] == ["z/llama", "a/view"]
     assert (group.certainty, group.freed) == (Certainty.LINKED, 0)
-    with pytest.raises(CannotPlan, match="made of links to files of llama"):
+    with pytest.raises(PlanError, match="made of links to files of llama"):
         plan_of("z/llama")
     assert {each.piece.kind for each in plan_of("a/view").steps[0].removals} == {"link", "folder"}
 
@@ -186,20 +194,20 @@ def test_the_script_removes_what_was_reviewed_and_nothing_else(
 def test_the_last_copy_cannot_be_planned_away(models_root: Path, scan: Scan) -> None:
     twins(models_root)
     scan(models_root)
-    with pytest.raises(CannotPlan, match="Every copy of llama is ticked"):
+    with pytest.raises(PlanError, match="Every copy of llama is ticked"):
         plan_of("a/llama", "b/llama")
 
 
 @pytest.mark.parametrize("chosen", [["x"], ["99999"], ["9" * 40], ["-1"]])
 def test_what_is_no_copy_cannot_be_planned(chosen: list[str], db: None) -> None:
-    with pytest.raises(CannotPlan, match="no copy of another any more"):
+    with pytest.raises(PlanError, match="no copy of another any more"):
         removal_plan.plan("copies", chosen, by="ada")
 
 
 def test_nothing_and_too_much_cannot_be_planned(db: None) -> None:
-    with pytest.raises(CannotPlan, match="Nothing is ticked"):
+    with pytest.raises(PlanError, match="Nothing is ticked"):
         removal_plan.plan("copies", [], by="ada")
-    with pytest.raises(CannotPlan, match="at most 500"):
+    with pytest.raises(PlanError, match="at most 500"):
         removal_plan.plan("copies", [str(number) for number in range(501)], by="ada")
 
 
@@ -299,7 +307,7 @@ def test_a_name_that_is_not_utf_8_is_removed_by_its_bytes(
     os.rename(models_root / "b/m", os.fsencode(models_root) + b"/b/\xff\xfe")
     scan(models_root)
     made = plan_of("b/\\xff\\xfe")
-    json.dumps(removal_plan.as_json(made)).encode()
+    json.dumps(plan_output.as_json(made)).encode()
     assert run(made, tmp_path, "--remove").returncode == 0
     assert names_in(models_root / "b") == []
 
@@ -312,7 +320,7 @@ def test_a_comment_never_ends_before_its_line() -> None:
 def test_the_plan_as_json_names_every_entry_and_what_stays(models_root: Path, scan: Scan) -> None:
     twins(models_root)
     scan(models_root)
-    told = removal_plan.as_json(plan_of("b/llama"))
+    told = plan_output.as_json(plan_of("b/llama"))
     (step,) = told["steps"]
     assert told["frees_bytes"] == step["frees_bytes"] > 0
     assert step["keeps"] == str(models_root / "a/llama")
@@ -391,7 +399,7 @@ def test_a_second_format_can_go_with_its_data_and_the_first_stays(
     assert run(made, tmp_path, "--remove").returncode == 0
     assert not (folder / "pytorch_model.bin").exists()
     assert (folder / "model.safetensors").exists()
-    with pytest.raises(CannotPlan, match="not there any more"):
+    with pytest.raises(PlanError, match="not there any more"):
         removal_plan.plan("formats", [second.key], by="ada")
 
 
@@ -414,7 +422,7 @@ def test_one_model_in_two_places_and_formats_can_go_in_either_and_not_in_both(
     assert alternate_formats.spare(alternate_formats.found()) == min(
         each.freed for each in whole.values()
     )
-    with pytest.raises(CannotPlan, match="Every format of"):
+    with pytest.raises(PlanError, match="Every format of"):
         removal_plan.plan("formats", [each.key for each in whole.values()], by="ada")
     made = removal_plan.plan("formats", [whole["gguf"].key], by="ada")
     done = run(made, tmp_path, "--remove")
@@ -466,7 +474,7 @@ def test_a_leftover_that_changed_since_cannot_be_planned(models_root: Path, db: 
     age(models_root)
     (item,) = orphans.look().items
     (models_root / "a.part").write_bytes(b"12")
-    with pytest.raises(CannotPlan, match="has changed"):
+    with pytest.raises(PlanError, match="has changed"):
         removal_plan.plan("partial", [item.key], by="ada")
     assert len(orphans.look().items) == 1
     assert orphans.look(fresh=True).items == ()
@@ -479,11 +487,11 @@ def test_a_disk_that_does_not_answer_holds_nobody_up(
     scan(models_root)
     awake = threading.Event()
     hanging: Any = lambda *_: awake.wait(10) and {}  # noqa: E731
-    monkeypatch.setattr(duplicates, "PATIENCE", 0.05)
-    monkeypatch.setattr(duplicates, "_weigh", hanging)
+    monkeypatch.setattr(copies, "TIMEOUT", 0.05)
+    monkeypatch.setattr(copies, "_weigh", hanging)
     monkeypatch.setattr(orphans, "PATIENCE", 0.05)
     monkeypatch.setattr(orphans, "_walk", hanging)
-    with pytest.raises(CannotPlan, match="did not answer"):
+    with pytest.raises(PlanError, match="did not answer"):
         plan_of("b/llama")
     assert orphans.look().waiting == (str(models_root),)
     awake.set()  # a question that still hangs would answer the next test, which asks the same
@@ -495,7 +503,7 @@ def test_a_script_of_twenty_thousand_entries_can_be_read_and_run(tmp_path: Path)
     (folder / "a").write_bytes(b"")
     entry = piece(str(folder), "a")
     assert entry
-    removals = (removal_plan.Removal(str(folder / "a"), entry),)
+    removals = (removal.Removal(str(folder / "a"), entry),)
 
     def planned(count: int) -> Plan:
         return Plan(
@@ -503,11 +511,11 @@ def test_a_script_of_twenty_thousand_entries_can_be_read_and_run(tmp_path: Path)
             "ada",
             timezone.now(),
             (str(folder),),
-            (removal_plan.Step("all", "because", removals * count),),
+            (removal.Step("all", "because", removals * count),),
         )
 
     assert run(planned(500), tmp_path).returncode == 0
-    (tmp_path / "long.sh").write_bytes(removal_plan.as_script(planned(20_000)))
+    (tmp_path / "long.sh").write_bytes(plan_output.as_script(planned(20_000)))
     assert subprocess.run(["sh", "-n", str(tmp_path / "long.sh")], check=False).returncode == 0
 
 

@@ -17,7 +17,8 @@ from discovery.models.listing import PROFILE
 from discovery.services.machine import hardware
 from discovery.services.search import facets, model_search
 from discovery.services.search.filters import FACETS, Kind
-from discovery.services.search.model_search import Filters, Results
+from discovery.services.search.model_filters import Filters
+from discovery.services.search.model_search import Results
 from tests.benchmarks.registry import fill
 
 Make = Callable[..., RegisteredModel]

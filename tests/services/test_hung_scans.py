@@ -18,8 +18,8 @@ from discovery.models import DeepValidation, LoadTest, LogEntry, RegisteredModel
 from discovery.services import scans
 from discovery.services.health import deep_validation, test_loads, validation
 from discovery.services.jobs.heartbeat import SILENCE
-from discovery.services.machine import reach
-from discovery.services.machine.reach import RootSilent
+from discovery.services.machine import root_probes
+from discovery.services.machine.root_probes import RootSilent
 from discovery.services.metadata import write_back
 from discovery.services.scans import attended
 from tests.hanging import hanging
@@ -47,7 +47,7 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Disks have a second to go on, and two to wake up."""
     monkeypatch.setattr(attended, "STALL", 1.0)
     monkeypatch.setattr(attended, "DOUBT", 0.2)
-    monkeypatch.setattr(reach, "WAKE_SECONDS", 2.0)
+    monkeypatch.setattr(root_probes, "WAKE_SECONDS", 2.0)
 
 
 def scan(

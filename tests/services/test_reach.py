@@ -13,8 +13,8 @@ import pytest
 from django.db import connection
 
 from discovery.models import LogEntry, Root
-from discovery.services.machine import reach, root_states
-from discovery.services.machine.reach import RootSilent
+from discovery.services.machine import reach, root_probes, root_states
+from discovery.services.machine.root_probes import RootSilent
 from tests.hanging import hanging
 
 
@@ -64,7 +64,7 @@ def test_what_hangs_is_remembered_for_other_processes_and_said_in_the_log(make_r
             reach.within(root, "file", read(root))
         elsewhere = Root.objects.get()
         assert elsewhere.silent_since
-        reach.forget()  # as another process, which has asked nothing yet
+        root_probes.forget()  # as another process, which has asked nothing yet
         started = time.monotonic()
         with pytest.raises(RootSilent):
             reach.within(elsewhere, "file", read(root))
@@ -104,7 +104,7 @@ def test_threads_of_a_root_that_hangs_are_bounded_whatever_asks(make_root: Make)
                 asker.start()
             for asker in askers:
                 asker.join(10)
-        assert held.most <= reach.MOST_STUCK + 1
+        assert held.most <= root_probes.MOST_STUCK + 1
 
 
 def test_ten_roots_that_hang_cost_no_more_time_than_one(make_root: Make) -> None:
@@ -169,5 +169,5 @@ def test_a_root_that_is_not_there_is_no_silent_one(make_root: Make) -> None:
     Path(root.path, "file").unlink()
     Path(root.path).rmdir()
     assert root_states.fault(root) == "the folder is not there"
-    reach.require(root)
+    root_probes.require(root)
     assert Root.objects.get().silent_since is None

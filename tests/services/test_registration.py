@@ -16,7 +16,7 @@ from django.contrib.auth.models import User
 
 from discovery.models import Finding, MetadataChange, RegisteredModel, Root, ScanRun, Skipped
 from discovery.services.health import validation
-from discovery.services.machine.reach import RootSilent
+from discovery.services.machine.root_probes import RootSilent
 from discovery.services.metadata import metadata
 from discovery.services.metadata.metadata import InvalidMetadata
 from discovery.services.registry import deregistration

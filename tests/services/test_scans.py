@@ -22,7 +22,7 @@ from discovery.models import LogEntry, RegisteredModel, Root, ScanRun, Skipped
 from discovery.services import jobs, scans
 from discovery.services.jobs.progress import Stopped
 from discovery.services.metadata import metadata
-from discovery.services.scans import claims, runner, settling
+from discovery.services.scans import claims, root_scan, settling
 from tests.support import builders
 
 Scan = Callable[..., ScanRun]
@@ -351,14 +351,14 @@ def test_a_reader_that_fails_unexpectedly_hides_no_neighbour(
     models_root: Path, scan: Scan, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     shelf(models_root, "a", "b")
-    real = runner.identify
+    real = root_scan.identify
 
     def failing(root: str, candidate: Any, *rest: Any) -> Any:
         if candidate.place == "a":
             raise ZeroDivisionError("a bug of ours")
         return real(root, candidate, *rest)
 
-    monkeypatch.setattr(runner, "identify", failing)
+    monkeypatch.setattr(root_scan, "identify", failing)
     run = scan(models_root)
     assert (run.state, statuses(), run.errors) == ("done", {"b": "READY"}, 1)
     monkeypatch.undo()
@@ -369,7 +369,7 @@ def test_stopping_keeps_what_was_read_and_the_next_scan_goes_on(
     models_root: Path, scan: Scan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shelf(models_root, *(f"m{i}" for i in range(6)))
-    monkeypatch.setattr(runner, "BATCH", 2)
+    monkeypatch.setattr(root_scan, "BATCH", 2)
     calls = iter(range(100))
 
     def stop_after_four(self: Any, *_: Any, **__: Any) -> None:
@@ -475,7 +475,7 @@ def test_a_root_inside_another_has_its_models_to_itself(models_root: Path, scan:
 def test_every_batch_costs_the_same_number_of_queries(
     models_root: Path, scan: Scan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runner, "BATCH", 10)
+    monkeypatch.setattr(root_scan, "BATCH", 10)
     monkeypatch.setattr("discovery.services.jobs.progress.INTERVAL", 3600)
     shelf(models_root, "first")
     scan(models_root)

@@ -12,7 +12,7 @@ from django.contrib.auth.models import User
 from discovery.models import Collection, RegisteredModel
 from discovery.services.metadata import metadata
 from discovery.services.search import model_search
-from discovery.services.search.model_search import Filters
+from discovery.services.search.model_filters import Filters
 
 Make = Callable[..., RegisteredModel]
 

@@ -20,7 +20,14 @@ from django.test.utils import CaptureQueriesContext
 from django_q.brokers import Broker
 
 from discovery.models import RegisteredModel, Root
-from discovery.services.machine import hardware, reach, resources, root_states, versions, workers
+from discovery.services.machine import (
+    hardware,
+    resources,
+    root_probes,
+    root_states,
+    versions,
+    workers,
+)
 from discovery.services.machine.hardware import Card, Cards
 from discovery.services.machine.workers import Worker, Workers
 
@@ -88,7 +95,9 @@ def test_roots_on_two_file_systems_are_two_disks(
         (tmp_path / name).mkdir()
         Root.objects.create(path=str(tmp_path / name))
     monkeypatch.setattr(
-        reach, "_look", lambda path: reach.Look("", reach.FileSystem(ord(path[-1]), 100, 40))
+        root_probes,
+        "_probe",
+        lambda path: root_probes.ProbeResult("", root_probes.FileSystem(ord(path[-1]), 100, 40)),
     )
     assert [
         (disk.roots[0].path[-1], disk.total_bytes, disk.free_bytes)
@@ -121,9 +130,9 @@ def test_a_drive_that_hangs_holds_nobody_up(
 ) -> None:
     Root.objects.create(path=str(tmp_path))
     Root.objects.create(path="/mnt/hangs")
-    look = reach._look
+    look = root_probes._probe
     monkeypatch.setattr(
-        reach, "_look", lambda path: time.sleep(4) if path == "/mnt/hangs" else look(path)
+        root_probes, "_probe", lambda path: time.sleep(4) if path == "/mnt/hangs" else look(path)
     )
     for _ in range(2):
         by_path = {disk.roots[0].path: disk for disk in resources.snapshot().disks}
@@ -138,7 +147,7 @@ def test_a_root_whose_size_hangs_or_fails_is_out_of_reach(
         raise OSError(116, "Stale file handle")
 
     Root.objects.create(path=str(tmp_path))
-    monkeypatch.setattr(reach.shutil, "disk_usage", stale)
+    monkeypatch.setattr(root_probes.shutil, "disk_usage", stale)
     assert [disk.fault for disk in resources.disks(root_states.roots())] == [
         "it cannot be read: Stale file handle"
     ]

@@ -14,7 +14,7 @@ from discovery.engine.core import version
 from discovery.models import RegisteredModel, ScanRun, Skipped
 from discovery.services.health import validation
 from discovery.services.metadata import metadata
-from discovery.services.scans import reconcile, runner
+from discovery.services.scans import reconcile, root_scan, runner
 from tests.support import builders
 
 Scan = Callable[..., ScanRun]
@@ -113,7 +113,7 @@ def test_what_the_present_version_read_is_not_opened_again(
     (models_root / "odd").mkdir()
     (models_root / "odd" / "model.bin").write_bytes(b"nothing that anybody knows")
     scan(models_root)
-    monkeypatch.setattr(runner, "identify", lambda *_: pytest.fail("a file was opened"))
+    monkeypatch.setattr(root_scan, "identify", lambda *_: pytest.fail("a file was opened"))
     scan(models_root)
 
 

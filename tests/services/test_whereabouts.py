@@ -15,7 +15,7 @@ import pytest
 from django.contrib.auth.models import AnonymousUser, User
 
 from discovery.models import RegisteredModel, Root, ScanRun, Skipped
-from discovery.services.machine import reach
+from discovery.services.machine import root_probes
 from discovery.services.scans import explain_missing, explain_verdicts, registration
 from discovery.services.scans.explain_missing import Answer, NotAPath
 from tests.support import builders
@@ -256,9 +256,9 @@ def test_a_root_out_of_reach_is_said_before_anything_is_looked_at(ask: Ask, shel
 def test_a_disk_that_hangs_holds_nobody_up(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
     gate = threading.Event()
     monkeypatch.setattr(explain_missing, "trace", lambda *_: gate.wait())
-    monkeypatch.setattr(reach, "LIMIT", 0.1)
+    monkeypatch.setattr(root_probes, "LIMIT", 0.1)
     assert ask("chat/llama").title == "The disk does not answer."
-    monkeypatch.setattr(reach, "_look", lambda *_: gate.wait())
+    monkeypatch.setattr(root_probes, "_probe", lambda *_: gate.wait())
     assert "it does not answer" in ask("chat/other").detail
     gate.set()
 

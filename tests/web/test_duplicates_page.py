@@ -18,7 +18,7 @@ from django.test import Client
 
 from discovery.models import DeepValidation, RegisteredModel, Root, ScanRun
 from discovery.services import scans
-from discovery.services.cleanup import duplicates, orphans
+from discovery.services.cleanup import copies, duplicates, orphans
 from discovery.web.duplicates import KINDS
 from tests.support import builders
 from tests.support.page_text import page_text
@@ -207,9 +207,9 @@ def test_a_walk_that_takes_long_is_waited_for_by_the_page(
 def test_disks_that_do_not_answer_are_told(
     admin_client: Client, twins: list[RegisteredModel], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(duplicates, "PATIENCE", 0.05)
+    monkeypatch.setattr(copies, "TIMEOUT", 0.05)
     awake = threading.Event()
-    monkeypatch.setattr(duplicates, "_weigh", lambda *_: awake.wait(10) and {})
+    monkeypatch.setattr(copies, "_weigh", lambda *_: awake.wait(10) and {})
     assert "did not answer within 0.05 seconds." in get(admin_client)
     awake.set()  # a question that still hangs would answer the next test, which asks the same
 

@@ -22,7 +22,7 @@ from discovery.api.app import api
 from discovery.models import RegisteredModel, Root, ScanRun
 from discovery.services import scans
 from discovery.services.cleanup import orphans
-from discovery.services.machine import reach, root_states
+from discovery.services.machine import root_probes, root_states
 from tests.hanging import Hanging, hanging
 from tests.support import builders
 from tests.support.page_text import page_text
@@ -129,7 +129,7 @@ def test_every_address_answers_in_time_whatever_is_asked_first(
     hangs.
     """
     for name, address in list(everything()):
-        reach.forget()
+        root_probes.forget()
         orphans.forget()
         Root.objects.update(silent_since=None)
         with hanging(furnished):
@@ -180,7 +180,7 @@ def test_forms_that_read_files_answer_in_time_and_change_nothing(
     }
     before = list(RegisteredModel.objects.order_by("pk").values())
     for address, body in forms.items():
-        reach.forget()
+        root_probes.forget()
         orphans.forget()
         Root.objects.update(silent_since=None)
         with hanging(furnished):
@@ -317,7 +317,7 @@ def test_ten_roots_hung_at_once_and_many_readers(ten_roots: list[Path], admin_us
         with flat():
             for _ in range(8):
                 read(1, "/models/model1/", "/system/", "/duplicates/?kind=empty", "/scans/")
-        assert _stuck(held) == first <= len(ten_roots) * (reach.MOST_STUCK + 1)
+        assert _stuck(held) == first <= len(ten_roots) * (root_probes.MOST_STUCK + 1)
         # Eight at once on a busy machine.
         assert [address for address, seconds in took if seconds >= IN_TIME + 1] == []
         assert all(state.fault == "it does not answer" for state in root_states.roots())

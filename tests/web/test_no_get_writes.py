@@ -22,7 +22,7 @@ from django.utils import timezone
 from discovery.models import ApiToken, RegisteredModel, Root
 from discovery.services import jobs
 from discovery.services.integrations import api_tokens
-from discovery.services.machine import reach
+from discovery.services.machine import root_probes
 from tests.doors import HOLES, TABLE
 from tests.hanging import hanging
 from tests.services.test_jobs import MAKERS
@@ -144,8 +144,8 @@ def test_none_does_while_a_root_is_gone_or_has_changed(
 def test_none_does_while_a_root_hangs(
     callers: dict[str, Client], known: dict[str, Any], models_root: Path
 ) -> None:
-    reach.forget()
+    root_probes.forget()
     with hanging(models_root):
         assert asked(callers["person"], known) == {}
     assert Root.objects.get(path=str(models_root)).silent_since is None
-    reach.forget()
+    root_probes.forget()

@@ -20,7 +20,7 @@ from django_q.brokers import Broker
 from discovery.engine.core.vocabulary import Severity
 from discovery.models import Channel, LogEntry, RegisteredModel, Root, ScanRun, Skipped
 from discovery.services import jobs
-from discovery.services.machine import reach, root_states
+from discovery.services.machine import root_probes, root_states
 from tests.support.page_text import page_text
 
 Make = Callable[..., RegisteredModel]
@@ -75,7 +75,7 @@ def test_a_root_that_does_not_answer_holds_nobody_up(
     admin_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Root.objects.create(path="/mnt/hanging")
-    monkeypatch.setattr(reach, "_look", lambda *_: __import__("time").sleep(3))
+    monkeypatch.setattr(root_probes, "_probe", lambda *_: __import__("time").sleep(3))
     assert "it does not answer" in get(admin_client)
 
 

@@ -24,9 +24,9 @@ from discovery.loading import cell
 from discovery.loading.confine import Facts
 from discovery.loading.job import Cell, Mechanism
 from discovery.models import DeepValidation, RegisteredModel, Root, ScanRun
-from discovery.services.machine import hardware, reach, resources, versions, workers
+from discovery.services.machine import hardware, resources, root_probes, versions, workers
 from discovery.services.machine.hardware import Card, Cards
-from discovery.services.machine.reach import FileSystem, Look
+from discovery.services.machine.root_probes import FileSystem, ProbeResult
 from discovery.services.machine.workers import Worker, Workers
 from tests.support.page_text import page_text
 
@@ -275,12 +275,12 @@ def test_disks_that_are_full_or_out_of_reach_stand_out(
     for path in ("/srv/full", "/srv/away"):
         Root.objects.create(path=path)
     monkeypatch.setattr(
-        reach,
-        "_look",
+        root_probes,
+        "_probe",
         lambda path: (
-            Look("it is not mounted", None)
+            ProbeResult("it is not mounted", None)
             if "away" in path
-            else Look("", FileSystem(1, 100 * GIB, GIB))
+            else ProbeResult("", FileSystem(1, 100 * GIB, GIB))
         ),
     )
     page = html(admin_client)

@@ -17,7 +17,7 @@ from discovery.models import Root, ScanRun, Unrecognized
 from discovery.services import scans
 from discovery.services.core import config_files
 from discovery.services.jobs.progress import Progress
-from discovery.services.machine.reach import RootSilent
+from discovery.services.machine.root_probes import RootSilent
 
 REPORTED = ("found", "new", "changed", "unchanged", "moved", "missing", "errors")
 

@@ -34,7 +34,7 @@ from discovery.services.core import config_files, failures, private_files
 from discovery.services.core.file_lock import Held, only_one
 from discovery.services.health import deep_validation
 from discovery.services.jobs.supervisor import Child, Supervisor
-from discovery.services.machine import reach, readiness, workers
+from discovery.services.machine import reach, readiness, root_probes, workers
 from karen_admin.log_files import TOLD
 
 logger = logging.getLogger(__name__)
@@ -161,7 +161,7 @@ class Command(BaseCommand):
                 f"Sign in as admin with the password {password}  (shown once; change it on the page"
                 " of your account)"
             )
-        for root, look in reach.looks(Root.objects.filter(enabled=True)).items():
+        for root, look in root_probes.probe_roots(Root.objects.filter(enabled=True)).items():
             self.stdout.write(
                 "Models in"
                 f" {root.path}{_STATES.get(look.fault, f'  ({look.fault})' if look.fault else '')}"
@@ -250,7 +250,7 @@ def _is_missing(path: str) -> bool:
     """A share that hangs is taken for a folder: the site starts without it."""
     try:
         return not reach.elsewhere(("folder", path), Path(path).is_dir, path)
-    except reach.RootSilent:
+    except root_probes.RootSilent:
         return False
 
 

@@ -15,7 +15,7 @@ from discovery.engine.core.text import plural
 from discovery.models import RegisteredModel
 from discovery.services.health import deep_validation, validation
 from discovery.services.health.validation import Report
-from discovery.services.machine.reach import RootSilent
+from discovery.services.machine.root_probes import RootSilent
 
 
 class Command(BaseCommand):

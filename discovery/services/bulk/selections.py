@@ -12,7 +12,7 @@ from discovery.services.bulk.operations import Operation
 from discovery.services.core.form_stamps import stamp
 from discovery.services.metadata import metadata
 from discovery.services.metadata.plans import COLUMNS, Fault, Plan
-from discovery.services.search import model_search
+from discovery.services.search import model_filters, model_search
 from discovery.services.search.search_language import Fault as Misunderstood
 
 if TYPE_CHECKING:
@@ -34,14 +34,14 @@ class Selection:
 
     def models(self, user: User) -> RegisteredModelQuerySet:
         if self.query is not None:
-            return model_search.found(user, model_search.Filters.read(self.query)).order_by("pk")
+            return model_search.found(user, model_filters.Filters.read(self.query)).order_by("pk")
         ids = [each for each in self.ids if "\0" not in each]
         return RegisteredModel.objects.visible_to(user).filter(model_id__in=ids).order_by("pk")
 
     @property
     def faults(self) -> tuple[Misunderstood, ...]:
         """What the query says that is not understood: then it finds nothing."""
-        return model_search.Filters.read(self.query).faults if self.query else ()
+        return model_filters.Filters.read(self.query).faults if self.query else ()
 
     def keys(self, user: User) -> list[int]:
         return list(self.models(user).values_list("pk", flat=True))

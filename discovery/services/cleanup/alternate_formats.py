@@ -22,11 +22,11 @@ from discovery.engine.disk.disk_use import FILE, Piece, freed
 from discovery.engine.disk.leftover_stores import Store
 from discovery.engine.identify import weights
 from discovery.models import RegisteredModel, Root
-from discovery.services.cleanup import duplicates
-from discovery.services.cleanup.duplicates import COLUMNS, NoAnswer, inside, own_files
+from discovery.services.cleanup import copies
+from discovery.services.cleanup.copies import COLUMNS, DiskTimeout, inside, own_files
 from discovery.services.insight.lineage import named_alike, same_model
 from discovery.services.machine import reach
-from discovery.services.machine.reach import RootSilent
+from discovery.services.machine.root_probes import RootSilent
 from discovery.services.registry import model_files
 
 #: The largest models are looked through.
@@ -96,7 +96,7 @@ def found() -> list[SecondFormat]:
     """
     made, silent = look()
     if silent:
-        raise NoAnswer(str(silent[0]))
+        raise DiskTimeout(str(silent[0]))
     return made
 
 
@@ -133,7 +133,7 @@ def look() -> tuple[list[SecondFormat], list[RootSilent]]:
     }
     made: list[SecondFormat] = []
     silent: list[RootSilent] = []
-    for answer in reach.within_each(questions, longest=duplicates.PATIENCE).values():
+    for answer in reach.within_each(questions, longest=copies.TIMEOUT).values():
         if isinstance(answer, RootSilent):
             silent.append(answer)
         elif isinstance(answer, BaseException):

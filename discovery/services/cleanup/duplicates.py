@@ -7,33 +7,28 @@ here removes anything: see ``services.cleanup.removal_plan``.
 
 from __future__ import annotations
 
-import os
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING
 
 from django.db.models import Count, F, Max, Sum
 
-from discovery.engine.core.paths import is_under, to_native
-from discovery.engine.disk.disk_use import FILE, Piece, freed, piece
-from discovery.engine.disk.leftover_stores import Store
-from discovery.models import FileChecksum, RegisteredModel, Root
+from discovery.engine.disk.disk_use import freed
+from discovery.models import FileChecksum, RegisteredModel
+from discovery.services.cleanup.copies import COLUMNS, TIMEOUT, Copy, DiskTimeout, weigh_each
 from discovery.services.cleanup.same_files import (
-    Content,
     Difference,
-    Files,
     Sure,
     agreement,
     counterpart,
     differences,
-    read,
 )
 from discovery.services.insight.overview import ABSENT, NO_COPY
 from discovery.services.machine import reach
-from discovery.services.machine.reach import RootSilent
+from discovery.services.machine.root_probes import RootSilent
 from discovery.services.registry import model_files
 
 if TYPE_CHECKING:
@@ -41,26 +36,8 @@ if TYPE_CHECKING:
 
     User = AbstractBaseUser | AnonymousUser
 
-#: Seconds that the disks have to tell what the copies of a page weigh.
-PATIENCE = 4.0
 #: Copies of one group that are looked at.
 MAX_COPIES = 50
-
-_SILENT = "The disks did not answer within {:g} seconds. Try again in a moment."
-
-COLUMNS = (
-    "model_id",
-    "name",
-    "display_name",
-    "path",
-    "status",
-    "files",
-    "variants",
-    "fingerprint",
-    "size_bytes",
-    "root",
-    "missing_since",
-)
 
 
 class Certainty(StrEnum):
@@ -69,48 +46,6 @@ class Certainty(StrEnum):
     LINKED = "linked"
     CHECKSUM = "checksum"
     ALIKE = "alike"
-
-
-class NoAnswer(Exception):
-    """The disk did not say in time what is there."""
-
-
-@dataclass(slots=True)
-class Copy:
-    """One model of a group. ``pieces`` are what would go with it, ``files`` all that it is made of.
-
-    ``contents`` are the same files by path, ``weights`` those of them that hold its weights.
-    """
-
-    record: RegisteredModel
-    home: str
-    pieces: tuple[Piece, ...] = ()
-    files: Files = field(default_factory=Files)
-    weights: dict[str, Content] = field(default_factory=dict)
-    contents: dict[str, Content] = field(default_factory=dict)
-
-    @property
-    def freed(self) -> int:
-        return freed(self.pieces)
-
-    @property
-    def links(self) -> int:
-        """How many of its weight files are links to files that are not its own."""
-        own = {piece.identity for piece in self.pieces if piece.kind == FILE}
-        return sum(weight.identity not in own for weight in self.weights.values())
-
-    @property
-    def location(self) -> str:
-        return f"{self.record.root.path.rstrip('/')}/{self.record.path}".removesuffix("/.")
-
-    @property
-    def identities(self) -> frozenset[tuple[int, int]]:
-        return frozenset(each.identity for each in self.weights.values())
-
-    @property
-    def is_read(self) -> bool:
-        """Whether the checksum of each of its weights is known."""
-        return all(each.sha256 for each in self.weights.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,25 +114,25 @@ class Looked:
 
 def groups(chosen: Sequence[str]) -> list[Group]:
     """The copies among the models of these fingerprints as they are now: every file of theirs
-    agrees. Raises ``NoAnswer``.
+    agrees. Raises ``DiskTimeout``.
     """
     return [group for each in likenesses(chosen) for group in each.groups if len(group.copies) > 1]
 
 
 def likenesses(chosen: Sequence[str]) -> list[Likeness]:
     """The models of these fingerprints as they are now, without those whose weights are known to
-    differ. Raises ``NoAnswer``.
+    differ. Raises ``DiskTimeout``.
     """
     looked = look(chosen)
     if looked.silent:
-        raise NoAnswer(str(looked.silent[0]))
+        raise DiskTimeout(str(looked.silent[0]))
     return looked.likenesses
 
 
 def look(chosen: Sequence[str]) -> Looked:
     """The same of the roots that answer.
 
-    Raises ``NoAnswer`` when they stop while files are compared.
+    Raises ``DiskTimeout`` when they stop while files are compared.
     """
     there = (
         RegisteredModel.objects.filter(fingerprint__in=chosen)
@@ -209,17 +144,17 @@ def look(chosen: Sequence[str]) -> Looked:
     for record in there.order_by("root__path", "path", "pk"):
         by_fingerprint[record.fingerprint].append(record)
     records = [record for each in by_fingerprint.values() for record in each[:MAX_COPIES]]
-    copies, silent = _weighed(records)
+    copies, silent = weigh_each(records)
     try:
         key = ("comparison", tuple(chosen), tuple(copies))
         compared = reach.elsewhere(
             key,
             partial(_compared, chosen, by_fingerprint, copies),
             "that holds these models",
-            longest=PATIENCE,
+            longest=TIMEOUT,
         )
     except RootSilent as error:
-        raise NoAnswer(
+        raise DiskTimeout(
             "The disks did not answer while the models were compared. Try again in a moment."
         ) from error
     return Looked(compared, silent)
@@ -281,83 +216,6 @@ def _same_weights(one: Copy, other: Copy) -> bool:
     return all(counterpart(each, theirs)[0] for each in mine) and all(
         counterpart(each, mine)[0] for each in theirs
     )
-
-
-def weigh(records: Sequence[RegisteredModel]) -> dict[int, Copy]:
-    """What is on disk of each, by primary key; models without weights there are left out.
-
-    Raises ``NoAnswer``.
-    """
-    copies, silent = _weighed(records)
-    if silent:
-        raise NoAnswer(str(silent[0]))
-    return copies
-
-
-def _weighed(records: Sequence[RegisteredModel]) -> tuple[dict[int, Copy], list[RootSilent]]:
-    """The same of the roots that answer, and those that do not."""
-    known: dict[int, dict[str, FileChecksum]] = defaultdict(dict)
-    for row in FileChecksum.objects.filter(model__in=records).exclude(sha256=""):
-        known[row.model_id][row.path] = row
-    by_root: dict[Root, list[RegisteredModel]] = defaultdict(list)
-    for record in records:
-        by_root[record.root].append(record)
-    questions = {
-        root: (("duplicates", *(each.pk for each in mine)), partial(_weigh, mine, known))
-        for root, mine in by_root.items()
-    }
-    copies: dict[int, Copy] = {}
-    silent: list[RootSilent] = []
-    for answer in reach.within_each(questions, longest=PATIENCE).values():
-        if isinstance(answer, RootSilent):
-            silent.append(answer)
-        elif isinstance(answer, BaseException):
-            raise answer
-        else:
-            copies |= answer
-    return copies, silent
-
-
-def _weigh(
-    records: Sequence[RegisteredModel], known: Mapping[int, Mapping[str, FileChecksum]]
-) -> dict[int, Copy]:
-    stores: dict[str, Store] = {}
-    made: dict[int, Copy] = {}
-    for record in records:
-        copy = Copy(record, model_files.home_of(record))
-        copy.pieces = tuple(
-            each
-            for path in own_files(record, copy.home, stores)
-            if (each := inside(copy.home, path))
-        )
-        copy.files, copy.contents = read(record, copy.home, known.get(record.pk, {}))
-        weights = model_files.weight_files(record)
-        copy.weights = {path: copy.contents[path] for path in weights if path in copy.contents}
-        if weights and len(copy.weights) == len(weights):
-            made[record.pk] = copy
-    return made
-
-
-def own_files(record: RegisteredModel, home: str, stores: dict[str, Store]) -> list[str]:
-    """Its files; of an Ollama store without the blobs that other models name as well."""
-    paths = [path for path, _ in record.files]
-    store, manifests, rest = f"/{record.path}".rpartition("/manifests/")
-    if not manifests or not any("/blobs/" in f"/{path}" for path in paths):
-        return paths
-    top = store[1:]
-    prefix = f"{top}/" if top else ""
-    read = stores.get(top) or stores.setdefault(top, Store.read(to_native(home, top)))
-    own = {
-        path.removeprefix(prefix) for path in paths if path.startswith(f"{prefix}manifests/{rest}")
-    }
-    blobs = set() if read.fault else {f"{prefix}{path}" for path in read.only_of(own)}
-    return [path for path in paths if path.removeprefix(prefix) in own or path in blobs]
-
-
-def inside(home: str, path: str) -> Piece | None:
-    """The entry, where its folder really lies in the root."""
-    native = to_native(home, path)
-    return piece(home, path) if is_under(os.path.realpath(os.path.dirname(native)), home) else None
 
 
 def _certainty(copies: Sequence[Copy]) -> Certainty:

@@ -16,7 +16,7 @@ from discovery.engine.disk import leftovers
 from discovery.engine.disk.leftovers import Leftover, Look
 from discovery.models import Root
 from discovery.services.machine import reach
-from discovery.services.machine.reach import RootSilent
+from discovery.services.machine.root_probes import RootSilent
 
 #: Seconds that a page waits for the walks; they go on meanwhile.
 PATIENCE = 1.0

@@ -13,7 +13,7 @@ from discovery.engine.core.paths import is_under, to_native, to_text
 from discovery.engine.disk.disk_use import FILE, Piece
 from discovery.models import RegisteredModel, Root
 from discovery.services.insight.overview import ABSENT
-from discovery.services.machine import reach
+from discovery.services.machine import reach, root_probes
 
 #: Seconds that the disks have to say where links lead.
 PATIENCE = 4.0
@@ -70,7 +70,7 @@ def needed(files: Iterable[tuple[str, Piece]], going: Collection[int]) -> Needed
         return reach.elsewhere(
             key, partial(_look, wanted), "that holds these models", longest=PATIENCE
         )
-    except reach.RootSilent:
+    except root_probes.RootSilent:
         return None
 
 

@@ -20,7 +20,7 @@ from discovery.engine.core.vocabulary import Severity
 from discovery.models import Channel, Collection, RegisteredModel
 from discovery.services.core import event_log
 from discovery.services.core.form_stamps import agree, touched
-from discovery.services.search import model_search
+from discovery.services.search import model_filters, model_search
 from discovery.services.search.search_language import Named, parse
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def follow(collection: Collection) -> None:
 
 
 def _refresh(collection: Collection, keys: Sequence[int] | None) -> None:
-    found = model_search.listed(_everyone(), model_search.Filters.read(collection.query))
+    found = model_search.listed(_everyone(), model_filters.Filters.read(collection.query))
     links: QuerySet[Any] = _Link.objects.filter(collection=collection)
     if keys is not None:
         found, links = found.filter(pk__in=keys), links.filter(registeredmodel__in=keys)
@@ -152,7 +152,7 @@ def normal_query(query: str) -> str:
 
     Raises ``NotDone`` for one that no collection can follow.
     """
-    filters = model_search.Filters.read(query.strip().rpartition("?")[2])
+    filters = model_filters.Filters.read(query.strip().rpartition("?")[2])
     if filters.faults:
         raise NotDone(
             "query",
@@ -171,7 +171,7 @@ def normal_query(query: str) -> str:
             "query",
             "This is no filter: filter the models first, then copy the address of the page.",
         )
-    text = model_search.Filters.read(filters.as_query()).as_query()
+    text = model_filters.Filters.read(filters.as_query()).as_query()
     if len(text) > MAX_QUERY:
         raise NotDone(
             "query", f"The filter is too long: {len(text):,} characters of at most {MAX_QUERY:,}."

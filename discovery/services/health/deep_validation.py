@@ -22,8 +22,8 @@ from discovery.services.health.checksums import checksum_check
 from discovery.services.health.deep_reading import NotRead, Progress, TimeUp, read_model
 from discovery.services.jobs import Ending
 from discovery.services.jobs.kind import MAX_INTERRUPTIONS
-from discovery.services.machine import reach
-from discovery.services.machine.reach import RootSilent
+from discovery.services.machine import root_probes
+from discovery.services.machine.root_probes import RootSilent
 
 __all__ = [
     "KIND",
@@ -236,7 +236,7 @@ def _oldest_due(tried: Sequence[int]) -> RegisteredModel | None:
         bad, model=OuterRef("pk"), finished_at__gt=now - BACK_OFF
     )
     first: list[RegisteredModel] = []
-    for root, look in reach.looks(
+    for root, look in root_probes.probe_roots(
         Root.objects.filter(enabled=True, frozen_reason="", deep_every_days__gt=0)
     ).items():
         if not look.fault:

@@ -31,8 +31,8 @@ from discovery.services.core.file_lock import host_lock
 from discovery.services.findings import findings
 from discovery.services.integrations import endpoint_keys, http_client
 from discovery.services.jobs import Ending
-from discovery.services.machine import memory_fit, reach
-from discovery.services.machine.reach import RootSilent
+from discovery.services.machine import memory_fit, reach, root_probes
+from discovery.services.machine.root_probes import RootSilent
 
 State = LoadTest.State
 
@@ -168,7 +168,7 @@ def _try(
     seconds = wall_seconds or BASE_SECONDS + variant.get("size_bytes", 0) / BYTES_PER_SECOND
     try:
         # A child that reads from a share that hangs could not even be killed.
-        reach.require(model.root)
+        root_probes.require(model.root)
         job = reach.within(
             model.root, ("test load", model.pk), partial(_job, model, variant, available, seconds)
         )

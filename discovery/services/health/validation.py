@@ -30,7 +30,7 @@ from discovery.services.access.redaction import SOMEBODY, Sight
 from discovery.services.core import config_files, event_log
 from discovery.services.health import checksums
 from discovery.services.machine import reach
-from discovery.services.machine.reach import RootSilent
+from discovery.services.machine.root_probes import RootSilent
 from discovery.services.scans.manual_models import ByHand
 from discovery.services.scans.reconcile import Reading, reconcile
 from discovery.services.scans.roots import others

@@ -20,7 +20,7 @@ from discovery.engine.identify.found import tidy
 from discovery.engine.sidecars import card as card_file
 from discovery.models import RegisteredModel, Root
 from discovery.services.machine import reach
-from discovery.services.machine.reach import RootSilent
+from discovery.services.machine.root_probes import RootSilent
 from discovery.services.registry.model_files import Gone, entry_of, home_of, weight_files
 
 #: Weight files opened, and tensors taken, for one page.

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from django.db.models import Count
 
 from discovery.models import Root
-from discovery.services.machine import reach
-from discovery.services.machine.reach import FileSystem
+from discovery.services.machine import root_probes
+from discovery.services.machine.root_probes import FileSystem
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +39,10 @@ def roots() -> list[RootState]:
 
 def states(rows: Sequence[Root], models: Mapping[int, int]) -> list[RootState]:
     """The same of these roots, where the number of ``models`` of each is known already."""
-    looks = reach.looks(rows)
+    looks = root_probes.probe_roots(rows)
     return [RootState(root, models.get(root.pk, 0), *looks[root]) for root in rows]
 
 
 def fault(root: Root) -> str:
     """Why the root cannot be scanned now; empty when it can."""
-    return reach.looks([root])[root].fault
+    return root_probes.probe_roots([root])[root].fault

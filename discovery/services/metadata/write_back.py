@@ -25,7 +25,7 @@ from discovery.engine.sidecars import json_edit, json_file, metadata_json
 from discovery.models import Channel, RegisteredModel, Root
 from discovery.services.core.event_log import Journal
 from discovery.services.machine import reach
-from discovery.services.machine.reach import RootSilent
+from discovery.services.machine.root_probes import RootSilent
 from discovery.services.metadata.metadata import EDITABLE, HOSTING
 
 NAME = "metadata.json"

@@ -16,8 +16,8 @@ from typing import Any, TypeVar, cast
 
 from discovery.engine.core.heartbeat import beat
 from discovery.models import Root
-from discovery.services.machine import reach
-from discovery.services.machine.reach import RootSilent
+from discovery.services.machine import root_probes
+from discovery.services.machine.root_probes import RootSilent
 from discovery.services.machine.watchdog import Call
 
 T = TypeVar("T")
@@ -115,6 +115,6 @@ def _attend(call: Call[Any], root: Root, tick: Callable[[], None], errands: Erra
         if still >= STALL:
             raise RootSilent(root.path, STALL)
         if time.monotonic() - asked >= DOUBT:
-            if root.pk is not None and reach.looks([root])[root] is reach.SILENT:
+            if root.pk is not None and root_probes.probe_roots([root])[root] is root_probes.SILENT:
                 raise RootSilent(root.path, STALL)
             asked = time.monotonic()

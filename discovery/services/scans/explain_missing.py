@@ -19,7 +19,7 @@ from discovery.engine.disk.trace import End, Trace, trace
 from discovery.models import Root
 from discovery.services.core import config_files
 from discovery.services.machine import reach, root_states
-from discovery.services.machine.reach import RootSilent
+from discovery.services.machine.root_probes import RootSilent
 from discovery.services.scans.explain_verdicts import (
     CONFIG,
     MAX_TOLD,

@@ -26,8 +26,8 @@ from discovery.engine.identify.identify import identify
 from discovery.models import RegisteredModel, RegisteredModelQuerySet, Root, Skipped, Visibility
 from discovery.services.core import config_files
 from discovery.services.machine import reach
+from discovery.services.scans.root_scan import MAX_PATH
 from discovery.services.scans.roots import others
-from discovery.services.scans.runner import MAX_PATH
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser

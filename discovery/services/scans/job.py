@@ -17,7 +17,7 @@ from discovery.services.curation import collections
 from discovery.services.integrations import webhooks
 from discovery.services.jobs import Ending
 from discovery.services.jobs.progress import Progress
-from discovery.services.machine.reach import RootSilent
+from discovery.services.machine.root_probes import RootSilent
 from discovery.services.scans import claims, runner
 from discovery.services.scans.roots import NoSuchFolder
 

@@ -37,7 +37,7 @@ from discovery.services.core import config_files, event_log
 from discovery.services.curation import collections
 from discovery.services.findings import findings
 from discovery.services.integrations import http_client, webhooks
-from discovery.services.machine import reach
+from discovery.services.machine import reach, root_probes
 from discovery.services.metadata import input_checks, metadata
 from discovery.services.metadata.metadata import InvalidMetadata
 from discovery.services.registry import deregistration, tags
@@ -257,7 +257,8 @@ def _below_one(given: str, roots: list[Root]) -> str:
         raise _Unusable("is below several roots: give the absolute path")
     if not places:
         silent = next(
-            (answer for answer in answers.values() if isinstance(answer, reach.RootSilent)), None
+            (answer for answer in answers.values() if isinstance(answer, root_probes.RootSilent)),
+            None,
         )
         raise silent or _Unusable("does not exist below any root")
     return places[0]

@@ -20,7 +20,7 @@ from discovery.engine.core.vocabulary import Severity
 from discovery.models import Channel, RegisteredModel, Root, ScanRun
 from discovery.services.core import event_log
 from discovery.services.machine import reach
-from discovery.services.machine.reach import RootSilent
+from discovery.services.machine.root_probes import RootSilent
 from discovery.services.scans.watch import device_of
 
 #: Seconds that the new folder has to answer.

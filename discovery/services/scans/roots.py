@@ -13,7 +13,7 @@ from discovery.engine.core.config import ConfiguredRoot
 from discovery.engine.core.paths import is_under, to_native, to_text
 from discovery.models import Root
 from discovery.services.core import config_files
-from discovery.services.machine import reach
+from discovery.services.machine import reach, root_probes
 from discovery.services.scans import root_paths
 
 
@@ -140,7 +140,7 @@ def add_root(path: str) -> None:
     """
     try:
         locate(path, add=True)
-    except reach.RootSilent:
+    except root_probes.RootSilent:
         text = to_text(os.path.abspath(Path(path).expanduser()))
         if (
             innermost(text, {root: root.path for root in Root.objects.exclude(path=Root.REMOTE)})

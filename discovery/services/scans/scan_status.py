@@ -14,7 +14,7 @@ from discovery.services.access import permissions
 from discovery.services.machine import root_states
 from discovery.services.scans.requests import SCHEDULE
 from discovery.services.search import facets
-from discovery.services.search.model_search import Filters
+from discovery.services.search.model_filters import Filters
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser

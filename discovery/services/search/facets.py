@@ -23,8 +23,10 @@ from discovery.engine.core.vocabulary import Fits
 from discovery.models.listing import INDEXED, PROFILE, SEPARATOR
 from discovery.services.access.redaction import Sight
 from discovery.services.machine import memory_fit
+from discovery.services.search.conditions import LINKS, roots_meant
 from discovery.services.search.filters import FACETS, FILTERS, NONE, Kind
-from discovery.services.search.model_search import KEYS, LINKS, Filters, listed, roots_meant
+from discovery.services.search.model_filters import Filters
+from discovery.services.search.model_search import KEYS, listed
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser

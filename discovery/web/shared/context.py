@@ -11,7 +11,7 @@ from discovery.models import Finding, Listing, RegisteredModel, Right, Root, Sca
 from discovery.models.registry import sees_all
 from discovery.services.access import permissions
 from discovery.services.core import config_files
-from discovery.services.machine import reach
+from discovery.services.machine import root_probes
 from discovery.web.shared import navigation
 from discovery.web.shared.shortcuts import is_fragment
 
@@ -37,7 +37,9 @@ def frame(request: HttpRequest) -> dict[str, Any]:
         permissions.may(user, Right.VIEW_FINDINGS),
     )
     troubled = (
-        ~Q(frozen_reason="") | Q(silent_since__isnull=False) | Q(path__in=reach.remembered_here())
+        ~Q(frozen_reason="")
+        | Q(silent_since__isnull=False)
+        | Q(path__in=root_probes.remembered_here())
     )
     roots = list(Root.objects.filter(troubled)) if scans else []
     return {
@@ -50,7 +52,7 @@ def frame(request: HttpRequest) -> dict[str, Any]:
         "problem_count": _open_findings(user) if findings else 0,
         "config_faults": config_files.faults() if permissions.may(user, Right.SYSTEM) else (),
         "frozen_roots": [root for root in roots if root.frozen_reason],
-        "silent_roots": [root for root in roots if reach.is_remembered(root)],
+        "silent_roots": [root for root in roots if root_probes.is_remembered(root)],
     }
 
 

@@ -13,7 +13,7 @@ from django.template.loader import render_to_string
 
 from discovery.models.registry import sees_all
 from discovery.services.core import failures
-from discovery.services.machine.reach import RootSilent
+from discovery.services.machine.root_probes import RootSilent
 from discovery.web.shared.shortcuts import is_fragment
 
 

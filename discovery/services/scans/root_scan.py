@@ -1,0 +1,258 @@
+"""One root while it is scanned: what the registry knows of it, and what is read anew."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+
+import psutil
+from django.utils import timezone
+
+from discovery.engine.classify.categorize import Categorizer
+from discovery.engine.classify.describe import categorized
+from discovery.engine.core.config import Discovery
+from discovery.engine.core.errors import FormatsLeftOut, NotAModel
+from discovery.engine.core.paths import to_native, to_text
+from discovery.engine.core.types import Candidate, Problem
+from discovery.engine.core.version import READERS
+from discovery.engine.core.vocabulary import Severity, Status
+from discovery.engine.disk.walk import walk
+from discovery.engine.identify.identify import identify
+from discovery.models import Channel, LogEntry, RegisteredModel, Root, ScanRun, Skipped
+from discovery.services.core import config_files
+from discovery.services.core.event_log import Journal
+from discovery.services.jobs.progress import Progress
+from discovery.services.scans import ledgers
+from discovery.services.scans.manual_models import ByHand
+from discovery.services.scans.reconcile import BATCH, Reading
+from discovery.services.scans.roots import others
+from discovery.services.scans.watch import Watch
+
+logger = logging.getLogger(__name__)
+
+#: Longer paths fit no index of the databases we support.
+MAX_PATH = 2_000
+
+
+@dataclass(slots=True)
+class Known:
+    """What the registry holds of a place: enough to see that nothing changed.
+
+    ``settled``: all its records are there, and of one reading; ``outdated``: by older readers.
+    """
+
+    signature: str
+    records: int = 0
+    settled: bool = True
+    outdated: bool = False
+    left_out: str = ""
+
+    def is_unchanged(self, signature: str) -> bool:
+        return self.settled and not self.outdated and self.signature == signature
+
+
+@dataclass
+class RootScan:
+    """The state of scanning one root (or one folder of it)."""
+
+    root: Root
+    start: str
+    progress: Progress
+    journal: Journal
+    full: bool
+    run: ScanRun | None
+    settings: Discovery
+    memory_bytes: int
+    watch: Watch
+    ledger: ledgers.RootLedger
+    known: dict[str, Known] = field(default_factory=dict)
+    seen: set[str] = field(default_factory=set)
+    gone: list[int] = field(default_factory=list)
+    found: int = 0
+    began: datetime = field(default_factory=timezone.now)
+    skip: list[str] = field(default_factory=list)
+
+    @cached_property
+    def categorizer(self) -> Categorizer:
+        """Rules are read once something has to be decided: an unchanged root never asks."""
+        return Categorizer(config_files.rules())
+
+    @cached_property
+    def by_hand(self) -> ByHand:
+        return ByHand(self.root, self.start, self.settings, self.memory_bytes)
+
+
+def root_scan(
+    root: Root, start: str, run: ScanRun | None, progress: Progress, log: Journal, full: bool
+) -> RootScan:
+    scan = RootScan(
+        root,
+        start,
+        progress,
+        log,
+        full,
+        run,
+        config_files.discovery(),
+        psutil.virtual_memory().total,
+        Watch(root.path, root.mounts),
+        ledgers.RootLedger(root, start),
+    )
+    if root.pk is not None:
+        scan.known = _known(root, start, scan.settings)
+        scan.skip = others(root)
+        scan.ledger.load(scan.skip)
+        scan.by_hand.load()
+        progress.expected += sum(known.records for known in scan.known.values() if known.settled)
+    return scan
+
+
+def _known(root: Root, start: str, settings: Discovery) -> dict[str, Known]:
+    """Places below ``start`` with their signatures: one row of three values a model, whatever it
+    holds.
+    """
+    known: dict[str, Known] = {}
+    records = RegisteredModel.objects.filter(root=root)
+    skipped = Skipped.objects.filter(root=root)
+    for place, signature, status, read_by in records.values_list(
+        "place", "signature", "status", "read_by"
+    ).iterator(chunk_size=5000):
+        entry = known.setdefault(place, Known(signature))
+        entry.records += 1
+        if status == Status.MISSING or entry.signature != signature:
+            entry.settled = False
+        entry.outdated |= read_by < READERS
+    for place, signature, read_by, left_out in skipped.values_list(
+        "place", "signature", "read_by", "left_out"
+    ).iterator(chunk_size=5000):
+        is_still = not left_out or settings.supports.isdisjoint(left_out.split())
+        known.setdefault(
+            place,
+            Known(signature, settled=is_still, outdated=read_by < READERS, left_out=left_out),
+        )
+    if start == ".":
+        return known
+    return {
+        place: entry
+        for place, entry in known.items()
+        if place == start or place.startswith(start + "/")
+    }
+
+
+def batches(scan: RootScan) -> Iterator[list[Reading]]:
+    """Reads what is new or changed, ``BATCH`` candidates at a time; what is unchanged is only
+    counted.
+
+    Asks the disk and no database: it runs in threads that are watched.
+    """
+    native_root = to_native("/", scan.root.path)
+    start = (
+        os.path.relpath(to_native(native_root, scan.start), native_root)
+        if scan.start != "."
+        else "."
+    )
+    batch: list[Reading] = []
+    items = walk(
+        native_root,
+        scan.settings,
+        start=start.replace(os.sep, "/"),
+        skip=scan.skip,
+        ledger=scan.ledger.book,
+    )
+    for item in items:
+        if isinstance(item, Problem):
+            scan.watch.note(item)
+            _log_problem(scan, item)
+            continue
+        scan.watch.note_candidate(item)
+        place = to_text(item.place)
+        scan.seen.add(place)
+        known = scan.known.get(place)
+        if known and known.is_unchanged(item.signature) and not scan.full:
+            scan.progress.unchanged += known.records
+            scan.progress.found += known.records
+            scan.found += known.records
+            scan.ledger.unchanged(item, known.records, known.left_out)
+        elif len(place) > MAX_PATH:
+            _log_problem(
+                scan,
+                Problem(
+                    "path_too_long",
+                    f"the path has more than {MAX_PATH:,} characters; the model cannot be"
+                    " registered",
+                    item.place,
+                ),
+            )
+        elif (reading := _read(scan, native_root, item)) is not None:
+            scan.ledger.read(item, reading.found, reading.left_out)
+            batch.append(reading)
+        scan.progress.current_path = item.place
+        if len(batch) >= BATCH:
+            yield batch
+            batch = []
+    for place, path in scan.by_hand.beyond(scan.seen):
+        reading = _read_pointed(scan, path, scan.known.get(place))
+        batch += [reading] if reading else []
+    scan.ledger.look()
+    if batch:
+        yield batch
+
+
+def _read_pointed(scan: RootScan, path: str, known: Known | None) -> Reading | None:
+    """A model that a person has registered where scans do not come by: as a scan would treat it;
+    ``None`` when it is unchanged or gone.
+    """
+    candidate = scan.by_hand.candidate(path, scan.skip)
+    if candidate is None:
+        return None
+    scan.seen.add(to_text(candidate.place))
+    if known and known.is_unchanged(candidate.signature) and not scan.full:
+        scan.progress.unchanged += 1
+        scan.progress.found += 1
+        scan.found += 1
+        return None
+    read = scan.by_hand.read(path, scan.skip)
+    return Reading(candidate, [categorized(read[1], scan.categorizer)]) if read else None
+
+
+def _read(scan: RootScan, root: str, candidate: Candidate) -> Reading | None:
+    """``None`` when reading failed in a way we did not foresee: told in full in the log, tried
+    again by the next scan.
+    """
+    try:
+        models = identify(root, candidate, scan.settings, scan.memory_bytes)
+        return Reading(candidate, [categorized(found, scan.categorizer) for found in models])
+    except NotAModel as error:
+        pointed = scan.by_hand.at(to_text(candidate.place))
+        if pointed and (read := scan.by_hand.read(pointed, scan.skip)):
+            return Reading(candidate, [categorized(read[1], scan.categorizer)])
+        for problem in candidate.problems:
+            _log_problem(scan, problem)
+        left_out = error.formats if isinstance(error, FormatsLeftOut) else ()
+        return Reading(candidate, reason=error.reason, left_out=left_out)
+    except Exception as error:
+        logger.exception("reading %r failed", candidate.place)
+        _log_problem(
+            scan,
+            Problem(
+                "internal_error",
+                f"reading it failed unexpectedly ({type(error).__name__}: {error}); please report"
+                " this",
+                candidate.place,
+            ),
+        )
+        return None
+
+
+def _log_problem(scan: RootScan, problem: Problem) -> None:
+    scan.progress.errors += problem.severity is Severity.ERROR
+    scan.journal.add(
+        Channel.DISCOVERY,
+        problem.severity,
+        problem.message,
+        path=problem.path,
+        event=LogEntry.Event.SKIPPED,
+    )
