@@ -1,5 +1,13 @@
 """Short names for the writers of small models that tests read back. No logic of its own."""
 
+from discovery.demo.writers.archives import write_hdf5 as hdf5
+from discovery.demo.writers.archives import write_keras as keras
+from discovery.demo.writers.archives import write_nemo as nemo
+from discovery.demo.writers.arrays import write_ctranslate2 as ctranslate2
+from discovery.demo.writers.arrays import write_flax as flax
+from discovery.demo.writers.arrays import write_ggml_llama as ggml_llama
+from discovery.demo.writers.arrays import write_ggml_lora as ggml_lora
+from discovery.demo.writers.arrays import write_ggml_whisper as ggml_whisper
 from discovery.demo.writers.cards import Card, write_card
 from discovery.demo.writers.devices import write_caffe as caffe
 from discovery.demo.writers.devices import write_darknet as darknet
@@ -26,28 +34,19 @@ from discovery.demo.writers.exports import (
 from discovery.demo.writers.folders import adapter_folder as adapter
 from discovery.demo.writers.folders import awq_folder as awq
 from discovery.demo.writers.folders import diffusers_folder as diffusers
-from discovery.demo.writers.folders import gguf_folder
 from discovery.demo.writers.folders import gptq_folder as gptq
 from discovery.demo.writers.folders import mlx_folder as mlx
 from discovery.demo.writers.folders import sentence_transformers_folder as sentence_transformers
 from discovery.demo.writers.folders import transformers_folder as transformers
-from discovery.demo.writers.folders import write_gguf_model as gguf_model
-from discovery.demo.writers.folders import write_mmproj as mmproj
 from discovery.demo.writers.gguf import write_gguf as gguf
+from discovery.demo.writers.gguf_folders import gguf_folder
+from discovery.demo.writers.gguf_folders import write_gguf_model as gguf_model
+from discovery.demo.writers.gguf_folders import write_mmproj as mmproj
+from discovery.demo.writers.graphs import write_coreml as coreml
+from discovery.demo.writers.graphs import write_openvino as openvino
+from discovery.demo.writers.graphs import write_savedmodel as savedmodel
+from discovery.demo.writers.graphs import write_tensorrt as tensorrt
 from discovery.demo.writers.onnx import write_onnx as onnx
-from discovery.demo.writers.others import write_coreml as coreml
-from discovery.demo.writers.others import write_ctranslate2 as ctranslate2
-from discovery.demo.writers.others import write_flax as flax
-from discovery.demo.writers.others import write_ggml_llama as ggml_llama
-from discovery.demo.writers.others import write_ggml_lora as ggml_lora
-from discovery.demo.writers.others import write_ggml_whisper as ggml_whisper
-from discovery.demo.writers.others import write_hdf5 as hdf5
-from discovery.demo.writers.others import write_keras as keras
-from discovery.demo.writers.others import write_nemo as nemo
-from discovery.demo.writers.others import write_openvino as openvino
-from discovery.demo.writers.others import write_savedmodel as savedmodel
-from discovery.demo.writers.others import write_tensorrt as tensorrt
-from discovery.demo.writers.others import write_tflite as tflite
 from discovery.demo.writers.packed import gguf_tensors
 from discovery.demo.writers.safetensors import write_safetensors as safetensors
 from discovery.demo.writers.safetensors import write_safetensors_shards as safetensors_shards
@@ -55,6 +54,7 @@ from discovery.demo.writers.shapes import Sizes
 from discovery.demo.writers.shapes import transformer_tensors as tensors
 from discovery.demo.writers.sparse import write_json, write_pieces, write_text
 from discovery.demo.writers.stores import hub_cache, ollama_store
+from discovery.demo.writers.tflite import write_tflite as tflite
 from discovery.demo.writers.torch import write_pickle_with_import as pickle_with_import
 from discovery.demo.writers.torch import write_torch_legacy as torch_legacy
 from discovery.demo.writers.torch import write_torch_zip as torch_zip

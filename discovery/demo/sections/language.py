@@ -15,13 +15,12 @@ from discovery.demo.writers.exports import (
 from discovery.demo.writers.folders import (
     adapter_folder,
     awq_folder,
-    gguf_folder,
     gptq_folder,
     mlx_folder,
     sentence_transformers_folder,
     transformers_folder,
-    write_gguf_model,
 )
+from discovery.demo.writers.gguf_folders import gguf_folder, write_gguf_model
 from discovery.demo.writers.packed import gguf_tensors
 from discovery.demo.writers.safetensors import split
 from discovery.demo.writers.shapes import Sizes, transformer_tensors

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from discovery.demo.sections.language import MISTRAL_7B
 from discovery.demo.writers.cards import Card
-from discovery.demo.writers.folders import gguf_folder, transformers_folder
+from discovery.demo.writers.folders import transformers_folder
+from discovery.demo.writers.gguf_folders import gguf_folder
 
 
 def write(root: Path) -> None:

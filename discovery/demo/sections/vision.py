@@ -8,15 +8,10 @@ from pathlib import Path
 from discovery.demo.writers.archives import write_hdf5, write_keras
 from discovery.demo.writers.cards import Card, write_card
 from discovery.demo.writers.folders import diffusers_folder, transformers_folder
-from discovery.demo.writers.graphs import (
-    Port,
-    write_coreml,
-    write_savedmodel,
-    write_tensorrt,
-    write_tflite,
-)
+from discovery.demo.writers.graphs import Port, write_coreml, write_savedmodel, write_tensorrt
 from discovery.demo.writers.onnx import write_onnx
 from discovery.demo.writers.sparse import TensorSpec
+from discovery.demo.writers.tflite import write_tflite
 
 PICTURE: tuple[Port, ...] = (("input", "F32", (1, 224, 224, 3)),)
 CLASSES: tuple[Port, ...] = (("probabilities", "F32", (1, 1000)),)

@@ -14,7 +14,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from discovery.demo.writers.folders import sentence_transformers_folder, write_gguf_model
+from discovery.demo.writers.folders import sentence_transformers_folder
+from discovery.demo.writers.gguf_folders import write_gguf_model
 from discovery.demo.writers.shapes import Sizes
 
 _WEIGHTS = (".safetensors", ".bin", ".gguf", ".onnx", ".h5", ".msgpack")

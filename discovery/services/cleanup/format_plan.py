@@ -9,8 +9,8 @@ from functools import partial
 from discovery.engine.core.paths import to_native
 from discovery.services.cleanup import alternate_formats, copies
 from discovery.services.cleanup.alternate_formats import Kept, SecondFormat
-from discovery.services.cleanup.copy_plan import choices_between, matching_file
 from discovery.services.cleanup.copies import Copy
+from discovery.services.cleanup.copy_plan import choices_between, matching_file
 from discovery.services.cleanup.plan_questions import (
     Made,
     ask_disks,
