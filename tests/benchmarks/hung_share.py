@@ -57,7 +57,7 @@ PAGES = (
     "/models/nas0-0/health/", "/system/", "/scans/",
     "/duplicates/", "/duplicates/?kind=formats", "/duplicates/?kind=empty",
     "/help/appear/?path=nas0-0", "/register/", "/metrics", "/readyz",
-    "/healthz", "/static/css/app.css", "/admin/discovery/root/", "/api/models/discovery/status",
+    "/healthz", "/static/css/base.css", "/admin/discovery/root/", "/api/models/discovery/status",
     "/api/system/resources",
     "/api/models/nas0-0/tensors", "/api/models/nas0-0/validate",
 )  # fmt: skip

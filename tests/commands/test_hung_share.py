@@ -150,7 +150,7 @@ def test_serve_starts_and_answers_and_scans_the_other_roots(
             asked = [readers.submit(browser.get, page) for page in pages]
             time.sleep(0.2)
             health = [
-                readers.submit(browser.get, path) for path in ("/healthz", "/static/css/app.css")
+                readers.submit(browser.get, path) for path in ("/healthz", "/static/css/base.css")
             ]
             assert [
                 (status, seconds < 2) for status, _, seconds in (each.result() for each in health)

@@ -179,7 +179,7 @@ def test_pages_that_do_not_exist_say_so_in_the_house_style(client: Client, db: N
     response = client.get("/nothing/here/")
     assert response.status_code == 404
     assert b"Nothing here" in response.content
-    assert b"app.css" in response.content
+    assert b"base.css" in response.content
 
 
 @pytest.mark.parametrize(
