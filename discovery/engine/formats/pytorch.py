@@ -12,7 +12,8 @@ from io import BytesIO
 from typing import Any, BinaryIO
 
 from discovery.engine.archives import decompression
-from discovery.engine.archives.archives import MAX_STREAMS, Inspector
+from discovery.engine.archives.archives import Inspector
+from discovery.engine.archives.pickle_inspector import MAX_STREAMS
 from discovery.engine.archives.torch_tensors import LEGACY_MAGIC
 from discovery.engine.archives.torch_zip import LOCAL_MAGIC, Archive, Member
 from discovery.engine.core.errors import InvalidHeader, NotThisFormat

@@ -13,7 +13,7 @@ from discovery.engine.disk.folder import Folder
 from discovery.engine.identify import gguf_kinds, tensor_clues
 from discovery.engine.identify.gguf_kinds import Kind
 from discovery.engine.identify.gguf_models import GGUFModel
-from discovery.engine.identify.weights import WeightSet
+from discovery.engine.identify.weight_files import WeightSet
 from discovery.engine.memory import shape_from_gguf
 from discovery.engine.untrusted import chat_templates
 

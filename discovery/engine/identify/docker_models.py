@@ -14,7 +14,7 @@ from discovery.engine.identify import clue_readers, gguf_models, side_files, wei
 from discovery.engine.identify.found import Merge, build, variant
 from discovery.engine.identify.gguf_models import GGUFModel
 from discovery.engine.identify.header_fields import gguf_fields, weight_fields
-from discovery.engine.identify.weights import WeightFile, WeightSet
+from discovery.engine.identify.weight_files import WeightFile, WeightSet
 
 SOURCE = "docker manifest"
 

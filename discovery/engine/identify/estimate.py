@@ -14,7 +14,7 @@ from typing import Any
 from discovery.engine.core.parameters import DTYPE_BITS
 from discovery.engine.core.text import positive
 from discovery.engine.core.types import Value
-from discovery.engine.identify.weights import WeightSet
+from discovery.engine.identify.weight_files import WeightSet
 from discovery.engine.sidecars import model_config, model_shape
 
 

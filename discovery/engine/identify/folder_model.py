@@ -40,8 +40,8 @@ from discovery.engine.identify.sidecar_fields import (
     called,
     declared_quantization,
 )
+from discovery.engine.identify.weight_files import WeightFile, WeightSet
 from discovery.engine.identify.weight_sets import weight_sets
-from discovery.engine.identify.weights import WeightFile, WeightSet
 from discovery.engine.sidecars import json_file, model_config, model_shape
 
 #: Words that only the config of a model holds, for configs too broken to parse.

@@ -30,7 +30,7 @@ from discovery.engine.core.types import (
 )
 from discovery.engine.core.vocabulary import ModelType, Severity, Status
 from discovery.engine.formats.gguf import FOREIGN
-from discovery.engine.identify.weights import WeightFile, WeightSet
+from discovery.engine.identify.weight_files import WeightFile, WeightSet
 from discovery.engine.sidecars import metadata_json
 
 MAX_PROBLEMS = 40

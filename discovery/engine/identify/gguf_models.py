@@ -16,7 +16,8 @@ from discovery.engine.core.parameters import active_parameters
 from discovery.engine.core.types import Header, Problem, Tensor, Variant
 from discovery.engine.core.vocabulary import Status
 from discovery.engine.identify.found import distinct, variant
-from discovery.engine.identify.weights import WeightFile, WeightSet, complete
+from discovery.engine.identify.weight_files import WeightFile, WeightSet
+from discovery.engine.identify.weights import complete
 
 #: Names that tell nothing: a file so called is told by its header alone.
 _GENERIC = frozenset(

@@ -41,8 +41,8 @@ from discovery.engine.identify.sidecar_fields import (
     called,
     card_of,
 )
+from discovery.engine.identify.weight_files import WeightFile
 from discovery.engine.identify.weight_sets import weight_entries
-from discovery.engine.identify.weights import WeightFile
 from discovery.engine.sidecars import card
 
 

@@ -10,7 +10,7 @@ from discovery.engine.core.vocabulary import ModelType
 from discovery.engine.disk.folder import Folder
 from discovery.engine.identify.adapters import is_adapter
 from discovery.engine.identify.descriptions import Description
-from discovery.engine.identify.weights import WeightSet
+from discovery.engine.identify.weight_files import WeightSet
 from discovery.engine.sidecars import model_config
 
 

@@ -22,7 +22,7 @@ from discovery.engine.identify.found import Merge, build, variant
 from discovery.engine.identify.gguf_models import GGUFModel
 from discovery.engine.identify.header_fields import gguf_fields, weight_fields
 from discovery.engine.identify.sidecar_fields import add_config
-from discovery.engine.identify.weights import WeightFile, WeightSet
+from discovery.engine.identify.weight_files import WeightFile, WeightSet
 from discovery.engine.sidecars import json_file, model_config
 
 #: What Ollama calls the abilities of a model → the contract's words.

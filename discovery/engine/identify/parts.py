@@ -17,7 +17,7 @@ from discovery.engine.core.types import Problem, Variant
 from discovery.engine.core.vocabulary import Status
 from discovery.engine.disk.folder import Folder
 from discovery.engine.disk.ledger import LARGE
-from discovery.engine.identify.weights import WeightFile, WeightSet
+from discovery.engine.identify.weight_files import WeightFile, WeightSet
 from discovery.engine.sidecars import json_file, modules
 from discovery.engine.sidecars.modules import Module
 

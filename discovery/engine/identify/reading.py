@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from discovery.engine.core import names
 from discovery.engine.core.types import Candidate, FileEntry
 from discovery.engine.core.vocabulary import Status
-from discovery.engine.identify import weights
-from discovery.engine.identify.weights import WeightFile
+from discovery.engine.identify import weight_files, weights
+from discovery.engine.identify.weight_files import WeightFile
 
 
 def read_all(
@@ -44,4 +44,4 @@ def _unfinished(file: WeightFile) -> None:
     file.problems = [
         problem for problem in file.problems if problem.code not in ("truncated", "format_unknown")
     ]
-    weights.broken(file, Status.INCOMPLETE, "truncated", text)
+    weight_files.broken(file, Status.INCOMPLETE, "truncated", text)

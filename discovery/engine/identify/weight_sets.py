@@ -13,7 +13,7 @@ from discovery.engine.core.types import FileEntry
 from discovery.engine.core.vocabulary import Severity
 from discovery.engine.disk.folder import Folder
 from discovery.engine.identify import weights
-from discovery.engine.identify.weights import WeightFile, WeightSet
+from discovery.engine.identify.weight_files import WeightFile, WeightSet
 from discovery.engine.sidecars import weight_index
 from discovery.engine.sidecars.weight_index import WeightIndex
 

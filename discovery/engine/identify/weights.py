@@ -5,10 +5,9 @@ together as sets.
 from __future__ import annotations
 
 import os
-import re
 import stat
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from hashlib import blake2b
 from typing import BinaryIO
 
@@ -20,11 +19,11 @@ from discovery.engine.core.errors import InvalidHeader, NotThisFormat
 from discovery.engine.core.files import open_file
 from discovery.engine.core.problem_codes import UNSAFE_CODES
 from discovery.engine.core.text import human_bytes, plural
-from discovery.engine.core.types import FileEntry, Header, Problem
+from discovery.engine.core.types import FileEntry, Problem
 from discovery.engine.core.vocabulary import Severity, Status
 from discovery.engine.formats.onnx import safe_location
+from discovery.engine.identify.weight_files import WeightFile, WeightSet, broken
 from discovery.engine.sidecars import lfs
-from discovery.engine.sidecars.weight_index import WeightIndex
 
 #: What is read of every weight file before anything else: enough to know its kind and to recognize
 #: it after a move.
@@ -37,7 +36,6 @@ TAIL_BYTES = 22
 _ARCHIVE = b"PK\3\4"
 #: What a server says instead of a file is no longer than this.
 MAX_ANSWER = 1 << 20
-_DECODER = re.compile(r"^(decoder_model_merged|decoder_with_past_model|decoder_model)(?=[._-])")
 
 _PICKLED = frozenset({"pickle", "perhaps"})
 #: Shards of this stem are always counted from zero.
@@ -57,90 +55,6 @@ _PICKLES = frozenset({"pytorch", "torchscript", "joblib"})
 
 #: Problems of a readable header that mean something else than CORRUPT.
 _VERDICTS = {**dict.fromkeys(UNSAFE_CODES, Status.UNSAFE), "truncated": Status.INCOMPLETE}
-
-
-@dataclass(slots=True)
-class WeightFile:
-    """One file: its header, or why there is none.
-
-    ``stamp`` is a hash of the size and the first bytes; ``pickled``: a pickle is in it. ``data``
-    are the files that its header says its weights lie in.
-    """
-
-    entry: FileEntry
-    format: str
-    stamp: str
-    header: Header | None = None
-    pickled: bool = False
-    pointer: lfs.Pointer | None = None
-    status: Status = Status.READY
-    problems: list[Problem] = field(default_factory=list)
-    data: list[FileEntry] = field(default_factory=list)
-
-    @property
-    def is_unknown(self) -> bool:
-        """Whether no reader knows its format: nothing else is wrong with it as far as is known."""
-        return [problem.code for problem in self.problems] == ["format_unknown"]
-
-    @property
-    def size(self) -> int:
-        """Bytes of the real file: a pointer speaks for the one it stands for."""
-        return self.pointer.size if self.pointer else self.entry.size
-
-
-@dataclass(slots=True)
-class WeightSet:
-    """Files that are loaded together: shards, or the parts of one export.
-
-    ``missing`` are names that should be there; ``data`` are files that are loaded by way of
-    ``files``, and not read by themselves.
-    """
-
-    format: str
-    files: list[WeightFile]
-    label: str | None = None
-    index: WeightIndex | None = None
-    missing: list[str] = field(default_factory=list)
-    data: list[FileEntry] = field(default_factory=list)
-
-    @property
-    def headers(self) -> list[Header]:
-        return [file.header for file in self.loaded if file.header]
-
-    @property
-    def loaded(self) -> list[WeightFile]:
-        """Without what repeats the weights of another file: Optimum exports a decoder as it
-        starts, as it goes on, and both in one.
-        """
-        if self.format != "onnx" or len(self.files) < 2:
-            return self.files
-        parts = {file.entry.name: _DECODER.match(file.entry.name) for file in self.files}
-        kinds = {part[1] for part in parts.values() if part}
-        repeated = {"decoder_model_merged": ("decoder_model", "decoder_with_past_model")}.get(
-            next((kind for kind in kinds if kind.endswith("merged")), ""),
-            ("decoder_with_past_model",) if "decoder_model" in kinds else (),
-        )
-        return [
-            file
-            for file in self.files
-            if not (part := parts[file.entry.name]) or part[1] not in repeated
-        ]
-
-    @property
-    def status(self) -> Status:
-        states = {file.status for file in self.files}
-        if self.missing or not self.files:
-            states.add(Status.INCOMPLETE)
-        return next(
-            (s for s in (Status.UNSAFE, Status.CORRUPT, Status.INCOMPLETE) if s in states),
-            Status.READY,
-        )
-
-    @property
-    def size(self) -> int:
-        """Bytes on disk, each inode once."""
-        entries = [*(file.entry for file in self.files), *self.data]
-        return sum({entry.inode: entry.size for entry in entries}.values())
 
 
 def read(root: str, entry: FileEntry, siblings: Iterable[FileEntry] = ()) -> WeightFile:
@@ -276,14 +190,6 @@ def _look_otherwise(file: WeightFile, promised: str, stream: BinaryIO, head: byt
         ]
         file.problems = [Problem("pickle_in_disguise", text, entry.path), *others]
         file.status = Status.UNSAFE
-
-
-def broken(
-    file: WeightFile, status: Status, code: str, message: str, offset: int | None = None
-) -> WeightFile:
-    file.status = status
-    file.problems.append(Problem(code, message, file.entry.path, offset=offset))
-    return file
 
 
 def _has_end(stream: BinaryIO, size: int) -> bool:

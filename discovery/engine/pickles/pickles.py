@@ -17,7 +17,8 @@ from discovery.engine.core.types import Problem
 from discovery.engine.core.vocabulary import Severity
 from discovery.engine.pickles import pickle_imports
 from discovery.engine.pickles.opcode_stream import Tape
-from discovery.engine.pickles.pickle_machine import Allowance, Machine
+from discovery.engine.pickles.pickle_machine import Machine
+from discovery.engine.pickles.pickle_state import Allowance
 from discovery.engine.pickles.pickle_values import (
     Blob,
     Global,

@@ -22,7 +22,7 @@ from jinja2.parser import Parser
 from discovery.engine.core.text import plural
 from discovery.engine.core.types import Problem
 from discovery.engine.core.vocabulary import Severity
-from discovery.engine.untrusted.template_expressions import Oddity, reaches_inside
+from discovery.engine.untrusted.template_reach import Oddity, reaches_inside
 from discovery.engine.untrusted.template_reader import TemplateReader
 
 #: Longer templates are not looked at; real ones have a few kilobytes.

@@ -13,7 +13,7 @@ from discovery.engine.core.text import clean
 from discovery.engine.core.vocabulary import Severity
 from discovery.engine.disk.folder import Folder
 from discovery.engine.sidecars import json_file, yaml_file
-from discovery.engine.untrusted import chat_templates, config_code
+from discovery.engine.untrusted import chat_templates, config_code, config_rules
 
 MAX_REFERENCES = 10
 #: Of the configurations of one folder; real ones have a few, each of a few kilobytes.
@@ -127,7 +127,7 @@ def _documents(folder: Folder, name: str) -> list[Any]:
 _PYTHON = re.compile(rb"python/\w+|!(?:new|apply|name|module):")
 
 
-def _complain(folder: Folder, name: str, naming: config_code.Naming) -> None:
+def _complain(folder: Folder, name: str, naming: config_rules.Naming) -> None:
     reason = naming.reason
     if naming.file:
         local = posixpath.join(posixpath.dirname(name), naming.file)
@@ -159,7 +159,7 @@ _INSTALLED = (
 
 
 def _name(folder: Folder, name: str, reference: str) -> None:
-    _complain(folder, name, config_code.of_model(reference))
+    _complain(folder, name, config_rules.of_model(reference))
 
 
 def note_pipeline(folder: Folder, pipeline: Mapping[str, Any]) -> None:

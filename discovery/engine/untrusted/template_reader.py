@@ -10,11 +10,10 @@ from discovery.engine.core.vocabulary import Severity
 from discovery.engine.untrusted.template_expressions import (
     MAX_ROUNDS,
     Expressions,
-    Oddity,
     is_call,
-    is_inside,
     largest_range,
 )
+from discovery.engine.untrusted.template_reach import Oddity, is_inside
 from discovery.engine.untrusted.template_values import DATA, MADE, Value
 
 #: A template whose variables go round in longer circles is not followed to its end.
