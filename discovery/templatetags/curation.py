@@ -26,7 +26,7 @@ register = template.Library()
 _PARAMETERS = {"q": "Search", "sort": "Order", "favourites": "Favourites"}
 
 
-@register.inclusion_tag("includes/star.html", takes_context=True)
+@register.inclusion_tag("components/favorite_button.html", takes_context=True)
 def star(context: RequestContext, record: RegisteredModel) -> dict[str, Any]:
     """The button that marks a model as a favourite, or takes the mark away."""
     request = context["request"]
@@ -34,7 +34,7 @@ def star(context: RequestContext, record: RegisteredModel) -> dict[str, Any]:
     return {"model": record, "marked": record.pk in marked, "csrf_token": context.get("csrf_token")}
 
 
-@register.inclusion_tag("includes/tag_chips.html", takes_context=True)
+@register.inclusion_tag("components/tag_chips.html", takes_context=True)
 def tag_chips(
     context: RequestContext, whose: RegisteredModel | Iterable[str] | None, limit: int = 0
 ) -> dict[str, Any]:
@@ -48,7 +48,7 @@ def tag_chips(
     return {"tags": [(name, colours.get(name, "")) for name in cut], "more": len(shown) - len(cut)}
 
 
-@register.inclusion_tag("includes/model_collections.html", takes_context=True)
+@register.inclusion_tag("components/model_collections.html", takes_context=True)
 def model_collections(context: RequestContext, record: RegisteredModel) -> dict[str, Any]:
     """The collections of a model, and for who may change collections the form that puts it into
     others.
@@ -82,7 +82,7 @@ def model_collections(context: RequestContext, record: RegisteredModel) -> dict[
     }
 
 
-@register.inclusion_tag("includes/save_view.html", takes_context=True)
+@register.inclusion_tag("components/save_view.html", takes_context=True)
 def save_view(context: RequestContext) -> dict[str, Any]:
     """The saved views of this person as links, and the form that keeps the list as it stands."""
     request = context["request"]

@@ -141,7 +141,7 @@ def _foreseen(result: Preview) -> dict[str, Any]:
             changes.label(name),
             effect,
             [
-                (each, changes.told(name, each.before, each.after, nothing="nothing"))
+                (each, changes.change_view(name, each.before, each.after, nothing="nothing"))
                 for each in effect.examples
             ],
         )
@@ -182,7 +182,7 @@ def _edits(request: HttpRequest) -> HttpResponse:
         (
             edit,
             changes.KINDS[edit.operation["kind"]],
-            changes.wishes(edit.operation),
+            changes.describe_operation(edit.operation),
             bulk_edits.in_words(edit),
         )
         for edit in page.object_list
@@ -216,7 +216,7 @@ def edit(request: HttpRequest, pk: int) -> HttpResponse:
     context = {
         "edit": record,
         "kind_word": changes.KINDS[kind],
-        "wishes": changes.wishes(record.operation),
+        "wishes": changes.describe_operation(record.operation),
         "summary": bulk_edits.in_words(record),
         "undone": undone,
         "has_changes": MetadataChange.objects.filter(batch=record.batch).exists(),

@@ -66,7 +66,7 @@ def index(request: HttpRequest) -> HttpResponse:
         "lacking": lacking,
         "filters": [(name, LACKING[name], summary.lacking[name]) for name in REPORTED],
     }
-    return page_or_partial(request, "discovery/report.html", "results", context)
+    return page_or_partial(request, "discovery/completeness.html", "results", context)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -112,6 +112,6 @@ def _answer(
         "refocus": row is None,
         "prefix": f"{record.pk}-",
     }
-    response = render(request, "includes/report_line.html", context, status=status)
+    response = render(request, "discovery/completeness/_line.html", context, status=status)
     patch_vary_headers(response, ["HX-Request"])
     return response

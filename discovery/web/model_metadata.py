@@ -288,7 +288,7 @@ def _one(
         "tag_names": tags.suggestions(),
         "fragment": True,
     }
-    response = render(request, "includes/metadata_row.html", context, status=status)
+    response = render(request, "discovery/model/_metadata_row.html", context, status=status)
     patch_vary_headers(response, ["HX-Request"])
     return response
 

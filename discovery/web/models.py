@@ -132,6 +132,6 @@ def facet(request: HttpRequest, name: str) -> HttpResponse:
     counts = facets.counts(request.user, filters, (name,))
     return render(
         request,
-        "includes/facet_options.html",
+        "discovery/models/_facet_options.html",
         {"facet": model_list.facet(request, filters, name, counts)},
     )

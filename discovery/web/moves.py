@@ -42,9 +42,9 @@ class Row:
     """One field of two models, and what the joined one has."""
 
     label: str
-    old: changes.Said
-    new: changes.Said
-    result: changes.Said
+    old: changes.ValueView
+    new: changes.ValueView
+    result: changes.ValueView
     wins: str
 
     @property
@@ -125,7 +125,7 @@ def _pair(old: RegisteredModel, new: RegisteredModel) -> dict[str, Any]:
 def _row(choice: reviewing.Choice) -> Row:
     nothing = "none" if isinstance(choice.result, list) else "automatic"
     old, new, result = (
-        changes.said(choice.name, value, nothing)
+        changes.value_view(choice.name, value, nothing)
         for value in (choice.old, choice.new, choice.result)
     )
     return Row(changes.label(choice.name), old, new, result, WINS[choice.wins])

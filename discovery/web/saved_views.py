@@ -47,7 +47,7 @@ def index(request: HttpRequest) -> HttpResponse:
     context["views"] = saved_views.shown_to(user)
     return page_or_partial(
         request,
-        "discovery/views.html",
+        "discovery/saved_views.html",
         "results",
         context,
         status=422 if "error" in context else 200,
@@ -99,7 +99,7 @@ def change(request: HttpRequest, pk: int) -> HttpResponse:
         }
         return page_or_partial(
             request,
-            "discovery/views.html",
+            "discovery/saved_views.html",
             "results",
             {**context, "views": list(saved_views.visible_to(user))},
             status=409,

@@ -47,7 +47,7 @@ def test_pages_call_fields_as_the_table_does(make_model: Make) -> None:
         each.field: FIELD_LABELS[each.field] for each in told
     }
     assert len(told) > 25
-    history = {name: changes.told(name, None, "x").label for name in FIELD_LABELS}
+    history = {name: changes.change_view(name, None, "x").label for name in FIELD_LABELS}
     assert history == FIELD_LABELS
 
 

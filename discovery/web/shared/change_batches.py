@@ -26,7 +26,7 @@ class ChangeRow:
     """
 
     change: MetadataChange
-    told: changes.Told
+    view: changes.ChangeView
     can_undo: bool
     taken_back: bool
 
@@ -71,8 +71,8 @@ def _row(change: MetadataChange, gone: Set[tuple[UUID, int, str]], sight: Sight)
     nothing = "nothing" if change.field == "finding" else "automatic"
     taken_back = (change.batch, change.model_id, change.field) in gone
     before, after = (sight.change(change.field, value) for value in (change.before, change.after))
-    told = changes.told(change.field, before, after, nothing=nothing)
-    return ChangeRow(change, told, undo.is_undoable(change.field) and not taken_back, taken_back)
+    view = changes.change_view(change.field, before, after, nothing=nothing)
+    return ChangeRow(change, view, undo.is_undoable(change.field) and not taken_back, taken_back)
 
 
 def batches_ending_with(

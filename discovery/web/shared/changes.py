@@ -26,7 +26,7 @@ MAX_ENTRIES = 12
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class ValueView:
     """A value as text; ``whole`` is all of it where ``text`` is cut, ``faint`` marks the absence of
     one.
     """
@@ -37,7 +37,7 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class ChangeView:
     """A change in words.
 
     Lists tell what came and went, objects do so key by key in ``parts``, everything else by before
@@ -45,22 +45,22 @@ class Told:
     """
 
     label: str
-    before: Said | None = None
-    after: Said | None = None
+    before: ValueView | None = None
+    after: ValueView | None = None
     added: list[str] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
     more: int = 0
-    parts: list[tuple[str, Said, Said]] = field(default_factory=list)
+    parts: list[tuple[str, ValueView, ValueView]] = field(default_factory=list)
 
 
 def label(name: str) -> str:
     return FIELD_LABELS.get(name) or name.replace("_", " ").capitalize()
 
 
-def told(name: str, before: Any, after: Any, *, nothing: str = "automatic") -> Told:
+def change_view(name: str, before: Any, after: Any, *, nothing: str = "automatic") -> ChangeView:
     """``nothing`` is what the absence of a value means."""
     if name == "finding" and isinstance(after, Mapping):
-        return Told(label(name), after=_finding(after))
+        return ChangeView(label(name), after=_finding(after))
     if nothing == "nothing" and isinstance(before or after, list):
         before, after = before or [], after or []
     if isinstance(before, list) and isinstance(after, list):
@@ -68,23 +68,31 @@ def told(name: str, before: Any, after: Any, *, nothing: str = "automatic") -> T
     if isinstance(before, Mapping) and isinstance(after, Mapping):
         keys = [key for key in {**before, **after} if before.get(key) != after.get(key)]
         parts = [
-            (key, said(name, before.get(key), "nothing"), said(name, after.get(key), "nothing"))
+            (
+                key,
+                value_view(name, before.get(key), "nothing"),
+                value_view(name, after.get(key), "nothing"),
+            )
             for key in keys
         ]
-        return Told(label(name), parts=parts[:MAX_ENTRIES], more=max(len(parts) - MAX_ENTRIES, 0))
-    return Told(label(name), said(name, before, nothing), said(name, after, nothing))
+        return ChangeView(
+            label(name), parts=parts[:MAX_ENTRIES], more=max(len(parts) - MAX_ENTRIES, 0)
+        )
+    return ChangeView(
+        label(name), value_view(name, before, nothing), value_view(name, after, nothing)
+    )
 
 
-def said(name: str, value: Any, nothing: str = "automatic") -> Said:
+def value_view(name: str, value: Any, nothing: str = "automatic") -> ValueView:
     if value is None:
-        return Said(nothing, faint=True)
+        return ValueView(nothing, faint=True)
     text = _text(name, value)
     if not text:
-        return Said("none" if isinstance(value, list) else "empty", faint=True)
+        return ValueView("none" if isinstance(value, list) else "empty", faint=True)
     return (
-        Said(f"{text[: MAX_SHOWN - 1].rstrip(' .,;:')}…", text[:4_000])
+        ValueView(f"{text[: MAX_SHOWN - 1].rstrip(' .,;:')}…", text[:4_000])
         if len(text) > MAX_SHOWN
-        else Said(text)
+        else ValueView(text)
     )
 
 
@@ -100,30 +108,32 @@ def _text(name: str, value: Any) -> str:
     return field_values.plain(value)
 
 
-def _list(name: str, before: Sequence[Any], after: Sequence[Any]) -> Told:
+def _list(name: str, before: Sequence[Any], after: Sequence[Any]) -> ChangeView:
     came, went = (
         [_text(name, [item]) for item in some if item not in other]
         for some, other in ((after, before), (before, after))
     )
     if not came and not went:  # only the order is another one
-        return Told(label(name), said(name, list(before)), said(name, list(after)))
+        return ChangeView(
+            label(name), value_view(name, list(before)), value_view(name, list(after))
+        )
     more = max(len(came) - MAX_ENTRIES, 0) + max(len(went) - MAX_ENTRIES, 0)
-    return Told(label(name), added=came[:MAX_ENTRIES], removed=went[:MAX_ENTRIES], more=more)
+    return ChangeView(label(name), added=came[:MAX_ENTRIES], removed=went[:MAX_ENTRIES], more=more)
 
 
-def _finding(decision: Mapping[str, Any]) -> Said:
+def _finding(decision: Mapping[str, Any]) -> ValueView:
     reason = f" ({decision['reason']})" if decision.get("reason") else ""
-    return said("", f"{decision.get('decision', '')}: {decision.get('message', '')}{reason}")
+    return value_view("", f"{decision.get('decision', '')}: {decision.get('message', '')}{reason}")
 
 
-def wishes(operation: Mapping[str, Any]) -> list[str]:
+def describe_operation(operation: Mapping[str, Any]) -> list[str]:
     """What a bulk edit was asked to do, a field each: ``Tags: add a and b``."""
     if operation["kind"] in ("validate", "undo"):
         return []
     texts: dict[str, list[str]] = {}
     for name, value in operation["values"].items():
         texts.setdefault(name, []).append(
-            "back to automatic" if value is None else said(name, value).text
+            "back to automatic" if value is None else value_view(name, value).text
         )
     for verb in ("add", "remove"):
         for name, items in operation[verb].items():
