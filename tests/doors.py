@@ -17,10 +17,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from discovery.models import ApiToken, Right
+from discovery.engine.core.vocabulary import TokenScope
+from discovery.models import Right
 from discovery.services.access.permissions import IMPORTING, OF_BULK
 
-Scope = ApiToken.Scope
 Cells = dict[str, "Who"]
 
 
@@ -41,7 +41,7 @@ class Who:
 
 
 EVERYBODY, SIGNED_IN, SUPERUSER, NOBODY = Who("everybody"), Who(), Who("superuser"), Who("nobody")
-READ = Who(scope=Scope.READ)
+READ = Who(scope=TokenScope.READ)
 
 
 def has(*rights: str) -> Who:
@@ -214,40 +214,42 @@ API: dict[str, Cells] = {
     "api/": reading(NOBODY),
     "api/models/discovered": reading(EVERYBODY),
     "api/models/discovery/status": reading(EVERYBODY),
-    "api/models/discovery/scans": reading(token(Scope.READ, Right.VIEW_SCANS, ALL)),
-    "api/models/discovery/refresh": posting(token(Scope.ADMIN, Right.SCAN)),
-    "api/models/discovery/scans/<scan_id>/cancel": posting(token(Scope.ADMIN, Right.SCAN)),
+    "api/models/discovery/scans": reading(token(TokenScope.READ, Right.VIEW_SCANS, ALL)),
+    "api/models/discovery/refresh": posting(token(TokenScope.ADMIN, Right.SCAN)),
+    "api/models/discovery/scans/<scan_id>/cancel": posting(token(TokenScope.ADMIN, Right.SCAN)),
     "api/models/discovery/logs": reading(READ),
-    "api/models/discovery/unrecognized": reading(token(Scope.READ, Right.VIEW_SCANS, ALL)),
-    "api/models/register": posting(token(Scope.WRITE, Right.REGISTER)),
+    "api/models/discovery/unrecognized": reading(token(TokenScope.READ, Right.VIEW_SCANS, ALL)),
+    "api/models/register": posting(token(TokenScope.WRITE, Right.REGISTER)),
     "api/models/<model_id>/metadata": {
-        'PUT {"license": "mit"}': token(Scope.WRITE, Right.EDIT),
-        'PUT {"visibility": "PUBLIC"}': token(Scope.WRITE, Right.EDIT, Right.GRANT),
-        'PUT {"groups": []}': token(Scope.WRITE, Right.EDIT, Right.GRANT),
+        'PUT {"license": "mit"}': token(TokenScope.WRITE, Right.EDIT),
+        'PUT {"visibility": "PUBLIC"}': token(TokenScope.WRITE, Right.EDIT, Right.GRANT),
+        'PUT {"groups": []}': token(TokenScope.WRITE, Right.EDIT, Right.GRANT),
         'PUT {"collections": ["Shortlist", "Granting"]}': token(
-            Scope.WRITE, Right.EDIT, Right.CHANGE_COLLECTION
+            TokenScope.WRITE, Right.EDIT, Right.CHANGE_COLLECTION
         ),
         'PUT {"collections": []}': token(
-            Scope.WRITE, Right.EDIT, Right.CHANGE_COLLECTION, Right.GRANT
+            TokenScope.WRITE, Right.EDIT, Right.CHANGE_COLLECTION, Right.GRANT
         ),
     },
-    "api/models/<model_id>/category": {"PUT {}": token(Scope.WRITE, Right.EDIT)},
-    "api/models/metadata/bulk-update": {'POST {"updates": []}': token(Scope.WRITE, Right.EDIT)},
-    "api/models/<model_id>": {"GET": EVERYBODY, "DELETE": token(Scope.WRITE, Right.FORGET)},
+    "api/models/<model_id>/category": {"PUT {}": token(TokenScope.WRITE, Right.EDIT)},
+    "api/models/metadata/bulk-update": {
+        'POST {"updates": []}': token(TokenScope.WRITE, Right.EDIT)
+    },
+    "api/models/<model_id>": {"GET": EVERYBODY, "DELETE": token(TokenScope.WRITE, Right.FORGET)},
     "api/models/<model_id>/files": reading(EVERYBODY),
     "api/models/<model_id>/tensors": reading(EVERYBODY),
     "api/models/<model_id>/history": reading(READ),
     "api/models/<model_id>/access": reading(READ),
     "api/models/<model_id>/validate": {
         "GET": EVERYBODY,
-        "POST": token(Scope.WRITE, Right.VALIDATE),
+        "POST": token(TokenScope.WRITE, Right.VALIDATE),
     },
-    "api/models/<model_id>/test-load": posting(token(Scope.WRITE, Right.VALIDATE)),
+    "api/models/<model_id>/test-load": posting(token(TokenScope.WRITE, Right.VALIDATE)),
     "api/models/<model_id>/test-load/<test_id>": reading(READ),
     "api/tags": reading(EVERYBODY),
     "api/collections": reading(READ),
     "api/categories": reading(EVERYBODY),
-    "api/system/resources": reading(token(Scope.ADMIN, Right.SYSTEM)),
+    "api/system/resources": reading(token(TokenScope.ADMIN, Right.SYSTEM)),
     "v1/models": reading(EVERYBODY),
     "v1/models/<str:model_id>": reading(EVERYBODY),
     "healthz": reading(EVERYBODY),

@@ -12,7 +12,8 @@ from ninja.utils import check_csrf
 
 from discovery.api import throttle
 from discovery.api.errors import ApiError
-from discovery.models import ApiToken, RegisteredModel, Right
+from discovery.engine.core.vocabulary import TokenScope
+from discovery.models import RegisteredModel, Right
 from discovery.services.access import permissions, signing_in
 from discovery.services.core.client_address import address
 from discovery.services.integrations import api_tokens
@@ -20,8 +21,7 @@ from discovery.services.integrations import api_tokens
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
-Scope = ApiToken.Scope
-_RANK = {None: 0, Scope.READ: 1, Scope.WRITE: 2, Scope.ADMIN: 3}
+_RANK = {None: 0, TokenScope.READ: 1, TokenScope.WRITE: 2, TokenScope.ADMIN: 3}
 _SAFE = ("GET", "HEAD", "OPTIONS")
 
 
@@ -30,7 +30,7 @@ class Caller:
     """``scope`` is ``None`` for somebody without credentials."""
 
     user: User | AnonymousUser
-    scope: Scope | None
+    scope: TokenScope | None
     key: str
 
     @property
@@ -38,10 +38,10 @@ class Caller:
         """The user behind a call that takes credentials."""
         return cast("User", self.user)
 
-    def has(self, scope: Scope) -> bool:
+    def has(self, scope: TokenScope) -> bool:
         return _RANK[self.scope] >= _RANK[scope]
 
-    def may(self, *rights: Right, scope: Scope = Scope.READ) -> bool:
+    def may(self, *rights: Right, scope: TokenScope = TokenScope.READ) -> bool:
         """Both: a token opens no more than its scope, and no more than its owner's
         permissions do.
         """
@@ -55,7 +55,7 @@ class Access:
     Without a scope it is open to everybody, for what they may see.
     """
 
-    def __init__(self, needed: Scope | None, *rights: Right) -> None:
+    def __init__(self, needed: TokenScope | None, *rights: Right) -> None:
         self.needed, self.rights = needed, rights
 
     def __call__(self, request: HttpRequest) -> Caller:
@@ -80,7 +80,7 @@ class Access:
 
 
 PUBLIC = Access(None)
-READ = Access(Scope.READ)
+READ = Access(TokenScope.READ)
 
 
 def _length(request: HttpRequest) -> int:
@@ -107,7 +107,7 @@ def _caller(request: HttpRequest) -> Caller:
                 " sign in.",
             )
         _count(f"token:{row.pk}", settings.API_RATE_TOKEN)
-        return Caller(row.user, Scope(row.scope), f"token:{row.pk}")
+        return Caller(row.user, TokenScope(row.scope), f"token:{row.pk}")
     user = request.user
     if user.is_authenticated and user.is_active:
         _count(f"user:{user.pk}", settings.API_RATE_TOKEN)
@@ -117,7 +117,7 @@ def _caller(request: HttpRequest) -> Caller:
                 "The CSRF token is missing or wrong: send the cookie csrftoken as the header"
                 " X-CSRFToken, or use an API token.",
             )
-        return Caller(user, Scope.ADMIN, f"user:{user.pk}")
+        return Caller(user, TokenScope.ADMIN, f"user:{user.pk}")
     _count(f"address:{origin}", settings.API_RATE_ADDRESS)
     return Caller(AnonymousUser(), None, f"address:{origin}")
 

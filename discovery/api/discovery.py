@@ -10,7 +10,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from ninja import Path, Query, Router
 
 from discovery.api import paging
-from discovery.api.access import PUBLIC, READ, Access, Scope, caller_of
+from discovery.api.access import PUBLIC, READ, Access, caller_of
 from discovery.api.discovery_schemas import (
     Asked,
     Cancelled,
@@ -24,6 +24,7 @@ from discovery.api.discovery_schemas import (
 )
 from discovery.api.errors import ApiError
 from discovery.api.preconditions import once
+from discovery.engine.core.vocabulary import TokenScope
 from discovery.models import LogEntry, RegisteredModel, Right, Root, ScanRun, Unrecognized
 from discovery.services import scans
 from discovery.services.access import permissions
@@ -48,7 +49,7 @@ def status(request: HttpRequest) -> dict[str, Any]:
 
 @router.get(
     "/models/discovery/scans",
-    auth=Access(Scope.READ, Right.VIEW_SCANS, Right.VIEW_ALL),
+    auth=Access(TokenScope.READ, Right.VIEW_SCANS, Right.VIEW_ALL),
     response=Scans,
     operation_id="list_scans",
     summary="Past scans",
@@ -62,7 +63,7 @@ def past(request: HttpRequest, asked: Query[paging.Paged]) -> dict[str, Any]:
 
 @router.post(
     "/models/discovery/refresh",
-    auth=Access(Scope.ADMIN, Right.SCAN),
+    auth=Access(TokenScope.ADMIN, Right.SCAN),
     response={202: Asked},
     operation_id="refresh",
     summary="Scan now",
@@ -107,7 +108,7 @@ def _scope(given: str, sight: Sight) -> str:
 
 @router.post(
     "/models/discovery/scans/{scan_id}/cancel",
-    auth=Access(Scope.ADMIN, Right.SCAN),
+    auth=Access(TokenScope.ADMIN, Right.SCAN),
     response=Cancelled,
     operation_id="cancel_scan",
     summary="Stop a scan",
@@ -127,7 +128,7 @@ def cancel(request: HttpRequest, scan_id: Path[ScanId]) -> dict[str, Any]:  # no
 
 @router.get(
     "/models/discovery/unrecognized",
-    auth=Access(Scope.READ, Right.VIEW_SCANS, Right.VIEW_ALL),
+    auth=Access(TokenScope.READ, Right.VIEW_SCANS, Right.VIEW_ALL),
     response=UnrecognizedFiles,
     operation_id="list_unrecognized",
     summary="Files that no reader knows",

@@ -7,9 +7,10 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from ninja import Router, Status
 
-from discovery.api.access import PUBLIC, Access, Scope, caller_of, fetch
+from discovery.api.access import PUBLIC, Access, caller_of, fetch
 from discovery.api.model_schemas import ModelDocument
 from discovery.api.preconditions import as_seen, stale, tagged
+from discovery.engine.core.vocabulary import TokenScope
 from discovery.models import Right
 from discovery.services.registry import deregistration
 
@@ -30,7 +31,7 @@ def document(request: HttpRequest, model_id: str, response: HttpResponse) -> dic
 
 @router.delete(
     "/models/{model_id}",
-    auth=Access(Scope.WRITE, Right.FORGET),
+    auth=Access(TokenScope.WRITE, Right.FORGET),
     response={204: None},
     operation_id="forget_model",
     summary="Forget a model",

@@ -10,15 +10,16 @@ from django.http import Http404, HttpRequest, HttpResponse
 from ninja import Path, Query, Router, Status
 
 from discovery.api import health_schemas as schemas
-from discovery.api.access import PUBLIC, READ, Access, Scope, caller_of, fetch
+from discovery.api.access import PUBLIC, READ, Access, caller_of, fetch
 from discovery.api.errors import ApiError
+from discovery.engine.core.vocabulary import TokenScope
 from discovery.models import DeepValidation, LoadTest, Right
 from discovery.services.access.redaction import Sight
 from discovery.services.health import deep_validation, test_loads, validation
 
 router = Router(tags=["Health"])
 
-VALIDATE = Access(Scope.WRITE, Right.VALIDATE)
+VALIDATE = Access(TokenScope.WRITE, Right.VALIDATE)
 #: Seconds between looks at a test that is waited for.
 LOOK = 0.1
 #: Callers that wait hold a thread of the web server each: more of them than this are sent to look

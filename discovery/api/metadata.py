@@ -9,16 +9,17 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router, Status
 
 from discovery.api import metadata_schemas as schemas
-from discovery.api.access import Access, Scope, caller_of, fetch
+from discovery.api.access import Access, caller_of, fetch
 from discovery.api.errors import ApiError
 from discovery.api.model_schemas import ModelDocument
 from discovery.api.preconditions import as_seen, stale, tagged
+from discovery.engine.core.vocabulary import TokenScope
 from discovery.models import Right
 from discovery.services.access import permissions
 from discovery.services.metadata import merge_patch
 
 router = Router(tags=["Curating"])
-CHANGE = Access(Scope.WRITE, Right.EDIT)
+CHANGE = Access(TokenScope.WRITE, Right.EDIT)
 
 
 @router.put(

@@ -9,10 +9,11 @@ from ninja import Router
 from pydantic import Field, create_model
 
 from discovery.api import metadata_schemas
-from discovery.api.access import Access, Scope, caller_of
+from discovery.api.access import Access, caller_of
 from discovery.api.errors import ApiError
 from discovery.api.model_schemas import ModelDocument
 from discovery.api.preconditions import once
+from discovery.engine.core.vocabulary import TokenScope
 from discovery.models import RegisteredModel, Right
 from discovery.services.access import permissions
 from discovery.services.access.redaction import Sight
@@ -40,7 +41,7 @@ Registration = create_model(
 
 @router.post(
     "/models/register",
-    auth=Access(Scope.WRITE, Right.REGISTER),
+    auth=Access(TokenScope.WRITE, Right.REGISTER),
     response={201: ModelDocument},
     operation_id="register_model",
     summary="Register a model by hand",

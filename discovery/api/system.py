@@ -7,7 +7,8 @@ from typing import Any
 from django.http import HttpRequest
 from ninja import Router, Schema
 
-from discovery.api.access import Access, Scope
+from discovery.api.access import Access
+from discovery.engine.core.vocabulary import TokenScope
 from discovery.models import Right
 from discovery.services.machine import resources as system
 
@@ -55,7 +56,7 @@ class Resources(Schema):
 
 @router.get(
     "/system/resources",
-    auth=Access(Scope.ADMIN, Right.SYSTEM),
+    auth=Access(TokenScope.ADMIN, Right.SYSTEM),
     response=Resources,
     operation_id="system_resources",
     summary="Resources",

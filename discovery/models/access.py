@@ -9,7 +9,7 @@ from django.db import models
 from django.urls import reverse
 from django.utils import timezone
 
-from discovery.engine.core.vocabulary import DeliveryState
+from discovery.engine.core.vocabulary import DeliveryState, SignInKind, TokenScope
 from discovery.models.job import Job
 from discovery.models.word_field import WordField
 
@@ -20,11 +20,6 @@ class ApiToken(models.Model):
     The token itself is shown once and not kept: ``digest`` recognizes it.
     """
 
-    class Scope(models.TextChoices):
-        READ = "read", "Read"
-        WRITE = "write", "Read and change"
-        ADMIN = "admin", "Everything"
-
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="api_tokens"
     )
@@ -33,7 +28,7 @@ class ApiToken(models.Model):
         max_length=16, help_text="How it begins, so that people can tell which one it is."
     )
     digest = models.CharField(max_length=64, unique=True, help_text="SHA-256 of the token.")
-    scope = WordField(max_length=8, choices=Scope.choices, default=Scope.READ)
+    scope = WordField(max_length=8, choices=TokenScope.choices, default=TokenScope.READ)
     created_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField(
         null=True, blank=True, help_text="Not accepted from then on; empty: never."
@@ -64,14 +59,7 @@ class SignInCount(models.Model):
     name.
     """
 
-    class Kind(models.TextChoices):
-        PAIR = "pair", "Account and address"
-        ACCOUNT = "account", "Account"
-        ADDRESS = "address", "Address"
-        TOKEN = "token", "Address, by token"
-        KNOWN = "known", "Signed in from there"
-
-    kind = WordField(max_length=8, choices=Kind.choices)
+    kind = WordField(max_length=8, choices=SignInKind.choices)
     account = models.CharField(max_length=64, blank=True)
     address = models.CharField(max_length=64, blank=True)
     failures = models.PositiveIntegerField(default=0)

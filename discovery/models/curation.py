@@ -10,7 +10,7 @@ from django.db import models
 from django.db.models import Q
 from django.urls import reverse
 
-from discovery.engine.core.vocabulary import Through
+from discovery.engine.core.vocabulary import ImportStage, TagColor, Through
 from discovery.models.job import TimedJob
 from discovery.models.registry import RegisteredModel
 from discovery.models.roots import Root
@@ -23,17 +23,8 @@ class Tag(models.Model):
     Which models have it follows their resolved ``tags``.
     """
 
-    class Colour(models.TextChoices):
-        NONE = "", "None"
-        BLUE = "blue", "Blue"
-        TEAL = "teal", "Teal"
-        GREEN = "green", "Green"
-        AMBER = "amber", "Amber"
-        RED = "red", "Red"
-        PURPLE = "purple", "Purple"
-
     name = models.CharField(max_length=200, unique=True)
-    colour = WordField(max_length=10, choices=Colour.choices, blank=True)
+    colour = WordField(max_length=10, choices=TagColor.choices, blank=True)
 
     class Meta:
         ordering = ["name"]
@@ -226,15 +217,11 @@ class MetadataImport(TimedJob):
 
     kind_module = "discovery.services.transfer.import_jobs"
 
-    class Stage(models.TextChoices):
-        CHECK = "check", "Check"
-        APPLY = "apply", "Import"
-
     name = models.CharField(max_length=200, help_text="What the file was called.")
     content = models.BinaryField(
         help_text="The file, until it is applied: workers may run on another machine."
     )
-    stage = WordField(max_length=10, choices=Stage.choices, default=Stage.CHECK)
+    stage = WordField(max_length=10, choices=ImportStage.choices, default=ImportStage.CHECK)
     skip_errors = models.BooleanField(
         default=False,
         help_text="Rows that are wrong are left out; otherwise all rows or none are imported.",

@@ -10,7 +10,7 @@ from django.db.models import Q, QuerySet
 from django.urls import reverse
 from django.utils import timezone
 
-from discovery.engine.core.vocabulary import FindingSource, LoadResult, Severity
+from discovery.engine.core.vocabulary import ExpectedBy, FindingSource, LoadResult, Severity
 from discovery.models.job import TimedJob
 from discovery.models.permissions import OF_FINDINGS
 from discovery.models.registry import RegisteredModel
@@ -108,13 +108,6 @@ class FileChecksum(models.Model):
     ``path`` is below the model's own path, so that it moves with it.
     """
 
-    class Expecting(models.TextChoices):
-        """Who says what the file should hold."""
-
-        PUBLISHED = "published", "Its publisher"
-        POINTER = "pointer", "Its git-lfs pointer"
-        EARLIER = "earlier", "An earlier reading, from which it has departed unwritten"
-
     model = models.ForeignKey(RegisteredModel, on_delete=models.CASCADE, related_name="checksums")
     path = models.CharField(max_length=4096)
     size = models.BigIntegerField()
@@ -125,7 +118,7 @@ class FileChecksum(models.Model):
         max_length=64, blank=True, help_text="What somebody else says it should be."
     )
     expected_from = models.CharField(max_length=200, blank=True, help_text="In words.")
-    expected_by = WordField(max_length=10, choices=Expecting.choices, blank=True)
+    expected_by = WordField(max_length=10, choices=ExpectedBy.choices, blank=True)
     sampled_values = models.BigIntegerField(
         null=True, blank=True, help_text="Floating-point values looked at."
     )

@@ -12,6 +12,7 @@ from django.shortcuts import get_object_or_404, redirect
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from discovery.engine.core.vocabulary import ImportStage
 from discovery.models import MetadataChange, MetadataImport
 from discovery.services.access import permissions
 from discovery.services.access.redaction import Sight
@@ -92,15 +93,13 @@ def run(request: HttpRequest, pk: int) -> HttpResponse:
     shown = _fetch(pk)
     written = (
         MetadataChange.objects.filter(batch=shown.batch).exists()
-        if shown.stage == MetadataImport.Stage.APPLY
+        if shown.stage == ImportStage.APPLY
         else False
     )
     context = {
         "run": shown,
         "report": shown.report,
-        "applied": (
-            shown.stage == MetadataImport.Stage.APPLY and shown.state == MetadataImport.State.DONE
-        ),
+        "applied": (shown.stage == ImportStage.APPLY and shown.state == MetadataImport.State.DONE),
         "written": written,
         "undone": written and MetadataChange.objects.filter(undoes=shown.batch).exists(),
     }

@@ -48,7 +48,9 @@ def panel(request: HttpRequest, model_id: str) -> HttpResponse:
     page.
     """
     record = fetch(request, model_id)
-    return render(request, "discovery/model/_memory.html", {"model": record, **context(request, record)})
+    return render(
+        request, "discovery/model/_memory.html", {"model": record, **context(request, record)}
+    )
 
 
 def context(request: HttpRequest, record: RegisteredModel) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 
+from discovery.engine.core.vocabulary import TagColor
 from discovery.models import BulkEdit, RegisteredModel, Right, Tag
 from discovery.models.registry import sees_all
 from discovery.services.access import permissions
@@ -69,7 +70,7 @@ def _page(request: HttpRequest, context: dict[str, Any], status: int = 200) -> H
         "page": page,
         "text": text,
         "often": often,
-        "colours": Tag.Colour.choices,
+        "colours": TagColor.choices,
         **context,
         **_edit(request),
     }
@@ -161,7 +162,7 @@ def change(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _in_words(_name: str, value: Any) -> str:
-    return str(dict(Tag.Colour.choices).get(value, value))
+    return str(dict(TagColor.choices).get(value, value))
 
 
 @require_POST

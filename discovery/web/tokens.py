@@ -13,6 +13,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods, require_POST
 
+from discovery.engine.core.vocabulary import TokenScope
 from discovery.models import ApiToken, Right
 from discovery.services.access import permissions
 from discovery.services.integrations import api_tokens
@@ -50,7 +51,7 @@ def index(request: HttpRequest) -> HttpResponse:
         except api_tokens.NotGiven as error:
             context, status = {"given": given, "error": str(error)}, 422
     allowed = api_tokens.scopes(cast("User", request.user))
-    scopes = [choice for choice in ApiToken.Scope.choices if choice[0] in allowed]
+    scopes = [choice for choice in TokenScope.choices if choice[0] in allowed]
     context["made"] = once.take(request)
     context |= {
         "page": numbered(request, _mine(request), PAGE_SIZE),

@@ -30,6 +30,8 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from discovery.engine.core.vocabulary import ImportStage
+
 BASE = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(BASE))
 
@@ -135,7 +137,7 @@ def role(process: Any, site: Site) -> str:
 
 def work(number: int, by: Any) -> dict[str, Any]:
     """Asks for a job of each kind; returns what was decided, to be decided again elsewhere."""
-    from discovery.models import MetadataImport, RegisteredModel, ScanRun
+    from discovery.models import RegisteredModel, ScanRun
     from discovery.services import scans
     from discovery.services.bulk import bulk_edits
     from discovery.services.bulk.operations import Operation
@@ -154,7 +156,7 @@ def work(number: int, by: Any) -> dict[str, Any]:
     }
     bulk_edits._begin(tagging, {"keys": [each.pk for each in models]}, by, at_once=False)
     content = f"model_id,license\n{some.model_id},{license_}\n".encode()
-    applying = {"stage": MetadataImport.Stage.APPLY, "requested_by": by, "batch": uuid4()}
+    applying = {"stage": ImportStage.APPLY, "requested_by": by, "batch": uuid4()}
     import_jobs.KIND.request(name="edits.csv", content=content, **applying)
     categorization.request_recategorization(by)
     deep_validation.request(some)

@@ -27,6 +27,7 @@ from django.test.client import ClientHandler
 from django.urls import get_resolver, resolve
 from django.urls.resolvers import URLPattern, URLResolver
 
+from discovery.engine.core.vocabulary import TokenScope
 from discovery.models import (
     ApiToken,
     BulkEdit,
@@ -219,9 +220,9 @@ def expected(who: Who, role: Role) -> bool:
     signed_in = bool(role.token) or role.user.is_authenticated
     if who.level == "nobody" or not signed_in or (role.token and who.scope is None):
         return False
-    if role.token and list(ApiToken.Scope.values).index(role.scope) < list(
-        ApiToken.Scope.values
-    ).index(str(who.scope)):
+    if role.token and list(TokenScope.values).index(role.scope) < list(TokenScope.values).index(
+        str(who.scope)
+    ):
         return False
     if role.user.is_superuser:
         return True
@@ -428,7 +429,7 @@ def test_tokens_open_no_more_than_their_scope_and_their_owner(
         (user, frozenset()),
         (editor, frozenset({str(Right.EDIT)})),
     ):
-        for scope in ApiToken.Scope.values:
+        for scope in TokenScope.values:
             token = api_tokens.MARK + f"{owner.pk}-{scope}"
             # As if made while the owner had more permissions than now.
             ApiToken.objects.create(

@@ -19,7 +19,8 @@ from django.db.backends.utils import CursorWrapper
 from django.test import Client
 from django.utils import timezone
 
-from discovery.models import ApiToken, RegisteredModel, Root
+from discovery.engine.core.vocabulary import TokenScope
+from discovery.models import RegisteredModel, Root
 from discovery.services import jobs
 from discovery.services.integrations import api_tokens
 from discovery.services.machine import root_probes
@@ -88,7 +89,7 @@ def asked(client: Client, known: dict[str, Any]) -> dict[str, list[str]]:
 def callers(admin_user: User, known: dict[str, Any]) -> dict[str, Client]:
     person = Client(raise_request_exception=False)
     person.force_login(admin_user)
-    plain = api_tokens.create(admin_user, "ci", ApiToken.Scope.ADMIN)
+    plain = api_tokens.create(admin_user, "ci", TokenScope.ADMIN)
     token = plain if isinstance(plain, str) else plain[1]
     program = Client(raise_request_exception=False, headers={"Authorization": f"Bearer {token}"})
     return {"person": person, "program": program, "anybody": Client(raise_request_exception=False)}

@@ -293,6 +293,51 @@ class LoadResult(Word):
     REFUSED = "refused", "Refused", "warn"
 
 
+class TokenScope(Word):
+    """What an API token may do at most."""
+
+    READ = "read", "Read"
+    WRITE = "write", "Read and change"
+    ADMIN = "admin", "Everything"
+
+
+class SignInKind(Word):
+    """What a count of failed sign-ins is about."""
+
+    PAIR = "pair", "Account and address"
+    ACCOUNT = "account"
+    ADDRESS = "address"
+    TOKEN = "token", "Address, by token"
+    KNOWN = "known", "Signed in from there"
+
+
+class TagColor(Word):
+    """The color that a tag is shown in."""
+
+    NONE = "", "None"
+    BLUE = "blue"
+    TEAL = "teal"
+    GREEN = "green"
+    AMBER = "amber"
+    RED = "red"
+    PURPLE = "purple"
+
+
+class ImportStage(Word):
+    """What an import job does: it checks the file first and applies it later."""
+
+    CHECK = "check"
+    APPLY = "apply", "Import"
+
+
+class ExpectedBy(Word):
+    """Who says what a file should contain."""
+
+    PUBLISHED = "published", "Its publisher"
+    POINTER = "pointer", "Its git-lfs pointer"
+    EARLIER = "earlier", "An earlier reading, from which it has departed unwritten"
+
+
 AXES = ("primary", "secondary", "specialization")
 
 

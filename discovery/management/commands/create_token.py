@@ -9,7 +9,7 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand
 
-from discovery.models import ApiToken
+from discovery.engine.core.vocabulary import TokenScope
 from discovery.services.integrations import api_tokens
 
 
@@ -26,7 +26,7 @@ class Command(BaseCommand):
         parser.add_argument("name", metavar="NAME", help="what it is for")
         parser.add_argument(
             "--scope",
-            choices=ApiToken.Scope.values,
+            choices=TokenScope.values,
             default="read",
             help="read (default), write, or admin",
         )

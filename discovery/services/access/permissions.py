@@ -15,6 +15,7 @@ from uuid import UUID
 from django.contrib.auth.models import AnonymousUser, Permission, PermissionsMixin
 from django.db.models import Q, QuerySet
 
+from discovery.engine.core.vocabulary import TokenScope
 from discovery.models import (
     ApiToken,
     BulkEdit,
@@ -58,9 +59,9 @@ IMPORTING = (Right.IMPORT, Right.EDIT, Right.GRANT, Right.CHANGE_COLLECTION, Rig
 #: Scope of a token → rights of which its owner has one at least: otherwise the scope would open
 #: nothing.
 OF_SCOPES: dict[str, tuple[Right, ...]] = {
-    ApiToken.Scope.READ: (),
-    ApiToken.Scope.WRITE: (Right.EDIT, Right.REGISTER, Right.FORGET, Right.VALIDATE),
-    ApiToken.Scope.ADMIN: (Right.SCAN, Right.SYSTEM),
+    TokenScope.READ: (),
+    TokenScope.WRITE: (Right.EDIT, Right.REGISTER, Right.FORGET, Right.VALIDATE),
+    TokenScope.ADMIN: (Right.SCAN, Right.SYSTEM),
 }
 
 #: Only to be seen and changed with a model they are about.

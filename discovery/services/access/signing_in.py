@@ -24,12 +24,10 @@ from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
 from discovery.engine.core.text import clean, plural
-from discovery.engine.core.vocabulary import Severity
+from discovery.engine.core.vocabulary import Severity, SignInKind
 from discovery.models import Channel, SignInCount
 from discovery.services.core import event_log
 from discovery.services.core.client_address import address
-
-Kind = SignInCount.Kind
 
 logger = logging.getLogger("karen.sign_in")
 
@@ -46,10 +44,10 @@ class Limit:
 
 
 LIMITS = {
-    Kind.PAIR: Limit(5, timedelta(hours=1)),
-    Kind.ACCOUNT: Limit(20, timedelta(minutes=15)),
-    Kind.ADDRESS: Limit(30, timedelta(hours=1)),
-    Kind.TOKEN: Limit(20, timedelta(minutes=15)),
+    SignInKind.PAIR: Limit(5, timedelta(hours=1)),
+    SignInKind.ACCOUNT: Limit(20, timedelta(minutes=15)),
+    SignInKind.ADDRESS: Limit(30, timedelta(hours=1)),
+    SignInKind.TOKEN: Limit(20, timedelta(minutes=15)),
 }
 
 
@@ -83,17 +81,21 @@ def _account(name: str) -> str:
     return _digest(name.strip().casefold()[:150])
 
 
-def _doors(account: str, origin: str) -> list[tuple[Kind, str, str]]:
+def _doors(account: str, origin: str) -> list[tuple[SignInKind, str, str]]:
     who, where = _account(account), _digest(origin)
-    doors = [(Kind.PAIR, who, where), (Kind.ACCOUNT, who, ""), (Kind.ADDRESS, "", where)]
+    doors = [
+        (SignInKind.PAIR, who, where),
+        (SignInKind.ACCOUNT, who, ""),
+        (SignInKind.ADDRESS, "", where),
+    ]
     return [
         (kind, one, other)
         for kind, one, other in doors
-        if (one or other) and (kind != Kind.PAIR or (one and other))
+        if (one or other) and (kind != SignInKind.PAIR or (one and other))
     ]
 
 
-def _matching(doors: list[tuple[Kind, str, str]]) -> Q:
+def _matching(doors: list[tuple[SignInKind, str, str]]) -> Q:
     found = Q(pk__in=())
     for kind, account, where in doors:
         found |= Q(kind=kind, account=account, address=where)
@@ -105,18 +107,20 @@ def check(account: str, origin: str) -> None:
     at.
     """
     doors = _doors(account, origin)
-    known = (Kind.KNOWN, _account(account), _digest(origin))
+    known = (SignInKind.KNOWN, _account(account), _digest(origin))
     rows = SignInCount.objects.filter(_matching([*doors, known]))
     held = {row.kind: row for row in rows}
-    mine = held.pop(Kind.KNOWN, None)
+    mine = held.pop(SignInKind.KNOWN, None)
     if mine and mine.last_at > timezone.now() - FORGET_KNOWN:
-        held.pop(Kind.ACCOUNT, None)
+        held.pop(SignInKind.ACCOUNT, None)
     _raise(held.values(), account)
 
 
 def check_token(origin: str) -> None:
     """Raises ``Locked`` while no token from this address is looked at."""
-    _raise(SignInCount.objects.filter(kind=Kind.TOKEN, account="", address=_digest(origin)), "")
+    _raise(
+        SignInCount.objects.filter(kind=SignInKind.TOKEN, account="", address=_digest(origin)), ""
+    )
 
 
 def _raise(rows: Any, account: str) -> None:
@@ -136,13 +140,13 @@ def failed(account: str, origin: str) -> None:
 def failed_token(origin: str) -> None:
     """A token that nobody was ever given."""
     if origin:
-        _count(Kind.TOKEN, "", _digest(origin), f"API tokens from {origin}")
+        _count(SignInKind.TOKEN, "", _digest(origin), f"API tokens from {origin}")
 
 
-def _count(kind: Kind, account: str, where: str, told: str) -> None:
+def _count(kind: SignInKind, account: str, where: str, told: str) -> None:
     now, limit = timezone.now(), LIMITS[kind]
     with transaction.atomic():
-        SignInCount.objects.filter(last_at__lt=now - FORGET).exclude(kind=Kind.KNOWN).delete()
+        SignInCount.objects.filter(last_at__lt=now - FORGET).exclude(kind=SignInKind.KNOWN).delete()
         SignInCount.objects.get_or_create(
             kind=kind, account=account, address=where, defaults={"last_at": now}
         )
@@ -154,7 +158,7 @@ def _count(kind: Kind, account: str, where: str, told: str) -> None:
         wait = min(FIRST_WAIT * 2 ** min(row.failures - limit.allowed, 20), limit.longest)
         SignInCount.objects.filter(pk=row.pk).update(locked_until=now + wait)
     minutes = plural(-(-int(wait.total_seconds()) // 60), "minute")
-    what = {Kind.PAIR: "from there", Kind.ACCOUNT: "from new addresses"}.get(
+    what = {SignInKind.PAIR: "from there", SignInKind.ACCOUNT: "from new addresses"}.get(
         kind, "for the whole address"
     )
     text = f"Sign-in is locked for {minutes} {what} after {row.failures} failures: {told}"
@@ -167,10 +171,10 @@ def succeeded(account: str, origin: str) -> None:
     if not origin:
         return
     who, where, now = _account(account), _digest(origin), timezone.now()
-    SignInCount.objects.filter(kind=Kind.PAIR, account=who, address=where).delete()
-    SignInCount.objects.filter(kind=Kind.KNOWN, last_at__lt=now - FORGET_KNOWN).delete()
+    SignInCount.objects.filter(kind=SignInKind.PAIR, account=who, address=where).delete()
+    SignInCount.objects.filter(kind=SignInKind.KNOWN, last_at__lt=now - FORGET_KNOWN).delete()
     SignInCount.objects.update_or_create(
-        kind=Kind.KNOWN, account=who, address=where, defaults={"last_at": now}
+        kind=SignInKind.KNOWN, account=who, address=where, defaults={"last_at": now}
     )
 
 
@@ -181,11 +185,11 @@ def unlock(account: str = "", *, origin: str = "") -> int:
     Whoever unlocks an account is let in from wherever they are: addresses that are locked are
     released with it.
     """
-    rows = SignInCount.objects.exclude(kind=Kind.KNOWN)
+    rows = SignInCount.objects.exclude(kind=SignInKind.KNOWN)
     if origin:
         rows = rows.filter(address=_digest(origin))
     elif account:
-        rows = rows.filter(Q(account=_account(account)) | Q(kind=Kind.ADDRESS))
+        rows = rows.filter(Q(account=_account(account)) | Q(kind=SignInKind.ADDRESS))
     return rows.delete()[0]
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from django.db import IntegrityError, transaction
 
-from discovery.engine.core.vocabulary import Severity
+from discovery.engine.core.vocabulary import Severity, TagColor
 from discovery.models import BulkEdit, Channel, RegisteredModel, RegisteredModelQuerySet, Tag
 from discovery.services.bulk import bulk_edits
 from discovery.services.bulk.operations import Operation
@@ -144,6 +144,6 @@ def _name(name: str) -> str:
 
 
 def _colour(colour: str) -> str:
-    if colour not in Tag.Colour.values:
+    if colour not in TagColor.values:
         raise NotDone("Choose one of the colours.")
     return colour

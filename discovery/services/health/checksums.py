@@ -12,7 +12,7 @@ from django.utils.timesince import timesince
 
 from discovery.engine.core.text import human_bytes, plural
 from discovery.engine.core.types import FileEntry, Problem
-from discovery.engine.core.vocabulary import Severity, Status
+from discovery.engine.core.vocabulary import ExpectedBy, Severity, Status
 from discovery.engine.integrity.checksums import Reading
 from discovery.engine.integrity.expected_checksums import Expected
 from discovery.engine.sidecars.lfs import Pointer
@@ -23,7 +23,6 @@ from discovery.services.registry.model_files import below, home, weight_files
 #: its own checksums are empty.
 POINTER = "its git-lfs pointer"
 
-Expecting = FileChecksum.Expecting
 
 #: The registry keeps times to the microsecond.
 CLOCK_SECONDS = 0.001
@@ -76,7 +75,7 @@ def row_of_pointer(
         mtime_ns=entry.mtime_ns,
         expected_sha256=pointer.sha256,
         expected_from=POINTER,
-        expected_by=Expecting.POINTER,
+        expected_by=ExpectedBy.POINTER,
         checked_at=now,
     )
 
@@ -112,7 +111,7 @@ def _expected(
     unchanged = earlier is not None and _unchanged(earlier, reading.size, reading.mtime_ns)
     if (
         earlier is not None
-        and earlier.expected_by == Expecting.POINTER
+        and earlier.expected_by == ExpectedBy.POINTER
         and (unchanged or (not earlier.sha256 and earlier.size == reading.size))
     ):
         told.append(Expected(earlier.expected_sha256, POINTER))
@@ -120,7 +119,7 @@ def _expected(
     if told and wrong is None:
         return told[0].sha256, told[0].source, _by(told[0])
     if earlier is not None and earlier.sha256 and unchanged:
-        departed = earlier.expected_by == Expecting.EARLIER
+        departed = earlier.expected_by == ExpectedBy.EARLIER
         known = earlier.expected_sha256 if departed else earlier.sha256
         if known != reading.sha256:
             said = (
@@ -128,12 +127,12 @@ def _expected(
                 if departed
                 else f"the reading of {earlier.checked_at:%Y-%m-%d}"
             )
-            return known, said, Expecting.EARLIER
+            return known, said, ExpectedBy.EARLIER
     return (wrong.sha256, wrong.source, _by(wrong)) if wrong else ("", "", "")
 
 
 def _by(expected: Expected) -> str:
-    return Expecting.POINTER if expected.source == POINTER else Expecting.PUBLISHED
+    return ExpectedBy.POINTER if expected.source == POINTER else ExpectedBy.PUBLISHED
 
 
 def problems(rows: Iterable[FileChecksum], folder: str) -> list[Problem]:
@@ -152,7 +151,7 @@ def problems(rows: Iterable[FileChecksum], folder: str) -> list[Problem]:
 
 def _problems(row: FileChecksum, folder: str) -> Iterable[Problem]:
     path, name = posixpath.normpath(posixpath.join(folder, row.path)), _shown(row)
-    if _is_wrong(row) and row.expected_by == Expecting.EARLIER:
+    if _is_wrong(row) and row.expected_by == ExpectedBy.EARLIER:
         text = (
             f"{name} has changed on disk without having been written: its size and time are those"
             f" of {row.expected_from}, its bytes are not"

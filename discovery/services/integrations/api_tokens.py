@@ -11,6 +11,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from discovery.engine.core.text import clean
+from discovery.engine.core.vocabulary import TokenScope
 from discovery.models import ApiToken
 from discovery.services.access import permissions
 
@@ -35,14 +36,14 @@ class NotGiven(Exception):
 
 
 def create(
-    user: User, name: str, scope: str = ApiToken.Scope.READ, *, expires_at: datetime | None = None
+    user: User, name: str, scope: str = TokenScope.READ, *, expires_at: datetime | None = None
 ) -> tuple[ApiToken, str]:
     """(row, the token itself, which nobody can read again). Raises ``NotGiven``."""
     name = " ".join(clean(name, MAX_NAME).split())
     if not name:
         raise NotGiven("Give the token a name that says what it is for.")
-    if scope not in ApiToken.Scope.values:
-        raise NotGiven(f"The scope must be one of {', '.join(ApiToken.Scope.values)}.")
+    if scope not in TokenScope.values:
+        raise NotGiven(f"The scope must be one of {', '.join(TokenScope.values)}.")
     if scope not in scopes(user):
         raise NotGiven(
             f"{user.get_username()} has no permission that the scope {scope} would be for: choose"
@@ -87,7 +88,7 @@ def scopes(user: User) -> list[str]:
     """
     return [
         scope
-        for scope in ApiToken.Scope.values
+        for scope in TokenScope.values
         if (rights := permissions.OF_SCOPES[scope]) == ()
         or any(permissions.may(user, right) for right in rights)
     ]

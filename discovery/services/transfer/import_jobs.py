@@ -14,6 +14,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from discovery.engine.core.text import clean
+from discovery.engine.core.vocabulary import ImportStage
 from discovery.models import MetadataImport
 from discovery.services import jobs
 from discovery.services.jobs import Ending
@@ -39,7 +40,7 @@ OVERTAKEN = (
     " what would change now, then import again."
 )
 
-State, Stage = MetadataImport.State, MetadataImport.Stage
+State = MetadataImport.State
 
 
 def submit(name: str, content: bytes, by: User) -> MetadataImport:
@@ -71,12 +72,14 @@ def apply(run: MetadataImport, by: User, *, skip_errors: bool) -> bool:
     """Begins to import a checked file, in the name of ``by``; ``False`` when that is under way or
     done already.
     """
-    checked = MetadataImport.objects.filter(pk=run.pk, stage=Stage.CHECK, state=State.DONE)
+    checked = MetadataImport.objects.filter(pk=run.pk, stage=ImportStage.CHECK, state=State.DONE)
     again = MetadataImport.objects.filter(
-        pk=run.pk, stage=Stage.APPLY, state__in=(State.FAILED, State.INTERRUPTED, State.CANCELLED)
+        pk=run.pk,
+        stage=ImportStage.APPLY,
+        state__in=(State.FAILED, State.INTERRUPTED, State.CANCELLED),
     )
     begin = {
-        "stage": Stage.APPLY,
+        "stage": ImportStage.APPLY,
         "state": State.QUEUED,
         "skip_errors": skip_errors,
         "requested_by": by,
@@ -121,7 +124,7 @@ class Imports(jobs.Kind[MetadataImport]):
 
     def run(self, job: MetadataImport, **_options: Any) -> Ending:
         try:
-            if job.stage == Stage.CHECK or job.skip_errors:
+            if job.stage == ImportStage.CHECK or job.skip_errors:
                 return self._done(job)
             with transaction.atomic():  # all rows and the row that says so, or none
                 ending = self._done(job)
@@ -132,14 +135,14 @@ class Imports(jobs.Kind[MetadataImport]):
             return Ending(State.FAILED, str(error))
         except Overtaken as error:
             told = {"report": error.report.as_json(), "done": error.report.rows}
-            return Ending(State.DONE, OVERTAKEN, {**told, "stage": Stage.CHECK})
+            return Ending(State.DONE, OVERTAKEN, {**told, "stage": ImportStage.CHECK})
 
     def _done(self, job: MetadataImport) -> Ending:
         report = _do(job)
         told: dict[str, Any] = {"report": report.as_json(), "done": report.rows}
-        if job.stage == Stage.APPLY and report.batch is not None:
+        if job.stage == ImportStage.APPLY and report.batch is not None:
             told["content"] = b""
-        elif job.stage == Stage.APPLY and report.wrong:
+        elif job.stage == ImportStage.APPLY and report.wrong:
             return Ending(
                 State.FAILED, "Nothing was imported: rows became wrong since the check.", told
             )
@@ -166,7 +169,7 @@ def execute(run: MetadataImport) -> MetadataImport:
 def _do(run: MetadataImport) -> Report:
     pulse = jobs.Pulse(run, BEAT)
     file, tick = io.BytesIO(bytes(run.content)), lambda done: pulse(done=done)
-    if run.stage == Stage.CHECK:
+    if run.stage == ImportStage.CHECK:
         return importer.check(file, tick=tick)
     seen = run.report.get("stamp")
     return importer.apply(
