@@ -9,6 +9,8 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
+from tests.support.waiting import DEADLINE
+
 
 class Browser:
     """Signed in as the administrator."""
@@ -26,13 +28,13 @@ class Browser:
             "csrfmiddlewaretoken": token[1],
         }
         self.opener.open(
-            f"{self.base}/login/", urllib.parse.urlencode(sent).encode(), timeout=30
+            f"{self.base}/login/", urllib.parse.urlencode(sent).encode(), timeout=DEADLINE
         ).close()
 
     def get(self, path: str) -> tuple[int, str, float]:
         started = time.monotonic()
         try:
-            with self.opener.open(self.base + path, timeout=30) as response:
+            with self.opener.open(self.base + path, timeout=DEADLINE) as response:
                 status, body = response.status, response.read().decode()
         except urllib.error.HTTPError as error:
             status, body = error.code, error.read().decode()

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import os
 import socket
+import sqlite3
+import subprocess
+import sys
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import User
+from django.db import connection
 from django.utils import timezone
 from django_q.brokers import Broker, get_broker
 
@@ -18,16 +26,31 @@ from discovery.engine.core.fields import FIELDS
 from discovery.engine.core.vocabulary import Status
 from discovery.loading import cell
 from discovery.models import RegisteredModel, Root
-from discovery.services.core import config_files
+from discovery.services.cleanup import orphans
+from discovery.services.core import config_files, timeouts
 from discovery.services.jobs import process_tree
 from discovery.services.machine import root_probes
 from discovery.services.registry.records import resolve
 from tests.offline import names as names
+from tests.support.patience import as_shipped, be_patient
+
+#: How long an example takes tells of the machine.
+hypothesis.settings.register_profile(
+    "suite",
+    hypothesis.settings(),
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("suite")
 
 
 def pytest_report_header() -> list[str]:
     """In CI: which cell the tests of test loads ran in, and why in no stronger one."""
     return [cell.here().sentence, *cell.here().missing] if os.environ.get("CI") else []
+
+
+#: Where ``migrated`` lies.
+EMPTY = Path(settings.DATA_DIR).parent / "migrated" / "karen.sqlite3.empty"
 
 
 @pytest.fixture(autouse=True)
@@ -40,12 +63,60 @@ def fresh_configs() -> Iterator[None]:
         file.forget()
 
 
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
+    """Keeps a copy of the database before any test writes to it, for ``migrated``."""
+    if connection.vendor == "sqlite":
+        EMPTY.parent.mkdir(mode=0o700)
+        with django_db_blocker.unblock(), closing(sqlite3.connect(EMPTY)) as copy:
+            connection.ensure_connection()
+            connection.connection.backup(copy)
+
+
+@pytest.fixture(scope="session")
+def migrated(django_db_setup: None) -> Path:
+    """A SQLite database as a new installation has it, to copy: migrations take processes of their
+    own longer than what they are started for.
+    """
+    if not EMPTY.exists():  # the suite runs on another database
+        command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "migrate", "-v0"]
+        env = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
+        env["KAREN_DATA_DIR"] = str(EMPTY.parent)
+        env["DJANGO_SETTINGS_MODULE"] = "karen_admin.settings"
+        subprocess.run(command, env=env, check=True)
+        (EMPTY.parent / "karen.sqlite3").rename(EMPTY)
+    return EMPTY
+
+
+@pytest.fixture(scope="session", autouse=True)
+def patience() -> None:
+    """No test takes a busy machine for a disk, a driver or a broker that hangs."""
+    be_patient()
+
+
 @pytest.fixture(autouse=True)
-def answering_roots() -> Iterator[None]:
-    """No test takes a root for silent that hung in another one."""
-    root_probes.forget()
+def nothing_hangs() -> Iterator[None]:
+    """No test takes for silent what hung in another one, or waits for the answer it had."""
+    _forget()
     yield
+    _forget()
+
+
+def _forget() -> None:
     root_probes.forget()
+    orphans.forget()
+    timeouts.forget()
+
+
+@pytest.fixture
+def silence() -> Iterator[threading.Event]:
+    """``wait()`` for it hangs until the test is over, and the product waits for disks, drivers and
+    brokers as long as it does in earnest.
+    """
+    over = threading.Event()
+    with as_shipped():
+        yield over
+    over.set()
 
 
 @pytest.fixture

@@ -7,6 +7,9 @@ kernel. That is a stand-in for a FUSE file system whose process is stopped, whic
 that runs the tests may have; ``tests/benchmarks/hung_share.py`` does the same with a real one.
 Other processes are made to wait by ``tests/stand_in``, a ``sitecustomize`` with the same wrappers
 that looks at a file.
+
+That nobody waited for the share is shown by its still hanging when the work is done, which holds on
+a machine of any speed: see ``hanging``.
 """
 
 from __future__ import annotations
@@ -22,6 +25,10 @@ from typing import Any
 
 import pytest
 
+from tests.support.patience import as_shipped
+
+#: Seconds after which a share answers after all: whoever waits for one is found out by that.
+LONG = 600.0
 #: Functions of ``os`` that take a path first.
 ASKING = (
     "stat",
@@ -41,9 +48,10 @@ ASKING = (
 
 
 class Hanging:
-    """``paths`` hang until ``let_go``.
+    """``paths`` hang until ``let_go``, or for ``LONG`` seconds.
 
-    ``waiting`` counts the threads that do, ``most`` the most there ever were at once.
+    ``waiting`` counts the threads that do, ``most`` the most there ever were at once, ``asked`` all
+    of them; ``outwaited`` is true once one of them had to wait for so long.
     """
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *paths: Path | str) -> None:
@@ -51,6 +59,7 @@ class Hanging:
         self.gate = threading.Event()
         self.door = threading.Lock()
         self.waiting = self.most = self.asked = 0
+        self.outwaited = False
         for name in ASKING:
             monkeypatch.setattr(os, name, self._wrapped(getattr(os, name)))
         opening = self._wrapped(io.open)
@@ -77,7 +86,9 @@ class Hanging:
             self.asked += 1
             self.most = max(self.most, self.waiting)
         try:
-            self.gate.wait()
+            if not self.gate.wait(LONG):
+                self.outwaited = True
+                self.gate.set()
         finally:
             with self.door:
                 self.waiting -= 1
@@ -88,10 +99,13 @@ class Hanging:
 
 @contextmanager
 def hanging(*paths: Path | str) -> Iterator[Hanging]:
-    """``paths`` hang within the block."""
-    with pytest.MonkeyPatch.context() as patched:
+    """``paths`` hang within the block, which is over before they answer; the product waits for
+    disks as long as it does in earnest.
+    """
+    with as_shipped(), pytest.MonkeyPatch.context() as patched:
         held = Hanging(patched, *paths)
         try:
             yield held
+            assert not held.outwaited, f"something waited for {', '.join(held.tops)}"
         finally:
             held.let_go()

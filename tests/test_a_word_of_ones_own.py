@@ -4,6 +4,7 @@ known everywhere, and the database stays as it is.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,8 @@ import pytest
 from discovery.engine.core import vocabulary
 from discovery.engine.core.vocabulary import Word
 from tests.support import made_up
+
+pytestmark = pytest.mark.slow
 
 pytestmark = pytest.mark.slow
 
@@ -26,6 +29,7 @@ SCRIPT = """
 from django.core.management import call_command
 from django.utils import timezone
 from discovery.models import LogEntry, RegisteredModel, Root
+from pathlib import Path
 
 root = Root.objects.create(path="/models")
 for name, kind, status in (("beads", "ABACUS", "DORMANT"), ("other", "ONNX", "READY")):
@@ -59,8 +63,8 @@ result["migrations"] = command("makemigrations", "--check", "--dry-run")
 
 
 @pytest.fixture(scope="module")
-def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    return made_up.run(SCRIPT, tmp_path_factory.mktemp("word"), LINES)
+def seen(tmp_path_factory: pytest.TempPathFactory, migrated: Path) -> dict[str, Any]:
+    return made_up.run(SCRIPT, tmp_path_factory.mktemp("word"), migrated, LINES)
 
 
 def test_pages_call_a_model_type_as_it_is_called(seen: dict[str, Any]) -> None:

@@ -23,6 +23,7 @@ from discovery.engine.core.problem_codes import UNSAFE_CODES
 from discovery.engine.core.types import Candidate, Found, Header
 from discovery.engine.disk.walk import walk
 from discovery.engine.identify.identify import identify
+from tests.support.timing import loops_of
 
 WEIGHTS = (
     ".safetensors",
@@ -38,15 +39,16 @@ WEIGHTS = (
     ".nemo",
     ".engine",
 )
-SECONDS, DISK_BYTES = 3, 20_000_000
+#: CPU time of the demo, as ``tests/support/timing.py`` measures it, and what it takes on disk.
+LOOPS, DISK_BYTES = 40, 20_000_000
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, float]:
     root = tmp_path_factory.mktemp("demo") / "models"
-    start = time.process_time()
+    start = time.thread_time()
     make_demo_tree(root)
-    return root, time.process_time() - start
+    return root, time.thread_time() - start
 
 
 @pytest.fixture
@@ -89,7 +91,7 @@ def models(tree: Path) -> Iterator[Found]:
 def test_it_takes_little_time_and_disk(made: tuple[Path, float]) -> None:
     tree, seconds = made
     found = [path.lstat() for path in tree.rglob("*")]
-    assert seconds < SECONDS
+    assert loops_of(seconds) < LOOPS
     assert sum(status.st_blocks * 512 for status in found) < DISK_BYTES
     assert sum(status.st_size for status in found) > 300_000_000_000
 

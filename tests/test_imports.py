@@ -8,11 +8,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from tests.support.waiting import DEADLINE
+
 SERVICES = Path(__file__).parents[1] / "discovery" / "services"
 
 #: Forgets the application between imports: one process for all, and each begins anew.
 SCRIPT = """
 import importlib, sys, django
+from tests.support.waiting import DEADLINE
 django.setup()
 kept = {name for name in sys.modules if not name.startswith("discovery.services")}
 for name in sys.argv[1:]:
@@ -23,6 +28,7 @@ for name in sys.argv[1:]:
 """
 
 
+@pytest.mark.slow
 def test_every_service_can_be_imported_first() -> None:
     names = sorted(
         ".".join(path.relative_to(SERVICES.parents[1]).with_suffix("").parts)
@@ -40,7 +46,7 @@ def test_every_service_can_be_imported_first() -> None:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=DEADLINE,
         check=False,
     )
     assert done.returncode == 0, done.stderr

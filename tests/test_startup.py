@@ -9,7 +9,6 @@ import signal
 import stat
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,13 +17,14 @@ import pytest
 from django.conf import settings
 
 from discovery import startup
+from tests.support.waiting import DEADLINE, until
 
 #: Runs a module as ``serve`` does, and is killed by the test.
 PARENT = """
 import os, subprocess, sys, time
 command = [sys.executable, "-m", "discovery.startup", str(os.getpid()), "family"]
 subprocess.Popen(command, start_new_session=True)
-time.sleep(60)
+time.sleep(300)
 """
 #: A child with a child of its own, which has one too: forked, as django-q's and granian's workers
 #: are.
@@ -34,7 +34,7 @@ def live(depth):
     pathlib.Path(f"{depth}.pid").write_text(str(os.getpid()))
     if depth:
         multiprocessing.get_context(METHOD).Process(target=live, args=(depth - 1,)).start()
-    time.sleep(60)
+    time.sleep(300)
 if __name__ == "__main__":
     live(2)
 """
@@ -71,20 +71,15 @@ def start(tmp_path: Path) -> Iterator[Callable[[str, str], subprocess.Popen[byte
 
 
 def _number(path: Path) -> int:
-    deadline = time.monotonic() + 30
-    while not (path.exists() and path.read_text()):
-        assert time.monotonic() < deadline, f"{path.name} was never written"
-        time.sleep(0.05)
+    until(lambda: path.exists() and path.read_text(), told=f"{path.name} was never written")
     return int(path.read_text())
 
 
-def _gone(pid: int) -> bool:
-    deadline = time.monotonic() + 5
-    while time.monotonic() < deadline:
-        if not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
-            return True
-        time.sleep(0.05)
-    return False
+def _is_gone(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 @pytest.mark.slow
@@ -95,8 +90,8 @@ def test_children_and_forked_grandchildren_end_with_their_parent(
     parent = start(FAMILY.replace("METHOD", "'fork'"))
     pids = [_number(tmp_path / f"{depth}.pid") for depth in (2, 1, 0)]
     parent.send_signal(number)
-    parent.wait(10)
-    assert all(_gone(pid) for pid in pids)
+    parent.wait(DEADLINE)
+    until(lambda: all(_is_gone(pid) for pid in pids))
 
 
 def test_a_grandchild_ends_with_the_child_between_them_while_the_first_lives_on(
@@ -105,7 +100,7 @@ def test_a_grandchild_ends_with_the_child_between_them_while_the_first_lives_on(
     parent = start(FAMILY.replace("METHOD", "'fork'"))
     eldest, middle, youngest = (_number(tmp_path / f"{depth}.pid") for depth in (2, 1, 0))
     os.kill(middle, signal.SIGKILL)
-    assert _gone(youngest)
+    until(lambda: _is_gone(youngest))
     assert psutil.pid_exists(eldest)
     assert parent.poll() is None
 
@@ -122,7 +117,7 @@ def test_a_spawned_worker_ends_with_the_process_that_started_it(
     )
     eldest, middle, youngest = (_number(tmp_path / f"{depth}.pid") for depth in (2, 1, 0))
     os.kill(middle, signal.SIGKILL)
-    assert _gone(youngest)
+    until(lambda: _is_gone(youngest))
     assert psutil.pid_exists(eldest)
 
 
@@ -139,7 +134,7 @@ def test_without_signals_of_the_system_the_parent_is_watched(
     )
     eldest = _number(tmp_path / "2.pid")
     parent.kill()
-    assert _gone(eldest)
+    until(lambda: _is_gone(eldest))
 
 
 def test_a_parent_that_is_gone_already_ends_the_child_at_once(tmp_path: Path) -> None:
@@ -151,7 +146,7 @@ def test_a_parent_that_is_gone_already_ends_the_child_at_once(tmp_path: Path) ->
         [sys.executable, "-c", code],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=DEADLINE,
         cwd=settings.BASE_DIR,
     )
     assert (ended.returncode, ended.stdout) == (1, "")

@@ -24,6 +24,7 @@ from discovery.services import scans
 from discovery.services.health import test_loads
 from discovery.services.integrations import api_tokens
 from tests.support import builders
+from tests.support.waiting import DEADLINE
 
 GUIDE = [
     ("POST", "/api/models/discovery/refresh"), ("GET", "/api/models/discovery/status"),
@@ -109,7 +110,7 @@ def test_the_examples_in_curl_run_as_they_stand(served: dict[str, str]) -> None:
             env=served,
             capture_output=True,
             text=True,
-            timeout=90,
+            timeout=DEADLINE,
             check=True,
         )
         answer = json.loads(ended.stdout)
@@ -127,7 +128,7 @@ def test_the_examples_in_python_run_as_they_stand(served: dict[str, str], tmp_pa
             env=served,
             capture_output=True,
             text=True,
-            timeout=90,
+            timeout=DEADLINE,
             check=False,
         )
         assert ended.returncode == 0, (example.title, ended.stderr)

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -33,6 +32,7 @@ from discovery.services.registry import deregistration, tags
 from discovery.services.scans import registration
 from tests.api.test_access import assert_error
 from tests.support import builders
+from tests.support.waiting import until
 
 Make = Callable[..., RegisteredModel]
 
@@ -633,12 +633,7 @@ def test_a_test_load_that_ends_in_time_is_answered_with_its_result(
     model = RegisteredModel.objects.get()
 
     def work() -> None:
-        until = time.monotonic() + 20
-        while (
-            not (test := LoadTest.objects.filter(state="queued").first())
-            and time.monotonic() < until
-        ):
-            time.sleep(0.05)
+        test = until(lambda: LoadTest.objects.filter(state="queued").first())
         assert test
         LoadTest.objects.filter(pk=test.pk).update(
             state="done",
@@ -651,7 +646,7 @@ def test_a_test_load_that_ends_in_time_is_answered_with_its_result(
 
     worker = threading.Thread(target=work)
     worker.start()
-    body = editor.post(f"/api/models/{model.model_id}/test-load?wait=20")
+    body = editor.post(f"/api/models/{model.model_id}/test-load?wait=60")
     worker.join()
     assert body.status_code == 200
     promised = {

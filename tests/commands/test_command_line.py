@@ -17,6 +17,7 @@ from django.db import DatabaseError
 from karen_admin import command_line
 from karen_admin.log_files import EventFile
 from tests.support import builders
+from tests.support.waiting import DEADLINE
 
 
 def manage(tmp_path: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -26,7 +27,7 @@ def manage(tmp_path: Path, *arguments: str, **variables: str) -> subprocess.Comp
     }
     env = {"PATH": "/usr/bin:/bin", **places, **variables}
     command = [sys.executable, str(settings.BASE_DIR / "manage.py"), *arguments]
-    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=DEADLINE)
 
 
 def sentence(ended: subprocess.CompletedProcess[str]) -> str:
@@ -36,6 +37,7 @@ def sentence(ended: subprocess.CompletedProcess[str]) -> str:
     return line
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "command", ["scan_models", "validate_models", "export_models", "write_metadata"]
 )

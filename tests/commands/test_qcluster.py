@@ -5,12 +5,12 @@ another key.
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -18,9 +18,8 @@ import pytest
 from django.conf import settings
 
 from tests.support import builders
+from tests.support.waiting import DEADLINE, until
 
-#: Seconds within which work goes on.
-GOES_ON = 60.0
 #: Processes of a cluster: the sentinel with its workers, monitor and pusher, and the housekeeper.
 WHOLE = int(settings.Q_CLUSTER["workers"]) + 4
 
@@ -32,8 +31,8 @@ print(scans.request(ScanRun.Trigger.PAGE)[0].pk)
 
 
 @pytest.fixture(scope="module")
-def env(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """One installation for all tests here: to migrate takes longer than they do."""
+def env(tmp_path_factory: pytest.TempPathFactory, migrated: Path) -> dict[str, str]:
+    """One installation for all tests here."""
     tmp_path = tmp_path_factory.mktemp("qcluster")
     places = {"DATA": "data", "LOGS": "logs", "CONFIG": "config", "MODELS": "models"}
     here = {f"KAREN_{name}_DIR": str(tmp_path / place) for name, place in places.items()}
@@ -41,7 +40,8 @@ def env(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     for name in ("DATABASE_URL", "REDIS_URL"):
         found.pop(name, None)
     builders.transformers(tmp_path / "models" / "a")
-    manage(found, "migrate", "-v0")
+    (tmp_path / "data").mkdir(mode=0o700)
+    shutil.copy(migrated, tmp_path / "data" / "karen.sqlite3")
     return found
 
 
@@ -65,7 +65,7 @@ def guard(env: dict[str, str]) -> Iterator[psutil.Process]:
     finally:
         left = alive(whole)
         process.terminate()
-        process.communicate(timeout=30)
+        process.communicate(timeout=DEADLINE)
         assert not [each for each in left if _runs(each)], "all of it is gone with it"
 
 
@@ -93,13 +93,6 @@ def parts(guard: psutil.Process) -> dict[str, list[psutil.Process]]:
         "workers": workers[:2], "monitor": [monitor], "pusher": [pusher],
         "sentinel": [sentinel], "housekeeper": house,
     }  # fmt: skip
-
-
-def until(done: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + GOES_ON
-    while not done():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
 
 
 def ask_for_a_scan(env: dict[str, str]) -> int:
@@ -138,7 +131,7 @@ def test_nothing_of_it_is_left_when_its_guard_is_killed(env: dict[str, str]) -> 
     until(lambda: len(alive(whole)) == WHOLE)
     left = alive(whole)
     process.kill()
-    process.communicate(timeout=30)
+    process.communicate(timeout=DEADLINE)
     until(lambda: not any(map(_runs, left)))
 
 
@@ -153,7 +146,7 @@ def test_one_with_another_key_is_refused_with_a_sentence_and_takes_no_task(
     try:
         scan = ask_for_a_scan(env)
         other = start({**env, "KAREN_SECRET_KEY": "another key" * 6})
-        told = other.communicate(timeout=60)[1]
+        told = other.communicate(timeout=DEADLINE)[1]
         assert other.returncode == 2
         assert len(told.strip().splitlines()) == 1
         assert "with another secret key" in told

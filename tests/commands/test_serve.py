@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import sqlite3
@@ -24,14 +25,13 @@ from django.core.exceptions import ValidationError
 
 from discovery.management.commands.serve import _first_administrator
 from tests.support import builders
+from tests.support.ports import free_port
+from tests.support.waiting import DEADLINE, until
 
 
 @pytest.fixture
 def port() -> int:
-    """A port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return free_port()
 
 
 @pytest.fixture
@@ -52,6 +52,14 @@ def env(tmp_path: Path) -> dict[str, str]:
     return found
 
 
+@pytest.fixture
+def installed(env: dict[str, str], tmp_path: Path, migrated: Path) -> dict[str, str]:
+    """``env`` of an installation that is migrated already."""
+    (tmp_path / "data").mkdir(mode=0o700)
+    shutil.copy(migrated, tmp_path / "data" / "karen.sqlite3")
+    return env
+
+
 _started: list[subprocess.Popen[str]] = []
 
 
@@ -63,7 +71,7 @@ def nothing_left() -> Iterator[None]:
         process = _started.pop()
         if process.poll() is None:
             process.terminate()
-        process.communicate(timeout=30)
+        process.communicate(timeout=DEADLINE)
 
 
 def serve(env: dict[str, str], *arguments: str, umask: int = 0o022) -> subprocess.Popen[str]:
@@ -82,21 +90,20 @@ def serve(env: dict[str, str], *arguments: str, umask: int = 0o022) -> subproces
 
 
 def wait_for(url: str, process: subprocess.Popen[str]) -> str:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and process.poll() is None:
+    def answer() -> str:
+        assert process.poll() is None, process.communicate()[0]
         try:
-            with urllib.request.urlopen(url, timeout=5) as response:
+            with urllib.request.urlopen(url, timeout=DEADLINE) as response:
                 return str(response.read().decode())
         except OSError:
-            time.sleep(0.2)
-    raise AssertionError(
-        f"{url} never answered:"
-        f" {process.communicate(timeout=10)[0] if process.poll() is not None else ''}"
-    )
+            return ""
+
+    return until(answer, told=f"{url} never answered", every=0.2)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.usefixtures("installed")
 def test_everything_starts_scans_and_stops_without_a_trace(
     env: dict[str, str], port: int, tmp_path: Path, number: signal.Signals
 ) -> None:
@@ -106,16 +113,9 @@ def test_everything_starts_scans_and_stops_without_a_trace(
     assert "Sign in" in wait_for(f"http://127.0.0.1:{port}/login/", process)
     family = [child.pid for child in psutil.Process(process.pid).children(recursive=True)]
     assert len(family) >= 3, "web server, cluster and its workers"
-    deadline = time.monotonic() + 60
-    while (
-        _scalar(tmp_path, "select count(*) from discovery_registeredmodel") < 2
-        and time.monotonic() < deadline
-    ):
-        time.sleep(0.2)
-    started = time.monotonic()
+    _until(tmp_path, "select count(*) from discovery_registeredmodel", 2)
     process.send_signal(number)
-    output = process.communicate(timeout=30)[0]
-    assert time.monotonic() - started < 10
+    output = process.communicate(timeout=DEADLINE)[0]
     assert process.returncode == 0
     assert not [
         pid
@@ -167,6 +167,7 @@ deep_validation.request(RegisteredModel.objects.get(path="endless.gguf"))
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("installed")
 def test_a_deep_validation_and_a_test_load_stop_with_it_and_the_validation_goes_on_next_time(
     env: dict[str, str], port: int, tmp_path: Path, slow_server: str
 ) -> None:
@@ -198,12 +199,10 @@ def test_a_deep_validation_and_a_test_load_stop_with_it_and_the_validation_goes_
             " null",
             1,
         )
-    _wait(lambda: any("discovery.loading" in _command(child) for child in _family(process)), 30)
+    _wait(lambda: any("discovery.loading" in _command(child) for child in _family(process)))
     family = _family(process)
-    started = time.monotonic()
     process.terminate()
-    output = process.communicate(timeout=30)[0]
-    assert time.monotonic() - started < 10
+    output = process.communicate(timeout=DEADLINE)[0]
     assert process.returncode == 0
     assert "Traceback" not in output
     assert not [child for child in family if child.is_running() and _alive(child.pid)]
@@ -228,39 +227,42 @@ def test_a_deep_validation_and_a_test_load_stop_with_it_and_the_validation_goes_
         _until(tmp_path, "select count(*) from discovery_deepvalidation where state = 'running'", 1)
     finally:
         again.terminate()
-        again.communicate(timeout=30)
+        again.communicate(timeout=DEADLINE)
 
 
+@pytest.mark.slow
 def test_a_port_in_use_is_one_line_and_exit_code_two(env: dict[str, str], port: int) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         process = serve(env, "--port", str(taken.getsockname()[1]))
-        output = process.communicate(timeout=60)[0]
+        output = process.communicate(timeout=DEADLINE)[0]
     assert process.returncode == 2
     assert len(output.strip().splitlines()) == 1
     assert "cannot be used" in output
 
 
+@pytest.mark.slow
 def test_a_data_folder_that_cannot_be_written_is_one_line_and_exit_code_two(
     env: dict[str, str], port: int, tmp_path: Path
 ) -> None:
     builders.write_text(tmp_path / "file", "in the way")
     process = serve({**env, "KAREN_DATA_DIR": str(tmp_path / "file" / "data")}, "--port", str(port))
-    output = process.communicate(timeout=60)[0]
+    output = process.communicate(timeout=DEADLINE)[0]
     assert process.returncode == 2
     assert len(output.strip().splitlines()) == 1
     assert "KAREN_DATA_DIR" in output
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("installed")
 def test_a_given_password_is_set_and_not_printed(env: dict[str, str], port: int) -> None:
     process = serve(
         {**env, "KAREN_ADMIN_PASSWORD": "correct horse"}, "--port", str(port), "--no-cluster"
     )
     wait_for(f"http://127.0.0.1:{port}/login/", process)
     process.terminate()
-    output = process.communicate(timeout=30)[0]
+    output = process.communicate(timeout=DEADLINE)[0]
     assert "correct horse" not in output
     assert "with the password" not in output
 
@@ -278,8 +280,8 @@ def test_a_fresh_start_is_private_alone_on_its_folder_and_starts_again_what_is_k
     address = f"http://127.0.0.1:{port}/"
     wait_for(f"{address}login/", process)
 
-    second = serve(env, "--port", str(port + 1), "--no-cluster")
-    said = second.communicate(timeout=60)[0]
+    second = serve(env, "--port", str(free_port()), "--no-cluster")
+    said = second.communicate(timeout=DEADLINE)[0]
     assert second.returncode == 2
     assert said.startswith(
         f"Another serve (process {process.pid}, {address}) uses the data folder"
@@ -297,6 +299,7 @@ def test_a_fresh_start_is_private_alone_on_its_folder_and_starts_again_what_is_k
             )
         )
     assert "Sign in" in wait_for(f"{address}login/", process)
+    _wait(lambda: len(_child(process, "granian").children()) == 1)
     (worker,) = _child(process, "granian").children()
     worker.kill()
     _wait(lambda: not _alive(worker.pid))
@@ -317,7 +320,7 @@ def test_a_fresh_start_is_private_alone_on_its_folder_and_starts_again_what_is_k
 
     family = _family(process)
     process.send_signal(signal.SIGHUP)  # the terminal is closed
-    output = process.communicate(timeout=30)[0]
+    output = process.communicate(timeout=DEADLINE)[0]
     assert process.returncode == 0
     assert not any(_alive(child.pid) for child in family)
     assert "Traceback" not in output
@@ -327,6 +330,7 @@ def test_a_fresh_start_is_private_alone_on_its_folder_and_starts_again_what_is_k
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("installed")
 def test_nothing_is_left_of_it_when_it_is_killed_in_the_middle_of_work(
     env: dict[str, str], port: int, tmp_path: Path, slow_server: str
 ) -> None:
@@ -352,11 +356,11 @@ def test_nothing_is_left_of_it_when_it_is_killed_in_the_middle_of_work(
         env=env,
         check=True,
     )
-    _wait(lambda: any("discovery.loading" in child.cmdline() for child in _family(process)))
+    _wait(lambda: any("discovery.loading" in _command(child) for child in _family(process)))
     family = _family(process)
     process.kill()
-    process.wait(10)
-    _wait(lambda: not any(_alive(child.pid) for child in family), seconds=5)
+    process.wait(DEADLINE)
+    _wait(lambda: not any(_alive(child.pid) for child in family))
     assert (tmp_path / "logs").stat().st_mode & 0o777 == 0o700
     assert {oct(path.stat().st_mode & 0o777) for path in (tmp_path / "logs").iterdir()} == {"0o600"}
     # The lock that the dead one left is nobody's.
@@ -420,13 +424,14 @@ def test_what_keeps_it_from_starting_is_one_line_and_exit_code_two(
 ) -> None:
     prepare, said = CANNOT_START[name]
     process = serve({**env, **prepare(tmp_path)}, "--port", str(port))
-    output = process.communicate(timeout=60)[0]
+    output = process.communicate(timeout=DEADLINE)[0]
     assert process.returncode == 2, output
     assert len(output.strip().splitlines()) == 1, output
     assert said in output
     assert "secret@" not in output
 
 
+@pytest.mark.slow
 def test_a_database_server_that_is_not_there_is_one_line_and_exit_code_two(
     env: dict[str, str], port: int
 ) -> None:
@@ -434,24 +439,26 @@ def test_a_database_server_that_is_not_there_is_one_line_and_exit_code_two(
     process = serve(
         {**env, "DATABASE_URL": f"postgres://u:secret@127.0.0.1:{port}/x"}, "--port", str(port)
     )
-    output = process.communicate(timeout=60)[0]
+    output = process.communicate(timeout=DEADLINE)[0]
     assert process.returncode == 2
     assert len(output.strip().splitlines()) == 1
     assert "The database cannot be reached" in output
     assert "secret" not in output
 
 
+@pytest.mark.slow
 def test_a_redis_that_is_not_there_is_one_line_and_exit_code_two(
     env: dict[str, str], port: int
 ) -> None:
     pytest.importorskip("redis", reason="the Redis library is an extra")
     process = serve({**env, "REDIS_URL": f"redis://127.0.0.1:{port}/0"}, "--port", str(port))
-    output = process.communicate(timeout=60)[0]
+    output = process.communicate(timeout=DEADLINE)[0]
     assert process.returncode == 2
     assert len(output.strip().splitlines()) == 1
     assert "Redis cannot be asked" in output
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_one_line_and_exit_code_two(
     env: dict[str, str], port: int, tmp_path: Path
 ) -> None:
@@ -466,7 +473,7 @@ def test_a_full_disk_is_one_line_and_exit_code_two(
         )
     try:
         process = serve(env, "--port", str(port))
-        output = process.communicate(timeout=60)[0]
+        output = process.communicate(timeout=DEADLINE)[0]
         assert process.returncode == 2
         assert len(output.strip().splitlines()) == 1
         assert output.startswith("The disk of the server is full: nothing can be written")
@@ -512,7 +519,7 @@ def test_a_demo_runs_in_folders_of_its_own_which_go_with_it(
     (folder,) = tmp_path.glob("karen-demo-*")
     assert (folder / "var" / "karen.sqlite3").exists()
     process.terminate()
-    output = process.communicate(timeout=30)[0]
+    output = process.communicate(timeout=DEADLINE)[0]
     assert process.returncode == 0
     assert "Traceback" not in output
     assert not folder.exists()
@@ -543,21 +550,17 @@ def _alive(pid: int) -> bool:
         return False
 
 
-def _wait(condition: Callable[[], object], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while True:
+def _wait(condition: Callable[[], object]) -> None:
+    def holds() -> object:
         with suppress(psutil.NoSuchProcess):
-            if condition():
-                return
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+            return condition()
+        return False
+
+    until(holds, every=0.1)
 
 
 def _until(tmp_path: Path, query: str, wanted: int) -> None:
-    deadline = time.monotonic() + 60
-    while (found := _scalar(tmp_path, query)) != wanted:
-        assert time.monotonic() < deadline, f"{query}: {found}"
-        time.sleep(0.1)
+    until(lambda: _scalar(tmp_path, query) == wanted, told=query, every=0.1)
 
 
 def _scalar(tmp_path: Path, query: str) -> int:

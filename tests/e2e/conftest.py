@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 from django.contrib.auth.models import User
 from django.urls import reverse
+from playwright.sync_api import expect
 
 from tests.support.pages import shelve
 
@@ -35,6 +36,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
     assert CHROMIUM, "KAREN_REQUIRE_BROWSER is set and there is no Chromium"
     return {**browser_type_launch_args, "executable_path": CHROMIUM, "args": ["--no-sandbox"]}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _busy_machine() -> None:
+    """What a page shows in a moment on an idle machine may take half a minute on a busy one."""
+    expect.set_options(timeout=30_000)
 
 
 @pytest.fixture(scope="session")

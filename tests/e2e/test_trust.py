@@ -23,6 +23,7 @@ from discovery.services import scans
 from discovery.services.health import deep_reading, deep_validation, test_loads
 from tests.e2e.test_main_paths import fits
 from tests.support import builders
+from tests.support.waiting import DEADLINE
 
 SignIn = Callable[..., None]
 
@@ -150,7 +151,7 @@ def test_a_deep_validation_is_asked_for_watched_and_seen_to_end(
         if entry.name.endswith(".safetensors"):
             tick(0)
             half.set()
-            assert go_on.wait(30)
+            assert go_on.wait(DEADLINE)
         return read(root, entry, tick, **named)
 
     monkeypatch.setattr(deep_reading.bytes_of, "read", slowly)
@@ -162,7 +163,7 @@ def test_a_deep_validation_is_asked_for_watched_and_seen_to_end(
     expect(page.get_by_text("Waiting for a worker…")).to_be_visible()
     reason.fill("half a sentence")
     with working(lambda: deep_validation.execute(DeepValidation.objects.get(state="queued"))):
-        assert half.wait(30)
+        assert half.wait(DEADLINE)
         expect(page.get_by_role("progressbar", name="Deep validation")).to_be_visible()
         expect(page.locator(".current")).to_contain_text("model.safetensors")
         go_on.set()
@@ -186,7 +187,7 @@ def test_a_running_deep_validation_is_stopped(
     sign_in(to="/models/whisper-tiny/health/")
     page.get_by_role("button", name=re.compile("^Read all .* now$")).click()
     with working(lambda: deep_validation.execute(DeepValidation.objects.get(state="queued"))):
-        assert begun.wait(30)
+        assert begun.wait(DEADLINE)
         page.get_by_role("button", name="Stop").click()
         expect(page.get_by_text("It stops.")).to_be_visible()
     expect(page.get_by_text("Stopped before the end")).to_be_visible()
@@ -200,7 +201,7 @@ def test_a_test_load_is_asked_for_watched_and_its_result_shown(
 
     def run(job: Job, *, wall_seconds: float, tick: Callable[[], None]) -> Outcome:
         begun.set()
-        assert go_on.wait(30)
+        assert go_on.wait(DEADLINE)
         return Outcome(
             result=Result.PASSED,
             loader="safetensors",
@@ -215,7 +216,7 @@ def test_a_test_load_is_asked_for_watched_and_its_result_shown(
     expect(page.get_by_text("The test load is on its way.")).to_be_visible()
     expect(page.locator("#health .status", has_text="Queued")).to_be_visible()
     with working(lambda: test_loads.execute(LoadTest.objects.get(state="queued"))):
-        assert begun.wait(30)
+        assert begun.wait(DEADLINE)
         expect(page.locator("#health .status", has_text="Running")).to_be_visible()
         go_on.set()
     expect(page.locator("#health .status", has_text="Loads")).to_be_visible()

@@ -4,11 +4,14 @@ adds there is told wherever checks and problems are.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support import made_up
+
+pytestmark = pytest.mark.slow
 
 pytestmark = pytest.mark.slow
 
@@ -69,13 +72,13 @@ result["problems"] = client.get("/problems/").text
 
 
 @pytest.fixture(scope="module")
-def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def seen(tmp_path_factory: pytest.TempPathFactory, migrated: Path) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("check")
     files = {"discovery.engine.integrity.checks": {"beads_counted": BEADS}}
     lines = {
         "discovery.engine.core.problem_codes": [("}\n\n#: Problems that make a model", LOST)],
     }
-    return made_up.run(SCRIPT, folder, lines, files)
+    return made_up.run(SCRIPT, folder, migrated, lines, files)
 
 
 def test_a_scan_asks_it_in_its_place(seen: dict[str, Any]) -> None:

@@ -18,6 +18,7 @@ from discovery.engine.classify.rules import CategorizationRules
 from discovery.engine.classify.signals import Clues, Signals
 from tests.engine.reading import RULES
 from tests.support import builders
+from tests.support.waiting import DEADLINE
 
 SEEDS = ("1", "2", "77")
 PROJECT = Path(__file__).resolve().parents[2]
@@ -70,7 +71,7 @@ def reading(root: Path, seed: str) -> list[str]:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=DEADLINE,
     )
     assert done.returncode == 0, done.stderr[-2_000:]
     return done.stdout.splitlines()

@@ -9,8 +9,8 @@ import socket
 import subprocess
 import sys
 import textwrap
-import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -19,6 +19,7 @@ import pytest
 from discovery.loading import supervise
 from discovery.loading.job import Job, Outcome, Result
 from tests.loading.jobs import job, loading
+from tests.support.waiting import DEADLINE, until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the limits are Linux's")
 
@@ -201,7 +202,7 @@ def test_a_child_dies_with_the_worker_that_started_it(tmp_path: Path) -> None:
         child = _only_child(worker.pid)
         worker.send_signal(signal.SIGKILL)
         worker.wait()
-        gone, alive = psutil.wait_procs([child], timeout=30)
+        gone, alive = psutil.wait_procs([child], timeout=DEADLINE)
         assert (len(gone), alive) == (1, [])
     finally:
         worker.kill()
@@ -212,10 +213,14 @@ def _only_child(pid: int) -> psutil.Process:
     """The worker's child, below bubblewrap where that holds it, once it sleeps in its loader: it
     has the lowest priority by then.
     """
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
+
+    def found() -> psutil.Process | None:
         for child in psutil.Process(pid).children(recursive=True):
-            if child.nice() == 19 and child.status() == psutil.STATUS_SLEEPING:
-                return child
-        time.sleep(0.05)
-    raise AssertionError("the worker started no child")
+            with suppress(psutil.NoSuchProcess):
+                if child.nice() == 19 and child.status() == psutil.STATUS_SLEEPING:
+                    return child
+        return None
+
+    child = until(found, told="the worker started no child")
+    assert child
+    return child

@@ -7,7 +7,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-import time
 from pathlib import Path
 
 import psutil
@@ -18,6 +17,7 @@ from hypothesis import strategies as st
 from discovery.loading import supervise
 from discovery.loading.job import Cell, Job, Outcome, Result
 from tests.loading.jobs import job, loading, python
+from tests.support.waiting import until
 
 
 def run(code: str, tmp_path: Path, *, wall_seconds: float = 120) -> Outcome:
@@ -180,10 +180,7 @@ def test_nothing_is_left_of_a_child_that_ignores_the_signal_and_has_children(
     with pytest.raises(InterruptedError):
         supervise.run(job(tmp_path), wall_seconds=120, tick=tick, command=python(code), held=Cell())
     assert len(seen) == 2
-    deadline = time.monotonic() + 30
-    while any(_running(pid) for pid in seen) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not any(_running(pid) for pid in seen)
+    until(lambda: not any(_running(pid) for pid in seen))
 
 
 def _running(pid: int) -> bool:

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.waiting import DEADLINE
+
 REPOSITORY = Path(__file__).parents[2]
 
 #: One of each kind: all that somebody writes who adds them.
@@ -20,6 +22,7 @@ MADE_UP = """
 from discovery.engine.core.fields import ABILITIES, DESCRIPTION, REQUIREMENTS, Field, Kind, Wanted
 from discovery.engine.core.fields import register
 from discovery.engine.core.vocabulary import Word
+from tests.support.waiting import DEADLINE
 
 
 class Maturity(Word):
@@ -58,7 +61,7 @@ def test_fields_from_a_file_are_on_every_surface(tmp_path: Path) -> None:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=5 * DEADLINE,
         check=False,
     )
     assert done.returncode == 0, done.stdout[-8_000:] + done.stderr[-2_000:]

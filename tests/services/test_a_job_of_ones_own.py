@@ -4,11 +4,14 @@ and gone on with like the others.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support import made_up
+
+pytestmark = pytest.mark.slow
 
 pytestmark = pytest.mark.slow
 
@@ -59,6 +62,7 @@ from discovery.models.curation import Counting
 from discovery.services import jobs
 from discovery.services.jobs import allowed_tasks, heartbeat, task_queue
 from discovery.services.scans.counting import KIND
+from pathlib import Path
 
 with connection.schema_editor() as editor:
     editor.create_model(Counting)
@@ -96,10 +100,11 @@ result["cut off"] = [again.state, again.message]
 
 
 @pytest.fixture(scope="module")
-def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def seen(tmp_path_factory: pytest.TempPathFactory, migrated: Path) -> dict[str, Any]:
     return made_up.run(
         SCRIPT,
         tmp_path_factory.mktemp("job"),
+        migrated,
         {"discovery.models.curation": [("class Recategorization(TimedJob):", MODEL)]},
         {"discovery.services.scans": {"counting": KIND}},
     )

@@ -30,6 +30,7 @@ from discovery.services.cleanup import (
 )
 from discovery.services.cleanup.removal import Plan, PlanError, Unconfirmed
 from tests.support import builders
+from tests.support.waiting import DEADLINE
 
 Scan = Callable[..., ScanRun]
 
@@ -73,7 +74,7 @@ def run(made: Plan, folder: Path, *arguments: str) -> subprocess.CompletedProces
         capture_output=True,
         text=True,
         errors="replace",
-        timeout=60,
+        timeout=DEADLINE,
     )
 
 

@@ -12,7 +12,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from django.utils import timezone
@@ -32,6 +31,7 @@ from discovery.services.cleanup.duplicates import Certainty, Group
 from discovery.services.cleanup.removal import Plan, PlanError
 from discovery.services.core.shell import comment, quoted
 from tests.support import builders
+from tests.support.waiting import DEADLINE
 
 Scan = Callable[..., ScanRun]
 
@@ -77,7 +77,7 @@ def run(plan: Plan, folder: Path, *arguments: str) -> subprocess.CompletedProces
         capture_output=True,
         text=True,
         errors="replace",
-        timeout=60,
+        timeout=DEADLINE,
     )
 
 
@@ -481,20 +481,19 @@ def test_a_leftover_that_changed_since_cannot_be_planned(models_root: Path, db: 
 
 
 def test_a_disk_that_does_not_answer_holds_nobody_up(
-    models_root: Path, scan: Scan, monkeypatch: pytest.MonkeyPatch
+    models_root: Path, scan: Scan, monkeypatch: pytest.MonkeyPatch, silence: threading.Event
 ) -> None:
     twins(models_root)
     scan(models_root)
-    awake = threading.Event()
-    hanging: Any = lambda *_: awake.wait(10) and {}  # noqa: E731
-    monkeypatch.setattr(copies, "TIMEOUT", 0.05)
-    monkeypatch.setattr(copies, "_weigh", hanging)
-    monkeypatch.setattr(orphans, "PATIENCE", 0.05)
-    monkeypatch.setattr(orphans, "_walk", hanging)
+    for module, limit, question in (
+        (copies, "TIMEOUT", "_weigh"),
+        (orphans, "PATIENCE", "_walk"),
+    ):
+        monkeypatch.setattr(module, limit, 0.05)
+        monkeypatch.setattr(module, question, lambda *_: silence.wait())
     with pytest.raises(PlanError, match="did not answer"):
         plan_of("b/llama")
     assert orphans.look().waiting == (str(models_root),)
-    awake.set()  # a question that still hangs would answer the next test, which asks the same
 
 
 def test_a_script_of_twenty_thousand_entries_can_be_read_and_run(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from discovery.services.metadata import write_back
 from discovery.services.scans import attended
 from tests.hanging import hanging
 from tests.support import builders
+from tests.support.waiting import until
 
 Shelf = tuple[Path, Path]
 
@@ -64,15 +64,11 @@ def statuses() -> list[str]:
 def test_a_root_that_hangs_is_left_out_and_the_others_are_scanned_on_time(shelf: Shelf) -> None:
     nas, local = shelf
     builders.transformers(local / "arrival", hidden=96)
-    seen: list[float] = []
-    with hanging(nas):
-        started = time.monotonic()
-        run, _ = scans.start_now(ScanRun.Trigger.SCHEDULE)
-        run = scans.execute(run, lambda _: seen.append(time.monotonic() - started))
-        assert time.monotonic() - started < 6
-        first = time.monotonic()
+    with hanging(nas) as held:
+        run = scan()
+        asked = held.asked
         assert scan().state == "done"
-        assert time.monotonic() - first < 2, "it is known to hang, and skipped at once"
+        assert held.asked == asked, "it is known to hang, and skipped at once"
     assert (run.state, run.new, run.missing, run.errors) == ("done", 1, 0, 1)
     assert f"{nas} does not answer and was left out; its models stay as they are." in run.message
     assert statuses() == ["READY"] * 5
@@ -87,9 +83,7 @@ def test_a_root_that_hangs_in_the_middle_is_given_up_and_keeps_what_it_had(shelf
     for number in range(2):
         os.utime(nas / f"nas{number}/model.safetensors", (1, 1))
     with hanging(nas / "nas1"):
-        started = time.monotonic()
         run = scan()
-        assert time.monotonic() - started < 8
     assert (run.state, run.new, run.missing) == ("done", 1, 0)
     assert "was left out" in run.message
     assert statuses() == ["READY"] * 5
@@ -146,9 +140,7 @@ def test_a_scan_that_waits_for_a_disk_says_that_it_lives_and_hears_stop(
             if len(beats) == 3:
                 scans.cancel(run)
 
-        started = time.monotonic()
         run = scans.execute(run, watch)
-        assert time.monotonic() - started < 20
     assert run.state == "cancelled"
     assert len(set(beats)) >= 2
     assert timezone.now() - beats[-1] < SILENCE
@@ -185,9 +177,7 @@ def test_a_deep_validation_of_a_root_that_hangs_ends_and_its_worker_goes_on(shel
     for held in (nas, nas / "nas0/model.safetensors"):
         run, _ = deep_validation.start_now(RegisteredModel.objects.get(path="nas0"))
         with hanging(held):
-            started = time.monotonic()
             run = deep_validation.execute(run)
-            assert time.monotonic() - started < 6
         assert (run.state, "did not answer" in run.message) == ("failed", True)
     with hanging(nas):
         assert deep_validation.run_due(60) == 2, "those of the other root"
@@ -206,14 +196,12 @@ def test_validating_many_passes_by_a_root_that_hangs(shelf: Shelf) -> None:
     nas, _ = shelf
     before = list(RegisteredModel.objects.filter(root__path=str(nas)).order_by("pk").values())
     with hanging(nas):
-        started = time.monotonic()
         assert (
             validation.validate_many(
                 list(RegisteredModel.objects.order_by("pk").values_list("pk", flat=True))
             )
             == 2
         )
-        assert time.monotonic() - started < 4
     assert (
         list(RegisteredModel.objects.filter(root__path=str(nas)).order_by("pk").values()) == before
     )
@@ -228,7 +216,8 @@ def test_what_could_not_be_written_in_time_is_not_written_later(shelf: Shelf) ->
         (result,) = write_back.write([model])
         assert (result.outcome, "did not answer" in result.reason) == ("refused", True)
         held.let_go()
-        time.sleep(0.5)
+        (reading,) = root_probes.calls_of(model.root.path).calls.values()
+        until(lambda: reading.is_over)
     assert not (nas / "nas0/metadata.json").exists()
 
 

@@ -26,6 +26,7 @@ from discovery.services.core.file_lock import host_lock
 from discovery.services.health import test_loads
 from tests.loading.jobs import loading
 from tests.support import builders
+from tests.support.waiting import DEADLINE, until
 
 Scan = Callable[..., ScanRun]
 Make = Callable[..., RegisteredModel]
@@ -451,10 +452,10 @@ def child_of_this_process() -> psutil.Process | None:
 def test_a_running_test_is_stopped_and_its_child_is_gone(make_model: Make) -> None:
     test, _ = test_loads.request(make_model(variants=[variant()]))
     thread, ended = _in_thread(test)
-    child = _wait_for(child_of_this_process)
+    child = until(child_of_this_process)
     assert test_loads.cancel(test)
-    thread.join(60)
-    assert not child.is_running()
+    thread.join(DEADLINE)
+    until(lambda: not child.is_running())
     assert ended == ["cancelled"]
     test.refresh_from_db()
     assert (test.state, test.result, test.message) == ("cancelled", "", "Stopped.")
@@ -471,9 +472,9 @@ def test_a_host_that_stops_its_workers_ends_the_test_and_its_child_and_no_test_e
     )
     test, _ = test_loads.request(make_model(variants=[variant()]))
     thread, ended = _in_thread(test)
-    child = _wait_for(child_of_this_process)
+    child = until(child_of_this_process)
     assert jobs.interrupt_here([os.getpid()]) == 1
-    thread.join(60)
+    thread.join(DEADLINE)
     assert not child.is_running()
     assert ended == ["interrupted"]
     test.refresh_from_db()
@@ -491,11 +492,11 @@ def test_while_another_test_loads_here_the_next_one_waits_alive_and_can_be_stopp
     test, _ = test_loads.request(make_model(variants=[variant()]))
     with host_lock(settings.DATA_DIR / "test-load.lock", lambda: None):
         thread, ended = _in_thread(test)
-        first = _wait_for(lambda: LoadTest.objects.get(pk=test.pk).heartbeat_at)
-        _wait_for(lambda: LoadTest.objects.filter(pk=test.pk, heartbeat_at__gt=first).exists())
+        first = until(lambda: LoadTest.objects.get(pk=test.pk).heartbeat_at)
+        until(lambda: LoadTest.objects.filter(pk=test.pk, heartbeat_at__gt=first).exists())
         assert jobs.reap_all() == 0
         assert test_loads.cancel(test)
-        thread.join(60)
+        thread.join(DEADLINE)
     assert ended == ["cancelled"]
 
 
@@ -507,10 +508,10 @@ def test_a_test_that_waited_runs_once_the_other_is_done(
     test, _ = test_loads.request(make_model(variants=[variant()]))
     with host_lock(settings.DATA_DIR / "test-load.lock", lambda: None):
         thread, ended = _in_thread(test)
-        _wait_for(lambda: LoadTest.objects.get(pk=test.pk).state == "running")
+        until(lambda: LoadTest.objects.get(pk=test.pk).state == "running")
         time.sleep(0.3)
         assert ended == []
-    thread.join(60)
+    thread.join(DEADLINE)
     assert ended == ["done"]
 
 
@@ -528,15 +529,6 @@ def _in_thread(test: LoadTest) -> tuple[threading.Thread, list[str]]:
     thread = threading.Thread(target=run)
     thread.start()
     return thread, ended
-
-
-def _wait_for(found: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        if value := found():
-            return value
-        time.sleep(0.05)
-    raise AssertionError("it did not happen")
 
 
 def test_a_test_that_takes_too_long_fails_and_says_so(

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
+import threading
 from collections.abc import Iterator
 from types import ModuleType, SimpleNamespace
 
@@ -242,10 +242,11 @@ def test_why_a_kind_of_gpu_is_not_looked_for_is_told(monkeypatch: pytest.MonkeyP
     assert hardware.cards().absent[0] == "There is no NVIDIA driver on this machine."
 
 
-def test_a_driver_that_hangs_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_driver_that_hangs_holds_nobody_up(
+    silence: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(hardware, "PATIENCE", 0.05)
-    monkeypatch.setattr(hardware, "_cards", lambda: time.sleep(0.5))
+    monkeypatch.setattr(hardware, "_cards", silence.wait)
     assert hardware.cards() == hardware.Cards(
         notes=("GPUs could not be asked: their drivers did not answer in 0.05 seconds.",)
     )
-    time.sleep(0.6)

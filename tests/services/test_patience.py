@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
-import time
+from typing import Any
 
 import pytest
 
+from discovery.services.core import timeouts
 from discovery.services.core.timeouts import ask
+from tests.support.waiting import until
 
 
 def test_answers_come_back_under_their_keys() -> None:
@@ -38,14 +40,20 @@ def test_while_a_question_hangs_it_is_not_asked_again() -> None:
         assert ask({"drive": question}, 0.01) == {}
     assert len(asked) == 1
     gate.set()
-    deadline = time.monotonic() + 30
-    while not ask({"drive": question}, 1) and time.monotonic() < deadline:
-        pass
+    until(lambda: ask({"drive": question}, 1))
     assert ask({"drive": question}, 30) == {"drive": "late"}
 
 
-def test_two_who_ask_at_once_share_one_answer() -> None:
-    gate, asked, answers = threading.Event(), [], []
+def test_two_who_ask_at_once_share_one_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    gate, asked, answers, begun = threading.Event(), [], [], []
+    begin = timeouts._begin
+
+    def counted(*each: Any) -> Any:
+        future = begin(*each)
+        begun.append(future)
+        return future
+
+    monkeypatch.setattr(timeouts, "_begin", counted)
 
     def question() -> int:
         asked.append(1)
@@ -58,9 +66,7 @@ def test_two_who_ask_at_once_share_one_answer() -> None:
     ]
     for asker in askers:
         asker.start()
-    while not asked:
-        time.sleep(0.01)
-    time.sleep(0.1)
+    until(lambda: len(begun) == 2)
     gate.set()
     for asker in askers:
         asker.join()

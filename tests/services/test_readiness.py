@@ -52,7 +52,7 @@ def fault() -> str:
 
 
 def test_tasks_that_wait_for_a_moment_are_no_fault(clusters: list[Status]) -> None:
-    waiting(50)
+    waiting(20)
     assert fault() == ""
 
 

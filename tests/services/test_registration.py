@@ -321,16 +321,15 @@ def test_a_path_that_cannot_be_read_is_refused(register: Register, models_root: 
 
 
 def test_a_disk_that_hangs_holds_nobody_up(
-    register: Register, models_root: Path, monkeypatch: pytest.MonkeyPatch
+    register: Register,
+    models_root: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    silence: threading.Event,
 ) -> None:
     builders.transformers(models_root / "tiny", hidden=64)
-    woken = threading.Event()
-    monkeypatch.setattr(registration.read_path, "read", lambda *_args: woken.wait(10))
-    try:
-        with pytest.raises(RootSilent):
-            register(path="tiny")
-    finally:
-        woken.set()
+    monkeypatch.setattr(registration.read_path, "read", lambda *_args: silence.wait())
+    with pytest.raises(RootSilent):
+        register(path="tiny")
 
 
 def test_everything_that_is_wrong_is_said_at_once(register: Register) -> None:

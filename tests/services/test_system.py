@@ -4,7 +4,6 @@ what is installed.
 
 from __future__ import annotations
 
-import time
 import tomllib
 from collections.abc import Callable
 from importlib import metadata
@@ -30,6 +29,7 @@ from discovery.services.machine import (
 )
 from discovery.services.machine.hardware import Card, Cards
 from discovery.services.machine.workers import Worker, Workers
+from tests.hanging import hanging
 
 Make = Callable[..., RegisteredModel]
 
@@ -125,19 +125,14 @@ def test_a_root_out_of_reach_has_no_size_but_its_models_and_a_reason(make_model:
     assert second.models_bytes == 0
 
 
-def test_a_drive_that_hangs_holds_nobody_up(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, db: None
-) -> None:
+def test_a_drive_that_hangs_holds_nobody_up(tmp_path: Path, db: None) -> None:
     Root.objects.create(path=str(tmp_path))
     Root.objects.create(path="/mnt/hangs")
-    look = root_probes._probe
-    monkeypatch.setattr(
-        root_probes, "_probe", lambda path: time.sleep(4) if path == "/mnt/hangs" else look(path)
-    )
-    for _ in range(2):
-        by_path = {disk.roots[0].path: disk for disk in resources.snapshot().disks}
-        assert by_path["/mnt/hangs"].fault == "it does not answer"
-        assert by_path[str(tmp_path)].total_bytes
+    with hanging("/mnt/hangs"):
+        for _ in range(2):
+            by_path = {disk.roots[0].path: disk for disk in resources.snapshot().disks}
+            assert by_path["/mnt/hangs"].fault == "it does not answer"
+            assert by_path[str(tmp_path)].total_bytes
 
 
 def test_a_root_whose_size_hangs_or_fails_is_out_of_reach(

@@ -4,6 +4,7 @@ will do.
 
 from __future__ import annotations
 
+import threading
 import uuid
 from collections.abc import Callable
 from datetime import timedelta
@@ -187,12 +188,12 @@ def test_a_redis_that_refuses_is_told(
 
 
 def test_a_redis_that_hangs_holds_nobody_up(
-    monkeypatch: pytest.MonkeyPatch, db: None, settings: Any
+    silence: threading.Event, monkeypatch: pytest.MonkeyPatch, db: None, settings: Any
 ) -> None:
     pytest.importorskip("redis")
     settings.REDIS_URL = "redis://127.0.0.1:6379"
     monkeypatch.setattr(workers, "PATIENCE", 0.05)
-    monkeypatch.setattr(workers, "_asked", lambda: __import__("time").sleep(0.5))
+    monkeypatch.setattr(workers, "_asked", silence.wait)
     assert workers.workers() == workers.Workers((), None, "Redis did not answer in 0.05 seconds.")
 
 

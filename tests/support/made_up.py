@@ -14,6 +14,8 @@ from pathlib import Path
 from types import CodeType
 from typing import Any
 
+from tests.support.waiting import DEADLINE
+
 ROOT = Path(__file__).resolve().parents[2]
 
 START = """
@@ -25,7 +27,9 @@ django.setup()
 from django.db import connection
 from django.test.utils import setup_test_environment
 setup_test_environment()
-connection.creation.create_test_db(verbosity=0, autoclobber=True, serialize=False)
+import shutil
+shutil.copy(sys.argv[2], connection.settings_dict["TEST"]["NAME"])
+connection.creation.create_test_db(verbosity=0, serialize=False, keepdb=True)
 from django.contrib.auth.models import User
 from django.test import Client
 admin = User.objects.create_superuser("admin")
@@ -45,11 +49,13 @@ def command(*words):
 def run(
     script: str,
     folder: Path,
+    migrated: Path,
     lines: dict[str, list[tuple[str, str]]] | None = None,
     files: dict[str, dict[str, str]] | None = None,
 ) -> dict[str, Any]:
     """What ``script`` put into ``result``. It has ``client``, signed in as the superuser ``admin``,
-    ``command(…)``, which returns what a command prints, and an empty database.
+    ``command(…)``, which returns what a command prints, and an empty database: a copy of
+    ``migrated``.
 
     ``lines`` maps a module to (what stands there once, what is put before it); ``files`` a package
     to the modules that it has besides its own.
@@ -67,11 +73,12 @@ def run(
             "-c",
             f"{START}\n{script}\nprint('\\n' + json.dumps(result, default=str))",
             added,
+            str(migrated),
         ],
         capture_output=True,
         text=True,
         cwd=ROOT,
-        timeout=120,
+        timeout=DEADLINE,
         check=False,
         env={
             **{name: value for name, value in os.environ.items() if name != "DATABASE_URL"},

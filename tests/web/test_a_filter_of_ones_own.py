@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support import made_up
+
+pytestmark = pytest.mark.slow
 
 pytestmark = pytest.mark.slow
 
@@ -46,6 +49,7 @@ from django.utils import timezone
 from django.contrib.auth.models import User
 from discovery.models import RegisteredModel, Root
 from discovery.services.search import filters
+from pathlib import Path
 
 root = Root.objects.create(path="/models")
 for name, author, size in (("one", "acme", 1000), ("two", "acme", 5000), ("three", None, 9000)):
@@ -90,7 +94,7 @@ result["others"] = client.get("/models/").text
 
 
 @pytest.fixture(scope="module")
-def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def seen(tmp_path_factory: pytest.TempPathFactory, migrated: Path) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("filter")
     lines = {
         "discovery.services.search.filters": [
@@ -98,7 +102,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
             ("    )\n}\n\n#: Parameter → (the number", PIECES),
         ]
     }
-    return made_up.run(SCRIPT, folder, lines)
+    return made_up.run(SCRIPT, folder, migrated, lines)
 
 
 def names(page: str) -> list[str]:

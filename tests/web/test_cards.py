@@ -5,11 +5,11 @@ none takes long.
 from __future__ import annotations
 
 import re
-import time
 
 import pytest
 
 from discovery.web.shared import cards
+from tests.support.timing import at_most
 
 SAFE = re.compile(
     r"</?[a-z][a-z0-9]*"
@@ -139,6 +139,5 @@ def test_direction_overrides_and_control_characters_are_gone() -> None:
     ],
 )
 def test_no_card_takes_long(text: str) -> None:
-    begun = time.process_time()
-    cards.render(text)
-    assert time.process_time() - begun < 1.5
+    with at_most(loops=20):
+        cards.render(text)

@@ -194,9 +194,10 @@ def test_a_walk_that_takes_long_is_waited_for_by_the_page(
     twins: list[RegisteredModel],
     monkeypatch: pytest.MonkeyPatch,
     models_root: Path,
+    silence: threading.Event,
 ) -> None:
     monkeypatch.setattr(orphans, "PATIENCE", 0.05)
-    monkeypatch.setattr(orphans, "_walk", lambda *_: time.sleep(0.4))
+    monkeypatch.setattr(orphans, "_walk", lambda *_: silence.wait())
     html = get(admin_client, kind="empty")
     assert "The disks are being looked through." in html
     assert 'hx-trigger="every 2s"' in html
@@ -205,13 +206,14 @@ def test_a_walk_that_takes_long_is_waited_for_by_the_page(
 
 
 def test_disks_that_do_not_answer_are_told(
-    admin_client: Client, twins: list[RegisteredModel], monkeypatch: pytest.MonkeyPatch
+    admin_client: Client,
+    twins: list[RegisteredModel],
+    monkeypatch: pytest.MonkeyPatch,
+    silence: threading.Event,
 ) -> None:
     monkeypatch.setattr(copies, "TIMEOUT", 0.05)
-    awake = threading.Event()
-    monkeypatch.setattr(copies, "_weigh", lambda *_: awake.wait(10) and {})
+    monkeypatch.setattr(copies, "_weigh", lambda *_: silence.wait())
     assert "did not answer within 0.05 seconds." in get(admin_client)
-    awake.set()  # a question that still hangs would answer the next test, which asks the same
 
 
 def test_looking_again_asks_the_disks_anew(

@@ -123,7 +123,7 @@ def test_a_day_that_is_none_is_told(
 
 
 def test_an_edit_today_is_found_until_today(admin_client: Client, edited: RegisteredModel) -> None:
-    today = timezone.now().date()
+    today = MetadataChange.objects.latest("at").at.date()
     assert html(admin_client, until=str(today)).count('class="panel batch"') == 3
     assert (
         html(admin_client, until=str(today - timedelta(days=1))).count('class="panel batch"') == 0

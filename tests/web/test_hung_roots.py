@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,9 +26,11 @@ from tests.hanging import Hanging, hanging
 from tests.support import builders
 from tests.support.page_text import page_text
 from tests.support.pages import PARTS, every_address, furnish, shelve
+from tests.support.waiting import DEADLINE, until
 
-#: Seconds that anything may take to answer.
-IN_TIME = 2.0
+#: What may read a share before anybody knows that it hangs: two readings at once, and the probe
+#: that tells whether its root answers. How long they are waited for, ``test_reach.py`` shows.
+ONCE = 3
 
 ADMIN = (
     "root",
@@ -106,19 +107,15 @@ def everything() -> Iterator[tuple[str, str]]:
         yield address, address
 
 
-def answered(client: Client, name: str, address: str) -> float:
-    started = time.monotonic()
+def answered(client: Client, name: str, address: str) -> None:
     response = client.get(address)
     content = b"".join(response) if response.streaming else response.content
-    taken = time.monotonic() - started
     assert response.status_code < 500 or response.status_code == 503, (
         f"{name}: {response.status_code}"
     )
-    assert taken < IN_TIME, f"{name} took {taken:.1f} s"
     if response.status_code == 503 and address.startswith("/api"):
         assert "did not answer" in json.loads(content)["detail"]
         assert response.headers["Retry-After"]
-    return taken
 
 
 @pytest.mark.slow
@@ -132,8 +129,9 @@ def test_every_address_answers_in_time_whatever_is_asked_first(
         root_probes.forget()
         orphans.forget()
         Root.objects.update(silent_since=None)
-        with hanging(furnished):
+        with hanging(furnished) as held:
             answered(admin_client, name, address)
+            assert held.asked <= ONCE, name
 
 
 @pytest.mark.slow
@@ -147,12 +145,8 @@ def test_once_a_root_is_known_to_hang_pages_cost_what_they_cost_otherwise(
     with hanging(furnished) as held:
         admin_client.get("/models/bert-base/")
         asked = held.asked
-        slow = [
-            (name, taken)
-            for name, address in addresses
-            if (taken := answered(admin_client, name, address)) > 1
-        ]
-        assert slow == []
+        for name, address in addresses:
+            answered(admin_client, name, address)
         assert held.asked <= asked + 1
 
 
@@ -183,15 +177,14 @@ def test_forms_that_read_files_answer_in_time_and_change_nothing(
         root_probes.forget()
         orphans.forget()
         Root.objects.update(silent_since=None)
-        with hanging(furnished):
-            started = time.monotonic()
+        with hanging(furnished) as held:
             kind = "application/json" if address.startswith("/api") else None
             response = (
                 admin_client.post(address, json.dumps(body), content_type=kind)
                 if kind
                 else admin_client.post(address, body)
             )
-            assert time.monotonic() - started < IN_TIME, address
+            assert held.asked <= ONCE, address
             assert response.status_code in (
                 200,
                 202,
@@ -247,12 +240,8 @@ def test_everything_is_shown_again_once_the_share_answers(
     with hanging(furnished) as held:
         assert "did not answer" in page_text(admin_client.get("/models/bert-base/"))
         held.let_go()
-        until = time.monotonic() + 10
-        while held.waiting and time.monotonic() < until:
-            time.sleep(0.01)
-        page = page_text(admin_client.get("/models/bert-base/"))
-        assert "did not answer" not in page
-        assert "<h3" in page
+        until(lambda: "did not answer" not in page_text(admin_client.get("/models/bert-base/")))
+        assert "<h3" in page_text(admin_client.get("/models/bert-base/"))
         assert "it does not answer" not in page_text(admin_client.get("/scans/"))
 
 
@@ -282,16 +271,12 @@ def flat() -> Iterator[None]:
 @pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_ten_roots_hung_at_once_and_many_readers(ten_roots: list[Path], admin_user: User) -> None:
-    took: list[tuple[str, float]] = []
-
     def read(number: int, *addresses: str) -> None:
         client = Client()
         client.force_login(admin_user)
         try:
             for address in addresses:
-                started = time.monotonic()
                 assert client.get(address).status_code < 500
-                took.append((address, time.monotonic() - started))
         finally:
             connection.close()
 
@@ -308,18 +293,15 @@ def test_ten_roots_hung_at_once_and_many_readers(ten_roots: list[Path], admin_us
             readers.append(threading.Thread(target=read, args=(9, "/system/", "/", "/scans/")))
             for reader in readers:
                 reader.start()
-            started = time.monotonic()
             assert Client().get("/healthz").status_code == 200
-            took.append(("/healthz", time.monotonic() - started))
             for reader in readers:
-                reader.join(30)
+                reader.join(DEADLINE)
+            assert not any(reader.is_alive() for reader in readers)
         first = _stuck(held)
         with flat():
             for _ in range(8):
                 read(1, "/models/model1/", "/system/", "/duplicates/?kind=empty", "/scans/")
         assert _stuck(held) == first <= len(ten_roots) * (root_probes.MOST_STUCK + 1)
-        # Eight at once on a busy machine.
-        assert [address for address, seconds in took if seconds >= IN_TIME + 1] == []
         assert all(state.fault == "it does not answer" for state in root_states.roots())
 
 

@@ -20,7 +20,8 @@ from django_q.brokers import Broker
 from discovery.engine.core.vocabulary import Severity
 from discovery.models import Channel, LogEntry, RegisteredModel, Root, ScanRun, Skipped
 from discovery.services import jobs
-from discovery.services.machine import root_probes, root_states
+from discovery.services.machine import root_states
+from tests.hanging import hanging
 from tests.support.page_text import page_text
 
 Make = Callable[..., RegisteredModel]
@@ -71,12 +72,10 @@ def test_roots_are_listed_with_models_and_reachability(
     assert "the folder is not there" in html
 
 
-def test_a_root_that_does_not_answer_holds_nobody_up(
-    admin_client: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_root_that_does_not_answer_holds_nobody_up(admin_client: Client) -> None:
     Root.objects.create(path="/mnt/hanging")
-    monkeypatch.setattr(root_probes, "_probe", lambda *_: __import__("time").sleep(3))
-    assert "it does not answer" in get(admin_client)
+    with hanging("/mnt/hanging"):
+        assert "it does not answer" in get(admin_client)
 
 
 @pytest.mark.parametrize(

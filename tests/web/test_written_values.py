@@ -5,7 +5,6 @@ admin.
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Callable
 from urllib.parse import urlencode
 
@@ -24,6 +23,7 @@ from discovery.web import bulk_form
 from discovery.web.shared.fields import FIELDS
 from discovery.web.shared.inputs import FieldsForm
 from tests.support.page_text import page_text
+from tests.support.timing import at_most
 
 NAME = "context_length"
 LIST = "use_cases"
@@ -136,10 +136,8 @@ def test_a_list_that_is_written_is_read_as_it_was(items: list[str], separator: s
 
 def test_hostile_quotes_cost_no_more_than_their_length() -> None:
     for text in ('"' * 400_000, '"""' * 100_000 + "x", '"",' * 100_000, '""",' * 100_000):
-        began = time.process_time()
-        with contextlib.suppress(ValueError):
+        with at_most(loops=20), contextlib.suppress(ValueError):
             written.entries(text)
-        assert time.process_time() - began < 2
 
 
 @pytest.mark.parametrize("name", [name for name in FIELDS if FIELDS[name].kind == "list"])

@@ -33,6 +33,12 @@ def ask(questions: Mapping[Key, Callable[[], Answer]], seconds: float) -> dict[K
     return {key: future.result() for key, future in open_ones.items() if future in done}
 
 
+def forget() -> None:
+    """What hangs is asked anew by whoever asks next."""
+    with _door:
+        _asked.clear()
+
+
 def _begin(key: Hashable, question: Callable[[], Any]) -> Future[Any]:
     with _door:
         earlier = _asked.get(key)

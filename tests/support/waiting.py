@@ -1,0 +1,24 @@
+"""Waiting for what another thread, process or browser does, on a machine of any speed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+#: Seconds that anything may take that takes a moment on an idle machine.
+DEADLINE = 120.0
+
+
+def until(condition: Callable[[], T], *, told: object = "", every: float = 0.02) -> T:
+    """Waits until ``condition`` holds and returns what it returned.
+
+    Raises ``AssertionError`` with ``told`` when it does not hold after ``DEADLINE`` seconds.
+    """
+    deadline = time.monotonic() + DEADLINE
+    while not (found := condition()):
+        assert time.monotonic() < deadline, told or "what was waited for never happened"
+        time.sleep(every)
+    return found
