@@ -13,6 +13,7 @@ import struct
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -39,12 +40,20 @@ WITHOUT_PATHS = ("start_", "reach_", "disturb_", "kernel_")
 KINDS = ("read_", "write_", *WITHOUT_PATHS)
 
 
-def working(level: str) -> Cell:
-    """Skips where the kernel lacks the mechanism, and says which."""
+@cache
+def fault(level: str) -> str:
+    """Why the kernel lacks the mechanism; empty when it has it."""
     try:
         cell._tried(CELLS[level])
     except (OSError, ValueError) as error:
-        pytest.skip(f"no {level} on this machine: {error}")
+        return str(error)
+    return ""
+
+
+def working(level: str) -> Cell:
+    """Skips where the kernel lacks the mechanism, and says which."""
+    if fault(level):
+        pytest.skip(f"no {level} on this machine: {fault(level)}")
     return CELLS[level]
 
 
