@@ -73,8 +73,9 @@ def count(name: str, default: int) -> int:
     return int(given)
 
 
-def rate(name: str, default: str) -> str:
-    given: str = env.str(name, default=default)
+def rate(name: str) -> str | None:
+    """``None`` where the environment does not say."""
+    given: str | None = env.str(name, default=None)
     if given and not re.fullmatch(r"[1-9]\d{0,8}/(s|min|h)", given):
         raise ImproperlyConfigured(
             f"{name} is {given!r}: write a number and s, min or h, like 600/min, or nothing for no"

@@ -218,9 +218,10 @@ SILENCED_SYSTEM_CHECKS = ["security.W004", "security.W008"] + (
 DATA_UPLOAD_MAX_MEMORY_SIZE = 5 << 20
 
 #: Requests that one token or signed-in person, and one address without credentials, may make of the
-#: API: ``600/s``, ``600/min``, ``600/h``, or empty for no limit. Each web process counts by itself.
-API_RATE_TOKEN = environment.rate("KAREN_API_RATE_TOKEN", "12000/min")
-API_RATE_ADDRESS = environment.rate("KAREN_API_RATE_ADDRESS", "1200/min")
+#: API: ``600/s``, ``600/min``, ``600/h``, or empty for no limit; ``None``: ``throttles`` of the
+#: config file. Each web process counts by itself.
+API_RATE_TOKEN = environment.rate("KAREN_API_RATE_TOKEN")
+API_RATE_ADDRESS = environment.rate("KAREN_API_RATE_ADDRESS")
 #: Origins (``https://chat.example.org``) whose pages may call the API with a token; empty: none but
 #: our own.
 CORS_ALLOWED_ORIGINS = environment.origins("KAREN_API_CORS_ORIGINS")
@@ -242,6 +243,9 @@ WEBHOOK_PRIVATE = env.list("KAREN_WEBHOOK_PRIVATE", default=[])
 ENDPOINT_PRIVATE = env.list("KAREN_ENDPOINT_PRIVATE", default=None)
 #: Proxies in front of the server whose X-Forwarded-For is to be believed.
 API_PROXIES = environment.count("KAREN_API_PROXIES", default=0)
+
+#: What the housekeeper does each round besides looking after jobs: dotted names of functions.
+CHORES = ["discovery.services.settings.watch.follow"]
 
 #: The guide's log files, and one of our own for locked sign-ins: channel → file name. One line an
 #: event.

@@ -77,6 +77,7 @@ BULK = has_one(OF_BULK.values())
 CLEAN_UP = has(Right.CLEAN_UP, ALL)
 RULES = has(Right.RULES, ALL)
 SCANS = has(Right.VIEW_SCANS, ALL)
+ROOTS = has(Right.ROOTS, ALL)
 HOOKS = (Right.VIEW_WEBHOOKS, ALL)
 
 PAGES: dict[str, Cells] = {
@@ -181,6 +182,15 @@ PAGES: dict[str, Cells] = {
     "scans/moves/": reading(has(Right.JOIN, ALL)),
     "scans/moves/join/": form(has(Right.JOIN, ALL)),
     "scans/roots/<int:pk>/": form(has(Right.ROOTS)),
+    "settings/": form(ROOTS),
+    "settings/found/": reading(ROOTS),
+    "settings/roots/<int:pk>/": posting(ROOTS),
+    "settings/roots/<int:pk>/remove/": posting(has(Right.ROOTS, ALL, Right.FORGET)),
+    "settings/scanning/": form(has(Right.SETTINGS)),
+    "settings/limits/": form(has(Right.SETTINGS)),
+    "settings/machines/": form(has(Right.SETTINGS)),
+    "settings/history/": reading(has(Right.SETTINGS)),
+    "settings/history/<int:pk>/undo/": posting(has(Right.SETTINGS)),
     "system/": reading(has(Right.SYSTEM)),
     "system/live/": reading(has(Right.SYSTEM)),
     "system/schedules/": posting(has(Right.SCHEDULES)),
@@ -203,6 +213,7 @@ PAGES: dict[str, Cells] = {
     },
     "tokens/": form(SIGNED_IN),
     "tokens/<int:pk>/revoke/": posting(has(Right.TOKENS)),
+    "welcome/": form(has(Right.ROOTS, ALL, Right.SCAN)),
     "views/": form(SIGNED_IN),
     "views/<int:pk>/": posting(has(Right.SHARE_VIEWS)),
 }
@@ -338,6 +349,8 @@ PARTS: dict[str, dict[str, Any]] = {
     "import/": {"pk": "import"},
     "scans/": {"pk": "scan"},
     "scans/roots/": {"pk": "root"},
+    "settings/roots/": {"pk": "root"},
+    "settings/history/": {"pk": "setting"},
     "system/notices/": {"pk": "notice"},
     "tags/taken-back/": {"pk": "edit"},
     "tags/": {"pk": "tag"},

@@ -24,7 +24,7 @@ WRONG: list[tuple[Callable[[Path], object], str, str]] = [
     (lambda _: environment.count(NAME, 0), "-1", "whole number"),
     (lambda _: environment.count(NAME, 0), "1.5", "whole number"),
     (lambda _: environment.count(NAME, 0), "", "whole number"),
-    (lambda _: environment.rate(NAME, ""), "many", "like 600/min"),
+    (lambda _: environment.rate(NAME), "many", "like 600/min"),
     (lambda _: environment.origins(NAME), "chat.example.org", "http:// or https://"),
     (
         lambda _: environment.origins(NAME),

@@ -15,6 +15,7 @@ from discovery.api.errors import ApiError
 from discovery.engine.core.vocabulary import TokenScope
 from discovery.models import RegisteredModel, Right
 from discovery.services.access import permissions, signing_in
+from discovery.services.core import config_files
 from discovery.services.core.client_address import address
 from discovery.services.integrations import api_tokens
 
@@ -98,7 +99,7 @@ def _caller(request: HttpRequest) -> Caller:
         _refuse_while_locked(origin)
         row = api_tokens.find(token.strip()) if scheme.lower() == "bearer" else None
         if row is None:
-            _count(f"address:{origin}", settings.API_RATE_ADDRESS)  # guessing is slow
+            _count(f"address:{origin}", _address_rate())  # guessing is slow
             if not api_tokens.was_given(token.strip()):
                 signing_in.failed_token(origin)
             raise ApiError(
@@ -106,11 +107,11 @@ def _caller(request: HttpRequest) -> Caller:
                 "This token is not valid: it is unknown, expired or revoked, or its user may not"
                 " sign in.",
             )
-        _count(f"token:{row.pk}", settings.API_RATE_TOKEN)
+        _count(f"token:{row.pk}", _token_rate())
         return Caller(row.user, TokenScope(row.scope), f"token:{row.pk}")
     user = request.user
     if user.is_authenticated and user.is_active:
-        _count(f"user:{user.pk}", settings.API_RATE_TOKEN)
+        _count(f"user:{user.pk}", _token_rate())
         if request.method not in _SAFE and check_csrf(request):
             raise ApiError(
                 403,
@@ -118,8 +119,18 @@ def _caller(request: HttpRequest) -> Caller:
                 " X-CSRFToken, or use an API token.",
             )
         return Caller(user, TokenScope.ADMIN, f"user:{user.pk}")
-    _count(f"address:{origin}", settings.API_RATE_ADDRESS)
+    _count(f"address:{origin}", _address_rate())
     return Caller(AnonymousUser(), None, f"address:{origin}")
+
+
+def _token_rate() -> str:
+    given: str | None = settings.API_RATE_TOKEN
+    return config_files.throttles().api_per_caller if given is None else given
+
+
+def _address_rate() -> str:
+    given: str | None = settings.API_RATE_ADDRESS
+    return config_files.throttles().api_per_address if given is None else given
 
 
 def _refuse_while_locked(origin: str) -> None:

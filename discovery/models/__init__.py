@@ -28,6 +28,7 @@ from discovery.models.permissions import Right
 from discovery.models.registry import RegisteredModel, RegisteredModelQuerySet
 from discovery.models.roots import Root, Skipped, Unrecognized
 from discovery.models.scans import LogEntry, ScanRun
+from discovery.models.settings import SettingChange
 from discovery.models.trust import DeepValidation, FileChecksum, Finding, LoadTest
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "LoadTest", "LogEntry", "MetadataChange", "MetadataImport", "Notice", "QueueKey",
     "Recategorization", "RegisteredModel",
     "RegisteredModelQuerySet", "RejectedMove", "Right", "Root", "SavedView", "ScanRun",
+    "SettingChange",
     "SignInCount", "Skipped", "Tag", "TimedJob", "Unrecognized", "Visibility",
     "Webhook", "WebhookDelivery",
 ]  # fmt: skip

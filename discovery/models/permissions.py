@@ -48,6 +48,7 @@ class Right(StrEnum):
     VIEW_LOG = "discovery.view_logentry"
     SYSTEM = "discovery.view_system"
     SCHEDULES = "discovery.manage_schedules"
+    SETTINGS = "discovery.manage_settings"
 
     VIEW_USERS = "auth.view_user"
     ADD_USER = "auth.add_user"
@@ -81,6 +82,7 @@ OF_FINDINGS = (("decide_findings", "Can accept, snooze and reopen problems"),)
 OF_ROOTS = (
     ("view_system", "Can see the System page and the figures of the machine"),
     ("manage_schedules", "Can run, pause and move schedules"),
+    ("manage_settings", "Can change settings"),
 )
 
 #: What each permission allows, for sentences: "You need the permission “…”."

@@ -24,6 +24,13 @@ class Root(models.Model):
         help_text="What people call it; empty: the last part of its path.",
     )
     enabled = models.BooleanField(default=True)
+    read_only = models.BooleanField(default=False, help_text="Nothing is written below it.")
+    interval_minutes = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Minutes between scans by the clock; empty: as the others."
+    )
+    max_depth = models.PositiveSmallIntegerField(
+        null=True, blank=True, help_text="Folders that scans go down into; empty: as the others."
+    )
     frozen_reason = models.CharField(
         max_length=500,
         blank=True,

@@ -31,6 +31,7 @@ from discovery.models import Finding, RegisteredModel, ScanRun
 from discovery.services.access.redaction import Sight
 from discovery.services.core.form_stamps import stamp as stamp_of
 from discovery.services.findings import triage
+from discovery.services.settings import editing
 
 register = template.Library()
 register.filter(word)
@@ -107,6 +108,12 @@ def count_of(count: int, noun: str) -> str:
     """
     one, _, many = noun.partition(",")
     return counted(count, one, many or None)
+
+
+@register.filter
+def setting_value(value: dict[str, Any] | None) -> str:
+    """A value of the history of settings in one line."""
+    return editing.shown(value)
 
 
 @register.filter

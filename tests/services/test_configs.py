@@ -102,7 +102,8 @@ def test_the_last_good_file_outlives_a_restart(config_dir: Path) -> None:
 
 def test_manage_check_names_the_fault(config_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     put(config_dir, "{")
-    call_command("check")
+    with pytest.raises(SystemExit):
+        call_command("check")
     assert "model_discovery.json: it is not JSON" in capsys.readouterr().err
 
 
@@ -132,8 +133,8 @@ def test_config_files_keep_their_mode_and_the_copy_of_the_last_good_one_is_priva
         ),
         ([{"name": "x"}], "discovery.roots.0.path: field required"),
         (
-            [{"path": "/a", "max_depth": 3}],
-            "discovery.roots.0: max_depth of a root is not supported yet: leave it out",
+            [{"path": "/a", "max_depth": 65}],
+            "discovery.roots.0.max_depth: input should be less than or equal to 64",
         ),
         (
             [{"path": "/a", "colour": "red"}],

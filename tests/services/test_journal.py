@@ -13,9 +13,10 @@ from concurrent_log_handler import ConcurrentRotatingFileHandler
 from django.conf import settings
 from django.utils import timezone
 
+from discovery.engine.core.config import Retention
 from discovery.engine.core.vocabulary import Severity
 from discovery.models import Channel, LogEntry, ScanRun
-from discovery.services.core import event_log
+from discovery.services.core import config_files, event_log
 
 pytestmark = pytest.mark.django_db
 
@@ -57,7 +58,7 @@ def test_files_are_rotated() -> None:
 def test_old_events_are_forgotten() -> None:
     event_log.record(Channel.DISCOVERY, Severity.INFO, "new")
     LogEntry.objects.create(
-        at=timezone.now() - timedelta(days=event_log.KEEP_DAYS + 1),
+        at=timezone.now() - timedelta(days=config_files.retention().log_days + 1),
         level="info",
         channel="discovery",
         message="old",
@@ -67,7 +68,8 @@ def test_old_events_are_forgotten() -> None:
 
 
 def test_only_the_newest_events_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(event_log, "KEEP_ENTRIES", 2)
+    few = Retention.model_construct(log_days=90, log_entries=2)
+    monkeypatch.setattr(config_files, "retention", lambda: few)
     for number in range(5):
         event_log.record(Channel.DISCOVERY, Severity.INFO, f"event {number}")
     event_log.prune()

@@ -28,6 +28,7 @@ from discovery.models import (
     Root,
     SavedView,
     ScanRun,
+    SettingChange,
     Skipped,
     Tag,
     Webhook,
@@ -56,6 +57,8 @@ KEYS: dict[str, Callable[[], Any]] = {
     "import": MetadataImport.objects.first,
     "webhook": Webhook.objects.first,
     "token": ApiToken.objects.first,
+    "settings-root": Root.objects.first,
+    "settings-undo": SettingChange.objects.first,
     "system": Notice.objects.first,
 }
 
@@ -127,6 +130,13 @@ def furnish(user: User) -> None:
         url="https://example.org/hook", events=["scan.finished"], secret="s", created_by=user
     )
     ApiToken.objects.create(user=user, name="ci", prefix="karen_abc", digest="0" * 64)
+    SettingChange.objects.create(
+        file="model_discovery.json",
+        key="discovery.max_scan_depth",
+        after={"value": 4},
+        by=user,
+        through="page",
+    )
     Notice.objects.create(title="Staff are in a group now", text="Look at it.", names=["ada"])
     LogEntry.objects.create(
         at=now,

@@ -25,14 +25,12 @@ EXCLUDED = (
 )
 
 
-#: Keys of a root that the format has, and that nothing here follows yet.
-_LATER = ("read_only", "interval_minutes", "max_depth")
-
-
 class ConfiguredRoot(BaseModel):
     """A folder to scan.
 
     The same ``name`` with another path means that the folder was moved: its models go with it.
+    ``read_only``: nothing is written below it. ``interval_minutes`` and ``max_depth`` stand in for
+    ``scan_interval_minutes`` and ``max_scan_depth`` there.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -40,16 +38,15 @@ class ConfiguredRoot(BaseModel):
     path: Annotated[str, Field(min_length=1, max_length=1000)]
     name: Annotated[str, Field(max_length=200)] = ""
     enabled: bool = True
+    read_only: bool = False
+    interval_minutes: Annotated[int, Field(ge=1, le=525_600)] | None = None
+    max_depth: Annotated[int, Field(ge=1, le=64)] | None = None
 
     @model_validator(mode="before")
     @classmethod
     def _from_path(cls, value: Any) -> Any:
         if isinstance(value, str):
             return {"path": value}
-        if isinstance(value, dict) and (
-            later := next((key for key in _LATER if key in value), None)
-        ):
-            raise ValueError(f"{later} of a root is not supported yet: leave it out")
         return value
 
     @field_validator("name")
@@ -102,11 +99,39 @@ class Discovery(BaseModel):
         return roots
 
 
+Days = Annotated[int, Field(ge=1, le=3_650)]
+#: ``600/s``, ``600/min``, ``600/h``; empty for no limit.
+Rate = Annotated[str, Field(pattern=r"^([1-9]\d{0,8}/(s|min|h))?$")]
+
+
+class Retention(BaseModel):
+    """How long what only tells of the past is kept."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    log_days: Days = 90
+    log_entries: Annotated[int, Field(ge=1_000, le=10_000_000)] = 200_000
+    webhook_days: Days = 30
+    import_days: Days = 14
+
+
+class Throttles(BaseModel):
+    """How fast programs may ask, and how fast scheduled deep validations may read."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    api_per_caller: Rate = "12000/min"
+    api_per_address: Rate = "1200/min"
+    deep_validation_mb_per_second: Annotated[int, Field(ge=1, le=100_000)] = 200
+
+
 class DiscoveryFile(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     discovery: Discovery = Field(default_factory=Discovery)
     machines: Machines = Machines({})
+    retention: Retention = Field(default_factory=Retention)
+    throttles: Throttles = Field(default_factory=Throttles)
 
 
 def explain(error: ValidationError) -> list[str]:
@@ -120,5 +145,7 @@ def explain(error: ValidationError) -> list[str]:
 def _sentence(fault: Any) -> str:
     if fault["type"] == "extra_forbidden":
         return "this key is not known here; check its spelling"
+    if fault["type"] == "string_pattern_mismatch":
+        return "write a number and s, min or h, like 600/min, or nothing for no limit"
     message: str = fault["msg"].removeprefix("Value error, ")
     return message[:1].lower() + message[1:]

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from json.decoder import scanstring  # type: ignore[attr-defined]
 from typing import Any, NamedTuple
 
@@ -49,6 +49,41 @@ def updated(text: str, changes: Mapping[str, Any]) -> str:
     lead = style.join if members else style.open
     tail = text[last:closing] if members else style.close
     return "".join([*pieces, text[at:last], lead, added, tail, text[closing:]])
+
+
+def updated_in(text: str, section: str, changes: Mapping[str, Any], removed: Set[str]) -> str:
+    """``text`` with members of the object ``section`` set, and others taken out; the object is made
+    where there is none.
+
+    Raises ``ValueError`` or ``RecursionError`` as ``updated``, also for a section that is no
+    object.
+    """
+    members, _closing = _members(text)
+    found = next((member for member in members if member.name == section), None)
+    if found is None:
+        return updated(text, {section: dict(changes)}) if changes else text
+    inner, indent = text[found.value : found.end], _Style.of(text, members).indent
+    # Inside a string there is no line break: what follows one is white space of the document.
+    shifted = all(not line.strip() or line.startswith(indent) for line in inner.split("\n")[1:])
+    step = f"\n{indent}" if indent and shifted else "\n"
+    own = updated(without(inner.replace(step, "\n"), removed), changes)
+    return text[: found.value] + own.replace("\n", step) + text[found.end :]
+
+
+def without(text: str, names: Set[str]) -> str:
+    """``text``, a JSON object, without these members."""
+    members, closing = _members(text)
+    kept = [member for member in members if member.name not in names]
+    if len(kept) == len(members):
+        return text
+    if not kept:
+        return text[: text.index("{") + 1] + text[closing:]
+    pieces: list[str] = []
+    for before, member in zip([None, *members], members, strict=False):
+        if member.name not in names:
+            joint = text[before.end : member.start] if before and pieces else ""
+            pieces.append(joint + text[member.start : member.end])
+    return text[: members[0].start] + "".join(pieces) + text[members[-1].end :]
 
 
 class _Style(NamedTuple):

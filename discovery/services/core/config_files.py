@@ -18,7 +18,13 @@ from pydantic import BaseModel, ValidationError
 
 from discovery import startup
 from discovery.engine.classify.rules import CategorizationFile, CategorizationRules
-from discovery.engine.core.config import Discovery, DiscoveryFile, explain
+from discovery.engine.core.config import (
+    Discovery,
+    DiscoveryFile,
+    Retention,
+    Throttles,
+    explain,
+)
 from discovery.engine.memory import Machines
 from discovery.engine.sidecars import json_file
 
@@ -190,6 +196,14 @@ def discovery() -> Discovery:
 def machines() -> Machines:
     """Machines, besides this one, that memory needs are held against."""
     return DISCOVERY.value().machines
+
+
+def retention() -> Retention:
+    return DISCOVERY.value().retention
+
+
+def throttles() -> Throttles:
+    return DISCOVERY.value().throttles
 
 
 def rules() -> CategorizationRules:

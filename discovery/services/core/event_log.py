@@ -16,9 +16,7 @@ from discovery.engine.core.paths import to_text
 from discovery.engine.core.text import clean
 from discovery.engine.core.vocabulary import Severity
 from discovery.models import Channel, LogEntry, ScanRun
-
-KEEP_DAYS = 90
-KEEP_ENTRIES = 200_000
+from discovery.services.core import config_files
 
 #: Words of a search that are looked at.
 MAX_WORDS = 8
@@ -144,10 +142,11 @@ def matching(rows: QuerySet[LogEntry], text: str) -> QuerySet[LogEntry]:
 
 
 def prune() -> None:
-    """Forgets what is older than ``KEEP_DAYS``, and all but the newest ``KEEP_ENTRIES``."""
-    LogEntry.objects.filter(at__lt=timezone.now() - timedelta(days=KEEP_DAYS)).delete()
+    """Forgets what is older, and more, than ``retention`` of the config file says."""
+    kept = config_files.retention()
+    LogEntry.objects.filter(at__lt=timezone.now() - timedelta(days=kept.log_days)).delete()
     oldest: Iterable[int] = LogEntry.objects.order_by("-pk").values_list("pk", flat=True)[
-        KEEP_ENTRIES : KEEP_ENTRIES + 1
+        kept.log_entries : kept.log_entries + 1
     ]
     for pk in oldest:
         LogEntry.objects.filter(pk__lte=pk).delete()

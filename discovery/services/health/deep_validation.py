@@ -17,7 +17,7 @@ from django_q.models import Schedule
 from discovery.engine.core.vocabulary import Severity, Status
 from discovery.models import Channel, DeepValidation, Finding, RegisteredModel, Root
 from discovery.services import jobs
-from discovery.services.core import event_log
+from discovery.services.core import config_files, event_log
 from discovery.services.health.checksums import checksum_check
 from discovery.services.health.deep_reading import NotRead, Progress, TimeUp, read_model
 from discovery.services.jobs import Ending
@@ -42,10 +42,9 @@ SCHEDULE = "validate deeply"
 RESUME = timedelta(days=7)
 #: A model that could not be read is not tried again by the clock before.
 BACK_OFF = timedelta(days=1)
-#: What the hourly schedule may take: a third of one worker's time, and of a disk what leaves room
-#: for loading models.
+#: What the hourly schedule may take: a third of one worker's time. Of a disk it takes what
+#: ``throttles`` of the config file leaves it.
 SCHEDULED_SECONDS = 20 * 60
-SCHEDULED_BYTES_PER_SECOND = 200_000_000
 
 GOES_ON = "the next one goes on with the files that are left."
 STOPPED = f"Stopped before the end; {GOES_ON}"
@@ -202,15 +201,14 @@ def due(root: Root, now: datetime) -> QuerySet[RegisteredModel]:
     return models.filter(late).order_by(F("deep_validated_at").asc(nulls_first=True), "pk")
 
 
-def run_due(
-    seconds: float = SCHEDULED_SECONDS, *, bytes_per_second: int = SCHEDULED_BYTES_PER_SECOND
-) -> int:
+def run_due(seconds: float = SCHEDULED_SECONDS, *, bytes_per_second: int | None = None) -> int:
     """Works through what is due, the oldest first, until ``seconds`` are used up: the file at hand
     is read to its end.
 
     What people asked for goes first. Returns how many models were read to their end.
     """
     until = time.monotonic() + seconds
+    speed = bytes_per_second or config_files.throttles().deep_validation_mb_per_second * 10**6
     jobs.reap_all()
     count = 0
     tried: list[int] = []
@@ -221,7 +219,7 @@ def run_due(
         tried.append(model.pk)
         run, created = start_now(model)
         if created:
-            state = execute(run, bytes_per_second=bytes_per_second, until=until, alone=True).state
+            state = execute(run, bytes_per_second=speed, until=until, alone=True).state
             count += state == State.DONE
             if state == State.INTERRUPTED:
                 break

@@ -16,6 +16,7 @@ from django.utils import timezone
 from discovery.engine.classify.categorize import Categorizer
 from discovery.engine.classify.describe import categorized
 from discovery.engine.core.completeness import Completeness, completeness
+from discovery.engine.core.config import Discovery
 from discovery.engine.core.errors import NotAModel
 from discovery.engine.core.paths import to_native, to_text
 from discovery.engine.core.types import Candidate, Found
@@ -33,7 +34,7 @@ from discovery.services.machine import reach
 from discovery.services.machine.root_probes import RootSilent
 from discovery.services.scans.manual_models import ByHand
 from discovery.services.scans.reconcile import Reading, reconcile
-from discovery.services.scans.roots import others
+from discovery.services.scans.roots import others, settings_of
 
 #: Seconds that the disk has to give the headers of one model; one that does not answer at all is
 #: given up sooner.
@@ -190,7 +191,7 @@ def _read_again(record: RegisteredModel) -> list[Found]:
     """Reconciles the record's place with the disk; the models that are there."""
     root, by_hand = record.root, None
     if record.by_hand:
-        by_hand = ByHand(root, ".", config_files.discovery(), psutil.virtual_memory().total)
+        by_hand = ByHand(root, ".", settings_of(root), psutil.virtual_memory().total)
     read = reach.within(
         root,
         ("validate", record.pk),
@@ -228,7 +229,7 @@ def _read(record: RegisteredModel, by_hand: ByHand | None, skip: Sequence[str]) 
     """Asks the disk and no database."""
     native, settings, categorizer = (
         to_native("/", record.root.path),
-        config_files.discovery(),
+        settings_of(record.root),
         Categorizer(config_files.rules()),
     )
     if by_hand is not None and by_hand.candidate(record.path, skip):
@@ -237,7 +238,7 @@ def _read(record: RegisteredModel, by_hand: ByHand | None, skip: Sequence[str]) 
     candidate = next(
         (
             item
-            for item in _candidates(native, record.place, skip)
+            for item in _candidates(native, record.place, settings, skip)
             if to_text(item.place) == record.place
         ),
         None,
@@ -251,7 +252,9 @@ def _read(record: RegisteredModel, by_hand: ByHand | None, skip: Sequence[str]) 
     return _Read(candidate, [categorized(found, categorizer) for found in models])
 
 
-def _candidates(native: str, place: str, skip: Sequence[str]) -> Iterator[Candidate]:
+def _candidates(
+    native: str, place: str, settings: Discovery, skip: Sequence[str]
+) -> Iterator[Candidate]:
     """What the walk finds where ``place`` is: a folder, a file in one, or a name in a store whose
     manifests and blobs lie above it.
     """
@@ -264,7 +267,7 @@ def _candidates(native: str, place: str, skip: Sequence[str]) -> Iterator[Candid
     if not os.path.isdir(absolute):
         return
     below = os.path.relpath(absolute, native).replace(os.sep, "/")
-    for item in walk(native, config_files.discovery(), start=below, skip=skip):
+    for item in walk(native, settings, start=below, skip=skip):
         if isinstance(item, Candidate):
             yield item
 

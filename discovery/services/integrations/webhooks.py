@@ -31,6 +31,7 @@ from discovery.models import (
     WebhookDelivery,
 )
 from discovery.services import jobs
+from discovery.services.core import config_files
 from discovery.services.integrations import http_client
 from discovery.services.jobs import Ending
 
@@ -55,7 +56,6 @@ SECRET_PREFIX = "whsec_"  # noqa: S105
 MAX_MODELS = 100
 #: Seconds before the second attempt, the third, and so on.
 PAUSES = (30, 120, 600, 3_600, 21_600)
-KEPT = timedelta(days=30)
 
 logger = logging.getLogger(__name__)
 
@@ -233,7 +233,8 @@ def _tell(hooks: Iterable[Webhook], event: str, data: Mapping[str, Any]) -> None
 
 def _queue(hook: Webhook, event: str, data: Mapping[str, Any]) -> WebhookDelivery:
     now = timezone.now()
-    WebhookDelivery.objects.filter(webhook=hook, created_at__lt=now - KEPT).delete()
+    kept = timedelta(days=config_files.retention().webhook_days)
+    WebhookDelivery.objects.filter(webhook=hook, created_at__lt=now - kept).delete()
     uuid = uuid4()
     body = json.loads(
         json.dumps(

@@ -27,6 +27,8 @@ from typing import Any
 
 import psutil
 from django import db
+from django.conf import settings
+from django.utils.module_loading import import_string
 from django_q.cluster import Sentinel, get_mp_context
 from django_q.conf import Conf
 from django_q.worker import worker as run_worker
@@ -317,7 +319,7 @@ class House:
 
     def round(self) -> None:
         """A fault is told, and the next round tries again: nothing ends the housekeeper."""
-        for step in (self._key, self._tasks, self._jobs):
+        for step in (self._key, self._tasks, self._jobs, *map(import_string, settings.CHORES)):
             try:
                 step()
             except (db.DatabaseError, task_queue.Unreachable) as error:

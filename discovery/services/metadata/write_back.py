@@ -68,7 +68,7 @@ def curated_models() -> Iterator[RegisteredModel]:
     rows = (
         RegisteredModel.objects.exclude(curated={})
         .select_related("root")
-        .only(*columns, "root__path")
+        .only(*columns, "root__path", "root__read_only")
         .order_by("pk")
     )
     yield from rows.iterator(chunk_size=500)
@@ -116,6 +116,8 @@ def _folder(record: RegisteredModel) -> Path:
     """The folder that is this model's alone. Raises ``Refused``."""
     if record.root.path == Root.REMOTE or record.status == Status.REMOTE:
         raise Refused("It is hosted elsewhere and has no folder.")
+    if record.root.read_only:
+        raise Refused("Its root is read-only: change that on the Roots page first.")
     root = to_native("/", record.root.path)
     folder = Path(to_native(root, record.path))
     if not os.path.lexists(folder):

@@ -314,7 +314,7 @@ class Recategorizations(jobs.Kind[Recategorization]):
 KIND = Recategorizations()
 
 
-def request_recategorization(by: User) -> Recategorization:
+def request_recategorization(by: User | None) -> Recategorization:
     """Queues one, unless one waits. One that runs goes by the rules of before: it stops."""
     job, _ = KIND.request({}, requested_by=by)
     _running().update(cancel_requested=True)

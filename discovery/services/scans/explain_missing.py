@@ -17,7 +17,6 @@ from discovery.engine.core.config import Discovery
 from discovery.engine.core.paths import is_under, to_native, to_text
 from discovery.engine.disk.trace import End, Trace, trace
 from discovery.models import Root
-from discovery.services.core import config_files
 from discovery.services.machine import reach, root_states
 from discovery.services.machine.root_probes import RootSilent
 from discovery.services.scans.explain_verdicts import (
@@ -29,6 +28,7 @@ from discovery.services.scans.explain_verdicts import (
     Case,
     patiently,
 )
+from discovery.services.scans.roots import settings_of
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
@@ -111,7 +111,7 @@ def _explain(path: str, person: Person) -> Answer:
             root,
         )
     real, below, traced = patiently(
-        root, "trace", path, partial(_traced, root.path, below, config_files.discovery())
+        root, "trace", path, partial(_traced, root.path, below, settings_of(root))
     )
     case = Case(to_text(path), root, real, below, traced, person)
     answer = _registered_by_hand(case) or VERDICTS[traced.end](case)

@@ -42,7 +42,13 @@ from discovery.services.metadata import input_checks, metadata
 from discovery.services.metadata.metadata import InvalidMetadata
 from discovery.services.registry import deregistration, tags
 from discovery.services.registry.records import resolve, take
-from discovery.services.scans.roots import OutsideRoots, others, resolve_path, sync_roots
+from discovery.services.scans.roots import (
+    OutsideRoots,
+    others,
+    resolve_path,
+    settings_of,
+    sync_roots,
+)
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -232,7 +238,7 @@ def _found(given: str, sight: Sight) -> tuple[Root, Found]:
             " the model into one of them"
         ) from None
     settings, memory_bytes, inside = (
-        config_files.discovery(),
+        settings_of(home),
         psutil.virtual_memory().total,
         others(home),
     )

@@ -9,8 +9,8 @@ from django_q.models import Schedule
 
 from discovery.engine.core.vocabulary import Trigger
 from discovery.models import Root, ScanRun
-from discovery.services.core import config_files
 from discovery.services.scans.job import KIND
+from discovery.services.scans.roots import scan_minutes
 
 SCHEDULE = "scan the roots"
 
@@ -49,8 +49,10 @@ def cancel(run: ScanRun) -> bool:
 
 
 def sync_schedule() -> None:
-    """Makes the schedule follow ``scan_interval_minutes``; 0 means no scans by the clock."""
-    minutes = config_files.discovery().scan_interval_minutes
+    """Makes the schedule follow ``scan_interval_minutes`` and the roots' own intervals; 0 means no
+    scans by the clock.
+    """
+    minutes = scan_minutes()
     schedule = Schedule.objects.filter(name=SCHEDULE).first()
     if minutes == 0:
         if schedule:

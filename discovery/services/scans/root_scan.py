@@ -29,7 +29,7 @@ from discovery.services.jobs.progress import Progress
 from discovery.services.scans import ledgers
 from discovery.services.scans.manual_models import ByHand
 from discovery.services.scans.reconcile import BATCH, Reading
-from discovery.services.scans.roots import others
+from discovery.services.scans.roots import others, settings_of
 from discovery.services.scans.watch import Watch
 
 logger = logging.getLogger(__name__)
@@ -96,7 +96,7 @@ def root_scan(
         log,
         full,
         run,
-        config_files.discovery(),
+        settings_of(root),
         psutil.virtual_memory().total,
         Watch(root.path, root.mounts),
         ledgers.RootLedger(root, start),

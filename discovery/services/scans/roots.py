@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 
 from django.conf import settings
 
-from discovery.engine.core.config import ConfiguredRoot
+from discovery.engine.core.config import ConfiguredRoot, Discovery
 from discovery.engine.core.paths import is_under, to_native, to_text
 from discovery.models import Root
 from discovery.services.core import config_files
@@ -43,7 +44,7 @@ def sync_roots() -> list[str]:
 
 
 def _follow(wanted: ConfiguredRoot, known: dict[str, Root], named: dict[str, Root]) -> str:
-    path = to_text(os.path.abspath((Path(settings.BASE_DIR) / wanted.path).expanduser()))
+    path = path_of(wanted.path)
     root = named.get(wanted.name) if wanted.name else None
     if root is not None and root.path != path and path in known and not root.models.exists():
         # Its models have joined the root that is there by themselves: the name follows them.
@@ -57,15 +58,56 @@ def _follow(wanted: ConfiguredRoot, known: dict[str, Root], named: dict[str, Roo
     elif root is None:
         root = (
             known.get(path)
-            or Root.objects.get_or_create(
-                path=path, defaults={"enabled": wanted.enabled, "name": wanted.name}
-            )[0]
+            or Root.objects.get_or_create(path=path, defaults={"name": wanted.name})[0]
         )
         if wanted.name and root.name != wanted.name:
             Root.objects.filter(pk=root.pk).update(name=wanted.name)
-    if not wanted.enabled and root.enabled:
-        Root.objects.filter(pk=root.pk).update(enabled=False)
+    _set(path, wanted)
     return ""
+
+
+def path_of(written: str) -> str:
+    """The path of a root as the registry keeps it; a relative one is below the program's folder."""
+    return to_text(os.path.abspath(Path(settings.BASE_DIR) / Path(written).expanduser()))
+
+
+def _set(path: str, wanted: ConfiguredRoot) -> None:
+    """What the file says of a root holds; what it does not say stays as it is."""
+    said = wanted.model_fields_set & {"enabled", "read_only", "interval_minutes", "max_depth"}
+    values = {name: getattr(wanted, name) for name in said}
+    if values:
+        Root.objects.filter(path=path).exclude(**values).update(**values)
+
+
+def scan_minutes() -> int:
+    """Minutes between two looks of the clock: the shortest interval of all; 0 for no scans by the
+    clock.
+    """
+    roots = Root.objects.filter(enabled=True).exclude(interval_minutes=None)
+    own = roots.values_list("interval_minutes", flat=True)
+    every = (config_files.discovery().scan_interval_minutes, *own)
+    return min((minutes for minutes in every if minutes), default=0)
+
+
+def is_due(root: Root, now: datetime) -> bool:
+    """Whether a scan by the clock is this root's turn: half a look early is not too early.
+
+    The roots with the shortest interval have their turn each time.
+    """
+    minutes = root.interval_minutes or config_files.discovery().scan_interval_minutes
+    shortest = scan_minutes()
+    if not minutes or minutes == shortest or root.last_scan_at is None:
+        return minutes == shortest
+    since = now - root.last_scan_at
+    return since >= timedelta(minutes=minutes) - timedelta(minutes=shortest) / 2
+
+
+def settings_of(root: Root, settings: Discovery | None = None) -> Discovery:
+    """The discovery settings, those in force where none are given, as they hold for one root."""
+    found = settings or config_files.discovery()
+    if root.max_depth is None:
+        return found
+    return found.model_copy(update={"max_scan_depth": root.max_depth})
 
 
 class OutsideRoots(Exception):

@@ -8,6 +8,8 @@ import gc
 from collections.abc import Callable
 from functools import partial
 
+from django.utils import timezone
+
 from discovery.engine.core.paths import to_text
 from discovery.engine.core.vocabulary import Severity
 from discovery.models import Channel, Root, ScanRun
@@ -19,7 +21,7 @@ from discovery.services.scans import claims, settling
 from discovery.services.scans.attended import attended, patiently
 from discovery.services.scans.reconcile import Reading, reconcile
 from discovery.services.scans.root_scan import RootScan, batches, root_scan
-from discovery.services.scans.roots import NoSuchFolder, locate, sync_roots
+from discovery.services.scans.roots import NoSuchFolder, is_due, locate, sync_roots
 from discovery.services.scans.settling import Walked
 
 
@@ -85,7 +87,11 @@ def _scan(run: ScanRun, progress: Progress, log: Journal) -> str:
     for note in notes:
         log.add(Channel.DISCOVERY, Severity.WARNING, note)
     targets = (
-        [(whole, ".")] if whole else [_located(run.path, known)] if run.path else _every_root()
+        [(whole, ".")]
+        if whole
+        else [_located(run.path, known)]
+        if run.path
+        else _every_root(run.trigger)
     )
     looks, silent = root_probes.probe_roots(root for root, _ in targets), 0
     claimed: list[Root] = []
@@ -140,8 +146,12 @@ def _left_out(root: Root, progress: Progress, log: Journal) -> str:
     return f"{root.path} does not answer and was left out; its models stay as they are."
 
 
-def _every_root() -> list[tuple[Root, str]]:
-    return [(root, ".") for root in Root.objects.filter(enabled=True)]
+def _every_root(trigger: str = "") -> list[tuple[Root, str]]:
+    """Those that are enabled; the clock passes by whose own time has not come."""
+    roots = list(Root.objects.filter(enabled=True))
+    if trigger == ScanRun.Trigger.SCHEDULE:
+        roots = [root for root in roots if is_due(root, timezone.now())]
+    return [(root, ".") for root in roots]
 
 
 def _scan_root(scan: RootScan) -> Walked:

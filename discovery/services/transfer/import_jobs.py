@@ -17,6 +17,7 @@ from discovery.engine.core.text import clean
 from discovery.engine.core.vocabulary import ImportStage
 from discovery.models import MetadataImport
 from discovery.services import jobs
+from discovery.services.core import config_files
 from discovery.services.jobs import Ending
 from discovery.services.transfer import importer
 from discovery.services.transfer.import_parsing import UnreadableFile
@@ -33,7 +34,6 @@ AT_ONCE_BYTES, AT_ONCE_MODELS = 256 << 10, 200
 BEAT = 1.0
 #: Imports that were neither applied nor thrown away are forgotten after so many days, with their
 #: files.
-KEEP_DAYS = 14
 
 OVERTAKEN = (
     "Some of these values were changed since the file was checked, so nothing was imported. See"
@@ -49,7 +49,7 @@ def submit(name: str, content: bytes, by: User) -> MetadataImport:
     Raises ``UnreadableFile`` for what a first look refuses.
     """
     MetadataImport.objects.filter(
-        created_at__lt=timezone.now() - timedelta(days=KEEP_DAYS)
+        created_at__lt=timezone.now() - timedelta(days=config_files.retention().import_days)
     ).exclude(state__in=MetadataImport.ACTIVE).delete()
     if len(content) > MAX_BYTES:
         raise UnreadableFile(

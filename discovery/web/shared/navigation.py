@@ -52,7 +52,7 @@ ENTRIES = (
         "overview",
         "Overview",
         "Registry",
-        (Page("home", "Summary"), Page("history", "History", also=("bulk",))),
+        (Page("home", "Summary", also=("welcome",)), Page("history", "History", also=("bulk",))),
     ),
     Entry(
         "models",
@@ -102,7 +102,19 @@ ENTRIES = (
         ),
     ),
     Entry("system", "System", "Manage", (Page("system", "Status"), Page("logs", "Logs"))),
-    Entry("settings", "Settings", "Manage", (Page("rules", "Rules"),)),
+    Entry(
+        "settings",
+        "Settings",
+        "Manage",
+        (
+            Page("settings", "Roots"),
+            Page("settings-scanning", "Scanning"),
+            Page("rules", "Rules"),
+            Page("settings-machines", "Machines"),
+            Page("settings-limits", "Retention and limits"),
+            Page("settings-history", "History"),
+        ),
+    ),
 )
 
 #: At the foot of the sidebar, beside the name of who is signed in.

@@ -1,0 +1,89 @@
+"""What a change of depth, subfolders or exclusions would do, before it is saved: the roots are
+walked by both settings, and the places compared.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from pydantic import ValidationError
+
+from discovery.engine.core.config import Discovery, explain
+from discovery.engine.core.paths import to_native, to_text
+from discovery.engine.core.types import Candidate
+from discovery.engine.disk.walk import walk
+from discovery.models import Root
+from discovery.services.core import config_files
+from discovery.services.machine import reach
+from discovery.services.scans.roots import others, settings_of
+from discovery.services.settings import editing
+from discovery.services.settings.editing import NotSaved
+
+#: Seconds that a root has to be walked twice.
+SECONDS = 10.0
+#: Places of each kind that are named.
+SHOWN = 50
+
+
+@dataclass(slots=True)
+class Trial:
+    """Places that scans would pass by from then on, and those that they would find; ``unknown`` are
+    the roots that could not be walked in time.
+    """
+
+    gone: list[str] = field(default_factory=list)
+    new: list[str] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+
+
+def try_out(values: dict[str, Any]) -> Trial:
+    """``values`` are those of ``discovery`` that would be saved. Writes nothing. Raises
+    ``NotSaved``.
+    """
+    now = config_files.discovery()
+    try:
+        then = Discovery.model_validate({**now.model_dump(), **values})
+    except ValidationError as error:
+        reasons = [f"discovery.{reason}" for reason in explain(error)]
+        keys = [f"discovery.{name}" for name in values]
+        raise NotSaved(editing.placed(reasons, keys)) from error
+    roots = list(Root.objects.filter(enabled=True))
+    questions = {
+        root: (
+            ("trial", then.model_dump_json()),
+            partial(
+                _both,
+                to_native("/", root.path),
+                settings_of(root, now),
+                settings_of(root, then),
+                others(root),
+            ),
+        )
+        for root in roots
+    }
+    trial = Trial()
+    for root, answer in reach.within_each(questions, longest=SECONDS).items():
+        if isinstance(answer, BaseException):
+            trial.unknown.append(root.path)
+            continue
+        before, after = answer
+        trial.gone += [_shown(root, place) for place in sorted(before - after)]
+        trial.new += [_shown(root, place) for place in sorted(after - before)]
+    return trial
+
+
+def _both(
+    native: str, now: Discovery, then: Discovery, skip: list[str]
+) -> tuple[set[str], set[str]]:
+    return _places(native, now, skip), _places(native, then, skip)
+
+
+def _places(native: str, settings: Discovery, skip: list[str]) -> set[str]:
+    walked = walk(native, settings, skip=skip)
+    return {to_text(item.place) for item in walked if isinstance(item, Candidate)}
+
+
+def _shown(root: Root, place: str) -> str:
+    return root.path if place == "." else f"{root.path}/{place}"

@@ -1,0 +1,220 @@
+"""Roots as people add, change and remove them: written to ``model_discovery.json``, and followed at
+once.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from django.db.models import Count, Sum
+
+from discovery.engine.core.paths import is_under, to_text
+from discovery.engine.core.vocabulary import Severity
+from discovery.models import Channel, RegisteredModel, Root
+from discovery.services.core import event_log, form_stamps
+from discovery.services.machine import reach, root_probes
+from discovery.services.scans.roots import path_of
+from discovery.services.settings import editing, watch
+from discovery.services.settings.editing import NotSaved
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+KEY = "discovery.roots"
+#: Seconds that a new folder has to answer.
+PATIENCE = 5.0
+MAX_PATH = 1_000
+#: Models that are forgotten in one transaction.
+CHUNK = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A root as the page shows it. ``in_file`` is false for one that only a command has named."""
+
+    root: Root
+    look: root_probes.ProbeResult
+    models: int
+    size: int
+    in_file: bool
+
+    @property
+    def stamp(self) -> str:
+        return form_stamps.stamp(_values(self.root))
+
+
+def rows() -> list[Row]:
+    """All roots but that of hosted models; three queries."""
+    roots = list(Root.objects.exclude(path=Root.REMOTE).order_by("path"))
+    sums = {
+        row["root"]: (row["models"], row["size"] or 0)
+        for row in RegisteredModel.objects.order_by()
+        .values("root")
+        .annotate(models=Count("pk"), size=Sum("size_bytes"))
+    }
+    named = {path_of(_path(entry)) for entry in entries()}
+    looks = root_probes.probe_roots(roots)
+    return [
+        Row(
+            root,
+            looks[root],
+            *sums.get(root.pk, (0, 0)),
+            root.path in named,
+        )
+        for root in roots
+    ]
+
+
+def entries() -> list[Any]:
+    """``roots`` of the file, as somebody wrote them."""
+    return list(editing.current(KEY))
+
+
+def add(path: str, *, by: User | None, name: str = "") -> Root:
+    """Makes a folder a root. Raises ``NotSaved`` with why it cannot be one."""
+    text = _checked(path)
+    entry = {"path": text, **({"name": name.strip()} if name.strip() else {})}
+    _save([*_all_entries(), entry if len(entry) > 1 else text], by=by)
+    return Root.objects.get(path=text)
+
+
+def change(
+    root: Root, values: Mapping[str, Any], *, by: User | None, seen: str | None = None
+) -> None:
+    """Sets ``enabled``, ``read_only``, ``interval_minutes`` and ``max_depth`` of a root. Raises
+    ``NotSaved``, or ``Conflict`` where somebody has changed it since ``seen``.
+    """
+    now = _values(root)
+    if seen is not None and seen != form_stamps.stamp(now) and dict(values) != now:
+        raise form_stamps.Conflict({key: now[key] for key in values if values[key] != now[key]})
+    changed = {key: value for key, value in values.items() if value != now[key]}
+    if changed:
+        _save([_with(entry, root, changed) for entry in _all_entries(root)], by=by)
+
+
+def remove(root: Root, *, forget: bool, by: User) -> int:
+    """Takes a root out of the file. Its models stay registered and are no longer scanned, or they
+    are forgotten with all that people decided about them. Returns how many were forgotten.
+    """
+    if root.claim_id is not None:
+        raise NotSaved({KEY: "A scan of this root is running. Stop it first."})
+    kept = [entry for entry in _all_entries() if path_of(_path(entry)) != root.path]
+    Root.objects.filter(pk=root.pk).update(enabled=False)
+    _save(kept, by=by)
+    count = _forget(root) if forget else 0
+    what = f"removed by {by.get_username()}"
+    text = f"{what}, with its {count:,} models" if forget else f"{what}; its models stay registered"
+    event_log.record(Channel.DISCOVERY, Severity.WARNING, text, path=root.path)
+    return count
+
+
+def _forget(root: Root) -> int:
+    count = 0
+    while keys := list(
+        RegisteredModel.objects.filter(root=root).values_list("pk", flat=True)[:CHUNK]
+    ):
+        RegisteredModel.objects.filter(pk__in=keys).delete()
+        count += len(keys)
+    root.delete()
+    return count
+
+
+def _save(wanted: list[Any], *, by: User | None) -> None:
+    editing.save({KEY: wanted}, by=by, seen={})
+    watch.apply()
+
+
+def _all_entries(root: Root | None = None) -> list[Any]:
+    """What the file says, and the roots that it does not name yet: once a page writes the list, it
+    is the whole list. Roots that are off and not in the file were removed from it.
+    """
+    written = entries()
+    named = {path_of(_path(entry)) for entry in written}
+    known = Root.objects.exclude(path=Root.REMOTE).order_by("pk")
+    missing = [row for row in known if row.path not in named and (row.enabled or row == root)]
+    return [*written, *(_entry(row) for row in missing)]
+
+
+def _entry(root: Root) -> Any:
+    return {"path": root.path, "name": root.name} if root.name else root.path
+
+
+def _with(entry: Any, root: Root, changed: Mapping[str, Any]) -> Any:
+    """An entry with values set; a value that is empty again is taken out."""
+    if path_of(_path(entry)) != root.path:
+        return entry
+    whole = dict(entry) if isinstance(entry, dict) else {"path": entry}
+    return {key: value for key, value in {**whole, **changed}.items() if value is not None}
+
+
+def _path(entry: Any) -> str:
+    return str(entry["path"] if isinstance(entry, dict) else entry)
+
+
+def _values(root: Root) -> dict[str, Any]:
+    return {
+        "enabled": root.enabled,
+        "read_only": root.read_only,
+        "interval_minutes": root.interval_minutes,
+        "max_depth": root.max_depth,
+    }
+
+
+def _checked(path: str) -> str:
+    """The path as it is kept. Raises ``NotSaved``."""
+    given = path.strip()
+    if not given or not given.isprintable():
+        raise NotSaved({KEY: "Enter the path of a folder."})
+    expanded = os.path.expanduser(given)
+    if not os.path.isabs(expanded):
+        raise NotSaved({KEY: f"“{given[:200]}” is not an absolute path. Start with / or ~."})
+    native = os.path.abspath(expanded)
+    text = to_text(native)
+    if len(text) > MAX_PATH:
+        raise NotSaved({KEY: f"The path has {len(text):,} characters. The limit is {MAX_PATH:,}."})
+    if native == os.path.dirname(native):
+        raise NotSaved({KEY: f"{text} is the whole machine. Choose a folder that holds models."})
+    try:
+        real, fault = reach.elsewhere(
+            ("new root", native), partial(_look, native), native, longest=PATIENCE
+        )
+    except root_probes.RootSilent as error:
+        raise NotSaved({KEY: f"{error} Try again when it answers."}) from error
+    if fault:
+        raise NotSaved({KEY: f"{text[:500]} {fault}."})
+    _unless_inside(text, real)
+    return text
+
+
+def _look(native: str) -> tuple[str, str]:
+    """(the real folder, what is wrong with it)."""
+    if not os.path.isdir(native):
+        exists = os.path.exists(native)
+        return "", "is a file. Choose the folder that it is in" if exists else "does not exist"
+    try:
+        os.scandir(native).close()
+    except OSError as error:
+        return "", f"cannot be read: {error.strerror}"
+    return os.path.realpath(native), ""
+
+
+def _unless_inside(text: str, real: str) -> None:
+    """Below another root there is nothing to add: its models are found already."""
+    places = reach.places(Root.objects.exclude(path=Root.REMOTE).filter(enabled=True))
+    for root, place in places.items():
+        if real == place:
+            raise NotSaved({KEY: f"{text} is a root already."})
+        if is_under(real, place):
+            raise NotSaved(
+                {KEY: f"{text} is inside the root {root.path}, so it is already scanned."}
+            )
+
+
+def below(path: str) -> list[str]:
+    """Roots that lie inside a folder."""
+    rows = Root.objects.exclude(path=Root.REMOTE).exclude(path=path)
+    return [root.path for root in rows if is_under(root.path, path)]
