@@ -71,6 +71,7 @@ MIDDLEWARE = [
     "karen_admin.middleware.LockedMiddleware",
     "discovery.web.shared.errors.method_not_allowed",
     "discovery.web.shared.errors.RootSilentMiddleware",
+    "discovery.web.shared.errors.RenamedMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]

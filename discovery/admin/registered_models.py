@@ -30,6 +30,7 @@ from discovery.models.registry import seen_by
 from discovery.services.access import permissions
 from discovery.services.bulk.operations import KINDS
 from discovery.services.metadata import metadata
+from discovery.services.registry import aliases
 from discovery.services.registry.deregistration import forget
 from discovery.services.transfer import exports
 
@@ -45,7 +46,8 @@ _ASKS = {"visibility": "grant", "collection": "collect", "validate": "validate"}
 MAX_NAMED = 20
 
 SCANNED = (
-    "model_id", "name", "root", "path", "shown_status", "format", "size", "file_count",
+    "model_id", "shown_aliases", "name", "root", "path", "shown_status", "format", "size",
+    "file_count",
     "shown_problems", "modified_at", "added_at", "changed_at",
     "missing_since",
 )  # fmt: skip
@@ -143,6 +145,19 @@ class RegisteredModelAdmin(ByRight):
     def get_queryset(self, request: HttpRequest) -> QuerySet[RegisteredModel]:
         rows: QuerySet[RegisteredModel] = super().get_queryset(request)
         return rows.filter(seen_by(request.user)).defer("files", "variants")
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[RegisteredModel], search_term: str
+    ) -> tuple[QuerySet[RegisteredModel], bool]:
+        """An alias finds its model too."""
+        found, may_repeat = super().get_search_results(request, queryset, search_term)
+        if not search_term:
+            return found, may_repeat
+        return found | queryset.filter(aliases.named([search_term])), may_repeat
+
+    @admin.display(description="Aliases")
+    def shown_aliases(self, record: RegisteredModel) -> str:
+        return ", ".join(each.alias for each in record.aliases.all()) or "none"
 
     def get_fieldsets(self, request: HttpRequest, obj: RegisteredModel | None = None) -> Any:
         """The groups of the Metadata tab between access and what only scans write."""

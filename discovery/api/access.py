@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
 from django.http import Http404, HttpRequest
+from django.urls import reverse
 from ninja.utils import check_csrf
 
 from discovery.api import throttle
@@ -18,6 +19,7 @@ from discovery.services.access import permissions, signing_in
 from discovery.services.core import config_files
 from discovery.services.core.client_address import address
 from discovery.services.integrations import api_tokens
+from discovery.services.registry import aliases
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -155,9 +157,21 @@ def caller_of(request: HttpRequest) -> Caller:
 
 
 def fetch(request: HttpRequest, model_id: str) -> RegisteredModel:
-    """The model, if this caller may see it; otherwise it does not exist."""
+    """The model, if this caller may see it; otherwise it does not exist.
+
+    Where an alias is named, the answer says where the model itself is (``Content-Location``).
+    """
     visible = RegisteredModel.objects.visible_to(caller_of(request).user).select_related("root")
-    record = visible.filter(model_id=model_id).first() if "\0" not in model_id else None
+    record = aliases.find(visible, model_id)
     if record is None:
         raise Http404(f"There is no model {model_id[:200]}.")
+    if record.model_id != model_id:
+        cast("Any", request).own_path = own_path(request, record)
     return record
+
+
+def own_path(request: HttpRequest, record: RegisteredModel) -> str:
+    """What the caller asked for, at the model's own id instead of an alias."""
+    match = request.resolver_match
+    assert match is not None
+    return reverse(match.view_name, kwargs={**match.kwargs, "model_id": record.model_id})

@@ -30,6 +30,7 @@ from discovery.services import scans
 from discovery.services.access import permissions
 from discovery.services.access.redaction import Sight
 from discovery.services.metadata import input_checks
+from discovery.services.registry import aliases
 from discovery.services.scans import ledgers
 
 router = Router(tags=["Discovery"])
@@ -186,7 +187,7 @@ def _entries(request: HttpRequest, asked: WantedLog) -> QuerySet[LogEntry]:
     if asked.scan_id is not None:
         rows = rows.filter(scan=asked.scan_id)
     if asked.model_id is not None:
-        rows = rows.filter(model_id=asked.model_id)
+        rows = rows.filter(model_id=aliases.current(asked.model_id))
     if asked.since is not None:
         rows = rows.filter(
             at__gte=asked.since if asked.since.tzinfo else asked.since.replace(tzinfo=UTC)

@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Router, Status
 
 from discovery.api.access import PUBLIC, Access, caller_of, fetch
+from discovery.api.errors import ApiError
 from discovery.api.model_schemas import ModelDocument
 from discovery.api.preconditions import as_seen, stale, tagged
 from discovery.engine.core.vocabulary import TokenScope
@@ -39,8 +40,14 @@ def document(request: HttpRequest, model_id: str, response: HttpResponse) -> dic
 def forget(request: HttpRequest, model_id: str) -> Status[None]:
     """Its files stay. A scan that still finds them brings it back, with all that people made
     of it.
+
+    By its own id only: an alias may stand for a part of what the model is now, and is refused
+    with 409.
     """
     record = fetch(request, model_id)
+    if record.model_id != model_id:
+        text = f"{model_id} is an alias of {record.model_id}: forget the model by its own id."
+        raise ApiError(409, text)
     if not as_seen(request)(record):
         raise stale()
     deregistration.forget(record, by=caller_of(request).person, through="api")

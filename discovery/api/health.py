@@ -10,10 +10,10 @@ from django.http import Http404, HttpRequest, HttpResponse
 from ninja import Path, Query, Router, Status
 
 from discovery.api import health_schemas as schemas
-from discovery.api.access import PUBLIC, READ, Access, caller_of, fetch
+from discovery.api.access import PUBLIC, READ, Access, caller_of, fetch, own_path
 from discovery.api.errors import ApiError
 from discovery.engine.core.vocabulary import TokenScope
-from discovery.models import DeepValidation, LoadTest, Right
+from discovery.models import DeepValidation, LoadTest, RegisteredModel, Right
 from discovery.services.access.redaction import Sight
 from discovery.services.health import deep_validation, test_loads, validation
 
@@ -61,21 +61,21 @@ def validate_now(request: HttpRequest, model_id: str, asked: Query[schemas.Wante
         run, created = deep_validation.request(record, user_id=caller.user.pk)
         if run.state == DeepValidation.State.FAILED:
             raise ApiError(503, run.message)
-        return Status(202, _deep(request, run, model_id, created))
+        return Status(202, _deep(request, run, record, created))
     return Status(200, validation.validate(record).as_json())
 
 
 def _deep(
-    request: HttpRequest, run: DeepValidation, model_id: str, created: bool
+    request: HttpRequest, run: DeepValidation, record: RegisteredModel, created: bool
 ) -> dict[str, Any]:
     return {
-        "model_id": model_id,
+        "model_id": record.model_id,
         "validation_id": run.pk,
         "status": str(run.state),
         "created": created,
         "done_bytes": run.done_bytes,
         "total_bytes": run.total_bytes,
-        "location": request.build_absolute_uri(request.path),
+        "location": request.build_absolute_uri(own_path(request, record)),
     }
 
 
@@ -112,7 +112,7 @@ def test_load(
             _wait(test, asked.wait)
         finally:
             _SEATS.release()
-    return _told(request, test, model_id, created, response)
+    return _told(request, test, record, created, response)
 
 
 def _wait(test: LoadTest, seconds: int) -> None:
@@ -133,23 +133,29 @@ def tested(
     request: HttpRequest, model_id: str, test_id: Path[schemas.TestId], response: HttpResponse
 ) -> Any:
     """200 with the result, 202 while it is under way."""
-    test = LoadTest.objects.filter(pk=test_id, model=fetch(request, model_id)).first()
+    record = fetch(request, model_id)
+    test = LoadTest.objects.filter(pk=test_id, model=record).first()
     if test is None:
-        raise Http404(f"There is no test load {test_id} of {model_id}.")
-    return _told(request, test, model_id, False, response)
+        raise Http404(f"There is no test load {test_id} of {record.model_id}.")
+    return _told(request, test, record, False, response)
 
 
 def _told(
-    request: HttpRequest, test: LoadTest, model_id: str, created: bool, response: HttpResponse
+    request: HttpRequest,
+    test: LoadTest,
+    record: RegisteredModel,
+    created: bool,
+    response: HttpResponse,
 ) -> Status[dict[str, Any]]:
     told: dict[str, Any] = {
-        "model_id": model_id,
+        "model_id": record.model_id,
         "test_id": test.pk,
         "variant": test.variant or None,
         "status": str(test.result or test.state),
     }
     if test.is_active:
-        place = request.path if request.method == "GET" else f"{request.path}/{test.pk}"
+        place = own_path(request, record)
+        place = place if request.method == "GET" else f"{place}/{test.pk}"
         told |= {"created": created, "location": request.build_absolute_uri(place)}
         response["Location"] = told["location"]
         return Status(202, told)

@@ -113,8 +113,9 @@ def bulk(
 
 
 def _result(number: int, result: merge_patch.Update, undone: bool) -> dict[str, Any]:
+    told = {"model_id": result.model_id} | ({"alias": result.alias} if result.alias else {})
     if not result.errors and not undone:
-        return {"model_id": result.model_id, "status": "updated"}
+        return {**told, "status": "updated"}
     place = ("body", "updates", number)
     faults = [
         {
@@ -126,4 +127,4 @@ def _result(number: int, result: merge_patch.Update, undone: bool) -> dict[str, 
     faults = faults or [
         {"loc": [*place], "msg": "not written, because others of the batch are wrong"}
     ]
-    return {"model_id": result.model_id, "status": "error", "errors": faults}
+    return {**told, "status": "error", "errors": faults}

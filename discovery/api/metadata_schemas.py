@@ -97,6 +97,9 @@ class Fault(Schema):
 
 class BulkResult(Schema):
     model_id: str
+    alias: str | None = Field(
+        None, description="What the item called the model, where that is an alias of it."
+    )
     status: Literal["updated", "error"]
     errors: list[Fault] | None = None
 

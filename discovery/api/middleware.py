@@ -41,6 +41,8 @@ class ApiMiddleware:
         patch_vary_headers(response, ["Authorization", "Cookie"])
         if not response.has_header("Cache-Control"):
             patch_cache_control(response, private=True, no_cache=True)
+        if response.status_code < 300 and hasattr(request, "own_path"):
+            response.headers["Content-Location"] = request.own_path
         return response
 
 

@@ -13,9 +13,10 @@ from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
 
-from discovery.api.access import PUBLIC, Caller
+from discovery.api.access import PUBLIC, Caller, own_path
 from discovery.api.errors import ApiError, respond
 from discovery.models import RegisteredModel
+from discovery.services.registry import aliases
 
 _COLUMNS = ("model_id", "added_at", "author")
 
@@ -36,14 +37,15 @@ def listed(request: HttpRequest) -> HttpResponse:
 @login_not_required
 def one(request: HttpRequest, model_id: str) -> HttpResponse:
     try:
-        row = (
-            _visible(PUBLIC(request)).filter(model_id=model_id).values_list(*_COLUMNS).first()
-            if "\0" not in model_id
-            else None
-        )
+        record = aliases.find(_visible(PUBLIC(request)).only(*_COLUMNS), model_id)
     except ApiError as error:
         return respond(error.status, error.detail, error.errors, error.headers)
-    return JsonResponse(_row(*row)) if row else respond(404, f"There is no model {model_id[:200]}.")
+    if record is None:
+        return respond(404, f"There is no model {model_id[:200]}.")
+    response = JsonResponse(_row(record.model_id, record.added_at, record.author))
+    if record.model_id != model_id:
+        response["Content-Location"] = own_path(request, record)
+    return response
 
 
 def _visible(caller: Caller) -> Any:

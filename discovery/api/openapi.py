@@ -54,6 +54,7 @@ _MEETING = {
     "register_model": {
         409: "Registered already, or the first request with this Idempotency-Key is under way"
     },
+    "forget_model": {409: "An alias was named: forget the model by its own id"},
     "refresh": {409: "The first request with this Idempotency-Key is under way"},
     "update_metadata": {412: "Changed since it was read (If-Match)"},
     "update_category": {412: "Changed since it was read (If-Match)"},

@@ -12,11 +12,13 @@ from discovery.models.access import (
     WebhookDelivery,
 )
 from discovery.models.curation import (
+    Alias,
     BulkEdit,
     Collection,
     Forgotten,
     MetadataChange,
     MetadataImport,
+    ProposedJoin,
     Recategorization,
     RejectedMove,
     SavedView,
@@ -32,10 +34,11 @@ from discovery.models.settings import SettingChange
 from discovery.models.trust import DeepValidation, FileChecksum, Finding, LoadTest
 
 __all__ = [
-    "ApiToken", "BulkEdit", "Channel", "Collection", "DeepValidation", "FileChecksum", "Finding",
+    "Alias", "ApiToken", "BulkEdit", "Channel", "Collection", "DeepValidation", "FileChecksum",
+    "Finding",
     "Forgotten", "IdempotentCall", "Job", "Listing",
-    "LoadTest", "LogEntry", "MetadataChange", "MetadataImport", "Notice", "QueueKey",
-    "Recategorization", "RegisteredModel",
+    "LoadTest", "LogEntry", "MetadataChange", "MetadataImport", "Notice", "ProposedJoin",
+    "QueueKey", "Recategorization", "RegisteredModel",
     "RegisteredModelQuerySet", "RejectedMove", "Right", "Root", "SavedView", "ScanRun",
     "SettingChange",
     "SignInCount", "Skipped", "Tag", "TimedJob", "Unrecognized", "Visibility",

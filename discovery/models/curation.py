@@ -141,6 +141,53 @@ class Forgotten(models.Model):
         return self.model_id
 
 
+class Alias(models.Model):
+    """A former ``model_id``: that of a record which was joined with another one.
+
+    It answers for the model, or waits with it while it is forgotten, and is given to no other.
+    """
+
+    alias = models.CharField(max_length=200, unique=True)
+    model = models.ForeignKey(
+        RegisteredModel, null=True, on_delete=models.CASCADE, related_name="aliases"
+    )
+    forgotten = models.ForeignKey(
+        Forgotten, null=True, on_delete=models.CASCADE, related_name="aliases"
+    )
+    at = models.DateTimeField(help_text="When the records were joined.")
+
+    class Meta:
+        ordering = ["alias"]
+        verbose_name_plural = "aliases"
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(model__isnull=False) ^ Q(forgotten__isnull=False),
+                name="an_alias_of_one_model",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.alias
+
+
+class ProposedJoin(models.Model):
+    """A missing model whose files are part of another one now, where both carry decisions: a person
+    joins them, or says that they are not the same.
+    """
+
+    old = models.OneToOneField(
+        RegisteredModel, on_delete=models.CASCADE, related_name="proposed_join"
+    )
+    new = models.ForeignKey(RegisteredModel, on_delete=models.CASCADE, related_name="+")
+    at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-at", "-pk"]
+
+    def __str__(self) -> str:
+        return f"{self.old_id} into {self.new_id}"
+
+
 class RejectedMove(models.Model):
     """Somebody has said that a missing model and a present one are not the same: they are neither
     joined nor offered again.

@@ -81,10 +81,14 @@ def field(request: HttpRequest, model_id: str, name: str) -> HttpResponse:
     if request.method == "POST":
         row, status, said = model_metadata.save(request, record, FIELDS[name])
         if not is_fragment(request):
-            return redirect("model-field", model_id, name) if status != 200 else redirect("report")
+            return (
+                redirect("model-field", record.model_id, name)
+                if status != 200
+                else redirect("report")
+            )
         return _answer(request, record, row if row.input else None, said=said, status=status)
     if not is_fragment(request):
-        return redirect(f"{reverse('model-field', args=[model_id, name])}#field-{name}")
+        return redirect(f"{reverse('model-field', args=[record.model_id, name])}#field-{name}")
     row = model_metadata.row_of(record, FIELDS[name])
     if "show" in request.GET:
         return _answer(request, record, None)

@@ -17,6 +17,7 @@ from discovery.models import RegisteredModel, Right, Root
 from discovery.services.access import permissions
 from discovery.services.insight import overview
 from discovery.services.insight.overview import Registry, Share
+from discovery.services.registry import aliases
 from discovery.services.scans import ledgers
 from discovery.services.search import filters
 from discovery.templatetags.karen import category_class
@@ -96,7 +97,7 @@ def _model(request: HttpRequest, model_id: str) -> RegisteredModel | None:
     visible = RegisteredModel.objects.visible_to(request.user).only(
         "model_id", "name", "display_name", "variants", "size_bytes", "primary"
     )
-    return visible.filter(model_id=model_id).first() if "\0" not in model_id else None
+    return aliases.find(visible, model_id)
 
 
 def _categories(request: HttpRequest, registry: Registry) -> Layout:

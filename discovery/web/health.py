@@ -41,7 +41,7 @@ def live(request: HttpRequest, model_id: str) -> HttpResponse:
     """The whole tab again while something is under way; once nothing is, for the last time."""
     record = fetch(request, model_id)
     if not is_fragment(request):
-        return redirect("model-health", model_id)
+        return redirect("model-health", record.model_id)
     context = _context(request, record)
     return page_or_partial(
         request,
@@ -108,7 +108,7 @@ def act(request: HttpRequest, model_id: str) -> HttpResponse:
         messages.error(request, "That is not something that can be done here.")
     else:
         action(request, record)
-    return redirect("model-health", model_id)
+    return redirect("model-health", record.model_id)
 
 
 def _validate(request: HttpRequest, record: RegisteredModel) -> None:

@@ -29,6 +29,7 @@ from discovery.services.access import permissions
 from discovery.services.access.redaction import Sight
 from discovery.services.bulk import bulk_edits
 from discovery.services.metadata import metadata, undo
+from discovery.services.registry import aliases
 from discovery.services.search import model_filters
 from discovery.web.model import frame
 from discovery.web.shared import changes
@@ -89,6 +90,7 @@ class Filters:
                     Q(model_id__icontains=word)
                     | Q(name__icontains=word)
                     | Q(display_name__icontains=word)
+                    | Q(pk__in=aliases.like(word))
                 )
             rows = rows.filter(model__in=models.values("pk"))
         if self.batch:

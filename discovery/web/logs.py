@@ -18,6 +18,7 @@ from discovery.engine.core.vocabulary import Severity
 from discovery.models import Channel, Right
 from discovery.services.access import permissions
 from discovery.services.core import event_log
+from discovery.services.registry import aliases
 from discovery.services.search import model_filters
 from discovery.web.shared.shortcuts import as_key, is_fragment, known_models, needs, page_or_partial
 
@@ -113,7 +114,7 @@ def index(request: HttpRequest) -> HttpResponse:
         level=filters.level,
         channel=filters.channel,
         scan=filters.scan,
-        model_id=filters.model,
+        model_id=aliases.current(filters.model) if filters.model else "",
         text=filters.text,
         since=filters.after,
     )

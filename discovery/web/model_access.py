@@ -66,7 +66,7 @@ def tab(request: HttpRequest, model_id: str) -> HttpResponse:
         }
         return page_or_partial(request, "discovery/model_access.html", "tab", context, status=409)
     messages.success(request, "Who sees the model is changed." if made else "Nothing was changed.")
-    return redirect("model-access", model_id)
+    return redirect("model-access", record.model_id)
 
 
 def _now(record: RegisteredModel) -> dict[str, Any]:

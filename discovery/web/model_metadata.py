@@ -87,7 +87,7 @@ def field(request: HttpRequest, model_id: str, name: str) -> HttpResponse:
     if "show" not in request.GET:
         open_rows(record, [row])
     elif not is_fragment(request):
-        return redirect(f"{reverse('model-metadata', args=[model_id])}#field-{name}")
+        return redirect(f"{reverse('model-metadata', args=[record.model_id])}#field-{name}")
     return _one(request, record, row)
 
 

@@ -18,7 +18,8 @@ from django.views.decorators.http import require_http_methods, require_safe
 from discovery.models import RegisteredModel, Right, Root, ScanRun
 from discovery.services import scans
 from discovery.services.insight import decisions
-from discovery.services.scans import reviewing
+from discovery.services.registry import aliases
+from discovery.services.scans import merging, reviewing
 from discovery.services.scans.relinking import ELSEWHERE
 from discovery.services.search import model_filters
 from discovery.web.shared import changes
@@ -103,8 +104,9 @@ def _decide(request: HttpRequest, old: RegisteredModel, new: RegisteredModel) ->
             {**_pair(old, new), "fault": str(error)},
             status=422,
         )
+    place = "one model with what it is part of" if joined.pk == new.pk else "in its new place"
     messages.success(
-        request, f"{joined.title} is in its new place, with everything that was decided about it."
+        request, f"{joined.title} is {place}, with everything that was decided about it."
     )
     return redirect("model", joined.model_id)
 
@@ -114,15 +116,19 @@ def _pair(old: RegisteredModel, new: RegisteredModel) -> dict[str, Any]:
     return {
         "offer": reviewing.Offer(old, told[old.pk]),
         "candidate": reviewing.Candidate(
-            new, told[new.pk], reviewing.together(old, new), old.content == new.content
+            new,
+            told[new.pk],
+            reviewing.together(old, new),
+            old.content == new.content,
+            reviewing.is_part(old, new),
         ),
         "same_weights": bool(old.fingerprint) and old.fingerprint == new.fingerprint,
         "refusal": reviewing.refusal(old, new),
-        "rows": [_row(choice) for choice in reviewing.choices(old, new)],
+        "rows": [_row(choice) for choice in merging.choices(old, new)],
     }
 
 
-def _row(choice: reviewing.Choice) -> Row:
+def _row(choice: merging.Choice) -> Row:
     nothing = "none" if isinstance(choice.result, list) else "automatic"
     old, new, result = (
         changes.value_view(choice.name, value, nothing)
@@ -154,6 +160,7 @@ def _found(old: RegisteredModel, text: str) -> list[RegisteredModel]:
             Q(model_id__icontains=word)
             | Q(search_text__contains=word.casefold())
             | Q(root__path__icontains=word)
+            | Q(pk__in=aliases.like(word))
         )
     return list(
         rows.select_related("root").only(*reviewing.COLUMNS).order_by("sort_name", "pk")[:MAX_FOUND]

@@ -24,6 +24,7 @@ from discovery.services.bulk import bulk_edits
 from discovery.services.bulk.operations import Operation
 from discovery.services.bulk.selections import Selection
 from discovery.services.findings import triage
+from discovery.services.registry import aliases
 from discovery.services.search import model_filters
 from discovery.web.shared.shortcuts import needs, numbered, page_or_partial, require
 
@@ -123,6 +124,7 @@ def _narrowed(rows: QuerySet[Finding], severity: str, code: str, text: str) -> Q
             | Q(path__icontains=word)
             | Q(model__name__icontains=word)
             | Q(model__model_id__icontains=word)
+            | Q(model__in=aliases.like(word))
         )
     return rows
 

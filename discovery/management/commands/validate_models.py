@@ -16,6 +16,7 @@ from discovery.models import RegisteredModel
 from discovery.services.health import deep_validation, validation
 from discovery.services.health.validation import Report
 from discovery.services.machine.root_probes import RootSilent
+from discovery.services.registry import aliases
 
 
 class Command(BaseCommand):
@@ -56,14 +57,14 @@ class Command(BaseCommand):
         rows = RegisteredModel.objects.select_related("root")
         if not model_ids:
             return list(rows.order_by(*validation.Validation.IN_ORDER))
-        found = {record.model_id: record for record in rows.filter(model_id__in=model_ids)}
+        found = aliases.find_many(rows, model_ids)
         unknown = [model_id for model_id in model_ids if model_id not in found]
         if unknown:
             self.stderr.write(
                 f"There is no model {', '.join(unknown)}. The model ID stands on the model's page."
             )
             sys.exit(2)
-        return [found[model_id] for model_id in dict.fromkeys(model_ids)]
+        return list(dict.fromkeys(found[model_id] for model_id in model_ids))
 
     def _shown(self, records: list[RegisteredModel], quiet: bool) -> Iterator[RegisteredModel]:
         bar = tqdm(

@@ -15,6 +15,7 @@ from discovery.engine.core.text import plural
 from discovery.models import RegisteredModel
 from discovery.services.metadata import write_back
 from discovery.services.metadata.write_back import Outcome, Result
+from discovery.services.registry import aliases
 
 
 class Command(BaseCommand):
@@ -58,19 +59,14 @@ class Command(BaseCommand):
     def _records(self, model_ids: list[str]) -> Iterable[RegisteredModel]:
         if not model_ids:
             return write_back.curated_models()
-        found = {
-            record.model_id: record
-            for record in RegisteredModel.objects.filter(model_id__in=model_ids).select_related(
-                "root"
-            )
-        }
+        found = aliases.find_many(RegisteredModel.objects.select_related("root"), model_ids)
         unknown = [model_id for model_id in model_ids if model_id not in found]
         if unknown:
             self.stderr.write(
                 f"There is no model {', '.join(unknown)}. The model ID stands on the model's page."
             )
             sys.exit(2)
-        return [found[model_id] for model_id in dict.fromkeys(model_ids)]
+        return list(dict.fromkeys(found[model_id] for model_id in model_ids))
 
     def _print(self, results: list[Result], counts: Counter[Outcome], dry_run: bool) -> None:
         if dry_run:

@@ -12,6 +12,7 @@ from discovery.services.bulk.operations import Operation
 from discovery.services.core.form_stamps import stamp
 from discovery.services.metadata import metadata
 from discovery.services.metadata.plans import COLUMNS, Fault, Plan
+from discovery.services.registry import aliases
 from discovery.services.search import model_filters, model_search
 from discovery.services.search.search_language import Fault as Misunderstood
 
@@ -35,8 +36,8 @@ class Selection:
     def models(self, user: User) -> RegisteredModelQuerySet:
         if self.query is not None:
             return model_search.found(user, model_filters.Filters.read(self.query)).order_by("pk")
-        ids = [each for each in self.ids if "\0" not in each]
-        return RegisteredModel.objects.visible_to(user).filter(model_id__in=ids).order_by("pk")
+        visible = RegisteredModel.objects.visible_to(user)
+        return visible.filter(aliases.named(self.ids)).order_by("pk")
 
     @property
     def faults(self) -> tuple[Misunderstood, ...]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from django.db.models import Q, QuerySet
+from django.db.models.expressions import Combinable
 from django.utils import timezone
 
 from discovery.engine.core.paths import to_text
@@ -107,7 +108,7 @@ def entries(
     level: str = "",
     channel: str = "",
     scan: int | None = None,
-    model_id: str = "",
+    model_id: str | Combinable = "",
     text: str = "",
     since: datetime | None = None,
 ) -> QuerySet[LogEntry]:
@@ -120,7 +121,7 @@ def entries(
 
 
 def of_models(
-    model_ids: Collection[str], rows: QuerySet[LogEntry] | None = None
+    model_ids: Collection[str | Combinable], rows: QuerySet[LogEntry] | None = None
 ) -> QuerySet[LogEntry]:
     """The events of these models. The second condition is the one that their index is limited
     to.

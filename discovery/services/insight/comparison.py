@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from discovery.models import RegisteredModel
 from discovery.services.insight import model_contents
+from discovery.services.registry import aliases
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
@@ -61,14 +62,11 @@ def choose(user: AbstractBaseUser | AnonymousUser, ids: Sequence[str]) -> Chosen
     """The models of these ids, at most ``MOST``."""
     named = list(dict.fromkeys(each for each in ids if each))
     asked, left_out = named[:MOST], named[MOST:]
-    rows = (
-        RegisteredModel.objects.visible_to(user)
-        .filter(model_id__in=[each for each in asked if "\0" not in each])
-        .select_related("root")
+    found = aliases.find_many(
+        RegisteredModel.objects.visible_to(user).select_related("root"), asked
     )
-    found = {row.model_id: row for row in rows}
     return Chosen(
-        [found[each] for each in asked if each in found],
+        list(dict.fromkeys(found[each] for each in asked if each in found)),
         [each for each in asked if each not in found],
         left_out,
     )

@@ -19,6 +19,7 @@ from discovery.engine.core import names
 from discovery.engine.core.vocabulary import ModelType
 from discovery.engine.identify.model_ids import slug
 from discovery.models import RegisteredModel, RegisteredModelQuerySet
+from discovery.services.registry import aliases
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
@@ -126,9 +127,10 @@ def _named(name: str, user: User, not_this: int) -> RegisteredModel | None:
         RegisteredModel.objects.filter(spelled)
         .exclude(pk=not_this)
         .order_by()
-        .values_list("pk", flat=True)[:MAX_EACH]
+        .values_list("pk")
+        .union(aliases.former([slug(tail)]).exclude(model=not_this))[:MAX_EACH]
     )
-    found = list(_visible(user).filter(pk__in=keys))
+    found = list(_visible(user).filter(pk__in=[key for (key,) in keys]))
     found.sort(
         key=lambda each: (
             each.name != name,

@@ -23,6 +23,7 @@ from standardwebhooks import Webhook as Signer
 
 from discovery.engine.core.vocabulary import Status
 from discovery.models import (
+    Alias,
     LogEntry,
     MetadataChange,
     RegisteredModel,
@@ -169,12 +170,31 @@ def _edited(made: Sequence[MetadataChange], by: str, through: str) -> None:
     for change in made:
         fields.setdefault(change.model.model_id, []).append(change.field)
     for some in _chunks(sorted(fields)):
-        models = [{"model_id": model_id, "fields": sorted(fields[model_id])} for model_id in some]
+        aliases = _aliases(some)
+        models = [
+            {
+                "model_id": model_id,
+                "fields": sorted(fields[model_id]),
+                "aliases": aliases.get(model_id, []),
+            }
+            for model_id in some
+        ]
         _tell(
             hooks,
             "metadata.edited",
-            {"by": by, "through": through, "batch": str(made[0].batch), "models": models},
+            {"by": by or None, "through": through, "batch": str(made[0].batch), "models": models},
         )
+
+
+def _aliases(model_ids: Sequence[str]) -> dict[str, list[str]]:
+    """{id of a model: its former ids}, of those that have any."""
+    found: dict[str, list[str]] = {}
+    rows = Alias.objects.filter(model__model_id__in=model_ids).values_list(
+        "model__model_id", "alias"
+    )
+    for model_id, alias in rows:
+        found.setdefault(model_id, []).append(alias)
+    return found
 
 
 def _models_of(run: ScanRun, event: str) -> Iterator[list[dict[str, Any]]]:
@@ -187,6 +207,7 @@ def _models_of(run: ScanRun, event: str) -> Iterator[list[dict[str, Any]]]:
         rows = (
             RegisteredModel.objects.filter(model_id__in=ids)
             .select_related("root")
+            .prefetch_related("aliases")
             .order_by("model_id")
         )
         if event == "model.unsafe":
@@ -207,6 +228,7 @@ def _model(record: RegisteredModel) -> dict[str, Any]:
         "path": record.path,
         "type": record.type,
         "status": record.status,
+        "aliases": [each.alias for each in record.aliases.all()],
     }
 
 

@@ -12,6 +12,7 @@ from django.db import transaction
 from discovery.models import RegisteredModel
 from discovery.services.metadata import memberships, metadata
 from discovery.services.metadata.metadata import InvalidMetadata
+from discovery.services.registry import aliases
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -29,10 +30,13 @@ class Stale(Exception):
 class Update:
     """What one model is to be given, and what is wrong with that: {field: text}, "model_id" among
     the fields.
+
+    ``alias`` is what the caller called it, where that is not its own id.
     """
 
     model_id: str
     errors: Mapping[str, str]
+    alias: str = ""
 
 
 def update(
@@ -78,12 +82,7 @@ def update_many(
     """
     with transaction.atomic():
         visible = RegisteredModel.objects.visible_to(by).select_for_update()
-        records = {
-            record.model_id: record
-            for record in visible.filter(
-                model_id__in={model_id for model_id, _ in updates}
-            ).order_by("pk")
-        }
+        records = aliases.find_many(visible.order_by("pk"), (model_id for model_id, _ in updates))
         unknown = _unknown(changes for _, changes in updates)
         results: list[Update] = []
         wanted: dict[RegisteredModel, dict[str, Any]] = {}
@@ -91,21 +90,20 @@ def update_many(
             record = records.get(model_id)
             if record is None:
                 results.append(Update(model_id, {"model_id": "there is no such model"}))
-            elif record in wanted:
-                results.append(
-                    Update(
-                        model_id,
-                        {"model_id": "comes twice: put all changes of a model into one item"},
-                    )
-                )
-            else:
-                errors = (may(changes, record) if may else {}) or _into(
-                    wanted, record, changes, unknown
-                )
-                results.append(Update(model_id, errors))
+                continue
+            errors = _twice(record, wanted) or (may(changes, record) if may else {})
+            errors = errors or _into(wanted, record, changes, unknown)
+            alias = model_id if model_id != record.model_id else ""
+            results.append(Update(record.model_id, errors, alias))
         if not (atomic and any(result.errors for result in results)):
             metadata.edit_many(wanted, by=by, through=through, batch=uuid4())
     return results
+
+
+def _twice(record: RegisteredModel, wanted: Mapping[RegisteredModel, Any]) -> Mapping[str, str]:
+    if record not in wanted:
+        return {}
+    return {"model_id": "comes twice: put all changes of a model into one item"}
 
 
 def _into(

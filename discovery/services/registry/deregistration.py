@@ -12,13 +12,12 @@ from uuid import UUID
 
 from django.contrib.auth.models import Group, User
 from django.db import transaction
-from django.db.models import Q
 from django.utils import timezone
 
 from discovery.engine.core.vocabulary import Severity
 from discovery.models import Channel, Collection, Forgotten, MetadataChange, RegisteredModel, Root
 from discovery.services.core import event_log
-from discovery.services.registry import tags
+from discovery.services.registry import aliases, tags
 from discovery.services.registry.records import RESOLVED, save_many
 
 #: Columns that people or the registry decide, and no scan reads.
@@ -29,7 +28,7 @@ def forget(model: RegisteredModel, *, by: User, through: str) -> None:
     """Takes the model out of the registry. No file is touched."""
     with transaction.atomic():
         record = RegisteredModel.objects.select_for_update().get(pk=model.pk)
-        Forgotten.objects.update_or_create(
+        memory, _ = Forgotten.objects.update_or_create(
             root_id=record.root_id,
             path=record.path,
             defaults={
@@ -40,6 +39,7 @@ def forget(model: RegisteredModel, *, by: User, through: str) -> None:
                 "at": timezone.now(),
             },
         )
+        aliases.forget(record, memory)
         event_log.record(
             Channel.DISCOVERY,
             Severity.WARNING,
@@ -76,19 +76,10 @@ def _change(change: MetadataChange) -> dict[str, Any]:
     }
 
 
-def memories(
-    root: Root, paths: Iterable[str], model_ids: Iterable[str] = ()
-) -> tuple[dict[str, Forgotten], set[str]]:
-    """({path: what is kept of the model that was there}, those of the ids that are kept for models
-    that were forgotten).
-    """
-    wanted = set(model_ids)
-    kept = list(
-        Forgotten.objects.filter(Q(root=root, path__in=list(paths)) | Q(model_id__in=wanted))
-    )
-    return {memory.path: memory for memory in kept if memory.root_id == root.pk}, {
-        memory.model_id for memory in kept
-    } & wanted
+def memories(root: Root, paths: Iterable[str]) -> dict[str, Forgotten]:
+    """{path: what is kept of the model that was there}."""
+    kept = Forgotten.objects.filter(root=root, path__in=list(paths))
+    return {memory.path: memory for memory in kept}
 
 
 def give_back(record: RegisteredModel, memory: Forgotten) -> None:
@@ -105,10 +96,11 @@ def give_back(record: RegisteredModel, memory: Forgotten) -> None:
 
 def link_again(found: Sequence[tuple[RegisteredModel, Forgotten]]) -> None:
     """The rest, once the records are saved: groups, collections and people that still are there,
-    and the history.
+    the history, and the aliases.
     """
     if not found:
         return
+    aliases.give_back({memory: record for record, memory in found})
     for name, target in (("groups", Group), ("collections", Collection), ("favoured_by", User)):
         _link(name, target, {record.pk: memory.kept[name] for record, memory in found})
     people = _known(

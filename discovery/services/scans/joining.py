@@ -2,8 +2,8 @@
 newer says what is on the disk.
 
 Whatever hangs on the newer record comes along: checksums, deep validations, test loads, findings;
-and, where a person joins two records that both carry decisions, those decisions too (see
-:func:`merge`). A fixed number of statements for a chunk of pairs.
+and, where both carry decisions, those too (see :mod:`merging`). Its id becomes an alias. A fixed
+number of statements for a chunk of pairs.
 """
 
 from __future__ import annotations
@@ -21,11 +21,13 @@ from discovery.models import (
     Finding,
     LoadTest,
     LogEntry,
+    ProposedJoin,
     RegisteredModel,
+    ScanRun,
 )
 from discovery.models.job import Job
 from discovery.services.findings import findings
-from discovery.services.registry import tags
+from discovery.services.registry import aliases, tags
 from discovery.services.registry.model_files import below, home
 from discovery.services.registry.records import SCANNED, resolve
 
@@ -36,10 +38,15 @@ CHUNK = 200
 _TAKEN = (*SCANNED, "arrived_at", "deep_validated_at", "seen_at")
 
 
-def absorb(pairs: Mapping[RegisteredModel, RegisteredModel], extra: Sequence[str] = ()) -> None:
+def absorb(
+    pairs: Mapping[RegisteredModel, RegisteredModel],
+    extra: Sequence[str] = (),
+    run: ScanRun | None = None,
+) -> None:
     """{old: new} of locked records → one record each, in the caller's transaction.
 
-    ``extra`` are further columns of the old ones to save.
+    ``extra`` are further columns of the old ones to save. Ids that ``run`` itself gave the new ones
+    are no aliases.
     """
     if not pairs:
         return
@@ -51,6 +58,8 @@ def absorb(pairs: Mapping[RegisteredModel, RegisteredModel], extra: Sequence[str
     _findings(heirs)
     _follow(pairs)
     _log({new.model_id: old.model_id for old, new in pairs.items()})
+    _proposals(heirs)
+    aliases.hand_over(pairs, run)
     for old, new in pairs.items():
         deep = [at for at in (old.deep_validated_at, new.deep_validated_at) if at]
         for name in SCANNED:
@@ -67,6 +76,63 @@ def absorb(pairs: Mapping[RegisteredModel, RegisteredModel], extra: Sequence[str
     findings.back(absent)
     findings.after_scan(records)
     tags.sync(records)
+
+
+def absorb_part(
+    whole: RegisteredModel,
+    part: RegisteredModel,
+    extra: Sequence[str] = (),
+    run: ScanRun | None = None,
+) -> None:
+    """One record of ``whole``, which stays as it was read, and ``part``, whose files it holds."""
+    count_from(whole, part)
+    for name in SCANNED:  # absorbing writes what the second record was read as
+        setattr(part, name, getattr(whole, name))
+    part.arrived_at = whole.arrived_at or whole.added_at
+    absorb({whole: part}, extra, run)
+
+
+def count_from(whole: RegisteredModel, part: RegisteredModel) -> None:
+    """Makes what hangs on ``part`` count from the folder of ``whole``: its files are where they
+    were, and belong to a larger model.
+
+    What was accepted for them stays accepted, unless one of them may have changed since.
+    """
+    was, now = home(part), home(whole)
+    sums = list(FileChecksum.objects.filter(model=part).only("pk", "path"))
+    for row in sums:
+        row.path = below(posixpath.normpath(posixpath.join(was, row.path)), now)[:4096]
+    FileChecksum.objects.bulk_update(sums, ["path"], batch_size=200)
+    rows = list(Finding.objects.filter(model=part).only("pk", "path", "file"))
+    for finding in rows:
+        if finding.path == part.path != "." and finding.path not in dict(part.files):
+            finding.path = whole.path  # it is about the model as a whole
+        finding.file = findings.file_of(whole.path, finding.path)
+    Finding.objects.bulk_update(rows, ["path", "file"], batch_size=100)
+    if _is_untouched(part, whole):
+        findings.keep_up({part.pk: (part.content, whole.content)})
+
+
+def _is_untouched(part: RegisteredModel, whole: RegisteredModel) -> bool:
+    """Whether all files of ``part`` are among those of ``whole``, none of which was written since a
+    scan last saw the part.
+    """
+    seen = part.seen_at or part.root.seen_at
+    since = whole.modified_at is not None and (seen is None or whole.modified_at > seen)
+    return not since and {tuple(entry) for entry in part.files} <= {
+        tuple(entry) for entry in whole.files
+    }
+
+
+def _proposals(heirs: Mapping[int, int]) -> None:
+    """What was offered to a person: of a record that stays it is settled, of one that goes it is
+    about the one that stays.
+    """
+    ProposedJoin.objects.filter(old__in=list(heirs.values())).delete()
+    rows = list(ProposedJoin.objects.filter(new__in=list(heirs)))
+    for row in rows:
+        row.new_id = heirs[row.new_id]
+    ProposedJoin.objects.bulk_update(rows, ["new"], batch_size=200)
 
 
 def _checksums(heirs: Mapping[int, int]) -> None:
@@ -187,9 +253,7 @@ def _delete(kind: Any, keys: Sequence[int]) -> None:
 
 
 def _log(ids: Mapping[str, str]) -> None:
-    """What was logged about the newer record is about the older one from now on: its id leads
-    nowhere.
-    """
+    """What was logged about the newer record is about the older one from now on."""
     renamed = Case(
         *(When(model_id=was, then=Value(now)) for was, now in ids.items()),
         default=F("model_id"),

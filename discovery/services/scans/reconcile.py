@@ -19,10 +19,19 @@ from discovery.engine.core.types import Candidate, Found
 from discovery.engine.core.version import READERS
 from discovery.engine.core.vocabulary import ScanEvent, Severity, Status
 from discovery.engine.identify.model_ids import new_id, options
-from discovery.models import Channel, Forgotten, LogEntry, RegisteredModel, Root, ScanRun, Skipped
+from discovery.models import (
+    Channel,
+    Forgotten,
+    LogEntry,
+    ProposedJoin,
+    RegisteredModel,
+    Root,
+    ScanRun,
+    Skipped,
+)
 from discovery.services.core.event_log import Journal
 from discovery.services.findings import findings
-from discovery.services.registry import deregistration, tags
+from discovery.services.registry import aliases, deregistration, tags
 from discovery.services.registry.model_files import weight_files
 from discovery.services.registry.records import SCANNED, take
 
@@ -90,11 +99,10 @@ class _Batch:
         self.outcome = Outcome()
         self.now = timezone.now()
         self.existing = _existing(root, readings)
-        asked, taken = _ids_like(readings)
-        self.memories, reserved = deregistration.memories(
-            root, [to_text(found.path) for reading in readings for found in reading.found], asked
+        self.ids = _ids_like(readings)
+        self.memories = deregistration.memories(
+            root, [to_text(found.path) for reading in readings for found in reading.found]
         )
-        self.ids = asked, taken | reserved
         self.records: list[RegisteredModel] = []
         self.matched: set[int] = set()
         #: Of the records that an older reader judged: those that are as they were.
@@ -155,6 +163,8 @@ class _Batch:
         deregistration.link_again(self.found_again)
         findings.keep_up(self.contents)
         findings.back(self.absent)
+        if self.absent:
+            ProposedJoin.objects.filter(old__in=list(self.absent)).delete()
         findings.after_scan(self.records)
         tags.sync(self.records)
         self.outcome.gone = [
@@ -224,12 +234,7 @@ def _ids_like(readings: Iterable[Reading]) -> tuple[set[str], set[str]]:
         for found in reading.found
         for option in options(to_text(found.name), to_text(found.path))
     }
-    taken = (
-        set(RegisteredModel.objects.filter(model_id__in=asked).values_list("model_id", flat=True))
-        if asked
-        else set()
-    )
-    return asked, taken
+    return asked, aliases.taken(asked)
 
 
 def _new(
@@ -238,9 +243,7 @@ def _new(
     asked, taken = ids
 
     def is_taken(model_id: str) -> bool:
-        return model_id in taken or (
-            model_id not in asked and RegisteredModel.objects.filter(model_id=model_id).exists()
-        )
+        return model_id in taken or (model_id not in asked and bool(aliases.taken([model_id])))
 
     model_id = new_id(to_text(found.name), to_text(found.path), is_taken)
     taken.add(model_id)

@@ -31,7 +31,7 @@ from discovery.engine.core.vocabulary import KEY_PREFIX, ModelType, Severity
 from discovery.engine.identify import read_path
 from discovery.engine.identify.document import CATEGORIES
 from discovery.engine.identify.model_ids import new_id
-from discovery.models import Channel, Forgotten, RegisteredModel, Root, Skipped
+from discovery.models import Channel, RegisteredModel, Root, Skipped
 from discovery.services.access.redaction import Sight
 from discovery.services.core import config_files, event_log
 from discovery.services.curation import collections
@@ -40,7 +40,7 @@ from discovery.services.integrations import http_client, webhooks
 from discovery.services.machine import reach, root_probes
 from discovery.services.metadata import input_checks, metadata
 from discovery.services.metadata.metadata import InvalidMetadata
-from discovery.services.registry import deregistration, tags
+from discovery.services.registry import aliases, deregistration, tags
 from discovery.services.registry.records import resolve, take
 from discovery.services.scans.roots import (
     OutsideRoots,
@@ -345,7 +345,7 @@ def _write(
                 model_id=model_id, root=root, added_at=now, arrived_at=now, by_hand=True
             )
             take(record, found, now)
-            memories, _ = deregistration.memories(root, [record.path])
+            memories = deregistration.memories(root, [record.path])
             for memory in memories.values():
                 deregistration.give_back(record, memory)
                 record.by_hand = True
@@ -374,10 +374,7 @@ def _write(
 
 
 def _is_taken(model_id: str) -> bool:
-    return (
-        RegisteredModel.objects.filter(model_id=model_id).exists()
-        or Forgotten.objects.filter(model_id=model_id).exists()
-    )
+    return bool(aliases.taken([model_id]))
 
 
 def _known(root: Root, found: Found) -> str | None:

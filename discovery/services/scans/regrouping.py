@@ -1,10 +1,10 @@
 """Records whose files are part of another model now, because scans see better than before what
 belongs together.
 
-Two records become one: it keeps an id that is known, and all that people decided about either, as
-long as only one of them carries decisions. Where both do, the one that is no model any more is kept
-as missing: nothing is lost, and a person decides. What is no model at all any more, and about which
-nobody decided anything, is forgotten.
+Two records become one: it keeps an id that is known, and all that people decided about either; the
+other id becomes an alias. Where people decided differently about each, the one that is no model any
+more is kept as missing and offered on the Moves page: nothing is lost, and a person decides. What
+is no model at all any more, and about which nobody decided anything, is forgotten.
 """
 
 from __future__ import annotations
@@ -14,14 +14,26 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from django.db import transaction
+from django.utils import timezone
 
-from discovery.engine.core.vocabulary import Severity, Status
-from discovery.models import Channel, LogEntry, RegisteredModel, Root, ScanRun
+from discovery.engine.core.vocabulary import Severity, Status, Through
+from discovery.models import (
+    Channel,
+    LogEntry,
+    MetadataChange,
+    ProposedJoin,
+    RegisteredModel,
+    RejectedMove,
+    Root,
+    ScanRun,
+)
 from discovery.services.core.event_log import Journal
+from discovery.services.curation import collections
 from discovery.services.insight.decisions import carried
+from discovery.services.integrations import webhooks
 from discovery.services.registry.model_files import weight_files
-from discovery.services.registry.records import SCANNED
-from discovery.services.scans.joining import CHUNK, absorb
+from discovery.services.scans.joining import CHUNK, absorb, absorb_part, count_from
+from discovery.services.scans.merging import MERGED, disputed, merge
 from discovery.services.scans.relinking import ELSEWHERE, Joined, chunks
 
 
@@ -69,27 +81,47 @@ def _join(root: Root, gone: Sequence[int], run: ScanRun, journal: Journal, resul
             _note(journal, heir, owner)
             result.new += owner.added_in_id == run.pk
             LogEntry.objects.filter(scan=run, model_id=owner.model_id).update(event="")
-            absorb({heir: owner})
+            count_from(owner, heir)
+            absorb({heir: owner}, run=run)
             result.keys.add(heir.pk)
         for part in some:
             if part is heir:
                 continue
-            if part.pk in decided:
-                text = f"is part of {heir.model_id} now; its decisions are kept, and not joined"
-                journal.add(
-                    Channel.DISCOVERY,
-                    Severity.WARNING,
-                    text,
-                    model_id=part.model_id,
-                    path=part.path,
-                )
-                continue
-            _note(journal, part, heir)
-            for name in SCANNED:  # absorbing writes what the second record was read as
-                setattr(part, name, getattr(heir, name))
-            part.arrived_at = heir.arrived_at
-            result.keys.add(part.pk)
-            absorb({heir: part})
+            if part.pk not in decided or _is_clear(part, heir):
+                _note(journal, part, heir)
+                _unite(heir, part, run, has_decisions=part.pk in decided)
+                result.keys.add(part.pk)
+            else:
+                _propose(part, heir, journal)
+
+
+def _is_clear(part: RegisteredModel, heir: RegisteredModel) -> bool:
+    """Whether what people decided about each can be put together without asking them."""
+    is_rejected = RejectedMove.objects.filter(old=part, new=heir).exists()
+    return not is_rejected and not disputed(part, heir)
+
+
+def _unite(
+    heir: RegisteredModel, part: RegisteredModel, run: ScanRun, *, has_decisions: bool
+) -> None:
+    if not has_decisions:
+        absorb_part(heir, part, run=run)
+        return
+    made = merge(part, heir, heir, by=None, through=Through.SCAN)
+    absorb_part(heir, part, MERGED, run)
+    collections.refresh([heir.pk])
+    MetadataChange.objects.bulk_create(made)
+    webhooks.after_edit(made, "", Through.SCAN)
+
+
+def _propose(part: RegisteredModel, heir: RegisteredModel, journal: Journal) -> None:
+    """People decided differently about each: a person says what the one model has."""
+    ProposedJoin.objects.update_or_create(old=part, defaults={"new": heir, "at": timezone.now()})
+    text = (
+        f"is part of {heir.model_id} now, and people decided differently about each. Nothing was"
+        " joined. Choose on the Moves page."
+    )
+    journal.add(Channel.DISCOVERY, Severity.WARNING, text, model_id=part.model_id, path=part.path)
 
 
 def _owners(

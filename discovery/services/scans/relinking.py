@@ -27,7 +27,7 @@ from discovery.models import (
 )
 from discovery.services.core.event_log import Journal
 from discovery.services.insight.decisions import carried
-from discovery.services.registry import deregistration
+from discovery.services.registry import aliases, deregistration
 from discovery.services.registry.records import resolve
 from discovery.services.scans.joining import CHUNK, absorb
 from discovery.services.scans.matching import Matching, Side, match
@@ -254,7 +254,7 @@ def _take_over(
             note_move(journal, old, new)
         result.new += sum(new.added_in_id == run.pk for new in sure.values())
         result.keys |= {old.pk for old in sure}
-        absorb(sure)
+        absorb(sure, run=run)
         journal.write()
 
 
@@ -307,7 +307,7 @@ def _listed(sides: Sequence[Side], names: Mapping[int, str], between: str = ", "
 
 
 def relink_forgotten(
-    roots: Mapping[int, Callable[[str], bool]], what: Departures, journal: Journal
+    roots: Mapping[int, Callable[[str], bool]], what: Departures, run: ScanRun, journal: Journal
 ) -> int:
     """Gives what is kept of forgotten models to the same weights at another place.
 
@@ -343,11 +343,11 @@ def relink_forgotten(
     ]
     pairs = match(sides, _arrivals({side.fingerprint for side in sides}, (), what)).pairs
     for part in chunks(list(pairs.items()), CHUNK):
-        _give_back(dict(part), journal)
+        _give_back(dict(part), run, journal)
     return len(pairs)
 
 
-def _give_back(pairs: Mapping[int, int], journal: Journal) -> None:
+def _give_back(pairs: Mapping[int, int], run: ScanRun, journal: Journal) -> None:
     with transaction.atomic():
         locked = RegisteredModel.objects.select_for_update().filter(
             ~carried(), pk__in=list(pairs.values())
@@ -355,10 +355,13 @@ def _give_back(pairs: Mapping[int, int], journal: Journal) -> None:
         records = {record.pk: record for record in locked}
         memories = Forgotten.objects.in_bulk(list(pairs))
         found: list[tuple[RegisteredModel, Forgotten]] = []
+        former: dict[str, RegisteredModel] = {}
         for key, memory in memories.items():
             if (record := records.get(pairs[key])) is None:
                 continue
             was = record.model_id
+            if record.added_in_id != run.pk:
+                former[was] = record
             deregistration.give_back(record, memory)
             resolve(record)
             found.append((record, memory))
@@ -367,4 +370,5 @@ def _give_back(pairs: Mapping[int, int], journal: Journal) -> None:
                 Channel.DISCOVERY, Severity.INFO, text, model_id=record.model_id, path=record.path
             )
         deregistration.save_again(found)
+        aliases.add(former)
         journal.write()

@@ -1,13 +1,12 @@
-"""Moves that only a person can decide: which missing model a present one is, joined by hand or
-rejected.
+"""What only a person can decide: which missing model a present one is, or is part of now, joined by
+hand or rejected.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
-from uuid import uuid4
+from typing import TYPE_CHECKING
 
 from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
@@ -18,18 +17,18 @@ from discovery.engine.core.vocabulary import Severity, Status
 from discovery.models import (
     Channel,
     MetadataChange,
+    ProposedJoin,
     RegisteredModel,
     RejectedMove,
     Root,
-    Visibility,
 )
 from discovery.services.core import event_log
 from discovery.services.core.event_log import Journal
 from discovery.services.curation import collections
 from discovery.services.insight import decisions
 from discovery.services.integrations import webhooks
-from discovery.services.metadata import memberships, metadata
-from discovery.services.scans.joining import absorb
+from discovery.services.scans.joining import absorb, absorb_part
+from discovery.services.scans.merging import MERGED, merge
 from discovery.services.scans.relinking import ELSEWHERE, location, note_move
 
 if TYPE_CHECKING:
@@ -55,13 +54,15 @@ class NotJoined(Exception):
 class Candidate:
     """A present model with the weights of a missing one.
 
-    ``together``: both were there at one time, so it may be a copy.
+    ``together``: both were there at one time, so it may be a copy. ``is_whole``: a scan found that
+    the files of the missing one are part of it now.
     """
 
     record: RegisteredModel
     decisions: list[str]
     together: bool
     same_content: bool
+    is_whole: bool
 
     @property
     def place(self) -> str:
@@ -82,26 +83,12 @@ class Offer:
         return location(self.old.root.path, self.old.path)
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """One field of two records that are joined, and what comes of it.
-
-    ``wins`` is ``old``, ``new``, ``both`` or empty where they agree.
-    """
-
-    name: str
-    old: Any
-    new: Any
-    result: Any
-    wins: str
-
-
 # -- what is open
 
 
 def open_moves() -> QuerySet[RegisteredModel]:
-    """Missing models, and those of frozen roots, whose weights are somewhere else now, and nobody
-    has decided yet.
+    """Missing models, and those of frozen roots, whose weights are somewhere else now, or part of
+    another model, and nobody has decided yet.
 
     A copy that was there beside the old one is offered only where decisions are stranded.
     """
@@ -116,11 +103,13 @@ def open_moves() -> QuerySet[RegisteredModel]:
     missing = Q(status=Status.MISSING)
     frozen = list(Root.objects.exclude(frozen_reason="").values_list("pk", flat=True))
     out_of_reach = missing | (Q(root__in=frozen) & ~Q(status__in=ELSEWHERE)) if frozen else missing
-    rows = RegisteredModel.objects.filter(out_of_reach).exclude(fingerprint="")
+    rows = RegisteredModel.objects.filter(out_of_reach)
     came = Coalesce("arrived_at", "added_at")
     rows = rows.annotate(last_seen=Greatest(came, Coalesce("seen_at", "root__seen_at", came)))
     stranded = Q(Exists(alike)) & decisions.carried() & missing
-    return rows.filter(Q(Exists(later)) | stranded).order_by(
+    elsewhere = ~Q(fingerprint="") & (Q(Exists(later)) | stranded)
+    whole = _present().filter(pk=OuterRef("proposed_join__new")).exclude(Exists(rejected))
+    return rows.filter(elsewhere | (Q(Exists(whole.order_by())) & missing)).order_by(
         F("missing_since").desc(nulls_last=True), "pk"
     )
 
@@ -138,9 +127,14 @@ def offers(olds: Sequence[RegisteredModel]) -> list[Offer]:
 
     A fixed number of queries.
     """
-    news = _alike(olds)
+    news, wholes = _alike(olds), _wholes(olds)
     rejected = set(RejectedMove.objects.filter(old__in=olds).values_list("old_id", "new_id"))
-    fitting = {old.pk: _fitting(old, news.get(old.fingerprint, ()), rejected) for old in olds}
+    fitting = {
+        old.pk: _fitting(
+            old, [*wholes.get(old.pk, ()), *news.get(old.fingerprint, ())], rejected, wholes
+        )
+        for old in olds
+    }
     told = decisions.summaries(
         {*olds, *(new for some in fitting.values() for new in some[:MAX_CANDIDATES])}
     )
@@ -148,7 +142,13 @@ def offers(olds: Sequence[RegisteredModel]) -> list[Offer]:
     for old in olds:
         shown = fitting[old.pk][:MAX_CANDIDATES]
         found = [
-            Candidate(new, told[new.pk], together(old, new), new.content == old.content)
+            Candidate(
+                new,
+                told[new.pk],
+                together(old, new),
+                new.content == old.content,
+                new in wholes.get(old.pk, ()),
+            )
             for new in shown
         ]
         result.append(Offer(old, told[old.pk], found, len(fitting[old.pk]) - len(found)))
@@ -156,15 +156,19 @@ def offers(olds: Sequence[RegisteredModel]) -> list[Offer]:
 
 
 def _fitting(
-    old: RegisteredModel, news: Iterable[RegisteredModel], rejected: Collection[tuple[int, int]]
+    old: RegisteredModel,
+    news: Iterable[RegisteredModel],
+    rejected: Collection[tuple[int, int]],
+    wholes: Mapping[int, Sequence[RegisteredModel]],
 ) -> list[RegisteredModel]:
-    """What came after it was last seen before what was there beside it; then by content, and by how
-    much of the path agrees.
+    """What holds its files now; what came after it was last seen before what was there beside it;
+    then by content, and by how much of the path agrees.
     """
-    left = [new for new in news if new.pk != old.pk and (old.pk, new.pk) not in rejected]
+    left = {new for new in news if new.pk != old.pk and (old.pk, new.pk) not in rejected}
     return sorted(
         left,
         key=lambda new: (
+            new not in wholes.get(old.pk, ()),
             together(old, new),
             new.content != old.content,
             -_alikeness(old, new),
@@ -186,6 +190,16 @@ def _alike(olds: Iterable[RegisteredModel]) -> dict[str, list[RegisteredModel]]:
     for row in rows[:2_000]:
         found.setdefault(row.fingerprint, []).append(row)
     return found
+
+
+def _wholes(olds: Iterable[RegisteredModel]) -> dict[int, list[RegisteredModel]]:
+    """{key of a missing model: [the model that holds its files now]}."""
+    news = dict(ProposedJoin.objects.filter(old__in=list(olds)).values_list("old_id", "new_id"))
+    if not news:
+        return {}
+    rows = _present().filter(pk__in=set(news.values())).select_related("root").only(*COLUMNS)
+    found = {row.pk: row for row in rows}
+    return {old: [found[new]] for old, new in news.items() if new in found}
 
 
 def together(old: RegisteredModel, new: RegisteredModel) -> bool:
@@ -222,7 +236,7 @@ def refusal(old: RegisteredModel, new: RegisteredModel) -> str:
         )
     if new.root.frozen_reason:
         return f"{new.title} lies in a root that cannot be read now: choose a model that is there."
-    if old.fingerprint != new.fingerprint and _kind(old) != _kind(new):
+    if old.fingerprint != new.fingerprint and _kind(old) != _kind(new) and not is_part(old, new):
         return (
             f"{old.title} and {new.title} are of different types ({_kind(old)}, {_kind(new)}), so"
             " they cannot be the same model."
@@ -230,58 +244,23 @@ def refusal(old: RegisteredModel, new: RegisteredModel) -> str:
     return ""
 
 
+def is_part(old: RegisteredModel, new: RegisteredModel) -> bool:
+    """Whether a scan found that the files of ``old`` are part of ``new`` now."""
+    return ProposedJoin.objects.filter(old=old, new=new).exists()
+
+
 def _kind(record: RegisteredModel) -> str:
     entry = record.extracted.get("type")
     return str(entry["value"]) if entry else record.type
 
 
-def choices(old: RegisteredModel, new: RegisteredModel) -> list[Choice]:
-    """Every decision of either side, and what the joined model has.
-
-    Field by field the model that is there wins, and the missing one fills in what the other has no
-    value for; groups, collections and stars are put together; a quarantine of either stays.
-    """
-    both = {record.pk: record for record in (old, new)}
-    linked = {name: memberships.standing(name, both) for name in memberships.FIELDS}
-    result = []
-    for name in sorted({*old.curated, *new.curated}):
-        before, after = (
-            record.curated[name]["value"] if name in record.curated else None
-            for record in (old, new)
-        )
-        result.append(_choice(name, before, after, before if after is None else after))
-    result.append(_visibility(old, new))
-    for name in memberships.FIELDS:
-        left, right = linked[name][old.pk], linked[name][new.pk]
-        union = sorted({*left, *right})
-        wins = "" if left == right else "both" if left and right else "old" if left else "new"
-        result.append(Choice(name, left, right, union, wins))
-    return result
-
-
-def _choice(name: str, old: Any, new: Any, result: Any) -> Choice:
-    return Choice(name, old, new, result, "" if old == new else "old" if new is None else "new")
-
-
-def _visibility(old: RegisteredModel, new: RegisteredModel) -> Choice:
-    """Of the newer one only where somebody chose it: a scan gives every model the same."""
-    chosen = (
-        new.visibility != Visibility.RESTRICTED
-        or new.changes.filter(field__in=("visibility", "quarantine")).exists()
-    )
-    if old.quarantined_at or new.quarantined_at:
-        result: str = Visibility.ADMIN_ONLY
-    else:
-        result = new.visibility if chosen else old.visibility
-    wins = "" if old.visibility == new.visibility else "new" if result == new.visibility else "old"
-    return Choice("visibility", old.visibility, new.visibility, result, wins)
-
-
 def join(
     old: RegisteredModel, new: RegisteredModel, *, by: User, through: str = "page"
 ) -> RegisteredModel:
-    """Makes both one model, with the id of ``old`` at the place of ``new``. Raises
-    ``NotJoined``.
+    """Makes both one model at the place of ``new``.
+
+    It keeps the id of ``old``, which moved there; where ``old`` is a part of ``new``, the id of
+    ``new``. The other id becomes an alias. Raises ``NotJoined``.
     """
     log = Journal()
     with transaction.atomic():
@@ -294,64 +273,25 @@ def join(
         old, new = records[old.pk], records[new.pk]
         if reason := refusal(old, new):
             raise NotJoined(reason)
-        made = _merge(old, new, by, through)
-        note_move(log, old, new, by.get_username())
-        gone = new.model_id
-        absorb({old: new}, ("curated", "visibility", "quarantined_at", "by_hand"))
-        collections.refresh([old.pk])
+        stays, goes = (new, old) if is_part(old, new) else (old, new)
+        gone = goes.model_id
+        made = merge(old, new, stays, by=by, through=through)
+        if stays is new:
+            absorb_part(new, old, MERGED)
+        else:
+            note_move(log, old, new, by.get_username())
+            absorb({old: new}, MERGED)
+        collections.refresh([stays.pk])
         MetadataChange.objects.bulk_create(made)
         log.write()
         webhooks.after_edit(made, by.get_username(), through)
     event_log.record(
         Channel.DISCOVERY,
         Severity.INFO,
-        f"{by.get_username()} joined {gone} into {old.model_id} ({through})",
-        model_id=old.model_id,
+        f"{by.get_username()} joined {gone} into {stays.model_id} ({through})",
+        model_id=stays.model_id,
     )
-    return RegisteredModel.objects.select_related("root").get(pk=old.pk)
-
-
-def _merge(
-    old: RegisteredModel, new: RegisteredModel, by: User, through: str
-) -> list[MetadataChange]:
-    """Puts the decisions of ``new`` into ``old``.
-
-    Does not save its columns; returns what is to be written to its history.
-    """
-    made = choices(old, new)
-    curated = {**old.curated, **new.curated}
-    decided = {choice.name: choice.old for choice in made}
-    MetadataChange.objects.filter(model=new).update(model=old)
-    last = dict(
-        MetadataChange.objects.filter(model=old, field__in=metadata.SETTABLE)
-        .order_by("pk")
-        .values_list("field", "after")
-    )
-    results = {**dict.fromkeys(last), **{choice.name: choice.result for choice in made}}
-    common = {"model": old, "by": by, "at": timezone.now(), "through": through, "batch": uuid4()}
-    place = MetadataChange(
-        field="moved",
-        before={"path": old.path, "joined with": None},
-        after={"path": new.path, "joined with": new.model_id},
-        **common,
-    )
-    rows = [place]
-    for name, result in results.items():
-        # The last row of a field has to say what stands now, or it could not be undone.
-        if last.get(name, decided.get(name)) != result:
-            rows.append(
-                MetadataChange(field=name, before=decided.get(name), after=result, **common)
-            )
-    for name in memberships.FIELDS:
-        memberships.write(
-            name, {old.pk: next(choice.result for choice in made if choice.name == name)}
-        )
-    old.favoured_by.add(*new.favoured_by.all())
-    old.curated = curated
-    old.visibility = next(choice.result for choice in made if choice.name == "visibility")
-    old.quarantined_at = old.quarantined_at or new.quarantined_at
-    old.by_hand = old.by_hand or new.by_hand
-    return rows
+    return RegisteredModel.objects.select_related("root").get(pk=stays.pk)
 
 
 def reject(old: RegisteredModel, new: RegisteredModel, *, by: User) -> None:

@@ -175,7 +175,7 @@ def settle(
         for walked in scans
         if walked.whole and not walked.fault and not walked.is_other_disk
     }
-    known = relink_forgotten(seen_wholly, what, journal)
+    known = relink_forgotten(seen_wholly, what, run, journal)
     progress.moved += known
     progress.new = max(progress.new - known, 0)
     journal.write()

@@ -22,6 +22,7 @@ from discovery.models import RegisteredModel
 from discovery.services.core.form_stamps import stamp
 from discovery.services.metadata import metadata, plans
 from discovery.services.metadata.metadata import COLUMNS
+from discovery.services.registry import aliases
 from discovery.services.transfer import cells, import_parsing
 from discovery.services.transfer.import_parsing import Row, UnreadableFile
 
@@ -156,12 +157,7 @@ def check(
     report = Report()
     seen: dict[str, int] = {}
     for rows in _batches(file):
-        records = {
-            record.model_id: record
-            for record in RegisteredModel.objects.filter(model_id__in=_ids(rows)).only(
-                *plans.COLUMNS
-            )
-        }
+        records = aliases.find_many(RegisteredModel.objects.only(*plans.COLUMNS), _ids(rows))
         for row in rows:
             report.add(_effect(row, records.get(row.model_id), seen)[0], listed)
         tick(report.rows)
@@ -215,13 +211,8 @@ def _write(
     seen: dict[str, int] = {}
     for rows in _batches(file):
         with transaction.atomic():
-            locked = (
-                RegisteredModel.objects.select_for_update()
-                .only(*plans.COLUMNS)
-                .filter(model_id__in=_ids(rows))
-                .order_by("pk")
-            )
-            records = {record.model_id: record for record in locked}
+            locked = RegisteredModel.objects.select_for_update().only(*plans.COLUMNS)
+            records = aliases.find_many(locked.order_by("pk"), _ids(rows))
             changes: dict[RegisteredModel, Mapping[str, Any]] = {}
             for row in rows:
                 record = records.get(row.model_id)
@@ -244,12 +235,7 @@ def _batches(file: IO[bytes]) -> Iterator[list[Row]]:
 
 
 def _ids(rows: list[Row]) -> list[str]:
-    return [row.model_id for row in rows if _storable(row.model_id)]
-
-
-def _storable(model_id: str) -> bool:
-    """Whether any database can be asked for it."""
-    return 0 < len(model_id) <= 200 and clean(model_id, 200) == model_id
+    return [row.model_id for row in rows]
 
 
 def _effect(
@@ -259,9 +245,10 @@ def _effect(
 
     ``seen`` maps the models of the rows before to their numbers.
     """
+    model_id = record.model_id if record else clean(row.model_id, 200)
     effect = Effect(
         row.number,
-        clean(row.model_id, 200),
+        model_id,
         record.title if record else "",
         errors=list(row.errors),
     )
@@ -271,10 +258,13 @@ def _effect(
         effect.errors.append(
             ("model_id", "there is no such model: an import changes models, it adds none")
         )
-    elif row.model_id in seen:
-        effect.errors.append(("model_id", f"stands in row {seen[row.model_id]} already"))
+    elif model_id in seen:
+        is_alias = (
+            f"{row.model_id} is an alias of {model_id}, which " if row.model_id != model_id else ""
+        )
+        effect.errors.append(("model_id", f"{is_alias}stands in row {seen[model_id]} already"))
     else:
-        seen[row.model_id] = row.number
+        seen[model_id] = row.number
     if record is None or effect.errors:
         return effect, {}
     touched = {

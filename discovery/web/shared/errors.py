@@ -8,13 +8,18 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.http import (
+    HttpRequest,
+    HttpResponse,
+    HttpResponseNotAllowed,
+    HttpResponseRedirect,
+)
 from django.template.loader import render_to_string
 
 from discovery.models.registry import sees_all
 from discovery.services.core import failures
 from discovery.services.machine.root_probes import RootSilent
-from discovery.web.shared.shortcuts import is_fragment
+from discovery.web.shared.shortcuts import Renamed, is_fragment
 
 
 def _answer(request: HttpRequest, status: int, sentence: str, reason: str = "") -> HttpResponse:
@@ -82,6 +87,23 @@ class RootSilentMiddleware:
         response = _answer(request, 503, reason, reason)
         response.headers["Retry-After"] = "10"
         return response
+
+
+class RenamedMiddleware:
+    """A page at an address with an alias of a model leads to the same page of the model itself."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_exception(
+        self,
+        request: HttpRequest,
+        exception: Exception,
+    ) -> HttpResponse | None:
+        return HttpResponseRedirect(exception.address) if isinstance(exception, Renamed) else None
 
 
 def method_not_allowed(

@@ -10,25 +10,51 @@ from typing import Any, TypeVar
 
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Page, Paginator
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.urls import reverse
 from django.utils.cache import patch_vary_headers
 from django_htmx.middleware import HtmxDetails
 
-from discovery.models import RegisteredModel, Right
+from discovery.models import Alias, RegisteredModel, Right
 from discovery.services.access import permissions
+from discovery.services.registry import aliases
 
 Row = TypeVar("Row")
 
 
+class Renamed(Exception):
+    """The address names a model by an alias; ``address`` is the model's own."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__(address)
+        self.address = address
+
+
 def fetch(request: HttpRequest, model_id: str) -> RegisteredModel:
-    """The model, if this person may see it; otherwise it does not exist."""
+    """The model, if this person may see it; otherwise it does not exist.
+
+    ``has_aliases`` says whether pages have any to show. Raises ``Renamed`` where a page is asked
+    for at an address that has an alias in it.
+    """
     visible = RegisteredModel.objects.visible_to(request.user).select_related("root")
-    record = visible.filter(model_id=model_id).first() if "\0" not in model_id else None
+    visible = visible.annotate(has_aliases=Exists(Alias.objects.filter(model=OuterRef("pk"))))
+    record = aliases.find(visible, model_id)
     if record is None:
         raise Http404(f"no model {model_id}")
+    if record.model_id != model_id and request.method in ("GET", "HEAD"):
+        _follow(request, model_id, record)
     return record
+
+
+def _follow(request: HttpRequest, alias: str, record: RegisteredModel) -> None:
+    match = request.resolver_match
+    if match is None or match.kwargs.get("model_id") != alias:
+        return
+    address = reverse(match.view_name, kwargs={**match.kwargs, "model_id": record.model_id})
+    query = request.META.get("QUERY_STRING", "")
+    raise Renamed(f"{address}?{query}" if query else address)
 
 
 def known_models(request: HttpRequest, entries: Iterable[Any]) -> set[str]:
@@ -36,11 +62,8 @@ def known_models(request: HttpRequest, entries: Iterable[Any]) -> set[str]:
     leads to.
     """
     ids = {entry.model_id for entry in entries if entry.model_id}
-    return set(
-        RegisteredModel.objects.visible_to(request.user)
-        .filter(model_id__in=ids)
-        .values_list("model_id", flat=True)
-    )
+    visible = RegisteredModel.objects.visible_to(request.user).only("model_id")
+    return set(aliases.find_many(visible, ids))
 
 
 def is_fragment(request: HttpRequest) -> bool:
