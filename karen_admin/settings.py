@@ -235,7 +235,13 @@ CORS_ALLOW_HEADERS = [
     "If-None-Match",
     "Idempotency-Key",
 ]
-CORS_EXPOSE_HEADERS = ["ETag", "Location", "Retry-After", "Idempotency-Replayed"]
+CORS_EXPOSE_HEADERS = [
+    "Content-Location",
+    "ETag",
+    "Location",
+    "Retry-After",
+    "Idempotency-Replayed",
+]
 CORS_PREFLIGHT_MAX_AGE = 600
 #: Hosts and networks inside this one (``10.1.0.0/16``, ``hooks.local``) that webhooks may reach;
 #: others are refused.

@@ -27,8 +27,8 @@ def model(make_model: Make) -> RegisteredModel:
 def test_commands_name_the_model_by_its_own_id(model: RegisteredModel) -> None:
     _, out, _ = run("validate_models", "before", "now", "--json")
     assert [report["model_id"] for report in json.loads(out)] == ["now"]
-    code, out, _ = run("write_metadata", "before", "--dry-run", "--json")
-    assert (code, json.loads(out)["dry_run"]) == (0, True)
+    _, out, _ = run("write_metadata", "before", "now", "--dry-run", "--json")
+    assert [result["model_id"] for result in json.loads(out)["results"]] == ["now"]
     code, _, err = run("write_metadata", "nobody")
     assert (code, "There is no model nobody" in err) == (2, True)
 

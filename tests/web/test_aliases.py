@@ -11,6 +11,7 @@ from django.test import Client
 from django.urls import reverse
 
 from discovery.models import RegisteredModel
+from discovery.services.metadata import metadata
 from discovery.services.registry import aliases
 from discovery.web.urls import urlpatterns
 from tests.support.page_text import page_text
@@ -54,12 +55,13 @@ def test_every_page_at_an_alias_leads_to_the_models_own(
 
 
 def test_forms_at_an_alias_are_taken(model: RegisteredModel, admin_client: Client) -> None:
-    response = admin_client.post(_address("favourite", "before"), {"on": "1"})
+    response = admin_client.post(_address("favourite", "before"), {"favourite": "1"})
     assert response.status_code == 302
-    response = admin_client.post(_address("model-field", "before"), {"license": "mit"})
-    assert response["Location"].startswith(_address("model-metadata", "now"))
+    assert model.favoured_by.count() == 1
+    response = admin_client.post(_address("model-health-act", "before"), {"action": "quarantine"})
+    assert response["Location"] == _address("model-health", "now")
     model.refresh_from_db()
-    assert model.license == "mit"
+    assert model.quarantined_at is not None
 
 
 def test_an_alias_of_a_hidden_model_is_not_found(
@@ -89,7 +91,7 @@ def test_an_alias_costs_pages_of_other_models_no_query(
 ) -> None:
     make_model("plain")
     admin_client.get("/models/plain/files/")
-    with django_assert_num_queries(8):
+    with django_assert_num_queries(11):
         admin_client.get("/models/plain/files/")
 
 
@@ -102,7 +104,9 @@ def test_addresses_with_models_in_their_query_take_aliases(
     assert "/models/now/" in html
     model.primary = "LANGUAGE"
     model.save()
-    assert "/models/now/files/" in page_text(admin_client.get("/?disk=LANGUAGE&model=before"))
+    html = page_text(admin_client.get("/?disk=LANGUAGE&model=before"))
+    assert "0 variants" in html
+    assert "What the address asks for is not there" not in html
     html = page_text(admin_client.get("/logs/?model=before"))
     assert "There is no" not in html
     assert "now" in page_text(admin_client.get("/admin/discovery/registeredmodel/?q=before"))
@@ -110,6 +114,8 @@ def test_addresses_with_models_in_their_query_take_aliases(
     assert "before" in page_text(admin_client.get(change))
 
 
-def test_a_history_is_found_by_a_former_id(model: RegisteredModel, admin_client: Client) -> None:
-    admin_client.post(_address("model-field", "now"), {"license": "mit"})
+def test_a_history_is_found_by_a_former_id(
+    model: RegisteredModel, admin_client: Client, admin_user: User
+) -> None:
+    metadata.edit(model, {"license": "mit"}, by=admin_user, through="page")
     assert "/models/now/" in page_text(admin_client.get("/history/?model=befor"))
