@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('discovery', '0031_roles'),
+        ('discovery', '0032_settings'),
     ]
 
     operations = [
