@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import hypothesis
 import pytest
@@ -20,6 +21,7 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.utils import timezone
 from django_q.brokers import Broker, get_broker
+from whitenoise.middleware import WhiteNoiseMiddleware
 
 from discovery import startup
 from discovery.engine.core.fields import FIELDS
@@ -92,6 +94,21 @@ def migrated(django_db_setup: None) -> Path:
 def patience() -> None:
     """No test takes a busy machine for a disk, a driver or a broker that hangs."""
     be_patient()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def static_files() -> Iterator[None]:
+    """Static files are collected once a process, not by each client of each test."""
+    collect, collected = WhiteNoiseMiddleware.add_files_from_finders, {}
+
+    def once(middleware: WhiteNoiseMiddleware) -> None:
+        if middleware.static_prefix not in collected:
+            collect(middleware)
+            collected[middleware.static_prefix] = middleware.files.copy()
+        middleware.files.update(collected[middleware.static_prefix])
+
+    with patch.object(WhiteNoiseMiddleware, "add_files_from_finders", once):
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -329,6 +329,7 @@ def test_a_bulk_update_whose_database_fails_in_the_middle_writes_nothing(
     assert not RegisteredModel.objects.filter(license="mit").exists()
 
 
+@pytest.mark.slow
 def test_a_thousand_updates_take_a_fixed_number_of_queries_and_one_more_is_refused(
     make_model: Make, editor: Client, django_assert_max_num_queries: Any
 ) -> None:

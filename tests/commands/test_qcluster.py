@@ -125,6 +125,7 @@ def test_work_goes_on_whichever_process_is_killed_while_it_waits(
         assert len(kept) == (WHOLE - 1 if role == "housekeeper" else 1), role
 
 
+@pytest.mark.slow
 def test_nothing_of_it_is_left_when_its_guard_is_killed(env: dict[str, str]) -> None:
     process = start(env)
     whole = psutil.Process(process.pid)

@@ -102,6 +102,7 @@ def test_a_wrapped_address_is_inside_wherever_the_plain_one_is(number: int) -> N
     assert is_inside(f"::ffff:0:{plain}")
 
 
+@pytest.mark.slow
 @given(st.text(max_size=40))
 def test_any_text_is_read_or_refused_and_a_host_stays_what_it_is(text: str) -> None:
     try:

@@ -32,6 +32,7 @@ def test_a_template_whose_tags_never_end_takes_no_longer_than_others(piece: str)
         chat_templates.oddities(template)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("piece", [" ", "\\'", '\\"', "[", "9*", "1,", ". ", "['_"])
 def test_a_tag_as_long_as_the_template_takes_no_longer_than_others(piece: str) -> None:
     count = chat_templates.MAX_TEMPLATE // len(piece) - 20

@@ -530,6 +530,7 @@ def test_a_junk_config_never_crashes(config: dict[str, Any]) -> None:
     _answers(shape_from_config(config))
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(
     st.sampled_from([known for known in KNOWN if known.config]),
@@ -541,6 +542,7 @@ def test_a_good_config_with_a_few_junk_values_never_crashes(
     _answers(shape_from_config((known.config or {}) | junk))
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(
     st.sampled_from([known for known in KNOWN if known.gguf]),

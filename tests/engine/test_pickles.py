@@ -124,6 +124,7 @@ def test_whatever_runs_code_is_unsafe(content: bytes) -> None:
     assert {problem.severity for problem in problems} == {Severity.ERROR}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", BOMBS.values(), ids=BOMBS.keys())
 def test_what_exhausts_a_reader_is_unsafe_and_cheap_to_refuse(content: bytes) -> None:
     with at_most(loops=150):

@@ -145,6 +145,7 @@ def escape(
     return dict(json.loads(outcome.message))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("guarded", [True, False], ids=["guarded", "native"])
 @pytest.mark.parametrize("level", ["bubblewrap", "landlock"])
 def test_no_way_leads_out_of_the_cell(outside: Outside, level: str, guarded: bool) -> None:
@@ -160,12 +161,14 @@ def test_no_way_leads_out_of_the_cell(outside: Outside, level: str, guarded: boo
         outside.udp.recv(10)
 
 
+@pytest.mark.slow
 def test_a_filter_alone_keeps_out_of_processes_network_and_kernel(outside: Outside) -> None:
     told = escape(outside, working("filter"), guarded=False, kinds=WITHOUT_PATHS)
     assert (told["worked"], told["broken"]) == ([], [])
     assert told["tried"] > 80
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     os.name != "posix" or os.geteuid() != 0,
     reason="only root can become somebody else, or keep its files to itself",

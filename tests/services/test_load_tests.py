@@ -121,6 +121,7 @@ def test_a_good_model_passes_and_the_result_is_kept(models_root: Path, load: Loa
     assert (entry.level, entry.path) == ("info", "mini")
 
 
+@pytest.mark.slow
 def test_a_header_spoilt_since_the_scan_fails_with_the_reason_and_becomes_a_finding(
     models_root: Path, load: Load
 ) -> None:
@@ -539,6 +540,7 @@ def test_a_test_that_takes_too_long_fails_and_says_so(
     assert (test.result, test.message) == ("failed", "It took longer than 1 second and was ended.")
 
 
+@pytest.mark.slow
 def test_models_in_a_hub_cache_and_an_ollama_store_load_by_their_own_paths(
     models_root: Path, scan: Scan
 ) -> None:

@@ -33,6 +33,7 @@ def spent(count: int, twins: int = 0) -> int:
     return len(queries)
 
 
+@pytest.mark.slow
 def test_each_chunk_of_moves_costs_the_same_number_of_statements(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -44,6 +45,7 @@ def test_each_chunk_of_moves_costs_the_same_number_of_statements(
     assert third - second <= second - first + 5
 
 
+@pytest.mark.slow
 def test_twins_by_the_hundred_are_left_to_people_and_everything_else_moves() -> None:
     with at_most(60):
         prepared = move_everything(300, 100)
@@ -60,6 +62,7 @@ def test_twins_by_the_hundred_are_left_to_people_and_everything_else_moves() -> 
     assert {(len(offer.candidates), offer.left) for offer in page} == {(10, 90)}
 
 
+@pytest.mark.slow
 def test_memory_holds_one_chunk_of_rows_however_many_move(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(relinking, "CHUNK", 20)
     peaks = []

@@ -205,6 +205,7 @@ def test_columns_are_chosen_in_the_address(shelf: None, admin_client: Client) ->
     assert "Category</th>" in get(admin_client, "columns=nonsense")
 
 
+@pytest.mark.slow
 def test_every_column_can_be_shown(admin_client: Client) -> None:
     fill(60)
     from discovery.web.model_list import COLUMNS
