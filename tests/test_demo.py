@@ -135,7 +135,7 @@ def test_every_format_is_found_in_it(tree: Path) -> None:
     """As scans find them: some have no suffix of their own, one is the file of another format
     inside a program.
     """
-    known = format_registry.named(lambda each: each.read is not None) - {"llamafile"}
+    known = {each.name for each in format_registry.every() if each.read} - {"llamafile"}
     assert known <= {variant.format for found in models(tree) for variant in found.variants} | {
         "rust"
     }

@@ -30,6 +30,12 @@ PLACES = {
     "description": 1.5,
     "card": 0.5,
 }
+#: Where configs keep the halves of a model.
+_HALVES = (
+    *model_config.TEXT_CONFIGS,
+    *model_config.VISION_CONFIGS,
+    *model_config.AUDIO_CONFIGS,
+)
 #: Places where sentences stand, which may deny what they name.
 PROSE = frozenset({"title", "description", "card"})
 
@@ -75,6 +81,43 @@ class Signals:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class ConfigClues:
+    """What a Transformers or Diffusers config tells, the same wherever it lies: classes, types and
+    the halves that give a model eyes, ears and a voice.
+    """
+
+    architectures: tuple[str, ...]
+    is_reward: bool
+    model_types: tuple[str, ...]
+    is_classifier: bool
+    marks: tuple[str, ...]
+    base: Any
+    shape: AttentionShape | None
+
+
+def clues_of(config: Mapping[str, Any]) -> ConfigClues:
+    named = config.get("architectures")
+    classes = [
+        item
+        for item in (*(named if isinstance(named, list) else [named]), config.get("_class_name"))
+        if isinstance(item, str) and item
+    ]
+    is_timm = model_config.is_timm(config)
+    kinds: list[Any] = [config.get("model_type") or None, "timm_wrapper" if is_timm else None]
+    halves = (config.get(half) for half in _HALVES)
+    kinds += [half.get("model_type") for half in halves if isinstance(half, dict)]
+    return ConfigClues(
+        architectures=tuple(clean(item, 120) for item in classes),
+        is_reward=any("Reward" in item[:120] for item in classes),
+        model_types=tuple(clean(kind, 80) for kind in kinds if isinstance(kind, str)),
+        is_classifier=is_timm and bool(config.get("num_classes")),
+        marks=tuple(_marks_of(config)),
+        base=config.get("_name_or_path"),
+        shape=shape_from_config(config),
+    )
+
+
 class Clues:
     """Collects signals while a model is read."""
 
@@ -99,34 +142,22 @@ class Clues:
             self.texts.setdefault(place, []).append(text)
 
     def config(self, config: Mapping[str, Any], source: str) -> None:
-        """A Transformers or Diffusers config: classes, types and the halves that give a model eyes,
-        ears and a voice.
-        """
-        named = config.get("architectures")
-        for item in (*(named if isinstance(named, list) else [named]), config.get("_class_name")):
-            if isinstance(item, str) and item:
-                self.architectures.setdefault(clean(item, 120))
-                if "Reward" in item[:120]:
-                    self.mark("reward", f"{source} architectures")
-        if isinstance(kind := config.get("model_type"), str) and kind:
-            self.model_types.setdefault(clean(kind, 80))
-        if model_config.is_timm(config):
-            self.model_types.setdefault("timm_wrapper")
-            if config.get("num_classes"):
-                self.pipeline_tags.setdefault("image-classification")
-        for half in (
-            *model_config.TEXT_CONFIGS,
-            *model_config.VISION_CONFIGS,
-            *model_config.AUDIO_CONFIGS,
-        ):
-            if isinstance(inner := config.get(half), dict) and isinstance(
-                kind := inner.get("model_type"), str
-            ):
-                self.model_types.setdefault(clean(kind, 80))
-        for name in _marks_of(config):
+        self.take(clues_of(config), source)
+
+    def take(self, told: ConfigClues, source: str) -> None:
+        """What the config at ``source`` tells."""
+        for name in told.architectures:
+            self.architectures.setdefault(name)
+        if told.is_reward:
+            self.mark("reward", f"{source} architectures")
+        for kind in told.model_types:
+            self.model_types.setdefault(kind)
+        if told.is_classifier:
+            self.pipeline_tags.setdefault("image-classification")
+        for name in told.marks:
             self.mark(name, source)
-        self.text("base model", config.get("_name_or_path"))
-        self.shape = self.shape or shape_from_config(config)
+        self.text("base model", told.base)
+        self.shape = self.shape or told.shape
 
     def attention(self) -> dict[str, Any]:
         """What memory is computed from, as JSON; empty where neither config nor header describe the

@@ -218,8 +218,3 @@ def label(name: str | None) -> str:
 def rank(name: str | None) -> int:
     known = get(name)
     return known.rank if known else 1_000
-
-
-def named(holds: Callable[[Format], bool]) -> frozenset[str]:
-    """Names of the formats for which ``holds`` is true."""
-    return frozenset(each.name for each in _FORMATS.values() if holds(each))

@@ -12,10 +12,10 @@ from discovery.engine.identify import clue_readers, parts
 from discovery.engine.identify.found import Merge
 from discovery.engine.identify.sidecar_fields import (
     add_card,
-    add_config,
     add_generation_config,
     add_license,
     add_native_config,
+    add_own_config,
     add_tokenizer,
 )
 from discovery.engine.sidecars import adapter, json_file, model_config
@@ -74,7 +74,7 @@ def add_configs(merge: Merge, folder: Folder, told: Description) -> None:
         clue_readers.read_adapter(merge.clues, told.adapter)
         merge.add("adapter_config.json", adapter.fields(told.adapter))
     elif told.config is not None:
-        add_config(merge, folder, told.config_name, told.config)
+        add_own_config(merge, folder, told.config_name, told.config)
     elif not told.is_alone:
         add_native_config(merge, folder)
 

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from discovery.engine.core import format_registry
+from discovery.engine.core.format_registry import Format
 from discovery.engine.core.problem_codes import PROBLEM_CODES, ProblemCode
 from discovery.engine.core.text import plural
 from discovery.engine.core.types import Found, Problem
@@ -40,6 +42,12 @@ class Facts:
 
     def value(self, name: str) -> Any:
         return self.found.values[name].value if name in self.found.values else None
+
+    def has_format(self, holds: Callable[[Format], bool]) -> bool:
+        """Whether one of the model's own formats has some property."""
+        # Its one or two formats are asked: all of them, for each model, was a tenth of the checks.
+        known = map(format_registry.get, self.formats)
+        return any(each is not None and holds(each) for each in known)
 
     def problems(self, check: str) -> list[Problem]:
         """Those that a check is about. Errors that no check is about are the header's."""

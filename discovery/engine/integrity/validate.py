@@ -41,9 +41,8 @@ def checks(found: Found, tokenizer_size: int | None = None) -> tuple[Result, ...
             skipped(each.name, UNREAD) if each.needs_reader else each.judge(facts, each.name)
             for each in CHECKS.values()
         )
-    return tuple(
-        _earned(each, each.judge(facts, each.name), facts.absent) for each in CHECKS.values()
-    )
+    absent = facts.absent  # once a model: each of the checks asked anew
+    return tuple(_earned(each, each.judge(facts, each.name), absent) for each in CHECKS.values())
 
 
 def _earned(check: Check, result: Result, absent: str) -> Result:

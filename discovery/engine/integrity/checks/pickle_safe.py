@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from discovery.engine.core import format_registry
 from discovery.engine.core.vocabulary import Outcome, Severity
 from discovery.engine.integrity.check import Check, Facts, Result, by_problems
 
@@ -25,9 +24,7 @@ def judge(facts: Facts, name: str) -> Result:
         )
     if told:
         return by_problems(facts, name, "")
-    if not facts.found.pickled and not facts.formats & format_registry.named(
-        lambda each: each.holds_pickles
-    ):
+    if not facts.found.pickled and not facts.has_format(lambda each: each.holds_pickles):
         return Result(name, Outcome.SKIPPED, "there are no pickles")
     return Result(name, Outcome.PASSED, "loading its pickles runs no code but PyTorch's own")
 

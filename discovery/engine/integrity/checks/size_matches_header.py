@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from discovery.engine.core import format_registry
 from discovery.engine.core.vocabulary import Outcome
 from discovery.engine.integrity.check import Check, Facts, Result, by_problems
 
@@ -10,7 +9,7 @@ from discovery.engine.integrity.check import Check, Facts, Result, by_problems
 def judge(facts: Facts, name: str) -> Result:
     if facts.problems(name):
         return by_problems(facts, name, "")
-    if not facts.formats & format_registry.named(lambda each: each.knows_its_size):
+    if not facts.has_format(lambda each: each.knows_its_size):
         return Result(name, Outcome.SKIPPED, "the format does not say how long a file should be")
     if facts.is_unread:
         return Result(name, Outcome.SKIPPED, "the header could not be read")

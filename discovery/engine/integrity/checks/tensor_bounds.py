@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from discovery.engine.core import format_registry
 from discovery.engine.core.vocabulary import Outcome
 from discovery.engine.integrity.check import Check, Facts, Result, by_problems
 
@@ -20,7 +19,7 @@ def judge(facts: Facts, name: str) -> Result:
             f"tensors lie beyond the end of the file: {cut[0].message}",
             cut[0].path,
         )
-    if not facts.formats & format_registry.named(lambda each: each.knows_its_size):
+    if not facts.has_format(lambda each: each.knows_its_size):
         return Result(name, Outcome.SKIPPED, "the format keeps no places of tensors")
     return Result(name, Outcome.PASSED, "every tensor lies inside its file")
 
