@@ -303,7 +303,9 @@ def test_a_scan_tells_what_is_added_changed_unsafe_and_missing(
     first = scan()
     assert [event for event, _ in first] == ["model.added", "scan.finished"]
     assert [model["model_id"] for model in first[0][1]["models"]] == ["a", "b", "c"]
-    assert set(first[0][1]["models"][0]) == {"model_id", "name", "root", "path", "type", "status"}
+    assert set(first[0][1]["models"][0]) == {
+        "model_id", "name", "root", "path", "type", "status", "aliases",
+    }  # fmt: skip
     assert (first[1][1]["status"], first[1][1]["new"]) == ("done", 3)
     assert [event for event, _ in scan()] == ["scan.finished"]
     builders.transformers(models_root / "a", hidden=96)
@@ -334,7 +336,7 @@ def test_edits_and_registrations_are_told_once_they_are_committed(
         metadata.edit(model, {"license": "mit", "tags": ["a"]}, by=admin_user, through="api")
         assert events() == []
     [told] = [delivery.body["data"] for delivery in WebhookDelivery.objects.all()]
-    assert told["models"] == [{"model_id": "m", "fields": ["license", "tags"]}]
+    assert told["models"] == [{"model_id": "m", "fields": ["license", "tags"], "aliases": []}]
     assert (told["by"], told["through"]) == ("admin", "api")
     Root.objects.create(path=str(models_root))
     builders.transformers(models_root / "custom")
