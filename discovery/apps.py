@@ -12,13 +12,15 @@ class DiscoveryConfig(AppConfig):
     def ready(self) -> None:
         from discovery import checks  # noqa: F401  (registers the system checks)
         from discovery.models import listing
-        from discovery.services.access import signing_in
+        from discovery.services.access import account_journal, signed_in, signing_in
         from discovery.services.jobs import allowed_tasks
 
         pre_migrate.connect(listing.uninstall, sender=self)
         post_migrate.connect(listing.install, sender=self)
         post_migrate.connect(make_cache_tables, sender=self)
         signing_in.listen()
+        signed_in.listen()
+        account_journal.listen()
         allowed_tasks.guard()
 
 

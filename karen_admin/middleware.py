@@ -15,9 +15,11 @@ from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
+from django.utils import timezone
 from django.utils.cache import add_never_cache_headers
 from django_htmx.http import HttpResponseClientRedirect
 
+from discovery.services.access import account_journal, signed_in
 from discovery.services.access.signing_in import Locked
 from discovery.services.core.reading import reading
 
@@ -67,6 +69,24 @@ def reading_writes_nothing(
             return get_response(request)
 
     return answered
+
+
+class PersonMiddleware:
+    """Times are in the zone that whoever asks has chosen, and the history of accounts knows who
+    acts.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        with timezone.override(None), account_journal.acting(request.user):
+            return self.get_response(request)
+
+    def process_view(self, request: HttpRequest, view: Any, *_: Any) -> None:
+        # What visitors may ask for, health among it, does without the database.
+        if getattr(view, "login_required", True):
+            timezone.activate(signed_in.zone(request.user) or timezone.get_default_timezone())
 
 
 class LockedMiddleware:

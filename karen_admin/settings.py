@@ -67,6 +67,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "karen_admin.middleware.PersonMiddleware",
     "karen_admin.middleware.SignInMiddleware",
     "karen_admin.middleware.LockedMiddleware",
     "discovery.web.shared.errors.method_not_allowed",
@@ -90,6 +91,7 @@ TEMPLATES: list[dict[str, Any]] = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "discovery.web.shared.context.sidebar",
+                "discovery.web.shared.context.theme",
             ],
         },
     }
@@ -161,11 +163,10 @@ Q_CLUSTER: dict[str, Any] = {
     **({"redis": environment.patient(REDIS_URL)} if REDIS_URL else {"orm": "default"}),
 }
 
-# Guard refuses while sign-in is locked, ModelBackend knows people and permissions, Objects knows
-# rows.
+# Guard refuses while sign-in is locked, Accounts knows people and permissions, Objects knows rows.
 AUTHENTICATION_BACKENDS = [
     "discovery.services.access.signing_in.Guard",
-    "django.contrib.auth.backends.ModelBackend",
+    "discovery.services.access.signed_in.Accounts",
     "discovery.services.access.permissions.Objects",
 ]
 AUTH_PASSWORD_VALIDATORS = [
@@ -206,6 +207,7 @@ CONTENT_SECURITY_POLICY = {
 }
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
+SESSION_ENGINE = "discovery.models.sessions"
 SESSION_COOKIE_HTTPONLY = True
 # Behind a proxy that speaks HTTPS, an https:// origin among the trusted ones turns the secure
 # cookies on.

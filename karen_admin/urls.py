@@ -1,17 +1,23 @@
 """Pages, the HTTP API, sign-in and Django's admin."""
 
 from django.contrib import admin
-from django.contrib.auth.views import LoginView, LogoutView
+from django.contrib.auth.decorators import login_not_required
+from django.contrib.auth.views import LogoutView
 from django.urls import include, path
 from django.views.generic import RedirectView
+
+from discovery.web.sign_in import SetPassword, SignIn
 
 urlpatterns = [
     path(
         "login/",
-        LoginView.as_view(
-            template_name="registration/login.html", redirect_authenticated_user=True
-        ),
+        SignIn.as_view(),
         name="login",
+    ),
+    path(
+        "set-password/<uidb64>/<token>/",
+        login_not_required(SetPassword.as_view()),
+        name="set-password",
     ),
     path("logout/", LogoutView.as_view(), name="logout"),
     path("admin/password_change/", RedirectView.as_view(pattern_name="account")),

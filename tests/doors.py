@@ -84,7 +84,39 @@ PAGES: dict[str, Cells] = {
     "": reading(SIGNED_IN),
     "login/": form(EVERYBODY),
     "logout/": posting(SIGNED_IN),
+    "set-password/<uidb64>/<token>/": form(EVERYBODY),
     "account/": form(SIGNED_IN),
+    "account/preferences/": posting(SIGNED_IN),
+    "account/sessions/end/": posting(SIGNED_IN),
+    "users/": reading(has(Right.VIEW_USERS)),
+    "users/new/": form(has(Right.ADD_USER)),
+    "users/changes/": reading(has(Right.VIEW_USERS)),
+    "users/<int:pk>/": {
+        "GET": has(Right.VIEW_USERS),
+        "POST username=n": has(Right.VIEW_USERS, Right.CHANGE_USER),
+    },
+    "users/<int:pk>/groups/": posting(has(Right.CHANGE_USER)),
+    "users/<int:pk>/act/": {
+        **{
+            f"POST action={name}": has(Right.CHANGE_USER)
+            for name in ("link", "activate", "deactivate", "sign-out", "revoke", "nonsense")
+        },
+        **{
+            f"POST action={name}": SUPERUSER
+            for name in ("superuser", "no-superuser", "staff", "no-staff")
+        },
+    },
+    "users/<int:pk>/link/": reading(has_one((Right.CHANGE_USER, Right.ADD_USER))),
+    "users/groups/": {
+        "GET": has(Right.VIEW_GROUPS),
+        "POST name=n": has(Right.VIEW_GROUPS, Right.ADD_GROUP),
+    },
+    "users/groups/<int:pk>/": {
+        "GET": has(Right.VIEW_GROUPS),
+        "POST name=n": has(Right.VIEW_GROUPS, Right.CHANGE_GROUP),
+    },
+    "users/groups/<int:pk>/permissions/": posting(SUPERUSER),
+    "users/groups/<int:pk>/delete/": posting(has(Right.DELETE_GROUP)),
     "overview/live/": reading(has(ALL, Right.SYSTEM, Right.VIEW_SCANS, Right.VIEW_FINDINGS)),
     "help/": reading(SIGNED_IN),
     "help/appear/": reading(SIGNED_IN),
@@ -356,6 +388,9 @@ PARTS: dict[str, dict[str, Any]] = {
     "tags/": {"pk": "tag"},
     "webhooks/": {"pk": "webhook"},
     "tokens/": {"pk": "token"},
+    "users/": {"pk": "person"},
+    "users/groups/": {"pk": "group"},
+    "set-password/": {"uidb64": "nobody", "token": "nothing"},
     "views/": {"pk": "view"},
     "api/models/discovery/": {"scan_id": "scan"},
     "api/models/<model_id>/test-load/": {"test_id": "test"},

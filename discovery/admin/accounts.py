@@ -8,10 +8,11 @@ from typing import Any, cast
 
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
+from django.contrib.auth.forms import UserChangeForm
 from django.contrib.auth.models import Group, User
 from django.http import HttpRequest
 
-from discovery.services.access import permissions
+from discovery.services.access import accounts, permissions
 
 #: What gives rights. Groups do: by their permissions, and by the models that are shared with them.
 PRIVILEGES = ("is_staff", "is_superuser", "groups", "user_permissions")
@@ -29,12 +30,32 @@ def _is_superuser(request: HttpRequest) -> bool:
     return bool(request.user.is_active and request.user.is_superuser)
 
 
+class AccountForm(UserChangeForm):  # type: ignore[type-arg]
+    """Says beside the fields that the last superuser stays one."""
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        now = {name: cleaned.get(name, getattr(self.instance, name)) for name in _STATES}
+        try:
+            accounts.check_superuser_remains(
+                self.instance, superuser=now["is_superuser"], active=now["is_active"]
+            )
+        except accounts.LastSuperuser as error:
+            self.add_error(next(name for name in _STATES if not now[name]), str(error))
+        return cleaned
+
+
+_STATES = ("is_superuser", "is_active")
+
+
 @admin.register(User)
 class AccountAdmin(UserAdmin):  # type: ignore[type-arg]
     """Privileges are for superusers to give.
 
     Others change, reset and delete accounts that can do no more than their own.
     """
+
+    form = AccountForm
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> tuple[str, ...]:
         fields = tuple(super().get_readonly_fields(request, obj))
@@ -45,6 +66,16 @@ class AccountAdmin(UserAdmin):  # type: ignore[type-arg]
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return super().has_delete_permission(request, obj) and self._reaches(request, obj)
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """What stands among the protected ones is told, and nothing is deleted."""
+        deleted, counts, needed, protected = super().get_deleted_objects(objs, request)
+        if not needed:
+            try:
+                accounts.check_superuser_remains(*objs)
+            except accounts.LastSuperuser as error:
+                protected.append(str(error))
+        return deleted, counts, needed, protected
 
     @staticmethod
     def _reaches(request: HttpRequest, obj: User | None) -> bool:

@@ -26,21 +26,22 @@ from discovery.models.curation import (
 )
 from discovery.models.job import Job, QueueKey, TimedJob
 from discovery.models.listing import Listing
+from discovery.models.people import AccountChange, Profile
 from discovery.models.permissions import Right
 from discovery.models.registry import RegisteredModel, RegisteredModelQuerySet
 from discovery.models.roots import Root, Skipped, Unrecognized
 from discovery.models.scans import LogEntry, ScanRun
+from discovery.models.sessions import UserSession
 from discovery.models.settings import SettingChange
 from discovery.models.trust import DeepValidation, FileChecksum, Finding, LoadTest
 
 __all__ = [
-    "Alias", "ApiToken", "BulkEdit", "Channel", "Collection", "DeepValidation", "FileChecksum",
-    "Finding",
-    "Forgotten", "IdempotentCall", "Job", "Listing",
-    "LoadTest", "LogEntry", "MetadataChange", "MetadataImport", "Notice", "ProposedJoin",
-    "QueueKey", "Recategorization", "RegisteredModel",
+    "AccountChange", "Alias", "ApiToken", "BulkEdit", "Channel", "Collection", "DeepValidation",
+    "FileChecksum", "Finding", "Forgotten", "IdempotentCall", "Job", "Listing",
+    "LoadTest", "LogEntry", "MetadataChange", "MetadataImport", "Notice", "Profile",
+    "ProposedJoin", "QueueKey", "Recategorization", "RegisteredModel",
     "RegisteredModelQuerySet", "RejectedMove", "Right", "Root", "SavedView", "ScanRun",
-    "SettingChange",
-    "SignInCount", "Skipped", "Tag", "TimedJob", "Unrecognized", "Visibility",
+    "SettingChange", "SignInCount", "Skipped", "Tag", "TimedJob", "Unrecognized",
+    "UserSession", "Visibility",
     "Webhook", "WebhookDelivery",
 ]  # fmt: skip

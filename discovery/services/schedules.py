@@ -8,7 +8,7 @@ of the config file, deep validations by each root.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.db.models import QuerySet
@@ -140,7 +140,7 @@ def move(name: str, at: datetime, *, by: User) -> None:
     if at > now + FURTHEST:
         raise NotDone("That is more than a year away. Pause the schedule instead.")
     Schedule.objects.filter(pk=row.pk).update(next_run=at)
-    _note(by, f"moved to {at:%Y-%m-%d %H:%M} UTC", KINDS[name])
+    _note(by, f"moved to {at.astimezone(UTC):%Y-%m-%d %H:%M} UTC", KINDS[name])
 
 
 def delete(pk: int, *, by: User) -> None:

@@ -6,7 +6,9 @@ from datetime import datetime
 from typing import Any
 
 from django import template
+from django.forms.boundfield import BoundField
 from django.utils import timezone
+from django.utils.safestring import SafeString
 
 from discovery.engine.core import format_registry, problem_codes
 from discovery.engine.core.completeness import WANTED
@@ -129,7 +131,10 @@ def ago(moment: datetime | None) -> str:
     if seconds < 84_600:
         return f"{round(seconds / 3600)} h ago"
     days = max(round(seconds / 86_400), 1)
-    return f"{counted(days, 'day')} ago" if days <= 30 else f"{moment.day} {moment:%b %Y}"
+    if days <= 30:
+        return f"{counted(days, 'day')} ago"
+    there = timezone.localtime(moment)
+    return f"{there.day} {there:%b %Y}"
 
 
 @register.filter
@@ -137,7 +142,14 @@ def minute(moment: datetime) -> str:
     """``4 Nov 2026, 09:05``, as the filter ``date`` says it, which takes longer than hundreds of
     rows can wait.
     """
-    return f"{moment.day} {moment:%b %Y, %H:%M}"
+    there = timezone.localtime(moment)
+    return f"{there.day} {there:%b %Y, %H:%M}"
+
+
+@register.filter
+def exact(moment: datetime) -> str:
+    """The same with the name of the time zone."""
+    return f"{minute(moment)} {timezone.localtime(moment):%Z}"
 
 
 @register.filter
@@ -246,6 +258,12 @@ def wanted_words(missing: list[str]) -> str:
 def wanted_word(name: str) -> str:
     """``license`` → ``a license``."""
     return WANTED.get(name, name)
+
+
+@register.filter
+def as_input(field: BoundField) -> SafeString:
+    """A field of Django's forms in the look of ours."""
+    return field.as_widget(attrs={"class": "input"})
 
 
 @register.filter

@@ -6,7 +6,7 @@ For administrators.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.utils import timezone
@@ -20,7 +20,14 @@ from discovery.services.access import permissions
 from discovery.services.core import event_log
 from discovery.services.registry import aliases
 from discovery.services.search import model_filters
-from discovery.web.shared.shortcuts import as_key, is_fragment, known_models, needs, page_or_partial
+from discovery.web.shared.shortcuts import (
+    as_key,
+    in_utc,
+    is_fragment,
+    known_models,
+    needs,
+    page_or_partial,
+)
 
 PAGE_SIZE = 100
 
@@ -68,7 +75,9 @@ class Filters:
             faults.append(f"“{scan}” is not the number of a scan.")
         after = _moment(since)
         if since and after is None:
-            faults.append(f"“{since}” is no time: write 2026-11-24 or 2026-11-24T03:00, in UTC.")
+            faults.append(
+                f"“{since}” is no time: write 2026-11-24 or 2026-11-24T03:00, in your time zone."
+            )
             since = ""
         model = clean(query.get("model", ""), 200).strip()
         return cls(
@@ -99,7 +108,7 @@ def _moment(text: str) -> datetime | None:
         return None
     if day is not None:
         moment = datetime(day.year, day.month, day.day)  # noqa: DTZ001  (its zone follows)
-    return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment
+    return None if moment is None else in_utc(moment)
 
 
 @require_safe

@@ -5,7 +5,7 @@ installed. For administrators.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 from django.contrib import messages
@@ -24,7 +24,7 @@ from discovery.services.integrations import endpoint_keys
 from discovery.services.machine import resources, versions, workers
 from discovery.services.machine.resources import Disk
 from discovery.web.memory import Part, stack
-from discovery.web.shared.shortcuts import as_key, is_fragment, needs, page_or_partial
+from discovery.web.shared.shortcuts import as_key, in_utc, is_fragment, needs, page_or_partial
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -103,7 +103,7 @@ def confirm(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 @needs(Right.SCHEDULES)
 def schedule(request: HttpRequest) -> HttpResponse:
-    """One of the buttons of a schedule: ``action`` run, pause, resume, move (``at``, in UTC) or
+    """One of the buttons of a schedule: ``action`` run, pause, resume, move (``at``) or
     delete (``row``).
     """
     by, name, action = (
@@ -137,14 +137,15 @@ _DONE = {
 
 
 def _time(text: str) -> datetime:
-    """As the form sends it, in UTC. Raises ``NotDone``."""
+    """As the form sends it, in the time zone of the person. Raises ``NotDone``."""
     try:
         moment = parse_datetime(text)
     except ValueError:
         moment = None
+    moment = None if moment is None else in_utc(moment)
     if moment is None:
-        raise schedules.NotDone("Write the time as 2026-11-24T03:00, in UTC.")
-    return moment if timezone.is_aware(moment) else moment.replace(tzinfo=UTC)
+        raise schedules.NotDone("Write the time as 2026-11-24T03:00, in your time zone.")
+    return moment
 
 
 def _context() -> dict[str, Any]:

@@ -12,6 +12,7 @@ from discovery.models import Right
 from tests.people import administer, permit
 from tests.support.page_text import page_text
 
+LAST = "This is the last active superuser"
 USERS, GROUPS = "/admin/auth/user/", "/admin/auth/group/"
 KEEPS = tuple(
     f"auth.{action}_{kind}"
@@ -173,3 +174,22 @@ def test_the_pages_of_the_task_queue_are_there_for_nobody(admin_client: Client) 
     for page in ("schedule/", "schedule/add/", "success/", "failure/", "ormq/"):
         assert admin_client.get(f"/admin/django_q/{page}").status_code == 404
     assert admin_client.get("/admin/django_q/").status_code == 404
+
+
+def test_the_last_active_superuser_stays_one(admin_client: Client, admin_user: User) -> None:
+    address = f"{USERS}{admin_user.pk}/"
+    for kept in ({"is_superuser": "on", "is_active": ""}, {"is_active": "on"}):
+        response = admin_client.post(f"{address}change/", {**fields(admin_user), **kept})
+        assert response.status_code == 200
+        assert LAST in page_text(response)
+    assert LAST in page_text(admin_client.post(f"{address}delete/", {"post": "yes"}))
+    other = User.objects.create_superuser("other", password="x")
+    both = {
+        "action": "delete_selected",
+        "_selected_action": [admin_user.pk, other.pk],
+        "post": "yes",
+    }
+    assert LAST in page_text(admin_client.post(USERS, both))
+    assert User.objects.filter(is_superuser=True, is_active=True).count() == 2
+    assert admin_client.post(f"{USERS}{other.pk}/delete/", {"post": "yes"}).status_code == 302
+    assert not User.objects.filter(pk=other.pk).exists()

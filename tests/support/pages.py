@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -60,6 +60,8 @@ KEYS: dict[str, Callable[[], Any]] = {
     "settings-root": Root.objects.first,
     "settings-undo": SettingChange.objects.first,
     "system": Notice.objects.first,
+    "user": lambda: User.objects.order_by("pk").first(),
+    "group": lambda: Group.objects.order_by("pk").first(),
 }
 
 

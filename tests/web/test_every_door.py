@@ -138,6 +138,8 @@ def known(
         "skipped": Skipped.objects.latest("pk").pk,
         "kind": ContentType.objects.get_for_model(RegisteredModel).pk,
         "group": group.pk,
+        "nobody": "x",
+        "nothing": "x-x",
         "person": User.objects.create_user("somebody", password="x").pk,
         "license": last("license"),
         "visibility": last("visibility"),

@@ -338,6 +338,21 @@ class ExpectedBy(Word):
     EARLIER = "earlier", "An earlier reading, from which it has departed unwritten"
 
 
+class AccountKind(Word):
+    """What a change of the account history is about."""
+
+    USER = "user"
+    GROUP = "group"
+
+
+class Theme(Word):
+    """The colors that a person has chosen for the pages."""
+
+    SYSTEM = "system", "As on this device"
+    LIGHT = "light"
+    DARK = "dark"
+
+
 AXES = ("primary", "secondary", "specialization")
 
 

@@ -210,16 +210,25 @@ def seeing_all() -> Q:
     return Q(is_superuser=True) | Q(user_permissions__in=own) | Q(groups__permissions__in=own)
 
 
+def switched_on(person: User) -> User:
+    """The account as if it were active, with nothing remembered: what one that is switched off
+    could do counts, for it can be switched on again.
+    """
+    return type(person)(pk=person.pk, is_superuser=person.is_superuser, is_active=True)
+
+
 def outranks(actor: User, person: User) -> bool:
     """Whether ``actor`` may touch the account of ``person``: superusers all, others those who can
-    do no more than they can.
+    do and see no more than they can.
     """
     if actor.is_superuser:
         return True
-    # Their active self: what an account that is switched off could do counts, for it can be
-    # switched on again.
-    itself = type(person)(pk=person.pk, is_superuser=person.is_superuser, is_active=True)
-    return not person.is_superuser and itself.get_all_permissions() <= actor.get_all_permissions()
+    if (
+        person.is_superuser
+        or not switched_on(person).get_all_permissions() <= actor.get_all_permissions()
+    ):
+        return False
+    return sees_all(actor) or not person.groups.exclude(user=actor).exists()
 
 
 class Objects:

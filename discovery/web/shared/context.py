@@ -7,9 +7,10 @@ from typing import Any
 from django.db.models import Q
 from django.http import HttpRequest
 
+from discovery.engine.core.vocabulary import Theme
 from discovery.models import Finding, Listing, RegisteredModel, Right, Root, ScanRun
 from discovery.models.registry import sees_all
-from discovery.services.access import permissions
+from discovery.services.access import permissions, signed_in
 from discovery.services.core import config_files
 from discovery.services.machine import root_probes
 from discovery.web.shared import navigation
@@ -26,6 +27,14 @@ def sidebar(request: HttpRequest) -> dict[str, Any]:
     if request.path.startswith("/admin/"):
         return {}
     return {**frame(request), **navigation.of(request)}
+
+
+def theme(request: HttpRequest) -> dict[str, Any]:
+    """``light`` or ``dark`` where somebody chose one, else ``light dark``: as their device has
+    it.
+    """
+    chosen = signed_in.theme(getattr(request, "user", None))
+    return {"theme": "light dark" if chosen == Theme.SYSTEM else chosen}
 
 
 def frame(request: HttpRequest) -> dict[str, Any]:

@@ -101,6 +101,12 @@ ENTRIES = (
             Page("openapi-page", "HTTP API"),
         ),
     ),
+    Entry(
+        "access",
+        "Users and groups",
+        "Manage",
+        (Page("users", "Users"), Page("groups", "Groups"), Page("account-changes", "History")),
+    ),
     Entry("system", "System", "Manage", (Page("system", "Status"), Page("logs", "Logs"))),
     Entry(
         "settings",

@@ -18,13 +18,16 @@ SECONDS = 60
 _COOKIE = "shown_once"
 
 
-def hand_over(request: HttpRequest, response: HttpResponse, value: dict[str, Any]) -> HttpResponse:
-    """Adds ``value`` to the redirect to this same address, where ``take`` finds it."""
+def hand_over(
+    request: HttpRequest, response: HttpResponse, value: dict[str, Any], *, path: str = ""
+) -> HttpResponse:
+    """Adds ``value`` to the redirect to ``path`` (this same address), where ``take`` finds it."""
+    path = path or request.path
     response.set_cookie(
         _COOKIE,
-        signing.dumps(value, salt=_salt(request), compress=True),
+        signing.dumps(value, salt=_salt(request, path), compress=True),
         max_age=SECONDS,
-        path=request.path,
+        path=path,
         secure=settings.SESSION_COOKIE_SECURE,
         httponly=True,
         samesite="Strict",
@@ -39,7 +42,7 @@ def take(request: HttpRequest) -> dict[str, Any]:
     """
     try:
         value: dict[str, Any] = signing.loads(
-            request.COOKIES.get(_COOKIE, ""), salt=_salt(request), max_age=SECONDS
+            request.COOKIES.get(_COOKIE, ""), salt=_salt(request, request.path), max_age=SECONDS
         )
     except signing.BadSignature:
         return {}
@@ -52,5 +55,5 @@ def forget(request: HttpRequest, response: HttpResponse) -> HttpResponse:
     return response
 
 
-def _salt(request: HttpRequest) -> str:
-    return f"shown once to {request.user.pk} at {request.path}"
+def _salt(request: HttpRequest, path: str) -> str:
+    return f"shown once to {request.user.pk} at {path}"

@@ -5,6 +5,7 @@ doors that ask for permissions.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
 from functools import partial, wraps
 from typing import Any, TypeVar
 
@@ -14,6 +15,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.cache import patch_vary_headers
 from django_htmx.middleware import HtmxDetails
 
@@ -88,6 +90,16 @@ def page_or_partial(
 def numbered(request: HttpRequest, rows: QuerySet[Any] | Sequence[Row], size: int) -> Page[Any]:
     """The page that ``?page=`` asks for: the last one past the end, the first one for nonsense."""
     return Paginator(rows, size).get_page(request.GET.get("page", "1")[:20])
+
+
+def in_utc(moment: datetime) -> datetime | None:
+    """A moment that somebody wrote, in their time zone where it names none; ``None`` at the ends of
+    the calendar.
+    """
+    try:
+        return (moment if moment.tzinfo else timezone.make_aware(moment)).astimezone(UTC)
+    except OverflowError:
+        return None
 
 
 def as_key(text: str) -> int | None:

@@ -1,0 +1,52 @@
+"""People beside Django's accounts: what they prefer, and what was done to accounts and groups."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+
+from discovery.engine.core.vocabulary import AccountKind, Theme
+from discovery.models.word_field import WordField
+
+
+class Profile(models.Model):
+    """What a person chose on their Account page; who chose nothing has none."""
+
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="profile", primary_key=True
+    )
+    time_zone = models.CharField(
+        max_length=64, blank=True, help_text="Name of the IANA database; empty: UTC."
+    )
+    theme = WordField(max_length=8, choices=Theme.choices, default=Theme.SYSTEM)
+    start_page = models.CharField(
+        max_length=40, blank=True, help_text="Name of the page after sign-in; empty: the overview."
+    )
+    link_number = models.PositiveIntegerField(
+        default=0, help_text="One-time links made so far: only the newest is valid."
+    )
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"Profile {self.pk}"
+
+
+class AccountChange(models.Model):
+    """One change of an account or a group: kept when either is gone."""
+
+    at = models.DateTimeField(db_index=True)
+    by = models.CharField(max_length=150, blank=True, help_text="Empty: the command line.")
+    kind = WordField(max_length=8, choices=AccountKind.choices)
+    key = models.BigIntegerField(help_text="Key of the account or the group.")
+    name = models.CharField(max_length=150, help_text="What it was called.")
+    text = models.CharField(max_length=1000, help_text="What was done, after who did it.")
+
+    class Meta:
+        ordering = ["-pk"]
+        default_permissions = ()
+        indexes = [models.Index(fields=["kind", "key"], name="changes_of_an_account")]
+
+    def __str__(self) -> str:
+        return f"{self.by}: {self.text}"
