@@ -29,6 +29,8 @@ for _folder in (DATA_DIR, LOGS_DIR):
     with suppress(OSError):
         _folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
+#: Whether ``serve --demo`` has begun: its data folder is one of a demo's own.
+DEMO = env.str("KAREN_DEMO", default="") == str(DATA_DIR.parent)
 DEBUG = environment.flag("KAREN_DEBUG", default=False)
 SECRET_KEY = environment.secret_key("KAREN_SECRET_KEY", DATA_DIR / "secret_key")
 ALLOWED_HOSTS = env.list("KAREN_ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"])

@@ -28,6 +28,7 @@ from django.core.management.base import BaseCommand
 from django.db import DatabaseError
 
 from discovery import startup
+from discovery.management import demo_registry
 from discovery.models import Root, ScanRun
 from discovery.services import jobs, scans
 from discovery.services.core import config_files, failures, private_files
@@ -145,6 +146,8 @@ class Command(BaseCommand):
         for sentence in scans.sync_roots():
             self.stderr.write(sentence)
         _reap()
+        if options["demo"] and not ScanRun.objects.exists():
+            demo_registry.furnish(get_user_model().objects.get(username="admin"))
         if options["no_cluster"]:
             return
         scans.sync_schedule()

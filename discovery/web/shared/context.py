@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
 from django.db.models import Q
 from django.http import HttpRequest
 
@@ -26,7 +27,7 @@ def sidebar(request: HttpRequest) -> dict[str, Any]:
         return {}
     if request.path.startswith("/admin/"):
         return {}
-    return {**frame(request), **navigation.of(request)}
+    return {**frame(request), **navigation.of(request), "is_demo": settings.DEMO}
 
 
 def theme(request: HttpRequest) -> dict[str, Any]:
