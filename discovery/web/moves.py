@@ -104,10 +104,10 @@ def _decide(request: HttpRequest, old: RegisteredModel, new: RegisteredModel) ->
             {**_pair(old, new), "fault": str(error)},
             status=422,
         )
-    place = "one model with what it is part of" if joined.pk == new.pk else "in its new place"
-    messages.success(
-        request, f"{joined.title} is {place}, with everything that was decided about it."
-    )
+    said = f"{joined.title} is in its new place, with everything that was decided about it."
+    if joined.pk == new.pk:
+        said = f"{joined.title} has everything that was decided about {old.title}, too."
+    messages.success(request, said)
     return redirect("model", joined.model_id)
 
 

@@ -278,6 +278,24 @@ def test_an_offer_follows_the_model_and_is_withdrawn_when_the_part_is_back(
     assert not reviewing.open_moves().exists()
 
 
+def test_a_missing_part_that_is_back_inside_another_model_is_not_stranded(
+    models_root: Path, scan: Scan, anna: User
+) -> None:
+    quantizations(models_root / HOME, "Q8_0")
+    for number in range(3):
+        builders.transformers(models_root / f"other-{number}", hidden=64 + 8 * number)
+    scan(models_root)
+    part = RegisteredModel.objects.get(path__startswith=HOME)
+    edit(part, anna, description="Ours")
+    (models_root / part.files[0][0]).rename(models_root.parent / "away.gguf")
+    assert scan(models_root).missing == 1
+    quantizations(models_root / HOME, "Q4_K_M", "Q8_0")
+    scan(models_root)
+    (record,) = RegisteredModel.objects.filter(path__startswith=HOME)
+    assert (record.model_id, record.description, record.status) == (part.model_id, "Ours", "READY")
+    assert len(record.variants) == 2
+
+
 def test_groups_of_both_sides_are_never_put_together_unasked(
     models_root: Path, scan: Scan, parts: tuple[RegisteredModel, RegisteredModel], anna: User
 ) -> None:

@@ -6,17 +6,21 @@ For administrators.
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
+from django.utils import timezone
 
-from discovery.models import RegisteredModel, RejectedMove, Root, ScanRun
+from discovery.models import ProposedJoin, RegisteredModel, RejectedMove, Root, ScanRun
 from discovery.services import scans
 from discovery.services.metadata import metadata
 from tests.support import builders
 from tests.support.page_text import page_text
+
+Make = Callable[..., RegisteredModel]
 
 HTMX = {"HX-Request": "true"}
 
@@ -73,6 +77,30 @@ def test_both_sides_are_shown_before_they_are_joined(twins: None, admin_client: 
     assert (record.path, record.description) == ("p", "Ours <b>")
     history = page_text(admin_client.get("/models/x/history/"))
     assert "Place" in history
+
+
+def test_a_part_is_shown_with_what_both_decided_and_joined_into_the_whole(
+    make_model: Make, admin_user: User, admin_client: Client
+) -> None:
+    old = make_model("part", status="MISSING", missing_since=timezone.now(), fingerprint="1" * 32)
+    new = make_model("whole", fingerprint="2" * 32, type="LLAMA_CPP")
+    for record in (old, new):
+        metadata.edit(
+            record, {"description": f"Of the {record.name}"}, by=admin_user, through="page"
+        )
+    ProposedJoin.objects.create(old=old, new=new, at=timezone.now())
+    html = page_text(admin_client.get("/scans/moves/"))
+    assert "Its files are part of this model now" in html
+    pair = {"old": "part", "new": "whole"}
+    html = page_text(admin_client.get("/scans/moves/join/", pair))
+    assert "Is <bdi>part</bdi> part of <bdi>whole</bdi>?" in html
+    assert "<code>whole</code> stays; <code>part</code> becomes an alias" in html
+    assert "Of the part" in html
+    response = admin_client.post("/scans/moves/join/", {**pair, "action": "join"}, follow=True)
+    assert response.redirect_chain[-1][0] == "/models/whole/"
+    assert "whole has everything that was decided about part, too." in page_text(response)
+    assert RegisteredModel.objects.get().description == "Of the whole"
+    assert admin_client.get("/models/part/history/")["Location"] == "/models/whole/history/"
 
 
 def test_a_pair_can_be_rejected(twins: None, admin_client: Client) -> None:

@@ -60,6 +60,17 @@ def regroup(
     return result
 
 
+def stranded(root: Root) -> list[int]:
+    """Models of ``root`` that are missing since earlier runs, and about which nobody was asked.
+
+    Their files may be there again as a part of another model.
+    """
+    rows = RegisteredModel.objects.filter(
+        root=root, status=Status.MISSING, proposed_join=None, rejected_arrivals=None
+    )
+    return list(rows.order_by("-missing_since", "pk").values_list("pk", flat=True)[:CHUNK])
+
+
 def _join(root: Root, gone: Sequence[int], run: ScanRun, journal: Journal, result: Joined) -> None:
     locked = RegisteredModel.objects.select_for_update(of=("self",)).select_related("root")
     parts = list(locked.filter(root=root, pk__in=gone).order_by("added_at", "pk"))

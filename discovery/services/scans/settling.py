@@ -22,7 +22,7 @@ from discovery.services.core.event_log import Journal
 from discovery.services.core.timeouts import ask
 from discovery.services.jobs.progress import Progress
 from discovery.services.scans import moves
-from discovery.services.scans.regrouping import regroup
+from discovery.services.scans.regrouping import regroup, stranded
 from discovery.services.scans.relinking import Departures, chunks, relink, relink_forgotten
 from discovery.services.scans.watch import MAX_NAMED, Watch, is_vacated
 
@@ -157,8 +157,11 @@ def settle(
     """Moves first, over all roots together, then what is missing. Returns notes for the run."""
     tick = partial(progress.tick, now=True)
     for walked in scans:
-        if walked.gone and not walked.fault and not walked.is_other_disk:
-            part = regroup(walked.root, walked.gone, walked.unlisted, run, journal, tick)
+        if walked.fault or walked.is_other_disk:
+            continue
+        earlier = stranded(walked.root) if walked.has_arrivals else []
+        if gone := [*walked.gone, *earlier]:
+            part = regroup(walked.root, gone, walked.unlisted, run, journal, tick)
             walked.gone = [pk for pk in walked.gone if pk not in part.keys]
             progress.new = max(progress.new - part.new, 0)
     what = _departures(scans)
