@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.conf import settings
@@ -17,7 +18,7 @@ from django.urls import reverse
 from discovery.models import Collection, RegisteredModel, Right
 from discovery.web.shared import navigation
 from tests.doors import TABLE
-from tests.people import administer, permit
+from tests.people import permit
 from tests.support.page_text import page_text
 from tests.support.pages import every_address
 
@@ -102,9 +103,8 @@ def test_a_reader_sees_no_entry_and_no_tab_that_is_not_theirs(reader_client: Cli
     assert tabs(html) == ["All models", "Saved views"]
 
 
-def test_an_administrator_sees_everything(client: Client, db: None) -> None:
-    client.force_login(administer(User.objects.create_user("administrator")))
-    html = page_text(client.get("/models/"))
+def test_a_superuser_sees_everything(admin_client: Client) -> None:
+    html = page_text(admin_client.get("/models/"))
     assert sidebar(html) == [entry.pages[0].address for entry in navigation.ENTRIES]
     assert tabs(html) == ["All models", "Saved views", "Import and export"]
 
@@ -146,6 +146,16 @@ def test_a_page_below_has_breadcrumbs_in_place_of_tabs(
     assert crumbs(page_text(admin_client.get("/models/"))) == []
 
 
+def test_what_a_page_calls_its_own_parts_does_not_get_into_the_frame(
+    admin_client: Client, make_model: Make
+) -> None:
+    """The overview has crumbs of its own, in its map of the disks."""
+    make_model()
+    html = page_text(admin_client.get("/"))
+    assert (crumbs(html), tabs(html)) == ([], ["Summary", "History"])
+    assert 'href=""' not in html
+
+
 def test_parts_of_pages_bring_no_navigation(admin_client: Client) -> None:
     html = page_text(admin_client.get("/tags/", headers=HTMX))
     assert "<nav class=" not in html.replace('<nav class="pager', "")
@@ -153,9 +163,8 @@ def test_parts_of_pages_bring_no_navigation(admin_client: Client) -> None:
 
 
 def test_navigating_asks_no_queries_of_its_own(
-    db: None, django_assert_num_queries: Callable[..., object], rf: object
+    admin_user: User, django_assert_num_queries: Any
 ) -> None:
-    person = administer(User.objects.create_user("administrator"))
-    person.get_all_permissions()
-    with django_assert_num_queries(0):  # type: ignore[attr-defined]
-        assert all(page.is_open_to(person) for _entry, page in PAGES)
+    admin_user.get_all_permissions()
+    with django_assert_num_queries(0):
+        assert all(page.is_open_to(admin_user) for _entry, page in PAGES)

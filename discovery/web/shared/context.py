@@ -27,7 +27,7 @@ def sidebar(request: HttpRequest) -> dict[str, Any]:
         return {}
     if request.path.startswith("/admin/"):
         return {}
-    return {**frame(request), **navigation.of(request), "is_demo": settings.DEMO}
+    return {**frame(request), "navigation": navigation.of(request), "is_demo": settings.DEMO}
 
 
 def theme(request: HttpRequest) -> dict[str, Any]:

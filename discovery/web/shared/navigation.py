@@ -150,7 +150,7 @@ class Line:
 
 
 def of(request: HttpRequest) -> dict[str, Any]:
-    """What the frame draws for this person on this page: ``nav`` (the lines of each group),
+    """What the frame draws for this person on this page: ``groups`` (the lines of each),
     ``tabs``, ``crumbs`` and ``area``, the key of the current entry.
     """
     here, page = place(request.path) or (None, None)
@@ -172,7 +172,7 @@ def of(request: HttpRequest) -> dict[str, Any]:
             crumbs = [Link(entry.label, first)]
             crumbs += [Link(page.label, page.address)] if page in pages[1:] else []
     return {
-        "nav": [(group, rows) for group, rows in lines.items() if rows],
+        "groups": [(group, rows) for group, rows in lines.items() if rows],
         "tabs": tabs if len(tabs) > 1 else [],
         "crumbs": crumbs,
         "area": here.key if here else "",
