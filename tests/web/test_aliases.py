@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
-from discovery.models import RegisteredModel
+from discovery.models import MetadataChange, RegisteredModel
 from discovery.services.metadata import metadata
 from discovery.services.registry import aliases
 from discovery.web.urls import urlpatterns
@@ -119,3 +121,20 @@ def test_a_history_is_found_by_a_former_id(
 ) -> None:
     metadata.edit(model, {"license": "mit"}, by=admin_user, through="page")
     assert "/models/now/" in page_text(admin_client.get("/history/?model=befor"))
+
+
+def test_what_a_scan_put_together_is_told_as_its_own(
+    model: RegisteredModel, admin_client: Client
+) -> None:
+    MetadataChange.objects.create(
+        model=model,
+        field="moved",
+        before={"path": "now", "joined with": None},
+        after={"path": "now", "joined with": "before"},
+        at=timezone.now(),
+        through="scan",
+        batch=uuid4(),
+    )
+    html = page_text(admin_client.get("/models/now/history/"))
+    assert "A scan" in html
+    assert "Somebody" not in html
