@@ -27,6 +27,8 @@ from discovery.engine.pickles.pickles import breaks_at_once
 
 MAX_NESTING = 4
 
+#: Files of many archives one behind the other, each read by its place in a list.
+_SEVERAL = ".distcp"
 _AS_PICKLE = frozenset({"pickle", "perhaps"})
 
 
@@ -90,7 +92,8 @@ class Inspector(PickleInspector):
         named = decompression.is_pickled(name)
         try:
             if kind == "zip":
-                self._zip(stream, size, where, nesting, is_behind=head[:2] != b"PK")
+                behind = head[:2] != b"PK" or name.endswith(_SEVERAL)
+                self._zip(stream, size, where, nesting, is_behind=behind)
             elif kind == "tar":
                 self._tar(stream, size, where, nesting)
             elif kind == "packed":

@@ -67,6 +67,12 @@ _PLAIN_ARRAY = re.compile(
     rb"""\s*\{\s*'descr'\s*:\s*'[<>|=]?[?biufcSUVmM]\d*(?:\[\w+\])?'\s*,"""
     rb"""[^'"\\]*'fortran_order'[^'"\\]*'shape'[^'"\\]*\}\s*"""
 )
+#: And for records whose fields are all such numbers: the nodes of a tree.
+_FIELD = rb"\('[\w .-]*', '[<>|=]?[?biufcSUVmM]\d*'(?:, \([\d, ]*\))?\)(?:, )?"
+_PLAIN_RECORDS = re.compile(
+    rb"\s*\{\s*'descr'\s*:\s*\[(?:" + _FIELD + rb")+\],"
+    rb"""[^'"\\]*'fortran_order'[^'"\\]*'shape'[^'"\\]*\}\s*"""
+)
 
 
 def looks_like_pickle(head: bytes) -> bool:
@@ -142,7 +148,8 @@ def is_plain_array(header: bytes) -> bool:
     """Whether a ``.npy`` with this header holds numbers or text; anything else may be objects,
     which numpy unpickles.
     """
-    return _PLAIN_ARRAY.fullmatch(header, 10 if header[6:7] == b"\x01" else 12) is not None
+    start = 10 if header[6:7] == b"\x01" else 12
+    return any(plain.fullmatch(header, start) for plain in (_PLAIN_ARRAY, _PLAIN_RECORDS))
 
 
 def unpacked(stream: BinaryIO, name: str) -> Iterator[bytes]:

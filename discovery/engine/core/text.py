@@ -17,6 +17,9 @@ MAX_INTEGER = (1 << 63) - 1
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
+#: The start of a page, or of a server's answer in XML.
+_TAG = re.compile(rb"(?:\xef\xbb\xbf)?\s*<[!?A-Za-z]")
+
 
 def clean(text: str, limit: int = MAX_TEXT) -> str:
     """``text`` without control characters, direction overrides and lone surrogates, at most
@@ -94,3 +97,11 @@ def listed(items: Sequence[str], last: str = "and", limit: int = 0) -> str:
     if limit and len(items) > limit + 1:
         return f"{', '.join(items[:limit])} {last} {len(items) - limit:,} more"
     return f"{', '.join(items[:-1])} {last} {items[-1]}" if len(items) > 1 else "".join(items)
+
+
+def is_web_page(head: bytes) -> bool:
+    """Whether a file that starts so is a page or an answer of a server: a tag, and text around it.
+
+    (The first byte of a binary file may be the same.)
+    """
+    return _TAG.match(head) is not None and b"\0" not in head[:512]

@@ -97,7 +97,7 @@ class Folder:
                 f"{name}: {parsed.fault}",
                 severity,
                 parsed.offset,
-                "lfs_pointer" if parsed.is_pointer else "",
+                parsed.absence,
             )
             self.faulty.add(name)
         return parsed.data if isinstance(parsed.data, dict) else None

@@ -12,6 +12,7 @@ from typing import BinaryIO
 from discovery.engine.core import format_registry
 from discovery.engine.core.errors import NotThisFormat
 from discovery.engine.core.format_registry import Format
+from discovery.engine.core.text import is_web_page
 from discovery.engine.core.types import Header
 
 #: What reads files whose first bytes and suffix tell nothing.
@@ -28,7 +29,7 @@ def read(stream: BinaryIO, size: int, name: str, head: bytes) -> Header:
 
     Raises ``NotThisFormat`` or ``InvalidHeader``.
     """
-    if head[:1] == b"<" and not name.lower().endswith((".xml", ".mlmodel")):
+    if is_web_page(head) and not name.lower().endswith((".xml", ".mlmodel")):
         raise NotThisFormat("it is a web page: the download was refused or redirected")
     dot = name.rfind(".")
     suffix = name[dot:].lower() if dot >= 0 else ""

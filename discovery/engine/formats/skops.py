@@ -8,7 +8,6 @@ Source: ``skops/io/_persist.py`` of https://github.com/skops-dev/skops.
 from __future__ import annotations
 
 import json
-import re
 import zlib
 from typing import Any, BinaryIO
 
@@ -25,10 +24,6 @@ NAME = "skops"
 
 MAX_SCHEMA = 16 << 20
 SCHEMA = "schema.json"
-#: The type of an array of records whose fields are all numbers: a tree's nodes.
-_PLAIN_FIELDS = re.compile(
-    rb"'descr': \[(?:\('[\w .-]*', '[<>|=]?[?biufcSUVmM]\d*'(?:, \([\d, ]*\))?\)(?:, )?)+\], "
-)
 
 
 def read(stream: BinaryIO, size: int) -> Header:
@@ -76,9 +71,7 @@ def _is_plain(archive: Archive, member: Member) -> bool:
         end = decompression.array_header(head) if head.startswith(decompression.NPY_MAGIC) else 0
     except InvalidHeader:
         return False
-    return bool(end) and (
-        decompression.is_plain_array(head[:end]) or _PLAIN_FIELDS.search(head[:end]) is not None
-    )
+    return bool(end) and decompression.is_plain_array(head[:end])
 
 
 def _parse(text: bytes | None) -> dict[str, Any]:

@@ -9,6 +9,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from discovery.engine.core.text import is_web_page
+
 #: A config with 200,000 labels has 8 MB, an index of 200,000 tensors 12.
 MAX_BYTES = 16 << 20
 
@@ -20,13 +22,14 @@ class JsonFile:
     """``data`` is what could be read (``None``: nothing); ``fault`` says why a loader would refuse
     the file.
 
-    ``is_pointer``: the file stands for one that was never downloaded.
+    ``absence`` says what stands in the place of a file that was never downloaded: ``lfs_pointer``
+    or ``web_page``.
     """
 
     data: Any
     fault: str | None = None
     offset: int | None = None
-    is_pointer: bool = False
+    absence: str = ""
 
 
 def parse(raw: bytes) -> JsonFile:
@@ -43,10 +46,11 @@ def parse(raw: bytes) -> JsonFile:
         return JsonFile(
             None,
             "it is a git-lfs pointer: the real file was never downloaded (git lfs pull)",
-            is_pointer=True,
+            absence="lfs_pointer",
         )
-    if raw[:1] == b"<" or raw[:5].lower() == b"\n<htm":
-        return JsonFile(None, "it is a web page: the download was refused or redirected", 0)
+    if is_web_page(raw):
+        text = "it is a web page: the download was refused or redirected"
+        return JsonFile(None, text, 0, "web_page")
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
