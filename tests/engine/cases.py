@@ -26,9 +26,11 @@ from discovery.engine.formats import (
     keras,
     lightgbm,
     mediapipe,
+    mlc,
     mnn,
     ncnn,
     nemo,
+    numpy,
     openvino,
     paddle,
     rknn,
@@ -39,13 +41,14 @@ from discovery.engine.formats import (
     tesseract,
     tfjs,
     tflite,
+    torch_dcp,
     torch_export,
     torchscript,
     torchserve,
     word2vec,
     xgboost,
 )
-from tests.support import builders
+from tests.support import builders, checkpoints
 
 TENSORS = [
     ("layer.0.weight", "F32", (4, 3)),
@@ -171,6 +174,13 @@ CASES: dict[str, tuple[ModuleType, Callable[[Path], object], str]] = {
     "darknet": (darknet, lambda p: builders.darknet(p / "m.weights"), "m.weights"),
     "dlib": (dlib, lambda p: builders.dlib(p / "predictor.dat"), "predictor.dat"),
     "mediapipe": (mediapipe, lambda p: builders.mediapipe(p / "m.task"), "m.task"),
+    "mlc": (mlc, lambda p: checkpoints.mlc(p / "m"), "m/ndarray-cache.json"),
+    "npz": (numpy, lambda p: checkpoints.npz(p / "m.npz", {"layer.0": (4, 3)}), "m.npz"),
+    "distributed checkpoint": (
+        torch_dcp,
+        lambda p: checkpoints.distributed(p / "m", {"layer.0": (4, 3)}),
+        "m/.metadata",
+    ),
     "litertlm": (mediapipe, lambda p: builders.mediapipe(p / "m.litertlm"), "m.litertlm"),
 }
 
@@ -201,9 +211,11 @@ MODULES = (
     keras,
     lightgbm,
     mediapipe,
+    mlc,
     mnn,
     ncnn,
     nemo,
+    numpy,
     openvino,
     rknn,
     skops,
@@ -213,6 +225,7 @@ MODULES = (
     tesseract,
     tfjs,
     tflite,
+    torch_dcp,
     torch_export,
     torchserve,
     word2vec,

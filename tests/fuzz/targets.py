@@ -34,9 +34,11 @@ from discovery.engine.formats import (
     lightgbm,
     llamafile,
     mediapipe,
+    mlc,
     mnn,
     ncnn,
     nemo,
+    numpy,
     onnx,
     openvino,
     paddle,
@@ -50,6 +52,7 @@ from discovery.engine.formats import (
     tesseract,
     tfjs,
     tflite,
+    torch_dcp,
     torch_export,
     torchscript,
     torchserve,
@@ -243,6 +246,13 @@ def _archives(folder: Path) -> None:
     builders.nemo(folder / "g.nemo", {"target": "x"}, weights=700, compressed=True)
 
 
+def _tensorrt(folder: Path) -> None:
+    builders.tensorrt(folder / "m.engine", 100)
+    told = b'{"task": "detect", "license": "AGPL-3.0"}'
+    plan = (folder / "m.engine").read_bytes()
+    (folder / "p.engine").write_bytes(len(told).to_bytes(4, "little") + told + plan)
+
+
 _CONFIG = {
     "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": 64,
     "num_hidden_layers": 2, "num_attention_heads": 4,
@@ -288,8 +298,7 @@ TARGETS: dict[str, Target] = {
     "coreml": Target(_format(coreml), _written("mlmodel", "mlpackage", "mlmodelc"), (), _HEADER),
     "ctranslate2": Target(_format(ctranslate2), _written("ctranslate2"), (), _HEADER),
     "nemo": Target(_format(nemo), _written("nemo", "nemo gzip"), (), _HEADER),
-    "tensorrt": Target(_format(tensorrt),
-        lambda folder: builders.tensorrt(folder / "m.engine", 100), (), _HEADER),
+    "tensorrt": Target(_format(tensorrt), _tensorrt, (), _HEADER),
     "caffe": Target(_format(caffe), _written("caffe"), (), _HEADER),
     "catboost": Target(_format(catboost), _written("catboost"), (), _HEADER),
     "darknet": Target(_format(darknet), _written("darknet"), (), _HEADER),
@@ -302,8 +311,10 @@ TARGETS: dict[str, Target] = {
     "lightgbm": Target(_format(lightgbm), _written("lightgbm"), (), _HEADER),
     "llamafile": Target(_format(llamafile), _llamafile, (), _HEADER),
     "mediapipe": Target(_format(mediapipe), _written("mediapipe", "litertlm"), (), _HEADER),
+    "mlc": Target(_format(mlc), _written("mlc"), (), _HEADER),
     "mnn": Target(_format(mnn), _written("mnn"), (), _HEADER),
     "ncnn": Target(_format(ncnn), _written("ncnn"), (), _HEADER),
+    "numpy": Target(_format(numpy), _written("npz"), (), _HEADER),
     "paddle": Target(_format(paddle),
         _written("paddle", "paddle parameters", "paddle pir"), (), _HEADER),
     "rknn": Target(_format(rknn), _written("rknn"), (), _HEADER),
@@ -311,6 +322,7 @@ TARGETS: dict[str, Target] = {
     "spacy": Target(_format(spacy), _written("spacy"), (), _HEADER),
     "tesseract": Target(_format(tesseract), _written("tesseract"), (), _HEADER),
     "tfjs": Target(_format(tfjs), _written("tfjs", "tfjs manifest"), (), _HEADER),
+    "torch_dcp": Target(_format(torch_dcp), _written("distributed checkpoint"), (), _HEADER),
     "torch_export": Target(_format(torch_export), _written("torch export"), (), _HEADER),
     "torchscript": Target(_format(torchscript), _written("torchscript"), (), _HEADER),
     "torchserve": Target(_format(torchserve), _written("torchserve"), (), _HEADER),

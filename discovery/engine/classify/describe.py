@@ -96,7 +96,11 @@ def capabilities(
             embeds or any(kind in ("clip", "siglip", "clap") for kind in signals.model_types)
         ),
         "GENERATION": generates and "TEXT" in inputs and "TEXT" in outputs,
-        "CLASSIFICATION": rewards or any(_CLASSIFIES.search(name) for name in classes),
+        "CLASSIFICATION": (
+            rewards
+            or "library:setfit" in marks
+            or any(_CLASSIFIES.search(name) for name in classes)
+        ),
         "TRANSLATION": any(_TRANSLATES.search(kind) for kind in signals.model_types),
         "SUMMARIZATION": "summarization" in signals.tags,
         "TOOL_USE": "tools" in marks,

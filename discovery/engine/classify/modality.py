@@ -154,6 +154,10 @@ def _graph(signals: Signals) -> Iterator[Sign]:
     """Inputs of an ONNX, TFLite or OpenVINO graph whose config says nothing."""
     if signals.architectures or signals.model_types:
         return
+    # Only what hears has a network that joins sounds with what was written so far.
+    if where := signals.marks.get("transducer"):
+        yield "AUDIO>TEXT", where, "its parts"
+        return
     # A decoder's token inputs beside it are what it writes.
     if where := signals.marks.get("input:AUDIO"):
         yield f"AUDIO>{'TEXT' if 'input:TEXT' in signals.marks else ''}", where, "graph inputs"
@@ -282,6 +286,7 @@ def _tensors(signals: Signals) -> Iterator[Sign]:
         ("tensors:picture coder", "IMAGE>IMAGE"),
         ("tensors:video coder", "VIDEO>VIDEO"),
         ("tensors:codec", "AUDIO>AUDIO"),
+        ("tensors:voice", ">AUDIO"),
         ("tensors:upscaler", "IMAGE>IMAGE"),
         ("tensors:text+image", "TEXT,IMAGE>"),
         ("tensors:text", "TEXT>"),
@@ -291,6 +296,10 @@ def _tensors(signals: Signals) -> Iterator[Sign]:
     ):
         if mark in signals.marks:
             yield shape, signals.marks[mark], "tensor names"
+            return
+    for kind in ("AUDIO", "IMAGE", "TEXT"):
+        if where := signals.marks.get(f"library takes:{kind}"):
+            yield f"{kind}>", where, "the library that pickled it"
             return
     if "task:causal_lm" in signals.marks or "tokenizer" in signals.marks:
         yield (

@@ -16,11 +16,12 @@ from discovery.engine.core.format_registry import SUFFIXES
 #: Names whose answer is kept: a walk asks for every file, and many are called alike.
 MAX_KNOWN = 10_000
 
-#: Files with a weight suffix that hold none: optimizer states, random states, tokenizers.
+#: Files with a weight suffix that hold none of a model's: optimizer states, random states,
+#: tokenizers, the discriminator that a generator was trained against.
 _NOT_WEIGHTS = re.compile(
     r"^(training_args|optimizer|scheduler|scaler|rng_state(_\d+)?|random_states_\d+|trainer_state|"
     r"tokenizer|vocab|merges|spiece|"
-    r"sentencepiece|events|dataset|cache|index|label_?encoder|voices(?:[-_]v?[\d.]+)?|"
+    r"sentencepiece|events|dataset|cache|index|label_?encoder|voices(?:[-_]v?[\d.]+)?|D_\d+|"
     r".*_optim_states)\.(bin|pt|pth|pkl|pickle|joblib)$|"
     r"\.(idx|vocab)\.bin$|^consolidated\.idx|^\._",
     re.IGNORECASE,
@@ -40,7 +41,7 @@ _STANDARD = re.compile(
     r"consolidated|encoder_model|decoder_model|decoder_with_past_model|decoder_model_merged|"
     r"openvino_model|variables|weights|"
     r"saved_model|text_model|vision_model|audio_model|embed_tokens|vision_encoder|text_encoder|"
-    r"joint|encoder|decoder|"
+    r"joint|joiner|encoder|decoder|adapters|"
     r"language_model|model_quantized|whisper|inference)(?=[._-]|$)",
     re.IGNORECASE,
 )
@@ -56,6 +57,12 @@ _COUNTED = re.compile(
 )
 _CONSOLIDATED = re.compile(
     r"^(?P<stem>consolidated)\.(?P<number>\d{2,5})(?P<suffix>\.[A-Za-z0-9]+)$"
+)
+
+#: A file for each process that runs the model, counted from zero. (The rank of a LoRA stands at the
+#: end of its name too.)
+_RANKED = re.compile(
+    r"^(?P<stem>(?:.+_tp\d+_)?rank)(?P<number>\d{1,4})(?P<suffix>\.(?:engine|safetensors))$"
 )
 
 #: Quantization as written in the names of GGUF files.
@@ -103,6 +110,8 @@ PART_FOLDERS = frozenset(
 _NUMBERED_PART = re.compile(r"^\d{1,2}_[A-Z][A-Za-z]+$|^global_step\d+$")
 #: What lies in them goes with a model, and is never loaded as one of its variants.
 _COMPANIONS = re.compile(r"^(voices|global_step\d+|checkpoint-\d+)$", re.IGNORECASE)
+#: What whisper.cpp calls the encoder that Core ML or OpenVINO computes.
+_ENCODER = re.compile(r"^(?P<whole>ggml-.+)-encoder(?:-openvino)?$")
 #: What programs put behind the name of a file while they download it.
 UNFINISHED = frozenset({
     ".aria2", ".part", ".partial", ".crdownload", ".incomplete", ".download", ".downloading",
@@ -179,6 +188,11 @@ class Shard(NamedTuple):
     suffix: str
     digits: int = 5
 
+    @property
+    def is_ranked(self) -> bool:
+        """Whether each process that runs the model loads a file of its own."""
+        return self.total is None and self.stem.endswith("rank")
+
 
 def weight_format(name: str) -> str | None:
     """The format a weight file's name promises, ``None`` for other files."""
@@ -226,7 +240,7 @@ def shard(name: str) -> Shard | None:
     if match := _SHARD.match(name):
         number = match["number"]
         return Shard(match["stem"], int(number), int(match["total"]), match["suffix"], len(number))
-    if match := _CONSOLIDATED.match(name) or _COUNTED.match(name):
+    if match := _CONSOLIDATED.match(name) or _COUNTED.match(name) or _RANKED.match(name):
         number = match["number"]
         return Shard(match["stem"], int(number), None, match["suffix"], len(number))
     return None
@@ -307,6 +321,14 @@ def is_part_folder(name: str) -> bool:
         or _NUMBERED_PART.match(name) is not None
         or format_registry.is_like_a_file(name)
     )
+
+
+def whole_of(stem: str) -> str | None:
+    """The stem of the weights that whisper.cpp loads a file of this stem for, in place of the half
+    of them that another engine computes faster.
+    """
+    match = _ENCODER.match(stem)
+    return match["whole"] if match else None
 
 
 def is_companion(name: str) -> bool:

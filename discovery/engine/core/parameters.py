@@ -29,7 +29,8 @@ _INTEGERS = frozenset({"I64", "U64", "I32", "U32", "I16", "U16", "BOOL"})
 #: Weights that only some tokens meet; experts that all share are not among them.
 _EXPERT = re.compile(r"\.experts\.|_exps\.|\.moe\.experts")
 
-#: Tensors that describe how others are packed, or count steps: no parameters of the model.
+#: Tensors that describe how others are packed, count steps, or are a tokenizer's file: no
+#: parameters of the model.
 _HELPERS = (
     ".g_idx", ".qzeros", ".scales", ".absmax", ".quant_map", ".nested_absmax", ".nested_quant_map",
     ".SCB", ".weight_scale",
@@ -37,7 +38,7 @@ _HELPERS = (
     ".position_ids",
     ".num_batches_tracked", ".weight_format", "_scales", ".scale_weight", ".scale_input",
     ".weight_scale_2", ".comfy_quant", "._weight_scale", ".input_global_scale",
-    ".weight_global_scale",
+    ".weight_global_scale", "scaled_fp8", "spiece_model", "tekken_model",
 )  # fmt: skip
 
 #: Numbers that are nothing but an exponent are always scales.

@@ -129,9 +129,13 @@ class Tensor(NamedTuple):
     size: int
 
 
+#: Stands for the name of the file itself where an external location is made of it.
+OWN_NAME = "<file>"
+
+
 class External(NamedTuple):
-    """Tensor data kept in another file: ``location`` as written in the header, ``end`` the last
-    byte it needs plus one.
+    """Tensor data kept in another file: ``location`` as written in the header (or made of
+    ``OWN_NAME``), ``end`` the last byte it needs plus one.
     """
 
     location: str

@@ -4,6 +4,7 @@ in folders of their own, checkpoints of a training, Ollama's store.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -14,13 +15,16 @@ from discovery.engine.core.types import Candidate, FileEntry, Layout, Problem
 from discovery.engine.core.vocabulary import Severity
 from discovery.engine.disk import docker_store
 from discovery.engine.disk.listing import Folder, signature
-from discovery.engine.sidecars import json_file, modules
+from discovery.engine.sidecars import json_file, modules, weight_index
 
 if TYPE_CHECKING:
     from discovery.engine.disk.walk import Walker
 
 #: How deep a pipeline's or a repository's own sub-folders are followed.
 MAX_PART_DEPTH = 8
+
+#: The folder of a shard, as an index writes it behind the name of a tensor.
+_SUB_FOLDER = re.compile(rb':\s*"([^"\\/]{1,200})/[^"]{1,400}"')
 
 
 def module_folders(root: str, folder: Folder) -> set[str]:
@@ -36,6 +40,20 @@ def module_folders(root: str, folder: Folder) -> set[str]:
             continue  # who reads the model says so
         named = modules.read(json_file.parse(raw).data)
         found |= {module.path.partition("/")[0] for module in named}
+    return found
+
+
+def indexed_folders(root: str, folder: Folder) -> set[str]:
+    """Sub-folders that hold shards which an index in ``folder`` names."""
+    found: set[str] = set()
+    for name in folder.names:
+        if not name.endswith(weight_index.SUFFIXES) or names.is_litter(name):
+            continue
+        try:
+            raw = read_file(root, folder.names[name], json_file.MAX_BYTES)
+        except OSError:
+            continue  # who reads the model says so
+        found |= {each.decode("utf-8", "replace") for each in _SUB_FOLDER.findall(raw)}
     return found
 
 
@@ -67,6 +85,7 @@ def loose(walker: Walker, folder: Folder) -> list[Candidate]:
             groups.setdefault(key, []).append(entry)
         elif name.endswith((".onnx_data", ".onnx.data")):
             groups.setdefault(names.base_stem(name.partition(".onnx")[0]), []).append(entry)
+    parts = {stem: whole for stem in groups if (whole := names.whole_of(stem)) in groups}
     own = (
         [entry for entry in folder.files if entry.name in names.SIDECARS]
         if len(groups) == 1 and folder.path != "."
@@ -80,7 +99,11 @@ def loose(walker: Walker, folder: Folder) -> list[Candidate]:
             place=folder.path if key == "*.gguf" else files[0].path,
         )
         for key, files in groups.items()
+        if key not in parts
     ]
+    for number, key in enumerate(key for key in groups if key not in parts):
+        beside = [entry for stem, whole in parts.items() if whole == key for entry in groups[stem]]
+        found[number] = walker.with_beside(found[number], beside)
     found = _with_data(found, folder)
     if len(found) != 1:
         return found
@@ -142,6 +165,36 @@ def quantized(walker: Walker, folder: Folder) -> Candidate | None:
     made = walker.candidate(inner, Layout.FILES, [*weights, *own], place=folder.path)
     claimed = {entry.path for entry in made.files}
     return walker.with_beside(made, [entry for entry in files if entry.path not in claimed])
+
+
+def with_packages(walker: Walker, folder: Folder, candidates: list[Candidate]) -> list[Candidate]:
+    """The candidates, each with the folders that are like a file and are called like it: the same
+    weights for another program, or a part of them (``base-encoder.mlmodelc`` beside ``base.bin``).
+
+    Takes those folders from what is walked further.
+    """
+    packages = [name for name in folder.folders if format_registry.is_like_a_file(name)]
+    stems: dict[str, int] = {}
+    for position, each in enumerate(candidates if packages else ()):
+        known = format_registry.get(names.weight_format(each.files[0].name))
+        if known is None or not known.is_program:
+            stems.setdefault(names.base_stem(each.files[0].name), position)
+    candidates = list(candidates)
+    for name in packages:
+        stem = names.base_stem(name)
+        number = stems.get(stem, stems.get(names.whole_of(stem) or ""))
+        if number is None:
+            continue
+        inside = walker.below(Folder(folder.child(name)), [], own=True)
+        own = candidates[number]
+        if stem in stems:
+            files = (*own.files, *inside)
+            own = own._replace(files=files, signature=signature(files, own.signature))
+        else:
+            own = walker.with_beside(own, [*own.beside, *inside])
+        candidates[number] = own
+        folder.folders.remove(name)
+    return candidates
 
 
 def with_companions(

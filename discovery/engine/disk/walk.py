@@ -1,7 +1,7 @@
 """Roots → candidates: which files belong together as one model.
 
-Names and ``stat`` only; no file is opened but the list of modules of sentence-transformers, which
-says what the folders below it are.
+Names and ``stat`` only; no file is opened but those that say what the folders below are: the list
+of modules of sentence-transformers, and the index of shards beside folders of other names.
 
 A folder is a model's when a marker (``config.json``, ``model_index.json`` …) or weights with a
 library's standard name lie in it; loose weight files are models of their own, GGUF files of one
@@ -21,6 +21,7 @@ from discovery.engine.disk import docker_store, layouts
 from discovery.engine.disk.folder_reader import FolderReader
 from discovery.engine.disk.ledger import Ledger, Use
 from discovery.engine.disk.listing import Folder, signature
+from discovery.engine.sidecars import weight_index
 
 #: "Too deep" is said once a folder, at most this often a walk.
 MAX_DEPTH_NOTES = 100
@@ -232,7 +233,10 @@ class Walker(FolderReader):
         if parts and folder.path != "." and not names.SIDECARS.isdisjoint(folder.names):
             files = self.below(folder, parts)
             if any(
-                names.weight_format(entry.name) and names.is_standard(entry.name) for entry in files
+                names.weight_format(entry.name)
+                and names.is_standard(entry.name)
+                and not format_registry.is_in_a_file(entry.path.rpartition("/")[0])
+                for entry in files
             ):
                 return [self.candidate(folder, Layout.FOLDER, files)], [
                     name for name in folder.folders if name not in parts
@@ -241,7 +245,7 @@ class Walker(FolderReader):
                 self.forget(folder.child(part))
         if quantized := layouts.quantized(self, folder):
             return [quantized], [name for name in folder.folders if not names.is_quantization(name)]
-        candidates = layouts.loose(self, folder)
+        candidates = layouts.with_packages(self, folder, layouts.loose(self, folder))
         if candidates and any(map(names.is_companion, folder.folders)):
             return layouts.with_companions(self, folder, candidates)
         if not candidates and folder.checkpoints and not self.inside:
@@ -264,6 +268,8 @@ class Walker(FolderReader):
     def parts(self, folder: Folder) -> list[str]:
         """Sub-folders that belong to ``folder`` where it is a model."""
         named = layouts.module_folders(self.root, folder)
+        if not all(name in named or names.is_part_folder(name) for name in folder.folders):
+            named |= layouts.indexed_folders(self.root, folder)
         return [name for name in folder.folders if name in named or names.is_part_folder(name)]
 
     @staticmethod
@@ -273,7 +279,7 @@ class Walker(FolderReader):
         for name in folder.names:
             if names.is_litter(name):
                 continue
-            if name.endswith((".safetensors.index.json", ".bin.index.json")):
+            if name.endswith(weight_index.SUFFIXES):
                 return True
             if names.is_standard(name) and names.format_of_suffix(name) not in (None, "gguf"):
                 return True

@@ -26,6 +26,15 @@ MAX_NAME = 512
 MAX_VARIABLES = 50_000
 MAX_DIMENSIONS = 16
 DTYPES = ("F32", "I8", "I16", "I32", "F16", "BF16")
+#: What models of a specification are for, as the Hub calls it.
+_TASKS = {
+    "TransformerSpec": "text2text-generation",
+    "TransformerDecoderSpec": "text-generation",
+    "TransformerEncoderSpec": "feature-extraction",
+    "WhisperSpec": "automatic-speech-recognition",
+    "Wav2Vec2Spec": "automatic-speech-recognition",
+    "Wav2Vec2BertSpec": "automatic-speech-recognition",
+}
 _QUANTIZED = {"I8": "INT8", "I16": "INT16", "I32": "INT4"}
 
 
@@ -57,6 +66,7 @@ def read(stream: BinaryIO, size: int) -> Header:
         dtype=None if quantization else main_dtype(weights),
         quantization=quantization,
         expected_size=reader.position,
+        task=_TASKS.get(name),
     )
 
 

@@ -20,18 +20,20 @@ NAME = "dlib"
 
 #: Version 1, then the shape of the mean shape: rows and columns, both negative.
 _PREDICTOR = re.compile(rb"\x01\x01(?:\x81(.)|\x82(..))\x81\x01", re.DOTALL)
-#: Version 1 to 5 of a layer, then the name of a loss.
-_NETWORK = re.compile(rb"\x01[\x01-\x05]\x01(.)(loss_[a-z_]{2,40}\d?_)", re.DOTALL)
+#: Version 1 to 5 of a layer, then the length of the name of its loss.
+_NETWORK = re.compile(rb"\x01[\x01-\x05]\x01([\x07-\x40])(?=loss_)")
+#: dlib puts an underscore behind most such names.
+_LOSS = re.compile(rb"loss_[a-z_]{2,}\d*_?")
 
 
 def read(stream: BinaryIO, size: int) -> Header:
     """Raises ``NotThisFormat`` or ``InvalidHeader``."""
     head = stream.read(128)
     if found := _NETWORK.match(head):
-        name = found[2].decode().rstrip("_")
-        if found[1][0] != len(found[2]):
+        name = head[found.end() : found.end() + found[1][0]]
+        if not _LOSS.fullmatch(name):
             raise NotThisFormat("it does not start like a network of dlib's")
-        kind, landmarks = f"network ({name})", None
+        kind, landmarks = f"network ({name.decode().rstrip('_')})", None
     elif found := _PREDICTOR.match(head):
         rows = int.from_bytes(found[1] or found[2], "little")
         if not 2 <= rows <= 20_000 or rows % 2:

@@ -12,8 +12,9 @@ from typing import Any
 from discovery.engine.archives.archives import Inspector
 from discovery.engine.archives.torch_tensors import Found, Storage, collect, is_tensor
 from discovery.engine.core.parameters import count_parameters, main_dtype
-from discovery.engine.core.types import Header, Problem, Tensor
+from discovery.engine.core.types import External, Header, Problem, Tensor
 from discovery.engine.core.vocabulary import Severity
+from discovery.engine.pickles.arrays_beside import arrays_beside
 from discovery.engine.pickles.pickle_owner import Owner, owner
 from discovery.engine.pickles.pickles import Object, Scanner
 
@@ -29,7 +30,7 @@ MAX_SCALAR_TEXT = 200
 #: What trainers call the weights, best first; what they keep beside them.
 _WRAPPERS = (
     "state_dict", "model_state_dict", "model", "module", "ema", "ema_state_dict", "params_ema",
-    "params", "net", "network", "generator", "g_ema",
+    "params", "net", "network", "generator", "g_ema", "weight", "weights",
 )  # fmt: skip
 _NOT_WEIGHTS = frozenset({
     "optimizer", "optimizer_state_dict", "optimizer_states", "optimizers", "optim", "lr_scheduler",
@@ -108,6 +109,7 @@ class Contents:
             arrays = [] if found.cls else [each.tensor for each in self.tensors]
             return replace(
                 made,
+                externals=[External(name, 1) for name in arrays_beside(self.root)],
                 tensors=arrays,
                 parameter_count=count_parameters(_unique(self.tensors)) if arrays else None,
                 dtype=main_dtype(arrays),

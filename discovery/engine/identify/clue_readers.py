@@ -10,11 +10,12 @@ from typing import Any
 from discovery.engine.classify.signals import Clues
 from discovery.engine.core.types import Header
 from discovery.engine.disk.folder import Folder
-from discovery.engine.identify import gguf_kinds, tensor_clues
+from discovery.engine.identify import gguf_kinds, halves, tensor_clues
 from discovery.engine.identify.gguf_kinds import Kind
 from discovery.engine.identify.gguf_models import GGUFModel
 from discovery.engine.identify.weight_files import WeightSet
 from discovery.engine.memory import shape_from_gguf
+from discovery.engine.sidecars import adapter
 from discovery.engine.untrusted import chat_templates
 
 #: What prepares pictures, films and sound, and its parts where one file holds all of them.
@@ -23,6 +24,17 @@ _PARTS = {
     "image_processor": "processor:image",
     "video_processor": "processor:video",
     "feature_extractor": "processor:audio",
+}
+
+#: What models of a library take, whose classes a checkpoint was pickled with.
+_LIBRARIES = {
+    **dict.fromkeys(
+        ("pyannote", "speechbrain", "torchaudio", "nemo", "espnet", "asteroid"), "AUDIO"
+    ),
+    **dict.fromkeys(
+        ("ultralytics", "torchvision", "detectron2", "mmdet", "mmcv", "mmseg"), "IMAGE"
+    ),
+    **dict.fromkeys(("gensim", "flair", "stanza", "spacy"), "TEXT"),
 }
 
 
@@ -43,7 +55,7 @@ def read_component(clues: Clues, config: Mapping[str, Any], source: str) -> None
 
 def read_adapter(clues: Clues, config: Mapping[str, Any]) -> None:
     clues.mark("lora", "adapter_config.json")
-    clues.text("base model", config.get("base_model_name_or_path"))
+    clues.text("base model", adapter.base_model(config))
     if config.get("task_type") in ("CAUSAL_LM", "SEQ_2_SEQ_LM"):
         clues.mark("task:causal_lm", "adapter_config.json task_type")
 
@@ -75,6 +87,8 @@ def read_sidecars(clues: Clues, folder: Folder, tokenizer: Mapping[str, Any] | N
             "sentence_transformers",
             "modules.json" if "modules.json" in folder else "config_sentence_transformers.json",
         )
+    if "config_setfit.json" in folder:
+        clues.mark("library:setfit", "config_setfit.json")
     for name in PROCESSORS:
         if name in folder:
             _read_preprocessor(clues, folder.json(name) or {}, name)
@@ -107,6 +121,8 @@ def _read_preprocessor(clues: Clues, config: Mapping[str, Any], where: str) -> N
 def read_weights(clues: Clues, sets: Sequence[WeightSet]) -> None:
     """Names of tensors, inputs of graphs, classes that a pickle asks for."""
     for group in sets[:1]:
+        if joiner := next((f for f in group.files if halves.half(f.entry.name) == "joiner"), None):
+            clues.mark("transducer", joiner.entry.name)
         for header in group.headers[:4]:
             tensor_clues.read(clues, header.tensors)
             _read_graph(clues, header)
@@ -114,6 +130,8 @@ def read_weights(clues: Clues, sets: Sequence[WeightSet]) -> None:
                 clues.task = clues.task or header.task
                 clues.mark("header_task", f"{header.format} header")
             for imported in header.imports:
+                if kind := _LIBRARIES.get(imported.partition(".")[0]):
+                    clues.mark(f"library takes:{kind}", imported[:120])
                 if imported.endswith(
                     ("DetectionModel", "SegmentationModel", "PoseModel", "ClassificationModel")
                 ):
@@ -129,7 +147,7 @@ def _read_graph(clues: Clues, header: Header) -> None:
                 clues.mark(f"input:{kind}", f"{name[:60]} {list(shape)}")
     properties = header.metadata.get("properties")
     if isinstance(properties, Mapping) and isinstance(task := properties.get("task"), str):
-        clues.mark(f"task:{task[:40].lower()}", "ONNX metadata")
+        clues.mark(f"task:{task[:40].lower()}", f"{header.format} metadata")
         clues.pipeline_tags.setdefault(
             {
                 "detect": "object-detection",

@@ -59,6 +59,7 @@ def read(folder: Folder, *, is_alone: bool) -> Description:
     name = parts.config_name(folder, core)
     asks = pipeline is None
     config = folder.json(name, Severity.ERROR) if asks and not is_alone else None
+    config = model_config.unwrapped(config) if config is not None else None
     adapter_config = folder.json("adapter_config.json", Severity.ERROR) if asks else None
     return Description(pipeline, adapter_config, config, name, modules, core, is_alone)
 

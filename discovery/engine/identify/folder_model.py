@@ -68,7 +68,13 @@ def folder_model(
     """
     folder.problems += [problem for file in unknown for problem in file.problems]
     told = descriptions.read(folder, is_alone=loose is not None)
-    sets = weight_sets(folder, files, told.pipeline is not None, parts.tops(told.modules))
+    sets = weight_sets(
+        folder,
+        files,
+        told.pipeline is not None,
+        parts.tops(told.modules),
+        model_config.ranks(told.config or {}),
+    )
     if not sets and not ggufs:
         _refuse(folder, told, unknown, left_out)
     declared = declared_quantization(folder, told.config)
@@ -245,13 +251,7 @@ def _config_status(folder: Folder) -> list[Status]:
     broken = [problem for problem in folder.problems if problem.code == "config_invalid"]
     if not broken:
         return [Status.CORRUPT] if "config.json" in folder.faulty else []
-    return [
-        (
-            Status.INCOMPLETE
-            if all(problem.key == "lfs_pointer" for problem in broken)
-            else Status.CORRUPT
-        )
-    ]
+    return [(Status.INCOMPLETE if all(problem.key for problem in broken) else Status.CORRUPT)]
 
 
 def _variants(

@@ -46,6 +46,8 @@ def type_of(
             header.metadata.get("format") == "mlx" for group in sets for header in group.headers
         )
         return ModelType.MLX if mlx else ModelType.TRANSFORMERS
+    if main == "numpy" and config is not None and model_config.looks_like_model(config):
+        return ModelType.MLX
     if any(
         tensor.name.startswith(("model.diffusion_model.", "first_stage_model.", "double_blocks."))
         for tensor in tensors

@@ -57,6 +57,10 @@ _CODER = re.compile(
     r"down_blocks\.|up_blocks\.|conv_in\.|conv_out\.|downsamples\.|upsamples\.)"
 )
 _CODEC = re.compile(r"(?:^|\n)(?:quantizer\.|.*\.codebook\b|.*codebook\.embed)")
+#: Generators of the VITS family, and vocoders of HiFi-GAN's.
+_VOICE = _names(
+    r"enc_p\.emb_", r"(?:generator\.|dec\.)?conv_pre\.", r"(?:generator\.|dec\.)?ups\.\d+\.weight_g"
+)
 _UPSCALER = re.compile(
     r"(?:^|\n)(?:conv_first\.|conv_last\.|.*\.rdb\d\.|.*\.RDB\d\.|model\.\d+\.sub\.|upsample\.|"
     r"conv_before_upsample\.|upconv\d?\.)"
@@ -79,6 +83,7 @@ _PATTERNS = {
     "video": _VIDEO,
     "diffusion": _DIFFUSION,
     "codec": _CODEC,
+    "voice": _VOICE,
     "coder": _CODER,
     "text": _TEXT,
     "eyes": _EYES,
@@ -128,8 +133,8 @@ def _by_name(shown: dict[str, str], sample: Sequence[Tensor]) -> Iterator[tuple[
         yield "video", found
     if found := shown.get("diffusion"):
         yield "video" if 5 in ranks else "diffusion", found
-    if (found := shown.get("codec")) and 3 in ranks and not ranks & {4, 5}:
-        yield "codec", found
+    if 3 in ranks and not ranks & {4, 5}:
+        yield from ((sound, shown[sound]) for sound in ("codec", "voice") if sound in shown)
     if (found := shown.get("coder")) and ranks & {4, 5}:
         yield "video coder" if 5 in ranks else "picture coder", found
     text, eyes, ears = shown.get("text"), shown.get("eyes"), shown.get("ears")

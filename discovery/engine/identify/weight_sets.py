@@ -12,7 +12,7 @@ from discovery.engine.core import format_registry, names
 from discovery.engine.core.types import FileEntry
 from discovery.engine.core.vocabulary import Severity
 from discovery.engine.disk.folder import Folder
-from discovery.engine.identify import weights
+from discovery.engine.identify import halves, weights
 from discovery.engine.identify.weight_files import WeightFile, WeightSet
 from discovery.engine.sidecars import weight_index
 from discovery.engine.sidecars.weight_index import WeightIndex
@@ -24,6 +24,9 @@ _NOT_VARIANTS = ("tokenizer", "scheduler", "assets", "figures", "images")
 #: Optimum's levels of optimization and its quantizations for one machine's instructions.
 _ONNX_LEVEL = re.compile(r"[-_.](o[1-4]|qu?int8(?:_[a-z0-9_]+)?|int4|fp4|nf4)$", re.IGNORECASE)
 
+
+#: Formats of what a library of Python unpickles: a head on a network, not the network again.
+_OBJECTS = frozenset({"joblib", "skops"})
 
 #: What the names of more files in a folder promise is not remembered.
 _REMEMBERED = 200
@@ -76,12 +79,17 @@ def _promised(path: str, beside: Container[str]) -> str | None:
 
 
 def weight_sets(
-    folder: Folder, files: list[WeightFile], pipeline: bool = False, modules: Collection[str] = ()
+    folder: Folder,
+    files: list[WeightFile],
+    pipeline: bool = False,
+    modules: Collection[str] = (),
+    ranks: int | None = None,
 ) -> list[WeightSet]:
     """Sets of the files that are not GGUF, each complete or told what it misses.
 
     ``pipeline``: components load together. ``modules`` are the folders of the model's modules: the
-    weights may lie in them instead, and load together too.
+    weights may lie in them instead, and load together too. ``ranks`` is how many processes load a
+    file each.
     """
     start = 0 if folder.place == "." else len(folder.place) + 1
     apart = bool(modules) and all("/" in file.entry.path[start:] for file in files)
@@ -109,7 +117,7 @@ def weight_sets(
         return _with_data(
             folder, [_complete_parts(group, folder, indexes) for group in sets.values()]
         )
-    made = [weights.complete(group) for group in sets.values()]
+    made = [weights.complete(group, ranks) for group in halves.completed(list(sets.values()))]
     used = {id(group.index) for group in made}
     for (_, name), index in indexes.items():
         # An index that came along without its files says nothing where a whole set lies.
@@ -260,7 +268,10 @@ def _is_piece(path: str) -> bool:
 
 def _without_extras(sets: list[WeightSet]) -> list[WeightSet]:
     """Beside weights with a standard name, or in shards, files of other names are accessories (a
-    projector, an old copy), not the model.
+    projector, an old copy), not the model. So are objects of Python beside a network's tensors.
     """
     standard = [group for group in sets if not group.files or group.index or _is_named(group)]
-    return standard or sets
+    kept = standard or sets
+    networks = [group for group in kept if group.format not in _OBJECTS]
+    has_tensors = any(header.tensors for group in networks for header in group.headers)
+    return networks if has_tensors else kept

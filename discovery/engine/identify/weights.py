@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from hashlib import blake2b
 from typing import BinaryIO
@@ -16,12 +16,13 @@ from discovery.engine.archives import decompression
 from discovery.engine.archives.archives import Inspector
 from discovery.engine.core import format_registry, names
 from discovery.engine.core.errors import InvalidHeader, NotThisFormat
-from discovery.engine.core.files import open_file
+from discovery.engine.core.files import open_file, read_file
 from discovery.engine.core.problem_codes import UNSAFE_CODES
 from discovery.engine.core.text import human_bytes, plural
-from discovery.engine.core.types import FileEntry, Problem
+from discovery.engine.core.types import OWN_NAME, FileEntry, Problem, Tensor
 from discovery.engine.core.vocabulary import Severity, Status
 from discovery.engine.formats.onnx import safe_location
+from discovery.engine.identify import npy
 from discovery.engine.identify.weight_files import WeightFile, WeightSet, broken
 from discovery.engine.sidecars import lfs
 
@@ -54,7 +55,10 @@ _NO_NEWS = frozenset({"not_this_format", "file_empty", "lfs_pointer"})
 _PICKLES = frozenset({"pytorch", "torchscript", "joblib"})
 
 #: Problems of a readable header that mean something else than CORRUPT.
-_VERDICTS = {**dict.fromkeys(UNSAFE_CODES, Status.UNSAFE), "truncated": Status.INCOMPLETE}
+_VERDICTS = {
+    **dict.fromkeys(UNSAFE_CODES, Status.UNSAFE),
+    **dict.fromkeys(("truncated", "tensors_missing"), Status.INCOMPLETE),
+}
 
 
 def read(root: str, entry: FileEntry, siblings: Iterable[FileEntry] = ()) -> WeightFile:
@@ -239,7 +243,9 @@ def _follow(file: WeightFile, root: str, siblings: dict[str, FileEntry]) -> None
     """Looks at the files that the header keeps weights in: whether they are there, and whole."""
     entry, header = file.entry, file.header
     assert header is not None
+    arrays: list[Tensor] = []
     for location, end in header.externals:
+        location = location.replace(OWN_NAME, entry.name)
         if not safe_location(location):
             continue  # the reader has said so already
         folder = entry.path.rpartition("/")[0]
@@ -248,6 +254,7 @@ def _follow(file: WeightFile, root: str, siblings: dict[str, FileEntry]) -> None
         target = siblings.get(path) or _beside(root, path)
         if target is not None:
             file.data.append(target)
+            arrays += [array] if (array := npy.tensor(root, target)) else []
         if target is None:
             broken(
                 file,
@@ -255,7 +262,9 @@ def _follow(file: WeightFile, root: str, siblings: dict[str, FileEntry]) -> None
                 "external_data_missing",
                 f"{entry.name} keeps its weights in {location}, which is not there",
             )
-        elif target.size <= lfs.MAX_POINTER_BYTES < end:
+        elif target.size <= lfs.MAX_POINTER_BYTES and (
+            target.size < end or lfs.read(read_file(root, target, lfs.MAX_POINTER_BYTES))
+        ):
             broken(
                 file,
                 Status.INCOMPLETE,
@@ -268,6 +277,8 @@ def _follow(file: WeightFile, root: str, siblings: dict[str, FileEntry]) -> None
                 " disk"
             )
             broken(file, Status.INCOMPLETE, "truncated", text, target.size)
+    if arrays:
+        file.header = replace(header, tensors=[*header.tensors, *arrays])
 
 
 def _beside(root: str, path: str) -> FileEntry | None:
@@ -284,21 +295,27 @@ def _beside(root: str, path: str) -> FileEntry | None:
     return FileEntry(path, status.st_size, status.st_mtime_ns, status.st_ino)
 
 
-def complete(group: WeightSet, folder_names: Sequence[str] = ()) -> WeightSet:
+def complete(group: WeightSet, ranks: int | None = None) -> WeightSet:
     """Fills in what is missing from the set: by its index where there is one, else by the shard
-    numbers.
+    numbers. ``ranks`` is how many processes run the model, as its config says.
     """
     present = dict.fromkeys(file.entry.name for file in group.files)
     if group.index:
-        known = {*present, *folder_names}
-        group.missing = [name for name in group.index.shards if name not in known]
+        paths = [f"/{file.entry.path}" for file in group.files]
+        group.missing = [
+            name
+            for name in group.index.shards
+            if name not in present and not any(path.endswith(f"/{name}") for path in paths)
+        ]
         return group
     parts = [part for name in present if (part := names.shard(name))]
     have = {part.number for part in parts}
-    start = 0 if 0 in have or any(part.stem == _FROM_ZERO for part in parts) else 1
+    ranked = any(part.is_ranked for part in parts)
+    start = 0 if 0 in have or ranked or any(part.stem == _FROM_ZERO for part in parts) else 1
     declared = max((part.total or 0 for part in parts), default=0)
     # Without a total, what lies between the first and the last is known to be missing.
-    total = declared or max(have, default=0) + 1 - start
+    told = ranks if ranked else None
+    total = declared or max(told or 0, max(have, default=0) + 1 - start)
     if parts and 0 < total <= 10_000:
         first = parts[0]
         group.missing = [
@@ -311,7 +328,7 @@ def complete(group: WeightSet, folder_names: Sequence[str] = ()) -> WeightSet:
 
 def _part_name(like: names.Shard, number: int, total: int) -> str:
     ending = f"-of-{total:0{like.digits}d}" if total else ""
-    dash = "." if like.stem == _FROM_ZERO else "-"
+    dash = "" if like.is_ranked else "." if like.stem == _FROM_ZERO else "-"
     return f"{like.stem}{dash}{number:0{like.digits}d}{ending}{like.suffix}"
 
 

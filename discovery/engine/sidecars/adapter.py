@@ -1,4 +1,7 @@
-"""``adapter_config.json`` of PEFT: what the adapter is and what it belongs to."""
+"""``adapter_config.json`` of PEFT and of MLX: what the adapter is and what it belongs to.
+
+Source of MLX's: ``mlx_lm/lora.py`` of https://github.com/ml-explore/mlx-lm.
+"""
 
 from __future__ import annotations
 
@@ -13,15 +16,23 @@ def fields(config: Mapping[str, Any]) -> dict[str, Any]:
     target modules).
     """
     found: dict[str, Any] = {"base_model_relation": "adapter"}
-    base = config.get("base_model_name_or_path")
-    if isinstance(base, str) and clean(base):
-        found["base_model"] = clean(base, 300)
+    if base := base_model(config):
+        found["base_model"] = base
     method = {
         key: clean(config[key], 80)
-        for key in ("peft_type", "task_type")
+        for key in ("peft_type", "task_type", "fine_tune_type")
         if isinstance(config.get(key), str)
     }
+    of_mlx = config.get("lora_parameters")
     rank = positive(config.get("r"))
+    rank = rank or (positive(of_mlx.get("rank")) if isinstance(of_mlx, dict) else None)
     if method or rank:
         found["custom"] = {**method, **({"rank": rank} if rank else {})}
     return found
+
+
+def base_model(config: Mapping[str, Any]) -> str | None:
+    """The model that the adapter was trained for."""
+    key = "model" if "fine_tune_type" in config else "base_model_name_or_path"
+    base = config.get(key)
+    return (clean(base, 300) or None) if isinstance(base, str) else None

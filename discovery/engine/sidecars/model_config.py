@@ -41,6 +41,9 @@ AUDIO_CONFIGS = (
     "audio_processor",
 )
 
+#: More graphics cards run no model.
+MAX_RANKS = 4_096
+
 _CONTEXT_KEYS = (
     "max_position_embeddings", "n_positions", "max_sequence_length", "max_seq_len",
     "max_seq_length", "seq_length", "n_ctx",
@@ -78,6 +81,23 @@ _DTYPES = {
     "bfloat16": "BF16", "float8_e4m3fn": "F8_E4M3",
     "float8_e5m2": "F8_E5M2", "int8": "I8", "uint8": "U8",
 }  # fmt: skip
+
+
+def unwrapped(config: dict[str, Any]) -> dict[str, Any]:
+    """The config of the model in that of an engine which TensorRT-LLM built of it; another config
+    as it is. The engine's settings stay beside it.
+    """
+    inner = config.get("pretrained_config")
+    if not isinstance(inner, dict) or _word(inner.get("architecture")) is None:
+        return config
+    return {**config, **inner, "architectures": [inner["architecture"]]}
+
+
+def ranks(config: Mapping[str, Any]) -> int | None:
+    """How many processes load a part of the weights each, as TensorRT-LLM's config says."""
+    mapping = config.get("mapping")
+    told = positive(mapping.get("world_size")) if isinstance(mapping, dict) else None
+    return told if told and told <= MAX_RANKS else None
 
 
 def fields(config: Mapping[str, Any]) -> dict[str, Any]:

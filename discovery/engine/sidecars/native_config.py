@@ -1,7 +1,7 @@
 """Configs of other libraries, said in the words of Transformers' ``config.json``.
 
-Mistral's and Meta's ``params.json``, onnxruntime-genai's ``genai_config.json`` and OpenCLIP's
-``open_clip_config.json``: the same facts under other names.
+Mistral's and Meta's ``params.json``, onnxruntime-genai's ``genai_config.json``, OpenCLIP's
+``open_clip_config.json`` and MLC's ``mlc-chat-config.json``: the same facts under other names.
 """
 
 from __future__ import annotations
@@ -31,6 +31,11 @@ _DECODER = {
     "num_attention_heads": ("num_attention_heads",),
     "num_key_value_heads": ("num_key_value_heads", "num_attention_heads"),
     "head_dim": ("head_size",),
+}
+_MLC = {
+    "model_type": ("model_type",),
+    "vocab_size": ("vocab_size",),
+    "max_position_embeddings": ("context_window_size",),
 }
 _CLIP_TEXT = {
     "hidden_size": ("width",),
@@ -97,11 +102,23 @@ def open_clip(config: Config) -> dict[str, Any] | None:
     }
 
 
+def mlc(config: Config) -> dict[str, Any] | None:
+    """``mlc-chat-config.json``: the model's own config, and the context it was compiled for."""
+    model = config.get("model_config")
+    if not isinstance(model, dict):
+        return None
+    found = {**model, **_renamed(config, _MLC)}
+    if isinstance(packing := config.get("quantization"), str):
+        found["quantization_config"] = {"quant_method": packing}
+    return found
+
+
 #: File → how it is read; asked where there is no ``config.json``.
 READERS: dict[str, Callable[[Config], dict[str, Any] | None]] = {
     "params.json": params,
     "genai_config.json": genai,
     "open_clip_config.json": open_clip,
+    "mlc-chat-config.json": mlc,
 }
 
 

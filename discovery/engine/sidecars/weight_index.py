@@ -8,6 +8,9 @@ from typing import Any
 
 from discovery.engine.core.text import positive
 
+#: How the names of indexes end.
+SUFFIXES = (".safetensors.index.json", ".bin.index.json")
+
 
 @dataclass(frozen=True, slots=True)
 class WeightIndex:
