@@ -131,6 +131,18 @@ def test_the_engine_of_a_rank_is_missed(tmp_path: Path) -> None:
     assert "rank1.engine" in found.problems[0].message
 
 
+def test_slices_of_every_rank_are_counted(tmp_path: Path) -> None:
+    folder = tmp_path / "m"
+    folder.mkdir()
+    told_of = {"architecture": "LlamaForCausalLM", "mapping": {"world_size": 2}}
+    (folder / "config.json").write_text(json.dumps(told_of))
+    for rank in range(2):
+        tensors(folder / f"rank{rank}.safetensors", "lm_head.weight")
+    found = only(tmp_path)
+    assert (found.status, value(found, "parameter_count")) == (Status.READY, 24)
+    assert told(found)["category"]["primary"] == "LANGUAGE"
+
+
 def test_the_rank_of_an_adapter_numbers_no_shard() -> None:
     assert names.shard("wan_lora_rank32.safetensors") is None
     assert names.shard("model-rank64.safetensors") is None
@@ -267,6 +279,12 @@ def test_settings_among_the_arrays_tell_a_translator(tmp_path: Path) -> None:
     found = only(tmp_path)
     assert value(found, "parameter_count") == 24
     assert told(found)["capabilities"] == ["TRANSLATION"]
+
+
+def test_patches_of_pictures_are_seen_in_either_layout(tmp_path: Path) -> None:
+    shapes = {"embedding/kernel": (16, 16, 3, 64), "encoder/kernel": (4, 3)}
+    checkpoints.npz(tmp_path / "ViT-B_16.npz", shapes)
+    assert told(only(tmp_path))["input_modalities"] == ["IMAGE"]
 
 
 def test_arrays_of_a_data_set_are_no_model(tmp_path: Path) -> None:

@@ -68,13 +68,7 @@ def folder_model(
     """
     folder.problems += [problem for file in unknown for problem in file.problems]
     told = descriptions.read(folder, is_alone=loose is not None)
-    sets = weight_sets(
-        folder,
-        files,
-        told.pipeline is not None,
-        parts.tops(told.modules),
-        model_config.ranks(told.config or {}),
-    )
+    sets = _sets(folder, files, told)
     if not sets and not ggufs:
         _refuse(folder, told, unknown, left_out)
     declared = declared_quantization(folder, told.config)
@@ -114,6 +108,11 @@ def folder_model(
     besides = _besides(folder, files, sets, told, is_lacking=absent is not None)
     found = build(candidate, path, name, merge, variants, files, own, problems, besides=besides)
     return replace(found, pickled=folder.pickled or any(file.pickled for file in files))
+
+
+def _sets(folder: Folder, files: list[WeightFile], told: Description) -> list[WeightSet]:
+    ranks = model_config.ranks(told.config or {})
+    return weight_sets(folder, files, told.pipeline is not None, parts.tops(told.modules), ranks)
 
 
 def _refuse(

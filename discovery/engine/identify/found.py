@@ -199,7 +199,11 @@ def parameter_count(group: WeightSet, declared: Declared = packings.NOTHING) -> 
         header = file.header
         assert header is not None
         if header.format == "safetensors":
-            shards.setdefault(file.entry.path.rpartition("/")[0], []).append(header)
+            shard = names.shard(file.entry.name)
+            # Ranks hold slices of the same tensors, by the same names.
+            apart = shard is not None and shard.is_ranked
+            key = file.entry.path if apart else file.entry.path.rpartition("/")[0]
+            shards.setdefault(key, []).append(header)
         elif header.parameter_count is not None:
             total += header.parameter_count
         elif header.tensors:

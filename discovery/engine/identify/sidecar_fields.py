@@ -73,7 +73,7 @@ def _remembered(raw: bytes) -> _Config | None:
     a model. ``None`` for what is no object.
     """
     config = json_file.parse_object(raw).data
-    return _interpreted(config) if isinstance(config, dict) else None
+    return _interpreted(model_config.unwrapped(config)) if isinstance(config, dict) else None
 
 
 def add_config(merge: Merge, folder: Folder, name: str, config: dict[str, Any]) -> None:

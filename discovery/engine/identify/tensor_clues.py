@@ -178,7 +178,8 @@ def _picture(sample: Sequence[Tensor]) -> Tensor | None:
         if len(shape) != 4:
             continue
         first = shape[1] == 3 and max(shape[2:]) <= _MAX_KERNEL
-        last = shape[2] == 3 and shape[3] > 3 and shape[0] == shape[1] <= 11
+        side = _MAX_KERNEL if shape[3] > _MAX_KERNEL else 11  # of patches, where channels are told
+        last = shape[2] == 3 and shape[3] > 3 and shape[0] == shape[1] <= side
         if first or last:
             return tensor
     return None

@@ -84,11 +84,13 @@ _DTYPES = {
 
 
 def unwrapped(config: dict[str, Any]) -> dict[str, Any]:
-    """The config of the model in that of an engine which TensorRT-LLM built of it; another config
-    as it is. The engine's settings stay beside it.
+    """The config of a model that TensorRT-LLM converted, or built an engine of, in the words of
+    Transformers; another config as it is. The engine's settings stay beside it.
     """
-    inner = config.get("pretrained_config")
+    inner = config.get("pretrained_config", config)
     if not isinstance(inner, dict) or _word(inner.get("architecture")) is None:
+        return config
+    if inner is config and not isinstance(config.get("mapping"), dict):
         return config
     return {**config, **inner, "architectures": [inner["architecture"]]}
 
