@@ -20,6 +20,8 @@ from tests.support.pages import shelve
 CHROMIUM = (
     shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 )
+#: Milliseconds that a page has to show what is expected of it.
+PATIENT = 60_000
 REQUIRED = os.environ.get("KAREN_REQUIRE_BROWSER") == "1"
 
 
@@ -40,8 +42,8 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[s
 
 @pytest.fixture(scope="session", autouse=True)
 def _busy_machine() -> None:
-    """What a page shows in a moment on an idle machine may take half a minute on a busy one."""
-    expect.set_options(timeout=30_000)
+    """What a page shows in a moment on an idle machine may take a minute on a busy one."""
+    expect.set_options(timeout=PATIENT)
 
 
 @pytest.fixture(scope="session")
@@ -77,6 +79,7 @@ def _static_files_as_in_production() -> Iterator[None]:
 def quiet_console(page: Any) -> Iterator[list[str]]:
     """What the browser complains about. Tests that expect a complaint take it out of the list."""
     heard: list[str] = []
+    page.set_default_timeout(PATIENT)
     page.on(
         "console",
         lambda message: (
