@@ -14,17 +14,20 @@ from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from discovery.models import Right, SettingChange
+from discovery.services.access import permissions
 from discovery.services.core import config_files
 from discovery.services.core.form_stamps import Conflict
-from discovery.services.settings import editing, exclusions, watch
+from discovery.services.settings import editing, exclusions, roots, watch
 from discovery.services.settings.catalogue import LIMITS, SCANNING, Kind, Setting
 from discovery.services.settings.editing import InForce, NotSaved
-from discovery.web.shared.shortcuts import needs, numbered, page_or_partial
+from discovery.web.shared.shortcuts import needs, numbered, page_or_partial, require
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 HISTORY_PAGE = 50
+#: What changes of roots take: their paths are not for everybody.
+ROOTS = (Right.ROOTS, Right.VIEW_ALL)
 #: Settings that a trial can say something about.
 TRIED = ("max_scan_depth", "scan_subdirectories", "exclude_patterns")
 
@@ -163,6 +166,8 @@ def _blame(context: dict[str, Any], fields: list[Field], faults: Mapping[str, st
 @needs(Right.SETTINGS)
 def history(request: HttpRequest) -> HttpResponse:
     rows = SettingChange.objects.select_related("by")
+    if not permissions.may_all(request.user, ROOTS):
+        rows = rows.exclude(key=roots.KEY)
     context = {"page": numbered(request, rows, HISTORY_PAGE)}
     return page_or_partial(request, "discovery/settings_history.html", "results", context)
 
@@ -170,9 +175,14 @@ def history(request: HttpRequest) -> HttpResponse:
 @require_POST
 @needs(Right.SETTINGS)
 def undo(request: HttpRequest, pk: int) -> HttpResponse:
-    change = get_object_or_404(SettingChange, pk=pk)
+    change, by = get_object_or_404(SettingChange, pk=pk), cast("User", request.user)
+    if change.key == roots.KEY:
+        require(request, *ROOTS)
     try:
-        editing.undo(change, by=cast("User", request.user))
+        if change.key == roots.KEY:
+            roots.undo(change, by=by)
+        else:
+            editing.undo(change, by=by)
     except NotSaved as error:
         messages.error(request, str(error))
     else:

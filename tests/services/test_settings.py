@@ -20,6 +20,7 @@ from discovery.models import LogEntry, Recategorization, RegisteredModel, Root, 
 from discovery.services import scans
 from discovery.services.core import config_files
 from discovery.services.core.form_stamps import Conflict, stamp
+from discovery.services.machine import reach, root_probes
 from discovery.services.settings import editing, exclusions, roots, watch
 from discovery.services.settings.catalogue import SCANNING, SETTINGS
 from tests.support import builders
@@ -258,6 +259,41 @@ def test_a_folder_that_cannot_be_a_root_is_refused_with_the_reason(
     with pytest.raises(editing.NotSaved, match=reason):
         roots.add(path.format(tmp=tmp_path), by=admin_user)
     assert file.read_text() == before
+
+
+def test_a_folder_that_hangs_is_refused_with_the_reason(
+    file: Path, tmp_path: Path, admin_user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hangs(_key: Any, _question: Any, path: str, **_: Any) -> None:
+        raise root_probes.RootSilent(path)
+
+    monkeypatch.setattr(reach, "elsewhere", hangs)
+    with pytest.raises(editing.NotSaved, match="did not answer within 1 second"):
+        roots.add(str(tmp_path), by=admin_user)
+    assert file.read_text() == WRITTEN
+
+
+def test_a_root_that_was_removed_is_scanned_again_once_it_is_added(
+    file: Path, tmp_path: Path, admin_user: User
+) -> None:
+    (tmp_path / "more").mkdir()
+    root = roots.add(f"{tmp_path}/more", by=admin_user)
+    roots.remove(root, forget=False, by=admin_user)
+    assert roots.add(f"{tmp_path}/more", by=admin_user).enabled
+
+
+def test_undoing_a_change_of_roots_follows_it_back(
+    file: Path, tmp_path: Path, admin_user: User
+) -> None:
+    (tmp_path / "more").mkdir()
+    root = roots.add(f"{tmp_path}/more", by=admin_user)
+    roots.undo(SettingChange.objects.latest("pk"), by=admin_user)
+    root.refresh_from_db()
+    assert not root.enabled
+    roots.remove(roots.add(f"{tmp_path}/more", by=admin_user), forget=False, by=admin_user)
+    roots.undo(SettingChange.objects.latest("pk"), by=admin_user)
+    root.refresh_from_db()
+    assert root.enabled
 
 
 def test_settings_of_a_root_are_kept_in_the_file(

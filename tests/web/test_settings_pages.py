@@ -13,7 +13,7 @@ from django.test import Client
 from discovery.models import RegisteredModel, Right, Root, ScanRun, SettingChange
 from discovery.services.core import config_files
 from discovery.services.core.form_stamps import stamp
-from discovery.services.settings import stores
+from discovery.services.settings import roots, stores
 from tests.people import permit
 from tests.support import builders
 from tests.support.page_text import page_text
@@ -206,6 +206,20 @@ def test_a_change_is_undone_from_the_history(admin_client: Client, file: Path) -
     assert config_files.discovery().scan_interval_minutes == 45
     html = page_text(admin_client.post(f"/settings/history/{change.pk}/undo/", follow=True))
     assert "nothing was undone" in html
+
+
+def test_changes_of_roots_are_for_those_who_may_change_roots(
+    client: Client, file: Path, tmp_path: Path, admin_user: User
+) -> None:
+    (tmp_path / "more").mkdir()
+    roots.add(f"{tmp_path}/more", by=admin_user)
+    client.force_login(permit(User.objects.create_user("set"), Right.SETTINGS))
+    assert str(tmp_path) not in page_text(client.get("/settings/history/"))
+    change = SettingChange.objects.get()
+    assert client.post(f"/settings/history/{change.pk}/undo/").status_code == 403
+    client.force_login(admin_user)
+    assert client.post(f"/settings/history/{change.pk}/undo/").status_code == 302
+    assert not Root.objects.get(path=f"{tmp_path}/more").enabled
 
 
 def test_the_history_asks_as_much_for_many_changes_as_for_one(

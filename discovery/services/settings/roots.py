@@ -14,7 +14,7 @@ from django.db.models import Count, Sum
 
 from discovery.engine.core.paths import is_under, to_text
 from discovery.engine.core.vocabulary import Severity
-from discovery.models import Channel, RegisteredModel, Root
+from discovery.models import Channel, RegisteredModel, Root, SettingChange
 from discovery.services.core import event_log, form_stamps
 from discovery.services.machine import reach, root_probes
 from discovery.services.scans.roots import path_of
@@ -79,6 +79,7 @@ def add(path: str, *, by: User | None, name: str = "") -> Root:
     text = _checked(path)
     entry = {"path": text, **({"name": name.strip()} if name.strip() else {})}
     _save([*_all_entries(), entry if len(entry) > 1 else text], by=by)
+    Root.objects.filter(path=text).update(enabled=True)  # it may have been removed before
     return Root.objects.get(path=text)
 
 
@@ -110,6 +111,18 @@ def remove(root: Root, *, forget: bool, by: User) -> int:
     text = f"{what}, with its {count:,} models" if forget else f"{what}; its models stay registered"
     event_log.record(Channel.DISCOVERY, Severity.WARNING, text, path=root.path)
     return count
+
+
+def undo(change: SettingChange, *, by: User) -> None:
+    """Undoes a change of the list: a root that it added is scanned no longer, one that it removed
+    is scanned again. Raises ``NotSaved``.
+    """
+    after = {path_of(_path(entry)) for entry in (change.after or {"value": []})["value"]}
+    editing.undo(change, by=by)
+    now = {path_of(_path(entry)) for entry in entries()}
+    Root.objects.filter(path__in=after - now).update(enabled=False)
+    Root.objects.filter(path__in=now - after).update(enabled=True)
+    watch.apply()
 
 
 def _forget(root: Root) -> int:
