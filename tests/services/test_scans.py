@@ -80,6 +80,22 @@ def test_an_unchanged_model_is_neither_opened_nor_written(
     assert list(RegisteredModel.objects.values()) == before
 
 
+def test_a_first_scan_opens_each_file_of_a_model_once(
+    models_root: Path, scan: Scan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelf(models_root, "a", "b", "c")
+    opened: list[str] = []
+    real = os.open
+    monkeypatch.setattr(
+        os,
+        "open",
+        lambda path, *rest, **more: opened.append(str(path)) or real(path, *rest, **more),
+    )
+    assert scan(models_root).new == 3
+    inside = sorted(path for path in opened if path.startswith(str(models_root)))
+    assert inside == sorted(str(path) for path in models_root.rglob("*") if path.is_file())
+
+
 def test_only_what_changed_is_read_again_unless_a_full_scan_is_asked_for(
     models_root: Path, scan: Scan
 ) -> None:

@@ -12,8 +12,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from filelock import FileLock, Timeout
+if TYPE_CHECKING:
+    from filelock import FileLock
 
 POLL = 0.2
 
@@ -79,10 +81,14 @@ def tried(path: Path) -> Iterator[bool]:
 
 
 def _lock(path: Path, on_acquired: Callable[[int], None] | None = None) -> FileLock:
+    from filelock import FileLock  # with the first lock: most commands take none
+
     return FileLock(path, fallback_to_soft=False, preserve_lock_file=True, on_acquired=on_acquired)
 
 
 def _take(lock: FileLock) -> bool:
+    from filelock import Timeout
+
     try:
         lock.acquire(timeout=0)
     except Timeout:
