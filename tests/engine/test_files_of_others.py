@@ -236,6 +236,20 @@ def test_arrays_that_an_object_keeps_beside_it_are_counted(tmp_path: Path) -> No
     assert "words/model.model.vectors.npy" in {entry.path for entry in found.files}
 
 
+def test_vectors_alone_have_a_suffix_of_their_own(tmp_path: Path) -> None:
+    checkpoints.gensim(tmp_path / "words/vectors.kv")
+    assert value(only(tmp_path), "parameter_count") == 80
+
+
+def test_the_modules_that_load_models_of_mlflow_are_its_own(tmp_path: Path) -> None:
+    builders.sklearn(tmp_path / "m/model.pkl")
+    flavors = "flavors:\n  python_function:\n    loader_module: {}\n    model_path: model.pkl\n"
+    (tmp_path / "m/MLmodel").write_text(flavors.format("mlflow.sklearn"))
+    assert codes(only(tmp_path), Severity.WARNING) == set()
+    (tmp_path / "m/MLmodel").write_text(flavors.format("mine.loader"))
+    assert codes(only(tmp_path), Severity.WARNING) == {"remote_code"}
+
+
 @pytest.mark.parametrize("content", [None, POINTER])
 def test_an_array_that_an_object_keeps_beside_it_is_missed(
     tmp_path: Path, content: str | None

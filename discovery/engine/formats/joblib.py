@@ -23,6 +23,7 @@ FORMAT = Format(
     tried_for=(".pkl", ".pickle"),
     names=(
         (".sav", r"(?P<stem>.*)\.sav"),
+        (".kv", r"(?P<stem>.*)\.kv"),
         *(
             (suffix, rf"(?P<stem>.*)\.(?:pkl|pickle|joblib)\{suffix}")
             for suffix in (".gz", ".bz2", ".xz", ".lz4", ".z", ".zst")

@@ -29,6 +29,10 @@ LIBRARIES = frozenset({
 CALLS = frozenset({"_target_", "class_path", "loader_module", "_class_path_"})
 
 
+#: Modules of MLflow's that load what lies beside the file: they bring no code of the model's along.
+_LOADERS = re.compile(r"mlflow(?:\.[a-z_]\w*)+")
+
+
 #: Keys that mean the same where their value looks like nothing but a dotted name.
 MAY_CALL = frozenset({
     "target", "callable", "func", "function", "factory", "entry_point", "entrypoint", "constructor",
@@ -177,6 +181,8 @@ def _calls(item: Mapping[str, Any]) -> Iterator[Naming]:
             continue
         if key == "class_name" and "config" in item:
             continue  # Keras, which has rules of its own
+        if key == "loader_module" and _LOADERS.fullmatch(value):
+            continue
         name = value.replace(":", ".")
         severity = reference(name)
         if severity is Severity.ERROR:
