@@ -12,7 +12,7 @@ class DiscoveryConfig(AppConfig):
     def ready(self) -> None:
         from discovery import checks  # noqa: F401  (registers the system checks)
         from discovery.models import listing
-        from discovery.services.access import account_journal, signed_in, signing_in
+        from discovery.services.access import account_journal, audiences, signed_in, signing_in
         from discovery.services.jobs import allowed_tasks
 
         pre_migrate.connect(listing.uninstall, sender=self)
@@ -21,6 +21,7 @@ class DiscoveryConfig(AppConfig):
         signing_in.listen()
         signed_in.listen()
         account_journal.listen()
+        audiences.listen()
         allowed_tasks.guard()
 
 

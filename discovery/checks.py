@@ -7,7 +7,9 @@ from __future__ import annotations
 from typing import Any
 
 from django.core import checks
+from django.db import OperationalError, ProgrammingError
 
+from discovery.services.access import access_file
 from discovery.services.core import config_files as configs
 from discovery.services.core import private_files
 from discovery.services.integrations import endpoint_keys
@@ -21,6 +23,17 @@ def config_files(**_: Any) -> list[checks.CheckMessage]:
     return [
         checks.Warning(str(fault), hint=HINT, id="discovery.W001") for fault in configs.faults()
     ]
+
+
+@checks.register()
+def access_names(**_: Any) -> list[checks.CheckMessage]:
+    """Warnings: a name that nothing has opens and closes nothing."""
+    try:
+        return [checks.Warning(text, id="discovery.W005") for text in access_file.warnings()]
+    except (OperationalError, ProgrammingError):
+        # Before the first ``migrate`` there is nothing that a name could match, and commands that
+        # need the database say themselves that it cannot be read.
+        return []
 
 
 @checks.register()

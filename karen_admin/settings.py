@@ -70,6 +70,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "karen_admin.middleware.PersonMiddleware",
+    "discovery.web.view_as.ViewAsMiddleware",
     "karen_admin.middleware.SignInMiddleware",
     "karen_admin.middleware.LockedMiddleware",
     "discovery.web.shared.errors.method_not_allowed",
@@ -256,7 +257,10 @@ ENDPOINT_PRIVATE = env.list("KAREN_ENDPOINT_PRIVATE", default=None)
 API_PROXIES = environment.count("KAREN_API_PROXIES", default=0)
 
 #: What the housekeeper does each round besides looking after jobs: dotted names of functions.
-CHORES = ["discovery.services.settings.watch.follow"]
+CHORES = [
+    "discovery.services.settings.watch.follow",
+    "discovery.services.access.access_file.follow",
+]
 
 #: The guide's log files, and one of our own for locked sign-ins: channel → file name. One line an
 #: event.

@@ -25,9 +25,10 @@ from whitenoise.middleware import WhiteNoiseMiddleware
 
 from discovery import startup
 from discovery.engine.core.fields import FIELDS
-from discovery.engine.core.vocabulary import Status
+from discovery.engine.core.vocabulary import Status, VisibilitySource
 from discovery.loading import cell
 from discovery.models import RegisteredModel, Root
+from discovery.services.access import access_file
 from discovery.services.cleanup import orphans
 from discovery.services.core import config_files, timeouts
 from discovery.services.jobs import process_tree
@@ -60,6 +61,7 @@ def fresh_configs() -> Iterator[None]:
     """No test sees the config files that another one wrote."""
     for file in config_files.FILES:
         file.forget()
+    access_file.forget()
     yield
     for file in config_files.FILES:
         file.forget()
@@ -211,6 +213,8 @@ def make_model(db: None) -> Callable[..., RegisteredModel]:
         now = timezone.now()
         facts = {"type": "TRANSFORMERS", "format": "safetensors", **(extracted or {})}
         resolved = {field: columns.pop(field) for field in list(columns) if field in FIELDS}
+        if "visibility" in columns:
+            columns.setdefault("visibility_source", VisibilitySource.PERSON)
         record = RegisteredModel(
             model_id=columns.pop("model_id", name.lower()),
             root=root,

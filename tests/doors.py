@@ -77,6 +77,7 @@ BULK = has_one(OF_BULK.values())
 CLEAN_UP = has(Right.CLEAN_UP, ALL)
 RULES = has(Right.RULES, ALL)
 SCANS = has(Right.VIEW_SCANS, ALL)
+ACCESS = has(Right.GRANT, ALL)
 ROOTS = has(Right.ROOTS, ALL)
 HOOKS = (Right.VIEW_WEBHOOKS, ALL)
 
@@ -173,6 +174,20 @@ PAGES: dict[str, Cells] = {
         "POST action=quarantine": has(Right.GRANT),
         "POST action=lift-quarantine": has(Right.GRANT),
     },
+    "access/": reading(ACCESS),
+    "access/cell/": {
+        "POST cell=rule-{rule} {group} 1": ACCESS,
+        "POST cell=collection-{collection} {group} 1": has(
+            Right.GRANT, ALL, Right.CHANGE_COLLECTION
+        ),
+    },
+    "access/changes/": reading(ACCESS),
+    "access/changes/undo/": {"POST change={access_change}": ACCESS},
+    "access/default/": posting(ACCESS),
+    "access/rules/new/": form(ACCESS),
+    "access/rules/<int:pk>/": form(ACCESS),
+    "access/view-as/": posting(ACCESS),
+    "access/view-as/end/": posting(SIGNED_IN),
     "collections/": reading(SIGNED_IN),
     "collections/new/": {
         **form(has(Right.ADD_COLLECTION)),
@@ -376,6 +391,7 @@ TABLE: dict[str, Cells] = {**PAGES, **API, **ADMIN}
 #: What the parts of routes stand for: beginning of a route → {part: what to look up in the registry
 #: of the test}.
 PARTS: dict[str, dict[str, Any]] = {
+    "access/rules/": {"pk": "rule"},
     "bulk/": {"pk": "edit"},
     "collections/": {"pk": "collection"},
     "import/": {"pk": "import"},

@@ -13,8 +13,8 @@ from discovery.api import contents_schemas as schemas
 from discovery.api import paging
 from discovery.api.access import PUBLIC, READ, caller_of, fetch
 from discovery.api.errors import ApiError
-from discovery.models import MetadataChange
-from discovery.services.access import model_access
+from discovery.models import MetadataChange, Right
+from discovery.services.access import model_access, permissions
 from discovery.services.access.redaction import Sight
 from discovery.services.insight import model_contents
 from discovery.services.metadata import metadata
@@ -130,12 +130,28 @@ def _change(row: MetadataChange, sight: Sight) -> dict[str, Any]:
     operation_id="get_access",
     summary="Who may see a model",
 )
-def who(request: HttpRequest, model_id: str) -> dict[str, Any]:
-    """Its visibility, and through which groups and collections people see it.
+def who(
+    request: HttpRequest,
+    model_id: str,
+    asked: Query[schemas.WantedAccess],
+) -> dict[str, Any]:
+    """Its visibility, and through which groups, collections and access rules people see it.
 
-    Others than administrators are told of their own groups alone.
+    Others than administrators are told of their own groups alone, and may not ask for others.
     """
-    return model_access.explained_to(caller_of(request).person, fetch(request, model_id))
+    caller = caller_of(request)
+    record = fetch(request, model_id)
+    told = model_access.explained_to(caller.person, record)
+    if not (user := asked.user):
+        return told
+    if not caller.may(Right.GRANT, Right.VIEW_ALL):
+        raise ApiError(403, permissions.lacking(caller.user, (Right.GRANT, Right.VIEW_ALL)))
+    answer = model_access.of_person(record, user)
+    if answer.allowed is None:
+        raise ApiError(404, f"There is no user {user}.")
+    steps = [{"text": step.text, "allows": step.allows} for step in answer.steps]
+    person = {"user": user, "allowed": answer.allowed, "why": answer.why, "steps": steps}
+    return {**told, "person": person}
 
 
 def _matches(name: str, text: str) -> bool:

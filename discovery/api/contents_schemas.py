@@ -10,7 +10,7 @@ from pydantic import Field
 
 from discovery.api.model_schemas import Problem
 from discovery.api.paging import Paged
-from discovery.engine.core.vocabulary import Visibility
+from discovery.engine.core.vocabulary import Visibility, VisibilitySource
 from discovery.services.search.model_filters import MAX_TEXT
 
 
@@ -88,6 +88,36 @@ class SharingCollection(Schema):
     groups: list[str]
 
 
+class WantedAccess(Schema):
+    user: str = Field(
+        "", max_length=150, description="User name of somebody to explain it for; administrators."
+    )
+
+
+class SharingRule(Schema):
+    """An access rule that means the model; ``visibility`` is what it says of that, if anything."""
+
+    rule: str
+    visibility: Visibility | None
+    groups: list[str]
+
+
+class AccessStep(Schema):
+    text: str
+    allows: bool | None = Field(
+        description="true: it lets the person see the model; false: it forbids; null: neither."
+    )
+
+
+class PersonAccess(Schema):
+    """Whether one person sees the model, and everything that was looked at, in order."""
+
+    user: str
+    allowed: bool
+    why: str
+    steps: list[AccessStep]
+
+
 class AccessRules(Schema):
     """Who may see a model: everybody if it is public, administrators always, and while it is
     restricted the groups named here.
@@ -95,9 +125,14 @@ class AccessRules(Schema):
 
     model_id: str
     visibility: Visibility
+    visibility_source: VisibilitySource = Field(
+        description="Who decided it: the model itself, a rule, the access file or the default."
+    )
     quarantined_at: datetime | None
     groups: list[str]
     collections: list[SharingCollection]
+    rules: list[SharingRule]
+    person: PersonAccess | None = Field(None, description="The answer for `user`, if asked for.")
     users: list[str] = Field(
         description="Active people, no administrators, whom a group of theirs lets see it."
     )

@@ -24,6 +24,7 @@ from discovery.models.curation import (
     SavedView,
     Tag,
 )
+from discovery.models.grants import AccessChange, AccessRule, AccessTerm, Audience
 from discovery.models.job import Job, QueueKey, TimedJob
 from discovery.models.listing import Listing
 from discovery.models.people import AccountChange, Profile
@@ -36,7 +37,8 @@ from discovery.models.settings import SettingChange
 from discovery.models.trust import DeepValidation, FileChecksum, Finding, LoadTest
 
 __all__ = [
-    "AccountChange", "Alias", "ApiToken", "BulkEdit", "Channel", "Collection", "DeepValidation",
+    "AccessChange", "AccessRule", "AccessTerm", "AccountChange", "Alias", "ApiToken", "Audience",
+    "BulkEdit", "Channel", "Collection", "DeepValidation",
     "FileChecksum", "Finding", "Forgotten", "IdempotentCall", "Job", "Listing",
     "LoadTest", "LogEntry", "MetadataChange", "MetadataImport", "Notice", "Profile",
     "ProposedJoin", "QueueKey", "Recategorization", "RegisteredModel",

@@ -52,6 +52,7 @@ class Listing(models.Model):
     secondary = models.CharField(max_length=12, null=True)
     specialization = models.CharField(max_length=12, null=True)
     visibility = models.CharField(max_length=12)
+    audience_id = models.BigIntegerField(null=True)
     license = models.CharField(max_length=200, null=True)
     model_family = models.CharField(max_length=200, null=True)
     author = models.CharField(max_length=200, null=True)
@@ -74,9 +75,18 @@ class Listing(models.Model):
         default_permissions = ()
         indexes = [
             # The two that no page can do without; any other would tempt SQLite away from them.
-            models.Index(fields=["sort_name", "id", "visibility"], name="listing_by_name"),
             models.Index(
-                fields=["profile", "license", "model_family", "memory_bytes", "visibility"],
+                fields=["sort_name", "id", "visibility", "audience_id"], name="listing_by_name"
+            ),
+            models.Index(
+                fields=[
+                    "profile",
+                    "license",
+                    "model_family",
+                    "memory_bytes",
+                    "visibility",
+                    "audience_id",
+                ],
                 name="listing_by_profile",
             ),
         ]

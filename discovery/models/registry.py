@@ -14,7 +14,8 @@ from django.contrib.auth.models import AnonymousUser, Group, PermissionsMixin
 from django.db import models
 from django.db.models import Q, QuerySet
 
-from discovery.engine.core.vocabulary import ModelType, Status, Visibility
+from discovery.engine.core.vocabulary import ModelType, Status, Visibility, VisibilitySource
+from discovery.models.grants import Audience
 from discovery.models.permissions import OF_MODELS, Right
 from discovery.models.roots import Root
 from discovery.models.word_field import WordField
@@ -30,6 +31,18 @@ def sees_all(user: AbstractBaseUser | AnonymousUser) -> bool:
     return user.has_perm(Right.VIEW_ALL)
 
 
+def groups_of(user: AbstractBaseUser | AnonymousUser) -> QuerySet[Group]:
+    """The groups whose models are theirs to see: their own, or those of whoever they look as (see
+    ``services.access.view_as``).
+    """
+    viewed: list[int] | None = getattr(user, "viewed_groups", None)
+    return (
+        Group.objects.filter(user=user.pk)
+        if viewed is None
+        else Group.objects.filter(pk__in=viewed)
+    )
+
+
 def seen_by(user: AbstractBaseUser | AnonymousUser) -> Q:
     """The condition on ``visibility`` and key that what ``user`` may see meets."""
     public = Q(visibility=Visibility.PUBLIC)
@@ -37,18 +50,8 @@ def seen_by(user: AbstractBaseUser | AnonymousUser) -> Q:
         return public
     if sees_all(user):
         return Q()
-    groups = Group.objects.filter(user=user.pk)
-    granted = Q(
-        pk__in=RegisteredModel.groups.through.objects.filter(group__in=groups).values(
-            "registeredmodel_id"
-        )
-    )
-    collected = Q(
-        pk__in=RegisteredModel.collections.through.objects.filter(
-            collection__groups__in=groups
-        ).values("registeredmodel_id")
-    )
-    return public | (Q(visibility=Visibility.RESTRICTED) & (granted | collected))
+    opened = Audience.opened_to(groups_of(user))
+    return public | Q(visibility=Visibility.RESTRICTED, audience_id__in=opened)
 
 
 class RegisteredModelQuerySet(QuerySet["RegisteredModel"]):
@@ -218,6 +221,21 @@ class RegisteredModel(models.Model):
     )
 
     visibility = WordField(max_length=12, choices=Visibility.choices, default=Visibility.RESTRICTED)
+    visibility_source = WordField(
+        max_length=8,
+        choices=VisibilitySource.choices,
+        default=VisibilitySource.DEFAULT,
+        editable=False,
+        help_text="Who decided its visibility.",
+    )
+    audience = models.ForeignKey(
+        Audience,
+        null=True,
+        editable=False,
+        on_delete=models.SET_NULL,
+        related_name="models",
+        help_text="Its groups, collections and access rules together; empty: it has none.",
+    )
     groups = models.ManyToManyField(
         Group, blank=True, related_name="models", help_text="Who may see it while it is restricted."
     )

@@ -25,6 +25,7 @@ from discovery.engine.core.vocabulary import (
     Severity,
     Status,
     Through,
+    Visibility,
     Word,
     category_hint,
 )
@@ -96,6 +97,11 @@ def fits_words(answer: str | None) -> str:
     return {"memory": "Fits in memory", "offload": "Fits with offload", "no": "Too large"}.get(
         answer or "", "Unknown"
     )
+
+
+@register.filter
+def visibility_label(visibility: str) -> str:
+    return Visibility.label_of(visibility)
 
 
 @register.filter

@@ -60,7 +60,10 @@ _SPECS: Mapping[str, Sequence[WidgetField]] = {
             "visibility",
             label("visibility"),
             Kind.CHOICE,
-            choices=tuple((value, str(said)) for value, said in Visibility.choices),
+            choices=(
+                (AUTOMATIC, "Automatic"),
+                *((value, str(said)) for value, said in Visibility.choices),
+            ),
         )
     ],
 }

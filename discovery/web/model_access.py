@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 from django.contrib import messages
 from django.contrib.auth.models import Group
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods
 
 from discovery.engine.core.text import clean
+from discovery.engine.core.vocabulary import VisibilitySource
 from discovery.models import RegisteredModel, Right, Visibility
 from discovery.services.access import model_access
 from discovery.services.core.form_stamps import touched
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 #: Groups offered as ticks; people named.
 MAX_GROUPS = 500
 MAX_PEOPLE = 100
+
+#: Given back to access rules, access file and default.
+AUTOMATIC = "automatic"
 
 HINTS = {
     Visibility.PUBLIC: "everybody, through the API even without an account",
@@ -43,7 +47,7 @@ def tab(request: HttpRequest, model_id: str) -> HttpResponse:
         )
     now = _now(record)
     given = {
-        "visibility": "".join(shown.sent(request.POST, "visibility")[-1:]),
+        "visibility": _sent_visibility(request.POST),
         "groups": sorted(shown.sent(request.POST, "groups")),
     }
     seen = shown.seen(request.POST, now)
@@ -69,6 +73,11 @@ def tab(request: HttpRequest, model_id: str) -> HttpResponse:
     return redirect("model-access", record.model_id)
 
 
+def _sent_visibility(sent: QueryDict) -> str | None:
+    value = "".join(shown.sent(sent, "visibility")[-1:])
+    return None if value == AUTOMATIC else value
+
+
 def _now(record: RegisteredModel) -> dict[str, Any]:
     """The fields of the form as ``metadata`` compares them."""
     linked = metadata.standing_links({record: ("groups",)})
@@ -76,6 +85,8 @@ def _now(record: RegisteredModel) -> dict[str, Any]:
 
 
 def _in_words(name: str, value: Any) -> str:
+    if value is None:
+        return "Automatic"
     return (
         Visibility(value).label
         if name == "visibility" and value in Visibility.values
@@ -85,6 +96,14 @@ def _in_words(name: str, value: Any) -> str:
     )
 
 
+def _automatic(record: RegisteredModel) -> str:
+    """What the choice means; now, where it is chosen."""
+    if record.visibility_source == VisibilitySource.PERSON or record.quarantined_at:
+        return "as access rules, access file and default say"
+    said = VisibilitySource.label_of(record.visibility_source).lower()
+    return f"{record.get_visibility_display().lower()}, by {said}"
+
+
 def _context(
     request: HttpRequest,
     record: RegisteredModel,
@@ -92,7 +111,7 @@ def _context(
     errors: dict[str, str] | None = None,
 ) -> dict[str, Any]:
     told = model_access.explained(record)
-    chosen = chosen or {"visibility": record.visibility, "groups": told["groups"]}
+    chosen = chosen or {**_now(record), "groups": told["groups"]}
     names = set(Group.objects.order_by("name").values_list("name", flat=True)[:MAX_GROUPS]) | set(
         told["groups"]
     )
@@ -103,9 +122,13 @@ def _context(
         "people": told["users"][:MAX_PEOPLE],
         "more_people": max(len(told["users"]) - MAX_PEOPLE, 0),
         "choices": [
-            (value, label, HINTS[Visibility(value)], value == chosen["visibility"])
-            for value, label in Visibility.choices
+            (AUTOMATIC, "Automatic", _automatic(record), chosen["visibility"] is None),
+            *(
+                (value, label, HINTS[Visibility(value)], value == chosen["visibility"])
+                for value, label in Visibility.choices
+            ),
         ],
+        "decided_by": model_access.decided_by(record),
         "groups": [(name, name in chosen["groups"]) for name in sorted(names)],
         "stamps": shown.stamps(_now(record)),
         "errors": errors or {},

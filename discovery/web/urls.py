@@ -3,6 +3,7 @@
 from django.urls import path
 
 from discovery.web import (
+    access,
     account,
     bulk,
     collections,
@@ -36,6 +37,7 @@ from discovery.web import (
     unrecognized,
     user,
     users,
+    view_as,
     webhooks,
 )
 
@@ -88,6 +90,15 @@ urlpatterns = [
     path("models/<str:model_id>/health/", health.health, name="model-health"),
     path("models/<str:model_id>/health/live/", health.live, name="model-health-live"),
     path("models/<str:model_id>/health/act/", health.act, name="model-health-act"),
+    path("access/", access.index, name="access"),
+    path("access/cell/", access.cell, name="access-cell"),
+    path("access/changes/", access.changes, name="access-changes"),
+    path("access/changes/undo/", access.undo, name="access-undo"),
+    path("access/default/", access.default, name="access-default"),
+    path("access/rules/new/", access.rule, name="access-rule-new"),
+    path("access/rules/<int:pk>/", access.rule, name="access-rule"),
+    path("access/view-as/", view_as.begin, name="view-as"),
+    path("access/view-as/end/", view_as.end, name="view-as-end"),
     path("collections/", collections.index, name="collections"),
     path("collections/new/", collections.edit, name="collection-new"),
     path("collections/<int:pk>/", collections.detail, name="collection"),

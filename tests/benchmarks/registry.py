@@ -167,6 +167,7 @@ def _model(number: int, roots: Sequence[Root], run: ScanRun) -> RegisteredModel:
         fingerprint=_hash(f"fingerprint {number - 1 if number % 50 == 49 else number}"),
         visibility=chance.choices((Visibility.PUBLIC, Visibility.RESTRICTED, Visibility.ADMIN_ONLY),
             (5, 4, 1))[0],
+        visibility_source="person",
     )  # fmt: skip
     record.extracted = {
         field: {"value": value, "source": source}

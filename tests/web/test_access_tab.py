@@ -40,7 +40,7 @@ def test_visibility_groups_collections_and_people_are_told(
     html = get(admin_client)
     assert "1 person: <bdi>reader</bdi>" in html
     assert "seen by research" in html
-    assert 'value="RESTRICTED" checked' in html
+    assert 'value="automatic" checked' in html
 
 
 def test_saving_sets_visibility_and_groups_and_is_on_record(
@@ -143,5 +143,5 @@ def test_the_number_of_queries_is_fixed(
         group = Group.objects.create(name=f"g{number}")
         record.groups.add(group)
         User.objects.create_user(f"u{number}").groups.add(group)
-    with django_assert_num_queries(15):
+    with django_assert_num_queries(18):
         get(admin_client)

@@ -29,6 +29,7 @@ from django.urls.resolvers import URLPattern, URLResolver
 
 from discovery.engine.core.vocabulary import TokenScope
 from discovery.models import (
+    AccessChange,
     ApiToken,
     BulkEdit,
     Collection,
@@ -50,7 +51,7 @@ from discovery.models import (
     Webhook,
     roles,
 )
-from discovery.services.access import permissions
+from discovery.services.access import access_rules, permissions
 from discovery.services.core import config_files
 from discovery.services.integrations import api_tokens
 from discovery.services.metadata import metadata
@@ -118,7 +119,12 @@ def known(
             .first()
         )
 
+    rule = access_rules.make(
+        access_rules.term("tag", "x"), visibility="", groups=[group], by=admin_user
+    )
     return {
+        "rule": rule.pk,
+        "access_change": AccessChange.objects.get().pk,
         "edit": BulkEdit.objects.get(operation__kind="tags").pk,
         "collection": Collection.objects.get(name="Shortlist").pk,
         "import": MetadataImport.objects.get().pk,

@@ -5,7 +5,7 @@ A file that is missing means these defaults; one that is wrong is explained, nev
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -132,6 +132,69 @@ class DiscoveryFile(BaseModel):
     machines: Machines = Machines({})
     retention: Retention = Field(default_factory=Retention)
     throttles: Throttles = Field(default_factory=Throttles)
+
+
+_Name = Annotated[str, Field(min_length=1, max_length=1000)]
+_Visibility = Literal["PUBLIC", "RESTRICTED", "ADMIN_ONLY"]
+
+#: Patterns of the access file, all lists together: each is held against every model.
+MAX_PATTERNS = 500
+
+
+class AccessControl(BaseModel):
+    """``access_control`` of ``access_control.json``.
+
+    A name is the ID or name of a model, the name of a collection or of a tag, or a pattern with
+    ``*`` and ``?``. ``user_groups`` maps a group to what it may see while that is restricted;
+    ``default`` is the visibility of models that nothing decides.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    public_models: tuple[_Name, ...] = ()
+    restricted_models: tuple[_Name, ...] = ()
+    admin_only_models: tuple[_Name, ...] = ()
+    user_groups: dict[str, tuple[_Name, ...]] = Field(default_factory=dict)
+    default: _Visibility | None = None
+
+    @field_validator("user_groups")
+    @classmethod
+    def _named_groups(cls, groups: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+        for name in groups:
+            if not name.strip() or len(name) > 150 or not name.isprintable():
+                raise ValueError(
+                    f"{name[:60]!r} cannot be the name of a group: use one line of 1 to 150"
+                    " characters"
+                )
+        return groups
+
+    @model_validator(mode="after")
+    def _few_patterns(self) -> AccessControl:
+        count = sum(is_pattern(name) for names in self.lists().values() for name in names)
+        if count > MAX_PATTERNS:
+            raise ValueError(
+                f"{count:,} names hold * or ?: at most {MAX_PATTERNS} patterns are allowed"
+            )
+        return self
+
+    def lists(self) -> dict[str, tuple[str, ...]]:
+        """{where it stands: names}, such as ``user_groups/developers``."""
+        return {
+            "public_models": self.public_models,
+            "restricted_models": self.restricted_models,
+            "admin_only_models": self.admin_only_models,
+            **{f"user_groups/{group}": names for group, names in self.user_groups.items()},
+        }
+
+
+def is_pattern(name: str) -> bool:
+    return "*" in name or "?" in name
+
+
+class AccessFile(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    access_control: AccessControl = Field(default_factory=AccessControl)
 
 
 def explain(error: ValidationError) -> list[str]:

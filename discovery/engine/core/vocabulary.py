@@ -130,6 +130,32 @@ class Visibility(Word):
     ADMIN_ONLY = "ADMIN_ONLY", "Administrators only"
 
 
+class VisibilitySource(Word):
+    """Who decided the visibility of a model. What stands further down beats what stands above."""
+
+    DEFAULT = "default", "Default"
+    FILE = "file", "Access file"
+    RULE = "rule", "Access rule"
+    PERSON = "person", "Set on the model"
+
+
+class RuleKind(Word):
+    """What the models of an access rule have in common."""
+
+    CATEGORY = "category", "Category", "plain", "A category, use or domain."
+    TAG = "tag", "Tag", "plain", "A tag, as it is written."
+    FOLDER = (
+        "folder",
+        "Folder",
+        "plain",
+        "Below a root, such as language/chat, or an absolute path.",
+    )
+    LICENSE = "license", "License", "plain", "As model cards write it, such as apache-2.0."
+    ROOT = "root", "Root", "plain", "Path or name of a root."
+    NAME = "name", "Name", "plain", "ID or name of a model, name of a collection or of a tag."
+    PATTERN = "pattern", "Pattern", "plain", "Held against IDs, names and paths, such as llama-*."
+
+
 class Fits(Word):
     """What this machine's memory makes of a model."""
 
@@ -214,6 +240,7 @@ class Through(Word):
     IMPORT = "import"
     COMMAND = "command"
     SCAN = "scan"
+    FILE = "file", "access file"
 
 
 class Channel(Word):

@@ -31,6 +31,7 @@ from discovery import startup
 from discovery.management import demo_registry
 from discovery.models import Root, ScanRun
 from discovery.services import jobs, scans
+from discovery.services.access import access_file
 from discovery.services.core import config_files, failures, private_files
 from discovery.services.core.file_lock import Held, only_one
 from discovery.services.health import deep_validation
@@ -148,6 +149,7 @@ class Command(BaseCommand):
         _reap()
         if options["demo"] and not ScanRun.objects.exists():
             demo_registry.furnish(get_user_model().objects.get(username="admin"))
+        access_file.follow()
         if options["no_cluster"]:
             return
         scans.sync_schedule()

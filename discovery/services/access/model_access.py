@@ -8,18 +8,24 @@ from typing import Any
 from django.contrib.auth.models import Group, User
 from django.db.models import Q
 
-from discovery.models import RegisteredModel, Visibility
-from discovery.models.registry import sees_all
+from discovery.engine.core.vocabulary import VisibilitySource
+from discovery.models import AccessRule, MetadataChange, RegisteredModel, Visibility
+from discovery.models.registry import groups_of, sees_all
+from discovery.services.access import access_rules
 from discovery.services.access.permissions import seeing_all
+from discovery.services.access.rule_matches import Term
 
 
 def explained(record: RegisteredModel) -> dict[str, Any]:
     """``users``: active people who do not see all models anyway, whom a group lets see the
-    restricted model, directly or by a collection.
+    restricted model: directly, by a collection or by an access rule.
     """
     collections = list(record.collections.prefetch_related("groups").order_by("name"))
     own = list(record.groups.order_by("name"))
-    granting = Group.objects.filter(Q(models=record) | Q(collections__models=record))
+    rules = rules_of(record)
+    granting = Group.objects.filter(
+        Q(models=record) | Q(collections__models=record) | Q(access_rules__in=rules)
+    )
     seeing = User.objects.filter(seeing_all()).values("pk")
     people = (
         User.objects.filter(is_active=True, groups__in=granting)
@@ -30,11 +36,20 @@ def explained(record: RegisteredModel) -> dict[str, Any]:
     return {
         "model_id": record.model_id,
         "visibility": record.visibility,
+        "visibility_source": record.visibility_source,
         "quarantined_at": record.quarantined_at,
         "groups": [group.name for group in own],
         "collections": [
             {"name": item.name, "groups": sorted(group.name for group in item.groups.all())}
             for item in collections
+        ],
+        "rules": [
+            {
+                "rule": called(rule),
+                "visibility": rule.visibility or None,
+                "groups": sorted(group.name for group in rule.groups.all()),
+            }
+            for rule in rules
         ],
         "users": (
             [user.username for user in people] if record.visibility == Visibility.RESTRICTED else []
@@ -42,14 +57,39 @@ def explained(record: RegisteredModel) -> dict[str, Any]:
     }
 
 
+def rules_of(record: RegisteredModel) -> list[AccessRule]:
+    """The access rules that mean a model, with their terms and groups."""
+    rows = AccessRule.objects.filter(audiences=record.audience_id, is_default=False)
+    return list(rows.order_by("pk").prefetch_related("terms", "groups"))
+
+
+def called(rule: AccessRule) -> str:
+    """``License: mit``, or where the rule stands in the access file."""
+    if rule.file_key:
+        return f"{access_rules.FILE}: {rule.file_key}"
+    terms = [Term(each.kind, each.value) for each in rule.terms.all()]
+    return access_rules.label(terms)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing that was looked at: ``allows`` is ``True`` where it lets the person see the model,
+    ``False`` where it forbids, ``None`` where it does neither.
+    """
+
+    text: str
+    allows: bool | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """Whether one person sees a model, and why in a sentence; ``None`` where there is no such
-    person.
+    person. ``steps`` is everything that was looked at, in order.
     """
 
     allowed: bool | None
     why: str
+    steps: tuple[Step, ...] = ()
 
 
 def of_person(record: RegisteredModel, username: str) -> Answer:
@@ -57,51 +97,90 @@ def of_person(record: RegisteredModel, username: str) -> Answer:
     person = User.objects.filter(username=username.replace("\0", "")).first()
     if person is None:
         return Answer(None, "There is no account of this name.")
+    steps = decided_by(record)
     if not person.is_active:
-        return Answer(
-            record.visibility == Visibility.PUBLIC,
-            "The account is switched off: it sees no more than a visitor.",
-        )
+        step = Step("The account is switched off: it sees no more than a visitor.")
+        return _answer(record.visibility == Visibility.PUBLIC, step, steps)
     if person.is_superuser:
-        return Answer(True, "Superusers see every model.")
+        return _answer(True, Step("Superusers see every model.", True), steps)
     if sees_all(person):
-        return Answer(True, "The account has the permission to see every model.")
+        text = "The account has the permission to see every model."
+        return _answer(True, Step(text, True), steps)
     if record.visibility == Visibility.PUBLIC:
-        return Answer(True, "The model is public.")
+        return _answer(True, Step("The model is public.", True), steps)
     if record.visibility == Visibility.ADMIN_ONLY:
-        return Answer(
-            False,
-            (
-                "In quarantine only administrators see it."
-                if record.quarantined_at
-                else "Only administrators see it."
-            ),
+        text = (
+            "In quarantine only administrators see it."
+            if record.quarantined_at
+            else "Only administrators see it."
         )
-    return _restricted(record, person)
+        return _answer(False, Step(text, False), steps)
+    return _restricted(record, person, steps)
 
 
-def _restricted(record: RegisteredModel, person: User) -> Answer:
+def _answer(allowed: bool, step: Step, before: list[Step]) -> Answer:
+    return Answer(allowed, step.text, (*before, step))
+
+
+def decided_by(record: RegisteredModel) -> list[Step]:
+    """What decides the visibility of a model, the decisive thing first, then what it outweighs."""
+    label = Visibility(record.visibility).label.lower()
+    rules = [rule for rule in rules_of(record) if rule.visibility]
+    steps = []
+    if record.quarantined_at:
+        steps.append(Step("The model is in quarantine: only administrators see it."))
+    elif record.visibility_source == VisibilitySource.PERSON:
+        last = MetadataChange.objects.filter(model=record, field="visibility").first()
+        by = f" by {last.by.get_username()}" if last and last.by else ""
+        steps.append(Step(f"The model was set to {label}{by}."))
+    elif record.visibility_source == VisibilitySource.DEFAULT:
+        steps.append(Step(f"Nothing decides its visibility: the default is {label}."))
+    else:
+        winning = record.visibility_source == VisibilitySource.FILE
+        first = next(
+            rule
+            for rule in rules
+            if bool(rule.file_key) is winning and rule.visibility == record.visibility
+        )
+        steps.append(Step(f"{called(first)} makes it {label}."))
+        rules.remove(first)
+    return steps + [
+        Step(f"{called(rule)} says {Visibility(rule.visibility).label.lower()}, and is outweighed.")
+        for rule in rules
+        if rule.visibility != record.visibility
+    ]
+
+
+def _restricted(record: RegisteredModel, person: User, steps: list[Step]) -> Answer:
     own = list(person.groups.order_by("name").values_list("name", flat=True))
-    direct = list(
-        record.groups.filter(name__in=own).order_by("name").values_list("name", flat=True)
-    )
-    if direct:
-        return Answer(True, f"{_groups(direct)} may see it.")
-    granted = (
-        record.collections.filter(groups__name__in=own)
-        .order_by("name", "groups__name")
-        .values_list("name", "groups__name")
-        .first()
-    )
-    if granted:
-        return Answer(
-            True, f"{_groups([granted[1]])} may see the collection {granted[0]}, which it is in."
-        )
+    grants = _grants(record)
+    shared = [sorted(set(own).intersection(groups)) for _, groups in grants]
+    steps = [
+        *steps,
+        *(
+            Step(f"{_groups(mine or groups)} may see {what}.", bool(mine) or None)
+            for (what, groups), mine in zip(grants, shared, strict=True)
+        ),
+    ]
+    if granted := next((step for step in steps if step.allows), None):
+        return Answer(True, granted.text, tuple(steps))
     if not own:
-        return Answer(False, "The model is restricted, and the account is in no group.")
-    return Answer(
-        False, f"The model is restricted, and {_groups(own, first=False)} may not see it."
-    )
+        text = "The model is restricted, and the account is in no group."
+    else:
+        text = f"The model is restricted, and {_groups(own, first=False)} may not see it."
+    return _answer(False, Step(text, False), steps)
+
+
+def _grants(record: RegisteredModel) -> list[tuple[str, list[str]]]:
+    """(what is granted, names of the groups) of everything that opens a restricted model."""
+    found = [("it", list(record.groups.order_by("name").values_list("name", flat=True)))]
+    for item in record.collections.order_by("name").prefetch_related("groups"):
+        names = sorted(group.name for group in item.groups.all())
+        found.append((f"the collection {item.name}, which it is in", names))
+    for rule in rules_of(record):
+        names = sorted(group.name for group in rule.groups.all())
+        found.append((f"what the rule {called(rule)} means", names))
+    return [(what, names) for what, names in found if names]
 
 
 def _groups(names: list[str], *, first: bool = True) -> str:
@@ -119,10 +198,15 @@ def explained_to(user: User, record: RegisteredModel) -> dict[str, Any]:
     told = explained(record)
     if sees_all(user):
         return told
-    own = set(user.groups.values_list("name", flat=True))
+    own = set(groups_of(user).values_list("name", flat=True))
     shared = [
         {**item, "groups": sorted(own.intersection(item["groups"]))}
         for item in told["collections"]
+        if own.intersection(item["groups"])
+    ]
+    rules = [
+        {**item, "groups": sorted(own.intersection(item["groups"]))}
+        for item in told["rules"]
         if own.intersection(item["groups"])
     ]
     mine = [name for name in told["users"] if name == user.username]
@@ -130,5 +214,6 @@ def explained_to(user: User, record: RegisteredModel) -> dict[str, Any]:
         **told,
         "groups": sorted(own.intersection(told["groups"])),
         "collections": shared,
+        "rules": rules,
         "users": mine,
     }

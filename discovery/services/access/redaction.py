@@ -12,12 +12,12 @@ from collections.abc import Iterable, Mapping
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import User
 from django.http import QueryDict
 
 from discovery.models import Collection as Shelf
 from discovery.models import RegisteredModel, Root
-from discovery.models.registry import sees_all
+from discovery.models.registry import groups_of, sees_all
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
@@ -126,7 +126,7 @@ class Sight:
     def groups(self) -> frozenset[str]:
         """Names of those that this person is in."""
         return (
-            frozenset(Group.objects.filter(user=self.user.pk).values_list("name", flat=True))
+            frozenset(groups_of(self.user).values_list("name", flat=True))
             if self.user and self.user.pk
             else frozenset()
         )

@@ -19,6 +19,8 @@ from pydantic import BaseModel, ValidationError
 from discovery import startup
 from discovery.engine.classify.rules import CategorizationFile, CategorizationRules
 from discovery.engine.core.config import (
+    AccessControl,
+    AccessFile,
     Discovery,
     DiscoveryFile,
     Retention,
@@ -180,12 +182,17 @@ def _rules(document: CategorizationFile) -> CategorizationRules:
     return document.categorization_rules
 
 
+def _access(document: AccessFile) -> AccessControl:
+    return document.access_control
+
+
 #: The rules that ship with the product apply where the config directory has none of its own.
 SHIPPED_RULES = Path(__file__).resolve().parents[3] / "config" / "model_categorization.json"
 
 DISCOVERY = ConfigFile("model_discovery.json", DiscoveryFile, _whole)
 RULES = ConfigFile("model_categorization.json", CategorizationFile, _rules, SHIPPED_RULES)
-FILES: tuple[ConfigFile[Any], ...] = (DISCOVERY, RULES)
+ACCESS = ConfigFile("access_control.json", AccessFile, _access)
+FILES: tuple[ConfigFile[Any], ...] = (DISCOVERY, RULES, ACCESS)
 
 
 def discovery() -> Discovery:

@@ -18,6 +18,7 @@ from django.db import IntegrityError, transaction
 from discovery.engine.core.text import clean, plural
 from discovery.engine.core.vocabulary import Severity
 from discovery.models import Channel, Collection, RegisteredModel
+from discovery.services.access import access_rules, audiences
 from discovery.services.core import event_log
 from discovery.services.core.form_stamps import agree, touched
 from discovery.services.search import model_filters, model_search
@@ -87,8 +88,12 @@ def save(
                 setattr(collection, field, changes[field])
             collection.save(update_fields=None if made else columns)
             if "groups" in changes:
+                before = access_rules.group_names(collection)
                 collection.groups.set(changes["groups"])
+                access_rules.record_groups(collection, before, by=by)
             follow(collection)
+            if "name" in changes and not made:  # the access file may name it
+                audiences.refresh(collection.models.values_list("pk", flat=True))
     except IntegrityError:
         raise NotDone(
             "name", f"There is a collection {collection.name} already. Choose another name."
@@ -106,8 +111,11 @@ def save(
 
 def delete(collection: Collection, *, by: User) -> None:
     """The models stay; rights that the collection gave are gone with it."""
-    count = collection.models.count()
-    collection.delete()
+    with transaction.atomic():
+        models = list(collection.models.values_list("pk", flat=True))
+        collection.delete()
+        audiences.refresh(models)
+    count = len(models)
     event_log.record(
         Channel.METADATA,
         Severity.INFO,
@@ -116,12 +124,14 @@ def delete(collection: Collection, *, by: User) -> None:
 
 
 def refresh(keys: Sequence[int] | None = None) -> None:
-    """Brings collections that follow a filter up to date: for these models (primary keys), or for
-    all. A fixed number of statements.
+    """Brings collections that follow a filter up to date, and with them who may see the models: for
+    these models (primary keys), or for all. A fixed number of statements.
     """
     for collection in Collection.objects.exclude(query="").order_by("pk"):
         with transaction.atomic():
             _refresh(collection, keys)
+    if keys is not None:
+        audiences.refresh(keys)
 
 
 def follow(collection: Collection) -> None:
@@ -145,6 +155,8 @@ def _refresh(collection: Collection, keys: Sequence[int] | None) -> None:
         for model in sorted(want - have.keys())
     ]
     _Link.objects.bulk_create(new, ignore_conflicts=True, batch_size=_CHUNK)
+    if keys is None:
+        audiences.refresh(want ^ have.keys())
 
 
 def normal_query(query: str) -> str:

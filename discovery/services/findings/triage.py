@@ -15,6 +15,7 @@ from django.utils import timezone
 from discovery.engine.core.text import clean, plural
 from discovery.engine.core.vocabulary import Severity
 from discovery.models import Channel, Finding, MetadataChange, RegisteredModel, Visibility
+from discovery.services.access import audiences
 from discovery.services.core import event_log
 from discovery.services.core.form_stamps import stamp
 from discovery.services.findings import findings
@@ -183,6 +184,8 @@ def lift_quarantine(model: RegisteredModel, *, by: User, through: str = "page") 
     )
     model.visibility, model.quarantined_at, model.changed_at = before, None, timezone.now()
     _record(model, Visibility.ADMIN_ONLY, before, "taken out of quarantine", by, through)
+    if audiences.refresh([model.pk]):  # access rules may have changed meanwhile
+        model.refresh_from_db(fields=["visibility", "visibility_source"])
     return True
 
 

@@ -16,6 +16,7 @@ from typing import Any
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 
 from discovery.engine.core.text import plural
+from discovery.engine.core.vocabulary import VisibilitySource
 from discovery.models import Finding, MetadataChange, RegisteredModel, Visibility
 
 _Groups: Any = RegisteredModel.groups.through
@@ -31,7 +32,7 @@ def carried() -> Q:
     own = (
         Q(by_hand=True)
         | ~Q(curated={})
-        | ~Q(visibility=Visibility.RESTRICTED)
+        | Q(visibility_source=VisibilitySource.PERSON)
         | Q(quarantined_at__isnull=False)
     )
     linked = (_changes(), _groups(), _collections(), _stars(), _findings())
@@ -84,7 +85,7 @@ def summaries(records: Iterable[RegisteredModel]) -> dict[int, list[str]]:
             *([f"{plural(len(record.curated), 'edited value')}"] if record.curated else []),
             *(
                 [str(Visibility(record.visibility).label).lower()]
-                if record.visibility != Visibility.RESTRICTED
+                if record.visibility_source == VisibilitySource.PERSON
                 else []
             ),
             *(["in quarantine"] if record.quarantined_at else []),

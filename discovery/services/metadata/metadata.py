@@ -17,7 +17,7 @@ from django.utils import timezone
 from discovery.engine.core.fields import Kind, names
 from discovery.engine.core.text import clean as clean_text
 from discovery.engine.core.text import plural
-from discovery.engine.core.vocabulary import Severity
+from discovery.engine.core.vocabulary import Severity, VisibilitySource
 from discovery.engine.identify.document import OBJECTS
 from discovery.engine.sidecars import metadata_json
 from discovery.models import Channel, MetadataChange, RegisteredModel
@@ -42,7 +42,8 @@ EDITABLE = frozenset(names(*Kind, editable=True))
 #: may be wrong with it.
 HOSTING = {"endpoint": http_client.endpoint_fault, "api_key_variable": endpoint_addresses.key_fault}
 
-#: Columns of the registry that are changed and undone like fields, and have no automatic value.
+#: Columns of the registry that are changed and undone like fields; what is automatic follows from
+#: access rules (see ``services.access.audiences``).
 COLUMNS = frozenset({"visibility"})
 
 #: What a model belongs to: lists of names, changed and undone like fields, without an automatic
@@ -178,7 +179,8 @@ def _save(
     key: names}}.
     """
     fields = {change.field for change in made}
-    save_many(touched, ["curated", "changed_at", *(COLUMNS & fields), *follow(fields)])
+    columns = ("visibility", "visibility_source") if "visibility" in fields else ()
+    save_many(touched, ["curated", "changed_at", *columns, *follow(fields)])
     if tagged := [change.model for change in made if change.field == "tags"]:
         tags.sync(tagged)
     for name, wanted in written.items():
@@ -218,7 +220,9 @@ def refusals(record: RegisteredModel, cleaned: Mapping[str, Any]) -> dict[str, s
 
 def effective(record: RegisteredModel, field: str, linked: Linked) -> Any:
     """The value that counts now, set by people or read from files."""
-    return decided(record, field, linked) if field in COLUMNS | LINKS else record.value(field)
+    if field in COLUMNS:
+        return getattr(record, field)
+    return decided(record, field, linked) if field in LINKS else record.value(field)
 
 
 def decided(record: RegisteredModel, field: str, linked: Linked) -> Any:
@@ -226,14 +230,15 @@ def decided(record: RegisteredModel, field: str, linked: Linked) -> Any:
     if field in LINKS:
         return linked[field][record.pk]
     if field in COLUMNS:
-        return getattr(record, field)
+        return record.visibility if record.visibility_source == VisibilitySource.PERSON else None
     entry = record.curated.get(field)
     return entry["value"] if entry else None
 
 
 def _put(record: RegisteredModel, field: str, value: Any, by: str, at: str) -> None:
     if field in COLUMNS:
-        setattr(record, field, value)
+        record.visibility = value or record.visibility
+        record.visibility_source = VisibilitySource.PERSON if value else VisibilitySource.DEFAULT
     elif value is None:
         record.curated.pop(field, None)
     else:
@@ -295,7 +300,7 @@ def _cleaned(name: str, value: Any, unknown: Unknown) -> Any:
     """Raises ``ValueError`` with what is wrong."""
     if name in LINKS:
         return _names(name, value, unknown)
-    if name not in COLUMNS and (value is None or value == "" or value == [] or value == {}):
+    if value is None or (name not in COLUMNS and (value == "" or value == [] or value == {})):
         return None
     if name in CHOICES:
         if not isinstance(value, str) or value not in CHOICES[name]:

@@ -12,7 +12,10 @@ from discovery.services.metadata import metadata
 from discovery.services.registry.records import READ_BY_RESOLVE
 
 #: Columns that a plan reads; the heavy ones (files, variants, signals) stay in the database.
-COLUMNS = ("pk", "model_id", "display_name", "quarantined_at", *READ_BY_RESOLVE, *metadata.COLUMNS)
+COLUMNS = (
+    "pk", "model_id", "display_name", "quarantined_at", "visibility", "visibility_source",
+    *READ_BY_RESOLVE,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,14 +14,15 @@ from django.contrib.auth.models import Group, User
 from django.db import transaction
 from django.utils import timezone
 
-from discovery.engine.core.vocabulary import Severity
+from discovery.engine.core.vocabulary import Severity, VisibilitySource
 from discovery.models import Channel, Collection, Forgotten, MetadataChange, RegisteredModel, Root
+from discovery.services.access import audiences
 from discovery.services.core import event_log
 from discovery.services.registry import aliases, tags
 from discovery.services.registry.records import RESOLVED, save_many
 
 #: Columns that people or the registry decide, and no scan reads.
-_COLUMNS = ("curated", "visibility", "by_hand")
+_COLUMNS = ("curated", "visibility", "visibility_source", "by_hand")
 
 
 def forget(model: RegisteredModel, *, by: User, through: str) -> None:
@@ -87,8 +88,9 @@ def give_back(record: RegisteredModel, memory: Forgotten) -> None:
     save.
     """
     record.model_id = memory.model_id
+    kept = {"visibility_source": VisibilitySource.PERSON, **memory.kept}
     for name in _COLUMNS:
-        setattr(record, name, memory.kept[name])
+        setattr(record, name, kept[name])
     record.added_at = datetime.fromisoformat(memory.kept["added_at"])
     quarantined = memory.kept["quarantined_at"]
     record.quarantined_at = datetime.fromisoformat(quarantined) if quarantined else None
@@ -122,6 +124,7 @@ def save_again(found: Sequence[tuple[RegisteredModel, Forgotten]]) -> None:
     save_many(records, ["model_id", "added_at", "quarantined_at", *_COLUMNS, *RESOLVED])
     link_again(found)
     tags.sync(records)
+    audiences.refresh(record.pk for record in records)
 
 
 def _row(record: RegisteredModel, change: Mapping[str, Any], people: set[int]) -> MetadataChange:

@@ -24,6 +24,7 @@ from discovery.engine.core.text import plural
 from discovery.engine.core.vocabulary import AXES, Severity
 from discovery.models import Channel, Recategorization, RegisteredModel
 from discovery.services import jobs
+from discovery.services.access import audiences
 from discovery.services.core import config_files, event_log
 from discovery.services.curation import collections
 from discovery.services.jobs import Ending
@@ -212,6 +213,7 @@ def recategorize(tick: Callable[[int, int], None] = lambda _done, _changed: None
                 RegisteredModel.objects.bulk_create(
                     batch, update_conflicts=True, unique_fields=["model_id"], update_fields=fields
                 )
+                audiences.refresh(record.pk for record in batch)
             log.write()
         done, changed = done + len(records), changed + len(batch)
         tick(done, changed)

@@ -11,6 +11,7 @@ from discovery.engine.core.text import plural
 from discovery.engine.core.vocabulary import Severity
 from discovery.models import Channel, ScanRun
 from discovery.services import jobs
+from discovery.services.access import access_file
 from discovery.services.core import event_log
 from discovery.services.core.event_log import Journal
 from discovery.services.curation import collections
@@ -44,6 +45,7 @@ class Scans(jobs.Kind[ScanRun]):
         listener: Callable[[Progress], None] | None = None,
         **_options: Any,
     ) -> Ending:
+        access_file.follow()
         progress, log = Progress(job, listener), Journal(job)
         try:
             ending = Ending(State.DONE, runner.scan(job, progress, log))

@@ -26,6 +26,7 @@ from discovery.models import (
     ScanRun,
 )
 from discovery.models.job import Job
+from discovery.services.access import audiences
 from discovery.services.findings import findings
 from discovery.services.registry import aliases, tags
 from discovery.services.registry.model_files import below, home
@@ -76,6 +77,7 @@ def absorb(
     findings.back(absent)
     findings.after_scan(records)
     tags.sync(records)
+    audiences.refresh(record.pk for record in records)
 
 
 def absorb_part(

@@ -10,6 +10,7 @@ from uuid import uuid4
 
 from django.utils import timezone
 
+from discovery.engine.core.vocabulary import VisibilitySource
 from discovery.models import MetadataChange, RegisteredModel, Visibility
 from discovery.services.metadata import memberships, metadata
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 #: Columns that merging decides.
-MERGED = ("curated", "visibility", "quarantined_at", "by_hand")
+MERGED = ("curated", "visibility", "visibility_source", "quarantined_at", "by_hand")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ def _choice(name: str, old: Any, new: Any) -> Choice:
 
 
 def _visibility(old: RegisteredModel, new: RegisteredModel) -> Choice:
-    """Of the present one only where somebody chose it: a scan gives every model the same."""
+    """Of the present one only where somebody chose it: rules give every model its own."""
     was_chosen = _is_chosen(new)
     if old.quarantined_at or new.quarantined_at:
         result: str = Visibility.ADMIN_ONLY
@@ -87,8 +88,8 @@ def _visibility(old: RegisteredModel, new: RegisteredModel) -> Choice:
 
 def _is_chosen(record: RegisteredModel) -> bool:
     return (
-        record.visibility != Visibility.RESTRICTED
-        or record.changes.filter(field__in=("visibility", "quarantine")).exists()
+        record.visibility_source == VisibilitySource.PERSON
+        or record.changes.filter(field="quarantine").exists()
     )
 
 
@@ -108,6 +109,8 @@ def merge(
     made = choices(old, new)
     curated = {**old.curated, **new.curated}
     decided = {choice.name: choice.old for choice in made}
+    set_by_person = VisibilitySource.PERSON in (old.visibility_source, new.visibility_source)
+    decided["visibility"] = metadata.decided(old, "visibility", {})
     MetadataChange.objects.filter(model=goes).update(model=stays)
     last = dict(
         MetadataChange.objects.filter(model=stays, field__in=metadata.SETTABLE)
@@ -115,6 +118,8 @@ def merge(
         .values_list("field", "after")
     )
     results = {**dict.fromkeys(last), **{choice.name: choice.result for choice in made}}
+    if not set_by_person:
+        results["visibility"] = None
     common = {"model": stays, "by": by, "at": timezone.now(), "through": through, "batch": uuid4()}
     place = MetadataChange(
         field="moved",
@@ -136,6 +141,8 @@ def merge(
     stays.favoured_by.add(*goes.favoured_by.all())
     stays.curated = curated
     stays.visibility = next(choice.result for choice in made if choice.name == "visibility")
+    if set_by_person:
+        stays.visibility_source = VisibilitySource.PERSON
     stays.quarantined_at = stays.quarantined_at or goes.quarantined_at
     stays.by_hand = stays.by_hand or goes.by_hand
     return rows

@@ -29,6 +29,7 @@ from discovery.models import (
     ScanRun,
     Skipped,
 )
+from discovery.services.access import audiences
 from discovery.services.core.event_log import Journal
 from discovery.services.findings import findings
 from discovery.services.registry import aliases, deregistration, tags
@@ -167,6 +168,7 @@ class _Batch:
             ProposedJoin.objects.filter(old__in=list(self.absent)).delete()
         findings.after_scan(self.records)
         tags.sync(self.records)
+        audiences.refresh(record.pk for record in self.records)
         self.outcome.gone = [
             record.pk
             for record in self.existing.values()

@@ -41,7 +41,8 @@ MAX_CANDIDATES = 10
 COLUMNS = (
     "model_id", "name", "display_name", "path", "status", "size_bytes", "file_count", "added_at",
     "arrived_at", "seen_at", "missing_since",
-    "fingerprint", "content", "curated", "visibility", "quarantined_at", "by_hand", "type",
+    "fingerprint", "content", "curated", "visibility", "visibility_source",
+    "quarantined_at", "by_hand", "type",
     "root__path", "root__seen_at", "root__frozen_reason",
 )  # fmt: skip
 

@@ -16,8 +16,9 @@ from django.utils import timezone
 
 from discovery.engine.core.paths import is_under, to_text
 from discovery.engine.core.text import plural
-from discovery.engine.core.vocabulary import Severity
-from discovery.models import Channel, RegisteredModel, Root, ScanRun
+from discovery.engine.core.vocabulary import RuleKind, Severity
+from discovery.models import AccessTerm, Channel, RegisteredModel, Root, ScanRun
+from discovery.services.access import audiences
 from discovery.services.core import event_log
 from discovery.services.machine import reach
 from discovery.services.machine.root_probes import RootSilent
@@ -57,6 +58,10 @@ def move(root: Root, path: str, *, through: str, by: str = "") -> int:
                 "A scan of this root is running: stop it, or try again when it has finished."
             )
         count = RegisteredModel.objects.filter(root=root).update(changed_at=timezone.now())
+        if AccessTerm.objects.filter(kind=RuleKind.FOLDER, value__startswith="/").exists():
+            audiences.refresh(
+                RegisteredModel.objects.filter(root=root).values_list("pk", flat=True)
+            )
         _follow_queued(was, new)
         who = f" by {by}" if by else ""
         text = (

@@ -116,6 +116,7 @@ ENTRIES = (
             Page("settings", "Roots"),
             Page("settings-scanning", "Scanning"),
             Page("rules", "Rules"),
+            Page("access", "Access"),
             Page("settings-machines", "Machines"),
             Page("settings-limits", "Retention and limits"),
             Page("settings-history", "History"),

@@ -1,0 +1,395 @@
+"""Access rules, the groups of collections and the default, changed and undone: every change is an
+``AccessChange``, and the models follow in its transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from django.contrib.auth.models import Group
+from django.db import transaction
+
+from discovery.engine.core.text import clean, plural
+from discovery.engine.core.vocabulary import (
+    Primary,
+    RuleKind,
+    Secondary,
+    Severity,
+    Specialization,
+)
+from discovery.models import (
+    AccessChange,
+    AccessRule,
+    AccessTerm,
+    Audience,
+    Channel,
+    Collection,
+    RegisteredModel,
+    Root,
+    Visibility,
+)
+from discovery.services.access import audiences, rule_matches
+from discovery.services.access.rule_matches import WILDCARDS, Term
+from discovery.services.core import config_files, event_log
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+FILE = config_files.ACCESS.name
+
+MAX_RULES = 500
+MAX_VALUE = 1_000
+
+Subject = AccessChange.Subject
+
+CATEGORIES: tuple[str, ...] = (*Primary.values, *Secondary.values, *Specialization.values)
+
+
+class NotDone(Exception):
+    """``field`` is what is wrong, the text says why and what to do. Nothing was changed."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(reason)
+        self.field = field
+
+
+def term(kind: str, value: str) -> Term:
+    """What somebody entered, as rules keep it. Raises ``NotDone``."""
+    if kind not in RuleKind.values:
+        raise NotDone("kind", "Choose what the models have in common.")
+    text = clean(value, MAX_VALUE + 1).strip()
+    if not text or len(text) > MAX_VALUE:
+        raise NotDone("value", f"Enter a value of at most {MAX_VALUE:,} characters.")
+    return Term(kind, _VALUES.get(kind, str)(text))
+
+
+def _category(value: str) -> str:
+    if value.upper() not in CATEGORIES:
+        raise NotDone("value", f"Choose one of {', '.join(CATEGORIES)}.")
+    return value.upper()
+
+
+def _folder(value: str) -> str:
+    parts = [part for part in value.split("/") if part not in ("", ".")]
+    if not parts or ".." in parts:
+        raise NotDone("value", "Enter a folder below a root, such as language/chat, without “..”.")
+    return ("/" if value.startswith("/") else "") + "/".join(parts)
+
+
+def _root(value: str) -> str:
+    roots = {
+        key: str(root.pk) for root in Root.objects.order_by("-pk") for key in (root.name, root.path)
+    }
+    if value not in roots:
+        raise NotDone("value", "There is no root with this path or name.")
+    return roots[value]
+
+
+def _pattern(value: str) -> str:
+    if not any(each in value for each in WILDCARDS):
+        raise NotDone("value", "A pattern has at least one * or ?. Use a name otherwise.")
+    if not value.strip(WILDCARDS + "/"):
+        raise NotDone("value", "This pattern matches every model. Change the default instead.")
+    return value
+
+
+_VALUES: dict[str, Callable[[str], str]] = {
+    RuleKind.CATEGORY: _category,
+    RuleKind.FOLDER: _folder,
+    RuleKind.ROOT: _root,
+    RuleKind.PATTERN: _pattern,
+}
+
+
+def label(terms: Sequence[Term], roots: Mapping[str, str] | None = None) -> str:
+    """``Tag: prod``: what a rule is called."""
+    if not terms:
+        return "Default"
+    first = terms[0]
+    known = root_labels() if roots is None and first.kind == RuleKind.ROOT else roots or {}
+    said = (
+        known.get(first.value, "a root that is gone")
+        if first.kind == RuleKind.ROOT
+        else (first.value)
+    )
+    more = f" and {len(terms) - 1:,} more" if len(terms) > 1 else ""
+    return f"{RuleKind.label_of(first.kind)}: {said}{more}"
+
+
+def root_labels() -> dict[str, str]:
+    """{value of a term: what the root is called}."""
+    return {str(root.pk): root.label for root in Root.objects.only("path", "name")}
+
+
+def terms_of(rule: AccessRule) -> list[Term]:
+    return [Term(*each) for each in rule.terms.order_by("pk").values_list("kind", "value")]
+
+
+def snapshot(rule: AccessRule) -> dict[str, Any]:
+    """The rule as its changes tell it."""
+    return {
+        "terms": [list(each) for each in terms_of(rule)],
+        "visibility": rule.visibility,
+        "groups": list(rule.groups.order_by("name").values_list("name", flat=True)),
+    }
+
+
+def make(
+    wanted: Term, *, visibility: str, groups: Iterable[Group], by: User, through: str = "page"
+) -> AccessRule:
+    """Raises ``NotDone``."""
+    groups = list(groups)
+    _check(visibility, groups)
+    with transaction.atomic():
+        twin = AccessTerm.objects.filter(rule__file_key="", kind=wanted.kind, value=wanted.value)
+        if twin.exists():
+            raise NotDone("value", "There is a rule for this already. Change that one.")
+        if AccessRule.objects.filter(file_key="").count() >= MAX_RULES:
+            raise NotDone("value", f"There are {MAX_RULES} rules already. Delete one first.")
+        rule = AccessRule.objects.create(visibility=visibility)
+        AccessTerm.objects.create(rule=rule, kind=wanted.kind, value=wanted.value)
+        rule.groups.set(groups)
+        audiences.refresh(rule_matches.of_rule(rule.pk))
+        record(Subject.RULE, rule.pk, label([wanted]), None, snapshot(rule), by, through)
+    return rule
+
+
+def change(
+    rule: AccessRule, *, visibility: str, groups: Iterable[Group], by: User, through: str = "page"
+) -> bool:
+    """Gives a rule another visibility and other groups; whether that is a change. Raises
+    ``NotDone``.
+    """
+    groups = list(groups)
+    _of_people(rule)
+    _check(visibility, groups)
+    with transaction.atomic():
+        rule = _locked(rule)
+        before = snapshot(rule)
+        _write(rule, visibility, groups)
+        after = snapshot(rule)
+        if before == after:
+            return False
+        record(Subject.RULE, rule.pk, label(terms_of(rule)), before, after, by, through)
+    return True
+
+
+def grant(rule: AccessRule, group: Group, on: bool, *, by: User, through: str = "page") -> bool:
+    """One cell of the matrix. Raises ``NotDone``."""
+    groups = set(rule.groups.all()) | {group} if on else set(rule.groups.all()) - {group}
+    return change(rule, visibility=rule.visibility, groups=groups, by=by, through=through)
+
+
+def delete(rule: AccessRule, *, by: User, through: str = "page") -> None:
+    """What it opened is closed, what it decided is decided anew. Raises ``NotDone``."""
+    _of_people(rule)
+    with transaction.atomic():
+        rule = _locked(rule)
+        pk, before, called = rule.pk, snapshot(rule), label(terms_of(rule))
+        remove(rule)
+        record(Subject.RULE, pk, called, before, None, by, through)
+
+
+def remove(rule: AccessRule) -> None:
+    """Deletes a rule, and brings the models up to date that it meant."""
+    models = audiences.touched_by(rule)
+    rule.audiences.all().delete()  # an undo may bring the rule back under its key
+    rule.delete()
+    audiences.refresh(models)
+
+
+def set_default(visibility: str, *, by: User, through: str = "page") -> bool:
+    """The visibility of models that nothing else decides; empty: as the access file says. Raises
+    ``NotDone``.
+    """
+    if visibility and visibility not in Visibility.values:
+        raise NotDone("visibility", "Choose one of the visibilities.")
+    with transaction.atomic():
+        rule, _ = AccessRule.objects.get_or_create(is_default=True, file_key="")
+        before = rule.visibility
+        if before == visibility:
+            return False
+        AccessRule.objects.filter(pk=rule.pk).update(visibility=visibility)
+        audiences.refresh()
+        record(
+            Subject.RULE, rule.pk, "Default", {"visibility": before}, {"visibility": visibility},
+            by, through,
+        )  # fmt: skip
+    return True
+
+
+def grant_collection(
+    collection: Collection, group: Group, on: bool, *, by: User, through: str = "page"
+) -> bool:
+    """One cell of the matrix: whether a group may see what is in a collection."""
+    with transaction.atomic():
+        Collection.objects.select_for_update().get(pk=collection.pk)
+        before = group_names(collection)
+        (collection.groups.add if on else collection.groups.remove)(group)
+        return record_groups(collection, before, by=by, through=through)
+
+
+def group_names(collection: Collection) -> list[str]:
+    return list(collection.groups.order_by("name").values_list("name", flat=True))
+
+
+def record_groups(
+    collection: Collection,
+    before: Sequence[str],
+    *,
+    by: User,
+    through: str = "page",
+    undoes: AccessChange | None = None,
+) -> bool:
+    """Notes which groups a collection has now and had ``before``; whether these are others."""
+    after = group_names(collection)
+    if list(before) == after:
+        return False
+    told = ({"groups": list(before)}, {"groups": after})
+    record(
+        Subject.COLLECTION, collection.pk, f"Collection: {collection.name}", *told, by, through,
+        undoes,
+    )  # fmt: skip
+    return True
+
+
+def record(
+    subject: str,
+    subject_id: int,
+    called: str,
+    before: Mapping[str, Any] | None,
+    after: Mapping[str, Any] | None,
+    by: User | None,
+    through: str,
+    undoes: AccessChange | None = None,
+) -> AccessChange:
+    """Notes a change in the history and in the log."""
+    row = AccessChange.objects.create(
+        subject=subject, subject_id=subject_id, label=called[:300], before=before, after=after,
+        by=by, through=through, undoes=undoes,
+    )  # fmt: skip
+    who = by.get_username() if by else FILE
+    what = "added" if before is None else "deleted" if after is None else "changed"
+    event_log.record(
+        Channel.ACCESS, Severity.INFO, f"{who} {what} who may see models ({called}, {through})"
+    )
+    return row
+
+
+# -- undo
+
+
+def undo(row: AccessChange, *, by: User, through: str = "page") -> None:
+    """Brings back what was before a change, unless something else has come since. Raises
+    ``NotDone``.
+    """
+    if row.through == "file":
+        raise NotDone("change", f"This came from {FILE}. Change the file instead.")
+    with transaction.atomic():
+        if _now(row) != row.after:
+            raise NotDone(
+                "change", "It was changed again since, or is undone already. Nothing was changed."
+            )
+        groups = _known_groups((row.before or {}).get("groups", ()))
+        if row.subject == Subject.COLLECTION:
+            collection = Collection.objects.select_for_update().get(pk=row.subject_id)
+            before = group_names(collection)
+            collection.groups.set(groups)
+            record_groups(collection, before, by=by, through=through, undoes=row)
+            return
+        _restore(row, groups)
+        record(
+            row.subject, row.subject_id, row.label, row.after, row.before, by, through, undoes=row
+        )
+
+
+def _now(row: AccessChange) -> Mapping[str, Any] | None:
+    """What stands now of what a change was about, told as it tells it."""
+    if row.subject == Subject.COLLECTION:
+        collection = Collection.objects.filter(pk=row.subject_id).first()
+        return {"groups": group_names(collection)} if collection else None
+    rule = AccessRule.objects.filter(pk=row.subject_id).first()
+    if rule is None:
+        return None
+    return {"visibility": rule.visibility} if rule.is_default else snapshot(rule)
+
+
+def _known_groups(names: Iterable[str]) -> list[Group]:
+    wanted = set(names)
+    known = list(Group.objects.filter(name__in=wanted))
+    if gone := sorted(wanted - {group.name for group in known}):
+        raise NotDone("change", f"The group {gone[0]} does not exist any more. Create it first.")
+    return known
+
+
+def _restore(row: AccessChange, groups: Sequence[Group]) -> None:
+    rule = AccessRule.objects.filter(pk=row.subject_id).first()
+    if row.before is None:
+        if rule:
+            remove(rule)
+        return
+    if rule is None:
+        rule = AccessRule.objects.create(pk=row.subject_id)
+        AccessTerm.objects.bulk_create(
+            [AccessTerm(rule=rule, kind=kind, value=value) for kind, value in row.before["terms"]]
+        )
+        AccessRule.objects.filter(pk=rule.pk).update(visibility=row.before["visibility"])
+        rule.groups.set(groups)
+        audiences.refresh(rule_matches.of_rule(rule.pk))
+    elif rule.is_default:
+        AccessRule.objects.filter(pk=rule.pk).update(visibility=row.before["visibility"])
+        audiences.refresh()
+    else:
+        _write(rule, row.before["visibility"], groups)
+
+
+def _write(rule: AccessRule, visibility: str, groups: Iterable[Group]) -> None:
+    rule.groups.set(groups)
+    if rule.visibility != visibility:
+        rule.visibility = visibility
+        rule.save(update_fields=["visibility"])
+        audiences.refresh(audiences.touched_by(rule))
+
+
+def _locked(rule: AccessRule) -> AccessRule:
+    found = AccessRule.objects.select_for_update().filter(pk=rule.pk).first()
+    if found is None:
+        raise NotDone("rule", "This rule was deleted meanwhile.")
+    return found
+
+
+def _of_people(rule: AccessRule) -> None:
+    if rule.file_key or rule.is_default:
+        raise NotDone(
+            "rule",
+            f"This rule stands in {FILE} under {rule.file_key}. Change it there.",
+        )
+
+
+def _check(visibility: str, groups: Sequence[Group]) -> None:
+    if visibility and visibility not in Visibility.values:
+        raise NotDone("visibility", "Choose one of the visibilities.")
+    if not visibility and not groups:
+        raise NotDone("groups", "Choose a visibility, or a group that may see the models.")
+
+
+# -- before it is saved
+
+
+def preview(wanted: Term, visibility: str, groups: Sequence[Group]) -> list[str]:
+    """Sentences: what a rule that is not saved yet would do, nothing of which is done."""
+    models = RegisteredModel.objects.filter(pk__in=rule_matches.of_terms([wanted]))
+    count = models.count()
+    told = [f"{plural(count, 'model')} {'matches' if count == 1 else 'match'} now."]
+    if visibility:
+        free = models.filter(quarantined_at=None).exclude(visibility_source="person")
+        other = free.exclude(visibility=visibility).count()
+        named = Visibility(visibility).label.lower()
+        told.append(f"{plural(other, 'model')} would become {named}.")
+    restricted = models.filter(visibility=Visibility.RESTRICTED)
+    for group in groups:
+        opened = Audience.opened_to(Group.objects.filter(pk=group.pk))
+        new = restricted.exclude(audience_id__in=opened).count()
+        told.append(f"{group.name} would see {plural(new, 'more restricted model')}.")
+    return told

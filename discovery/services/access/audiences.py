@@ -1,0 +1,205 @@
+"""Who may see a model follows from its groups, its collections and the access rules that mean it:
+all three together are its ``Audience``, and the rules may decide its visibility too.
+
+Both are kept with each change of a model, of what it belongs to, or of a rule, in its transaction.
+In this order, the first that says something decides the visibility of a model:
+
+1. quarantine: administrators only;
+2. what a person set on the model;
+3. access rules that people made: of several the strictest;
+4. the access file: of several of its lists the strictest;
+5. the default that people chose, else that of the access file, else restricted.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from hashlib import blake2b
+from typing import Any
+
+from django.db import connection, transaction
+from django.db.models.signals import m2m_changed
+from django.utils import timezone
+
+from discovery.engine.core.vocabulary import VisibilitySource
+from discovery.models import AccessRule, Audience, RegisteredModel, Visibility
+from discovery.services.access import rule_matches
+
+_CHUNK = 5_000
+
+#: From the weakest on: of contradicting rules the last one wins.
+STRICTNESS = (Visibility.PUBLIC, Visibility.RESTRICTED, Visibility.ADMIN_ONLY)
+
+#: What is decided for a model: its visibility, and who decided.
+Verdict = tuple[str, str]
+
+_LINKS = {"g": ("groups", "group_id"), "c": ("collections", "collection_id"),
+          "r": ("rules", "accessrule_id")}  # fmt: skip
+
+
+def refresh(keys: Iterable[int] | None = None) -> int:
+    """Brings audience and visibility of these models, or of all, up to date: a fixed number of
+    statements for each 5,000. Returns how many were not.
+    """
+    if keys is None:
+        keys = RegisteredModel.objects.order_by("pk").values_list("pk", flat=True)
+    wanted = sorted(set(keys))
+    return sum(_refresh(wanted[start : start + _CHUNK]) for start in range(0, len(wanted), _CHUNK))
+
+
+def touched_by(rule: AccessRule) -> set[int]:
+    """Primary keys of the models that a rule meant when it was last looked at."""
+    return set(RegisteredModel.objects.filter(audience__rules=rule).values_list("pk", flat=True))
+
+
+def default_verdict() -> Verdict:
+    """The visibility of models that nothing else decides."""
+    rows = AccessRule.objects.filter(is_default=True).values_list("file_key", "visibility")
+    chosen = dict(rows)
+    return (
+        chosen.get("") or chosen.get("default") or Visibility.RESTRICTED,
+        VisibilitySource.DEFAULT,
+    )
+
+
+def strictest(visibilities: Iterable[str]) -> str:
+    """Of several visibilities the one that fewest people see."""
+    return max(visibilities, key=lambda each: STRICTNESS.index(Visibility(each)))
+
+
+def _refresh(keys: Sequence[int]) -> int:
+    with transaction.atomic():
+        rows = list(
+            RegisteredModel.objects.filter(pk__in=keys).values_list(
+                "pk", "audience_id", "visibility", "visibility_source", "quarantined_at"
+            )
+        )
+        sources = rule_matches.sources(keys)
+        audiences = _audiences(sources.values())
+        verdicts = _Verdicts()
+        moved: dict[int, int | None] = {}
+        decided: dict[Verdict, list[int]] = defaultdict(list)
+        for pk, audience, visibility, source, quarantined in rows:
+            text = sources.get(pk, "")
+            if audience != audiences.get(text):
+                moved[pk] = audiences.get(text)
+            if quarantined or source == VisibilitySource.PERSON:
+                continue
+            if (verdict := verdicts.of(text)) != (visibility, source):
+                decided[verdict].append(pk)
+        _move(moved)
+        for (visibility, source), models in decided.items():
+            RegisteredModel.objects.filter(pk__in=models).update(
+                visibility=visibility, visibility_source=source, changed_at=timezone.now()
+            )
+    return len(moved.keys() | {pk for models in decided.values() for pk in models})
+
+
+class _Verdicts:
+    """What rules and default decide for each combination, looked up once."""
+
+    def __init__(self) -> None:
+        rows = AccessRule.objects.exclude(visibility="").filter(is_default=False)
+        self.rules: dict[str, tuple[str, bool]] = {
+            f"r{pk}": (visibility, bool(key))
+            for pk, visibility, key in rows.values_list("pk", "visibility", "file_key")
+        }
+        self.default = default_verdict()
+        self._known: dict[str, Verdict] = {}
+
+    def of(self, sources: str) -> Verdict:
+        if sources not in self._known:
+            named = [self.rules[each] for each in sources.split(",") if each in self.rules]
+            made = [visibility for visibility, is_file in named if not is_file]
+            filed = [visibility for visibility, is_file in named if is_file]
+            self._known[sources] = (
+                (strictest(made), VisibilitySource.RULE) if made
+                else (strictest(filed), VisibilitySource.FILE) if filed
+                else self.default
+            )  # fmt: skip
+        return self._known[sources]
+
+
+def _audiences(found: Collection[str]) -> Mapping[str, int]:
+    """{sources as they were found: primary key of their audience}; new ones are made."""
+    digests = {text: _digest(text) for text in set(found)}
+    known = _known(digests.values())
+    missing = {digest: text for text, digest in digests.items() if digest not in known}
+    if missing:
+        Audience.objects.bulk_create(
+            [Audience(key=digest) for digest in missing], ignore_conflicts=True
+        )
+        known |= _known(missing)
+        _link({known[digest]: text for digest, text in missing.items()})
+    return {text: known[digest] for text, digest in digests.items()}
+
+
+def _digest(sources: str) -> str:
+    text = ",".join(sorted(set(sources.split(","))))
+    return blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def _known(digests: Iterable[str]) -> dict[str, int]:
+    return dict(Audience.objects.filter(key__in=list(digests)).values_list("key", "pk"))
+
+
+def _link(made: Mapping[int, str]) -> None:
+    for letter, (relation, column) in _LINKS.items():
+        through: Any = getattr(Audience, relation).through
+        through.objects.bulk_create(
+            [
+                through(audience_id=audience, **{column: int(source[1:])})
+                for audience, text in made.items()
+                for source in set(text.split(","))
+                if source.startswith(letter)
+            ],
+            ignore_conflicts=True,
+            batch_size=500,
+        )
+
+
+def _move(audiences: Mapping[int, int | None]) -> None:
+    """Points models at their audiences, in one statement."""
+    if not audiences:
+        return
+    if connection.vendor == "sqlite":
+        rows = "SELECT CAST(key AS INTEGER) AS id, value AS audience FROM json_each(%s)"
+    else:
+        rows = "SELECT key::bigint AS id, value::bigint AS audience FROM json_each_text(%s::json)"
+    table = RegisteredModel._meta.db_table
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"UPDATE {table} SET audience_id = new.audience FROM ({rows}) AS new"  # noqa: S608
+            f" WHERE {table}.id = new.id",
+            [json.dumps(audiences)],
+        )
+
+
+def sweep() -> int:
+    """Forgets combinations that no model has any more; returns how many."""
+    return Audience.objects.filter(models=None).delete()[0]
+
+
+# -- what Django itself links and unlinks: forms of the admin, ``model.groups.add(…)``
+
+
+def _on_links(instance: Any, action: str, reverse: bool, pk_set: set[int] | None, **_: Any) -> None:
+    if action == "pre_clear" and reverse:
+        instance.models_before_clear = list(instance.models.values_list("pk", flat=True))
+    if action not in ("post_add", "post_remove", "post_clear"):
+        return
+    if not reverse:
+        refresh([instance.pk])
+    elif action == "post_clear":
+        refresh(instance.__dict__.pop("models_before_clear", ()))
+    else:
+        refresh(pk_set or ())
+
+
+def listen() -> None:
+    """Called once, when the application is ready."""
+    for relation in (RegisteredModel.groups, RegisteredModel.collections, RegisteredModel.tagged):
+        through: Any = relation.through
+        m2m_changed.connect(_on_links, sender=through, dispatch_uid=f"audience-{through.__name__}")

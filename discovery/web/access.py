@@ -1,0 +1,238 @@
+"""The Access page: who may see which models, as a matrix of groups by collections and rules; its
+rules, their history, and why one person sees one model or does not. For administrators.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import urlencode
+
+from django.contrib import messages
+from django.contrib.auth.models import Group
+from django.core.paginator import Paginator
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from discovery.engine.core.text import clean
+from discovery.engine.core.vocabulary import RuleKind
+from discovery.models import (
+    AccessChange,
+    AccessRule,
+    Collection,
+    RegisteredModel,
+    Right,
+    Visibility,
+)
+from discovery.services.access import (
+    access_file,
+    access_rules,
+    audiences,
+    matrix,
+    model_access,
+    view_as,
+)
+from discovery.web.shared.shortcuts import as_key, needs, numbered, page_or_partial, require
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+#: Groups beside each other, rows and changes below each other.
+COLUMNS, ROWS, CHANGES = 8, 50, 50
+
+ADMINISTRATORS = needs(*view_as.RIGHTS)
+
+
+@require_safe
+@ADMINISTRATORS
+def index(request: HttpRequest) -> HttpResponse:
+    text = clean(request.GET.get("group", ""), 150)
+    groups = Paginator(
+        Group.objects.filter(name__icontains=text).order_by("name"), COLUMNS
+    ).get_page(request.GET.get("columns", "1")[:20])
+    page = numbered(request, matrix.Matrix().rows, ROWS)
+    context = {
+        "groups": groups,
+        "group_text": text,
+        "page": page,
+        "rows": [(row, [(group, group.pk in row.groups) for group in groups]) for row in page],
+        "default": audiences.default_verdict()[0],
+        "own_default": AccessRule.objects.filter(is_default=True, file_key="").first(),
+        "choices": Visibility.choices,
+        "warnings": access_file.warnings(),
+        "file": access_rules.FILE,
+        **_explained(request),
+    }
+    return page_or_partial(request, "discovery/access.html", "results", context)
+
+
+def _explained(request: HttpRequest) -> dict[str, Any]:
+    """The answer for the person and the model that the address names."""
+    who, which = (clean(request.GET.get(name, ""), 200).strip() for name in ("user", "model"))
+    told: dict[str, Any] = {"who": who, "which": which}
+    if not who or not which:
+        return told
+    record = RegisteredModel.objects.visible_to(request.user).filter(model_id=which).first()
+    if record is None:
+        return {**told, "explain_error": f"There is no model with the ID {which}."}
+    return {**told, "model": record, "answer": model_access.of_person(record, who)}
+
+
+@require_POST
+@ADMINISTRATORS
+def cell(request: HttpRequest) -> HttpResponse:
+    """One click in the matrix; ``rule-7 3 1`` grants the rule 7 to the group 3."""
+    row, _, rest = request.POST.get("cell", "").partition(" ")
+    group_key, _, wanted = rest.partition(" ")
+    kind, _, key = row.partition("-")
+    group = get_object_or_404(Group, pk=as_key(group_key))
+    by, on = cast("User", request.user), wanted == "1"
+    try:
+        if kind == "collection":
+            require(request, Right.CHANGE_COLLECTION)
+            collection = get_object_or_404(Collection, pk=as_key(key))
+            changed = access_rules.grant_collection(collection, group, on, by=by)
+            label = collection.name
+        elif kind == "rule":
+            rule = get_object_or_404(AccessRule, pk=as_key(key), is_default=False)
+            changed = access_rules.grant(rule, group, on, by=by)
+            label = model_access.called(rule)
+        else:
+            raise Http404(row)
+    except access_rules.NotDone as error:
+        messages.error(request, str(error))
+        return _back(request.POST)
+    if changed:
+        verb = "sees" if on else "no longer sees"
+        messages.success(request, f"{group.name} {verb} the restricted models of {label}.")
+    return _back(request.POST)
+
+
+def _back(sent: QueryDict) -> HttpResponse:
+    """To the part of the matrix that was clicked in."""
+    kept = {name: sent[name][:150] for name in ("page", "columns", "group") if sent.get(name)}
+    return redirect(f"{reverse('access')}?{urlencode(kept)}" if kept else "access")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@ADMINISTRATORS
+def rule(request: HttpRequest, pk: int | None = None) -> HttpResponse:
+    """The form of a new rule, or of one that people made; ``step`` is preview, save or delete."""
+    standing = get_object_or_404(AccessRule, pk=pk, file_key="", is_default=False) if pk else None
+    if request.method != "POST":
+        return _rule_form(request, standing, _given(standing))
+    sent, by = request.POST, cast("User", request.user)
+    given: dict[str, Any] = {
+        "kind": sent.get("kind", ""),
+        "value": sent.get("value", ""),
+        "visibility": sent.get("visibility", ""),
+        "groups": [key for text in sent.getlist("groups") if (key := as_key(text)) is not None],
+    }
+    groups = list(Group.objects.filter(pk__in=given["groups"]).order_by("name"))
+    try:
+        if standing and sent.get("step") == "delete":
+            access_rules.delete(standing, by=by)
+            messages.success(request, "Rule deleted. You can undo this in the history of access.")
+            return redirect("access")
+        wanted = (
+            access_rules.terms_of(standing)[0]
+            if standing
+            else access_rules.term(given["kind"], given["value"])
+        )
+        if sent.get("step") != "save":
+            told = access_rules.preview(wanted, given["visibility"], groups)
+            return _rule_form(request, standing, given, preview=told)
+        if standing:
+            access_rules.change(standing, visibility=given["visibility"], groups=groups, by=by)
+        else:
+            access_rules.make(wanted, visibility=given["visibility"], groups=groups, by=by)
+    except access_rules.NotDone as error:
+        return _rule_form(request, standing, given, error=error)
+    messages.success(request, "Rule saved.")
+    return redirect("access")
+
+
+def _given(standing: AccessRule | None) -> dict[str, Any]:
+    if standing is None:
+        return {"kind": RuleKind.CATEGORY, "value": "", "visibility": "", "groups": []}
+    return {
+        "visibility": standing.visibility,
+        "groups": list(standing.groups.values_list("pk", flat=True)),
+    }
+
+
+def _rule_form(
+    request: HttpRequest,
+    standing: AccessRule | None,
+    given: dict[str, Any],
+    *,
+    preview: list[str] | None = None,
+    error: access_rules.NotDone | None = None,
+) -> HttpResponse:
+    context = {
+        "rule": standing,
+        "label": model_access.called(standing) if standing else "",
+        "given": given,
+        "kinds": [(each.value, each.label, each.hint) for each in RuleKind],
+        "choices": Visibility.choices,
+        "groups": list(Group.objects.order_by("name")),
+        "preview": preview,
+        "error": error,
+    }
+    status = 422 if error else 200
+    return render(request, "discovery/access_rule.html", context, status=status)
+
+
+@require_POST
+@ADMINISTRATORS
+def default(request: HttpRequest) -> HttpResponse:
+    try:
+        changed = access_rules.set_default(
+            request.POST.get("visibility", ""), by=cast("User", request.user)
+        )
+    except access_rules.NotDone as error:
+        messages.error(request, str(error))
+    else:
+        messages.success(request, "Default saved." if changed else "Nothing was changed.")
+    return redirect("access")
+
+
+@require_safe
+@ADMINISTRATORS
+def changes(request: HttpRequest) -> HttpResponse:
+    """The history of rules, default, access file and the groups of collections."""
+    rows = AccessChange.objects.select_related("by", "undoes").prefetch_related("undone_by")
+    page = numbered(request, rows, CHANGES)
+    told = [(row, _said(row)) for row in page]
+    context = {"page": page, "rows": told}
+    return page_or_partial(request, "discovery/access_changes.html", "results", context)
+
+
+def _said(row: AccessChange) -> list[str]:
+    """What a change was, a sentence each."""
+    before, after = row.before or {}, row.after or {}
+    told = ["Added."] if row.before is None else ["Deleted."] if row.after is None else []
+    had, has = before.get("groups", []), after.get("groups", [])
+    told += [f"Granted to {name}." for name in has if name not in had]
+    told += [f"Taken from {name}." for name in had if name not in has]
+    was, now = before.get("visibility") or "", after.get("visibility") or ""
+    if was != now:
+        words = dict(Visibility.choices)
+        told.append(f"Visibility: {words.get(was, 'not set')} → {words.get(now, 'not set')}.")
+    if row.before and row.after and before.get("names") != after.get("names"):
+        told.append(f"Names: {before.get('names')} → {after.get('names')}.")
+    return told or ["Other names."]
+
+
+@require_POST
+@ADMINISTRATORS
+def undo(request: HttpRequest) -> HttpResponse:
+    row = get_object_or_404(AccessChange, pk=as_key(request.POST.get("change", "")))
+    try:
+        access_rules.undo(row, by=cast("User", request.user))
+    except access_rules.NotDone as error:
+        messages.error(request, str(error))
+    else:
+        messages.success(request, "Undone.")
+    return redirect("access-changes")
