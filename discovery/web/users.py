@@ -18,6 +18,7 @@ from django.utils.cache import add_never_cache_headers
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_safe
 
+from discovery.engine.core.text import clean
 from discovery.models import AccountChange, Right
 from discovery.services.access import accounts, permissions
 from discovery.web.shared import once
@@ -34,10 +35,15 @@ STATES = {
 }
 
 
+def _text(request: HttpRequest) -> str:
+    """What is searched for: as much of it as a database compares."""
+    return clean(request.GET.get("q", ""), 200)
+
+
 def found(request: HttpRequest) -> QuerySet[User]:
     """The accounts that the search, the group and the state of the address leave."""
     rows = User.objects.order_by("username")
-    for word in request.GET.get("q", "").replace("\0", "").split()[:8]:
+    for word in _text(request).split()[:8]:
         rows = rows.filter(
             Q(username__icontains=word)
             | Q(email__icontains=word)
@@ -56,7 +62,7 @@ def found(request: HttpRequest) -> QuerySet[User]:
 def index(request: HttpRequest) -> HttpResponse:
     context = {
         "page": numbered(request, found(request).prefetch_related("groups"), PAGE_SIZE),
-        "text": request.GET.get("q", "")[:200],
+        "text": _text(request),
         "groups": Group.objects.order_by("name"),
         "group": as_key(request.GET.get("group", "")),
         "states": {name: words for name, (words, _) in STATES.items()},
@@ -161,12 +167,12 @@ def link(request: HttpRequest, pk: int) -> HttpResponse:
 @needs(Right.VIEW_USERS)
 def changes(request: HttpRequest) -> HttpResponse:
     rows = AccountChange.objects.order_by("-pk")
-    for word in request.GET.get("q", "").replace("\0", "").split()[:8]:
+    for word in _text(request).split()[:8]:
         rows = rows.filter(
             Q(text__icontains=word) | Q(by__icontains=word) | Q(name__icontains=word)
         )
     context = {
         "page": numbered(request, rows, PAGE_SIZE),
-        "text": request.GET.get("q", "")[:200],
+        "text": _text(request),
     }
     return page_or_partial(request, "discovery/account_changes.html", "results", context)

@@ -63,6 +63,12 @@ def test_the_list_is_searched_and_filtered(admin_client: Client, user: User) -> 
     assert "No users match" in page_text(admin_client.get("/users/?q=nobody"))
 
 
+@pytest.mark.parametrize("text", ["x" * 100_000, "\0", "%_'\"\\", "\u202e語 " * 50])
+@pytest.mark.parametrize("address", ["/users/", "/users/changes/"])
+def test_any_text_can_be_searched_for(text: str, address: str, admin_client: Client) -> None:
+    assert admin_client.get(address, {"q": text}).status_code == 200
+
+
 def test_a_refresh_is_the_list_alone(admin_client: Client) -> None:
     html = page_text(admin_client.get("/users/", headers=HTMX))
     assert "<html" not in html
