@@ -99,7 +99,7 @@ CHANGES: dict[str, Callable[[RegisteredModel, User], Any]] = {
     "groups": lambda model, user: model.groups.add(Group.objects.create(name="research")),
     "the name of a group": lambda model, user: (
         model.groups.add(Group.objects.create(name="a")),
-        Group.objects.update(name="b"),
+        Group.objects.filter(name="a").update(name="b"),
     ),
     "status": (
         lambda model, user: RegisteredModel.objects.filter(pk=model.pk).update(status="CORRUPT")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import pytest
 from django.apps import apps
 from django.contrib.auth.models import Group, Permission, User
@@ -11,6 +13,8 @@ from discovery.models import Right, roles
 from discovery.models.permissions import OVER_ACCOUNTS
 from discovery.services.access import permissions
 from tests.people import join, permit
+
+MAKE = import_module("discovery.migrations.0031_roles").make
 
 
 class Editor:
@@ -28,7 +32,7 @@ def empty(db: None) -> None:
 
 
 def test_an_installation_has_a_group_for_each_role_with_the_rights_declared(db: None) -> None:
-    """Whoever adds a right gives it to the roles in the same migration, by ``roles.give``."""
+    """Whoever adds a right gives it to the roles in the same migration."""
     assert {group.name: held(group) for group in Group.objects.all()} == {
         role.name: set(map(str, role.rights)) for role in roles.ROLES
     }
@@ -45,11 +49,11 @@ def test_an_administrator_does_everything_but_accounts() -> None:
 
 
 def test_making_them_again_changes_nothing(empty: None) -> None:
-    roles.make(apps, Editor)
+    MAKE(apps, Editor)
     editors = Group.objects.get(name="Editors")
     editors.permissions.remove(*roles.rows([Right.ADD_TAG]))
     before = {group.name: held(group) for group in Group.objects.all()}
-    roles.make(apps, Editor)
+    MAKE(apps, Editor)
     assert {group.name: held(group) for group in Group.objects.all()} == before
 
 
@@ -57,7 +61,7 @@ def test_the_administrators_of_before_stay_with_their_members_and_their_rights(e
     group = Group.objects.create(name="Registry administrators")
     group.permissions.set(roles.rows(roles.ADMINISTRATOR.rights - {Right.CLEAN_UP}))
     group.user_set.add(User.objects.create_user("ada"))
-    roles.make(apps, Editor)
+    MAKE(apps, Editor)
     assert Group.objects.filter(name__startswith="Registry administrators").get() == group
     assert held(group) == set(roles.ADMINISTRATOR.rights - {Right.CLEAN_UP})
     assert group.user_set.get().username == "ada"
@@ -66,29 +70,11 @@ def test_the_administrators_of_before_stay_with_their_members_and_their_rights(e
 def test_a_team_that_has_the_name_is_given_nothing(empty: None) -> None:
     team = Group.objects.create(name="Editors")
     team.user_set.add(User.objects.create_user("eve"))
-    roles.make(apps, Editor)
-    roles.make(apps, Editor)
+    MAKE(apps, Editor)
+    MAKE(apps, Editor)
     assert held(team) == set()
     assert held(Group.objects.get(name="Editors 2")) == set(roles.EDITOR.rights)
     assert not Group.objects.filter(name="Editors 3").exists()
-
-
-def test_a_new_right_goes_to_the_roles_that_have_it_and_to_no_group_that_was_cut(
-    empty: None,
-) -> None:
-    roles.make(apps, Editor)
-    new = roles.rows([Right.RULES]).get()
-    for group in Group.objects.all():
-        group.permissions.remove(new)
-    cut = Group.objects.get(name="Registry administrators")
-    cut.permissions.remove(*roles.rows([Right.SCAN]))
-    renamed = Group.objects.get(name="Curators")
-    Group.objects.filter(pk=renamed.pk).update(name="Kuratorinnen")
-    roles.give(apps, Editor, Right.RULES)
-    assert set(new.group_set.values_list("name", flat=True)) == {"Kuratorinnen"} | {
-        "Registry administrators"
-    }
-    assert Right.SCAN not in held(cut)
 
 
 def test_rights_are_told_as_the_largest_role_and_what_is_beyond_it() -> None:
