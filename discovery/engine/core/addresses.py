@@ -1,5 +1,4 @@
-"""Addresses of servers: one way to read them, one way to compare hosts, and one list of what lies
-inside this network.
+"""Reads and compares the addresses of servers, and knows which lie inside this network.
 
 A host is compared in the form that is connected to: lower case, without a dot at the end, IDNA as
 ASCII, an IPv4 address as four numbers however it was spelled (``0x7f.1``, ``2130706433``). What
@@ -44,9 +43,7 @@ class Address:
 
     @property
     def place(self) -> str:
-        """``api.example.org``, ``[::1]:8080``: as lists of hosts name it, without the usual
-        port.
-        """
+        """The host as lists name it, without the usual port: ``api.example.org``."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == PORTS[self.scheme] else f"{host}:{self.port}"
 
@@ -126,8 +123,9 @@ def is_inside(text: str) -> bool:
 
 
 def read_hosts(text: str) -> tuple[list[tuple[str, int | None]], list[str]]:
-    """A list of hosts (``api.example.org, [::1]:8080``) → ([(host, its port or ``None`` for any)],
-    [what is wrong with the others]).
+    """Reads a list of hosts (``api.example.org, [::1]:8080``).
+
+    Returns ([(host, port or ``None`` for any)], [what is wrong with the others]).
     """
     found: list[tuple[str, int | None]] = []
     faults: list[str] = []

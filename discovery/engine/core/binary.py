@@ -1,6 +1,4 @@
-"""The one bounded reader: every count and length of a header is checked against the file before it
-is used.
-"""
+"""The bounded reader: checks every count and length of a header against the file's size."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""How much of what users of a model ask for is known, what it should be called and where it should
-lie: the guide's best practices.
-"""
+"""How much is known about a model, and the name and folder that the guide recommends."""
 
 from __future__ import annotations
 
@@ -92,8 +90,9 @@ def own_name(path: str) -> str | None:
 
 
 def naming(name: str, parameters: int | None = None) -> NamingAdvice | None:
-    """Advice on a folder's or file's name by the guide's ``{base-model}-{size}-{variant}``,
-    lowercase with hyphens; ``None`` for a good one.
+    """Advice on the name of a folder or file; ``None`` for a good name.
+
+    The guide's pattern is ``{base-model}-{size}-{variant}``, lowercase with hyphens.
     """
     own = name.rpartition("/")[2]
     unsized = bool(parameters and parameters >= 500_000_000 and not _SIZE.search(own))
@@ -118,9 +117,7 @@ def naming(name: str, parameters: int | None = None) -> NamingAdvice | None:
 
 
 def _sized(name: str, size: str) -> str:
-    """``size`` where the convention has it: after the base model, before the words for the
-    variant.
-    """
+    """The name with ``size`` after the base model, before the words for the variant."""
     match = _VARIANT.search(name)
     return f"{name[: match.start()]}-{size}{name[match.start() :]}" if match else f"{name}-{size}"
 

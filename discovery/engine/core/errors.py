@@ -1,6 +1,4 @@
-"""The two ways a file can disappoint a reader, kept apart because they lead to different
-verdicts.
-"""
+"""Exceptions of readers: a file of another format and a broken file lead to different verdicts."""
 
 
 class NotThisFormat(Exception):
@@ -26,9 +24,7 @@ class InvalidHeader(Exception):
 
 
 class UncheckedPickleError(Exception):
-    """Reading stopped before the end: the pickle is made to exhaust its reader, or of a kind that
-    cannot be followed.
-    """
+    """Reading stopped early: the pickle would exhaust its reader or cannot be followed."""
 
     def __init__(self, reason: str, offset: int) -> None:
         super().__init__(reason)
@@ -37,9 +33,7 @@ class UncheckedPickleError(Exception):
 
 
 class NotAModel(Exception):
-    """The files of a candidate turn out to be no model: ``reason`` says why, and is kept for
-    whoever asks.
-    """
+    """The files of a candidate are not a model; ``reason`` says why."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)

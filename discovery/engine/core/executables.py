@@ -1,5 +1,6 @@
-"""Programs that lie beside weights, told by their first bytes, or by their name where they are
-text. Nothing runs them by itself.
+"""Recognizes programs beside weights by their first bytes, scripts by their name.
+
+Nothing runs them automatically.
 """
 
 from __future__ import annotations
@@ -41,8 +42,9 @@ _PYC = range(3000, 4000)
 
 
 def what(head: bytes, name: str) -> tuple[str, Severity] | None:
-    """What a file that begins like this is, when it is a program: a script can be read, so it is a
-    remark, anything else a warning.
+    """What kind of program begins with these bytes, and how bad that is.
+
+    A script can be read, so it is only a remark; any other program is a warning.
     """
     if head[:1] in _FIRST and (
         known := next((text for magic, text in _MAGICS if head.startswith(magic)), None)

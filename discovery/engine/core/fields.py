@@ -1,5 +1,4 @@
-"""The one list of metadata fields: what a model's facts are called, what they hold, and where
-people meet them.
+"""The only list of metadata fields: names, kinds, labels, and where each field appears.
 
 Everything else follows from here: which keys ``metadata.json`` may have, the model document and its
 API schema, the Metadata tab, the bulk form and Django's admin, the columns of exports and imports,
@@ -193,9 +192,7 @@ def names(*kinds: Kind, editable: bool = False) -> tuple[str, ...]:
 
 
 def grouped(among: Mapping[str, Field] | None = None) -> dict[str, tuple[Field, ...]]:
-    """{group: its fields}, in the order of the Metadata tab; groups without a field are left
-    out.
-    """
+    """The fields of each group, in the order of the Metadata tab, without empty groups."""
     all_of_them = (FIELDS if among is None else among).values()
     groups = {group: tuple(e for e in all_of_them if e.group == group) for group in GROUPS}
     return {group: fields for group, fields in groups.items() if fields}

@@ -1,6 +1,4 @@
-"""Opening what the walk found: regular files only, never through a link that appeared since, never
-blocking on a pipe.
-"""
+"""Opens the files that the walk found: only regular files, never links or pipes."""
 
 from __future__ import annotations
 
@@ -64,8 +62,9 @@ def glimpse(root: str, entry: FileEntry, head: int, tail: int) -> tuple[bytes, b
 
 
 def read_file(root: str, entry: FileEntry, limit: int) -> bytes:
-    """At most ``limit`` bytes from the start; one descriptor and as few system calls as can be, for
-    files read by the thousand.
+    """Up to ``limit`` bytes from the start, with as few system calls as possible.
+
+    For files that are read by the thousand.
     """
     beat()
     descriptor = os.open(os.path.join(root, entry.link or entry.path), _FLAGS)

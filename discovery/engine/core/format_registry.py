@@ -21,8 +21,9 @@ Reader = Callable[[BinaryIO, int], Header]
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Ready lines for a program: what to install, and the text, in which ``{path!r}`` stands for
-    the file or folder.
+    """Lines of code that load the model in a program, and what to install for them.
+
+    ``{path!r}`` in the text stands for the file or folder.
 
     ``types`` are the types of models that they are for; none: the format's own.
     """

@@ -9,8 +9,9 @@ from contextlib import contextmanager
 
 @contextmanager
 def collector_paused() -> Iterator[None]:
-    """Readers make tuples by the hundred thousand and no cycles: collecting in between doubles
-    their time and frees nothing.
+    """Pauses garbage collection while a reader creates hundreds of thousands of tuples.
+
+    Readers create no cycles, so collecting would double their time and free nothing.
     """
     was_enabled = gc.isenabled()
     gc.disable()

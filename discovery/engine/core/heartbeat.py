@@ -1,5 +1,4 @@
-"""Signs of life of what reads files: whoever waits for a reading can tell a slow one from one that
-hangs, and call it off.
+"""Signs of life from readers, so that a slow reading can be told from one that hangs.
 
 A reading that nobody waits for costs one look at a thread-local variable a file.
 """
@@ -16,8 +15,9 @@ _here = threading.local()
 
 @dataclass(slots=True)
 class Pulse:
-    """``beats`` grows with each folder listed and each file opened; ``called_off`` ends the reading
-    at the next of them.
+    """Counts the folders and files that a reading has opened, and can cancel it.
+
+    ``beats`` grows with each of them; ``called_off`` ends the reading at the next one.
     """
 
     beats: int = 0

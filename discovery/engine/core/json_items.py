@@ -1,5 +1,4 @@
-"""The items of a long JSON list, one by one: memory holds one of them and a block of text, however
-long the list is.
+"""Reads a long JSON list item by item, with one item and a block of text in memory.
 
 Not ijson: it bounds neither the length of an item (its time grows with the square of a long text)
 nor its depth (40 kB of brackets took a gigabyte), refuses ``NaN`` and changes half characters

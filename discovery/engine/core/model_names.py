@@ -1,6 +1,4 @@
-"""What a model is called: by its own file or folder, or, where that says nothing, by what is around
-it.
-"""
+"""The name of a model: that of its file or folder, or of what surrounds it."""
 
 from __future__ import annotations
 
@@ -57,8 +55,9 @@ def says_nothing(name: str) -> bool:
 
 
 def decoded(name: str) -> str:
-    """A folder's name as its repository is called: the Hub writes ``models--org--name``, ModelScope
-    ``Qwen2___5``.
+    """The name of a folder as its repository spells it.
+
+    The Hub writes ``models--org--name``, ModelScope ``Qwen2___5``.
     """
     if match := _CACHED.fullmatch(name):
         return f"{match['owner']}/{match['name']}"
@@ -66,9 +65,7 @@ def decoded(name: str) -> str:
 
 
 def best(own: str, around: Sequence[str], title: Callable[[], str | None]) -> str:
-    """``own``, decoded; where it says nothing, the title of the model's card, or else the nearest
-    of the names ``around`` it that says something.
-    """
+    """The decoded name ``own`` if it says something, else the card's title or a name around it."""
     if not says_nothing(own):
         return decoded(own)
     told = _HEADING.sub("", (title() or "").strip()).strip("`*_ ")

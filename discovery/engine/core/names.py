@@ -1,5 +1,4 @@
-"""What file names tell: which format a suffix promises, which files are one model's shards,
-variants and parts.
+"""What file names reveal: the format of a suffix, and the shards, variants and parts of a model.
 
 Only names are looked at here; the first bytes have the last word (``formats.read``).
 """
@@ -178,8 +177,9 @@ _DOCUMENTS = frozenset(
 
 
 class Shard(NamedTuple):
-    """A file of a set: ``stem`` and ``suffix`` name the set, ``number`` counts from 1 or 0;
-    ``digits`` is how many a number has.
+    """One file of a sharded set.
+
+    ``stem`` and ``suffix`` name the set; ``number`` counts from 0 or 1 and has ``digits`` digits.
     """
 
     stem: str
@@ -209,8 +209,9 @@ def format_of_suffix(name: str) -> str | None:
 
 
 def is_promise(name: str) -> bool:
-    """Whether a file so called is of the format that its suffix promises, or broken: no suffix that
-    many programs use is a promise.
+    """Whether a file of this name must have the format of its suffix.
+
+    Suffixes that many programs use are not a promise.
     """
     dot = name.rfind(".")
     return (dot >= 0 and name[dot:].lower() not in _COMMON) or _OWN.match(name) is not None
@@ -227,16 +228,12 @@ def is_training_state(name: str) -> bool:
 
 
 def is_looked_into(name: str) -> bool:
-    """Whether a folder that never holds a model may hold what somebody loads with the one beside
-    it.
-    """
+    """Whether a folder that is never a model may contain files of the model next to it."""
     return name in ("__pycache__", ".ipynb_checkpoints") or name.startswith("checkpoint-")
 
 
 def shard(name: str) -> Shard | None:
-    """The place of ``model-00002-of-00007.safetensors`` in its set, ``None`` for a file that stands
-    alone.
-    """
+    """The place of ``model-00002-of-00007.safetensors`` in its set; ``None`` for other files."""
     if match := _SHARD.match(name):
         number = match["number"]
         return Shard(match["stem"], int(number), int(match["total"]), match["suffix"], len(number))
@@ -274,9 +271,7 @@ def stem(name: str) -> str:
 
 
 def base_stem(name: str) -> str:
-    """What the variants of a model have in common: the stem without quantization and precision,
-    lowercase.
-    """
+    """The lowercase stem that all variants share, without quantization and precision."""
     text = stem(name)
     if match := None if is_projector(name) else last_quantization(text):
         text = text[: match.start()] + text[match.end() :]
@@ -293,8 +288,9 @@ def flavour(name: str) -> frozenset[str]:
 
 
 def beyond_standard(name: str) -> str:
-    """What the stem says beyond a library's standard name and a number type: ``-v2`` of
-    ``pytorch_model-v2.fp16.bin``.
+    """The rest of a stem after a library's standard name and a number type.
+
+    ``-v2`` of ``pytorch_model-v2.fp16.bin``.
     """
     return _PRECISION.sub("", _STANDARD.sub("", stem(name))).lower()
 
@@ -332,9 +328,7 @@ def whole_of(stem: str) -> str | None:
 
 
 def is_companion(name: str) -> bool:
-    """Whether what lies in a folder of this name goes with a model and is no variant of it: voices,
-    states of a training.
-    """
+    """Whether a folder of this name holds companions of a model: voices, training states."""
     return _COMPANIONS.match(name) is not None
 
 
@@ -355,16 +349,12 @@ def never_a_model(name: str) -> bool:
 
 
 def is_junk(name: str) -> bool:
-    """Whether a folder of this name holds what somebody threw away, or what a program keeps for
-    itself.
-    """
+    """Whether a folder of this name holds deleted files or a program's private files."""
     return name.lower() in NEVER or _BIN.match(name) is not None
 
 
 def is_document(name: str) -> bool:
-    """Whether the suffix is one of texts, settings, pictures and recordings, which no program loads
-    weights from.
-    """
+    """Whether the suffix is that of texts, settings, pictures or recordings, never of weights."""
     dot = name.rfind(".")
     return dot > 0 and name[dot:].lower() in _DOCUMENTS
 
@@ -376,8 +366,9 @@ def is_litter(name: str) -> bool:
 
 @lru_cache(MAX_KNOWN)
 def unfinished(name: str) -> str | None:
-    """The file that is not finished, as its own name tells (GPT4All's ``incomplete-x.gguf``) or
-    that of another beside it: ``x.gguf`` for ``x.gguf.aria2``.
+    """The file whose download is unfinished, according to its name or its neighbor's.
+
+    GPT4All writes ``incomplete-x.gguf``; ``x.gguf.aria2`` stands beside ``x.gguf``.
     """
     if name.startswith("incomplete-") and weight_format(name) is not None:
         return name

@@ -33,9 +33,11 @@ _MLX_WIDTHS = frozenset({2, 3, 4, 5, 6, 8})
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """What a config says of the packed weights. ``group`` is how many weights share a scale,
-    ``groups`` the same for single modules, ``element`` the name of a small float (``nvfp4``).
-    ``pairs`` are the (bits, group) that parts of the model have, ``None`` where a row is one group.
+    """What a config says about packed weights.
+
+    ``group`` is how many weights share a scale, ``groups`` the same for single modules, ``element``
+    the name of a small float (``nvfp4``). ``pairs`` are the (bits, group) that parts of the model
+    have, ``None`` where a row is one group.
     """
 
     method: str | None = None

@@ -1,5 +1,4 @@
-"""How many parameters a list of tensors holds, unpacked and unique, and which type most of them are
-stored in.
+"""Counts the parameters of a list of tensors, unpacked and unique, and finds their main type.
 
 Quantizers pack several weights into one element and add scales; what counts is the weight matrix
 they stand for (see ``packings``).
@@ -57,8 +56,9 @@ def main_dtype(tensors: Sequence[Tensor]) -> str | None:
 
 
 def count_parameters(tensors: Sequence[Tensor], declared: Declared = NOTHING) -> int:
-    """Parameters of the model. ``declared`` is what a quantization config says, used where the
-    shapes do not tell.
+    """Parameters of the model.
+
+    ``declared`` is what a quantization config says, used where the shapes do not tell.
     """
     if packings.WIDTHS.keys().isdisjoint({tensor.dtype for tensor in tensors}):
         return sum(
@@ -74,8 +74,9 @@ def count_parameters(tensors: Sequence[Tensor], declared: Declared = NOTHING) ->
 def active_parameters(
     tensors: Sequence[Tensor], total: int, experts: int, used: int, declared: Declared = NOTHING
 ) -> int | None:
-    """Parameters that one token meets in a mixture of experts: all but the experts it is not sent
-    to. ``None`` without expert tensors.
+    """Parameters that one token passes through in a mixture of experts.
+
+    ``None`` without expert tensors.
     """
     if not 0 < used < experts:
         return None

@@ -12,8 +12,7 @@ MAX_KNOWN = 10_000
 
 
 class Patterns:
-    """A pattern with a ``/`` is matched against the path below the root, any other against the bare
-    name. Case counts.
+    """Glob patterns that are matched against names, or against paths where they contain a ``/``.
 
     ``name(name)`` and ``path(path)`` say whether one matches; ``path`` is ``None`` when no pattern
     looks at paths.

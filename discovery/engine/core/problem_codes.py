@@ -1,5 +1,4 @@
-"""What can be wrong with a model, each kind declared once: what to do about it, which check tells
-of it, and what it means for the model.
+"""Every kind of problem, declared once: advice, the check it belongs to, and its effect.
 
 A kind that is not declared here (plugins bring their own) has no advice; its errors count for
 ``header_parses``.

@@ -1,6 +1,4 @@
-"""Text from a model is not trusted: made storable and printable here, once, before anything else
-sees it.
-"""
+"""Makes text from models storable and printable before anything else uses it."""
 
 from __future__ import annotations
 
@@ -22,15 +20,17 @@ _TAG = re.compile(rb"(?:\xef\xbb\xbf)?\s*<[!?A-Za-z]")
 
 
 def clean(text: str, limit: int = MAX_TEXT) -> str:
-    """``text`` without control characters, direction overrides and lone surrogates, at most
-    ``limit`` characters.
+    """``text`` cut to ``limit`` characters, without control characters and lone surrogates.
+
+    Direction overrides are removed as well.
     """
     return _CONTROL.sub("", text[: limit + 64]).strip()[:limit]
 
 
 def storable(value: Any, depth: int = 0) -> Any:
-    """``value`` as JSON that every database keeps: NaN and numbers past 64 bits become ``None``,
-    deep nesting is cut.
+    """``value`` as JSON that every database accepts.
+
+    NaN and numbers past 64 bits become ``None``; deep nesting is cut.
     """
     if isinstance(value, str):
         return clean(value)
@@ -53,8 +53,9 @@ def storable(value: Any, depth: int = 0) -> Any:
 
 
 def strings(value: Any) -> list[str]:
-    """The distinct non-empty strings of a list (or of one string), in order, each at most
-    ``MAX_ITEM_TEXT`` long.
+    """The distinct non-empty strings of a list (or of one string), in order.
+
+    Each is cut to ``MAX_ITEM_TEXT`` characters.
     """
     items = [value] if isinstance(value, str) else value if isinstance(value, list) else []
     texts = (clean(item, MAX_ITEM_TEXT) for item in items[: MAX_ITEMS * 5] if isinstance(item, str))

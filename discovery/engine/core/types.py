@@ -38,8 +38,9 @@ MAX_KEY = 200
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something a person should know: ``message`` says what is wrong, ``path`` (relative to the
-    root) and ``offset`` where.
+    """A problem: ``message`` says what is wrong, ``path`` and ``offset`` say where.
+
+    ``path`` is relative to the root.
 
     ``key`` tells problems of one code in one file apart (the import, the tensor, the variant). It
     is part of what a finding is known by, and no sentence is: messages may be reworded.
@@ -134,8 +135,9 @@ OWN_NAME = "<file>"
 
 
 class External(NamedTuple):
-    """Tensor data kept in another file: ``location`` as written in the header (or made of
-    ``OWN_NAME``), ``end`` the last byte it needs plus one.
+    """Tensor data in another file.
+
+    ``location`` is as written in the header, ``end`` is the offset after the last byte it needs.
     """
 
     location: str
@@ -193,8 +195,9 @@ class Variant:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A model, read: ``values`` are the fields of the model document that have a value, each with
-    its source.
+    """A model that was read.
+
+    ``values`` are the fields of the model document that have a value, each with its source.
 
     ``path`` is what people call it by (folder or file, relative to the root); ``place`` the
     candidate's it came from. ``signals`` is what rules decide by, as JSON (see

@@ -24,8 +24,10 @@ class _Words(EnumType):
 
 
 class Word(StrEnum, metaclass=_Words):
-    """``label`` is what people call it, ``tone`` one of plain, accent, ok, warn and bad, ``hint``
-    what to know before one chooses it.
+    """A word of a closed list.
+
+    ``label`` is what people call it, ``tone`` one of plain, accent, ok, warn and bad, ``hint`` what
+    to know before choosing it.
     """
 
     _value_: str

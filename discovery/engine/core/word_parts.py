@@ -1,6 +1,4 @@
-"""Names and prose as words: whole ones, so that ``resnet50`` has no ``t5`` and ``whisper-medium``
-is not medical.
-"""
+"""Splits names and prose into whole words: ``resnet50`` does not contain ``t5``."""
 
 from __future__ import annotations
 
@@ -31,9 +29,7 @@ def affirmed(text: str) -> str:
 
 
 def words(text: str, limit: int = 400) -> list[str]:
-    """Distinct lowercase words in order: as written, split at hyphens, case changes and glued
-    family names.
-    """
+    """Distinct lowercase words in order, split at hyphens, case changes and glued family names."""
     found: dict[str, None] = {}
     for token in _PLAIN.findall(text[: limit * 40]):
         lowered = token.lower()
@@ -49,7 +45,8 @@ def words(text: str, limit: int = 400) -> list[str]:
 
 
 def sequence(text: str, limit: int = 600) -> str:
-    """Lowercase words joined by single spaces, with one at either end: phrases are found in it as
-    ``" text to speech "``.
+    """Lowercase words joined by single spaces, with a space at either end.
+
+    Phrases are found in it as ``" text to speech "``.
     """
     return f" {' '.join(token.lower() for token in _PLAIN.findall(text[: limit * 12])[:limit])} "

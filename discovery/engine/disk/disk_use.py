@@ -1,6 +1,4 @@
-"""What removing files gives back: hard links and symbolic links counted as the file system counts
-them.
-"""
+"""How many bytes removing files frees, with hard and symbolic links counted correctly."""
 
 from __future__ import annotations
 
@@ -34,8 +32,9 @@ class Piece(NamedTuple):
 
 
 def piece(root: str, path: str) -> Piece | None:
-    """The entry as it is now, not followed where it is a link; ``None`` when there is none, or it
-    is a pipe or a device.
+    """The entry as it is now; ``None`` if it is missing, a pipe or a device.
+
+    Links are not followed.
     """
     return piece_of(to_text(path), to_native(root, path))
 
@@ -65,8 +64,9 @@ def piece_of(path: str, absolute: str) -> Piece | None:
 
 
 def freed(pieces: Iterable[Piece]) -> int:
-    """Bytes that come back when all of ``pieces`` go: those of a file only where none of its names
-    stays.
+    """Bytes that removing all of ``pieces`` frees.
+
+    A file only counts where none of its names stays.
     """
     gone: Counter[tuple[int, int]] = Counter()
     files: dict[tuple[int, int], Piece] = {}

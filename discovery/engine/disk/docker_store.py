@@ -1,5 +1,6 @@
-"""The store of Docker's Model Runner (``~/.docker/models``): ``models.json`` names the models, a
-manifest each says what their blobs are.
+"""The store of Docker's Model Runner (``~/.docker/models``).
+
+``models.json`` names the models, and a manifest for each says what its blobs are.
 
 Source: ``pkg/distribution/internal/store`` and ``types`` of
 https://github.com/docker/model-runner (OCI image manifests).

@@ -58,8 +58,9 @@ class Folder:
         return next((each for each in self.entries if each.lower() == lower), None)
 
     def read(self, name: str, limit: int) -> bytes | None:
-        """At most ``limit`` bytes of a file here, ``None`` when it is not there or cannot be read
-        (which becomes a problem).
+        """Up to ``limit`` bytes of a file in the folder.
+
+        ``None`` when it is missing or unreadable; the latter becomes a problem.
         """
         entry = self.entries.get(name)
         if entry is None:

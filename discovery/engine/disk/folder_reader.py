@@ -1,4 +1,4 @@
-"""Reading the folders of a root: names, sizes, links, and what is passed over."""
+"""Reads the folders of a root: names, sizes and links, and which entries are skipped."""
 
 from __future__ import annotations
 
@@ -160,8 +160,9 @@ class FolderReader:
             )
 
     def below(self, folder: Folder, parts: Sequence[str], own: bool = False) -> list[FileEntry]:
-        """The folder's files and those of the named sub-folders, all the way down; their problems
-        join the folder's.
+        """The files of the folder and of the named subfolders, all the way down.
+
+        Their problems are added to the folder's.
         """
         files = folder.files
         if not parts and not own:
@@ -184,9 +185,7 @@ class FolderReader:
         return files
 
     def forget(self, path: str) -> None:
-        """Lets a folder that was looked into as a possible part be visited again as one of
-        its own.
-        """
+        """Lets the walk visit a folder again that was read as a possible part of a model."""
         self.seen = {seen for seen in self.seen if seen != path and not seen.startswith(path + "/")}
 
 

@@ -1,5 +1,6 @@
-"""How files of one folder, and of folders below it, belong together: loose weights, quantizations
-in folders of their own, checkpoints of a training, Ollama's store.
+"""How the files of a folder and of its subfolders belong together.
+
+Loose weights, folders of quantizations, training checkpoints, Ollama's store.
 """
 
 from __future__ import annotations
@@ -200,8 +201,9 @@ def with_packages(walker: Walker, folder: Folder, candidates: list[Candidate]) -
 def with_companions(
     walker: Walker, folder: Folder, candidates: list[Candidate]
 ) -> tuple[list[Candidate], list[str]]:
-    """(the candidates, the other sub-folders): voices and training states beside loose weights are
-    theirs.
+    """(the candidates, the other subfolders), where companions join the loose weights.
+
+    Companions are voices and training states.
     """
     companions = [name for name in folder.folders if names.is_companion(name)]
     beside = [
@@ -214,9 +216,7 @@ def with_companions(
 
 
 def promote_checkpoint(walker: Walker, folder: Folder) -> None:
-    """All that a training left may be its checkpoints: then the last of them is the model, and
-    joins the folders that are walked.
-    """
+    """Treats the last checkpoint of a training as the model if nothing else is left of it."""
     last = max(folder.checkpoints, key=lambda name: names.checkpoint(name) or 0)
     for name in folder.folders:
         looked_into = len(walker.looked_into)
@@ -233,8 +233,9 @@ def promote_checkpoint(walker: Walker, folder: Folder) -> None:
 
 
 def ollama(walker: Walker, folder: Folder) -> list[Candidate]:
-    """One candidate a name: ``manifests/<registry>/<namespace>/<name>`` holds a file for each
-    tag.
+    """One candidate for each name in an Ollama store.
+
+    ``manifests/<registry>/<namespace>/<name>`` holds a file for each tag.
     """
     store = Folder(folder.child("blobs"))
     blobs = tuple(walker.below(store, [], own=True))

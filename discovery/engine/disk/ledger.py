@@ -56,8 +56,9 @@ class Tally:
 
 
 class Stray(NamedTuple):
-    """A large file that is not recognized. ``place`` is the candidate's that it lies in; empty when
-    it lies in none.
+    """A large file that no reader recognizes.
+
+    ``place`` is the candidate that it lies in; empty when it lies in none.
     """
 
     size: int
@@ -68,9 +69,10 @@ class Stray(NamedTuple):
 
 @dataclass
 class Ledger:
-    """Of the root at ``root``, an absolute path. ``skip`` are absolute paths in it that are not its
-    own (other roots); ``kept`` the strays that the last scan found, by the place they lie in: paths
-    as the registry writes them.
+    """Accounts for all files of the root at ``root``, an absolute path.
+
+    ``skip`` are absolute paths in it that belong to other roots; ``kept`` are the strays that the
+    last scan found, by the place they lie in, with paths as the registry writes them.
     """
 
     root: str
@@ -247,8 +249,9 @@ class Ledger:
 
 
 def _mount_points() -> Iterator[str]:
-    """Absolute paths of the file systems that are mounted, without touching them; none where the
-    system does not tell. Source: proc(5), /proc/pid/mountinfo.
+    """Absolute paths of the mounted file systems, found without touching them.
+
+    Empty where the system does not tell. Source: proc(5), /proc/pid/mountinfo.
     """
     if sys.platform != "linux":
         return

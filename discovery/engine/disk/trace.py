@@ -55,8 +55,9 @@ class Trace:
 
 
 def trace(root: str, settings: Discovery, path: str) -> Trace:
-    """What a walk of ``root`` (absolute) makes of ``path`` (below it, normalised, ``.`` for the
-    root itself).
+    """What a walk of ``root`` does with ``path``.
+
+    ``root`` is absolute; ``path`` is below it, normalized, ``.`` for the root itself.
     """
     return _Tracer(root, settings).to(path)
 
@@ -118,8 +119,9 @@ class _Tracer:
         )
 
     def follow(self, walker: Walker, link: str, rest: Sequence[str]) -> Trace | None:
-        """A link to a folder is walked only where nothing else leads to its target: ``None`` when
-        the walk goes through the link.
+        """Whether the walk goes through a link to a folder: ``None`` if it does.
+
+        It does only where nothing else leads to the target.
         """
         target = os.path.relpath(os.path.realpath(walker.absolute(link)), walker.real_root).replace(
             os.sep, "/"

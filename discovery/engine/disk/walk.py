@@ -157,8 +157,9 @@ class Walker(FolderReader):
     def below_model(
         self, folder: Folder, rest: Sequence[str], depth: int
     ) -> list[Candidate | Problem]:
-        """What the walk finds below a model's folder; files there that belong to no model are left
-        in ``unclaimed``.
+        """What the walk finds below a model's folder.
+
+        Files there that belong to no model are added to ``unclaimed``.
         """
         if depth >= self.max_depth:
             found = (

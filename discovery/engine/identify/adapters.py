@@ -1,5 +1,4 @@
-"""Adapters by the names of their tensors: what belongs to one module counts once, however many
-tensors its family has for it.
+"""Counts adapters by the names of their tensors, each adapted module once.
 
 Families: LoRA (PEFT's, kohya's, Diffusers', OneTrainer's), DoRA, LoHa, LoKr, OFT and BOFT, full
 differences (``diff``), IA3, VeRA, and norms of LyCORIS. Source: the modules of PEFT and LyCORIS.

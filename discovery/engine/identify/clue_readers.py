@@ -1,5 +1,6 @@
-"""Clues from what lies beside and inside the weights: tokenizer, processors, pipeline components,
-tensors, graph inputs.
+"""Collects signals from what lies beside and inside the weights.
+
+Tokenizer, processors, pipeline components, tensors, graph inputs.
 """
 
 from __future__ import annotations
@@ -195,8 +196,9 @@ def _is_square(known: Sequence[int]) -> bool:
 
 
 def read_gguf(clues: Clues, model: GGUFModel) -> Kind:
-    """The header's own words: architecture, tags, pooling, chat template, and what the projector
-    sees or hears. Tells what the file holds.
+    """Reads signals from a GGUF header, and says what kind of file it is.
+
+    Architecture, tags, pooling, chat template, and the inputs of a projector.
     """
     metadata = model.metadata
     clues.shape = clues.shape or shape_from_gguf(metadata)
@@ -220,8 +222,9 @@ def read_gguf(clues: Clues, model: GGUFModel) -> Kind:
 
 
 def _projector_bytes(model: GGUFModel) -> int:
-    """Of those that are loaded together: one for each kind of eyes and ears, the largest of its
-    precisions.
+    """Bytes of the projectors that are loaded together.
+
+    For each kind of vision or audio input, the largest of its precisions.
     """
     largest: dict[tuple[Any, ...], int] = {}
     for file in model.projectors:

@@ -25,8 +25,10 @@ from discovery.engine.untrusted import remote_code
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """``pipeline``, ``adapter`` and ``config`` are ``model_index.json``, ``adapter_config.json``
-    and the config called ``config_name``; ``None`` where there is none, or it cannot be read.
+    """The files that describe a model.
+
+    ``pipeline``, ``adapter`` and ``config`` are ``model_index.json``, ``adapter_config.json`` and
+    the config called ``config_name``; ``None`` where the file is missing or unreadable.
 
     ``modules`` are those of ``modules.json``, ``core`` is the folder of the one that holds the
     model. ``is_alone``: the folder around the files is not asked for a config.

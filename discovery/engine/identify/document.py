@@ -1,6 +1,4 @@
-"""The model document (contract, section 5): one shape, whether the model was just read or comes
-from the registry.
-"""
+"""The model document (contract, section 5), for models just read and for the registry's."""
 
 from __future__ import annotations
 
@@ -30,8 +28,9 @@ def assemble(
     attention: Mapping[str, Any],
     machine: Machine | None,
 ) -> dict[str, Any]:
-    """The fields that come from ``values`` ({field: resolved value}); unknown ones are ``null`` or
-    empty.
+    """The document's fields from ``values`` ({field: resolved value}).
+
+    Unknown fields are ``null`` or empty.
     """
     document: dict[str, Any] = {name: values.get(name) for name in TEXTS_AND_NUMBERS}
     document["display_name"] = values.get("display_name") or values.get("name")
@@ -87,8 +86,10 @@ def needed(
 
 
 def memory(need: Estimate, machine: Machine | None) -> dict[str, Any]:
-    """``at_least`` names what is missing from the sum; ``fits`` is ``null`` where the machine or
-    the sum is unknown.
+    """The memory part of the document.
+
+    ``at_least`` names what is missing from the sum; ``fits`` is ``null`` where the machine or the
+    sum is unknown.
     """
     return {
         "weights_bytes": need.weights_bytes,
@@ -108,8 +109,9 @@ def memory(need: Estimate, machine: Machine | None) -> dict[str, Any]:
 def document(
     found: Found, root: str, model_id: str, machine: Machine | None = None
 ) -> dict[str, Any]:
-    """The document of a model that is not in the registry: what only the registry knows is
-    ``null``.
+    """The document of a model that is not in the registry.
+
+    What only the registry knows is ``null``.
     """
     modified = (
         datetime.fromtimestamp(found.modified_ns / 1e9, UTC).isoformat()

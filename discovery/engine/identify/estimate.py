@@ -1,5 +1,6 @@
-"""Parameters of weights that are not on this disk: from the sizes that pointers and indexes state,
-never from a name.
+"""Estimates the parameters of weights that are not on this disk, never from a name.
+
+The sizes come from git-lfs pointers and indexes.
 
 A size needs a width to become a count. The config's precision gives it; where index and precision
 disagree (``total_size`` written for float32, a config that says bfloat16) the shape in the config
@@ -49,8 +50,9 @@ def _count(size: int, config: Mapping[str, Any], source: str) -> Value | None:
 
 
 def shape_parameters(config: Mapping[str, Any]) -> int | None:
-    """Weights of a plain transformer of this shape, within some tens of per cent: a referee between
-    widths, never a value.
+    """Parameters of a plain transformer of this shape, accurate to some tens of percent.
+
+    Used to choose between widths, never as a value.
     """
     if exact := model_shape.parameters(config):
         return exact

@@ -1,5 +1,6 @@
-"""One model in a folder of its own: Transformers, Diffusers, adapters, sentence-transformers, ONNX
-exports, bare weights.
+"""A model in its own folder.
+
+Transformers, Diffusers, adapters, sentence-transformers, ONNX exports, bare weights.
 """
 
 from __future__ import annotations
@@ -121,8 +122,9 @@ def _refuse(
     unknown: Sequence[WeightFile],
     left_out: NotAModel | None,
 ) -> None:
-    """Raises ``NotAModel`` for a folder without weights, unless its configs describe a model whose
-    weights are not of a format that is left out.
+    """Raises ``NotAModel`` for a folder without weights.
+
+    Unless its configs describe a model whose weights are of a supported format.
     """
     if not told.is_of_a_model and not _broken_config_of_a_model(folder):
         raise left_out or NotAModel(_why_not(folder, unknown))
@@ -133,8 +135,9 @@ def _refuse(
 def _add_counts(
     merge: Merge, sets: list[WeightSet], told: Description, kind: ModelType, declared: Declared
 ) -> None:
-    """Parameters that are used at a time, or that absent weights have. An adapter's own are not the
-    model's.
+    """Adds the active parameters, and the parameters of absent weights.
+
+    An adapter's own parameters are not the model's.
     """
     if kind is ModelType.PEFT:
         merge.clues.mark("lora", "tensor names" if told.adapter is None else "adapter_config.json")
@@ -182,9 +185,7 @@ def _besides(
 
 
 def _without_strangers(folder: Folder, files: list[WeightFile]) -> list[WeightFile]:
-    """Without files that only their suffix calls weights: beside sound weights of a usual name,
-    what no reader knows is something else.
-    """
+    """Drops files beside sound weights that only look like weights by their suffix."""
     if not any(
         file.header and file.status is Status.READY and names.is_standard(file.entry.name)
         for file in files
@@ -244,9 +245,7 @@ def _broken_config_of_a_model(folder: Folder) -> bool:
 
 
 def _config_status(folder: Folder) -> list[Status]:
-    """A config that loaders refuse makes the model CORRUPT; one that was never downloaded,
-    INCOMPLETE.
-    """
+    """CORRUPT for a config that loaders refuse, INCOMPLETE for one that was not downloaded."""
     broken = [problem for problem in folder.problems if problem.code == "config_invalid"]
     if not broken:
         return [Status.CORRUPT] if "config.json" in folder.faulty else []
@@ -317,9 +316,7 @@ def _add_headers(
 
 
 def _add_counts_of_absent(merge: Merge, sets: list[WeightSet], config: dict[str, Any]) -> None:
-    """Weights that are not here (pointers, missing shards) still have a size that somebody wrote
-    down.
-    """
+    """Adds the sizes that pointers and indexes state for weights that are not here."""
     if "parameter_count" in merge.values:
         return
     for group in sets:

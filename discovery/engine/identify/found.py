@@ -79,9 +79,7 @@ class Merge:
                 self.values[name] = Value(storable(value), source)
 
     def drop(self, name: str) -> None:
-        """Forgets what weights and configs say of a field; what an administrator wrote in
-        metadata.json stays.
-        """
+        """Removes what weights and configs say of a field, but keeps ``metadata.json``'s value."""
         if name in self.values and self.values[name].source != metadata_json.NAME:
             del self.values[name]
 
@@ -102,8 +100,10 @@ class Merge:
 
 
 def quantization_of(group: WeightSet, declared: Declared) -> str | None:
-    """What the tensors bear out: a declared quantization that no tensor shows is a leftover of
-    training, one that nobody declares shows in how the tensors are packed.
+    """The quantization that the tensors confirm.
+
+    A declared quantization that no tensor shows is left over from training; an undeclared one shows
+    in how the tensors are packed.
     """
     for header in group.headers:
         if header.quantization:
@@ -231,8 +231,9 @@ def build(
     *,
     besides: Iterable[Status] = (),
 ) -> Found:
-    """``variants`` come in order of preference: the first speaks for the model, with the states of
-    what every variant needs ``besides``.
+    """Builds the model from its variants, which come in order of preference.
+
+    The first variant represents the model; ``besides`` is what every variant needs.
     """
     own = tuple(dict.fromkeys(files))
     status = worst({variants[0].status if variants else Status.INCOMPLETE, *besides})

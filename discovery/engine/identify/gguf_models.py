@@ -1,5 +1,6 @@
-"""GGUF files of one place → models: quantizations of one model together, unrelated files apart,
-projectors with their model.
+"""Groups the GGUF files of one place into models.
+
+Quantizations of one model together, unrelated files apart, projectors with their model.
 
 The headers decide: architecture, shape and name; file names only break ties.
 """
@@ -70,8 +71,9 @@ class GGUFModel:
 
 
 def group(files: Sequence[WeightFile]) -> list[GGUFModel]:
-    """Models in the order of their first file; a projector without a model is a model of its
-    own.
+    """Models in the order of their first file.
+
+    A projector without a model becomes its own model.
     """
     models: list[GGUFModel] = []
     projectors = [file for file in files if _is_projector(file)]
@@ -96,8 +98,9 @@ def group(files: Sequence[WeightFile]) -> list[GGUFModel]:
 
 
 def variants(model: GGUFModel, memory_bytes: int | None) -> list[Variant]:
-    """Best first: usable before broken, then the largest that fits the machine, then the others
-    from small to large.
+    """Variants with the best first: usable before broken, then the largest that fits the machine.
+
+    The others follow from small to large.
     """
     made = []
     for group in model.sets:
@@ -241,8 +244,9 @@ def _same_model(one: WeightSet, other: WeightSet) -> bool:
 
 
 def _alike(one: WeightSet, other: WeightSet) -> bool:
-    """Whether both hold about as many tensors: a head that drafts for its trunk has the trunk's
-    architecture and shape, and a few of its layers.
+    """Whether both files have about the same number of tensors.
+
+    A draft head has the architecture and shape of its model, but only a few of its layers.
     """
     counts = [sum(len(header.tensors) for header in each.headers) for each in (one, other)]
     return min(counts) >= MIN_ALIKE * max(counts)
@@ -266,8 +270,9 @@ def _is_calibration(file: WeightFile) -> bool:
 
 
 def _home(projector: WeightFile, models: Sequence[GGUFModel]) -> GGUFModel | None:
-    """The model whose embedding length the projector projects to; among equals the one that shares
-    most of its name.
+    """The model whose embedding length matches the projector's output.
+
+    Among equals, the one whose name has most in common with it.
     """
     widths = _output_widths(projector)
     fitting = [
@@ -286,8 +291,9 @@ def _home(projector: WeightFile, models: Sequence[GGUFModel]) -> GGUFModel | Non
 
 
 def _output_widths(projector: WeightFile) -> set[int]:
-    """Lengths that the projector may put out: of its own tensors (old files keep CLIP's width under
-    ``projection_dim``), else as declared.
+    """Lengths that the projector may output.
+
+    Taken from its tensors (old files keep CLIP's width under ``projection_dim``), else as declared.
     """
     if projector.header is None:
         return set()

@@ -101,8 +101,10 @@ def _home(candidate: Candidate) -> str:
 
 
 def _nothing(left_out: Collection[str], unknown: Sequence[WeightFile] = ()) -> NotAModel:
-    """Why there is no model where no weights were read; ``left_out`` are the formats of those that
-    the configuration does not name, ``unknown`` the files of no known format.
+    """Why no model was found.
+
+    ``left_out`` are formats that the configuration does not name, ``unknown`` the files of unknown
+    format.
     """
     if not left_out:
         told = unknown[0].problems[0].message if unknown else "no weights in a known format"
@@ -187,8 +189,9 @@ def _with_problems(model: Found, folder: Folder) -> Found:
 
 
 def _belongs(model: GGUFModel, config: dict[str, Any] | None, alone: bool) -> bool:
-    """Whether GGUF files beside a config are that model's: their shape says so, or nothing
-    contradicts it.
+    """Whether GGUF files beside a config belong to that model.
+
+    Their shape matches, or nothing contradicts it.
     """
     if alone:
         return True
@@ -201,8 +204,9 @@ def _belongs(model: GGUFModel, config: dict[str, Any] | None, alone: bool) -> bo
 
 
 def _is_home(place: str, name: str, folder: Folder) -> bool:
-    """Whether the folder around loose files is the model's own: metadata or a model card lies in
-    it, or its name holds theirs.
+    """Whether the folder around loose files belongs to the model.
+
+    It does if it contains metadata or a model card, or if its name contains theirs.
 
     A README without front matter is no card: it may tell about a whole shelf.
     """
@@ -282,8 +286,9 @@ def _loose(candidate: Candidate, folder: Folder, files: list[WeightFile]) -> Fou
 def _hub_cache(
     root: str, candidate: Candidate, allowed: frozenset[str], memory_bytes: int | None
 ) -> list[Found]:
-    """The models of a cached repository, one or (unrelated GGUF files) a few; revisions of a model
-    are variants of it.
+    """The models of a cached repository; its revisions are variants.
+
+    Usually one, or a few for unrelated GGUF files.
     """
     repository, revisions = hub_cache(root, candidate)
     if not revisions:

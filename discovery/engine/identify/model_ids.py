@@ -15,8 +15,9 @@ MAX_LENGTH = 120
 
 
 def slug(text: str) -> str:
-    """Lowercase, hyphens between words; dots stay (``deepseek-coder-6.7b``), as do letters of every
-    script.
+    """Lowercase words joined by hyphens.
+
+    Dots stay (``deepseek-coder-6.7b``), as do letters of every script.
     """
     text = normalize("NFKC", to_text(text)).lower()
     return re.sub(r"[^\w.]+|_+", "-", text).strip("-._")[:MAX_LENGTH].strip("-._") or "model"

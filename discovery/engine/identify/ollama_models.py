@@ -1,5 +1,6 @@
-"""Models of an Ollama store: one GGUF blob, a blob for each tensor, or none where another server
-runs it.
+"""Models of an Ollama store.
+
+One GGUF blob, a blob for each tensor, or none where another server runs the model.
 
 Source: Ollama's ``manifest`` and ``server`` packages (Docker manifests, schema 2).
 """

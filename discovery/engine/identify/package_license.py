@@ -41,8 +41,9 @@ _CLASSIFIER = re.compile(r"^Classifier: License :: (?:.* :: )?(.{1,100})$", re.M
 
 
 def above(root: str, place: str) -> Value | None:
-    """The license that the nearest package above ``place`` (relative to ``root``) states, and the
-    file, relative to the root.
+    """The license that the nearest package above ``place`` states, and the file that states it.
+
+    Both paths are relative to ``root``.
     """
     parts = [] if place == "." else place.split("/")
     in_package = False

@@ -1,5 +1,6 @@
-"""The parts that a model itself names: components of a pipeline, modules of a sentence-transformers
-model; which of them are not there.
+"""The parts that a model names: pipeline components and sentence-transformers modules.
+
+Also finds those that are missing.
 
 Sources: ``model_index.json`` as ``diffusers.DiffusionPipeline`` writes it; ``modules.json`` (see
 ``sidecars.modules``).
@@ -88,8 +89,9 @@ def _modules(folder: Folder, told: Sequence[Module]) -> Iterator[str]:
 
 
 def module_home(folder: Folder, told: Sequence[Module]) -> Folder:
-    """The folder whose config and tokenizer speak for the model: its own, or that of the first
-    module that has some.
+    """The folder whose config and tokenizer describe the model.
+
+    Its own folder, or that of the first module that has them.
     """
     if "config.json" in folder:
         return folder
@@ -126,9 +128,7 @@ def is_in_module(folder: Folder, file: WeightFile, told: Sequence[Module]) -> bo
 def unread_variants(
     folder: Folder, sets: Sequence[WeightSet], unknown: Sequence[WeightFile]
 ) -> list[Variant]:
-    """What a described model keeps in files that no reader knows: taken on its word, as far as
-    they are large enough to be listed otherwise.
-    """
+    """Variants of a described model in files that no reader knows, if they are large enough."""
     if any(group.missing for group in sets):
         return []
     entries = [file.entry for file in unknown if file.entry.size >= LARGE]

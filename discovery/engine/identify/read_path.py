@@ -1,6 +1,4 @@
-"""A path that a person points at: read as a scan of that place would read it, also where scans do
-not look, or where no reader knows the files.
-"""
+"""Reads the path that a person names as a scan would, even where scans do not look."""
 
 from __future__ import annotations
 
@@ -33,8 +31,9 @@ UNREAD = "no reader knows the format of these files: what is in them was not che
 def candidates(
     root: str, path: str, settings: Discovery, skip: Sequence[str] = ()
 ) -> Iterator[Candidate]:
-    """What may be a model at or below ``path``, at any depth; the exclusions are lifted where they
-    leave nothing. Opens no file.
+    """Candidates at or below ``path``, at any depth. Opens no file.
+
+    Exclusions are ignored where they would leave nothing.
     """
     deep = settings.model_copy(update={"max_scan_depth": 64, "scan_subdirectories": True})
     if (owner := _owner(root, path, deep)) is not None:
@@ -55,9 +54,7 @@ def candidates(
 
 
 def _owner(root: str, path: str, settings: Discovery) -> Candidate | None:
-    """The candidate of a folder above that counts what is at ``path`` among its own: a pipeline, a
-    model with parts, a repository or a store.
-    """
+    """The candidate above ``path`` that includes it: a pipeline, a repository, a store."""
     walker = Walker(root, settings, frozenset())
     parts = path.split("/")
     for depth in range(len(parts)):
@@ -75,8 +72,7 @@ def _owner(root: str, path: str, settings: Discovery) -> Candidate | None:
 def read(
     root: str, path: str, settings: Discovery, memory_bytes: int | None, skip: Sequence[str] = ()
 ) -> tuple[Candidate, Found]:
-    """The one model at ``path`` (relative to ``root``, links resolved), and the candidate it comes
-    from.
+    """The only model at ``path`` (relative to ``root``, links resolved), and its candidate.
 
     Raises ``NotAModel`` when there are several or nothing at all, ``OSError`` when the place cannot
     be listed.
@@ -110,9 +106,7 @@ def read(
 
 
 def _unread(root: str, path: str, candidate: Candidate) -> tuple[Candidate, Found]:
-    """A model whose files no reader knows: its sidecars are read, the rest is taken on a person's
-    word. Raises ``NotAModel``.
-    """
+    """A model of unknown format, built from its sidecars. Raises ``NotAModel``."""
     if not candidate.files:
         raise NotAModel("the folder is empty")
     files, merge, name = (
@@ -139,9 +133,7 @@ def _unread(root: str, path: str, candidate: Candidate) -> tuple[Candidate, Foun
 
 
 def hosted(endpoint: str, name: str) -> Found:
-    """A model that another server runs: known by its address and its name there; nothing is
-    asked.
-    """
+    """A model that another server runs, known by address and name. Sends no request."""
     path = f"{endpoint}#{name}"
     mark = blake2b(path.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
     merge = Merge()

@@ -1,6 +1,4 @@
-"""All weight files of a candidate, read: those that are known, those that no reader knows, and
-those that are not whole yet.
-"""
+"""Reads all weight files of a candidate: known, unknown and unfinished ones."""
 
 from __future__ import annotations
 
@@ -16,8 +14,9 @@ from discovery.engine.identify.weight_files import WeightFile
 def read_all(
     root: str, entries: Iterable[FileEntry], candidate: Candidate
 ) -> tuple[list[WeightFile], list[WeightFile]]:
-    """(weight files of a candidate, those whose format no reader knows). A file that another keeps
-    its weights in is none of them.
+    """(weight files of a candidate, files of unknown format).
+
+    Files that another file keeps its weights in are in neither list.
     """
     siblings = (*candidate.files, *candidate.shared)
     read_files = [weights.read(root, entry, siblings) for entry in entries]

@@ -1,5 +1,4 @@
-"""Every file of a model that no reader of weights has read: what it is by its content, and what
-loading it would run.
+"""Checks every file of a model that no weight reader has read: what it is, what it would run.
 
 A file's first bytes (and its last, for archives) are read once, whatever its name; only what may
 hold a pickle is read further. All of a model share one allowance: when it is used up that is said,
@@ -124,8 +123,9 @@ class _Looker:
 
 
 def _may_be_archive(entry: FileEntry, head: bytes, tail: bytes) -> bool:
-    """Whether more of the end is searched for that of an archive: text has none, and weights of
-    other formats are not loaded from there.
+    """Whether to search more of the file's end for a zip archive.
+
+    Text has none, and weights of other formats are not loaded from there.
     """
     if decompression.END_RECORD in tail or head[:2] == b"PK" or entry.size <= TAIL_BYTES:
         return False

@@ -141,8 +141,9 @@ def add_tokenizer(merge: Merge, folder: Folder) -> None:
 
 
 def add_embedder(merge: Merge, folder: Folder) -> None:
-    """The length that sentence-transformers cuts texts to: it wins over what the encoder could
-    take.
+    """Adds the length that sentence-transformers cuts texts to.
+
+    It overrides what the encoder could take.
     """
     for name in folder.entries:
         if not _EMBEDDER.match(name):
@@ -196,8 +197,9 @@ def _title(folder: Folder) -> str | None:
 
 
 def add_license(merge: Merge, folder: Folder, *, home: bool) -> None:
-    """Where nothing else has said it: what the license file beside the model is the text of
-    (``home``: the folder is the model's own), or what the package says that it ships in.
+    """Adds the license from a license file or the surrounding package, if nothing else states it.
+
+    ``home``: the folder belongs to the model.
     """
     if merge.get("license") not in (None, "other"):
         return

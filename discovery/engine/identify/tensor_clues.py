@@ -1,5 +1,4 @@
-"""What a model is by its tensors: the names that only one kind of network has, then the rank,
-layout and channels of its convolutions.
+"""Recognizes kinds of networks by their tensors: names first, then convolution shapes.
 
 Of a long list an even sample is looked at: what a model is shows everywhere in it.
 """
@@ -109,8 +108,9 @@ def read(clues: Clues, tensors: Sequence[Tensor]) -> None:
 
 @lru_cache(maxsize=256)
 def _shown(names: str) -> dict[str, str]:
-    """The kinds of network that names of tensors (a line each) speak for, each with the name that
-    does. Models of one family have the same names: they are looked at once.
+    """The kinds of network that tensor names indicate, each with the name that does.
+
+    Cached, since models of one family have the same names.
     """
     # Layers differ by their number only: each kind of name is looked at once.
     kinds = dict(zip(_NUMBER.sub("0", names).split("\n"), names.split("\n"), strict=True))
@@ -151,9 +151,10 @@ def _by_name(shown: dict[str, str], sample: Sequence[Tensor]) -> Iterator[tuple[
 
 
 def _convolutions(sample: Sequence[Tensor]) -> tuple[str, str] | None:
-    """(kind, tensor) by what the first layer takes: pictures have three channels in two
-    dimensions, sound has one (or the bands of a spectrogram) in a single dimension, or in two of
-    which one is no more than a line.
+    """(kind, tensor) by the input of the first layer.
+
+    Pictures have three channels in two dimensions; sound has one channel (or the bands of a
+    spectrogram) in one dimension, or in two of which one is a single line.
     """
     if picture := _picture(sample):
         deep = [tensor for tensor in sample if len(tensor.shape) == 4]
@@ -170,9 +171,7 @@ def _convolutions(sample: Sequence[Tensor]) -> tuple[str, str] | None:
 
 
 def _picture(sample: Sequence[Tensor]) -> Tensor | None:
-    """A layer that takes three channels: (out, 3, height, width), or TensorFlow's (height, width,
-    3, out).
-    """
+    """A layer with three input channels: (out, 3, height, width), or TensorFlow's order."""
     for tensor in sample:
         shape = tensor.shape
         if len(shape) != 4:

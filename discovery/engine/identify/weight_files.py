@@ -63,8 +63,9 @@ class WeightSet:
 
     @property
     def loaded(self) -> list[WeightFile]:
-        """Without what repeats the weights of another file: Optimum exports a decoder as it
-        starts, as it goes on, and both in one.
+        """The files without those that repeat the weights of another one.
+
+        Optimum exports a decoder without a cache, with one, and both merged.
         """
         if self.format != "onnx" or len(self.files) < 2:
             return self.files

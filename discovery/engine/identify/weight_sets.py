@@ -1,6 +1,4 @@
-"""Which weight files of a folder are loaded together: shards by their index or numbers, exports by
-format and precision.
-"""
+"""Which weight files of a folder are loaded together, by index, number, format and precision."""
 
 from __future__ import annotations
 
@@ -63,8 +61,9 @@ def _paths(folder: Folder) -> frozenset[str]:
 
 @lru_cache(maxsize=500)
 def _promises(paths: tuple[str, ...], home: str, _generation: int) -> tuple[str | None, ...]:
-    """The format that each of a folder's files seems to be the weights of. Most folders hold files
-    of the same names as others: they are looked at once, while the formats are the same.
+    """The weight format that each file's name suggests.
+
+    Cached, since most folders contain files of the same names.
     """
     beside = frozenset((*paths, *(f"{home}/{path}" for path in paths)))
     return tuple(
@@ -136,8 +135,9 @@ def _with_data(folder: Folder, sets: list[WeightSet]) -> list[WeightSet]:
 
 
 def _data(folder: Folder, group: WeightSet) -> Iterator[FileEntry]:
-    """What is loaded by way of the files of a set: the data that a graph names or that lie beside
-    it under its name, all of a folder that is loaded whole.
+    """Files that are loaded through the files of a set.
+
+    The data that a graph names, or the rest of a folder that is loaded as a unit.
     """
     known = format_registry.get(group.format)
     named = {
@@ -168,9 +168,7 @@ def _data(folder: Folder, group: WeightSet) -> Iterator[FileEntry]:
 def _complete_parts(
     group: WeightSet, folder: Folder, indexes: Mapping[tuple[str, str], WeightIndex]
 ) -> WeightSet:
-    """A pipeline's set: what each of its components misses, by the component's own index or
-    numbers.
-    """
+    """Adds what each component of a pipeline is missing, by its own index or shard numbers."""
     start = 0 if folder.place == "." else len(folder.place) + 1
     components: dict[str, list[WeightFile]] = {}
     for file in group.files:
@@ -197,9 +195,7 @@ def _is_whole(group: WeightSet) -> bool:
 
 
 def _is_named(group: WeightSet) -> bool:
-    """Whether the files are called as weights of a model are: as a library calls them, or as the
-    shards of a set.
-    """
+    """Whether the files have a library's standard weight name, or that of shards."""
     return any(
         names.is_standard(file.entry.name) or names.shard(file.entry.name) for file in group.files
     )
@@ -267,9 +263,7 @@ def _is_piece(path: str) -> bool:
 
 
 def _without_extras(sets: list[WeightSet]) -> list[WeightSet]:
-    """Beside weights with a standard name, or in shards, files of other names are accessories (a
-    projector, an old copy), not the model. So are objects of Python beside a network's tensors.
-    """
+    """Drops files of other names beside standard weights: projectors, old copies."""
     standard = [group for group in sets if not group.files or group.index or _is_named(group)]
     kept = standard or sets
     networks = [group for group in kept if group.format not in _OBJECTS]

@@ -1,6 +1,4 @@
-"""Weight files, read: each file by the reader its first bytes call for, shards and parts put
-together as sets.
-"""
+"""Reads weight files with the reader that their first bytes call for, and completes sets."""
 
 from __future__ import annotations
 
@@ -106,9 +104,10 @@ def read(root: str, entry: FileEntry, siblings: Iterable[FileEntry] = ()) -> Wei
 def recognized(
     files: Iterable[WeightFile], allowed: Collection[str]
 ) -> tuple[list[WeightFile], set[str]]:
-    """(the files, formats left out): without those that a reader was only asked about because of
-    their names and did not know, and those that turn out to be of a format which ``allowed`` does
-    not name.
+    """(the files, formats left out).
+
+    Drops files that only their name suggested and no reader knows, and files of formats that
+    ``allowed`` does not name.
     """
     kept: list[WeightFile] = []
     left_out: set[str] = set()
@@ -153,8 +152,9 @@ def _read_header(file: WeightFile, promised: str, stream: BinaryIO, head: bytes)
 
 
 def _look_otherwise(file: WeightFile, promised: str, stream: BinaryIO, head: bytes) -> None:
-    """Looks at the file under every other reading that a loader could give it: what is a model in
-    one format may be a pickle as well.
+    """Checks the file under every other format that a loader could take it for.
+
+    A valid model of one format can also be a pickle.
     """
     entry = file.entry
     is_archive = file.header is not None and _is_archive(file.header.format)
@@ -296,9 +296,7 @@ def _beside(root: str, path: str) -> FileEntry | None:
 
 
 def complete(group: WeightSet, ranks: int | None = None) -> WeightSet:
-    """Fills in what is missing from the set: by its index where there is one, else by the shard
-    numbers. ``ranks`` is how many processes run the model, as its config says.
-    """
+    """Fills in what the set is missing, by its index or by the shard numbers."""
     present = dict.fromkeys(file.entry.name for file in group.files)
     if group.index:
         paths = [f"/{file.entry.path}" for file in group.files]
