@@ -204,7 +204,7 @@ class CollectionForm(forms.ModelForm):  # type: ignore[type-arg]
         query: str = self.cleaned_data["query"]
         try:
             return collections.normal_query(query) if query.strip() else ""
-        except collections.NotDone as error:
+        except collections.CollectionError as error:
             raise forms.ValidationError(str(error)) from error
 
 

@@ -84,13 +84,13 @@ def once(
     asked = f"{request.method} {request.get_full_path()}\n".encode() + request.body
     try:
         (status, body), again = idempotency.once(caller_of(request).key, key, asked, answer)
-    except idempotency.OtherRequest:
+    except idempotency.KeyReused:
         raise ApiError(
             422,
             "This Idempotency-Key was used for another request.",
             errors=[(("header", "Idempotency-Key"), "take a new one for each request")],
         ) from None
-    except idempotency.UnderWay:
+    except idempotency.RequestInProgress:
         raise ApiError(
             409,
             "The first request with this Idempotency-Key is not answered yet.",

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 FURTHEST = timedelta(days=365)
 
 
-class NotDone(Exception):
+class ScheduleError(Exception):
     """The sentence says why, and what to do."""
 
 
@@ -106,11 +106,11 @@ def _row(kind: Kind, row: Schedule | None) -> Row:
 
 def run_now(name: str, *, by: User) -> None:
     """Queues what the schedule would; when it comes round next stays as it is. Raises
-    ``NotDone``.
+    ``ScheduleError``.
     """
     row, kind = _fetch(name), KINDS[name]
     if row.func not in functions():
-        raise NotDone(
+        raise ScheduleError(
             f"{kind.label} names a function that workers do not run. Restart the server to set it"
             " right."
         )
@@ -133,21 +133,21 @@ def resume(name: str, *, by: User) -> None:
 
 
 def move(name: str, at: datetime, *, by: User) -> None:
-    """When it comes round next; from then on in its own interval. Raises ``NotDone``."""
+    """When it comes round next; from then on in its own interval. Raises ``ScheduleError``."""
     row, now = _fetch(name), timezone.now()
     if at < now - timedelta(minutes=1):
-        raise NotDone("That time has passed. Choose one that is still to come.")
+        raise ScheduleError("That time has passed. Choose one that is still to come.")
     if at > now + FURTHEST:
-        raise NotDone("That is more than a year away. Pause the schedule instead.")
+        raise ScheduleError("That is more than a year away. Pause the schedule instead.")
     Schedule.objects.filter(pk=row.pk).update(next_run=at)
     _note(by, f"moved to {at.astimezone(UTC):%Y-%m-%d %H:%M} UTC", KINDS[name])
 
 
 def delete(pk: int, *, by: User) -> None:
-    """One that is not on the list. Raises ``NotDone``."""
+    """One that is not on the list. Raises ``ScheduleError``."""
     row = _others().filter(pk=pk).first()
     if row is None:
-        raise NotDone("There is no such schedule any more.")
+        raise ScheduleError("There is no such schedule any more.")
     row.delete()
     event_log.record(
         Channel.ACCESS,
@@ -161,11 +161,11 @@ def _fetch(name: str) -> Schedule:
     if row is not None:
         return row
     if name == SCAN and not config_files.discovery().scan_interval_minutes:
-        raise NotDone(
+        raise ScheduleError(
             "Scans by the clock are off: set scan_interval_minutes in model_discovery.json to a"
             " number above 0."
         )
-    raise NotDone("This schedule does not exist yet: serve makes it when it starts.")
+    raise ScheduleError("This schedule does not exist yet: serve makes it when it starts.")
 
 
 def _note(by: User, what: str, kind: Kind) -> None:

@@ -133,7 +133,7 @@ def _value_words(name: str, value: str) -> str:
 def _query(request: HttpRequest) -> str:
     try:
         return saved_views.normal_query(request.GET.urlencode())
-    except saved_views.NotSaved:
+    except saved_views.SavedViewError:
         return ""
 
 

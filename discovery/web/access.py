@@ -100,7 +100,7 @@ def cell(request: HttpRequest) -> HttpResponse:
             label = model_access.called(rule)
         else:
             raise Http404(row)
-    except access_rules.NotDone as error:
+    except access_rules.AccessRuleError as error:
         messages.error(request, str(error))
         return _back(request.POST)
     if changed:
@@ -147,7 +147,7 @@ def rule(request: HttpRequest, pk: int | None = None) -> HttpResponse:
             access_rules.change(standing, visibility=given["visibility"], groups=groups, by=by)
         else:
             access_rules.make(wanted, visibility=given["visibility"], groups=groups, by=by)
-    except access_rules.NotDone as error:
+    except access_rules.AccessRuleError as error:
         return _rule_form(request, standing, given, error=error)
     messages.success(request, "Rule saved.")
     return redirect("access")
@@ -168,7 +168,7 @@ def _rule_form(
     given: dict[str, Any],
     *,
     preview: list[str] | None = None,
-    error: access_rules.NotDone | None = None,
+    error: access_rules.AccessRuleError | None = None,
 ) -> HttpResponse:
     context = {
         "rule": standing,
@@ -191,7 +191,7 @@ def default(request: HttpRequest) -> HttpResponse:
         changed = access_rules.set_default(
             request.POST.get("visibility", ""), by=cast("User", request.user)
         )
-    except access_rules.NotDone as error:
+    except access_rules.AccessRuleError as error:
         messages.error(request, str(error))
     else:
         messages.success(request, "Default saved." if changed else "Nothing was changed.")
@@ -231,7 +231,7 @@ def undo(request: HttpRequest) -> HttpResponse:
     row = get_object_or_404(AccessChange, pk=as_key(request.POST.get("change", "")))
     try:
         access_rules.undo(row, by=cast("User", request.user))
-    except access_rules.NotDone as error:
+    except access_rules.AccessRuleError as error:
         messages.error(request, str(error))
     else:
         messages.success(request, "Undone.")

@@ -133,7 +133,7 @@ def edit(request: HttpRequest, pk: int | None = None) -> HttpResponse:
             collections.save(
                 collection, **told, groups=groups, by=cast("User", request.user), seen=seen
             )
-        except collections.NotDone as error:
+        except collections.CollectionError as error:
             context |= {"error": str(error), "wrong": error.field, "stamps": seen or {}}
             status = 422
         except Conflict as conflict:
@@ -216,7 +216,7 @@ def of_model(request: HttpRequest, model_id: str) -> HttpResponse:
         )
     except InvalidMetadata as error:
         messages.error(request, f"That cannot be done: {error.errors.get('collections', '')}.")
-    except (NothingToDo, bulk_edits.NobodyChosen):
+    except (NothingToDo, bulk_edits.EmptySelection):
         messages.error(request, "Choose a collection first.")
     except bulk_edits.Refused as error:
         messages.error(request, str(error))

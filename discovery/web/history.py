@@ -182,10 +182,10 @@ def take_back(request: HttpRequest) -> HttpResponse:
             raise Http404("no such batch")
         _require_own(request, permissions.batch(batch))
         edit = bulk_edits.take_back(batch, by=user)
-    except undo.Kept as error:
+    except undo.NotUndoable as error:
         messages.error(request, f"Nothing was taken back. {error}")
         return redirect(back)
-    except bulk_edits.NobodyChosen:
+    except bulk_edits.EmptySelection:
         messages.error(
             request,
             "There is nothing that could be taken back here: the models are forgotten, or it is"

@@ -130,7 +130,7 @@ def act(request: HttpRequest, pk: int) -> HttpResponse:
 def _take_back(request: HttpRequest, shown: MetadataImport, user: User) -> None:
     try:
         edit = bulk_edits.take_back(shown.batch, by=user)
-    except (bulk_edits.NobodyChosen, undo.Kept) as error:
+    except (bulk_edits.EmptySelection, undo.NotUndoable) as error:
         messages.error(request, str(error) or "There is nothing to take back.")
         return
     if edit.is_active:

@@ -157,7 +157,7 @@ def decide(request: HttpRequest) -> HttpResponse:
                 },
             )
         messages.success(request, _act(action, rows, user, request.POST))
-    except (triage.NoReason, triage.Decided, NotStarted) as error:
+    except (triage.ReasonRequired, triage.Decided, NotStarted) as error:
         messages.error(request, str(error))
     except KeyError:
         messages.error(request, "That is not something that can be done here.")
@@ -180,7 +180,7 @@ def _chosen(request: HttpRequest) -> list[Finding]:
 def _act(action: str, rows: list[Finding], user: User, sent: Any) -> str:
     """Does it and says what was done.
 
-    Raises ``KeyError`` for an action that does not exist, ``NoReason``, ``NotStarted``.
+    Raises ``KeyError`` for an action that does not exist, ``ReasonRequired``, ``NotStarted``.
     """
     if action == "accept":
         return triage.summary(

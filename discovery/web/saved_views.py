@@ -35,7 +35,7 @@ def index(request: HttpRequest) -> HttpResponse:
                 shared=given["shared"] == "1",
                 replace=request.POST.get("replace") == "1",
             )
-        except saved_views.NotSaved as error:
+        except saved_views.SavedViewError as error:
             context |= {
                 "given": given,
                 "error": str(error),
@@ -85,7 +85,7 @@ def change(request: HttpRequest, pk: int) -> HttpResponse:
             )
         else:
             messages.error(request, "That is not something that can be done here.")
-    except saved_views.NotSaved as error:
+    except saved_views.SavedViewError as error:
         messages.error(request, str(error))
     except Conflict as conflict:
         disputes = shown.disputes(

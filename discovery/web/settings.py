@@ -19,7 +19,7 @@ from discovery.services.core import config_files
 from discovery.services.core.form_stamps import Conflict
 from discovery.services.settings import editing, exclusions, roots, watch
 from discovery.services.settings.catalogue import LIMITS, SCANNING, Kind, Setting
-from discovery.services.settings.editing import InForce, NotSaved
+from discovery.services.settings.editing import InForce, SettingsError
 from discovery.web.shared.shortcuts import needs, numbered, page_or_partial, require
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def _sent(request: HttpRequest, fields: list[Field]) -> dict[str, Any]:
 def _try(context: dict[str, Any], fields: list[Field], values: Mapping[str, Any]) -> int:
     try:
         context["trial"] = exclusions.try_out({name: values[f"discovery.{name}"] for name in TRIED})
-    except NotSaved as error:
+    except SettingsError as error:
         _blame(context, fields, error.faults)
         return 422
     return 200
@@ -141,7 +141,7 @@ def _save(
     seen = {field.setting.key: field.seen for field in fields if field.seen}
     try:
         changed = editing.save(values, by=cast("User", request.user), seen=seen)
-    except NotSaved as error:
+    except SettingsError as error:
         _blame(context, fields, error.faults)
         return 422
     except Conflict as conflict:
@@ -183,7 +183,7 @@ def undo(request: HttpRequest, pk: int) -> HttpResponse:
             roots.undo(change, by=by)
         else:
             editing.undo(change, by=by)
-    except NotSaved as error:
+    except SettingsError as error:
         messages.error(request, str(error))
     else:
         watch.apply()

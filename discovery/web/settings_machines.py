@@ -14,7 +14,7 @@ from discovery.models import Right
 from discovery.services.core import config_files
 from discovery.services.core.form_stamps import Conflict, stamp
 from discovery.services.settings import editing
-from discovery.services.settings.editing import NotSaved
+from discovery.services.settings.editing import SettingsError
 from discovery.web.shared.shortcuts import needs, page_or_partial
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def index(request: HttpRequest) -> HttpResponse:
         editing.save({KEY: wanted}, by=cast("User", request.user), seen=seen)
     except Faulty as error:
         context["rows"] = error.rows
-    except NotSaved as error:
+    except SettingsError as error:
         context["error"] = next(iter(error.faults.values()))
     except Conflict as conflict:
         context["theirs"], status = _rows(conflict.theirs[KEY]), 409

@@ -18,7 +18,7 @@ from discovery.services.access import permissions
 from discovery.services.core import config_files
 from discovery.services.core.form_stamps import Conflict
 from discovery.services.settings import roots, stores
-from discovery.services.settings.editing import NotSaved
+from discovery.services.settings.editing import SettingsError
 from discovery.web.scans import under_way
 from discovery.web.shared.shortcuts import is_fragment, needs, page_or_partial
 
@@ -47,7 +47,7 @@ def _add(request: HttpRequest, template: str, context: dict[str, Any]) -> HttpRe
     given = {"path": path, "name": request.POST.get("name", "")}
     try:
         root = roots.add(path, name=given["name"], by=cast("User", request.user))
-    except NotSaved as error:
+    except SettingsError as error:
         context |= {"error": next(iter(error.faults.values())), "given": given}
         return page_or_partial(request, template, "add", context, status=422)
     inside = roots.below(root.path)
@@ -74,7 +74,7 @@ def change(request: HttpRequest, pk: int) -> HttpResponse:
     try:
         values = _values(request)
         roots.change(root, values, by=cast("User", request.user), seen=seen)
-    except NotSaved as error:
+    except SettingsError as error:
         return _disputed(request, root, 422, "; ".join(error.faults.values()))
     except Conflict as conflict:
         theirs = ", ".join(_said(name, value) for name, value in conflict.theirs.items())
@@ -93,14 +93,16 @@ def _disputed(request: HttpRequest, root: Root, status: int, text: str) -> HttpR
 
 
 def _values(request: HttpRequest) -> dict[str, Any]:
-    """Raises ``NotSaved`` for a number that cannot be one."""
+    """Raises ``SettingsError`` for a number that cannot be one."""
     values: dict[str, Any] = {
         name: request.POST.get(name) == "1" for name in ("enabled", "read_only")
     }
     for name, most in NUMBERS.items():
         text = request.POST.get(name, "").strip()
         if text and not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= most):
-            raise NotSaved({name: f"{LABELS[name]}: enter a number from 1 to {most:,}, or nothing"})
+            raise SettingsError(
+                {name: f"{LABELS[name]}: enter a number from 1 to {most:,}, or nothing"}
+            )
         values[name] = int(text) if text else None
     return values
 
@@ -125,7 +127,7 @@ def remove(request: HttpRequest, pk: int) -> HttpResponse:
     forget = request.POST.get("models") == "forget"
     try:
         count = roots.remove(root, forget=forget, by=cast("User", request.user))
-    except NotSaved as error:
+    except SettingsError as error:
         messages.error(request, str(error))
     else:
         kept = f"{plural(count, 'model')} forgotten" if forget else "its models stay registered"

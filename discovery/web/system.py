@@ -122,9 +122,9 @@ def schedule(request: HttpRequest) -> HttpResponse:
             act, said = _DONE[action]
             act(name, by=by)
         else:
-            raise schedules.NotDone("That is not something that can be done here.")
+            raise schedules.ScheduleError("That is not something that can be done here.")
         messages.success(request, said)
-    except schedules.NotDone as error:
+    except schedules.ScheduleError as error:
         messages.error(request, str(error))
     return redirect("system" if permissions.may(request.user, Right.SYSTEM) else "home")
 
@@ -137,14 +137,14 @@ _DONE = {
 
 
 def _time(text: str) -> datetime:
-    """As the form sends it, in the time zone of the person. Raises ``NotDone``."""
+    """As the form sends it, in the time zone of the person. Raises ``ScheduleError``."""
     try:
         moment = parse_datetime(text)
     except ValueError:
         moment = None
     moment = None if moment is None else in_utc(moment)
     if moment is None:
-        raise schedules.NotDone("Write the time as 2026-11-24T03:00, in your time zone.")
+        raise schedules.ScheduleError("Write the time as 2026-11-24T03:00, in your time zone.")
     return moment
 
 

@@ -45,7 +45,7 @@ def _create(request: HttpRequest) -> HttpResponse:
     given = {name: request.POST.get(name, "") for name in ("name", "colour")}
     try:
         tag = tag_edits.create(given["name"], given["colour"], by=cast("User", request.user))
-    except tag_edits.NotDone as error:
+    except tag_edits.TagError as error:
         return _page(request, {"given": given, "error": str(error)}, status=422)
     messages.success(request, f"The tag {tag.name} is ready.")
     return redirect("tags")
@@ -156,7 +156,7 @@ def change(request: HttpRequest, pk: int) -> HttpResponse:
             {"disputed": tag, "disputes": disputes, "stamps": shown.stamps({"colour": tag.colour})},
             status=409,
         )
-    except tag_edits.NotDone as error:
+    except tag_edits.TagError as error:
         messages.error(request, str(error))
     return redirect(f"{reverse('tags')}?edit={edit.pk}" if edit else "tags")
 
@@ -176,7 +176,7 @@ def take_back(request: HttpRequest, pk: int) -> HttpResponse:
         raise PermissionDenied("This changed models or fields that you may not change.")
     try:
         undone = bulk_edits.take_back(edit.batch, by=cast("User", request.user))
-    except (bulk_edits.NobodyChosen, undo.Kept) as error:
+    except (bulk_edits.EmptySelection, undo.NotUndoable) as error:
         messages.error(request, str(error) or "There is nothing to take back.")
         return redirect("tags")
     tag_edits.sweep()

@@ -48,7 +48,7 @@ def index(request: HttpRequest) -> HttpResponse:
         try:
             row, token = _create(request, given)
             return once.hand_over(request, redirect("tokens"), {"name": row.name, "token": token})
-        except api_tokens.NotGiven as error:
+        except api_tokens.TokenError as error:
             context, status = {"given": given, "error": str(error)}, 422
     allowed = api_tokens.scopes(cast("User", request.user))
     scopes = [choice for choice in TokenScope.choices if choice[0] in allowed]
@@ -66,7 +66,7 @@ def index(request: HttpRequest) -> HttpResponse:
 
 def _create(request: HttpRequest, given: dict[str, str]) -> tuple[ApiToken, str]:
     if given["life"] not in LIVES:
-        raise api_tokens.NotGiven("Choose how long it is valid from the list.")
+        raise api_tokens.TokenError("Choose how long it is valid from the list.")
     expires = None if given["life"] == FOR_EVER else api_tokens.expiry(given["life"])
     return api_tokens.create(
         cast("User", request.user), given["name"], given["scope"], expires_at=expires

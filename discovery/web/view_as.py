@@ -58,7 +58,7 @@ class ViewAsMiddleware:
 def begin(request: HttpRequest) -> HttpResponse:
     try:
         view = view_as.find(request.POST.get("kind", ""), request.POST.get("name", ""))
-    except view_as.NotDone as error:
+    except view_as.ViewAsError as error:
         messages.error(request, str(error))
         return redirect("access")
     request.session[_KEPT] = view.as_json()

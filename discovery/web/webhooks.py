@@ -35,7 +35,7 @@ def index(request: HttpRequest) -> HttpResponse:
             return once.hand_over(
                 request, redirect("webhooks"), {"url": hook.url, "secret": hook.secret}
             )
-        except webhooks.NotMade as error:
+        except webhooks.WebhookError as error:
             context, status = {"given": {"url": url, "events": events}, "error": str(error)}, 422
     newest = (
         WebhookDelivery.objects.filter(webhook=OuterRef("pk")).order_by("-pk").values("state")[:1]

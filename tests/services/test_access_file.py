@@ -142,9 +142,9 @@ def test_a_change_of_the_file_is_in_the_history_and_is_undone_in_the_file(
     assert (change.through, change.by, change.label) == (
         "file", None, "access_control.json: public_models",
     )  # fmt: skip
-    with pytest.raises(access_rules.NotDone, match="Change the file"):
+    with pytest.raises(access_rules.AccessRuleError, match="Change the file"):
         access_rules.undo(change, by=admin_user)
-    with pytest.raises(access_rules.NotDone, match="Change it there"):
+    with pytest.raises(access_rules.AccessRuleError, match="Change it there"):
         access_rules.delete(AccessRule.objects.get(), by=admin_user)
 
 

@@ -357,7 +357,7 @@ def test_a_collection_that_follows_a_filter_opens_what_enters_it(
     ],
 )  # fmt: skip
 def test_a_rule_that_makes_no_sense_is_refused(kind: str, value: str, field: str) -> None:
-    with pytest.raises(access_rules.NotDone) as error:
+    with pytest.raises(access_rules.AccessRuleError) as error:
         access_rules.term(kind, value)
     assert error.value.field == field
 
@@ -365,10 +365,10 @@ def test_a_rule_that_makes_no_sense_is_refused(kind: str, value: str, field: str
 def test_a_rule_without_effect_and_a_second_one_for_the_same_are_refused(
     admin: User, group: Group
 ) -> None:
-    with pytest.raises(access_rules.NotDone, match="Choose a visibility"):
+    with pytest.raises(access_rules.AccessRuleError, match="Choose a visibility"):
         rule(admin, "tag", "x")
     rule(admin, "tag", "x", group)
-    with pytest.raises(access_rules.NotDone, match="already"):
+    with pytest.raises(access_rules.AccessRuleError, match="already"):
         rule(admin, "tag", "x", group)
 
 
@@ -387,7 +387,7 @@ def test_every_change_of_a_rule_is_in_the_history_and_is_undone(
     assert (added.before, deleted.after) == (None, None)
     access_rules.undo(deleted, by=admin)
     assert seen(user) == {"m"}
-    with pytest.raises(access_rules.NotDone, match="changed again"):
+    with pytest.raises(access_rules.AccessRuleError, match="changed again"):
         access_rules.undo(added, by=admin)
     access_rules.undo(changed, by=admin)
     assert access_rules.snapshot(AccessRule.objects.get(pk=made.pk)) == added.after
@@ -415,7 +415,7 @@ def test_an_undo_that_needs_a_deleted_group_is_refused(admin: User, group: Group
     made = rule(admin, "tag", "x", group, visibility="PUBLIC")
     access_rules.delete(made, by=admin)
     group.delete()
-    with pytest.raises(access_rules.NotDone, match="developers does not exist"):
+    with pytest.raises(access_rules.AccessRuleError, match="developers does not exist"):
         access_rules.undo(AccessChange.objects.first(), by=admin)
 
 

@@ -221,7 +221,7 @@ def test_a_kind_that_does_not_exist_is_refused() -> None:
 def test_a_selection_without_models_is_refused(
     selection: Selection, three: list[RegisteredModel], admin_user: User
 ) -> None:
-    with pytest.raises(bulk_edits.NobodyChosen):
+    with pytest.raises(bulk_edits.EmptySelection):
         bulk_edits.request(tag("t"), selection, by=admin_user)
 
 
@@ -479,7 +479,7 @@ def test_validating_reads_each_model_again_and_counts(
     assert tasks.run_bulk_edit(edit.pk) == "done"
     edit.refresh_from_db()
     assert bulk_edits.in_words(edit) == "2 models read again, 2 with a failed check"
-    with pytest.raises(bulk_edits.NobodyChosen):
+    with pytest.raises(bulk_edits.EmptySelection):
         bulk_edits.take_back(edit.batch, by=admin_user)
 
 
@@ -488,7 +488,7 @@ def test_an_edit_under_way_is_not_taken_back(
 ) -> None:
     many(make_model, 3)
     edit = bulk_edits.request(tag("new"), ALL, by=admin_user)
-    with pytest.raises(undo.Kept, match="stop it first"):
+    with pytest.raises(undo.NotUndoable, match="stop it first"):
         bulk_edits.take_back(edit.batch, by=admin_user)
 
 

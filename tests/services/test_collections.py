@@ -160,7 +160,7 @@ def test_what_cannot_be_a_collection_is_refused_and_nothing_is_kept(
     given: dict[str, str], field: str, why: str, admin_user: User
 ) -> None:
     make("taken", by=admin_user)
-    with pytest.raises(collections.NotDone, match=why) as caught:
+    with pytest.raises(collections.CollectionError, match=why) as caught:
         collections.save(Collection(), **given, by=admin_user)  # type: ignore[arg-type]
     assert caught.value.field == field
     assert Collection.objects.count() == 1

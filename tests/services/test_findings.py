@@ -111,7 +111,7 @@ def test_an_acceptance_moves_with_the_model(models_root: Path, scan: Scan, ada: 
 def test_an_acceptance_needs_a_reason(models_root: Path, scan: Scan, ada: User) -> None:
     evil(models_root)
     scan(models_root)
-    with pytest.raises(triage.NoReason):
+    with pytest.raises(triage.ReasonRequired):
         triage.accept(list(Finding.objects.select_related("model")), by=ada, reason=" \0 ")
     assert RegisteredModel.objects.get().status == "UNSAFE"
 

@@ -471,7 +471,7 @@ def test_a_load_test_keeps_its_number_when_it_goes_on(
 
 
 def test_selections_of_nobody_ask_for_nothing(admin_user: User) -> None:
-    with pytest.raises(bulk_edits.NobodyChosen):
+    with pytest.raises(bulk_edits.EmptySelection):
         bulk_edits.request(Operation.read("validate"), Selection(("gone",)), by=admin_user)
 
 

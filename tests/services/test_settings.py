@@ -105,7 +105,7 @@ def test_what_is_in_force_costs_one_query(
 def test_a_value_that_does_not_fit_is_blamed_and_nothing_is_written(
     key: str, value: Any, reason: str, file: Path, admin_user: User
 ) -> None:
-    with pytest.raises(editing.NotSaved) as refusal:
+    with pytest.raises(editing.SettingsError) as refusal:
         editing.save(
             {key: value, "discovery.auto_refresh_on_startup": False}, by=admin_user, seen={}
         )
@@ -117,7 +117,7 @@ def test_a_value_that_does_not_fit_is_blamed_and_nothing_is_written(
 def test_a_broken_file_is_not_written_over(file: Path, admin_user: User) -> None:
     config_files.discovery()
     file.write_text(WRITTEN.replace('"machines"', '"machnies"'))
-    with pytest.raises(editing.NotSaved, match=r"machnies.*Fix the file first"):
+    with pytest.raises(editing.SettingsError, match=r"machnies.*Fix the file first"):
         editing.save({INTERVAL: 5}, by=admin_user, seen={})
     assert "machnies" in file.read_text()
 
@@ -130,7 +130,7 @@ def test_a_file_that_cannot_be_written_is_told(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(config_files, "write_atomically", full)
-    with pytest.raises(editing.NotSaved, match="cannot be written: No space left on device"):
+    with pytest.raises(editing.SettingsError, match="cannot be written: No space left on device"):
         editing.save({INTERVAL: 5}, by=admin_user, seen={})
     assert not SettingChange.objects.exists()
 
@@ -151,7 +151,7 @@ def test_a_change_is_undone_once_and_only_while_it_stands(file: Path, admin_user
     change = SettingChange.objects.get()
     editing.undo(change, by=admin_user)
     assert file.read_text() == WRITTEN
-    with pytest.raises(editing.NotSaved, match="changed since"):
+    with pytest.raises(editing.SettingsError, match="changed since"):
         editing.undo(change, by=admin_user)
 
 
@@ -256,7 +256,7 @@ def test_a_folder_that_cannot_be_a_root_is_refused_with_the_reason(
     (tmp_path / "link").symlink_to(tmp_path / "root/inner")
     roots.add(f"{tmp_path}/root", by=admin_user)
     before = file.read_text()
-    with pytest.raises(editing.NotSaved, match=reason):
+    with pytest.raises(editing.SettingsError, match=reason):
         roots.add(path.format(tmp=tmp_path), by=admin_user)
     assert file.read_text() == before
 
@@ -268,7 +268,7 @@ def test_a_folder_that_hangs_is_refused_with_the_reason(
         raise root_probes.RootSilent(path)
 
     monkeypatch.setattr(reach, "elsewhere", hangs)
-    with pytest.raises(editing.NotSaved, match="did not answer within 1 second"):
+    with pytest.raises(editing.SettingsError, match="did not answer within 1 second"):
         roots.add(str(tmp_path), by=admin_user)
     assert file.read_text() == WRITTEN
 

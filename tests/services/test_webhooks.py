@@ -262,11 +262,11 @@ def test_a_name_that_changes_its_answer_is_looked_up_once_and_each_answer_judged
     ],
 )
 def test_what_is_no_address_makes_no_webhook(url: str, admin_user: User) -> None:
-    with pytest.raises(webhooks.NotMade):
+    with pytest.raises(webhooks.WebhookError):
         webhooks.create(url, ["scan.finished"], by=admin_user)
-    with pytest.raises(webhooks.NotMade):
+    with pytest.raises(webhooks.WebhookError):
         webhooks.create("https://example.org/", ["smell"], by=admin_user)
-    with pytest.raises(webhooks.NotMade):
+    with pytest.raises(webhooks.WebhookError):
         webhooks.create("https://example.org/", [], by=admin_user)
     assert not Webhook.objects.exists()
 

@@ -50,7 +50,7 @@ class Command(BaseCommand):
             _, token = api_tokens.create(
                 user, options["name"], options["scope"], expires_at=expires
             )
-        except api_tokens.NotGiven as error:
+        except api_tokens.TokenError as error:
             self.stderr.write(str(error))
             sys.exit(2)
         self.stdout.write(token)

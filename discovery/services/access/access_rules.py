@@ -46,7 +46,7 @@ Subject = AccessChange.Subject
 CATEGORIES: tuple[str, ...] = (*Primary.values, *Secondary.values, *Specialization.values)
 
 
-class NotDone(Exception):
+class AccessRuleError(Exception):
     """``field`` is what is wrong, the text says why and what to do. Nothing was changed."""
 
     def __init__(self, field: str, reason: str) -> None:
@@ -55,25 +55,27 @@ class NotDone(Exception):
 
 
 def term(kind: str, value: str) -> Term:
-    """What somebody entered, as rules keep it. Raises ``NotDone``."""
+    """What somebody entered, as rules keep it. Raises ``AccessRuleError``."""
     if kind not in RuleKind.values:
-        raise NotDone("kind", "Choose what the models have in common.")
+        raise AccessRuleError("kind", "Choose what the models have in common.")
     text = clean(value, MAX_VALUE + 1).strip()
     if not text or len(text) > MAX_VALUE:
-        raise NotDone("value", f"Enter a value of at most {MAX_VALUE:,} characters.")
+        raise AccessRuleError("value", f"Enter a value of at most {MAX_VALUE:,} characters.")
     return Term(kind, _VALUES.get(kind, str)(text))
 
 
 def _category(value: str) -> str:
     if value.upper() not in CATEGORIES:
-        raise NotDone("value", f"Choose one of {', '.join(CATEGORIES)}.")
+        raise AccessRuleError("value", f"Choose one of {', '.join(CATEGORIES)}.")
     return value.upper()
 
 
 def _folder(value: str) -> str:
     parts = [part for part in value.split("/") if part not in ("", ".")]
     if not parts or ".." in parts:
-        raise NotDone("value", "Enter a folder below a root, such as language/chat, without “..”.")
+        raise AccessRuleError(
+            "value", "Enter a folder below a root, such as language/chat, without “..”."
+        )
     return ("/" if value.startswith("/") else "") + "/".join(parts)
 
 
@@ -82,15 +84,17 @@ def _root(value: str) -> str:
         key: str(root.pk) for root in Root.objects.order_by("-pk") for key in (root.name, root.path)
     }
     if value not in roots:
-        raise NotDone("value", "There is no root with this path or name.")
+        raise AccessRuleError("value", "There is no root with this path or name.")
     return roots[value]
 
 
 def _pattern(value: str) -> str:
     if not any(each in value for each in WILDCARDS):
-        raise NotDone("value", "A pattern has at least one * or ?. Use a name otherwise.")
+        raise AccessRuleError("value", "A pattern has at least one * or ?. Use a name otherwise.")
     if not value.strip(WILDCARDS + "/"):
-        raise NotDone("value", "This pattern matches every model. Change the default instead.")
+        raise AccessRuleError(
+            "value", "This pattern matches every model. Change the default instead."
+        )
     return value
 
 
@@ -138,15 +142,17 @@ def snapshot(rule: AccessRule) -> dict[str, Any]:
 def make(
     wanted: Term, *, visibility: str, groups: Iterable[Group], by: User, through: str = "page"
 ) -> AccessRule:
-    """Raises ``NotDone``."""
+    """Raises ``AccessRuleError``."""
     groups = list(groups)
     _check(visibility, groups)
     with transaction.atomic():
         twin = AccessTerm.objects.filter(rule__file_key="", kind=wanted.kind, value=wanted.value)
         if twin.exists():
-            raise NotDone("value", "There is a rule for this already. Change that one.")
+            raise AccessRuleError("value", "There is a rule for this already. Change that one.")
         if AccessRule.objects.filter(file_key="").count() >= MAX_RULES:
-            raise NotDone("value", f"There are {MAX_RULES} rules already. Delete one first.")
+            raise AccessRuleError(
+                "value", f"There are {MAX_RULES} rules already. Delete one first."
+            )
         rule = AccessRule.objects.create(visibility=visibility)
         AccessTerm.objects.create(rule=rule, kind=wanted.kind, value=wanted.value)
         rule.groups.set(groups)
@@ -159,7 +165,7 @@ def change(
     rule: AccessRule, *, visibility: str, groups: Iterable[Group], by: User, through: str = "page"
 ) -> bool:
     """Gives a rule another visibility and other groups; whether that is a change. Raises
-    ``NotDone``.
+    ``AccessRuleError``.
     """
     groups = list(groups)
     _of_people(rule)
@@ -176,13 +182,13 @@ def change(
 
 
 def grant(rule: AccessRule, group: Group, on: bool, *, by: User, through: str = "page") -> bool:
-    """One cell of the matrix. Raises ``NotDone``."""
+    """One cell of the matrix. Raises ``AccessRuleError``."""
     groups = set(rule.groups.all()) | {group} if on else set(rule.groups.all()) - {group}
     return change(rule, visibility=rule.visibility, groups=groups, by=by, through=through)
 
 
 def delete(rule: AccessRule, *, by: User, through: str = "page") -> None:
-    """What it opened is closed, what it decided is decided anew. Raises ``NotDone``."""
+    """What it opened is closed, what it decided is decided anew. Raises ``AccessRuleError``."""
     _of_people(rule)
     with transaction.atomic():
         rule = _locked(rule)
@@ -201,10 +207,10 @@ def remove(rule: AccessRule) -> None:
 
 def set_default(visibility: str, *, by: User, through: str = "page") -> bool:
     """The visibility of models that nothing else decides; empty: as the access file says. Raises
-    ``NotDone``.
+    ``AccessRuleError``.
     """
     if visibility and visibility not in Visibility.values:
-        raise NotDone("visibility", "Choose one of the visibilities.")
+        raise AccessRuleError("visibility", "Choose one of the visibilities.")
     with transaction.atomic():
         rule, _ = AccessRule.objects.get_or_create(is_default=True, file_key="")
         before = rule.visibility
@@ -282,13 +288,13 @@ def record(
 
 def undo(row: AccessChange, *, by: User, through: str = "page") -> None:
     """Brings back what was before a change, unless something else has come since. Raises
-    ``NotDone``.
+    ``AccessRuleError``.
     """
     if row.through == "file":
-        raise NotDone("change", f"This came from {FILE}. Change the file instead.")
+        raise AccessRuleError("change", f"This came from {FILE}. Change the file instead.")
     with transaction.atomic():
         if _now(row) != row.after:
-            raise NotDone(
+            raise AccessRuleError(
                 "change", "It was changed again since, or is undone already. Nothing was changed."
             )
         groups = _known_groups((row.before or {}).get("groups", ()))
@@ -319,7 +325,9 @@ def _known_groups(names: Iterable[str]) -> list[Group]:
     wanted = set(names)
     known = list(Group.objects.filter(name__in=wanted))
     if gone := sorted(wanted - {group.name for group in known}):
-        raise NotDone("change", f"The group {gone[0]} does not exist any more. Create it first.")
+        raise AccessRuleError(
+            "change", f"The group {gone[0]} does not exist any more. Create it first."
+        )
     return known
 
 
@@ -355,13 +363,13 @@ def _write(rule: AccessRule, visibility: str, groups: Iterable[Group]) -> None:
 def _locked(rule: AccessRule) -> AccessRule:
     found = AccessRule.objects.select_for_update().filter(pk=rule.pk).first()
     if found is None:
-        raise NotDone("rule", "This rule was deleted meanwhile.")
+        raise AccessRuleError("rule", "This rule was deleted meanwhile.")
     return found
 
 
 def _of_people(rule: AccessRule) -> None:
     if rule.file_key or rule.is_default:
-        raise NotDone(
+        raise AccessRuleError(
             "rule",
             f"This rule stands in {FILE} under {rule.file_key}. Change it there.",
         )
@@ -369,9 +377,9 @@ def _of_people(rule: AccessRule) -> None:
 
 def _check(visibility: str, groups: Sequence[Group]) -> None:
     if visibility and visibility not in Visibility.values:
-        raise NotDone("visibility", "Choose one of the visibilities.")
+        raise AccessRuleError("visibility", "Choose one of the visibilities.")
     if not visibility and not groups:
-        raise NotDone("groups", "Choose a visibility, or a group that may see the models.")
+        raise AccessRuleError("groups", "Choose a visibility, or a group that may see the models.")
 
 
 # -- before it is saved

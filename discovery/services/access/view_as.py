@@ -23,7 +23,7 @@ RIGHTS = (Right.GRANT, Right.VIEW_ALL)
 KINDS = ("group", "person")
 
 
-class NotDone(Exception):
+class ViewAsError(Exception):
     """The sentence says why."""
 
 
@@ -43,14 +43,14 @@ class View:
 
 
 def find(kind: str, name: str) -> View:
-    """Raises ``NotDone`` where there is no such group or active account."""
+    """Raises ``ViewAsError`` where there is no such group or active account."""
     wanted = clean(name, 150)
     if kind == "group" and Group.objects.filter(name=wanted).exists():
         return View(kind, wanted)
     if kind == "person" and User.objects.filter(username=wanted, is_active=True).exists():
         return View(kind, wanted)
     what = "group" if kind == "group" else "active account"
-    raise NotDone(f"There is no {what} called {wanted or 'nothing'}.")
+    raise ViewAsError(f"There is no {what} called {wanted or 'nothing'}.")
 
 
 def stand_in(viewer: User, kept: Any) -> tuple[User, View] | None:
@@ -61,7 +61,7 @@ def stand_in(viewer: User, kept: Any) -> tuple[User, View] | None:
         return None
     try:
         view = find(str(kept.get("kind")), str(kept.get("name")))
-    except NotDone:
+    except ViewAsError:
         return None
     if view.kind == "group":
         groups = Group.objects.filter(name=view.name)

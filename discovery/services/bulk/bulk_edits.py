@@ -45,7 +45,7 @@ class Refused(Exception):
         self.faults = list(faults)
 
 
-class NobodyChosen(Exception):
+class EmptySelection(Exception):
     """The selection holds no model."""
 
 
@@ -59,14 +59,14 @@ def request(
 ) -> BulkEdit:
     """Changes the models, or leaves it to a worker when there are many.
 
-    Raises ``NobodyChosen``, ``Refused``.
+    Raises ``EmptySelection``, ``Refused``.
 
     ``atomic``: when one model cannot be changed none is; otherwise it is left out and named in
     ``reasons``.
     """
     keys = selection.keys(by)
     if not keys:
-        raise NobodyChosen
+        raise EmptySelection
     wanted = {**operation.as_json(), "atomic": atomic, "through": through}
     chosen = {"keys": keys} if selection.query is None else {"keys": keys, "query": selection.query}
     return _begin(wanted, chosen, by, at_once=operation.kind != "validate")
@@ -75,13 +75,13 @@ def request(
 def take_back(batch: UUID, *, by: User, through: str = "page") -> BulkEdit:
     """Undoes all of a batch; what was changed again since is kept and named in ``reasons``.
 
-    Raises ``NobodyChosen``, ``undo.Kept``.
+    Raises ``EmptySelection``, ``undo.Kept``.
     """
     if BulkEdit.objects.filter(batch=batch, state__in=BulkEdit.ACTIVE).exists():
-        raise undo.Kept("It is still under way: stop it first.")
+        raise undo.NotUndoable("It is still under way: stop it first.")
     keys = undo.models_of(batch)
     if not keys:
-        raise NobodyChosen
+        raise EmptySelection
     # What is taken back is not gone on with after a restart.
     BulkEdit.objects.filter(batch=batch, state=State.INTERRUPTED).update(
         state=State.CANCELLED, goes_on=False

@@ -23,21 +23,21 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 
-class NotDone(Exception):
+class TagError(Exception):
     """The text says why and what to do. Nothing was changed."""
 
 
-class NameTaken(NotDone):
+class NameTaken(TagError):
     """There is a tag of that name: the two can be merged."""
 
 
 def create(name: str, colour: str, *, by: User) -> Tag:
     """A tag kept ready, without a model yet; its colour says that it is wanted. Raises
-    ``NotDone``.
+    ``TagError``.
     """
     name = _name(name)
     if not colour:
-        raise NotDone("Choose a colour for it.")
+        raise TagError("Choose a colour for it.")
     try:
         with transaction.atomic():
             tag = Tag.objects.create(name=name, colour=_colour(colour))
@@ -50,7 +50,7 @@ def create(name: str, colour: str, *, by: User) -> Tag:
 def recolour(tag: Tag, colour: str, *, seen: Mapping[str, str] | None = None) -> None:
     """``seen`` maps ``colour`` to the stamp of the one that was shown.
 
-    Raises ``NotDone``, and ``Conflict`` when somebody else chose another.
+    Raises ``TagError``, and ``Conflict`` when somebody else chose another.
     """
     changes = touched({"colour": _colour(colour)}, seen or {})
     with transaction.atomic():
@@ -64,14 +64,14 @@ def recolour(tag: Tag, colour: str, *, seen: Mapping[str, str] | None = None) ->
 def rename(tag: Tag, name: str, *, by: User, merge: bool = False) -> BulkEdit | None:
     """Gives all models of ``tag`` the other name in its place.
 
-    Raises ``NotDone``, and ``NameTaken`` unless ``merge``.
+    Raises ``TagError``, and ``NameTaken`` unless ``merge``.
 
     Returns the change of the models, which a worker may still be at; ``None`` when no model had the
     tag.
     """
     old, name = tag.name, _name(name)
     if name == old:
-        raise NotDone("That is its name already.")
+        raise TagError("That is its name already.")
     other = Tag.objects.filter(name=name).first()
     if other and not merge:
         raise NameTaken(f"There is a tag {name} already. Merge the two, or choose another name.")
@@ -131,7 +131,7 @@ class _Tagged(Selection):
 def _change(operation: Operation, name: str, by: User) -> BulkEdit | None:
     try:
         return bulk_edits.request(operation, _Tagged(tag=name), by=by, atomic=False)
-    except bulk_edits.NobodyChosen:
+    except bulk_edits.EmptySelection:
         return None
 
 
@@ -139,11 +139,11 @@ def _name(name: str) -> str:
     try:
         (tidy,) = metadata.clean({"tags": [" ".join(name.split())]})["tags"]
     except metadata.InvalidMetadata as error:
-        raise NotDone(f"This cannot be a tag: {error.errors['tags']}.") from None
+        raise TagError(f"This cannot be a tag: {error.errors['tags']}.") from None
     return str(tidy)
 
 
 def _colour(colour: str) -> str:
     if colour not in TagColor.values:
-        raise NotDone("Choose one of the colours.")
+        raise TagError("Choose one of the colours.")
     return colour

@@ -33,7 +33,7 @@ _CHUNK = 500
 _Link = RegisteredModel.collections.through
 
 
-class NotDone(Exception):
+class CollectionError(Exception):
     """``field`` is what is wrong with the collection, the text says why and what to do.
 
     Nothing was changed.
@@ -65,7 +65,7 @@ def save(
     What turns from a filter to choice by hand keeps its models.
 
     ``seen`` maps fields to the stamps of what was :func:`shown`: only what is not that any more is
-    written. Raises ``NotDone``, and ``Conflict`` for what somebody else has changed since.
+    written. Raises ``CollectionError``, and ``Conflict`` for what somebody else has changed since.
     """
     given = {
         "name": name,
@@ -95,7 +95,7 @@ def save(
             if "name" in changes and not made:  # the access file may name it
                 audiences.refresh(collection.models.values_list("pk", flat=True))
     except IntegrityError:
-        raise NotDone(
+        raise CollectionError(
             "name", f"There is a collection {collection.name} already. Choose another name."
         ) from None
     named = sorted(collection.groups.values_list("name", flat=True))
@@ -162,30 +162,30 @@ def _refresh(collection: Collection, keys: Sequence[int] | None) -> None:
 def normal_query(query: str) -> str:
     """The filter of an address of the Models page, as collections keep it.
 
-    Raises ``NotDone`` for one that no collection can follow.
+    Raises ``CollectionError`` for one that no collection can follow.
     """
     filters = model_filters.Filters.read(query.strip().rpartition("?")[2])
     if filters.faults:
-        raise NotDone(
+        raise CollectionError(
             "query",
             f"The filter is not understood: {filters.faults[0].term}: {filters.faults[0].reason}.",
         )
     if filters.favourites:
-        raise NotDone(
+        raise CollectionError(
             "query", "Favourites are different for everybody, so no collection can follow them."
         )
     if filters.values("collection") or any(
         isinstance(term, Named) and term.field == "collection" for term in parse(filters.text)[0]
     ):
-        raise NotDone("query", "A collection cannot follow another one.")
+        raise CollectionError("query", "A collection cannot follow another one.")
     if not filters.narrows:
-        raise NotDone(
+        raise CollectionError(
             "query",
             "This is no filter: filter the models first, then copy the address of the page.",
         )
     text = model_filters.Filters.read(filters.as_query()).as_query()
     if len(text) > MAX_QUERY:
-        raise NotDone(
+        raise CollectionError(
             "query", f"The filter is too long: {len(text):,} characters of at most {MAX_QUERY:,}."
         )
     return text
@@ -199,13 +199,13 @@ def _everyone() -> User:
 def _name(name: str) -> str:
     tidy = " ".join(clean(name, MAX_NAME + 1).split())
     if not tidy or len(tidy) > MAX_NAME:
-        raise NotDone("name", f"Give it a name of at most {MAX_NAME} characters.")
+        raise CollectionError("name", f"Give it a name of at most {MAX_NAME} characters.")
     return tidy
 
 
 def _description(text: str) -> str:
     if len(text) > MAX_DESCRIPTION:
-        raise NotDone(
+        raise CollectionError(
             "description", f"It has {len(text):,} characters, at most {MAX_DESCRIPTION:,} are kept."
         )
     return clean(text, MAX_DESCRIPTION)

@@ -28,11 +28,11 @@ MAX_VIEWS = 200
 _LEFT_OUT = frozenset({"page", "cursor", "csrfmiddlewaretoken"})
 
 
-class NotSaved(Exception):
+class SavedViewError(Exception):
     """The view cannot be kept like this; the text says why and what to do."""
 
 
-class NameTaken(NotSaved):
+class NameTaken(SavedViewError):
     """This person has a view of that name; it can be replaced."""
 
 
@@ -69,7 +69,7 @@ def normal_query(query: str) -> str:
     """An address query without the page and without parameters that say nothing, in one order: the
     same list gives the same text.
 
-    Raises ``NotSaved`` when it is too long to keep.
+    Raises ``SavedViewError`` when it is too long to keep.
     """
     given, kept = QueryDict(query.removeprefix("?")), QueryDict(mutable=True)
     for name, values in sorted(given.lists()):
@@ -77,7 +77,7 @@ def normal_query(query: str) -> str:
             kept.setlist(clean(name, 60), said)
     text = kept.urlencode()
     if len(text) > MAX_QUERY:
-        raise NotSaved(
+        raise SavedViewError(
             f"The filter is too long to keep: {len(text):,} characters of at most {MAX_QUERY:,}."
             " Choose fewer values."
         )
@@ -89,7 +89,7 @@ def save(
 ) -> SavedView:
     """Keeps a view under a name, in place of one's own of the same name when ``replace`` says so.
 
-    Raises ``NotSaved``, ``NameTaken``.
+    Raises ``SavedViewError``, ``NameTaken``.
     """
     name, query = _name(name), normal_query(query)
     _may_share(user, shared)
@@ -99,7 +99,7 @@ def save(
         )
         return view
     if SavedView.objects.filter(owner=user).count() >= MAX_VIEWS:
-        raise NotSaved(f"You keep {MAX_VIEWS} views already: delete one first.")
+        raise SavedViewError(f"You keep {MAX_VIEWS} views already: delete one first.")
     try:
         with transaction.atomic():
             return SavedView.objects.create(owner=user, name=name, query=query, shared=shared)
@@ -119,7 +119,7 @@ def change(
 ) -> None:
     """Renames or shares it.
 
-    ``seen`` maps ``name`` to the stamp of the one that was shown. Raises ``NotSaved``,
+    ``seen`` maps ``name`` to the stamp of the one that was shown. Raises ``SavedViewError``,
     ``NameTaken``, ``Conflict``.
     """
     given = {} if name is None else {"name": _name(name)}
@@ -143,13 +143,13 @@ def change(
 
 def _may_share(user: User, shared: bool) -> None:
     if shared and (reason := permissions.lacking(user, [Right.SHARE_VIEWS])):
-        raise NotSaved(f"{reason} Keep the view for yourself.")
+        raise SavedViewError(f"{reason} Keep the view for yourself.")
 
 
 def _name(name: str) -> str:
     tidy = " ".join(clean(name, MAX_NAME + 1).split())
     if not tidy:
-        raise NotSaved("Give the view a name.")
+        raise SavedViewError("Give the view a name.")
     if len(tidy) > MAX_NAME:
-        raise NotSaved(f"The name is too long: at most {MAX_NAME} characters.")
+        raise SavedViewError(f"The name is too long: at most {MAX_NAME} characters.")
     return tidy

@@ -45,7 +45,7 @@ def state(row: Finding) -> str:
     )
 
 
-class NoReason(Exception):
+class ReasonRequired(Exception):
     """Accepting a finding needs a reason that others can read later."""
 
 
@@ -76,11 +76,13 @@ def _decision(row: Finding) -> str:
 def accept(rows: Sequence[Finding], *, by: User, reason: str, through: str = "page") -> int:
     """Accepts findings for what the files hold now: once they change, it has to be decided again.
 
-    Raises ``NoReason``.
+    Raises ``ReasonRequired``.
     """
     reason = clean(reason, MAX_REASON)
     if not reason:
-        raise NoReason("Say why it can be accepted: whoever looks at it next will want to know.")
+        raise ReasonRequired(
+            "Say why it can be accepted: whoever looks at it next will want to know."
+        )
     now = timezone.now()
     for row in rows:
         row.accepted_content, row.accepted_reason, row.accepted_by, row.accepted_at = (

@@ -39,7 +39,7 @@ class NotRead(Exception):
     """The model could not be read to its end; the message says why and what to do."""
 
 
-class TimeUp(Exception):
+class TimeBudgetExceeded(Exception):
     """The schedule's time is used up; there are files left."""
 
 
@@ -137,7 +137,7 @@ def read_model(
     summary.
 
     ``until`` is a moment of ``time.monotonic()`` after which no other file is begun. Raises
-    ``NotRead``, ``Stopped``, ``TimeUp``.
+    ``NotRead``, ``Stopped``, ``TimeBudgetExceeded``.
     """
     work = _plan(run.model, progress, since)
     total = sum(group[0].size for group in work.groups)
@@ -146,7 +146,7 @@ def read_model(
     for group in work.groups:
         if until is not None and time.monotonic() >= until:
             progress.store()
-            raise TimeUp
+            raise TimeBudgetExceeded
         _read_group(work, group, progress, bytes_per_second)
     progress.begin("")
     progress.write()

@@ -19,7 +19,7 @@ from discovery.models import Channel, DeepValidation, Finding, RegisteredModel, 
 from discovery.services import jobs
 from discovery.services.core import config_files, event_log
 from discovery.services.health.checksums import checksum_check
-from discovery.services.health.deep_reading import NotRead, Progress, TimeUp, read_model
+from discovery.services.health.deep_reading import NotRead, Progress, TimeBudgetExceeded, read_model
 from discovery.services.jobs import Ending
 from discovery.services.jobs.kind import MAX_INTERRUPTIONS
 from discovery.services.machine import root_probes
@@ -79,7 +79,7 @@ class DeepValidations(jobs.Kind[DeepValidation]):
             limits = {"bytes_per_second": bytes_per_second, "until": until}
             message = read_model(job, progress, _since(job), **limits)  # type: ignore[arg-type]
             return Ending(State.DONE, message, {"done_bytes": progress.reached})
-        except TimeUp:
+        except TimeBudgetExceeded:
             message = f"The time set aside is used up; {GOES_ON}"
             ending = Ending(State.CANCELLED, message, {"done_bytes": progress.reached})
         except (NotRead, RootSilent) as error:

@@ -31,28 +31,28 @@ MAX_DAYS = 36_500
 _TOUCH = timedelta(minutes=1)
 
 
-class NotGiven(Exception):
+class TokenError(Exception):
     """No token was made; the message says what to do."""
 
 
 def create(
     user: User, name: str, scope: str = TokenScope.READ, *, expires_at: datetime | None = None
 ) -> tuple[ApiToken, str]:
-    """(row, the token itself, which nobody can read again). Raises ``NotGiven``."""
+    """(row, the token itself, which nobody can read again). Raises ``TokenError``."""
     name = " ".join(clean(name, MAX_NAME).split())
     if not name:
-        raise NotGiven("Give the token a name that says what it is for.")
+        raise TokenError("Give the token a name that says what it is for.")
     if scope not in TokenScope.values:
-        raise NotGiven(f"The scope must be one of {', '.join(TokenScope.values)}.")
+        raise TokenError(f"The scope must be one of {', '.join(TokenScope.values)}.")
     if scope not in scopes(user):
-        raise NotGiven(
+        raise TokenError(
             f"{user.get_username()} has no permission that the scope {scope} would be for: choose"
             f" {' or '.join(scopes(user))}."
         )
     if expires_at is not None and expires_at <= timezone.now():
-        raise NotGiven("It would have expired already: choose a later day.")
+        raise TokenError("It would have expired already: choose a later day.")
     if expires_at is not None and expires_at > timezone.now() + timedelta(days=MAX_DAYS):
-        raise NotGiven(
+        raise TokenError(
             f"A token that expires does so within {MAX_DAYS:,} days: choose an earlier day."
         )
     token = MARK + secrets.token_urlsafe(32)
@@ -70,11 +70,11 @@ def create(
 def expiry(days: str | int) -> datetime:
     """The end of a validity of so many days from now.
 
-    Raises ``NotGiven``: no number of days stands for "for ever".
+    Raises ``TokenError``: no number of days stands for "for ever".
     """
     text = str(days).strip()
     if not (text.isascii() and text.isdigit() and len(text) <= 9 and 1 <= int(text) <= MAX_DAYS):
-        raise NotGiven(
+        raise TokenError(
             f"A token is valid for a whole number of days from 1 to {MAX_DAYS:,}, not"
             f" {clean(text, 40) or 'nothing'}."
         )

@@ -22,11 +22,11 @@ DEAD = timedelta(minutes=5)
 Answer = tuple[int, Any]
 
 
-class OtherRequest(Exception):
+class KeyReused(Exception):
     """The key was used for something else before."""
 
 
-class UnderWay(Exception):
+class RequestInProgress(Exception):
     """The first call under this key has not been answered yet."""
 
 
@@ -35,7 +35,7 @@ def once(caller: str, key: str, request: bytes, act: Callable[[], Answer]) -> tu
 
     What ``act`` raises frees the key.
 
-    Raises ``OtherRequest`` or ``UnderWay``.
+    Raises ``KeyReused`` or ``RequestInProgress``.
     """
     digest = sha256(request).hexdigest()
     now = timezone.now()
@@ -60,7 +60,7 @@ def once(caller: str, key: str, request: bytes, act: Callable[[], Answer]) -> tu
 def _earlier(caller: str, key: str, digest: str) -> Answer:
     call = IdempotentCall.objects.filter(caller=caller, key=key).first()
     if call is not None and call.request != digest:
-        raise OtherRequest
+        raise KeyReused
     if call is None or call.status is None:
-        raise UnderWay
+        raise RequestInProgress
     return call.status, call.body

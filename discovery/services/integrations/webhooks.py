@@ -69,23 +69,23 @@ _HAPPENED = {
 }
 
 
-class NotMade(Exception):
+class WebhookError(Exception):
     """The webhook cannot be like that; the message says why."""
 
 
 def create(url: str, events: Sequence[str], *, by: User) -> Webhook:
-    """Raises ``NotMade``.
+    """Raises ``WebhookError``.
 
     Its ``secret`` is shown to the person who makes it, for the other end to know.
     """
     url = url.strip()
     if reason := http_client.fault(url):
-        raise NotMade(f"The address {reason}.")
+        raise WebhookError(f"The address {reason}.")
     if len(url) > 1_000:
-        raise NotMade("The address is longer than 1,000 characters.")
+        raise WebhookError("The address is longer than 1,000 characters.")
     unknown = [event for event in events if event not in EVENTS]
     if unknown or not events:
-        raise NotMade("Choose what it wants to be told.")
+        raise WebhookError("Choose what it wants to be told.")
     return Webhook.objects.create(
         url=url, events=sorted(set(events)), secret=_new_secret(), created_by=by
     )

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 
-class Kept(Exception):
+class NotUndoable(Exception):
     """The change cannot be taken back; the message says why. Nothing was written."""
 
 
@@ -33,16 +33,16 @@ def is_undoable(field: str) -> bool:
 
 
 def undo_change(change: MetadataChange, *, by: User, through: str) -> list[MetadataChange]:
-    """Takes back one change of one model. Raises ``Kept``."""
+    """Takes back one change of one model. Raises ``NotUndoable``."""
     with transaction.atomic():
         records = list(
             RegisteredModel.objects.select_for_update().only(*COLUMNS).filter(pk=change.model_id)
         )
         planned = plan(change.batch, records, fields={change.field})
         if planned.faults:
-            raise Kept(planned.faults[0].reason)
+            raise NotUndoable(planned.faults[0].reason)
         if not planned.changes:
-            raise Kept("There is nothing to take back: the value is what it was before.")
+            raise NotUndoable("There is nothing to take back: the value is what it was before.")
         return metadata.edit_many(
             planned.changes,
             by=by,

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 FILE = config_files.DISCOVERY
 
 
-class NotSaved(Exception):
+class SettingsError(Exception):
     """Nothing was written. ``faults``: {key of a setting: one sentence}; an empty key for the file
     as a whole.
     """
@@ -95,7 +95,7 @@ def held(document: Mapping[str, Any], key: str) -> dict[str, Any] | None:
 def save(changes: Mapping[str, Any], *, by: User | None, seen: Mapping[str, str]) -> list[str]:
     """Writes values, ``{key: value}``, to the file; returns the keys that really changed.
 
-    ``seen`` are the stamps of what the form showed. Raises ``NotSaved``, or ``Conflict`` where
+    ``seen`` are the stamps of what the form showed. Raises ``SettingsError``, or ``Conflict`` where
     somebody else has changed one of them.
     """
     with _one_at_a_time():
@@ -119,16 +119,17 @@ def current(key: str) -> Any:
 
 
 def undo(change: SettingChange, *, by: User) -> None:
-    """Puts back what stood before. Raises ``NotSaved`` where the value has changed since, or does
-    not fit any more.
+    """Restores the value from before a change.
+
+    Raises ``SettingsError`` where the value has changed since, or is not valid any more.
     """
     with _one_at_a_time():
         if held(written(), change.key) != change.after:
-            raise NotSaved(
+            raise SettingsError(
                 {change.key: f"{change.key} has been changed since: nothing was undone."}
             )
         if not SettingChange.objects.filter(pk=change.pk, undone_at=None).exists():
-            raise NotSaved({change.key: "This change was undone before."})
+            raise SettingsError({change.key: "This change was undone before."})
         _write({change.key: change.before}, by=by)
         SettingChange.objects.filter(pk=change.pk).update(undone_at=timezone.now())
 
@@ -143,7 +144,7 @@ def _write(values: Mapping[str, dict[str, Any] | None], *, by: User | None) -> N
     try:
         config_files.write_atomically(FILE.path, text.encode())
     except OSError as error:
-        raise NotSaved({"": f"{FILE.path} cannot be written: {error.strerror}."}) from error
+        raise SettingsError({"": f"{FILE.path} cannot be written: {error.strerror}."}) from error
     FILE.forget()
     rows = [
         SettingChange(
@@ -171,7 +172,7 @@ def record(rows: list[SettingChange], who: str) -> None:
 
 
 def _text() -> str:
-    """The file as it stands. Raises ``NotSaved`` while it is broken: writing would lose what
+    """The file as it stands. Raises ``SettingsError`` while it is broken: writing would lose what
     somebody is about to fix.
     """
     try:
@@ -179,9 +180,9 @@ def _text() -> str:
     except FileNotFoundError:
         return "{\n}\n"
     except OSError as error:
-        raise NotSaved({"": f"{FILE.path} cannot be read: {error.strerror}."}) from error
+        raise SettingsError({"": f"{FILE.path} cannot be read: {error.strerror}."}) from error
     if faults := FILE.validate(raw)[1]:
-        raise NotSaved({"": f"{faults[0]}. Fix the file first; nothing was saved."})
+        raise SettingsError({"": f"{faults[0]}. Fix the file first; nothing was saved."})
     return raw.decode("utf-8-sig")
 
 
@@ -198,11 +199,11 @@ def _edited(text: str, key: str, value: dict[str, Any] | None) -> str:
 
 
 def _check(text: str, keys: Iterable[str]) -> None:
-    """Raises ``NotSaved`` with each fault beside the setting that it is about."""
+    """Raises ``SettingsError`` with each fault beside the setting that it is about."""
     value, faults = FILE.validate(text.encode())
     if value is not None:
         return
-    raise NotSaved(placed([fault.reason for fault in faults], keys))
+    raise SettingsError(placed([fault.reason for fault in faults], keys))
 
 
 def placed(reasons: Iterable[str], keys: Iterable[str]) -> dict[str, str]:

@@ -19,7 +19,7 @@ from discovery.services.core import config_files
 from discovery.services.machine import reach
 from discovery.services.scans.roots import others, settings_of
 from discovery.services.settings import editing
-from discovery.services.settings.editing import NotSaved
+from discovery.services.settings.editing import SettingsError
 
 #: Seconds that a root has to be walked twice.
 SECONDS = 10.0
@@ -40,7 +40,7 @@ class Trial:
 
 def try_out(values: dict[str, Any]) -> Trial:
     """``values`` are those of ``discovery`` that would be saved. Writes nothing. Raises
-    ``NotSaved``.
+    ``SettingsError``.
     """
     now = config_files.discovery()
     try:
@@ -48,7 +48,7 @@ def try_out(values: dict[str, Any]) -> Trial:
     except ValidationError as error:
         reasons = [f"discovery.{reason}" for reason in explain(error)]
         keys = [f"discovery.{name}" for name in values]
-        raise NotSaved(editing.placed(reasons, keys)) from error
+        raise SettingsError(editing.placed(reasons, keys)) from error
     roots = list(Root.objects.filter(enabled=True))
     questions = {
         root: (

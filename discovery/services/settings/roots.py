@@ -19,7 +19,7 @@ from discovery.services.core import event_log, form_stamps
 from discovery.services.machine import reach, root_probes
 from discovery.services.scans.roots import path_of
 from discovery.services.settings import editing, watch
-from discovery.services.settings.editing import NotSaved
+from discovery.services.settings.editing import SettingsError
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -75,7 +75,7 @@ def entries() -> list[Any]:
 
 
 def add(path: str, *, by: User | None, name: str = "") -> Root:
-    """Makes a folder a root. Raises ``NotSaved`` with why it cannot be one."""
+    """Makes a folder a root. Raises ``SettingsError`` with why it cannot be one."""
     text = _checked(path)
     entry = {"path": text, **({"name": name.strip()} if name.strip() else {})}
     _save([*_all_entries(), entry if len(entry) > 1 else text], by=by)
@@ -87,7 +87,7 @@ def change(
     root: Root, values: Mapping[str, Any], *, by: User | None, seen: str | None = None
 ) -> None:
     """Sets ``enabled``, ``read_only``, ``interval_minutes`` and ``max_depth`` of a root. Raises
-    ``NotSaved``, or ``Conflict`` where somebody has changed it since ``seen``.
+    ``SettingsError``, or ``Conflict`` where somebody has changed it since ``seen``.
     """
     now = _values(root)
     if seen is not None and seen != form_stamps.stamp(now) and dict(values) != now:
@@ -102,7 +102,7 @@ def remove(root: Root, *, forget: bool, by: User) -> int:
     are forgotten with all that people decided about them. Returns how many were forgotten.
     """
     if root.claim_id is not None:
-        raise NotSaved({KEY: "A scan of this root is running. Stop it first."})
+        raise SettingsError({KEY: "A scan of this root is running. Stop it first."})
     kept = [entry for entry in _all_entries() if path_of(_path(entry)) != root.path]
     Root.objects.filter(pk=root.pk).update(enabled=False)
     _save(kept, by=by)
@@ -115,7 +115,7 @@ def remove(root: Root, *, forget: bool, by: User) -> int:
 
 def undo(change: SettingChange, *, by: User) -> None:
     """Undoes a change of the list: a root that it added is scanned no longer, one that it removed
-    is scanned again. Raises ``NotSaved``.
+    is scanned again. Raises ``SettingsError``.
     """
     after = {path_of(_path(entry)) for entry in (change.after or {"value": []})["value"]}
     editing.undo(change, by=by)
@@ -178,27 +178,31 @@ def _values(root: Root) -> dict[str, Any]:
 
 
 def _checked(path: str) -> str:
-    """The path as it is kept. Raises ``NotSaved``."""
+    """The path as it is kept. Raises ``SettingsError``."""
     given = path.strip()
     if not given or not given.isprintable():
-        raise NotSaved({KEY: "Enter the path of a folder."})
+        raise SettingsError({KEY: "Enter the path of a folder."})
     expanded = os.path.expanduser(given)
     if not os.path.isabs(expanded):
-        raise NotSaved({KEY: f"“{given[:200]}” is not an absolute path. Start with / or ~."})
+        raise SettingsError({KEY: f"“{given[:200]}” is not an absolute path. Start with / or ~."})
     native = os.path.abspath(expanded)
     text = to_text(native)
     if len(text) > MAX_PATH:
-        raise NotSaved({KEY: f"The path has {len(text):,} characters. The limit is {MAX_PATH:,}."})
+        raise SettingsError(
+            {KEY: f"The path has {len(text):,} characters. The limit is {MAX_PATH:,}."}
+        )
     if native == os.path.dirname(native):
-        raise NotSaved({KEY: f"{text} is the whole machine. Choose a folder that holds models."})
+        raise SettingsError(
+            {KEY: f"{text} is the whole machine. Choose a folder that holds models."}
+        )
     try:
         real, fault = reach.elsewhere(
             ("new root", native), partial(_look, native), native, longest=PATIENCE
         )
     except root_probes.RootSilent as error:
-        raise NotSaved({KEY: f"{error} Try again when it answers."}) from error
+        raise SettingsError({KEY: f"{error} Try again when it answers."}) from error
     if fault:
-        raise NotSaved({KEY: f"{text[:500]} {fault}."})
+        raise SettingsError({KEY: f"{text[:500]} {fault}."})
     _unless_inside(text, real)
     return text
 
@@ -220,9 +224,9 @@ def _unless_inside(text: str, real: str) -> None:
     places = reach.places(Root.objects.exclude(path=Root.REMOTE).filter(enabled=True))
     for root, place in places.items():
         if real == place:
-            raise NotSaved({KEY: f"{text} is a root already."})
+            raise SettingsError({KEY: f"{text} is a root already."})
         if is_under(real, place):
-            raise NotSaved(
+            raise SettingsError(
                 {KEY: f"{text} is inside the root {root.path}, so it is already scanned."}
             )
 
