@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
+from discovery.demo.writers import checkpoints as written
 from discovery.engine.core.types import Header
 from discovery.engine.formats import (
     caffe,
@@ -174,11 +175,11 @@ CASES: dict[str, tuple[ModuleType, Callable[[Path], object], str]] = {
     "darknet": (darknet, lambda p: builders.darknet(p / "m.weights"), "m.weights"),
     "dlib": (dlib, lambda p: builders.dlib(p / "predictor.dat"), "predictor.dat"),
     "mediapipe": (mediapipe, lambda p: builders.mediapipe(p / "m.task"), "m.task"),
-    "mlc": (mlc, lambda p: checkpoints.mlc(p / "m"), "m/ndarray-cache.json"),
+    "mlc": (mlc, lambda p: written.write_mlc(p / "m"), "m/ndarray-cache.json"),
     "npz": (numpy, lambda p: checkpoints.npz(p / "m.npz", {"layer.0": (4, 3)}), "m.npz"),
     "distributed checkpoint": (
         torch_dcp,
-        lambda p: checkpoints.distributed(p / "m", {"layer.0": (4, 3)}),
+        lambda p: written.write_torch_dcp(p / "m", {"layer.0": (4, 3)}),
         "m/.metadata",
     ),
     "litertlm": (mediapipe, lambda p: builders.mediapipe(p / "m.litertlm"), "m.litertlm"),

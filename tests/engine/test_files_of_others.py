@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from discovery.demo.writers import checkpoints as written
 from discovery.engine.classify.categorize import Categorizer
 from discovery.engine.classify.describe import categorized
 from discovery.engine.classify.rules import CategorizationRules
@@ -267,7 +268,7 @@ def test_an_array_that_an_object_keeps_beside_it_is_missed(
 
 
 def test_shards_that_a_manifest_of_mlc_names_are_one_model(tmp_path: Path) -> None:
-    checkpoints.mlc(tmp_path / "m")
+    written.write_mlc(tmp_path / "m")
     found = only(tmp_path)
     assert (found.status, value(found, "format")) == (Status.READY, "mlc")
     assert (value(found, "parameter_count"), value(found, "context_length")) == (128, 4096)
@@ -275,7 +276,7 @@ def test_shards_that_a_manifest_of_mlc_names_are_one_model(tmp_path: Path) -> No
 
 
 def test_a_shard_that_a_manifest_of_mlc_names_is_missed(tmp_path: Path) -> None:
-    checkpoints.mlc(tmp_path / "m")
+    written.write_mlc(tmp_path / "m")
     (tmp_path / "m/params_shard_1.bin").unlink()
     assert only(tmp_path).status is Status.INCOMPLETE
 
@@ -308,14 +309,14 @@ def test_arrays_of_a_data_set_are_no_model(tmp_path: Path) -> None:
 
 def test_a_distributed_checkpoint_is_one_model_and_harmless(tmp_path: Path) -> None:
     shapes = {"model.a": (4, 3), "model.b": (4, 3), "optimizer.state.a": (4, 3)}
-    checkpoints.distributed(tmp_path / "run/step-10", shapes)
+    written.write_torch_dcp(tmp_path / "run/step-10", shapes)
     found = only(tmp_path)
     assert (found.status, codes(found)) == (Status.READY, set())
     assert (value(found, "parameter_count"), value(found, "dtype")) == (24, "BF16")
 
 
 def test_another_import_in_the_list_of_a_checkpoint_is_still_unsafe(tmp_path: Path) -> None:
-    checkpoints.distributed(tmp_path / "m", {"a": (2, 2)})
+    written.write_torch_dcp(tmp_path / "m", {"a": (2, 2)})
     listed = tmp_path / "m/.metadata"
     listed.write_bytes(b"\x80\x02cos\nsystem\nX\x02\x00\x00\x00ls\x85R0" + listed.read_bytes()[2:])
     assert only(tmp_path).status is Status.UNSAFE

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from discovery.demo.writers import devices, vectors
+from discovery.demo.writers import checkpoints, devices, vectors
 from discovery.demo.writers.cards import Card, write_card
 from discovery.demo.writers.gguf import write_gguf
 
@@ -27,6 +27,10 @@ def write_language(root: Path) -> None:
     devices.write_llamafile(root / "llamafile/tiny.llamafile", gguf.read_bytes())
     gguf.unlink()
     devices.write_mediapipe(root / "on-device/gemma-tiny.litertlm")
+    checkpoints.write_mlc(root / "tiny-llama-q4f16_1-MLC")
+    layers = {f"layers.{number}.attention.wq.weight": (64, 64) for number in range(2)}
+    checkpoints.write_npz(root / "tiny-mlx/weights.npz", layers)
+    checkpoints.write_torch_dcp(root / "tiny-pretrained-dcp", layers)
 
 
 def write_tables(root: Path) -> None:
