@@ -1,5 +1,4 @@
-"""Pickles wherever they hide: members of zip and tar archives, compressed files, numpy's arrays of
-objects, archives in archives.
+"""Finds pickles in zip and tar archives, compressed files, object arrays and nested archives.
 
 Tensor data are never read: members that a checkpoint's tensors lie in and arrays of numbers are
 passed over, and what has to be unpacked has a limit. Reaching a limit is a finding of its own: what
@@ -38,8 +37,9 @@ def _only_perhaps(head: bytes, name: str) -> bool:
 
 
 class Inspector(PickleInspector):
-    """What loading the parts of one file would run: ``imports`` (reference to where it first
-    appears) and ``problems``.
+    """Collects what loading the parts of one file would run: ``imports`` and ``problems``.
+
+    ``imports`` maps each reference to where it first appears.
 
     ``found`` says whether anything was met that could hold a pickle, ``pickled`` whether there was
     one; ``broken`` is why unpacking failed where it did. ``lenient``: see :meth:`Scanner.problems`.

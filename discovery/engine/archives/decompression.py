@@ -1,5 +1,4 @@
-"""What may hide a pickle, told by its first bytes, and unpacking that never goes further than it is
-asked to.
+"""Recognizes what may hide a pickle by its first bytes, and unpacks it within limits.
 
 Sources: RFC 1950 to 1952 (zlib, deflate, gzip), RFC 8878 (zstd), the bzip2, xz and lz4 file
 formats, ``joblib/compressor.py``, ``numpy/lib/format.py``.
@@ -145,8 +144,9 @@ def array_header(head: bytes) -> int:
 
 
 def is_plain_array(header: bytes) -> bool:
-    """Whether a ``.npy`` with this header holds numbers or text; anything else may be objects,
-    which numpy unpickles.
+    """Whether a ``.npy`` with this header contains numbers or text.
+
+    Anything else may be objects, which numpy unpickles.
     """
     start = 10 if header[6:7] == b"\x01" else 12
     return any(plain.fullmatch(header, start) for plain in (_PLAIN_ARRAY, _PLAIN_RECORDS))
@@ -203,9 +203,7 @@ def _unpacker(name: str) -> Any:
 
 
 class _Zstd:
-    """A frame of zstd, given in pieces that are small enough to grow to no more than some megabytes
-    each.
-    """
+    """A zstd frame, decoded in pieces that grow to a few megabytes at most."""
 
     PIECE = 256
 

@@ -1,5 +1,6 @@
-"""Tensors out of a listed pickle: torch's rebuild calls and numpy's arrays, named by the keys that
-lead to them.
+"""Reads tensors from a listed pickle: torch's rebuild calls and numpy's arrays.
+
+Each is named by the keys that lead to it.
 
 Source: ``torch/_utils.py`` and ``torch/serialization.py`` (``persistent_id``),
 ``numpy/_core/src/multiarray`` (``__reduce__`` of arrays).

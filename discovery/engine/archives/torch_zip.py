@@ -1,5 +1,6 @@
-"""The zip archives of ``torch.save``, read with care: nothing is extracted, and what two programs
-would read differently is reported.
+"""Reads the zip archives of ``torch.save`` without extracting anything.
+
+What two programs would read differently is reported.
 
 Source: PKWARE's APPNOTE.TXT 6.3.10 (4.3.7 local header, 4.3.12 directory, 4.3.14 zip64, 4.3.16 end
 record).
@@ -37,7 +38,9 @@ LEADS_OUT = re.compile(r"\\|^/|^[A-Za-z]:|\0|(^|/)\.\.(/|$)")
 
 
 class Member(NamedTuple):
-    """``packed`` and ``size`` are bytes in the archive and unpacked; ``offset`` is where the local
+    """One member of the archive.
+
+    ``packed`` and ``size`` are bytes in the archive and unpacked; ``offset`` is where the local
     header starts.
     """
 

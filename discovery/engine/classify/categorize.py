@@ -69,8 +69,9 @@ class _Scores:
 
 
 class Categorizer:
-    """Rules, compiled once: words and tags are looked up, not searched for, so that 200 rules cost
-    little more than 20.
+    """The rules, compiled once: words and tags are looked up, not searched for.
+
+    200 rules cost little more than 20.
     """
 
     def __init__(self, rules: CategorizationRules) -> None:

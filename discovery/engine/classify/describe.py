@@ -1,5 +1,6 @@
-"""What follows from the rest: categories by rule, capabilities, family, relation to a base model,
-the licence's usual name.
+"""Derives the remaining fields from what was read.
+
+Categories by rule, capabilities, family, relation to a base model, the license's usual name.
 """
 
 from __future__ import annotations

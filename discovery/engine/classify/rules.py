@@ -1,5 +1,4 @@
-"""``model_categorization.json``: the rules that decide categories, as people write them and as the
-engine evaluates them.
+"""The rules that decide categories, as ``model_categorization.json`` contains them.
 
 The guide's shape as it stands (``keywords``, ``file_patterns``, ``modalities``), extended with
 ``architectures``, ``model_types``, ``pipeline_tags``, ``tags``, ``signals`` and ``weight``; a

@@ -1,5 +1,6 @@
-"""What categories and capabilities are decided by: collected while a model is read and kept with
-it, so that rules can change alone.
+"""What categories and capabilities are decided by, collected while a model is read.
+
+Kept with the model, so that rules can change without reading it again.
 """
 
 from __future__ import annotations

@@ -1,5 +1,4 @@
-"""CTranslate2: ``model.bin``, a list of named variables behind the name of the model's
-specification.
+"""CTranslate2: ``model.bin``, the specification's name and a list of named variables.
 
 Source: ``ModelSpec._serialize`` of https://github.com/OpenNMT/CTranslate2
 (python/ctranslate2/specs/model_spec.py).

@@ -1,5 +1,6 @@
-"""Flax checkpoints: msgpack maps whose leaves are arrays, stored as extension 1 around (shape,
-dtype name, bytes).
+"""Flax checkpoints: msgpack maps whose leaves are arrays.
+
+Arrays are extension 1 around (shape, dtype name, bytes).
 
 Sources: https://github.com/msgpack/msgpack/blob/master/spec.md and flax/serialization.py.
 """

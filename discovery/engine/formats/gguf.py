@@ -1,5 +1,4 @@
-"""GGUF, versions 1 to 3, either byte order: key-value metadata, a tensor table, then aligned tensor
-data.
+"""GGUF, versions 1 to 3, in either byte order: metadata, a tensor table, aligned tensor data.
 
 Source: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 """

@@ -1,5 +1,4 @@
-"""Objects of Python that their own library unpickles, as scikit-learn's are: joblib's files, and
-plain pickles, packed or not.
+"""Python objects that their own library unpickles: joblib's files and plain pickles.
 
 Listed, never loaded: the reader of PyTorch's files tells them by the class that they build.
 Source: ``joblib/numpy_pickle.py`` of https://github.com/joblib/joblib.

@@ -1,5 +1,6 @@
-"""Keras: the ``.keras`` archive of Keras 3, and HDF5 files of any Keras, of which only the
-configuration in text is looked at.
+"""Keras: the ``.keras`` archive of Keras 3, and HDF5 files of any Keras.
+
+Of the latter only the configuration in text is read.
 
 Sources: https://keras.io/api/models/model_saving_apis/ and the HDF5 file format specification,
 section II.A (superblock).

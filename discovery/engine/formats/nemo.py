@@ -1,5 +1,4 @@
-"""NVIDIA NeMo: ``.nemo``, a tar archive (plain or gzip) with ``model_config.yaml`` and a PyTorch
-checkpoint.
+"""NVIDIA NeMo: ``.nemo``, a tar archive with ``model_config.yaml`` and a PyTorch checkpoint.
 
 Source: NeMo's ``SaveRestoreConnector``. The checkpoint in it is a pickle: see
 ``discovery.engine.archives.archives``.

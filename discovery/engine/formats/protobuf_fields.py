@@ -1,5 +1,6 @@
-"""A walk over protobuf fields that reads keys and lengths only; what a field holds is read when it
-is asked for.
+"""Walks over protobuf fields, reading only keys and lengths.
+
+What a field contains is read on request.
 
 Source: https://protobuf.dev/programming-guides/encoding/
 """

@@ -1,5 +1,4 @@
-"""PyTorch checkpoints: zip archives since 1.6, the five pickles of before, TorchScript, and bare
-pickles of any library.
+"""PyTorch checkpoints: zip archives, legacy files, TorchScript, and plain pickles.
 
 They are listed, never loaded: see ``discovery.engine.pickles.pickles``.
 Source: ``torch/serialization.py`` (``_save``, ``_legacy_save``),

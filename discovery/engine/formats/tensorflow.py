@@ -1,5 +1,6 @@
-"""TensorFlow SavedModel: ``saved_model.pb`` (signatures, tags) and ``variables/variables.index``
-(names, types and shapes of variables).
+"""TensorFlow SavedModel: ``saved_model.pb`` and ``variables/variables.index``.
+
+Signatures and tags; names, types and shapes of variables.
 
 Sources: saved_model.proto, meta_graph.proto and tensor_bundle.proto of TensorFlow; the index is a
 LevelDB table (https://github.com/google/leveldb/blob/main/doc/table_format.md), which TensorFlow

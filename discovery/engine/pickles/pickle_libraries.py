@@ -1,5 +1,4 @@
-"""What libraries need a pickle to name: lists kept as data, one file a library in
-``lists/``.
+"""Lists of what known libraries need a pickle to name, one file each in ``lists/``.
 
 ``calls`` may be called, ``classes`` have objects made of them without a call, ``named`` are
 functions that are kept and not called, ``enums`` are looked up by one plain value. A ``*`` stands

@@ -1,5 +1,6 @@
-"""The stack machine of pickles, run on symbols: an import becomes a ``Global``, a call an
-``Object`` that remembers it.
+"""Runs the stack machine of pickles on symbols instead of objects.
+
+An import becomes a ``Global``, a call an ``Object`` that remembers it.
 
 It goes on wherever one of Python's unpicklers (the one in C, or the slow one that joblib and pandas
 use) would: it stops only where both do. In doubt a value is unknown and the walk continues: to name

@@ -154,9 +154,7 @@ class Scanner:
 
 
 def breaks_at_once(head: bytes, size: int) -> bool:
-    """Whether what starts with ``head`` and has ``size`` bytes stops making sense as a pickle
-    there, before it uses anything.
-    """
+    """Whether these bytes stop making sense as a pickle before they use anything."""
     scanner = Scanner(BytesIO(head), size, Allowance(opcodes=len(head)), head)
     try:
         scanner.load()

@@ -1,5 +1,4 @@
-"""What picklescan calls dangerous: a list that others keep up to date, asked about the imports that
-ours does not know.
+"""Asks picklescan's list about imports that ours does not know.
 
 Its own reading of files is not used: it has no limits on size, and stops where a file is broken.
 """

@@ -1,6 +1,4 @@
-"""Setting members of a JSON object in its own text: whatever is not set stays byte for byte as
-somebody wrote it.
-"""
+"""Sets members of a JSON object in its text and leaves the rest unchanged, byte for byte."""
 
 from __future__ import annotations
 

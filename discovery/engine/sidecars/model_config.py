@@ -1,5 +1,6 @@
-"""``config.json`` of Transformers and its relatives: architecture, shape, context length,
-precision, quantization.
+"""Reads ``config.json`` of Transformers and its relatives.
+
+Architecture, shape, context length, precision, quantization.
 
 Sources: the ``PretrainedConfig`` classes of Transformers for the spellings; vLLM's derivation of
 the usable context from RoPE scaling.

@@ -1,5 +1,6 @@
-"""Parameters of well-known architectures, computed from config.json when their weights are not on
-the disk.
+"""Computes the parameters of well-known architectures from config.json.
+
+Used when the weights are not on the disk.
 
 Arithmetic, not a guess: each function adds up the weight matrices that the Transformers class of
 that ``model_type`` creates. Sources: the ``modeling_*.py`` files of Transformers. What is not

@@ -1,6 +1,4 @@
-"""Tokenizer files: context length from ``tokenizer_config.json``, vocabulary size from
-``tokenizer.json`` without its merges.
-"""
+"""Reads the context length and the vocabulary size from tokenizer files."""
 
 from __future__ import annotations
 

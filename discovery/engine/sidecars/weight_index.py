@@ -14,7 +14,9 @@ SUFFIXES = (".safetensors.index.json", ".bin.index.json")
 
 @dataclass(frozen=True, slots=True)
 class WeightIndex:
-    """``shards`` are the file names it asks for; ``outside`` those that would leave the folder;
+    """An index of shards.
+
+    ``shards`` are the file names it asks for; ``outside`` those that would leave the folder;
     ``total_size`` bytes of weights, as claimed.
     """
 

@@ -1,5 +1,4 @@
-"""Chat templates, parsed and never rendered: Jinja that reaches for Python's insides has no
-business in a conversation.
+"""Parses chat templates, without rendering them, and reports ways into Python's internals.
 
 Programs render the template that comes with a model for every message. In a sandbox the tricks
 below fail; not everybody has one. Jinja's own parser says what a template does. What may be called

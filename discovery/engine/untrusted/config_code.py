@@ -1,5 +1,6 @@
-"""Code that a configuration names: JSON, YAML and Keras's own, walked to the bottom, every object
-judged by the same few rules.
+"""Finds the code that a configuration names: JSON, YAML and Keras's own.
+
+Every object of the document is judged by the same few rules.
 
 A configuration is data, yet loaders import what it names: Transformers ``auto_map``, Hydra
 ``_target_``, Keras ``module``, PyYAML a tag. Sources:

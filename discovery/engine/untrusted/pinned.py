@@ -1,5 +1,6 @@
-"""A connection that goes to the IP address that was judged, whatever the host's name leads to by
-now (DNS rebinding gains nothing).
+"""Connects to the IP address that was checked, wherever the host's name leads now.
+
+DNS rebinding gains nothing.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""Code that comes with a model and runs when a program is told to trust it: named by configs, or
-lying beside the weights.
+"""Finds code that comes with a model and runs when a program is told to trust it.
+
+Configs name it, or it lies beside the weights.
 """
 
 from __future__ import annotations
@@ -46,9 +47,7 @@ _RUN = (
 
 
 def note_configs(folder: Folder) -> None:
-    """Every configuration and template of the folder, whatever it is called: what they name, and
-    what they reach for.
-    """
+    """Notes what every configuration and template of the folder names or reaches for."""
     names = [
         name
         for name in sorted(folder.entries)
@@ -184,9 +183,7 @@ def note_pipeline(folder: Folder, pipeline: Mapping[str, Any]) -> None:
 
 
 def note_modules(folder: Folder, modules: Any) -> None:
-    """Steps of a Sentence Transformers model (``modules.json``) whose class is none of the
-    library's.
-    """
+    """Notes steps of a Sentence Transformers model whose class is not the library's."""
     for module in modules[:MAX_REFERENCES] if isinstance(modules, list) else ():
         kind = module.get("type") if isinstance(module, Mapping) else None
         if isinstance(kind, str) and kind.partition(".")[0] not in _INSTALLED:

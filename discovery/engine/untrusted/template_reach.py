@@ -18,8 +18,9 @@ _INSIDE = re.compile(
 
 
 class Oddity(NamedTuple):
-    """What is odd about a template, and how bad it is: an ``ERROR`` can run code where the template
-    is rendered without a sandbox.
+    """Something odd about a template.
+
+    An ``ERROR`` can run code where the template is rendered without a sandbox.
     """
 
     severity: Severity

@@ -1,5 +1,4 @@
-"""What an expression of a chat template can be, as far as it matters: could a name in it have been
-put together by the template?
+"""What an expression of a chat template can be: could the template have built a name in it?
 
 Texts that come with a conversation are the caller's; texts that a template joins, cuts or turns are
 its author's, who may spell with them what no rule would let him write. Values only ever grow:
