@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import errno
 import json
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -220,6 +221,25 @@ def test_a_root_is_added_by_its_path(file: Path, tmp_path: Path, admin_user: Use
     assert (root.path, root.name) == (f"{tmp_path}/more", "More")
     held = json.loads(file.read_text())["discovery"]["roots"]
     assert held == [{"path": f"{tmp_path}/more", "name": "More"}]
+
+
+def test_of_two_roots_that_are_added_at_once_both_are_kept(
+    file: Path, tmp_path: Path, admin_user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The list is read when its turn has come, not when the form was sent."""
+    (tmp_path / "first").mkdir()
+    (tmp_path / "second").mkdir()
+    turn = editing._one_at_a_time
+
+    def after_somebody_else() -> AbstractContextManager[None]:
+        monkeypatch.setattr(editing, "_one_at_a_time", turn)
+        roots.add(str(tmp_path / "first"), by=admin_user)
+        return turn()
+
+    monkeypatch.setattr(editing, "_one_at_a_time", after_somebody_else)
+    roots.add(str(tmp_path / "second"), by=admin_user)
+    named = json.loads(file.read_text())["discovery"]["roots"]
+    assert {str(tmp_path / "first"), str(tmp_path / "second")} <= set(map(str, named))
 
 
 def test_the_first_list_of_roots_in_the_file_keeps_those_that_were_scanned_before(

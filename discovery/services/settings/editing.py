@@ -5,7 +5,7 @@ file's own text, kept in the history, undone from there.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,6 +106,17 @@ def save(changes: Mapping[str, Any], *, by: User | None, seen: Mapping[str, str]
         if wanted:
             _write({key: {"value": value} for key, value in wanted.items()}, by=by)
         return list(wanted)
+
+
+def rewrite(key: str, change: Callable[[Any], Any], *, by: User | None) -> None:
+    """Writes what ``change`` makes of the value in force, which nobody else can change meanwhile.
+    Raises ``SettingsError``, and whatever ``change`` raises.
+    """
+    with _one_at_a_time():
+        now = current(key)
+        wanted = change(now)
+        if wanted != now:
+            _write({key: {"value": wanted}}, by=by)
 
 
 def current(key: str) -> Any:

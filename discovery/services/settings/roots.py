@@ -5,7 +5,7 @@ once.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -78,7 +78,7 @@ def add(path: str, *, by: User | None, name: str = "") -> Root:
     """Makes a folder a root. Raises ``SettingsError`` with why it cannot be one."""
     text = _checked(path)
     entry = {"path": text, **({"name": name.strip()} if name.strip() else {})}
-    _save([*_all_entries(), entry if len(entry) > 1 else text], by=by)
+    _rewrite(lambda written: [*_all(written), entry if len(entry) > 1 else text], by=by)
     Root.objects.filter(path=text).update(enabled=True)  # it may have been removed before
     return Root.objects.get(path=text)
 
@@ -89,12 +89,16 @@ def change(
     """Sets ``enabled``, ``read_only``, ``interval_minutes`` and ``max_depth`` of a root. Raises
     ``SettingsError``, or ``Conflict`` where somebody has changed it since ``seen``.
     """
-    now = _values(root)
-    if seen is not None and seen != form_stamps.stamp(now) and dict(values) != now:
-        raise form_stamps.Conflict({key: now[key] for key in values if values[key] != now[key]})
-    changed = {key: value for key, value in values.items() if value != now[key]}
-    if changed:
-        _save([_with(entry, root, changed) for entry in _all_entries(root)], by=by)
+
+    def changed(written: list[Any]) -> list[Any]:
+        root.refresh_from_db()
+        now = _values(root)
+        if seen is not None and seen != form_stamps.stamp(now) and dict(values) != now:
+            raise form_stamps.Conflict({key: now[key] for key in values if values[key] != now[key]})
+        others = {key: value for key, value in values.items() if value != now[key]}
+        return [_with(entry, root, others) for entry in _all(written, root)] if others else written
+
+    _rewrite(changed, by=by)
 
 
 def remove(root: Root, *, forget: bool, by: User) -> int:
@@ -103,9 +107,11 @@ def remove(root: Root, *, forget: bool, by: User) -> int:
     """
     if root.claim_id is not None:
         raise SettingsError({KEY: "A scan of this root is running. Stop it first."})
-    kept = [entry for entry in _all_entries() if path_of(_path(entry)) != root.path]
     Root.objects.filter(pk=root.pk).update(enabled=False)
-    _save(kept, by=by)
+    _rewrite(
+        lambda written: [each for each in _all(written) if path_of(_path(each)) != root.path],
+        by=by,
+    )
     count = _forget(root) if forget else 0
     what = f"removed by {by.get_username()}"
     text = f"{what}, with its {count:,} models" if forget else f"{what}; its models stay registered"
@@ -136,16 +142,15 @@ def _forget(root: Root) -> int:
     return count
 
 
-def _save(wanted: list[Any], *, by: User | None) -> None:
-    editing.save({KEY: wanted}, by=by, seen={})
+def _rewrite(change: Callable[[list[Any]], list[Any]], *, by: User | None) -> None:
+    editing.rewrite(KEY, change, by=by)
     watch.apply()
 
 
-def _all_entries(root: Root | None = None) -> list[Any]:
+def _all(written: list[Any], root: Root | None = None) -> list[Any]:
     """What the file says, and the roots that it does not name yet: once a page writes the list, it
     is the whole list. Roots that are off and not in the file were removed from it.
     """
-    written = entries()
     named = {path_of(_path(entry)) for entry in written}
     known = Root.objects.exclude(path=Root.REMOTE).order_by("pk")
     missing = [row for row in known if row.path not in named and (row.enabled or row == root)]
