@@ -47,7 +47,9 @@ def env(tmp_path_factory: pytest.TempPathFactory, migrated: Path) -> dict[str, s
 
 def manage(env: dict[str, str], *arguments: str) -> str:
     command = [sys.executable, str(settings.BASE_DIR / "manage.py"), *arguments]
-    return subprocess.run(command, env=env, check=True, capture_output=True, text=True).stdout
+    ended = subprocess.run(command, env=env, check=False, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout
 
 
 def start(env: dict[str, str]) -> subprocess.Popen[str]:
