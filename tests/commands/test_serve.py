@@ -98,7 +98,7 @@ def wait_for(url: str, process: subprocess.Popen[str]) -> str:
         except OSError:
             return ""
 
-    return until(answer, told=f"{url} never answered", every=0.2)
+    return until(answer, told=f"{url} never answered")
 
 
 @pytest.mark.slow
@@ -556,11 +556,11 @@ def _wait(condition: Callable[[], object]) -> None:
             return condition()
         return False
 
-    until(holds, every=0.1)
+    until(holds)
 
 
 def _until(tmp_path: Path, query: str, wanted: int) -> None:
-    until(lambda: _scalar(tmp_path, query) == wanted, told=query, every=0.1)
+    until(lambda: _scalar(tmp_path, query) == wanted, told=query)
 
 
 def _scalar(tmp_path: Path, query: str) -> int:

@@ -12,13 +12,15 @@ T = TypeVar("T")
 DEADLINE = 120.0
 
 
-def until(condition: Callable[[], T], *, told: object = "", every: float = 0.02) -> T:
-    """Waits until ``condition`` holds and returns what it returned.
+def until(condition: Callable[[], T], *, told: object = "") -> T:
+    """Waits until ``condition`` holds and returns what it returned; asks less often as time goes
+    by, so that asking does not take the processor from what is waited for.
 
     Raises ``AssertionError`` with ``told`` when it does not hold after ``DEADLINE`` seconds.
     """
-    deadline = time.monotonic() + DEADLINE
+    deadline, pause = time.monotonic() + DEADLINE, 0.01
     while not (found := condition()):
         assert time.monotonic() < deadline, told or "what was waited for never happened"
-        time.sleep(every)
+        time.sleep(pause)
+        pause = min(2 * pause, 0.5)
     return found
