@@ -1,5 +1,7 @@
-"""The tree that ``serve --demo`` shows: some 40 models with real headers and holes for weights, and
-a small one in each format of other programs.
+"""The tree that ``serve --demo`` shows.
+
+It has some 40 models with real headers and holes for weights, and a small one in each format of
+other programs.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""The parent's side of the cell that a test load runs in: the strongest that works on this machine,
-which is tried rather than assumed.
+"""The parent's side of the sandbox that a test load runs in.
+
+It is the strongest one that works on this machine, which is tested rather than assumed.
 
 1. bubblewrap: a file system of Python and the job's files alone, a process table, a network and a
   scratch folder of its own;
@@ -62,8 +63,9 @@ _WHERE = {
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """The cell that is in force, what a child could do in it, and why it is no stronger one: a
-    sentence for each step.
+    """The active sandbox, what a child can do in it, and why no stronger one is used.
+
+    The reasons are one sentence for each step.
     """
 
     cell: Cell
@@ -93,9 +95,7 @@ class Standing:
 
     @property
     def gaps(self) -> tuple[str, ...]:
-        """What the cell does not hold back: native code that a library is talked into could
-        do it.
-        """
+        """What the sandbox does not prevent native code from doing."""
         facts = self.facts
         able = (
             ("read other files", facts.reads),
@@ -224,8 +224,10 @@ def prepared(job: Job, command: Sequence[str], scratch: str) -> tuple[Job, list[
 
 
 def environment(scratch: str) -> dict[str, str]:
-    """Folders that libraries write to lie in ``scratch``; nothing is downloaded, nothing reported,
-    no program found by its name.
+    """Return the environment variables of the child.
+
+    Folders that libraries write to lie in ``scratch``; nothing is downloaded or reported, and no
+    program is found by its name.
     """
     passed = {
         name: value

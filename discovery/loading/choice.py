@@ -1,5 +1,6 @@
-"""Which loader takes a job: the model's type and its variant's format decide, and what is installed
-here.
+"""Choose the loader for a job.
+
+The model's type, its variant's format and the installed libraries decide.
 """
 
 from __future__ import annotations

@@ -119,8 +119,9 @@ def _writes(path: str) -> bool:
 
 
 def _speaks() -> bool:
-    """Whether there are a socket and anybody to speak to: in a network of its own there is
-    nobody.
+    """Return whether the process can open a socket and has a network to reach.
+
+    A network namespace of its own has only the loopback interface.
     """
     with suppress(OSError), socket.socket() as opened:
         opened.bind(("127.0.0.1", 0))

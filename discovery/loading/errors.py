@@ -9,8 +9,10 @@ class LoadFailed(Exception):
 
 
 class Unsupported(Exception):
-    """Nothing here can try: no loader for this format, a library that is not installed, an
-    architecture it does not know.
+    """No loader here can try the model.
+
+    Its format has no loader, a library is not installed, or a library does not know the
+    architecture.
     """
 
 

@@ -1,9 +1,8 @@
-"""An audit hook for the child: no network, no other programs, nothing written outside its scratch
-folder, whatever a library is talked into.
+"""An audit hook that blocks the network, other programs and writing outside the scratch folder.
 
-It holds for what goes through Python's own functions, and says what was not allowed. Native code,
-and functions that Python does not audit, are held by the cell (``confine``); where the system has
-none, by nothing.
+It covers calls through Python's own functions and reports what it blocked. Native code, and
+functions that Python does not audit, are limited by the sandbox (``confine``), or by nothing where
+the system has no sandbox.
 """
 
 from __future__ import annotations
@@ -42,8 +41,10 @@ _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
 class NotAllowed(PermissionError):
-    """An ``OSError``, so that libraries which only try their luck (``platform``, ``ctypes.util``)
-    go on without.
+    """An operation that the guard blocked.
+
+    It is an ``OSError``, so that libraries that only probe the system (``platform``,
+    ``ctypes.util``) continue without it.
     """
 
 
@@ -52,8 +53,9 @@ class _Unknown(Exception):
 
 
 def server(job: Job) -> tuple[str, int] | None:
-    """(address, port) that a job may connect to; the address is empty for whatever the host's name
-    leads to.
+    """Return the (address, port) that a job may connect to.
+
+    The address is empty for whatever the host's name resolves to.
     """
     try:
         return (job.place, read(job.endpoint).port) if job.endpoint else None
@@ -114,8 +116,10 @@ def _writes(arguments: tuple[Any, ...]) -> bool:
 def _judge(
     event: str, path: Any, folder: int | None, scratch: str, *, relative: bool = True
 ) -> None:
-    """``relative``: whether a path may be one that the current folder completes; ``os.open`` does
-    not tell which folder it means.
+    """Raise ``NotAllowed`` unless the path of an audit event may be written.
+
+    ``relative`` says whether the path may be relative to the current folder; ``os.open`` does not
+    report which folder it is relative to.
     """
     try:
         named = _named(path, folder)

@@ -87,7 +87,9 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """``message`` is a sentence or a few; ``peak_memory_bytes`` counts mapped files too, as far as
+    """The result of a test load.
+
+    ``message`` is one sentence or a few; ``peak_memory_bytes`` includes mapped files, as far as
     they were read.
     """
 

@@ -1,5 +1,6 @@
-"""Landlock: what this process may read and write from now on, for good, native code included;
-rights that nobody has to grant.
+"""Landlock: limit for good what this process may read and write, native code included.
+
+It needs no privileges.
 
 It does not hold modes, owners, times and attributes of files: the filter of system calls does
 (``seccomp``). Sources: ``landlock(7)`` and https://docs.kernel.org/userspace-api/landlock.html
@@ -41,8 +42,9 @@ def version() -> int:
 
 
 def restrict(rights: Iterable[tuple[str, int]], ports: Iterable[int] = ()) -> None:
-    """Leaves this process ``rights`` on paths (folders with all that is below), and TCP connections
-    to ``ports``.
+    """Limit this process to ``rights`` on paths and to TCP connections to ``ports``.
+
+    A right on a folder covers everything below it.
 
     Raises ``OSError`` where the kernel has no Landlock.
     """

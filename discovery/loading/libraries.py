@@ -1,5 +1,6 @@
-"""The libraries that loaders need: imported when they are, and named with the extra that installs
-them when they are missing.
+"""The libraries that loaders need.
+
+They are imported on use; a missing one is reported with the extra that installs it.
 """
 
 from __future__ import annotations
@@ -66,8 +67,9 @@ def library(name: str) -> Any:
 
 
 def expect_current(name: str) -> None:
-    """Raises ``Refused`` where the version that is installed is known to be too old, without
-    importing it.
+    """Check that the installed version is recent enough, without importing the library.
+
+    Raises ``Refused`` where it is known to be too old.
     """
     found = getattr(sys.modules.get(name), "__version__", None) or _metadata(name)
     if found is not None:

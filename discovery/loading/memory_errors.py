@@ -1,5 +1,6 @@
-"""Telling "there was not enough memory" from other failures: every library has its own words for
-it.
+"""Tell "there was not enough memory" from other failures.
+
+Every library has its own words for it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""What a test load may read: Python with its packages and libraries, and of the model the job's own
-files and those that its loader opens beside them. Links are resolved to what they lead to, inside
-the root.
+"""What a test load may read.
+
+Python with its packages and libraries and, of the model, the job's own files and those that its
+loader opens in the same folders. Links are resolved to their targets inside the root.
 """
 
 from __future__ import annotations
@@ -93,8 +94,9 @@ def _home_of_executable() -> str:
 
 
 def _holds_more(path: str) -> bool:
-    """Whether the folder holds this project with its data, or all of the system, rather than
-    libraries.
+    """Return whether the folder holds more than libraries.
+
+    It may hold this project with its data, or all of the system.
     """
     return os.path.realpath(path) in {str(folder) for folder in (home(), *home().parents)}
 
@@ -139,8 +141,9 @@ def _add(files: dict[str, str], job: Job, path: str) -> None:
 
 
 def _beside(job: Job, folders: list[str]) -> Iterator[str]:
-    """Paths relative to the root, of files that the job's loader opens beside the weights; adds the
-    folders that it lists.
+    """Yield the files that the job's loader opens in addition to the weights.
+
+    The paths are relative to the root; the folders that the loader lists are added to ``folders``.
     """
     loader = choice.loader_for(job)
     if loader is transformers and (folder := weights.home(job, transformers.CONFIG)):

@@ -100,8 +100,9 @@ def _allow_if(argument: int, values: Iterable[int], *, mask: int = 0) -> list[by
 
 
 def _not_equal(argument: int, mask: int, value: int) -> list[bytes]:
-    """Allows the call unless the argument, masked, is the value: a file opened for reading is not
-    emptied on the way.
+    """Allow the call unless the masked argument equals the value.
+
+    For example, a file opened for reading must not be truncated by the same call.
     """
     return [
         *_argument(argument, mask),
@@ -118,8 +119,9 @@ def _argument(argument: int, mask: int) -> list[bytes]:
 
 
 def _when(machine: str, name: str, block: list[bytes]) -> list[bytes]:
-    """``block``, which returns, for the call ``name``; nothing where the machine has no such
-    call.
+    """Return the filter that runs ``block`` for the call ``name``.
+
+    ``block`` ends in a return; the result is empty where the machine has no such call.
     """
     wanted = number(name, machine)
     return [] if wanted is None else [_instruction(_EQUAL, wanted, 0, len(block)), *block]

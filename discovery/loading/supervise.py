@@ -1,5 +1,6 @@
-"""The parent's side of a test load: starts the child, watches it, ends it, and believes little of
-what it says.
+"""The parent's side of a test load.
+
+It starts, watches and ends the child, and trusts little of what the child reports.
 """
 
 from __future__ import annotations
@@ -93,8 +94,9 @@ def run(
 
 
 class _Drain(threading.Thread):
-    """Empties a pipe so that the child never waits, and keeps the first or the last ``limit``
-    bytes.
+    """A pipe reader that keeps the first or the last ``limit`` bytes.
+
+    It empties the pipe so that the child never waits.
     """
 
     def __init__(self, pipe: IO[bytes], limit: int, *, first: bool) -> None:
@@ -133,8 +135,9 @@ def _used(pid: int) -> int:
 
 
 def _over_disk(scratch: str) -> str:
-    """Why the child has to be ended; empty in bubblewrap, whose scratch folder lies in memory and
-    cannot grow.
+    """Return why the child has to be ended for its disk use, or an empty string.
+
+    In bubblewrap it is always empty, because the scratch folder lies in memory and cannot grow.
     """
     total = 0
     for folder, _, names in os.walk(scratch):
@@ -236,8 +239,9 @@ def _failed(message: str) -> Outcome:
 
 
 def _completed(outcome: Outcome, job: Job, elapsed: float, peak: int) -> Outcome:
-    """With what the parent knows itself: the loader of a child that did not say, its time, its
-    memory.
+    """Complete an outcome with what the parent knows itself.
+
+    These are the loader of a child that did not report one, the time and the memory.
     """
     chosen = choice.loader_for(job)
     return Outcome(

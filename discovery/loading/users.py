@@ -1,5 +1,6 @@
-"""Another user than root, for a process that root started: nobody, else the owner of the model's
-files, else root without its privileges.
+"""Another user than root, for a process that root started.
+
+It is nobody, else the owner of the model's files, else root without its privileges.
 """
 
 from __future__ import annotations
@@ -18,11 +19,12 @@ _MAY_READ = 1 << 2
 if sys.platform != "win32":
 
     def leave_root(readable: Sequence[str], files: Sequence[str], scratch: str) -> str:
-        """Becomes, for good, the first user who may read all of ``readable``; gives it the scratch
-        folder. Returns its name.
+        """Become, for good, the first user who may read all of ``readable``, and return the name.
 
-        ``files`` are the model's own: their owner is the one to ask after nobody. Nothing changes
-        for who is not root.
+        That user gets the scratch folder.
+
+        ``files`` are the model's own: their owner is the candidate after nobody. Nothing changes
+        where the process does not run as root.
         """
         if os.geteuid() != 0:
             return name(os.geteuid())
@@ -65,16 +67,19 @@ if sys.platform != "win32":
             os.setgroups(groups)
 
     def _give(folder: str, uid: int, gid: int) -> None:
-        """A folder that everybody may write to is as good: in a cell of its own, nobody else is
-        there.
+        """Give the user the scratch folder, unless everybody may write to it.
+
+        A sandbox has no other users.
         """
         if not os.stat(folder).st_mode & 0o002:
             os.chown(folder, uid, gid)
 
 
 def _stay(readable: Sequence[str]) -> str:
-    """Root without its privileges: but the one to read, where files of other people are private and
-    no cell has taken it away.
+    """Stay root without its privileges, and return the name.
+
+    The privilege to read is kept where files of other people are private and no sandbox has removed
+    it.
     """
     may_keep = _has(_MAY_READ)
     _capabilities(effective=0, permitted=_MAY_READ if may_keep else 0)

@@ -1,5 +1,6 @@
-"""The files of a job: inside the root, and accepted by the engine's own readers before any library
-opens them.
+"""The files of a job, inside the root.
+
+The engine's own readers must accept them before any library opens them.
 
 The engine's readers check every count and length; some libraries hang or crash on files that they
 refuse.
@@ -62,8 +63,9 @@ def each(job: Job) -> list[tuple[str, Header]]:
 
 
 def home(job: Job, name: str) -> str | None:
-    """The nearest folder at or above the first weight file, inside the root, that holds a file
-    ``name``. An absolute path.
+    """Return the nearest folder at or above the first weight file that holds a file ``name``.
+
+    The folder is inside the root; its path is absolute.
     """
     folder = os.path.dirname(job.files[0]) if job.files else ""
     while True:

@@ -1,5 +1,7 @@
-"""The database: the registry itself, what people make of it, how far it can be trusted, and which
-programs use it.
+"""The database tables.
+
+They hold the registry itself, people's decisions, problems and checks, access rights, and the
+programs that use the registry.
 """
 
 from discovery.engine.core.vocabulary import Channel, Visibility

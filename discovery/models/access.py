@@ -1,5 +1,6 @@
-"""Programs that use the registry: the tokens they come with, the calls they may repeat, and the
-addresses that want to be told.
+"""Programs that use the registry.
+
+Their tokens, the calls that they may repeat, and the addresses that receive notifications.
 """
 
 from __future__ import annotations
@@ -52,8 +53,9 @@ class ApiToken(models.Model):
 
 
 class SignInCount(models.Model):
-    """Wrong passwords or tokens in a row, of an account, an address, or both together; or that an
-    account once signed in from there.
+    """Failed sign-ins in a row of an account, an address, or both together.
+
+    A row also records that an account once signed in from an address.
 
     What people typed is kept as a keyed digest: some type their password into the field of the
     name.
@@ -77,8 +79,9 @@ class SignInCount(models.Model):
 
 
 class Notice(models.Model):
-    """What an upgrade did and superusers must know, until one of them confirms it on the System
-    page.
+    """A notice about an upgrade.
+
+    Superusers see it until one of them confirms it on the System page.
     """
 
     title = models.CharField(max_length=200)
@@ -99,8 +102,9 @@ class Notice(models.Model):
 
 
 class IdempotentCall(models.Model):
-    """A change that a program asked for under a key of its own choice: asked again under the same
-    key, the first answer is given again.
+    """A change that a program requested under an idempotency key.
+
+    A repeated request with the same key gets the first response again.
     """
 
     caller = models.CharField(max_length=40, help_text="Whose key it is: a token or a person.")
@@ -144,8 +148,9 @@ class Webhook(models.Model):
 
 
 class WebhookDelivery(Job):
-    """One message for one address: waiting, being sent, delivered, or given up after several
-    attempts.
+    """One message to one webhook address.
+
+    It is waiting, being sent, delivered, or given up after several attempts.
     """
 
     kind_module = "discovery.services.integrations.webhooks"

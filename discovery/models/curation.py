@@ -1,6 +1,4 @@
-"""What people make of the registry: tags, collections, saved views, and the record of every
-change.
-"""
+"""People's decisions: tags, collections, saved views, and the record of every change."""
 
 from __future__ import annotations
 
@@ -56,8 +54,9 @@ class Collection(models.Model):
 
 
 class SavedView(models.Model):
-    """A list of models worth coming back to: filter, columns and order, as the address of the
-    Models page holds them.
+    """A saved list of models.
+
+    Its filters, columns and sort order are stored as the query string of the Models page.
     """
 
     owner = models.ForeignKey(
@@ -112,8 +111,9 @@ class MetadataChange(models.Model):
 
 
 class Forgotten(models.Model):
-    """What people had made of a model before somebody forgot it: a scan that still finds its files
-    gives all of it back.
+    """The decisions about a model that somebody removed from the registry.
+
+    A later scan that still finds its files restores all of them.
     """
 
     root = models.ForeignKey(Root, on_delete=models.CASCADE, related_name="forgotten")
@@ -171,8 +171,9 @@ class Alias(models.Model):
 
 
 class ProposedJoin(models.Model):
-    """A missing model whose files are part of another one now, where both carry decisions: a person
-    joins them, or says that they are not the same.
+    """A missing model whose files now belong to another one, where both carry decisions.
+
+    A person joins the two, or says that they are not the same.
     """
 
     old = models.OneToOneField(
@@ -189,8 +190,9 @@ class ProposedJoin(models.Model):
 
 
 class RejectedMove(models.Model):
-    """Somebody has said that a missing model and a present one are not the same: they are neither
-    joined nor offered again.
+    """A decision that a missing model and a present one are not the same.
+
+    They are neither joined nor proposed again.
     """
 
     old = models.ForeignKey(

@@ -1,5 +1,7 @@
-"""Who may see which models: rules that name models by what they have in common, the combinations of
-groups, collections and rules that models have, and the record of every change of these.
+"""Who may see which models.
+
+Rules that select models by what they have in common, the combinations of groups, collections and
+rules that models have, and the record of every change to these.
 """
 
 from __future__ import annotations
@@ -16,8 +18,9 @@ from discovery.models.word_field import WordField
 
 
 class AccessRule(models.Model):
-    """Models that have one of its terms in common, and what follows for them: their visibility, the
-    groups that may see them while they are restricted, or both.
+    """A rule that sets the visibility of all models that match one of its terms.
+
+    It sets their visibility, the groups that may see them while they are restricted, or both.
 
     ``file_key`` is empty for a rule that people made; else it says where in ``access_control.json``
     the rule stands: ``public_models``, ``user_groups/developers``, ``default``. The rule without
@@ -97,8 +100,10 @@ class Audience(models.Model):
 
 
 class AccessChange(models.Model):
-    """One change of a rule, of a collection's groups or of the default: who, when, through what,
-    before and after; ``None`` where there was or is nothing.
+    """One change to a rule, to the groups of a collection or to the default visibility.
+
+    It records who made the change, when, how, and the values before and after; ``None`` means that
+    there was or is no value.
     """
 
     class Subject(models.TextChoices):

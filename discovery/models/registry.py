@@ -32,7 +32,9 @@ def sees_all(user: AbstractBaseUser | AnonymousUser) -> bool:
 
 
 def groups_of(user: AbstractBaseUser | AnonymousUser) -> QuerySet[Group]:
-    """The groups whose models are theirs to see: their own, or those of whoever they look as (see
+    """Return the groups whose models the user may see.
+
+    These are the user's own groups, or those of the person they view the site as (see
     ``services.access.view_as``).
     """
     viewed: list[int] | None = getattr(user, "viewed_groups", None)

@@ -97,15 +97,17 @@ class Root(models.Model):
 
     @property
     def label(self) -> str:
-        """What it is called where its path is not told; two may be called alike (see
-        services.access.redaction).
+        """The root's display name where its path is hidden.
+
+        Two roots may have the same name (see services.access.redaction).
         """
         return self.name or self.path.rstrip("/").rpartition("/")[2] or "root"
 
 
 class Skipped(models.Model):
-    """A place that looked like a model and is none: kept so that it is not opened again, and so
-    that the reason can be told.
+    """A place that looks like a model but is not one.
+
+    It is kept so that scans do not open it again and can show the reason.
     """
 
     root = models.ForeignKey(Root, on_delete=models.CASCADE, related_name="skipped")

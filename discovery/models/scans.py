@@ -98,9 +98,7 @@ class LogEntry(models.Model):
 
     @property
     def text(self) -> str:
-        """The message behind the name of its event, for places that do not show the event by
-        itself.
-        """
+        """The message with its event in front, for places that do not show the event."""
         named = self.event in (
             self.Event.NEW,
             self.Event.CHANGED,

@@ -1,6 +1,4 @@
-"""What is wrong with models, and what was done to find out: findings, checksums, deep validations,
-test loads.
-"""
+"""Problems with models, checksums, deep validations and test loads."""
 
 from __future__ import annotations
 
@@ -35,8 +33,7 @@ class FindingQuerySet(QuerySet["Finding"]):
 
 
 class Finding(models.Model):
-    """One thing that is wrong with a model, from when it was first seen until a check no longer
-    finds it.
+    """One problem of a model, from when it was first seen until a check no longer finds it.
 
     It is known by ``source``, ``code``, ``file`` and ``key``, not by its sentence (see
     ``services.findings.findings``).
@@ -172,8 +169,9 @@ class DeepValidation(TimedJob):
 
 
 class LoadTest(TimedJob):
-    """One attempt to load one variant with the library that programs would use, in a child process
-    under limits.
+    """One attempt to load one variant with the library that programs would use.
+
+    It runs in a child process under limits.
     """
 
     kind_module = "discovery.services.health.test_loads"

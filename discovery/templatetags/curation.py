@@ -38,8 +38,9 @@ def star(context: RequestContext, record: RegisteredModel) -> dict[str, Any]:
 def tag_chips(
     context: RequestContext, whose: RegisteredModel | Iterable[str] | None, limit: int = 0
 ) -> dict[str, Any]:
-    """Tags (of a model, or as they are listed) as links to their models, in their colour; past
-    ``limit`` the rest is counted.
+    """Show tags as colored links to their models; past ``limit`` the rest is only counted.
+
+    The tags are those of a model or a list of names.
     """
     names = whose.value("tags") if isinstance(whose, RegisteredModel) else whose
     colours = _once(context["request"], "tag_colours", tags.colours)
@@ -50,8 +51,9 @@ def tag_chips(
 
 @register.inclusion_tag("components/model_collections.html", takes_context=True)
 def model_collections(context: RequestContext, record: RegisteredModel) -> dict[str, Any]:
-    """The collections of a model, and for who may change collections the form that puts it into
-    others.
+    """Show the collections of a model.
+
+    People who may change collections also get the form that adds it to others.
     """
     own = list(record.collections.order_by("name"))
     user = context["request"].user
@@ -101,8 +103,9 @@ def _passed(context: RequestContext) -> dict[str, Any]:
 
 @register.filter
 def plain_value(value: Any) -> str:
-    """A value of a document in a cell: lists with commas, objects as JSON, a dash for what is
-    unknown.
+    """Format a value of a document for a table cell.
+
+    Lists get commas, objects become JSON, and an unknown value is a dash.
     """
     if value is None or value == [] or value == {}:
         return "–"
@@ -113,8 +116,9 @@ def plain_value(value: Any) -> str:
 
 @register.filter
 def query_words(query: str) -> list[tuple[str, str]]:
-    """``primary=VISION&sort=-size`` → (Category, Vision), (Order, size ↓): what is asked for and
-    its value.
+    """Turn a query string into pairs of a filter's label and its value.
+
+    ``primary=VISION&sort=-size`` gives (Category, Vision), (Order, size ↓).
     """
     return [
         (_PARAMETERS.get(name) or filters.label(name), _value_words(name, value))

@@ -111,8 +111,9 @@ def number(count: int | None) -> str:
 
 @register.filter
 def count_of(count: int, noun: str) -> str:
-    """``{{ 1|count_of:"model" }}`` → ``1 model``; an irregular plural follows a comma:
-    ``"entry,entries"``.
+    """Format a count with its noun: ``{{ 1|count_of:"model" }}`` gives ``1 model``.
+
+    An irregular plural follows a comma: ``"entry,entries"``.
     """
     one, _, many = noun.partition(",")
     return counted(count, one, many or None)
@@ -145,8 +146,9 @@ def ago(moment: datetime | None) -> str:
 
 @register.filter
 def minute(moment: datetime) -> str:
-    """``4 Nov 2026, 09:05``, as the filter ``date`` says it, which takes longer than hundreds of
-    rows can wait.
+    """Format a time like the filter ``date``, but fast enough for hundreds of rows.
+
+    The result looks like ``4 Nov 2026, 09:05``.
     """
     there = timezone.localtime(moment)
     return f"{there.day} {there:%b %Y, %H:%M}"

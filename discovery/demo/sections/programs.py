@@ -1,5 +1,6 @@
-"""Models of the demo tree for other programs than Transformers and llama.cpp: a small one in each
-of their formats.
+"""Models of the demo tree for programs other than Transformers and llama.cpp.
+
+There is a small one in each of their formats.
 """
 
 from __future__ import annotations

@@ -25,8 +25,9 @@ def write_keras(
     weights: int = 4096,
     version: str = "3.5.0",
 ) -> None:
-    """A ``.keras`` archive; ``layers`` are class names, ``weights`` the bytes of its HDF5
-    member.
+    """Write a ``.keras`` archive.
+
+    ``layers`` are class names, ``weights`` the number of bytes of its HDF5 member.
     """
     serialized: list[dict[str, Any]] = [
         {

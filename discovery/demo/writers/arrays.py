@@ -1,5 +1,6 @@
-"""Writes formats that are a list of named arrays: Flax, CTranslate2, and GGML's files from before
-GGUF.
+"""Write formats that are a list of named arrays.
+
+These are Flax, CTranslate2, and GGML's files from before GGUF.
 """
 
 from __future__ import annotations

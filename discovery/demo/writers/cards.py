@@ -17,8 +17,9 @@ from discovery.demo.writers.sparse import write_text
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """``scores`` are task results in percent, by data set; they become ``model-index`` and a
-    table.
+    """The text and scores of a model card.
+
+    ``scores`` are task results in percent, by data set; they become ``model-index`` and a table.
     """
 
     title: str

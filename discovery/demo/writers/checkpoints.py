@@ -1,5 +1,6 @@
-"""Small checkpoints of arrays, and such whose parts lie in several files: NumPy's, MLC's, PyTorch's
-distributed ones.
+"""Write small checkpoints of arrays and checkpoints that are split into several files.
+
+These are NumPy's, MLC's, and PyTorch's distributed ones.
 """
 
 from __future__ import annotations

@@ -218,8 +218,9 @@ def write_tokenizer(
     tokenizer_class: str = "LlamaTokenizer",
     chat: bool = False,
 ) -> None:
-    """tokenizer.json of ``vocab`` made-up words, tokenizer_config.json and
-    special_tokens_map.json.
+    """Write the files of a tokenizer with ``vocab`` made-up words.
+
+    These are tokenizer.json, tokenizer_config.json and special_tokens_map.json.
     """
     special = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
     template = {"chat_template": _CHAT_TEMPLATE} if chat else {}
@@ -233,8 +234,9 @@ def write_tokenizer(
 
 @lru_cache(maxsize=8)
 def _tokenizer_json(vocab: int) -> str:
-    """The first words and the last: enough to tell the size, which is one more than the highest
-    number.
+    """Return a tokenizer.json with only the first words and the last.
+
+    That is enough to tell the size, which is one more than the highest number.
     """
     special = ("<unk>", "<s>", "</s>")
     numbers = sorted({*range(len(special), min(vocab, KEPT_WORDS)), vocab - 1})

@@ -1,6 +1,7 @@
-"""Small files of programs that run models on phones, boards, in browsers and servers: TorchScript,
-ExecuTorch, ncnn, MNN, RKNN, TensorFlow.js, PaddlePaddle, Caffe, Darknet, dlib, MediaPipe,
-llamafile, compiled Core ML.
+"""Write small files for programs that run models on devices, in browsers and on servers.
+
+These are TorchScript, ExecuTorch, ncnn, MNN, RKNN, TensorFlow.js, PaddlePaddle, Caffe, Darknet,
+dlib, MediaPipe, llamafile and compiled Core ML.
 """
 
 from __future__ import annotations

@@ -22,8 +22,10 @@ def unet(
     *,
     dtype: str = "F16",
 ) -> Tensors:
-    """``depths`` are the transformer layers of each level, ``text`` the width of the text encoders
-    together.
+    """Return the tensors of a diffusion U-Net.
+
+    ``depths`` are the numbers of transformer layers of each level, ``text`` is the combined width
+    of the text encoders.
     """
     first, time = channels[0], 4 * channels[0]
     shapes = (

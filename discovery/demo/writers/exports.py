@@ -1,5 +1,6 @@
-"""Folders of models that were exported from another framework: the exported files beside the
-configuration they came from.
+"""Write folders of models that were exported from another framework.
+
+They hold the exported files and the original configuration.
 """
 
 from __future__ import annotations
@@ -38,8 +39,9 @@ def onnx_folder(
 def openvino_folder(
     path: Path, *, family: str = "llama", sizes: Sizes | None = None, card: Card | None = None
 ) -> None:
-    """openvino_model.xml and .bin, weights in eight bits with a scale for each row, as Optimum
-    exports them.
+    """Write openvino_model.xml and .bin, as Optimum exports them.
+
+    The weights have eight bits, with a scale for each row.
     """
     sizes = sizes or Sizes()
     _sidecars(path, family, sizes, card)
@@ -90,8 +92,9 @@ def ctranslate2_folder(
     shared_vocabulary: bool = True,
     card: Card | None = None,
 ) -> None:
-    """model.bin, its config.json and vocabulary; matrices in eight bits with a scale for each
-    row.
+    """Write model.bin with its config.json and vocabulary.
+
+    Matrices have eight bits, with a scale for each row.
     """
     packed: list[TensorSpec] = []
     for name, _, shape in tensors:

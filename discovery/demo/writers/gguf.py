@@ -67,8 +67,9 @@ def write_gguf(
 
 
 def gguf_tensor_bytes(kind: str, shape: Sequence[int]) -> int:
-    """Raises ``ValueError`` when a row is no whole number of blocks: llama.cpp refuses such a
-    file.
+    """Return the number of bytes of a GGUF tensor.
+
+    Raises ``ValueError`` when a row is not a whole number of blocks, which llama.cpp refuses.
     """
     _, block, width = TENSOR_TYPES[TYPE_NUMBERS[kind]]
     if shape and shape[-1] % block:

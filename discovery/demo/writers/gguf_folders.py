@@ -86,8 +86,9 @@ def gguf_folder(
 
 
 def write_mmproj(path: Path, embedding: int, *, layers: int = 23, hidden: int = 1024) -> None:
-    """CLIP's ViT-L/14 at 336 pixels and a two-layer projector to ``embedding``, as llama.cpp names
-    them.
+    """Write CLIP's ViT-L/14 at 336 pixels and a two-layer projector to ``embedding``.
+
+    The tensors are named as in llama.cpp.
     """
     metadata: dict[str, object] = {
         "general.architecture": "clip",

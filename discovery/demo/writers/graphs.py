@@ -1,8 +1,9 @@
-"""Writes formats that describe a graph: OpenVINO IR, TensorFlow SavedModel, TensorFlow Lite, Core
-ML, TensorRT.
+"""Write formats that describe a graph.
 
-The graph leads from the inputs to the outputs and does nothing: what a scanner reads is there, with
-the sizes of real models.
+These are OpenVINO IR, TensorFlow SavedModel, TensorFlow Lite, Core ML and TensorRT.
+
+The graph leads from the inputs to the outputs and does nothing; it has everything that a scanner
+reads, with the sizes of real models.
 """
 
 from __future__ import annotations
@@ -218,8 +219,10 @@ def write_coreml(
     author: str = "",
     license_name: str = "",
 ) -> None:
-    """``path`` ends in ``.mlmodel`` (an empty neural network) or ``.mlpackage`` (a folder:
-    manifest, ML program, 1 MB of weights).
+    """Write a Core ML model.
+
+    ``path`` ends in ``.mlmodel`` (an empty neural network) or ``.mlpackage`` (a folder with a
+    manifest, an ML program and 1 MB of weights).
     """
     package = path.suffix == ".mlpackage"
     about = (

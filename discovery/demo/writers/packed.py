@@ -1,5 +1,6 @@
-"""The same weights as quantizers and adapters store them: GPTQ, AWQ, MLX, LoRA, and GGUF's own
-names and mixtures.
+"""Write the same weights as quantizers and adapters store them.
+
+These are GPTQ, AWQ, MLX, LoRA, and GGUF's own names and mixtures.
 """
 
 from __future__ import annotations

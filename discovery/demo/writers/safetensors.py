@@ -36,8 +36,10 @@ def write_safetensors_shards(
     stem: str = "model",
     metadata: Mapping[str, str] | None = None,
 ) -> list[Path]:
-    """``stem.safetensors``, or ``stem-00001-of-0000N.safetensors`` and
-    ``stem.safetensors.index.json``. Returns the weight files.
+    """Write safetensors in one file or in shards, and return the weight files.
+
+    The names are ``stem.safetensors``, or ``stem-00001-of-0000N.safetensors`` with
+    ``stem.safetensors.index.json``.
     """
     shards = min(shards, len(tensors))
     if shards <= 1:
@@ -59,8 +61,9 @@ def write_safetensors_shards(
 
 
 def split(tensors: Sequence[TensorSpec], shards: int) -> list[list[TensorSpec]]:
-    """``shards`` runs of about the same number of bytes; every run has a tensor while there are
-    enough of them.
+    """Split the tensors into ``shards`` runs of about the same number of bytes.
+
+    Every run has a tensor while there are enough of them.
     """
     left = sum(tensor_bytes(dtype, shape) for _, dtype, shape in tensors)
     parts: list[list[TensorSpec]] = [[]]

@@ -1,5 +1,6 @@
-"""Names and shapes of the tensors of well-known architectures, as Transformers saves them, at any
-size.
+"""Names and shapes of the tensors of well-known architectures, at any size.
+
+They are those that Transformers saves.
 
 At the published sizes the parameter counts come out exactly (Llama 2 7B: 6,738,415,616); a test
 holds them to it.
@@ -265,8 +266,9 @@ def clip(sizes: Sizes) -> _Shapes:
 
 
 def llava(sizes: Sizes) -> _Shapes:
-    """Llama with CLIP's ViT-L/14 at 336 pixels (narrower and shallower when the language
-    model is).
+    """Return Llama with CLIP's ViT-L/14 at 336 pixels.
+
+    The vision tower is narrower and shallower when the language model is.
     """
     vision = max(sizes.hidden // 4, 16)
     return [

@@ -1,5 +1,6 @@
-"""Files with a real header and a hole where the data would be: gigabytes to the eye, kilobytes on
-disk.
+"""Write files with a real header and a hole where the data would be.
+
+They show gigabytes but take kilobytes on disk.
 """
 
 from __future__ import annotations
@@ -29,8 +30,9 @@ def write_sparse(path: Path, head: bytes, length: int) -> None:
 
 
 def write_pieces(path: Path, pieces: Iterable[bytes | int]) -> None:
-    """Bytes are written, a number leaves a hole of that many: for formats that mix headers and
-    data.
+    """Write bytes and holes, for formats that mix headers and data.
+
+    A number leaves a hole of that many bytes.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("wb") as file:

@@ -73,8 +73,9 @@ def _tflite(
 
 
 class _Flat:
-    """A flatbuffer from the front: tables give the places of their offsets, which are filled in
-    when the target comes.
+    """A flatbuffer that is written from the front.
+
+    Tables return the places of their offsets, which are filled in when the target is written.
     """
 
     def __init__(self) -> None:

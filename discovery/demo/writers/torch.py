@@ -1,5 +1,4 @@
-"""Writes PyTorch checkpoints as ``torch.save`` lays them out, with holes where the storages would
-be.
+"""Write PyTorch checkpoints in the layout of ``torch.save``, with holes for the storages.
 
 Source: ``torch/serialization.py`` (``_save`` and ``_legacy_save``).
 """
@@ -39,8 +38,9 @@ def write_torch_zip(
     extra: Mapping[str, int | str] | None = None,
     root: str = "archive",
 ) -> None:
-    """A state dict, bare or under the key ``wrapper``; ``extra`` are values beside it, such as an
-    epoch.
+    """Write a state dict, bare or under the key ``wrapper``.
+
+    ``extra`` are additional values, such as an epoch.
     """
     archive = _Archive(root)
     archive.add("data.pkl", _checkpoint(tensors, wrapper, extra or {}))
@@ -192,8 +192,9 @@ class _Archive:
 
 
 def crc_of_zeros(count: int) -> int:
-    """The CRC-32 of that many zero bytes, without touching them: powers of x modulo the polynomial,
-    as zlib's ``crc32_combine`` does it.
+    """Return the CRC-32 of ``count`` zero bytes without touching them.
+
+    It uses powers of x modulo the polynomial, like zlib's ``crc32_combine``.
     """
     power, square, bits = 1 << 31, 1 << 30, count * 8
     while bits:

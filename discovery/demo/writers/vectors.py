@@ -1,5 +1,6 @@
-"""Small files of programs for word vectors, tables, speech and text: fastText, word2vec, boosted
-trees, scikit-learn, spaCy, Kaldi, Tesseract.
+"""Write small files of programs for word vectors, tables, speech and text.
+
+These are fastText, word2vec, boosted trees, scikit-learn, spaCy, Kaldi and Tesseract.
 """
 
 from __future__ import annotations

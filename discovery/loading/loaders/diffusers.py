@@ -1,5 +1,6 @@
-"""Diffusers pipelines by their index: every component that model_index.json names is there, and all
-weights can be read.
+"""Load Diffusers pipelines by their index.
+
+Every component that model_index.json names is present, and all weights can be read.
 
 Source: https://huggingface.co/docs/diffusers/using-diffusers/loading (``model_index.json``)
 """

@@ -54,8 +54,9 @@ def _address(endpoint: str) -> Address:
 
 
 def models_path(path: str) -> str:
-    """``/v1/models`` beside wherever the address points to: at a base, at ``/v1``, or at
-    ``/v1/chat/completions``.
+    """Return the path of ``/v1/models`` for an address.
+
+    The address may point to a base, to ``/v1``, or to ``/v1/chat/completions``.
     """
     before, version, _ = f"{path.rstrip('/')}/".partition("/v1/")
     return f"{before.rstrip('/')}/v1/models" if version else f"{path.rstrip('/')}/v1/models"

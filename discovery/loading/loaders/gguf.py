@@ -1,5 +1,6 @@
-"""GGUF files by gguf-py's reader, every page of every tensor touched; then by llama.cpp, where
-llama-cpp-python is installed.
+"""Load GGUF files with gguf-py's reader, which touches every page of every tensor.
+
+Then llama.cpp loads them, where llama-cpp-python is installed.
 
 ``GGUFReader`` hangs on hostile arrays and overflows on nested ones: it only sees files whose header
 the engine's reader accepted. Sources: https://github.com/ggml-org/llama.cpp/tree/master/gguf-py and
@@ -84,8 +85,9 @@ def _expect_support(path: str, header: Header) -> None:
 
 
 def _touch(data: Any, mapped: mmap.mmap) -> None:
-    """``data`` is an array over the mapped file: reading a byte of each page brings all of it
-    in.
+    """Read all of ``data``, an array over the mapped file.
+
+    One byte of each page is enough.
     """
     raw = data.ravel().view("uint8")
     for start in range(0, raw.size, PIECE):
@@ -95,8 +97,9 @@ def _touch(data: Any, mapped: mmap.mmap) -> None:
 
 
 def _llama(path: str) -> str:
-    """The first shard; llama.cpp finds the others by their names. Its log says why when it
-    refuses.
+    """Load the first shard with llama.cpp and return what happened.
+
+    llama.cpp finds the other shards by their names. Its log says why when it refuses.
     """
     llama_cpp = library("llama_cpp")
     log = io.StringIO()

@@ -1,5 +1,6 @@
-"""ONNX graphs: ``onnx.checker``, then a session of onnxruntime on the CPU and one run on inputs
-made up from the graph's own ports.
+"""Load ONNX graphs with ``onnx.checker``, then onnxruntime on the CPU.
+
+The session runs once on inputs generated from the graph's own ports.
 
 Sources: https://onnx.ai/onnx/api/checker.html and
 https://onnxruntime.ai/docs/api/python/api_summary.html

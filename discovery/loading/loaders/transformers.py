@@ -146,11 +146,12 @@ def _parameters(model: Any) -> str:
 
 
 def _complaints(info: dict[str, Any], total: int) -> str:
-    """Weights that the files lack are filled with noise, those too many are left out: worth
-    knowing.
+    """Return a warning about missing or surplus weights.
 
-    Raises ``LoadFailed`` where the files hold another model than the config: other shapes, or less
-    than half of ``total`` weights.
+    Transformers fills missing weights with noise and ignores surplus ones.
+
+    Raises ``LoadFailed`` where the files hold another model than the config describes: other
+    shapes, or less than half of ``total`` weights.
     """
     if mismatched := sorted(info.get("mismatched_keys") or ()):
         name, there, wanted = mismatched[0]

@@ -12,8 +12,9 @@ from discovery.services.core import config_files
 
 class Command(check.Command):
     def handle(self, *app_labels: Any, **options: Any) -> None:
-        """Exit code 1 for a broken config file: everything else goes on with its last good
-        version.
+        """Run the checks; exit with code 1 for a broken config file.
+
+        Everything else continues with the file's last good version.
         """
         super().handle(*app_labels, **options)
         if config_files.faults():

@@ -54,8 +54,9 @@ class Command(BaseCommand):
             sys.exit(2)
 
     def _save(self, path: Path, pieces: Iterator[str]) -> None:
-        """The whole export or nothing: a file that was there stays until the new one is
-        complete.
+        """Save the whole export or nothing.
+
+        An existing file stays until the new one is complete.
         """
         temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         try:

@@ -218,8 +218,9 @@ def _address(options: dict[str, Any]) -> str:
 
 
 def _demo_folder() -> Path | None:
-    """The folder that a demo has begun in, whose end takes it away: only one that was made for
-    that.
+    """Return the folder that the demo created, which is removed at its end.
+
+    Only a folder that was created for the demo counts.
     """
     folder = Path(os.environ.get("KAREN_DEMO") or ".")
     return (
@@ -298,8 +299,9 @@ def _reap() -> None:
 
 
 def _end_work(pids: set[int]) -> None:
-    """What these processes are doing ends by itself within a second when told to, and goes on after
-    the next start.
+    """Tell these processes to stop their work.
+
+    Each job stops within a second and continues after the next start.
     """
     # They are asked again in a moment, and killed when their time is up: no fault of the database
     # keeps anything running.
