@@ -78,7 +78,7 @@ if sys.platform != "win32":
 def _stay(readable: Sequence[str]) -> str:
     """Stay root without its privileges, and return the name.
 
-    The privilege to read is kept where files of other people are private and no sandbox has removed
+    The privilege to read is kept where files of other people are private and no cell has removed
     it.
     """
     may_keep = _has(_MAY_READ)

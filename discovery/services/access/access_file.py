@@ -53,8 +53,9 @@ class _Seen:
 
 
 def follow() -> bool:
-    """Brings rules and models in step where the file has changed since this process last did;
-    whether anything was written. A file that is wrong changes nothing.
+    """Apply the access file if it has changed since this process last applied it.
+
+    Returns whether anything was written. An invalid file changes nothing.
     """
     with _Seen.lock:
         control = config_files.ACCESS.value()
@@ -122,8 +123,10 @@ def _drop(rule: AccessRule) -> set[int]:
 
 
 def _follow(rule: AccessRule | None, key: str, wanted: Wanted) -> set[int] | None:
-    """The models that the rule meant or means, where it is not as it is wanted; ``None`` where it
-    is.
+    """Change a rule to what the file says, or create it.
+
+    Returns the models that the rule selected before or selects now; ``None`` where the rule was up
+    to date.
     """
     before = _told(rule) if rule else None
     if rule is None:
@@ -176,8 +179,10 @@ def _record(
 
 
 def warnings() -> list[str]:
-    """Sentences about the file that is in force: names that nothing has, and groups that are gone.
-    Asks the database only where the file names something.
+    """Return warnings about the active file.
+
+    They are sentences about names that match nothing and groups that no longer exist. The database
+    is only queried where the file names something.
     """
     control = config_files.ACCESS.value()
     return [*_unmatched(control), *_gone(control)]

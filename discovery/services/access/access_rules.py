@@ -1,5 +1,6 @@
-"""Access rules, the groups of collections and the default, changed and undone: every change is an
-``AccessChange``, and the models follow in its transaction.
+"""Change and undo access rules, the groups of collections and the default visibility.
+
+Every change is an ``AccessChange``, and the models are updated in its transaction.
 """
 
 from __future__ import annotations
@@ -164,8 +165,9 @@ def make(
 def change(
     rule: AccessRule, *, visibility: str, groups: Iterable[Group], by: User, through: str = "page"
 ) -> bool:
-    """Gives a rule another visibility and other groups; whether that is a change. Raises
-    ``AccessRuleError``.
+    """Set the visibility and the groups of a rule; return whether anything changed.
+
+    Raises ``AccessRuleError``.
     """
     groups = list(groups)
     _of_people(rule)
@@ -206,8 +208,9 @@ def remove(rule: AccessRule) -> None:
 
 
 def set_default(visibility: str, *, by: User, through: str = "page") -> bool:
-    """The visibility of models that nothing else decides; empty: as the access file says. Raises
-    ``AccessRuleError``.
+    """Set the visibility of models that nothing else decides; return whether it changed.
+
+    An empty value leaves it to the access file. Raises ``AccessRuleError``.
     """
     if visibility and visibility not in Visibility.values:
         raise AccessRuleError("visibility", "Choose one of the visibilities.")
@@ -287,8 +290,9 @@ def record(
 
 
 def undo(row: AccessChange, *, by: User, through: str = "page") -> None:
-    """Brings back what was before a change, unless something else has come since. Raises
-    ``AccessRuleError``.
+    """Restore the values from before a change, unless they have changed again since.
+
+    Raises ``AccessRuleError``.
     """
     if row.through == "file":
         raise AccessRuleError("change", f"This came from {FILE}. Change the file instead.")

@@ -28,8 +28,9 @@ __all__ = [
 
 
 def givable(actor: User) -> QuerySet[Group]:
-    """The groups whose members ``actor`` may choose: what a group allows and lets its members see
-    is within what ``actor`` can do and see.
+    """The groups whose members ``actor`` may choose.
+
+    What such a group permits and shows to its members is within what ``actor`` can do and see.
     """
     groups = Group.objects.order_by("name")
     if actor.is_superuser:
@@ -54,8 +55,10 @@ def allowed_to(group: Group) -> roles.Allowed:
 
 
 class OneTimeLinks(PasswordResetTokenGenerator):
-    """Django's: valid until a password is set or ``PASSWORD_RESET_TIMEOUT`` is over; and of several
-    links of one account only the newest is.
+    """Django's password links, each of which works once.
+
+    A link is valid until a password is set or ``PASSWORD_RESET_TIMEOUT`` has passed; of several
+    links of one account only the newest is valid.
     """
 
     key_salt = "discovery.one_time_links"

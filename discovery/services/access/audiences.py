@@ -1,5 +1,7 @@
-"""Who may see a model follows from its groups, its collections and the access rules that mean it:
-all three together are its ``Audience``, and the rules may decide its visibility too.
+"""Compute who may see a model: its audience and its visibility.
+
+The groups of a model, its collections and the access rules that match it are its ``Audience``; the
+rules may decide its visibility too.
 
 Both are kept with each change of a model, of what it belongs to, or of a rule, in its transaction.
 In this order, the first that says something decides the visibility of a model:
@@ -40,8 +42,9 @@ _LINKS = {"g": ("groups", "group_id"), "c": ("collections", "collection_id"),
 
 
 def refresh(keys: Iterable[int] | None = None) -> int:
-    """Brings audience and visibility of these models, or of all, up to date: a fixed number of
-    statements for each 5,000. Returns how many were not.
+    """Update the audience and visibility of these models, or of all.
+
+    It takes a fixed number of statements for each 5,000 models. Returns how many were out of date.
     """
     if keys is None:
         keys = RegisteredModel.objects.order_by("pk").values_list("pk", flat=True)

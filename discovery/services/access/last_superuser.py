@@ -18,8 +18,10 @@ class LastSuperuser(PermissionDenied):
 
 
 def check_superuser_remains(*people: User, superuser: bool = False, active: bool = False) -> None:
-    """Raises ``LastSuperuser`` where ``people``, as they are in the database, are all the active
-    superusers there are, and would not be with these values.
+    """Raise ``LastSuperuser`` if a change would leave no active superuser.
+
+    ``people``, as they are in the database, would then be all active superusers, and no longer be
+    that with these values.
     """
     if superuser and active:
         return

@@ -1,5 +1,6 @@
-"""The matrix of the Access page: collections and access rules by groups, with how many models each
-opens.
+"""The matrix of the Access page: collections and access rules by groups.
+
+It also counts the models that each opens.
 """
 
 from __future__ import annotations

@@ -17,8 +17,10 @@ from discovery.services.access.rule_matches import Term
 
 
 def explained(record: RegisteredModel) -> dict[str, Any]:
-    """``users``: active people who do not see all models anyway, whom a group lets see the
-    restricted model: directly, by a collection or by an access rule.
+    """Return who may see the model, and through what.
+
+    ``users`` are active people who do not see all models anyway and who see the restricted model
+    through a group, a collection or an access rule.
     """
     collections = list(record.collections.prefetch_related("groups").order_by("name"))
     own = list(record.groups.order_by("name"))
@@ -73,8 +75,10 @@ def called(rule: AccessRule) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing that was looked at: ``allows`` is ``True`` where it lets the person see the model,
-    ``False`` where it forbids, ``None`` where it does neither.
+    """One step of a decision about access.
+
+    ``allows`` is ``True`` where the step lets the person see the model, ``False`` where it forbids
+    it, and ``None`` where it does neither.
     """
 
     text: str
@@ -83,8 +87,10 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Whether one person sees a model, and why in a sentence; ``None`` where there is no such
-    person. ``steps`` is everything that was looked at, in order.
+    """Whether one person may see a model, and the reason in a sentence.
+
+    ``allowed`` is ``None`` where the person has no account. ``steps`` is everything that was
+    checked, in order.
     """
 
     allowed: bool | None
@@ -192,7 +198,9 @@ def _groups(names: list[str], *, first: bool = True) -> str:
 
 
 def explained_to(user: User, record: RegisteredModel) -> dict[str, Any]:
-    """The same for those who see every model; others are told of their own groups and of
+    """Return ``explained(record)`` as this user may know it.
+
+    People who see every model get all of it; others only learn about their own groups and
     themselves.
     """
     told = explained(record)

@@ -1,7 +1,6 @@
-"""Who may do what: the one place that every page, the API, tokens, the administration and commands
-ask.
+"""Who may do what: pages, the API, tokens, the administration and commands all ask here.
 
-``may(user, right, row)`` is ``user.has_perm`` with the row's own question: a right holds for the
+``may(user, right, row)`` is ``user.has_perm`` with the row's own condition: a right applies to the
 models that a person sees, never beyond. ``Objects`` answers ``user.has_perm(right, row)`` in the
 same way wherever Django asks.
 """
@@ -122,8 +121,10 @@ def sees(user: Person, row: Any, right: str = "") -> bool:
 
 
 def _reaches(user: Person, collection: Collection, right: str) -> bool:
-    """What is in a collection that groups hold is theirs to see: changing it grants access, which
-    is a right of its own.
+    """Return whether the right may apply to this collection.
+
+    The members of a collection's groups may see its models, so changing it grants access, which is
+    a right of its own.
     """
     if right in (Right.CHANGE_COLLECTION, Right.DELETE_COLLECTION) and not may(user, Right.GRANT):
         return not collection.groups.exists()
@@ -139,8 +140,9 @@ def visible_log(user: Person, rows: QuerySet[LogEntry]) -> QuerySet[LogEntry]:
 
 
 def own(user: Person, rows: QuerySet[Any]) -> QuerySet[Any]:
-    """Of work that somebody asked for and that names models: one's own, unless one sees all models
-    anyway.
+    """Limit requested jobs that name models to the user's own.
+
+    People who see all models get all jobs.
     """
     return rows if sees_all(user) else rows.filter(requested_by=user.pk)
 
@@ -151,8 +153,10 @@ def of_fields(fields: Iterable[str]) -> set[Right]:
 
 
 def of_undo(fields: Iterable[str]) -> set[Right]:
-    """The same for taking changes back: who was in a collection, and which groups it had, is not
-    looked up again.
+    """Return the rights that undoing changes of these fields needs.
+
+    Undoing ``collections`` always needs the right to grant access, because the groups that the
+    collections had are not checked.
     """
     fields = set(fields)
     return of_fields(fields) | ({Right.GRANT} if "collections" in fields else set())
@@ -188,9 +192,7 @@ def refusals(
 
 
 def may_undo(user: Person, changes: QuerySet[MetadataChange]) -> bool:
-    """Whether each of these changes could have been made by this person, on models that they
-    see.
-    """
+    """Return whether this person could have made each of these changes on models that they see."""
     fields = set(changes.order_by().values_list("field", flat=True).distinct())
     if not may_all(user, of_undo(fields)):
         return False
@@ -211,15 +213,17 @@ def seeing_all() -> Q:
 
 
 def switched_on(person: User) -> User:
-    """The account as if it were active, with nothing remembered: what one that is switched off
-    could do counts, for it can be switched on again.
+    """Return the account as if it were active, with empty caches.
+
+    The rights of a disabled account count, because it can be enabled again.
     """
     return type(person)(pk=person.pk, is_superuser=person.is_superuser, is_active=True)
 
 
 def outranks(actor: User, person: User) -> bool:
-    """Whether ``actor`` may touch the account of ``person``: superusers all, others those who can
-    do and see no more than they can.
+    """Return whether ``actor`` may change the account of ``person``.
+
+    Superusers may change all accounts; others only those that can do and see no more than they can.
     """
     if actor.is_superuser:
         return True
@@ -232,10 +236,10 @@ def outranks(actor: User, person: User) -> bool:
 
 
 class Objects:
-    """The part of Django's authentication that knows rows:
-    ``user.has_perm("discovery.change_registeredmodel", model)``.
+    """The authentication backend that answers for single rows.
 
-    ``ModelBackend`` beside it answers for kinds of rows, and for who signs in.
+    It answers ``user.has_perm("discovery.change_registeredmodel", model)``; ``ModelBackend``
+    answers for kinds of rows, and signs people in.
     """
 
     def authenticate(self, request: Any) -> None:

@@ -87,8 +87,9 @@ class Sight:
         return text
 
     def standing_in(self, record: RegisteredModel) -> RegisteredModel:
-        """A copy, never to be saved, whose root goes by what it is called: for lines that people
-        copy.
+        """Return a copy of the model whose root shows its name instead of its path.
+
+        It is for lines that people copy and must never be saved.
         """
         if self.everything or record.root.path == Root.REMOTE:
             return record
@@ -97,9 +98,7 @@ class Sight:
         return shown
 
     def query(self, query: str) -> str:
-        """An address query of the Models page that somebody kept, with the names of roots in place
-        of paths.
-        """
+        """Return a saved query of the Models page with the names of roots instead of paths."""
         if self.everything or "root" not in query:
             return query
         told = QueryDict(query, mutable=True)
@@ -148,8 +147,9 @@ class Sight:
         )
 
     def person(self, name: str) -> str:
-        """The name of somebody who did something, if this person may know it: one's own always;
-        empty otherwise.
+        """Return the name of the person who did something, or an empty string.
+
+        People always see their own name; others only where the viewer may know it.
         """
         return (
             name

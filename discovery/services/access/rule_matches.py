@@ -1,5 +1,6 @@
-"""Which models have what access rules name: the one statement that says so, for rules that are kept
-and for rules that somebody is about to make.
+"""Find the models that match access rules.
+
+One statement does it, both for saved rules and for rules that somebody is about to create.
 
 A name means every model of that ID or name, and every model in the collection or with the tag of
 that name. In a pattern, ``*`` stands for anything and ``?`` for one character.
@@ -125,8 +126,10 @@ def _matches(term: str, kinds: Collection[str], some: bool) -> tuple[str, int]:
 
 
 def sources(keys: Sequence[int] | None) -> dict[int, str]:
-    """{primary key of a model: ``r7,g2,c3``}: the rules, groups and collections that it has, in no
-    order; of these models, or of all. Models that have none are left out.
+    """Return the rules, groups and collections of models: {primary key: ``r7,g2,c3``}.
+
+    Their order is undefined. ``keys`` limits it to these models; models that have none are left
+    out.
     """
     some = keys is not None
     granted, collected = _TABLES["granted"], _TABLES["collected"]

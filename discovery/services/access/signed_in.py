@@ -41,9 +41,7 @@ class Place:
 
 
 def places(user: User, here: str | None) -> list[Place]:
-    """Where this person is signed in: the browser with the session ``here`` first, then the
-    newest.
-    """
+    """Return where this user is signed in: the session ``here`` first, then the newest."""
     found = []
     for row in UserSession.objects.filter(user_id=user.pk, expire_date__gt=timezone.now()):
         data = row.get_decoded().get(_KEY, {})

@@ -1,11 +1,13 @@
-"""Guessing passwords and tokens is slow: wrong ones are counted by account, by address and by both,
-and then everybody waits.
+"""Slow down guessing of passwords and tokens.
+
+Failures are counted by account, by address and by both together; too many of them make everybody
+wait.
 
 Counts live in the database, so that all processes share them. After ``allowed`` failures in a row
-each further one doubles the wait, from ``FIRST_WAIT`` up to ``longest``; nothing is looked at
-meanwhile, the right password neither. A stranger who locks an account from elsewhere does not lock
-its owner out: where somebody has signed in before, only the count of that account from that address
-holds. ``manage.py unlock`` lets anybody in at once.
+each further one doubles the wait, from ``FIRST_WAIT`` up to ``longest``; until then nothing is
+checked, not even the right password. A stranger who locks an account from elsewhere does not lock
+out its owner: where somebody has signed in before, only the count of that account from that address
+applies. ``manage.py unlock`` ends the wait at once.
 """
 
 from __future__ import annotations
@@ -103,9 +105,7 @@ def _matching(doors: list[tuple[SignInKind, str, str]]) -> Q:
 
 
 def check(account: str, origin: str) -> None:
-    """Raises ``Locked`` while a password for this account, from this address, is not to be looked
-    at.
-    """
+    """Raise ``Locked`` while passwords for this account from this address are not checked."""
     doors = _doors(account, origin)
     known = (SignInKind.KNOWN, _account(account), _digest(origin))
     rows = SignInCount.objects.filter(_matching([*doors, known]))
@@ -179,11 +179,9 @@ def succeeded(account: str, origin: str) -> None:
 
 
 def unlock(account: str = "", *, origin: str = "") -> int:
-    """Forgets failures of an account, of an address, or without either of everybody; returns how
-    many counts there were.
+    """Forget the failures of an account or an address, or all; return the number of counts removed.
 
-    Whoever unlocks an account is let in from wherever they are: addresses that are locked are
-    released with it.
+    Whoever unlocks an account can sign in from anywhere: locked addresses are released with it.
     """
     rows = SignInCount.objects.exclude(kind=SignInKind.KNOWN)
     if origin:

@@ -1,8 +1,7 @@
-"""Looking at the registry as a group or a person would: read only, and never more than one sees and
-may do oneself.
+"""View the registry as a group or a person: read only, and never beyond one's own rights.
 
-Who looks stays themselves: their own stars, saved views and tokens. What is another's are the
-groups whose models are shown, and the permissions, as far as the person who looks has them too.
+The viewers stay themselves, with their own stars, saved views and tokens. From the other person
+come the groups whose models are shown, and the permissions, as far as the viewer has them too.
 """
 
 from __future__ import annotations
@@ -54,8 +53,9 @@ def find(kind: str, name: str) -> View:
 
 
 def stand_in(viewer: User, kept: Any) -> tuple[User, View] | None:
-    """``viewer`` with the groups and permissions of somebody else, from what a session keeps;
-    ``None`` where the viewer may not look as others any more, or the other is gone.
+    """Return ``viewer`` with the groups and permissions of the person that the session names.
+
+    Returns ``None`` where the viewer may no longer view as others, or the other person is gone.
     """
     if not isinstance(kept, dict) or not may_all(viewer, RIGHTS):
         return None

@@ -1,9 +1,8 @@
-"""Changing many models at once: looked at before, done in batches, stopped, gone on with, taken
-back.
+"""Change many models at once: preview, run in batches, stop, resume and undo.
 
 Few models are changed while the page waits; more are left to a worker. Each batch is a transaction
-of its own that also moves ``done`` on, so that a worker that is killed leaves whole batches, and
-the next one goes on behind them.
+of its own that also advances ``done``, so that a killed worker leaves whole batches behind, and the
+next one continues after them.
 """
 
 from __future__ import annotations
@@ -144,8 +143,9 @@ KIND = BulkEdits()
 
 
 def execute(edit: BulkEdit) -> BulkEdit:
-    """Runs a queued edit in this process, and returns it as it ended; one that somebody else has
-    begun, or cancelled, as it is.
+    """Run a queued edit in this process, and return it in its final state.
+
+    An edit that another process has started, or that was canceled, is returned unchanged.
     """
     return jobs.execute(edit)  # type: ignore[no-any-return]
 
@@ -209,8 +209,9 @@ def _move_on(edit: BulkEdit, chunk: Sequence[int], *, changed: int, skipped: int
 
 
 def _roll_back(edit: BulkEdit) -> None:
-    """All or nothing, and a model was put where it cannot be changed while the edit ran: the
-    batches before it are taken back.
+    """Undo the batches that an all-or-nothing edit has written.
+
+    This happens when a model became read-only while the edit ran.
     """
     by, batch = edit.requested_by, uuid4()
     for chunk in chunks(edit.selection["keys"][: edit.done]):
@@ -238,15 +239,17 @@ def _plan(edit: BulkEdit, records: Sequence[RegisteredModel]) -> Plan:
 
 
 def cancel(edit: BulkEdit) -> bool:
-    """A queued edit ends at once, a running one after its batch; ``False`` when it is over
-    already.
+    """Cancel an edit; return ``False`` when it has already finished.
+
+    A queued edit ends at once, a running one after its batch.
     """
     return KIND.cancel(edit)
 
 
 def go_on(edit: BulkEdit) -> bool:
-    """Queues what is left of an edit that was stopped or cut off; ``False`` when nothing is
-    left.
+    """Queue the rest of an edit that was stopped or interrupted.
+
+    Returns ``False`` when nothing is left.
     """
     over = BulkEdit.objects.filter(
         pk=edit.pk, state__in=(State.CANCELLED, State.INTERRUPTED), done__lt=F("total")

@@ -25,10 +25,12 @@ class NothingToDo(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """``values`` maps fields to cleaned values (``None``: back to automatic), ``add`` and
-    ``remove`` lists to their entries.
+    """The changes that a bulk edit makes to each model.
 
-    Objects are merged key by key into what stands; a key set to ``None`` goes.
+    ``values`` maps fields to cleaned values (``None``: back to automatic), ``add`` and ``remove``
+    map lists to their entries.
+
+    Objects are merged key by key into the current value; a key set to ``None`` is removed.
     """
 
     kind: str
@@ -143,8 +145,9 @@ def _entries(name: str, items: Sequence[str]) -> Sequence[str]:
 
 
 def _whole(name: str, value: Any) -> Any:
-    """The cleaned value of one model; what is empty stays empty, for giving a field back to
-    automatic is another wish.
+    """Return the cleaned value of one model.
+
+    An empty value stays empty, because returning a field to automatic is a different request.
     """
     return metadata.clean({name: value})[name] if value else value
 

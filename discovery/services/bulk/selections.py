@@ -69,10 +69,13 @@ class Effect:
 
 @dataclass(slots=True)
 class Preview:
-    """``total`` models are chosen, the first ``looked_at`` were tried: ``changing`` would change,
-    ``same`` have it already.
+    """What a bulk edit would change.
 
-    ``stamp`` stands for the values that would be replaced: whether those are still what was shown.
+    ``total`` models are selected, and the first ``looked_at`` were tried: ``changing`` would
+    change, ``same`` have the value already.
+
+    ``stamp`` identifies the values that would be replaced, to tell whether they are still those
+    that were shown.
     """
 
     total: int

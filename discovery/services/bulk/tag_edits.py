@@ -1,5 +1,6 @@
-"""Tags as people keep them: made, coloured, renamed, merged and deleted everywhere at once, each a
-change of many models that can be undone.
+"""Create, color, rename, merge and delete tags everywhere at once.
+
+Each is a change of many models that can be undone.
 """
 
 from __future__ import annotations
@@ -32,8 +33,9 @@ class NameTaken(TagError):
 
 
 def create(name: str, colour: str, *, by: User) -> Tag:
-    """A tag kept ready, without a model yet; its colour says that it is wanted. Raises
-    ``TagError``.
+    """Create a tag that no model has yet.
+
+    It needs a color, which keeps it from being removed as unused. Raises ``TagError``.
     """
     name = _name(name)
     if not colour:
@@ -95,8 +97,9 @@ def rename(tag: Tag, name: str, *, by: User, merge: bool = False) -> BulkEdit | 
 
 
 def delete(tag: Tag, *, by: User) -> BulkEdit | None:
-    """Takes the tag from all its models; a later scan that reads it in a file does not bring it
-    back to them.
+    """Remove the tag from all its models.
+
+    A later scan that reads it in a file does not add it to them again.
     """
     with transaction.atomic():
         Tag.objects.filter(pk=tag.pk).update(colour="")
@@ -109,8 +112,9 @@ def delete(tag: Tag, *, by: User) -> BulkEdit | None:
 
 
 def sweep() -> None:
-    """Forgets tags that no model has and nobody gave a colour: what renaming and deleting leave
-    behind.
+    """Delete tags that no model has and that have no color.
+
+    Renaming and deleting leave such tags behind.
     """
     Tag.objects.filter(models=None, colour="").delete()
 

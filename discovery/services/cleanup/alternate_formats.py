@@ -1,9 +1,10 @@
-"""The same weights in several formats: a variant beside the one that speaks for the model, or a
-record of its own under the same name.
+"""Find the same weights in several formats.
 
-The same means: as many parameters, in the same precision, neither quantized, and where headers of
-both give names the same tensors. Where the number of one is unknown, it counts when the one is
-declared as converted from the other. A quantization is never the same weights.
+They are a second variant of one model, or a record of its own under the same name.
+
+Weights are the same when they have as many parameters in the same precision, are not quantized, and
+have the same tensor names where headers of both give names. Where the number of one is unknown, it
+counts when one is declared as converted from the other. A quantization is never the same weights.
 """
 
 from __future__ import annotations
@@ -43,8 +44,9 @@ Tensors = dict[str, tuple[str, tuple[int, ...]]]
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What has the same weights and would stay: ``weights`` are its files as they are now (real
-    place, size).
+    """The model with the same weights that would stay.
+
+    ``weights`` are its current files (real path, size).
     """
 
     record: RegisteredModel
@@ -91,8 +93,9 @@ class SecondFormat:
 
 
 def found() -> list[SecondFormat]:
-    """Among the ``LARGEST`` models that are ready, what gives back most first. Raises
-    ``NoAnswer``.
+    """Return the duplicate formats among the ``LARGEST`` ready models, the largest savings first.
+
+    Raises ``DiskTimeout``.
     """
     made, silent = look()
     if silent:
@@ -144,8 +147,9 @@ def look() -> tuple[list[SecondFormat], list[RootSilent]]:
 
 
 def spare(found: Sequence[SecondFormat]) -> int:
-    """Bytes that can be had back at most: of a model in several records one stays, the largest at
-    the least.
+    """Return the bytes that can be freed at most.
+
+    Of a model in several records one stays, at least the largest.
     """
     whole: dict[frozenset[int], list[int]] = defaultdict(list)
     for each in found:
@@ -157,8 +161,9 @@ def spare(found: Sequence[SecondFormat]) -> int:
 
 
 def _groups(rows: Sequence[tuple[int, str, str | None, object]]) -> dict[int, frozenset[int]]:
-    """Record → all records that are called the same but for words for formats, where those are
-    several.
+    """Map each record to all records with the same name apart from words for formats.
+
+    Names that only one record has are left out.
     """
     named: dict[str, dict[int, str]] = defaultdict(dict)
     for pk, name, form, _ in rows:
@@ -258,8 +263,9 @@ def _kept(record: RegisteredModel, variant: Mapping[str, Any], where: str = "") 
 
 
 def _called(variant: Mapping[str, Any]) -> set[str]:
-    """What the names of its files say beyond what libraries call weights: an average (EMA) is not
-    the model.
+    """Return what the names of a variant's files add to the standard names of weights.
+
+    An average (EMA), for example, is not the model itself.
     """
     files = [str(path).rpartition("/")[2] for path in variant.get("files") or ()]
     return {names.beyond_standard(name) for name in files} | {

@@ -117,8 +117,9 @@ def choices_between(copy: Copy, kept: Copy) -> list[Choice]:
 
 
 def _best(copy: Copy, alike: Sequence[Copy], staying: Sequence[Copy]) -> Copy:
-    """The copy that stays in its place: the surest of those whose files all agree, else the one
-    with the fewest differences.
+    """Return the copy that stays in place of another.
+
+    It is the surest of those whose files all agree, else the one with the fewest differences.
     """
     if alike:
         return max(alike, key=lambda other: agreement(copy.files, other.files))
@@ -178,8 +179,9 @@ def _copy(copy: Copy, kept: Copy, why: str, accepted: Sequence[Difference], user
 
 
 def matching_file(copy: Copy, content: Content, kept: Copy) -> Content | None:
-    """The file of ``kept`` that holds what ``content`` does: of the same name, else (an older
-    revision has it too) of any.
+    """Return the file of ``kept`` with the same content as ``content``.
+
+    A file of the same name is preferred; an older revision may have it under another one.
     """
     for name in copy.files.of(content.identity):
         found = counterpart(content, kept.files.by_name.get(name, ()))[1]

@@ -78,8 +78,9 @@ class Likeness:
 
     @property
     def others(self) -> list[tuple[Copy, list[Difference]]]:
-        """The first of each group but the first, and in which files it departs from the first of
-        all.
+        """The first copy of each other group, and in which files it differs.
+
+        It is compared with the first copy of the first group.
         """
         first = self.groups[0].copies[0]
         return [
@@ -89,8 +90,9 @@ class Likeness:
 
 
 def fingerprints() -> list[tuple[str, int, int]]:
-    """(fingerprint, models, bytes beyond the largest) of all models that look alike, what could be
-    had back most first.
+    """Return (fingerprint, models, bytes beyond the largest) of all models that look alike.
+
+    Those that could free the most come first.
     """
     there = RegisteredModel.objects.exclude(status__in=NO_COPY).exclude(size_bytes=0).order_by()
     groups = (
@@ -113,15 +115,17 @@ class Looked:
 
 
 def groups(chosen: Sequence[str]) -> list[Group]:
-    """The copies among the models of these fingerprints as they are now: every file of theirs
-    agrees. Raises ``DiskTimeout``.
+    """Return the copies among the models of these fingerprints whose files all agree now.
+
+    Raises ``DiskTimeout``.
     """
     return [group for each in likenesses(chosen) for group in each.groups if len(group.copies) > 1]
 
 
 def likenesses(chosen: Sequence[str]) -> list[Likeness]:
-    """The models of these fingerprints as they are now, without those whose weights are known to
-    differ. Raises ``DiskTimeout``.
+    """Return the current models of these fingerprints that are not known to differ.
+
+    Raises ``DiskTimeout``.
     """
     looked = look(chosen)
     if looked.silent:
@@ -187,8 +191,9 @@ def _compared(
 
 
 def _classes(copies: Sequence[Copy], agree: Callable[[Copy, Copy], bool]) -> list[list[Copy]]:
-    """Copies that all agree with each other together, the most numerous first; those without
-    checksums join where they fit.
+    """Group copies that all agree with each other, the largest group first.
+
+    Copies without checksums join the group where they fit.
     """
     classes: list[list[Copy]] = []
     for copy in sorted(copies, key=lambda copy: not copy.is_read):
@@ -246,8 +251,9 @@ def alike(record: RegisteredModel, user: User, limit: int = 5) -> list[Registere
 def elsewhere(
     record: RegisteredModel, paths: Sequence[str], user: User
 ) -> dict[str, list[RegisteredModel]]:
-    """Other models that hold the same file, by checksum, for those of ``paths`` that a deep
-    validation has read.
+    """Return the other models that hold the same file, by checksum.
+
+    Only those of ``paths`` that a deep validation has read are compared.
     """
     folder = model_files.home(record)
     below = {model_files.below(path, folder): path for path in paths}

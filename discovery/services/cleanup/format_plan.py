@@ -80,8 +80,10 @@ def _format(
 def _beside(
     each: SecondFormat, kept: Kept, copies: Mapping[int, Copy]
 ) -> tuple[list[Choice], dict[str, str]]:
-    """What lies beside the weights: files that the model of the other format has not, or has
-    otherwise; and those that it has too.
+    """Compare the files other than the weights.
+
+    Returns those that the model of the other format lacks or has differently, and those that it has
+    too.
     """
     if len(copies) < 2:
         raise PlanError("One of the ticked things is not there any more. Look at the list again.")

@@ -1,5 +1,6 @@
-"""What lies under the roots and serves no model, as the disks say now or said within the last
-minutes: walks take a while.
+"""Find files under the roots that belong to no model.
+
+The result shows the disks now or a few minutes ago, because walks take a while.
 """
 
 from __future__ import annotations
@@ -48,7 +49,9 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """``waiting`` are roots whose walk has not ended, ``silent`` those that do not answer, ``cut``
+    """The orphaned files and how complete the walk was.
+
+    ``waiting`` are roots whose walk has not ended, ``silent`` those that do not answer, ``cut``
     those too large to be walked to the end.
 
     ``unread`` is what could not be read.

@@ -65,8 +65,9 @@ def users_of(files: Iterable[tuple[str, str, Piece]], going: Collection[int]) ->
 
 
 def own_folders(home: str, record: RegisteredModel, entries: Sequence[Piece]) -> list[Piece]:
-    """Folders of the entries up to the model's own, the deepest first: each is removed if nothing
-    is left in it.
+    """Return the folders from the entries up to the model's own, the deepest first.
+
+    Each is removed if nothing is left in it.
     """
     top = record.path
     own = piece(home, top) if top != "." else None

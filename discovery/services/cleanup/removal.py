@@ -17,8 +17,9 @@ class PlanError(Exception):
 
 
 class Unconfirmed(PlanError):
-    """What was chosen differs from what would stay, file by file; each has to be confirmed before
-    there is a plan.
+    """The selection differs from what would stay, file by file.
+
+    Each difference has to be confirmed before a plan is created.
     """
 
     def __init__(self, choices: Sequence[Choice]) -> None:

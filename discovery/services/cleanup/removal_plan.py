@@ -1,8 +1,9 @@
-"""Plans of what to remove, for people to review and to run themselves: a shell script and a JSON
-document. Nothing is removed here.
+"""Plan what to remove, for people to review and to run themselves.
 
-A plan names every file. It is made from the disk as it is now; the script looks at each file again
-before it removes it, and does a step whole or not at all.
+A plan is a shell script and a JSON document. Nothing is removed here.
+
+A plan names every file. It is created from the current disk; the script checks each file again
+before it removes it, and does a step completely or not at all.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
-"""Whether the files of two models agree, one by one: by links, by checksums, by all bytes where
-they are few, else by size and first bytes.
+"""Compare the files of two models one by one.
 
-All files count, also those beside the weights that no reader opens: a graph, a configuration or a
-tokenizer makes another model of the same weights. Names count from the model's own folder; of a
-repository in the Hub's cache from its revision.
+They agree by links, by checksums, by all bytes where they are few, else by size and first bytes.
+
+All files count, including those that no reader opens: a graph, a configuration or a tokenizer turns
+the same weights into another model. Names are relative to the model's own folder; in a repository
+of the Hub's cache to its revision.
 """
 
 from __future__ import annotations
@@ -70,8 +71,10 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One file in which a model departs from another: ``key`` in :class:`Files`, ``name`` on the
-    disk. Sizes are ``None`` where it is not.
+    """One file in which two models differ.
+
+    ``key`` is its name in :class:`Files`, ``name`` the one on the disk. Sizes are ``None`` where a
+    model lacks the file.
     """
 
     key: str
@@ -179,8 +182,7 @@ def differences(one: Files, other: Files) -> list[Difference]:
 def read(
     record: RegisteredModel, home: str, known: Mapping[str, FileChecksum]
 ) -> tuple[Files, dict[str, Content]]:
-    """All files of the model and those beside its weights, by the names that they have in it and by
-    path.
+    """Read all files of the model, its weights and the others, by their names in it and by path.
 
     ``known`` are checksums by path below :func:`model_files.home`.
     """
@@ -212,8 +214,9 @@ def read(
 
 
 def is_reference(record: RegisteredModel, path: str) -> bool:
-    """Whether the file is a branch or tag of a repository in the Hub's cache: it names a commit and
-    holds nothing of the model.
+    """Return whether the file is a branch or tag of a repository in the Hub's cache.
+
+    Such a file names a commit and holds nothing of the model.
     """
     return path.startswith(f"{record.path}/refs/") and any(
         "/snapshots/" in each for each, _ in record.files
@@ -221,8 +224,10 @@ def is_reference(record: RegisteredModel, path: str) -> bool:
 
 
 class _Namer:
-    """Names as programs see them: below the folder, below the revision, and with ``*`` for the stem
-    of a model that is a file.
+    """The names of files as programs see them.
+
+    They are relative to the folder or the revision, with ``*`` for the stem of a model that is a
+    single file.
     """
 
     def __init__(self, record: RegisteredModel) -> None:
@@ -243,9 +248,10 @@ class _Namer:
 
 
 def _beside(record: RegisteredModel, home: str, made: Files) -> Iterator[str]:
-    """Files on the disk that the registry does not count to the model, in the text of paths: what
-    lies in its folder, at any depth; of a model that is a file what shares its stem, and what no
-    other weights in the folder can claim.
+    """Yield the files on the disk that the registry does not count among the model's.
+
+    For a folder they are the files in it at any depth; for a single file those that share its stem,
+    and those that no other weights in the folder can claim. They are paths in text form.
     """
     folder = model_files.home(record)
     if any(

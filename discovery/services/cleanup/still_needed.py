@@ -1,5 +1,6 @@
-"""Which models of the registry would miss a file: they have it among their own, or links of theirs
-lead to it.
+"""Find the models that would miss a file.
+
+It is one of their own files, or the target of one of their links.
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ PATIENCE = 4.0
 
 @dataclass(slots=True)
 class Needed:
-    """Real place of a file → the title of a model that shares it, or that is made of links to
-    it.
+    """The files that other models need, as real path → title of the model.
+
+    A model in ``shared`` shares the file, one in ``linked`` consists of links to it.
     """
 
     shared: dict[str, str] = field(default_factory=dict)
@@ -30,8 +32,9 @@ class Needed:
 
 
 def needed(files: Iterable[tuple[str, Piece]], going: Collection[int]) -> Needed | None:
-    """Of ``files`` (real place and entry), what models other than ``going`` need; ``None`` when the
-    disks do not answer in time.
+    """Return which of ``files`` (real path and entry) models other than ``going`` need.
+
+    Returns ``None`` when the disks do not answer in time.
     """
     sizes: dict[int, set[str]] = {}
     for absolute, piece in files:

@@ -35,8 +35,9 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What is wrong with a config file: ``reason`` starts with the path inside the file where there
-    is one.
+    """An error in a config file.
+
+    ``reason`` starts with the path inside the file where it has one.
     """
 
     file: str

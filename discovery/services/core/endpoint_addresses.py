@@ -19,8 +19,9 @@ UNSTORABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u202a-\u202e\u2066-\u2
 
 
 def address_fault(address: str) -> str | None:
-    """What is wrong with the spelling of an http or https address; ``None`` for one without a name
-    or a key in it.
+    """Return what is wrong with the spelling of an http or https address.
+
+    Returns ``None`` for a valid address without a user name or a key in it.
     """
     if UNSTORABLE.search(address) or any(letter.isspace() for letter in address):
         return "has characters that no address has"

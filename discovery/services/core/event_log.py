@@ -1,5 +1,6 @@
-"""Events: one row in the database and one line in the guide's log file each, written a batch at a
-time.
+"""Write events: one row in the database and one line in the log file for each.
+
+They are written in batches.
 """
 
 from __future__ import annotations
@@ -70,8 +71,10 @@ class Journal:
 
 
 def line(entry: LogEntry) -> str:
-    """``2026-11-24T03:07:00Z WARNING scan=12 model=bloom path="a/b" message``; control characters
-    never break a line.
+    """Format an entry as one line of the log file.
+
+    It looks like ``2026-11-24T03:07:00Z WARNING scan=12 model=bloom path="a/b" message``; control
+    characters never break a line.
     """
     parts = [
         _stamp(entry.at),
@@ -123,8 +126,9 @@ def entries(
 def of_models(
     model_ids: Collection[str | Combinable], rows: QuerySet[LogEntry] | None = None
 ) -> QuerySet[LogEntry]:
-    """The events of these models. The second condition is the one that their index is limited
-    to.
+    """Return the events of these models.
+
+    The second condition matches the partial index.
     """
     return (
         (LogEntry.objects.all() if rows is None else rows)

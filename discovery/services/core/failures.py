@@ -1,8 +1,9 @@
-"""What is wrong with the installation, not with the code: a disk that is full, a database that
-cannot be reached, written or read.
+"""Explain failures of the installation rather than the code.
 
-The same few causes meet commands, pages and the API; each is told here once, in words, with what to
-do about it.
+Examples are a full disk and a database that cannot be reached, written or read.
+
+The same few causes affect commands, pages and the API; each is described here once, with what to do
+about it.
 """
 
 from __future__ import annotations
@@ -132,8 +133,9 @@ _UNUSABLE = {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR
 
 
 def explain(error: BaseException) -> Failure | None:
-    """The failure behind an exception, ``None`` when it is none of these: then it is a fault of
-    ours, and its traceback is worth having.
+    """Return the known failure behind an exception.
+
+    ``None`` means that the exception is a fault of ours, whose traceback is needed.
     """
     return next(
         (failure for link in _chain(error) if (failure := _explained(link)) is not None), None
@@ -141,8 +143,9 @@ def explain(error: BaseException) -> Failure | None:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """The error and what lies behind it, as long as it is the database that speaks: Django words
-    some of its errors anew.
+    """Yield the error and its causes, as long as they are errors of the database.
+
+    Django raises some of its errors as errors of its own.
     """
     link: BaseException | None = error
     while link is not None:

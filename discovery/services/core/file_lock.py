@@ -1,8 +1,9 @@
-"""One at a time on this host, among all its processes: a lock on a file in the data folder, which
-the system frees when its holder dies.
+"""A lock among all processes of this host.
+
+It is a lock on a file in the data folder, which the system frees when its holder dies.
 
 The locking is filelock's. Its fallback to files whose mere existence is the lock stays off: a
-process that was killed would leave one behind.
+killed process would leave one behind.
 """
 
 from __future__ import annotations

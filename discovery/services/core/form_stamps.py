@@ -1,9 +1,8 @@
-"""What a form showed, what stands now, what somebody entered: nobody overwrites a change that they
-have not seen.
+"""Keep people from overwriting a change that they have not seen.
 
-A form sends the stamp of each value that it showed. A value whose own stamp is that one was not
-touched, and is never written. One that was touched is written only where what stands is still what
-was shown, or what was entered.
+A form sends the stamp of each value that it showed. A value that still has this stamp was not
+edited and is never written. An edited one is written only where the current value is still the one
+that was shown, or the one that was entered.
 """
 
 from __future__ import annotations
@@ -43,8 +42,9 @@ def touched(given: Mapping[str, Any], seen: Mapping[str, str]) -> dict[str, Any]
 
 
 def agree(changes: Mapping[str, Any], now: Mapping[str, Any], seen: Mapping[str, str]) -> None:
-    """Raises ``Conflict`` for each change of a value that is neither what was shown nor what it is
-    changed to.
+    """Raise ``Conflict`` for each value that somebody else has changed in the meantime.
+
+    A current value that equals the one entered is not a conflict.
     """
     theirs = {
         name: now[name]

@@ -1,5 +1,6 @@
-"""The installation's own folders, for data and logs: what is in them is for the user that runs it
-alone, and must be writable.
+"""The installation's own folders, for data and logs.
+
+Their contents are private to the user that runs it, and the folders must be writable.
 """
 
 from __future__ import annotations
@@ -61,15 +62,17 @@ def log_fault() -> str:
 
 
 def faults() -> list[str]:
-    """What is wrong with the folders, without stopping anything: log files that cannot be written,
-    folders that stay open to others.
+    """Return what is wrong with the folders, without raising.
+
+    Examples are log files that cannot be written and folders that stay open to others.
     """
     return [*filter(None, (log_fault(),)), *open_folders()]
 
 
 def tighten() -> None:
-    """Takes from others what they may do with our files, where an earlier version or another umask
-    allowed it.
+    """Remove other users' permissions on our files.
+
+    An earlier version or another umask may have allowed them.
     """
     if sys.platform == "win32":
         return

@@ -1,5 +1,6 @@
-"""POSIX shell: quoting, and the script that removes what a plan names, step by step, each checked
-before it is done.
+"""POSIX shell: quoting, and the script that removes what a plan names.
+
+The script works step by step and checks each before it is done.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ from discovery.engine.disk.disk_use import FOLDER, LINK
 
 
 class Command(NamedTuple):
-    """One entry to remove: ``absolute`` and ``same_as`` as the system spells them, ``size`` that of
-    a file, ``holds`` all its bytes.
+    """One entry to remove.
+
+    ``absolute`` and ``same_as`` are spelled as the system spells them, ``size`` is that of a file,
+    ``holds`` all its bytes.
     """
 
     absolute: str
@@ -27,8 +30,10 @@ class Command(NamedTuple):
 
 
 class Work(NamedTuple):
-    """One step: what is told of it, its commands, files (place, size) that must be there, and
-    folders in which nothing may have changed.
+    """One step of the script.
+
+    It has a heading, commands, files (path, size) that must be present, and folders in which
+    nothing may have changed.
     """
 
     heading: Sequence[str]
@@ -111,9 +116,9 @@ fi
 
 
 def quoted(text: str) -> str:
-    """``text`` as one word of a POSIX shell, whatever is in it.
+    """Quote ``text`` as one word that a person can read, copy and paste.
 
-    A shell holds no NUL; neither does a path.
+    Printable text is in plain quotes; other text is escaped as ``$'\\n'``.
     """
     return "'" + text.replace("\0", "").replace("'", "'\\''") + "'"
 
@@ -193,8 +198,10 @@ def _step(number: int, count: int, step: Work) -> str:
 
 
 def _checks(each: Command) -> list[str]:
-    """What must hold of the entry: every byte of it is compared, or nobody has written it since the
-    plan was made.
+    """Return the shell checks of an entry.
+
+    Every byte of it is compared, or its time shows that nobody has written it since the plan was
+    created.
     """
     word = quoted(each.absolute)
     if each.kind == FOLDER:

@@ -1,6 +1,4 @@
-"""Questions to things that may never answer: network drives, GPU drivers, a broker on another
-machine.
-"""
+"""Ask things that may never answer: network drives, GPU drivers, a broker on another machine."""
 
 from __future__ import annotations
 
@@ -17,8 +15,9 @@ _door = threading.Lock()
 
 
 def ask(questions: Mapping[Key, Callable[[], Answer]], seconds: float) -> dict[Key, Answer]:
-    """Asks all at once, each in a thread of its own; returns the answers that came within
-    ``seconds``. What a question raises is raised here.
+    """Ask all questions at once, each in a thread, and return the answers within ``seconds``.
+
+    What a question raises is raised here.
 
     A thread that hangs in the kernel cannot be ended. While one does, its question is not asked
     again: pages that ask every few seconds would pile up threads. Askers of the same key share one

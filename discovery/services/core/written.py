@@ -143,8 +143,9 @@ def json_object(text: str) -> dict[str, Any]:
 
 
 def json_value(text: str) -> Any:
-    """Raises ``ValueError`` for what is not JSON, and for NaN and infinities, which are not
-    either.
+    """Parse JSON strictly.
+
+    Raises ``ValueError`` for invalid JSON, and for NaN and infinities, which JSON does not have.
     """
 
     def refuse(word: str) -> Any:

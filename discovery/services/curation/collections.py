@@ -124,8 +124,9 @@ def delete(collection: Collection, *, by: User) -> None:
 
 
 def refresh(keys: Sequence[int] | None = None) -> None:
-    """Brings collections that follow a filter up to date, and with them who may see the models: for
-    these models (primary keys), or for all. A fixed number of statements.
+    """Update collections that follow a filter, and who may see their models.
+
+    ``keys`` limits it to these models (primary keys). It takes a fixed number of statements.
     """
     for collection in Collection.objects.exclude(query="").order_by("pk"):
         with transaction.atomic():

@@ -1,6 +1,4 @@
-"""Saved views: lists of models worth coming back to, one's own or shared, each an address query of
-the Models page.
-"""
+"""Saved lists of models, private or shared, each a query string of the Models page."""
 
 from __future__ import annotations
 
@@ -47,9 +45,7 @@ def visible_to(user: User) -> QuerySet[SavedView]:
 
 
 def shown_to(user: User) -> list[SavedView]:
-    """The same, to be listed and followed: the filters of others' views name roots as this person
-    knows them.
-    """
+    """Return the visible views with the roots in their filters named as this user knows them."""
     rows, sight = list(visible_to(user)), Sight(user)
     for view in rows:
         view.query = sight.query(view.query)
@@ -66,8 +62,9 @@ def editable_by(user: User) -> QuerySet[SavedView]:
 
 
 def normal_query(query: str) -> str:
-    """An address query without the page and without parameters that say nothing, in one order: the
-    same list gives the same text.
+    """Return a query string without its page and empty parameters, in a fixed order.
+
+    The same list always gives the same text.
 
     Raises ``SavedViewError`` when it is too long to keep.
     """
