@@ -1,4 +1,4 @@
-"""The parent's side of the sandbox that a test load runs in.
+"""The parent's side of the cell, the sandbox that a test load runs in.
 
 It is the strongest one that works on this machine, which is tested rather than assumed.
 
@@ -63,7 +63,7 @@ _WHERE = {
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """The active sandbox, what a child can do in it, and why no stronger one is used.
+    """The active cell, what a child can do in it, and why no stronger one is used.
 
     The reasons are one sentence for each step.
     """
@@ -95,7 +95,7 @@ class Standing:
 
     @property
     def gaps(self) -> tuple[str, ...]:
-        """What the sandbox does not prevent native code from doing."""
+        """What the cell does not prevent native code from doing."""
         facts = self.facts
         able = (
             ("read other files", facts.reads),

@@ -1,8 +1,8 @@
 """An audit hook that blocks the network, other programs and writing outside the scratch folder.
 
 It covers calls through Python's own functions and reports what it blocked. Native code, and
-functions that Python does not audit, are limited by the sandbox (``confine``), or by nothing where
-the system has no sandbox.
+functions that Python does not audit, are limited by the cell (``confine``), or by nothing where
+the system has no cell.
 """
 
 from __future__ import annotations

@@ -69,7 +69,7 @@ if sys.platform != "win32":
     def _give(folder: str, uid: int, gid: int) -> None:
         """Give the user the scratch folder, unless everybody may write to it.
 
-        A sandbox has no other users.
+        A cell has no other users.
         """
         if not os.stat(folder).st_mode & 0o002:
             os.chown(folder, uid, gid)

@@ -116,16 +116,17 @@ fi
 
 
 def quoted(text: str) -> str:
-    """Quote ``text`` as one word that a person can read, copy and paste.
+    """Quote ``text`` as one word of a POSIX shell, whatever it contains.
 
-    Printable text is in plain quotes; other text is escaped as ``$'\\n'``.
+    NUL characters are dropped: a shell cannot hold them, and no path has them.
     """
     return "'" + text.replace("\0", "").replace("'", "'\\''") + "'"
 
 
 def typed(text: str) -> str:
-    """``text`` as one word that a person can read, copy and paste: in plain quotes where it is
-    printable, else escaped as ``$'\\n'``.
+    """Quote ``text`` as one word that a person can read, copy and paste.
+
+    Printable text is in plain quotes; other text is escaped as ``$'\\n'``.
     """
     if text.isprintable():
         return shlex.quote(text)

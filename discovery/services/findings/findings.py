@@ -1,8 +1,10 @@
-"""What is wrong with models, kept from the first sight to the last: written by scans and tests,
-judged by people.
+"""Store what is wrong with models, from when it is first seen until it is gone.
 
-A finding is known by its source, its code, its file below the model's own path and the key that
-tells it from others there: it stays itself when the model moves and when its sentence is reworded.
+Scans and tests write findings, and people decide about them.
+
+A finding is identified by its source, its code, its file below the model's own path and the key
+that tells it from others there: it stays the same when the model moves and when its message is
+reworded.
 """
 
 from __future__ import annotations
@@ -35,8 +37,9 @@ MAX_PER_MODEL = 50
 
 
 def after_scan(records: Sequence[RegisteredModel]) -> None:
-    """Brings the findings of scanned records up to date with their ``problems``; what was found in
-    files that changed since is resolved.
+    """Update the findings of scanned records from their ``problems``.
+
+    Findings of other sources about files that have changed since are resolved.
 
     A fixed number of statements, however many records. The records' ``status`` follows.
     """
@@ -64,9 +67,7 @@ def replace(model: RegisteredModel, source: str, problems: Iterable[Problem]) ->
 
 
 def gone(keys: Sequence[int]) -> None:
-    """Records whose files are not there any more: what was wrong with the files is resolved, that
-    they are missing is found.
-    """
+    """Resolve the findings of records whose files are gone, and report the files as missing."""
     with transaction.atomic():
         records = list(
             RegisteredModel.objects.filter(pk__in=keys, status=Status.MISSING).only(
@@ -81,8 +82,9 @@ def gone(keys: Sequence[int]) -> None:
 
 
 def back(absent: Mapping[int, datetime]) -> None:
-    """Records whose files are there again, {primary key: missing since}: what tests found in the
-    same content stands again.
+    """Reopen the findings of tests for records whose files are back with the same content.
+
+    ``absent`` is {primary key: missing since}.
     """
     if not absent:
         return
@@ -100,8 +102,9 @@ def back(absent: Mapping[int, datetime]) -> None:
 
 
 def keep_up(contents: Mapping[int, tuple[str, str]]) -> None:
-    """{primary key: (content before, content now)} of records whose files nobody touched: only how
-    it is computed has changed.
+    """Keep findings of files that nobody changed, when only the way to compute ``content`` has.
+
+    ``contents`` is {primary key: (content before, content now)}.
     """
     if not contents:
         return
@@ -254,8 +257,9 @@ def _worth_telling(
 
 
 def file_of(home: str, path: str) -> str:
-    """``path`` below the model's own path ``home``, both relative to the root: it stays the same
-    when the model moves.
+    """Return ``path`` relative to the model's own path ``home``, so that it survives a move.
+
+    Both arguments are relative to the root.
     """
     if path == home:
         return ""
@@ -279,9 +283,7 @@ def _new(
 
 
 def settle(records: Sequence[RegisteredModel]) -> None:
-    """Sets ``status`` from what the files say, what deep validation found, and what administrators
-    have accepted.
-    """
+    """Set ``status`` from scans, deep validation and what administrators have accepted."""
     errors: dict[int, list[Finding]] = defaultdict(list)
     for row in Finding.objects.filter(model__in=records, resolved_at=None, severity=Severity.ERROR):
         errors[row.model_id].append(row)

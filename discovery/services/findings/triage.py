@@ -1,5 +1,6 @@
-"""What administrators decide about findings: accept one with a reason, put it off, quarantine a
-model. Each decision is in the history.
+"""Administrators' decisions: accept or snooze a finding, or quarantine a model.
+
+An acceptance has a reason. Each decision is in the history.
 """
 
 from __future__ import annotations
@@ -163,8 +164,9 @@ def _told(row: Finding, what: str, more: dict[str, str]) -> dict[str, Any]:
 
 
 def quarantine(model: RegisteredModel, *, by: User, through: str = "page") -> bool:
-    """Hides the model from all but administrators until the quarantine is lifted; its files stay
-    where they are. ``False`` when it is already.
+    """Hide the model from all but administrators until the quarantine is lifted.
+
+    Its files stay where they are. Returns ``False`` when it is already in quarantine.
     """
     if model.quarantined_at:
         return False

@@ -1,5 +1,6 @@
-"""What deep validations have read of a model's files: one row a file, the verdict on it, and the
-contract's check ``checksum``.
+"""What deep validations have read of a model's files.
+
+There is one row for each file with its result, and the contract's check ``checksum``.
 """
 
 from __future__ import annotations
@@ -65,8 +66,9 @@ def row_of(
 def row_of_pointer(
     record: RegisteredModel, path: str, pointer: Pointer, entry: FileEntry, now: datetime
 ) -> FileChecksum:
-    """The row for a file that was never downloaded: nothing to read, but what it should be is
-    known. Does not save.
+    """Return an unsaved row for a Git LFS pointer, whose file was never downloaded.
+
+    There is nothing to read, but the expected checksum is known.
     """
     return FileChecksum(
         model=record,
@@ -100,12 +102,11 @@ def _unchanged(row: FileChecksum, size: int, mtime_ns: int) -> bool:
 def _expected(
     reading: Reading, vouched: Sequence[Expected], earlier: FileChecksum | None
 ) -> tuple[str, str, str]:
-    """(SHA-256, who expects it in words, and as a value of ``expected_by``); empty where nobody
-    does.
+    """Return (SHA-256, its source in words, its value of ``expected_by``); empty without a source.
 
-    Whoever is contradicted speaks first, and an unwritten file that differs from its last reading
-    contradicts that one: it is remembered until the file is written, or until somebody vouches for
-    what it holds now (it was restored with its old time).
+    A contradicted source takes precedence, and a file that differs from its last reading although
+    it was not written contradicts that reading. This is remembered until the file is written, or
+    until a source confirms its current content (it was restored with its old time).
     """
     told = list(vouched)
     unchanged = earlier is not None and _unchanged(earlier, reading.size, reading.mtime_ns)
@@ -195,11 +196,10 @@ def _shown(row: FileChecksum) -> str:
 
 
 def checksum_check(record: RegisteredModel) -> tuple[str, str]:
-    """(``passed``, ``warning``, ``failed`` or ``skipped``; a sentence), from what was last read:
-    opens no file.
+    """Return the result of the check from the last readings, without opening a file.
 
-    Passed says that somebody vouches for every weight file and that all that is vouched for is as
-    it should be.
+    It is (``passed``, ``warning``, ``failed`` or ``skipped``; a sentence). Passed means that a
+    source confirms every weight file, and that all confirmed files are as expected.
     """
     if record.status == Status.REMOTE or not record.files:
         return "skipped", "there are no files to read"
@@ -227,8 +227,10 @@ def checksum_check(record: RegisteredModel) -> tuple[str, str]:
 
 
 def _departed(record: RegisteredModel, rows: Iterable[FileChecksum]) -> bool:
-    """Whether a scan has seen other times than the rows hold: what is written last is the newest
-    file. Clocks may be wrong; equality is not.
+    """Return whether a scan has seen other times than the rows hold.
+
+    The newest row is compared with the newest file. Clocks may be wrong, so the times are compared
+    for equality.
     """
     newest = max(row.mtime_ns for row in rows) / 1e9
     return (

@@ -1,5 +1,6 @@
-"""One deep validation at work: the files of one model are read, each inode once, compared, and
-remembered one by one.
+"""One running deep validation: read, compare and store the files of a model one by one.
+
+Each inode is read only once.
 """
 
 from __future__ import annotations
@@ -44,10 +45,11 @@ class TimeBudgetExceeded(Exception):
 
 
 class Progress:
-    """How far a run is, told by its row a few times a second; what was read until then is stored
-    with it.
+    """The progress of a run, written to its row a few times a second.
 
-    Raises ``Stopped`` when somebody pressed Stop, or when the run was taken for dead and is no
+    Everything read until then is stored with it.
+
+    Raises ``Stopped`` when somebody pressed Stop, or when the run was considered dead and is no
     longer ours.
     """
 
@@ -63,7 +65,9 @@ class Progress:
         self.path, self.in_file = path, 0
 
     def tick(self, count: int = 0) -> None:
-        """Called with every chunk, and while a throttled reading sleeps or the disk does not
+        """Count ``count`` more bytes.
+
+        It is called with every chunk, and while a throttled reading sleeps or the disk does not
         answer.
         """
         self.in_file += count
@@ -133,8 +137,7 @@ def read_model(
     bytes_per_second: int = 0,
     until: float | None = None,
 ) -> str:
-    """Reads what has not been read since ``since``, writes checksums and findings; returns a
-    summary.
+    """Read what has not been read since ``since``, write checksums and findings, return a summary.
 
     ``until`` is a moment of ``time.monotonic()`` after which no other file is begun. Raises
     ``NotRead``, ``Stopped``, ``TimeBudgetExceeded``.

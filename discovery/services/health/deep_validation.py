@@ -1,5 +1,6 @@
-"""Deep validation: asking for all bytes of a model to be read, running it, stopping it, and the
-clock that asks for each once in a while.
+"""Deep validation reads all bytes of a model.
+
+This module requests, runs and stops it, and schedules it for each model after a number of days.
 """
 
 from __future__ import annotations
@@ -108,9 +109,7 @@ class DeepValidations(jobs.Kind[DeepValidation]):
         _record(job.model, Severity.INFO if well else Severity.WARNING, text)
 
     def successor(self, job: DeepValidation) -> DeepValidation | None:
-        """Another run, which goes on with the files that are left; none where one has come
-        since.
-        """
+        """Create another run for the remaining files, unless one has been created since."""
         if DeepValidation.objects.filter(model=job.model_id, pk__gt=job.pk).exists():
             return None
         told = {
@@ -139,8 +138,9 @@ def start_now(model: RegisteredModel) -> tuple[DeepValidation, bool]:
 
 
 def cancel(run: DeepValidation) -> bool:
-    """A queued run ends at once, a running one within a second; ``False`` when it is over
-    already.
+    """Cancel a run; return ``False`` when it has already finished.
+
+    A queued run ends at once, a running one within a second.
     """
     return KIND.cancel(run)
 
@@ -166,8 +166,9 @@ def _running_here() -> QuerySet[DeepValidation]:
 
 
 def _since(run: DeepValidation) -> datetime:
-    """When the reading that this run goes on with began: the first of the runs since the last
-    complete one, if that is not too long ago.
+    """Return when the reading that this run continues began.
+
+    That is the first of the runs since the last complete one, if it is not too long ago.
     """
     since = run.started_at or timezone.now()
     oldest = since - RESUME
@@ -185,8 +186,9 @@ def _record(model: RegisteredModel, level: Severity, text: str) -> None:
 
 
 def due(root: Root, now: datetime) -> QuerySet[RegisteredModel]:
-    """Models of ``root`` that nobody has read deeply for ``deep_every_days``, those never read
-    first, then the oldest; 0 days: none.
+    """Models of ``root`` that have not been read deeply for ``deep_every_days`` days.
+
+    Those never read come first, then the oldest; 0 days select none.
     """
     models = (
         RegisteredModel.objects.filter(root=root)
@@ -202,10 +204,11 @@ def due(root: Root, now: datetime) -> QuerySet[RegisteredModel]:
 
 
 def run_due(seconds: float = SCHEDULED_SECONDS, *, bytes_per_second: int | None = None) -> int:
-    """Works through what is due, the oldest first, until ``seconds`` are used up: the file at hand
-    is read to its end.
+    """Validate the models that are due, the oldest first, until ``seconds`` are used up.
 
-    What people asked for goes first. Returns how many models were read to their end.
+    The current file is always read to its end.
+
+    People's requests come first. Returns how many models were read to their end.
     """
     until = time.monotonic() + seconds
     speed = bytes_per_second or config_files.throttles().deep_validation_mb_per_second * 10**6

@@ -123,8 +123,9 @@ def request(
 
 
 def cancel(test: LoadTest) -> bool:
-    """A queued test ends at once, a running one within a second; ``False`` when it is over
-    already.
+    """Cancel a test; return ``False`` when it has already finished.
+
+    A queued test ends at once, a running one within a second.
     """
     return KIND.cancel(test)
 
@@ -140,8 +141,9 @@ def latest(model: RegisteredModel) -> list[LoadTest]:
 def execute(
     test: LoadTest, *, wall_seconds: float | None = None, memory_bytes: int | None = None
 ) -> LoadTest:
-    """Runs a queued test in this process, and returns it as it ended; one that somebody else has
-    begun, or cancelled, as it is.
+    """Run a queued test in this process, and return it in its final state.
+
+    A test that another process has started, or that was canceled, is returned unchanged.
 
     ``memory_bytes`` bounds what it may allocate, at most what is available; ``wall_seconds`` how
     long it may take, by default as long as a slow disk needs to read the variant.
@@ -180,8 +182,9 @@ def _try(
 def _ask_server(
     model: RegisteredModel, available: int, seconds: float, tick: Callable[[], None]
 ) -> Outcome:
-    """Asks the server of a hosted model, where that may be reached, with the key that is bound to
-    its host.
+    """Query the server of a hosted model, where that is permitted.
+
+    The request carries the key that is bound to the server's host.
     """
     endpoint = str(model.value("endpoint"))
     if reason := endpoint_addresses.endpoint_fault(endpoint):
@@ -286,8 +289,9 @@ def _refused(reason: str) -> Outcome:
 
 
 def _problems(test: LoadTest, result: Result) -> list[Problem]:
-    """Those of the model's other variants as they stand, and this one's: a failure makes one,
-    anything that loads takes it away.
+    """Return the problems of the model's other variants unchanged, and those of this one.
+
+    A failure adds a problem; a successful load removes it.
     """
     rows = Finding.objects.filter(
         model=test.model, source=Finding.Source.LOAD, resolved_at=None

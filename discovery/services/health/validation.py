@@ -1,5 +1,6 @@
-"""Validating one model on demand: its headers and names are read anew, the checks of the contract
-say what came of it.
+"""Validate one model on demand.
+
+Its headers and names are read again, and the checks of the contract report the result.
 """
 
 from __future__ import annotations
@@ -65,8 +66,10 @@ class Report:
 
 
 class Validation:
-    """One run over one model or many: models of one place (the GGUF files of a folder) share one
-    reading of it while they follow each other, as they do in the order of ``IN_ORDER``.
+    """One run over one model or many.
+
+    Models in one place (the GGUF files of a folder) share one reading of it while they follow each
+    other, as they do in the order of ``IN_ORDER``.
     """
 
     IN_ORDER = ("root_id", "place", "pk")
@@ -76,19 +79,19 @@ class Validation:
         self._found: list[Found] = []
 
     def validate(self, record: RegisteredModel) -> Report:
-        """Reads the model's headers again, whether its files changed or not, writes what was found,
-        and reports.
+        """Read the model's headers again, changed or not, write the result, and report.
 
-        A model whose files are gone keeps its record; the report says so. One that another server
-        runs has no files to read. Raises ``RootSilent``: then nothing was written.
+        A model whose files are gone keeps its record; the report says so. A remote model, which
+        another server runs, has no files to read. Raises ``RootSilent``; nothing is written then.
         """
         if record.status == Status.REMOTE:
             return report(record)
         return _judged(record, self._again(record))
 
     def _again(self, record: RegisteredModel) -> tuple[Found, int | None] | None:
-        """The model and the size of its tokenizer, its place reconciled with the disk; ``None``
-        when the model is not there.
+        """Return the model and the size of its tokenizer, or ``None`` when the model is gone.
+
+        Its place is updated from the disk.
         """
         place = (record.root_id, record.place)
         if place != self._place:
@@ -120,8 +123,9 @@ def _judged(record: RegisteredModel, again: tuple[Found, int | None] | None) -> 
 
 
 def validate_many(keys: Sequence[int]) -> int:
-    """Validates the models with these primary keys that are still there; returns how many have a
-    failed check, or could not be read.
+    """Validate the models with these primary keys that still exist.
+
+    Returns how many have a failed check, or could not be read.
     """
     failed, run = 0, Validation()
     for key in (
@@ -255,8 +259,9 @@ def _read(record: RegisteredModel, by_hand: ByHand | None, skip: Sequence[str]) 
 def _candidates(
     native: str, place: str, settings: Discovery, skip: Sequence[str]
 ) -> Iterator[Candidate]:
-    """What the walk finds where ``place`` is: a folder, a file in one, or a name in a store whose
-    manifests and blobs lie above it.
+    """Yield what the walk finds at ``place``.
+
+    It is a folder, a file in one, or a name in a store whose manifests and blobs lie above it.
     """
     store, in_store, _ = f"/{place}".partition("/manifests/")
     start = (store.lstrip("/") or ".") if in_store else place

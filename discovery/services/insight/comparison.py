@@ -48,8 +48,10 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Tensors:
-    """``same`` tensors are alike in all models, ``differing`` are not; the first of those are
-    ``rows``. ``faults`` say what could not be read.
+    """The compared tensors.
+
+    ``same`` tensors are alike in all models, ``differing`` are not; the first of those are
+    ``rows``. ``faults`` describe what could not be read.
     """
 
     same: int

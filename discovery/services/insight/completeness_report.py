@@ -1,5 +1,6 @@
-"""How well models are described: the worst first, what is lacking how often, and what the guide
-would advise for one of them.
+"""How well models are described, the worst first, and which fields are missing how often.
+
+It also gives the guide's advice for one model.
 """
 
 from __future__ import annotations
@@ -39,8 +40,10 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """Of one model: its score, the fields nobody has filled, a better name, and the path (relative
-    to its root) of the guide's layout.
+    """Advice for one model.
+
+    It has the score, the missing fields, a better name, and the path (relative to the root) in the
+    guide's layout.
     """
 
     score: int
@@ -76,8 +79,9 @@ def summary(user: AbstractBaseUser | AnonymousUser) -> Summary:
 def worst_first(
     user: AbstractBaseUser | AnonymousUser, lacking: str = ""
 ) -> QuerySet[RegisteredModel]:
-    """Models by their score, the lowest first; those alone that lack ``lacking``, one of
-    ``REPORTED``.
+    """Visible models by their score, the lowest first.
+
+    ``lacking``, one of ``REPORTED``, limits them to those without it.
     """
     rows = RegisteredModel.objects.visible_to(user).order_by("completeness", "sort_name", "pk")
     return rows.filter(lacking__in=masks_with(lacking)) if lacking else rows

@@ -1,9 +1,9 @@
-"""Who a model comes from and what comes from it: base, fine-tunes, adapters, quantizations, the
-same model in other formats.
+"""Where a model comes from and what is derived from it.
 
-Models name their base in words (``meta-llama/Llama-3.2-3B``, ``../models/llama``); the registry
-knows them by names of its own. Both are compared by the last part of the name, without regard to
-case.
+Relatives are bases, fine-tunes, adapters, quantizations, and the same model in other formats.
+
+Models name their base in text (``meta-llama/Llama-3.2-3B``, ``../models/llama``); the registry has
+its own names for them. Both are compared by the last part of the name, ignoring case.
 """
 
 from __future__ import annotations
@@ -109,8 +109,9 @@ def _tail(name: str) -> str:
 
 
 def _named(name: str, user: User, not_this: int) -> RegisteredModel | None:
-    """The model called ``name``: by its whole name first (an author says more), then by the last
-    part of it.
+    """Return the model named ``name``: by its full name first, then by the last part of it.
+
+    The full name is preferred because an author makes it more specific.
     """
     tail = _tail(name)
     if not tail:
@@ -158,8 +159,9 @@ def _ancestors(record: RegisteredModel, user: User) -> tuple[Relative, ...]:
 
 
 def _children(record: RegisteredModel, user: User) -> tuple[Relative, ...]:
-    """Models that name this one as their base, by its own name or by the last part of a
-    longer one.
+    """Models that name this one as their base.
+
+    They use its own name, or a longer one with the same last part.
     """
     own = dict.fromkeys(
         [record.name, _tail(record.name), *([record.display_name] if record.display_name else [])]
@@ -221,8 +223,9 @@ def _beginning(name: str, key: str) -> str:
 
 
 def same_model(name: str) -> str:
-    """What names of one model have in common: ``Llama-3.1-8B-GGUF`` and
-    ``llama-3.1-8b.Q4_K_M.gguf`` → ``llama-3.1-8b``.
+    """Return what the names of one model have in common.
+
+    ``Llama-3.1-8B-GGUF`` and ``llama-3.1-8b.Q4_K_M.gguf`` both give ``llama-3.1-8b``.
     """
     words = re.split(r"[-_. ]+", names.base_stem(_tail(name)))
     return "-".join(word for word in words if word and word not in _FORMAT_WORDS)

@@ -1,5 +1,6 @@
-"""What pages read from the disk itself, at the moment they are shown: cards, headers of weight
-files, whether a root answers.
+"""What pages read from the disk when they are shown.
+
+These are model cards, headers of weight files, and whether a root answers.
 
 Nothing here writes, and nothing opens a file that lies outside the model's root.
 """
@@ -112,10 +113,11 @@ def _beside(path: str, main: str) -> bool:
 
 
 def tensors(record: RegisteredModel, file: str = "") -> Tensors:
-    """Tensors of the main variant, or of the one weight file named, read from the headers now and
-    sorted by name.
+    """Read the tensors of the main variant, or of one weight file, sorted by name.
 
-    A file that is gone or broken becomes a problem of the result; at most ``MAX_FILES`` are opened.
+    The headers are read at the time of the call.
+
+    A missing or broken file becomes a problem of the result; at most ``MAX_FILES`` are opened.
     Raises ``RootSilent``.
     """
     return reach.within(

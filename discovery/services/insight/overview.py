@@ -1,8 +1,10 @@
-"""What the Overview page says of the whole registry: sums by category, runtime, state and root; the
-largest, the newest, the troubled.
+"""The figures of the Overview page for the whole registry.
 
-Everything here is a fixed number of statements, answered from indexes: lists are cut in the
-database, never in Python.
+They are sums by category, runtime, state and root, and the largest, the newest and the faulty
+models.
+
+It takes a fixed number of statements, answered from indexes: lists are cut in the database, never
+in Python.
 """
 
 from __future__ import annotations
@@ -93,8 +95,9 @@ class Registry:
         return sum(cell.bytes_on_disk for cell in self.cells)
 
     def by(self, field: str) -> list[Share]:
-        """Shares of ``primary``, ``type``, ``status`` or ``root``, the one with the most models
-        first.
+        """Return the shares of one field, the value with the most models first.
+
+        ``field`` is ``primary``, ``type``, ``status`` or ``root``.
         """
         value = attrgetter(field)
         counted: dict[str, list[int]] = {}
@@ -138,8 +141,9 @@ def _listed(user: User) -> RegisteredModelQuerySet:
 
 
 def largest(user: User, limit: int, primary: str | None = None) -> list[RegisteredModel]:
-    """The models that take most of the disk; ``primary`` narrows them to a category, empty for
-    those without one.
+    """The models that take up the most disk space.
+
+    ``primary`` limits them to a category, an empty one to those without a category.
     """
     there = (
         RegisteredModel.objects.visible_to(user).exclude(status__in=ABSENT).filter(size_bytes__gt=0)
@@ -218,8 +222,9 @@ def growth(now: datetime | None = None) -> list[Growth]:
 
 
 def possible_duplicates() -> int:
-    """Bytes that could be had back if models with the same fingerprint are the same: at most that,
-    see ``services.cleanup.duplicates``.
+    """Return the bytes that removing copies with the same fingerprint could free at most.
+
+    Models with the same fingerprint need not be the same, see ``services.cleanup.duplicates``.
     """
     there = RegisteredModel.objects.exclude(status__in=NO_COPY).order_by()
     groups = (

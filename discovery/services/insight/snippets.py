@@ -1,5 +1,6 @@
-"""Ready lines for the programs that run a model: those that fit its type and format, with the right
-path, quoted so that it stays one word.
+"""Commands and code for the programs that run a model, ready to paste.
+
+They fit its type and format and have the right path, quoted as one word.
 """
 
 from __future__ import annotations
@@ -104,8 +105,9 @@ def usages(record: RegisteredModel, base: RegisteredModel | None = None) -> list
 
 
 def absolute(record: RegisteredModel, path: str) -> str:
-    """``path`` below the model's root as the system spells it; relative where the root goes by its
-    name (see services.access.redaction).
+    """Return ``path`` as an absolute path, as the system spells it.
+
+    It is relative where the root is shown by its name (see services.access.redaction).
 
     Raises ``RootSilent`` where only the disk knows how it is spelled.
     """
@@ -118,8 +120,9 @@ def absolute(record: RegisteredModel, path: str) -> str:
 
 
 def folder(record: RegisteredModel) -> str:
-    """What a library loads the model from, relative to the root: its folder, or the revision of a
-    Hub cache that speaks for it.
+    """Return the folder that a library loads the model from, relative to the root.
+
+    It is the model's folder, or the main revision of a Hub cache.
     """
     main = _main(record)["path"]
     before, snapshots, after = f"/{main}".partition("/snapshots/")

@@ -45,8 +45,9 @@ Line = tuple[str, str, str]
 
 
 def lines(record: RegisteredModel, home: str, path: str, base: str) -> Iterator[Line]:
-    """(program, what to install, text) for what lies in the folder ``home``; ``path`` is its main
-    file or folder, ``base`` an adapter's base.
+    """Yield (program, what to install, text) for the contents of the folder ``home``.
+
+    ``path`` is its main file or folder, ``base`` an adapter's base.
     """
     kind = record.type
     main = record.variants[0]["format"]
@@ -111,8 +112,9 @@ def transformers(record: RegisteredModel, home: str) -> str:
 
 
 def _call(record: RegisteredModel) -> tuple[str, str, str]:
-    """(task, arguments, which part of the answer); the task that the card names, else the one its
-    capabilities speak for.
+    """Return (task, arguments, which part of the result to show).
+
+    The task is the one that the card names, else the one that fits its capabilities.
     """
     able = set(record.value("capabilities") or ())
     named = next(

@@ -95,8 +95,9 @@ def scopes(user: User) -> list[str]:
 
 
 def find(token: str) -> ApiToken | None:
-    """The valid token of a user who may still sign in, marked as used; ``None`` for everything
-    else.
+    """Return the valid token of a user who may still sign in, and mark it as used.
+
+    Returns ``None`` for everything else.
     """
     if not token.startswith(MARK) or len(token) > _MAX_LENGTH:
         return None
@@ -111,8 +112,9 @@ def find(token: str) -> ApiToken | None:
 
 
 def was_given(token: str) -> bool:
-    """Whether somebody has, or had, this token: a program that comes with an old one guesses
-    nothing.
+    """Return whether this token exists or existed.
+
+    A program that uses an old token is not guessing.
     """
     return (
         token.startswith(MARK)

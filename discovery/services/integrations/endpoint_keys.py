@@ -1,5 +1,6 @@
-"""Keys of hosted models: each is bound to the hosts that it may be sent to, both in the environment
-and nowhere else.
+"""Keys of hosted models, each bound to the hosts that it may be sent to.
+
+Keys and hosts are stored in the environment and nowhere else.
 
 ``KAREN_ENDPOINT_KEY_LAB`` goes to the hosts of ``KAREN_ENDPOINT_HOSTS_LAB``; ``KAREN_ENDPOINT_KEY``
 alone to those of ``KAREN_ENDPOINT_HOSTS``. A key without hosts is not sent.
@@ -71,8 +72,9 @@ def keys() -> list[Key]:
 
 
 def faults() -> list[str]:
-    """What is wrong with the environment's keys, hosts and permissions, in sentences, for
-    ``manage.py check`` and the System page.
+    """Return what is wrong with the keys, hosts and permissions in the environment.
+
+    The sentences are for ``manage.py check`` and the System page.
     """
     return [fault for each in keys() for fault in each.faults] + http_client.permission_faults()
 

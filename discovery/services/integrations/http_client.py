@@ -1,8 +1,10 @@
-"""Reaching servers that somebody entered, without being led into this network: the receivers of
-webhooks and the servers of hosted models.
+"""Connect to servers that people entered, without being led into the internal network.
 
-The name is looked up once, every answer is judged, and the connection goes to the address that was
-judged. Redirects are not followed. What would be refused is refused when it is saved, too.
+These are the receivers of webhooks and the servers of hosted models.
+
+The name is looked up once, every address is checked, and the connection goes to an address that was
+checked. Redirects are not followed. An address that would be refused is also refused when it is
+saved.
 """
 
 from __future__ import annotations
@@ -88,11 +90,10 @@ def _is_rule(rule: str) -> bool:
 
 
 def fault(url: str, variable: str = WEBHOOKS) -> str | None:
-    """What is wrong with an address as somebody enters it, to be said of it: ``must be …``, ``leads
-    to 10.0.0.1, …``.
+    """Return what is wrong with an address that somebody enters.
 
-    A name that cannot be looked up now is let through: it is judged again, and for good, whenever
-    something is sent.
+    The text completes a sentence: ``must be …``, ``leads to 10.0.0.1, …``. A name that cannot be
+    looked up now is accepted: it is checked again whenever something is sent.
     """
     if reason := address_fault(url):
         return reason
@@ -150,8 +151,9 @@ def _looked_up(name: str, port: int) -> list[str]:
 
 
 def _inside(name: str, found: Sequence[str], variable: str) -> str:
-    """The first address that lies inside this network and is not permitted; empty when there is
-    none.
+    """Return the first address in the internal network that is not permitted.
+
+    The result is empty when there is none.
     """
     rules = permitted(variable)
     return next(

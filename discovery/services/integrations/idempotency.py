@@ -1,5 +1,6 @@
-"""A change asked for twice under one key is made once: programs may repeat what they got no answer
-to.
+"""Make a change only once when a program requests it twice under one key.
+
+Programs may repeat a request that got no response.
 """
 
 from __future__ import annotations

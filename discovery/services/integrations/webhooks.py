@@ -1,5 +1,6 @@
-"""Telling other systems what happens: signed messages to the addresses that want them, tried again
-with growing pauses.
+"""Send signed messages about events to the addresses that subscribe to them.
+
+Failed deliveries are retried with increasing delays.
 """
 
 from __future__ import annotations
@@ -267,8 +268,9 @@ def _queue(hook: Webhook, event: str, data: Mapping[str, Any]) -> WebhookDeliver
 
 
 def sign(secret: str, timestamp: str, body: bytes) -> str:
-    """HMAC-SHA-256 over ``timestamp.body``: the receiver computes the same, and refuses old
-    timestamps.
+    """Return the HMAC-SHA-256 of ``timestamp.body``.
+
+    The receiver computes the same, and rejects old timestamps.
     """
     return (
         "sha256=" + hmac.new(secret.encode(), timestamp.encode() + b"." + body, sha256).hexdigest()
@@ -276,8 +278,9 @@ def sign(secret: str, timestamp: str, body: bytes) -> str:
 
 
 def standard_headers(secret: str, message_id: str, at: datetime, body: bytes) -> dict[str, str]:
-    """``webhook-id``, ``webhook-timestamp``, ``webhook-signature``, for the ready-made verifiers of
-    many languages.
+    """Return the headers that ready-made verifiers in many languages check.
+
+    They are ``webhook-id``, ``webhook-timestamp`` and ``webhook-signature``.
 
     Source:
     https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md

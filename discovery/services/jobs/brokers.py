@@ -1,13 +1,14 @@
-"""The queue of tasks, in the database or in Redis: what a cluster has taken stays in its name until
-it is done.
+"""The queue of tasks, in the database or in Redis.
 
-Each queue ``name`` has, beside the tasks that wait, one list for each cluster: ``name@cluster``
+A task that a cluster has taken stays under the cluster's name until it is done.
+
+Each queue ``name`` has a list of waiting tasks and one list for each cluster: ``name@cluster``
 holds what the cluster has taken and not acknowledged. When a cluster is gone, whoever notices puts
-its list back. Tasks that cannot be unsigned are laid aside in ``name@unreadable``: the next cluster
-that starts looks at them again.
+its list back. Tasks whose signature cannot be verified are moved to ``name@unreadable``: the next
+cluster that starts tries them again.
 
-While a cluster runs, the digest of the secret key that tasks are signed with is on record, so that
-a cluster with another key does not start.
+While a cluster runs, the digest of the secret key that signs tasks is stored, so that a cluster
+with another key does not start.
 """
 
 from __future__ import annotations
@@ -87,8 +88,9 @@ class DatabaseBroker(ORM):  # type: ignore[misc]
         return waiting.values_list("payload", flat=True).first()  # type: ignore[no-any-return]
 
     def claim(self, digest: str, name: str) -> str:
-        """Puts the key on record for :data:`LEASE` seconds, or says which cluster has another one
-        there.
+        """Store the key for :data:`LEASE` seconds, or return the cluster that holds another one.
+
+        The result is empty where the key was stored.
         """
         now = timezone.now()
         fields = {"digest": digest, "holder": name, "expires_at": now + timedelta(seconds=LEASE)}
@@ -146,8 +148,9 @@ class RedisBroker(Redis):  # type: ignore[misc]
         return {key.decode().partition("@")[2] for key in found}
 
     def release(self, holder: str) -> int:
-        """The last one first, each to the front: they wait in the order in which they were
-        taken.
+        """Put the tasks that ``holder`` took back at the front of the queue.
+
+        The last one goes first, so that they wait in the order in which they were taken.
         """
         count = 0
         while self.connection.lmove(self._list(holder), self.list_key, "RIGHT", "LEFT"):

@@ -1,5 +1,4 @@
-"""The cluster of task workers, and what watches it: replaced as a whole when one of its processes
-is killed.
+"""The cluster of task workers and its guard, which replaces it when one of its processes is killed.
 
     guard ── sentinel ── workers, monitor, pusher      (django-q2's, tied together by shared locks)
           └─ housekeeper                               (looks after the jobs of all kinds)
@@ -173,8 +172,9 @@ class Cluster:
         return found
 
     def end(self) -> Collection[int]:
-        """Ends every process of it, at once. Returns their numbers, without that of a killed
-        one.
+        """Kill every process of the cluster at once.
+
+        Returns their ids, without that of a killed one.
         """
         self._call_the_roll()
         process_tree.kill(self.seen.values())
@@ -288,8 +288,10 @@ def _interrupt(pids: Collection[int], why: str) -> None:
 
 
 def _hand_back(pids: Collection[int], holder: str, why: str) -> None:
-    """Jobs and tasks of processes that are gone go on elsewhere. What cannot be told now is found
-    by the housekeeper."""
+    """Release the jobs and tasks of processes that are gone, so that they continue elsewhere.
+
+    What cannot be released now is found by the housekeeper.
+    """
     _interrupt(pids, why)
     try:
         jobs.reap_all()

@@ -88,8 +88,10 @@ def _send(kind: Kind[Any], job: Job) -> bool:
 
 
 def interrupt_here(pids: Collection[int], why: str = STOPPED_HERE) -> int:
-    """For whoever stops workers: the jobs of these processes of this machine stop within a second,
-    and go on after the next start. Returns how many."""
+    """Stop the jobs of these processes of this machine; return how many there are.
+
+    Each stops within a second and continues after the next start. Whoever stops workers calls this.
+    """
     here = {"machine": process_tree.machine(), "pid__in": list(pids)}
     found = [
         (kind, job)

@@ -101,8 +101,9 @@ class Kind(Generic[J]):
         """Tells what came of it, once the row says so. ``job`` is as it stands now."""
 
     def successor(self, job: J) -> J | None:
-        """Goes on with a job that was cut off: the same row queued again, unless a kind knows
-        better.
+        """Continue an interrupted job.
+
+        The same row is queued again, unless a kind overrides this.
         """
         again = self.rows.filter(pk=job.pk, state=self.state.INTERRUPTED)
         fields = {"state": self.state.QUEUED, "finished_at": None, "message": ""}
@@ -165,8 +166,9 @@ class Kind(Generic[J]):
         on_commit(lambda: self.send(job, asked=True))
 
     def send(self, job: J, *, asked: bool = False) -> bool:
-        """Puts the task of a queued job into the queue; ``False`` when the queue does not
-        take it.
+        """Put the task of a queued job into the queue.
+
+        Returns ``False`` when the queue does not accept it.
         """
         queued = self.rows.filter(pk=job.pk, state=self.state.QUEUED)
         try:

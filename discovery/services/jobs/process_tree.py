@@ -1,5 +1,6 @@
-"""Other processes of this machine: whether they are still there, what they have started, and their
-end.
+"""Other processes of this machine.
+
+Functions tell whether they still exist and what they have started, and end them.
 """
 
 from __future__ import annotations
@@ -55,8 +56,10 @@ def tree(pid: int) -> list[psutil.Process]:
 
 
 def kill(processes: Iterable[psutil.Process]) -> None:
-    """Ends them at once, and returns when they are gone, or hang in the kernel. A number given out
-    again is spared."""
+    """Kill the processes, and return when they are gone or hang in the kernel.
+
+    A process with a reused id is spared.
+    """
     doomed = list(processes)
     for process in doomed:
         try:

@@ -1,5 +1,6 @@
-"""How a running scan tells the world where it is: its row, updated a few times a second, which also
-carries the stop sign back.
+"""The progress of a running scan.
+
+Its row is updated a few times a second; each update also reads whether the scan is to stop.
 """
 
 from __future__ import annotations

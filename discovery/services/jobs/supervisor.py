@@ -1,5 +1,6 @@
-"""Keeps the processes of ``serve`` running: what dies by itself is started again, later each time;
-all of it ends with ``serve``.
+"""Keep the processes of ``serve`` running.
+
+A process that exits is restarted, with increasing delays; all of them end with ``serve``.
 """
 
 from __future__ import annotations
@@ -76,8 +77,9 @@ class Supervisor:
     def run(
         self, *, grace: float, while_stopping: Callable[[set[int]], object] = lambda _: None
     ) -> int:
-        """Until a signal comes or a vital child cannot be started; then stops all, and kills what
-        is left after ``grace`` seconds.
+        """Run until a signal comes or a vital child cannot be started.
+
+        Then all are stopped, and what is left after ``grace`` seconds is killed.
 
         ``while_stopping`` is called a few times a second with the process ids of everything that
         was started. Returns the exit code.

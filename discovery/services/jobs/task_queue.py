@@ -43,8 +43,11 @@ def held() -> set[tuple[str, Any]]:
 
 
 def oldest_waits_since() -> datetime | None:
-    """When the first of the tasks that wait was asked for; ``None`` when none does, or it cannot be
-    unsigned. Raises ``Unreachable``."""
+    """Return when the oldest waiting task was queued.
+
+    Returns ``None`` when no task waits, or its signature cannot be verified. Raises
+    ``Unreachable``.
+    """
     with _told():
         payload = _broker().oldest()
     task = _unsigned(payload) if payload else None
@@ -94,8 +97,9 @@ def refusal(name: str) -> str:
 
 
 def leave(name: str) -> None:
-    """Takes the key off the record: a cluster with another one may start. Raises
-    ``Unreachable``.
+    """Remove the stored key, so that a cluster with another key may start.
+
+    Raises ``Unreachable``.
     """
     with _told():
         _broker().yield_claim(_digest(), name)

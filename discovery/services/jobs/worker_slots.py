@@ -1,8 +1,9 @@
-"""Seats for work that reads the roots: fewer than there are workers, so that whatever a disk does,
-one worker is left for all other tasks.
+"""Slots for jobs that read the roots.
 
-A seat is a lock on a file in the data folder, which the system frees when its holder dies. Work
-that finds none stays queued; whoever gets up puts what is queued on the queue again.
+There are fewer than workers, so that whatever a disk does, one worker is left for all other tasks.
+
+A slot is a lock on a file in the data folder, which the system frees when its holder dies. A job
+that finds none stays queued; whoever releases a slot puts queued jobs on the queue again.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""This machine: its RAM, and its GPUs with what is free on them, by NVML or ``rocm-smi`` where they
-are there.
+"""This machine: its RAM, and its GPUs with their free memory.
+
+GPUs are read through NVML or ``rocm-smi``.
 
 Neither is a dependency. ``pynvml`` (package ``nvidia-ml-py``) is used when it can be imported,
 ``rocm-smi`` when it is on the PATH.
@@ -32,8 +33,10 @@ PATIENCE = 2.5
 
 @dataclass(frozen=True, slots=True)
 class ThisMachine:
-    """``notes`` say, in sentences for an administrator, why GPUs could not be asked; empty where
-    all was answered.
+    """The memory and the GPUs of this machine.
+
+    ``notes`` explain to an administrator, in sentences, why GPUs could not be read; they are empty
+    where all answered.
     """
 
     machine: Machine
@@ -163,7 +166,9 @@ def _amd(notes: list[str], absent: list[str]) -> list[Card]:
 
 
 def _amd_gpus(cards: Any) -> list[Card]:
-    """``{"card0": {"VRAM Total Memory (B)": "17163091968", "VRAM Total Used Memory (B)":
+    """Read the GPUs from the JSON of ``rocm-smi``.
+
+    It looks like ``{"card0": {"VRAM Total Memory (B)": "17163091968", "VRAM Total Used Memory (B)":
     "10850304"}, "system": {...}}``.
     """
     if not isinstance(cards, dict):

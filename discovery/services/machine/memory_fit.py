@@ -1,5 +1,6 @@
-"""What a model needs in memory, at any context and KV type, on this machine or one that the config
-names.
+"""How much memory a model needs, at any context and KV type.
+
+It is compared with this machine or one that the config names.
 """
 
 from __future__ import annotations

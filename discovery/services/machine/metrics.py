@@ -1,5 +1,6 @@
-"""Figures for Prometheus, counted when they are asked for. Its own library writes them
-(https://prometheus.io/docs/instrumenting/exposition_formats/).
+"""Figures for Prometheus, counted for each request.
+
+Its own library writes them (https://prometheus.io/docs/instrumenting/exposition_formats/).
 """
 
 from __future__ import annotations
@@ -35,7 +36,9 @@ def text(user: AbstractBaseUser | AnonymousUser) -> bytes:
 
 @dataclass(frozen=True)
 class _Figures(Collector):
-    """Models that ``user`` may see; for who may see the system and all models also scans, problems,
+    """The figures that ``user`` may see.
+
+    These are visible models; people who may see the system and all models also get scans, problems,
     workers and disks.
     """
 

@@ -98,8 +98,9 @@ def within_each(
 
 
 def _doubt(calls: Mapping[Root, Call[Any]]) -> None:
-    """Begins the probes of those that are late: whether their roots answer is known when the time
-    of the calls is up.
+    """Start the probes of the roots of late calls.
+
+    Whether these roots answer is then known when the time of the calls is up.
     """
     for root, call in calls.items():
         if not call.is_over:
@@ -109,8 +110,9 @@ def _doubt(calls: Mapping[Root, Call[Any]]) -> None:
 def _wait(
     calls: Iterable[Call[Any]], longest: float, doubt: Callable[[], None] = lambda: None
 ) -> float:
-    """Waits until all are over, or hang, or take too long; returns the seconds that one may take
-    here and now.
+    """Wait until all calls have finished, hang or take too long.
+
+    Returns the seconds that one may take here and now.
 
     ``doubt`` is called when some are late and are waited for.
     """
@@ -146,8 +148,9 @@ def elsewhere(
 
 
 def places(roots: Iterable[Root]) -> dict[Root, str]:
-    """The real folder of each root, links resolved; of one that does not answer its path as it is
-    written.
+    """Return the real folder of each root, with links resolved.
+
+    A root that does not answer has its path as written.
     """
     rows = [root for root in roots if root.path != Root.REMOTE]
     answers = within_each({root: ("place", partial(_place, root.path)) for root in rows})

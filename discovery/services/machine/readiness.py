@@ -31,8 +31,9 @@ class Told(str):
 
 
 def faults() -> dict[str, str]:
-    """``{"database": "", "migrations": "", "broker": ""}``: what is wrong with each, empty when
-    nothing is.
+    """Return what is wrong with each service; empty when nothing is.
+
+    The result looks like ``{"database": "", "migrations": "", "broker": ""}``.
     """
     questions: dict[tuple[str, str], Callable[[], str]] = {
         ("ready", name): question for name, question in _QUESTIONS.items()

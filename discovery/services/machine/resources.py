@@ -1,8 +1,9 @@
-"""What this installation runs on: processor, memory, GPUs, the disks that hold the roots, and the
-task workers.
+"""What this installation runs on.
 
-``None`` is what could not be found out; the reason stands beside it. The figures are of the machine
-that serves the page: workers may run on others.
+These are the processor, memory, GPUs, the disks that hold the roots, and the task workers.
+
+``None`` is a value that could not be determined; a field next to it has the reason. The figures are
+of the machine that serves the page: workers may run on others.
 """
 
 from __future__ import annotations
@@ -59,8 +60,9 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Disk:
-    """One file system and the roots on it; or one root that ``fault`` keeps out of reach, whose
-    file system is not known.
+    """One file system and the roots on it, or one root that cannot be reached because of ``fault``.
+
+    The file system of such a root is unknown.
     """
 
     roots: tuple[Share, ...]
@@ -85,8 +87,9 @@ class Snapshot:
 
 
 def snapshot() -> Snapshot:
-    """Takes ``SAMPLE`` seconds; drives, GPU drivers or a broker that hang add the seconds that they
-    are given, each at most once.
+    """Take a snapshot, which takes ``SAMPLE`` seconds.
+
+    Drives, GPU drivers or a broker that hang add their timeouts, each at most once.
     """
     memory = psutil.virtual_memory()
     return Snapshot(

@@ -117,8 +117,9 @@ def _seconds(seconds: float) -> str:
 
 
 class RootCalls:
-    """What this process knows of one root: the readings under way or kept, the probes, and whether
-    it is remembered as silent.
+    """What this process knows about one root.
+
+    These are its running and cached readings, its probes, and whether it is remembered as silent.
     """
 
     def __init__(self, path: str) -> None:
@@ -238,8 +239,9 @@ def probe_roots(roots: Iterable[Root], seconds: float = LIMIT) -> dict[Root, Pro
 
 
 def _wait_for_probes(probes: Iterable[Call[ProbeResult]], seconds: float) -> bool:
-    """``False`` where too many wait already, so that these had less time than they ought to
-    have.
+    """Wait for the probes; return ``False`` where they had less time than they should.
+
+    That happens where too many threads wait already.
     """
     futures = [probe.future for probe in probes]
     early = min(EARLY, seconds)
@@ -265,8 +267,9 @@ def wakes(root: Root) -> bool:
 
 
 def require(root: Root) -> None:
-    """Raises ``RootSilent`` when the root does not answer now; a root that cannot be read is
-    another matter.
+    """Raise ``RootSilent`` when the root does not answer now.
+
+    A root that cannot be read is a different case.
     """
     if probe_roots([root])[root] is SILENT:
         raise RootSilent(root.path)
@@ -281,8 +284,9 @@ def silent_among(roots: Iterable[Root]) -> set[Root]:
 
 
 def is_remembered(root: Root) -> bool:
-    """Whether a root did not answer when it was last asked, as far as this process knows: what the
-    database remembers may be older than an answer that was had here. Asks nobody.
+    """Return whether a root did not answer the last time, as far as this process knows.
+
+    The database may be older than an answer that this process got. The root is not probed.
     """
     home, since = calls_of(root.path), root.silent_since
     return home.silent or (
@@ -297,8 +301,9 @@ def remembered_here() -> list[str]:
 
 
 def unanswering(roots: Iterable[Root]) -> set[Root]:
-    """Those whose probe does not come back in ``PROBE`` seconds; remembered from now on, as the
-    others are remembered no more.
+    """Return the roots whose probe does not answer within ``PROBE`` seconds.
+
+    They are remembered as silent from now on, and the others no longer are.
     """
     rows = list(roots)
     if not rows:

@@ -14,8 +14,10 @@ from discovery.services.machine.root_probes import FileSystem
 
 @dataclass(frozen=True, slots=True)
 class RootState:
-    """``fault`` says why the root cannot be scanned; ``disk`` is where it lies, known unless there
-    is a fault.
+    """The state of a root.
+
+    ``fault`` explains why it cannot be scanned; ``disk`` is its file system, known unless there is
+    a fault.
     """
 
     root: Root

@@ -1,5 +1,6 @@
-"""Reading in a thread of its own that somebody watches: a thread that hangs in the kernel cannot be
-ended, but it can be left.
+"""Read in a watched thread of its own.
+
+A thread that hangs in the kernel cannot be ended, but it can be abandoned.
 """
 
 from __future__ import annotations
@@ -74,8 +75,9 @@ class Call(Generic[Answer]):
         self.pulse.called_off = True
 
     def still_for(self) -> float:
-        """Seconds for which each look has found it in one and the same operation: asked often while
-        somebody waits.
+        """Return the seconds for which every look has found the call in the same operation.
+
+        It is called often while somebody waits.
         """
         sign, now = self._look(), time.monotonic()
         if sign[0] != self._sign[0]:
@@ -89,14 +91,17 @@ class Call(Generic[Answer]):
         self._moved = self._heard = time.monotonic()
 
     def quiet_for(self) -> float:
-        """Seconds since the last of those looks that found another folder listed or another file
-        opened.
+        """Return the seconds since the call last showed progress.
+
+        Progress is another folder that was listed or another file that was opened, as one of the
+        looks of ``still_for`` found.
         """
         return time.monotonic() - self._heard
 
     def _look(self) -> tuple[int, int, int]:
-        """Changes with what the thread does: files opened, and the place in the code where it
-        is.
+        """Return a value that changes with what the thread does.
+
+        It counts the opened files and tells the current place in the code.
         """
         frame = sys._current_frames().get(self._thread.ident or 0)
         return (

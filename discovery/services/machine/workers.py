@@ -1,10 +1,9 @@
-"""The task workers: which are alive, what each is doing, what waits for them, and what the clock
-will ask of them next.
+"""The task workers: which are alive, their current jobs, what is queued and what is scheduled.
 
-Clusters of django-q2 say every second that they are alive, in Redis where it is the broker, else in
-the cache ``clusters`` (settings). They call themselves idle while nothing waits inside them,
-whatever their workers do: that comes from the rows of their jobs, which name the process that works
-on them.
+Clusters of django-q2 report every second that they are alive, in Redis where it is the broker, else
+in the cache ``clusters`` (settings). They report themselves as idle while nothing waits inside
+them, whatever their workers do: current jobs come from the rows of the jobs, which name their
+processes.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""What people send is refused with a reason where what files hold would quietly be cut: nothing
-that somebody wrote is lost unsaid.
+"""Reject input that cannot be stored completely, with a reason.
+
+Values from files are cut instead; what people entered is never cut silently.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ from discovery.services.core.endpoint_addresses import UNSTORABLE
 
 
 def fault(name: str, value: Any) -> str | None:
-    """What is wrong with ``value`` for the field ``name``, starting with where inside it; ``None``
-    when it can be kept whole.
+    """Return what is wrong with ``value`` for the field ``name``, or ``None``.
 
-    A name outside the catalogue, such as a path, is a text.
+    The text starts with the place inside the value. A name outside the catalogue, such as a path,
+    is a text.
     """
     field = FIELDS.get(name)
     if field and field.kind in LISTED and isinstance(value, list):

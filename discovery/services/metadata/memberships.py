@@ -1,5 +1,6 @@
-"""Collections and groups of models, changed and undone like fields: the value of one is the sorted
-list of names.
+"""Collections and groups of models, changed and undone like fields.
+
+The value of one is the sorted list of names.
 
 Collections that follow a filter are left alone: nobody puts a model into those by hand.
 """

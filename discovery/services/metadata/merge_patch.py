@@ -28,10 +28,10 @@ class Stale(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """What one model is to be given, and what is wrong with that: {field: text}, "model_id" among
-    the fields.
+    """The changes to one model and what is wrong with them: {field: text}.
 
-    ``alias`` is what the caller called it, where that is not its own id.
+    "model_id" may be among the fields. ``alias`` is the id that the caller used, where it is not
+    the model's own.
     """
 
     model_id: str
@@ -73,11 +73,10 @@ def update_many(
     atomic: bool,
     may: May | None = None,
 ) -> list[Update]:
-    """Each in its turn, all in one transaction and one batch; what came of each, in the order
-    given.
+    """Update models one by one, in one transaction and one batch; return the results in order.
 
-    One that is wrong leaves the others alone, unless ``atomic``: then nothing is written. A fixed
-    number of statements, however many. ``may`` tells which fields of a model this person may not
+    An invalid update does not affect the others, unless ``atomic``: then nothing is written. It
+    takes a fixed number of statements. ``may`` tells which fields of a model this person may not
     set.
     """
     with transaction.atomic():

@@ -68,8 +68,9 @@ class InvalidMetadata(Exception):
 
 
 def stamp(record: RegisteredModel, field: str) -> str:
-    """What a form remembers of a field as it was shown; ``edit`` compares it, so that no unseen
-    change is overwritten.
+    """Return the stamp of a field as a form showed it.
+
+    ``edit`` compares it, so that no unseen change is overwritten.
     """
     shown = (
         decided(record, field, standing_links({record: (field,)}))
@@ -122,12 +123,13 @@ def edit_many(
     undoes: UUID | None = None,
     origins: Mapping[tuple[int, str], tuple[str, str]] | None = None,
 ) -> list[MetadataChange]:
-    """Writes cleaned values of locked records, a fixed number of statements however many; returns
-    what really changed.
+    """Write cleaned values of locked records, and return the actual changes.
 
-    ``by`` is ``None`` for a command that nobody is named for: then ``through`` stands in their
-    place. ``origins`` tells, for values that an undo brings back, who set them first and when:
-    {(primary key, field): (by, at)}.
+    It takes a fixed number of statements.
+
+    ``by`` is ``None`` for a command without a user: then ``through`` is recorded instead.
+    ``origins`` tells, for values that an undo restores, who set them first and when: {(primary key,
+    field): (by, at)}.
     """
     now, made, touched = timezone.now(), [], []
     person = by.get_username() if by else through
@@ -175,8 +177,9 @@ def _save(
     touched: list[RegisteredModel],
     written: Mapping[str, dict[int, list[str]]],
 ) -> None:
-    """The changes, the records that they touch, and what these are linked with: {field: {primary
-    key: names}}.
+    """Save the changes, the changed records and their links.
+
+    ``written`` is {field: {primary key: names}}.
     """
     fields = {change.field for change in made}
     columns = ("visibility", "visibility_source") if "visibility" in fields else ()
@@ -190,8 +193,9 @@ def _save(
 
 
 def changes_told_to(sight: Sight) -> QuerySet[MetadataChange]:
-    """The changes of models that this person may see, the newest first; those of groups are told to
-    who sees every model.
+    """The changes of models that this person may see, the newest first.
+
+    Changes of groups are only shown to people who see every model.
     """
     rows = MetadataChange.objects.order_by("-pk")
     if sight.everything or sight.user is None:
@@ -202,8 +206,9 @@ def changes_told_to(sight: Sight) -> QuerySet[MetadataChange]:
 
 
 def standing_links(changes: Mapping[RegisteredModel, Iterable[str]]) -> Linked:
-    """What the records belong to now, for those fields of ``LINKS`` that any of the changes names:
-    one query a field.
+    """Return the current links of the records for the fields of ``LINKS`` that any change names.
+
+    It takes one query for each field.
     """
     named = {name for fields in changes.values() for name in fields if name in LINKS}
     return {name: memberships.standing(name, [record.pk for record in changes]) for name in named}
@@ -257,8 +262,9 @@ def _note(
 
 
 def merged(record: RegisteredModel, changes: Mapping[str, Any]) -> dict[str, Any]:
-    """``changes`` as ``edit`` takes them: objects are merged into what stands there key by key (a
-    key set to ``None`` goes).
+    """Return ``changes`` as ``edit`` takes them.
+
+    Objects are merged into the current value key by key (a key set to ``None`` is removed).
     """
     result: dict[str, Any] = {}
     for name, value in changes.items():

@@ -96,9 +96,7 @@ def plan(
 
 
 class _History:
-    """The changes of one field of one model, and which of them was in force before and after each,
-    and is now.
-    """
+    """The changes of one field of one model, and which one is or was in effect at each point."""
 
     def __init__(self) -> None:
         self.now: MetadataChange | None = None

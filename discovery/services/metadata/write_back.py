@@ -1,7 +1,8 @@
-"""Curated fields written back into the ``metadata.json`` of each model's folder, so that the files
-carry what people decided.
+"""Write decided fields back into the ``metadata.json`` of each model's folder.
 
-A file speaks for a folder: it is written only where the next scan would read it for this model and
+The files then carry what people decided.
+
+A file describes a folder: it is written only where the next scan would read it for this model and
 no other.
 """
 
@@ -44,8 +45,9 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of one model: ``fields`` are those that the file did not say before, ``reason``
-    says why it was refused.
+    """The result for one model.
+
+    ``fields`` are those that the file did not have before, ``reason`` explains why it was refused.
     """
 
     model_id: str
@@ -200,8 +202,10 @@ def _custom(
     given: Mapping[str, Any],
     standing: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Fields that people took away are denied (``null``), wherever they are read; those that nobody
-    has seen yet are kept.
+    """Return the custom fields to write.
+
+    Fields that people removed become ``null``, so that they are ignored wherever they are read;
+    fields that nobody has seen yet are kept.
     """
     read = record.extracted.get("custom", {}).get("value") or {}
     denied = {name: None for name in read if name not in curated}
