@@ -1,8 +1,7 @@
-"""What happens by the clock: a closed list of schedules, which people run, pause and move, and
-never write.
+"""A closed list of schedules, which people run, pause and move, but never write.
 
-How often a schedule comes round is decided elsewhere, and said: scans by ``scan_interval_minutes``
-of the config file, deep validations by each root.
+The interval of a schedule is decided elsewhere, and shown: scans by ``scan_interval_minutes`` of
+the config file, deep validations by each root.
 """
 
 from __future__ import annotations
@@ -76,9 +75,7 @@ class Row:
 
 
 def rows() -> list[Row]:
-    """Those of the list, also while they do not exist, then whatever else lies in the table and
-    would run.
-    """
+    """Return the listed schedules, even those that do not exist, then all others in the table."""
     known = {row.name: row for row in Schedule.objects.filter(name__in=KINDS)}
     told = [_row(kind, known.get(name)) for name, kind in KINDS.items()]
     told += [
@@ -105,8 +102,9 @@ def _row(kind: Kind, row: Schedule | None) -> Row:
 
 
 def run_now(name: str, *, by: User) -> None:
-    """Queues what the schedule would; when it comes round next stays as it is. Raises
-    ``ScheduleError``.
+    """Queue the job of a schedule now; its next run stays as it is.
+
+    Raises ``ScheduleError``.
     """
     row, kind = _fetch(name), KINDS[name]
     if row.func not in functions():

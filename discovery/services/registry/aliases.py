@@ -1,5 +1,4 @@
-"""Ids that models had before: the one place where a ``model_id`` that somebody names becomes a
-model.
+"""Resolve a ``model_id`` to a model, including ids that models had before.
 
 When two records become one, the id of the record that goes becomes an alias of the one that stays.
 A model's own id always wins over an alias, and neither is given to another model.
@@ -70,8 +69,9 @@ def _unowned(model_ids: Iterable[str]) -> QuerySet[Alias]:
 
 
 def current(model_id: str) -> Coalesce:
-    """The id that the model called ``model_id`` has now, for conditions on other tables; what is no
-    alias stays as it is.
+    """Return the current id of the model with this id or alias, for conditions on other tables.
+
+    A value that is not an alias stays as it is.
     """
     names = RegisteredModel.objects.filter(pk__in=former([model_id])).order_by()
     return Coalesce(Subquery(names.values("model_id")[:1]), Value(model_id))
@@ -106,10 +106,11 @@ def _is_storable(model_id: str) -> bool:
 
 
 def hand_over(pairs: Mapping[RegisteredModel, RegisteredModel], run: ScanRun | None = None) -> None:
-    """{model that stays: model that goes}: whoever names the latter, by its id or an alias of it,
-    is led to the former.
+    """Turn the ids and aliases of models that go into aliases of the models that stay.
 
-    An id that ``run`` itself has given is not kept: nobody had time to note it down.
+    ``pairs`` is {model that stays: model that goes}.
+
+    An id that ``run`` itself has given is not kept: nobody had time to use it.
     """
     heirs = {gone.pk: stays for stays, gone in pairs.items()}
     rows = list(Alias.objects.filter(model__in=list(heirs)))

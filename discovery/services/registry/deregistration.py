@@ -84,8 +84,9 @@ def memories(root: Root, paths: Iterable[str]) -> dict[str, Forgotten]:
 
 
 def give_back(record: RegisteredModel, memory: Forgotten) -> None:
-    """Makes a new record the one that was forgotten, as far as its own columns go. Does not
-    save.
+    """Restore the columns of a removed record on a new one.
+
+    Does not save.
     """
     record.model_id = memory.model_id
     kept = {"visibility_source": VisibilitySource.PERSON, **memory.kept}
@@ -97,8 +98,9 @@ def give_back(record: RegisteredModel, memory: Forgotten) -> None:
 
 
 def link_again(found: Sequence[tuple[RegisteredModel, Forgotten]]) -> None:
-    """The rest, once the records are saved: groups, collections and people that still are there,
-    the history, and the aliases.
+    """Restore the links of removed records once the new records are saved.
+
+    These are groups, collections and people that still exist, the history, and the aliases.
     """
     if not found:
         return

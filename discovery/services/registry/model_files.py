@@ -46,8 +46,9 @@ def weight_files(record: RegisteredModel) -> list[str]:
 
 
 def home(record: RegisteredModel) -> str:
-    """The folder that the paths of its rows count from: the model's own, or the one that its file
-    lies in.
+    """Return the folder that the paths of its rows are relative to.
+
+    It is the model's own folder, or the one that its file lies in.
     """
     if record.path == "." or any(path.startswith(f"{record.path}/") for path, _ in record.files):
         return record.path

@@ -1,5 +1,6 @@
-"""A registered model's two halves, resolved: curated beats extracted, field by field, into the
-typed columns.
+"""Resolve the two halves of a registered model into its typed columns.
+
+In each field a curated value beats an extracted one.
 """
 
 from __future__ import annotations
@@ -99,8 +100,9 @@ def resolve(record: RegisteredModel) -> None:
 
 
 def _words(values: Any) -> str:
-    """``,IMAGE,TEXT,``: each word between commas, so that one of them can be asked for; empty when
-    there is none.
+    """Join words with commas, as in ``,IMAGE,TEXT,``, so that a query can find one of them.
+
+    The result is empty when there is no word.
     """
     words = (
         sorted({value for value in values if isinstance(value, str) and value.isascii()})

@@ -1,5 +1,6 @@
-"""Tags: rows that follow the resolved ``tags`` of models, with a colour; renamed, merged and
-deleted everywhere at once.
+"""Tags: rows that follow the resolved ``tags`` of models, with a color.
+
+They are renamed, merged and deleted everywhere at once.
 """
 
 from __future__ import annotations
@@ -31,9 +32,7 @@ def suggestions() -> QuerySet[Tag, str]:
 
 
 def sync(records: Sequence[RegisteredModel]) -> None:
-    """Brings the rows of these records up to date with their values, in a fixed number of
-    statements.
-    """
+    """Update the rows of these records from their values, in a fixed number of statements."""
     wanted = {record.pk: set(names_of(record)) for record in records}
     names = sorted({name for own in wanted.values() for name in own})
     known = _known(names)

@@ -1,7 +1,8 @@
-"""Reading the disk for a piece of background work: in threads that are watched, so that a share
-that hangs is left and the work goes on.
+"""Read the disk for a background job in watched threads.
 
-Meanwhile the work says that it lives, and hears when it is told to stop, however long one file
+A share that hangs is abandoned, and the job continues.
+
+Meanwhile the job reports that it is alive, and learns when it is to stop, however long one file
 takes.
 """
 
@@ -34,11 +35,12 @@ _END = object()
 
 
 def attended(items: Iterator[T], root: Root, tick: Callable[[], None]) -> Iterator[T]:
-    """``items``, which read below ``root`` and touch no database, each fetched in a thread;
-    ``tick`` is called while one is waited for.
+    """Yield ``items``, each fetched in a thread; call ``tick`` while waiting for one.
 
-    Raises ``RootSilent``, and whatever ``tick`` or the items raise. The generator behind is then
-    left where it hangs.
+    The items read below ``root`` and do not use the database.
+
+    Raises ``RootSilent``, and whatever ``tick`` or the items raise. The generator is then abandoned
+    where it hangs.
     """
     while (
         item := patiently(root, cast("Callable[[], Any]", partial(next, items, _END)), tick)
@@ -65,8 +67,9 @@ def patiently(
 
 
 class Errands:
-    """Lets the thread that reads have something done by the one that waits for it, which owns the
-    connection to the database.
+    """Calls from the thread that reads to the one that waits for it.
+
+    The waiting thread owns the connection to the database.
     """
 
     def __init__(self) -> None:

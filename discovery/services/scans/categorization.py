@@ -1,7 +1,6 @@
-"""Categories by rule: trying a change over the whole registry, saving it, taking it back, and
-deciding anew.
+"""Rules for categories: preview a change on the whole registry, save it, undo it, and reapply.
 
-Curated categories never move: rules write ``extracted``, and what people decided beats it.
+Curated categories never change: rules write ``extracted``, and people's decisions beat it.
 """
 
 from __future__ import annotations
@@ -51,8 +50,9 @@ class InvalidRules(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One model whose verdict would move: ``why`` is the strongest evidence; ``kept`` says that a
-    person decided otherwise.
+    """One model whose categories would change.
+
+    ``why`` is the strongest evidence; ``kept`` says that a person decided otherwise.
     """
 
     model_id: str
@@ -147,8 +147,10 @@ def try_out(rules: CategorizationRules, *, limit: int = 200) -> Trial:
 
 
 def save(source: str, *, by: User) -> None:
-    """Puts the rules in force: atomically, the previous file kept beside them, every model decided
-    anew by a worker.
+    """Put the rules into effect.
+
+    The file is written atomically, the previous file is kept next to it, and a worker recategorizes
+    every model.
 
     Raises ``InvalidRules`` or ``OSError`` (the config directory cannot be written); then nothing
     has changed.
@@ -281,8 +283,9 @@ def _decided(extracted: Mapping[str, Any], axis: str, values: Mapping[str, Any])
 
 
 class Recategorizations(jobs.Kind[Recategorization]):
-    """What was decided by the same rules already is found unchanged: one that was cut off begins
-    anew.
+    """The jobs that recategorize models.
+
+    An interrupted job starts again: models that the same rules have decided already do not change.
     """
 
     model = Recategorization

@@ -1,5 +1,6 @@
-"""Who scans what: a run claims a root by a conditional UPDATE, and a dead run's claims fall
-back.
+"""Claim roots for scans.
+
+A run claims a root by a conditional UPDATE, and the claims of a dead run are released.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""Why a model does not appear: what scans make of one path on the disk, and what the registry holds
-of it.
+"""Explain why a model does not appear.
 
-The walk itself is asked (``engine.disk.trace``), so that the answer is what a scan would do, never
-a guess beside it.
+The answer says what scans do with one path on the disk, and what the registry knows about it.
+
+It comes from the walk itself (``engine.disk.trace``), so that it is what a scan would do and not a
+guess.
 """
 
 from __future__ import annotations
@@ -74,8 +75,9 @@ def _typed(text: str) -> str:
 
 
 def _absolute(text: str) -> str:
-    """What is not absolute is taken to lie below a root: the first one that has it, else the
-    first.
+    """Return an absolute path; a relative one is looked for below the roots.
+
+    The first root that has it counts, else the first root.
     """
     if os.path.isabs(text):
         return os.path.normpath(text)
@@ -141,8 +143,9 @@ def _registered_by_hand(case: Case) -> Answer | None:
 
 
 def _home_of(path: str) -> tuple[Root, str] | None:
-    """The innermost root that ``path`` lies in, and the path below it; links on the way to either
-    are seen through.
+    """Return the innermost root that holds ``path``, and the path below it.
+
+    Links on the way to either are resolved.
     """
     roots = _roots()
     if (home := _innermost([(root, root.path) for root in roots], to_text(path))) is None:
@@ -183,8 +186,9 @@ def _outside(path: str) -> Answer:
 
 
 def _with_state_of_root(answer: Answer, root: Root) -> Answer:
-    """Adds what keeps the whole root from being scanned: it is frozen, switched off, or was never
-    scanned.
+    """Add the reason that keeps the whole root from being scanned.
+
+    It is frozen, disabled, or was never scanned.
     """
     notes = []
     if root.frozen_reason:

@@ -1,5 +1,6 @@
-"""What is the matter with a path, for each way in which the walk's way to it can end (see
-``services.scans.explain_missing``).
+"""Explain the state of a path, for each way in which the walk can end.
+
+See ``services.scans.explain_missing``.
 """
 
 from __future__ import annotations
@@ -104,8 +105,9 @@ class Case:
 
 
 def _model(case: Case) -> Answer:
-    """The path belongs to candidates: they are registered, skipped for a reason, or not looked at
-    yet.
+    """Explain a path that belongs to candidates.
+
+    They are registered, skipped for a reason, or not read yet.
     """
     places = {to_text(each.place): each for each in case.traced.candidates[:MAX_BELOW]}
     records = _nearest(
@@ -171,8 +173,9 @@ def _identified(home: str, candidate: Candidate) -> list[Found] | str:
 
 
 def _nearest(records: list[RegisteredModel], below: str) -> list[RegisteredModel]:
-    """Of several models of one place those that ``below`` is, is a file of, or is a folder
-    around.
+    """Of several models in one place, return those that ``below`` belongs to.
+
+    It is such a model, one of its files, or a folder around it.
     """
     own = [
         each

@@ -1,5 +1,6 @@
-"""A scan as a job: run by a worker or a command, told of when it is over, gone on with when it was
-cut off.
+"""A scan as a job.
+
+A worker or a command runs it; webhooks are sent when it ends, and an interrupted scan is continued.
 """
 
 from __future__ import annotations

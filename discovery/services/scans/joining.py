@@ -1,9 +1,10 @@
-"""Two records of one model become one: the older keeps its id and all that people decided, the
-newer says what is on the disk.
+"""Merge two records of one model.
 
-Whatever hangs on the newer record comes along: checksums, deep validations, test loads, findings;
-and, where both carry decisions, those too (see :mod:`merging`). Its id becomes an alias. A fixed
-number of statements for a chunk of pairs.
+The older one keeps its id and people's decisions, and the newer one supplies what is on the disk.
+
+Everything that belongs to the newer record is moved: checksums, deep validations, test loads,
+findings; and, where both carry decisions, those too (see :mod:`merging`). Its id becomes an alias.
+It takes a fixed number of statements for a chunk of pairs.
 """
 
 from __future__ import annotations
@@ -95,10 +96,11 @@ def absorb_part(
 
 
 def count_from(whole: RegisteredModel, part: RegisteredModel) -> None:
-    """Makes what hangs on ``part`` count from the folder of ``whole``: its files are where they
-    were, and belong to a larger model.
+    """Make the paths in the rows of ``part`` relative to the folder of ``whole``.
 
-    What was accepted for them stays accepted, unless one of them may have changed since.
+    The files are where they were, but belong to a larger model.
+
+    Accepted findings stay accepted, unless a file may have changed since.
     """
     was, now = home(part), home(whole)
     sums = list(FileChecksum.objects.filter(model=part).only("pk", "path"))
@@ -116,8 +118,9 @@ def count_from(whole: RegisteredModel, part: RegisteredModel) -> None:
 
 
 def _is_untouched(part: RegisteredModel, whole: RegisteredModel) -> bool:
-    """Whether all files of ``part`` are among those of ``whole``, none of which was written since a
-    scan last saw the part.
+    """Return whether ``whole`` has all files of ``part``.
+
+    None of them may have been written since a scan last saw the part.
     """
     seen = part.seen_at or part.root.seen_at
     since = whole.modified_at is not None and (seen is None or whole.modified_at > seen)
@@ -127,8 +130,9 @@ def _is_untouched(part: RegisteredModel, whole: RegisteredModel) -> bool:
 
 
 def _proposals(heirs: Mapping[int, int]) -> None:
-    """What was offered to a person: of a record that stays it is settled, of one that goes it is
-    about the one that stays.
+    """Update the proposals of a merge.
+
+    Those of a record that stays are settled; those of one that goes now name the one that stays.
     """
     ProposedJoin.objects.filter(old__in=list(heirs.values())).delete()
     rows = list(ProposedJoin.objects.filter(new__in=list(heirs)))
@@ -152,8 +156,10 @@ def _checksums(heirs: Mapping[int, int]) -> None:
 
 
 def _works(kind: type[DeepValidation] | type[LoadTest], heirs: Mapping[int, int]) -> None:
-    """What is over, and what waits unless the other record waits for the same; what runs on a
-    record that goes ends with it.
+    """Move finished and waiting jobs to the record that stays.
+
+    A waiting job is dropped where the other record has the same one, and a running job ends with
+    the record that goes.
     """
     rows: list[Any] = list(
         kind._default_manager.filter(model__in=[*heirs, *heirs.values()]).exclude(

@@ -1,5 +1,7 @@
-"""The ledger of a root, across scans: what each byte under it is, and the large files that no
-reader knows, each opened once.
+"""The ledger of a root, across scans.
+
+It records what each byte under the root is, and the large files that no reader knows, each opened
+once.
 """
 
 from __future__ import annotations
@@ -61,8 +63,9 @@ class RootLedger:
     # -- from the thread that reads the disk; none of it asks the database
 
     def unchanged(self, candidate: Candidate, records: int, left_out: str) -> None:
-        """A candidate that is as it was: ``records`` models, or none because ``left_out`` (formats,
-        separated by spaces) are not supported.
+        """Record an unchanged candidate with ``records`` models.
+
+        There are none where its formats ``left_out`` (separated by spaces) are not supported.
         """
         if left_out:
             self.book.formats_left_out(candidate, left_out.split())

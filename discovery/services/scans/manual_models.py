@@ -1,5 +1,6 @@
-"""Models that people registered by hand: a scan that does not come by their place still looks after
-them.
+"""Models that people registered manually.
+
+A scan reads them again even where its walk does not reach them.
 """
 
 from __future__ import annotations

@@ -1,11 +1,10 @@
-"""Which missing model is which arrival: pairs that the evidence names alone, and what it leaves
-open. Pure Python.
+"""Match missing models with arrivals, and collect what stays ambiguous. Pure Python.
 
 Two models can be the same only when their fingerprints are, and when the arrival came after the old
-one was last seen: what was there beside it is a copy. Among those the evidence is, strongest first:
-the same names, sizes and times of all files; the longest path that both end in, where no other pair
-shares it; a folder around them that moved as a whole; being the only two that are left. Whatever is
-still open is for a person to decide.
+one was last seen: one that existed at the same time is a copy. Among those the evidence is,
+strongest first: the same names, sizes and times of all files; the longest common end of both paths,
+where no other pair shares it; a folder around them that moved as a whole; being the only two left.
+A person decides whatever is still open.
 """
 
 from __future__ import annotations
@@ -50,8 +49,9 @@ class Matching:
 
 
 def were_together(old: Side, new: Side) -> bool:
-    """Whether both are known to have been there at one time: then the one is a copy of the
-    other.
+    """Return whether both are known to have existed at the same time.
+
+    Then one is a copy of the other.
     """
     return new.came <= old.seen or (old.run is not None and old.run == new.run)
 
@@ -159,9 +159,7 @@ class _Group:
         self.news.remove(new)
 
     def follow(self, moved: dict[str, str]) -> None:
-        """Pairs what lay below a folder that is known to have moved with what lies at the same
-        place below its new one.
-        """
+        """Pair models below a moved folder with those at the same place below its new path."""
         there: dict[str, list[Side]] = defaultdict(list)
         for new in self.news:
             there[new.path].append(new)
@@ -187,11 +185,12 @@ class _Group:
 
 
 def _seniors(olds: Sequence[Side]) -> tuple[list[Side], list[Side]]:
-    """(models, sightings of them): of missing ones that were never there at one time, only the
-    first is asked.
+    """Return (models, sightings of them) among missing models.
+
+    Of those that never existed at the same time only the first one is a model.
 
     A model that moved away and back leaves such a sighting: without decisions of its own it must
-    not make the next move unclear.
+    not make the next move ambiguous.
     """
     seniors: list[Side] = []
     ghosts: list[Side] = []
@@ -206,8 +205,9 @@ def _seniors(olds: Sequence[Side]) -> tuple[list[Side], list[Side]]:
 
 
 def _evidence(side: Side, *, length: int, by_content: bool) -> Hashable | None:
-    """What both sides of a pair must have in common: the last parts of the path, and the content
-    where that is asked for.
+    """Return what both sides of a pair must have in common.
+
+    That is the last parts of the path, and the content where ``by_content`` says so.
     """
     parts = side.parts
     if length > len(parts):

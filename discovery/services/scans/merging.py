@@ -1,5 +1,6 @@
-"""What comes of the decisions of two records that become one: field by field the model that is
-there wins, and the missing one fills in what the other has no value for.
+"""Merge the decisions of two records that become one.
+
+In each field the present model wins, and the missing one fills in what the other has no value for.
 """
 
 from __future__ import annotations
@@ -61,8 +62,9 @@ def choices(old: RegisteredModel, new: RegisteredModel) -> list[Choice]:
 
 
 def disputed(old: RegisteredModel, new: RegisteredModel) -> bool:
-    """Whether people decided differently about each of the two, so that only a person can say what
-    one model has.
+    """Return whether people decided differently about the two.
+
+    Then only a person can decide which values to keep.
     """
     return any(choice.is_disputed for choice in choices(old, new))
 

@@ -1,5 +1,6 @@
-"""A batch of models just read → the registry, in a fixed number of statements and one
-transaction.
+"""Write a batch of read models to the registry.
+
+It takes a fixed number of statements and one transaction.
 """
 
 from __future__ import annotations
@@ -53,8 +54,9 @@ BATCH = 100
 
 @dataclass(slots=True)
 class Reading:
-    """What reading one candidate gave: models, or the reason why there are none; ``left_out`` are
-    its formats when that is because the configuration does not name them.
+    """The result of reading one candidate: models, or the reason why there are none.
+
+    ``left_out`` are its formats when the reason is that the configuration does not name them.
     """
 
     candidate: Candidate
@@ -190,7 +192,9 @@ def _match(
     matched: set[int],
     beside: Sequence[Found],
 ) -> RegisteredModel | None:
-    """The record at the same path; else one of the same place whose path is now one of the model's
+    """Return the record for a model that was found.
+
+    It has the same path, or else it is in the same place and its path is now one of the model's
     files, or the folder around them.
 
     Of a record that has become several models (``beside``), the one with its main weight file keeps
@@ -220,8 +224,9 @@ def _main_file(record: RegisteredModel) -> str:
 
 
 def _is_of_another(record: RegisteredModel, found: Found, beside: Sequence[Found]) -> bool:
-    """Whether another model of the place holds the main weight file of the record, and ``found``
-    does not.
+    """Return whether another model of the place has the record's main weight file.
+
+    ``found`` itself must not have it.
     """
     main = _main_file(record)
     holders = [each for each in beside if any(to_text(entry.path) == main for entry in each.files)]

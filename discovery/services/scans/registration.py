@@ -1,9 +1,9 @@
-"""Registering a model by hand: a path inside the roots that scans do not find, or a model that
-another server runs.
+"""Register a model manually.
 
-What can be read is read by the engine, as a scan of that place would; what the person says is
-curated. A later scan that meets the same path joins the record; one that does not come by still
-looks after it.
+It is a path inside the roots that scans do not find, or a model that another server runs.
+
+The engine reads what it can, like a scan of that place; values from the person are curated. A later
+scan that reaches the same path updates the record; one that does not reach it still reads it again.
 """
 
 from __future__ import annotations
@@ -85,8 +85,10 @@ class _Unusable(ValueError):
 
 
 def register(data: Mapping[str, Any], *, by: User, through: str) -> RegisteredModel:
-    """``{name, path, type, ...metadata}``, or ``{name, type: "OPENAI", endpoint, ...metadata}`` →
-    its record. All or nothing.
+    """Register a model and return its record, or change nothing.
+
+    ``data`` is ``{name, path, type, ...metadata}``, or ``{name, type: "OPENAI", endpoint,
+    ...metadata}``.
 
     Raises ``InvalidMetadata`` (``errors``: {field: what is wrong}), ``AlreadyRegistered`` or
     ``RootSilent``.
@@ -130,8 +132,10 @@ def _understood(data: Mapping[str, Any], sight: Sight) -> tuple[Root, Found, str
 
 
 def _categorized(found: Found, curated: Mapping[str, Any]) -> Found:
-    """Of a hosted model nothing can be read but its name: the rules decide by what the person says
-    it takes and gives.
+    """Categorize a model.
+
+    Only the name of a hosted model can be read, so its rules also use the inputs and outputs that
+    the person entered.
     """
     categorizer = Categorizer(config_files.rules())
     if found.files:
@@ -218,10 +222,11 @@ def _given(path: Any) -> str:
 
 
 def _found(given: str, sight: Sight) -> tuple[Root, Found]:
-    """(the root it lies in, the model) of an absolute path, or of one that exists below one of the
-    roots.
+    """Return (the root it lies in, the model) for a path.
 
-    Links are resolved first, and what they lead to is read. Raises ``_Unusable``, ``NotAModel``,
+    The path is absolute, or exists below one of the roots.
+
+    Links are resolved first, and their target is read. Raises ``_Unusable``, ``NotAModel``,
     ``OSError`` or ``RootSilent``.
     """
     roots = list(Root.objects.exclude(path=Root.REMOTE).order_by("path"))

@@ -1,10 +1,11 @@
-"""Records whose files are part of another model now, because scans see better than before what
-belongs together.
+"""Merge records whose files have become part of another model.
 
-Two records become one: it keeps an id that is known, and all that people decided about either; the
-other id becomes an alias. Where people decided differently about each, the one that is no model any
-more is kept as missing and offered on the Moves page: nothing is lost, and a person decides. What
-is no model at all any more, and about which nobody decided anything, is forgotten.
+This happens when scans have learned which files belong together.
+
+Two records become one: it keeps an id that is known, and all decisions about either; the other id
+becomes an alias. Where people decided differently about each, the one that is no longer a model is
+kept as missing and offered on the Moves page: nothing is lost, and a person decides. A record that
+no longer is a model, and that nobody decided anything about, is deleted.
 """
 
 from __future__ import annotations
@@ -162,8 +163,10 @@ def _heir(
     decided: Collection[int],
     run: ScanRun,
 ) -> RegisteredModel:
-    """The record that stays: what people decided counts most, then which was known before, then
-    whose weights speak for the model.
+    """Return the record that stays.
+
+    Decisions count most, then which record was known before, then which has the model's main
+    weights.
     """
     main = next(iter(weight_files(owner)), "")
     is_known = owner.added_in_id != run.pk or owner.pk in decided

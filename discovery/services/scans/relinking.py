@@ -1,8 +1,7 @@
-"""Moves: missing models that turned up elsewhere take their new place over, with all that people
-decided.
+"""Detect moves: missing models that reappeared take over their new place and keep all decisions.
 
-All that is missing is held against all that is there without decisions, over all roots and whatever
-the order: see :mod:`matching` for the evidence. What it leaves open is offered on the Moves page.
+All missing models are compared with all present ones without decisions, across all roots and in any
+order: see :mod:`matching` for the evidence. Ambiguous cases are offered on the Moves page.
 """
 
 from __future__ import annotations
@@ -61,7 +60,9 @@ class Departures:
 
 @dataclass(slots=True)
 class Joined:
-    """``keys`` of records that moved; ``new`` of the models they moved onto were new in this
+    """The records that were joined.
+
+    ``keys`` are those of records that moved; ``new`` of the models they moved onto were new in this
     run.
     """
 
@@ -197,10 +198,10 @@ def _rejected(departures: Sequence[Side]) -> set[tuple[int, int]]:
 
 
 def _doubt(matching: Matching, what: Departures) -> None:
-    """Of a root that is not there, while nobody can tell whether its disk is: it moved when most of
-    its models turned up elsewhere.
+    """Decide whether a root that is gone has moved, while its disk may be unmounted.
 
-    Otherwise they may be copies on another disk, and a person decides.
+    It moved when most of its models reappeared elsewhere. Otherwise they may be copies on another
+    disk, and a person decides.
     """
     if not what.doubtful:
         return
@@ -222,8 +223,9 @@ def _doubt(matching: Matching, what: Departures) -> None:
 def _take_over(
     pairs: dict[int, int], leaving: Collection[int], run: ScanRun, journal: Journal, result: Joined
 ) -> None:
-    """The old record keeps its id and all that people decided; everything scanned comes from the
-    new one, which goes.
+    """Join each pair: the old record keeps its id and decisions, and the new record is deleted.
+
+    Everything that was scanned comes from the new one.
     """
     with transaction.atomic():
         locked = RegisteredModel.objects.select_for_update(of=("self",)).select_related("root")

@@ -42,15 +42,17 @@ def start_now(trigger: Trigger, *, path: str = "", full: bool = False) -> tuple[
 
 
 def cancel(run: ScanRun) -> bool:
-    """A queued run ends at once, a running one within a second; ``False`` when it is over
-    already.
+    """Cancel a run; return ``False`` when it has already finished.
+
+    A queued run ends at once, a running one within a second.
     """
     return KIND.cancel(run)
 
 
 def sync_schedule() -> None:
-    """Makes the schedule follow ``scan_interval_minutes`` and the roots' own intervals; 0 means no
-    scans by the clock.
+    """Set the schedule from ``scan_interval_minutes`` and the roots' own intervals.
+
+    0 means no scheduled scans.
     """
     minutes = scan_minutes()
     schedule = Schedule.objects.filter(name=SCHEDULE).first()

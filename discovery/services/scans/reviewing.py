@@ -1,5 +1,7 @@
-"""What only a person can decide: which missing model a present one is, or is part of now, joined by
-hand or rejected.
+"""Moves that only a person can decide.
+
+The person joins a missing model with a present one that it is now, or is now part of, or rejects
+the pair.
 """
 
 from __future__ import annotations
@@ -88,10 +90,10 @@ class Offer:
 
 
 def open_moves() -> QuerySet[RegisteredModel]:
-    """Missing models, and those of frozen roots, whose weights are somewhere else now, or part of
-    another model, and nobody has decided yet.
+    """Missing models whose weights are now elsewhere or part of another model, still undecided.
 
-    A copy that was there beside the old one is offered only where decisions are stranded.
+    Models of frozen roots are included. A copy that existed at the same time as the old one is
+    offered only where decisions would be lost otherwise.
     """
     present = _present().filter(fingerprint=OuterRef("fingerprint")).exclude(pk=OuterRef("pk"))
     rejected = RejectedMove.objects.filter(
@@ -162,8 +164,10 @@ def _fitting(
     rejected: Collection[tuple[int, int]],
     wholes: Mapping[int, Sequence[RegisteredModel]],
 ) -> list[RegisteredModel]:
-    """What holds its files now; what came after it was last seen before what was there beside it;
-    then by content, and by how much of the path agrees.
+    """Return the models that the old one may be, the best match first.
+
+    Models that hold its files now come first; those that came after it was last seen come before
+    those that existed at the same time; then content and the common part of the path decide.
     """
     left = {new for new in news if new.pk != old.pk and (old.pk, new.pk) not in rejected}
     return sorted(

@@ -110,8 +110,9 @@ def _look(native: str) -> int | str:
 
 
 def _real_places(new: str) -> dict[str, str]:
-    """{path: where it really lies} of the new folder and of every root that answers: asked before
-    anything is locked.
+    """Return {path: real path} of the new folder and of every root that answers.
+
+    The disks are queried before anything is locked.
     """
     roots = {
         root.path: place
@@ -127,8 +128,9 @@ def _real_places(new: str) -> dict[str, str]:
 
 
 def _unless_taken(root: Root, new: str, real: Mapping[str, str]) -> None:
-    """A model belongs to the innermost root: no root may come to lie where that would take models
-    away from another one.
+    """Refuse a new path that would take models away from another root.
+
+    A model belongs to the innermost root.
     """
     others = list(Root.objects.exclude(pk=root.pk).exclude(path=Root.REMOTE))
     for other in others:

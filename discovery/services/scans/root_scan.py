@@ -111,8 +111,9 @@ def root_scan(
 
 
 def _known(root: Root, start: str, settings: Discovery) -> dict[str, Known]:
-    """Places below ``start`` with their signatures: one row of three values a model, whatever it
-    holds.
+    """Return the known places below ``start`` with their signatures.
+
+    It reads one row of three values for each model, whatever the model holds.
     """
     known: dict[str, Known] = {}
     records = RegisteredModel.objects.filter(root=root)
@@ -143,10 +144,9 @@ def _known(root: Root, start: str, settings: Discovery) -> dict[str, Known]:
 
 
 def batches(scan: RootScan) -> Iterator[list[Reading]]:
-    """Reads what is new or changed, ``BATCH`` candidates at a time; what is unchanged is only
-    counted.
+    """Read new and changed candidates in batches of ``BATCH``; only count unchanged ones.
 
-    Asks the disk and no database: it runs in threads that are watched.
+    It reads the disk and not the database, because it runs in watched threads.
     """
     native_root = to_native("/", scan.root.path)
     start = (
@@ -202,8 +202,9 @@ def batches(scan: RootScan) -> Iterator[list[Reading]]:
 
 
 def _read_pointed(scan: RootScan, path: str, known: Known | None) -> Reading | None:
-    """A model that a person has registered where scans do not come by: as a scan would treat it;
-    ``None`` when it is unchanged or gone.
+    """Read a manually registered model that the walk does not reach, like a scan would.
+
+    Returns ``None`` when it is unchanged or gone.
     """
     candidate = scan.by_hand.candidate(path, scan.skip)
     if candidate is None:
@@ -219,8 +220,9 @@ def _read_pointed(scan: RootScan, path: str, known: Known | None) -> Reading | N
 
 
 def _read(scan: RootScan, root: str, candidate: Candidate) -> Reading | None:
-    """``None`` when reading failed in a way we did not foresee: told in full in the log, tried
-    again by the next scan.
+    """Read a candidate; return ``None`` when reading failed unexpectedly.
+
+    The log has the full error, and the next scan tries again.
     """
     try:
         models = identify(root, candidate, scan.settings, scan.memory_bytes)

@@ -19,8 +19,9 @@ from discovery.services.scans import root_paths
 
 
 class NoSuchFolder(Exception):
-    """The path asked for cannot be scanned; the message is one sentence for the person who
-    asked.
+    """The requested path cannot be scanned.
+
+    The message is one sentence for the person who requested it.
     """
 
 
@@ -80,8 +81,9 @@ def _set(path: str, wanted: ConfiguredRoot) -> None:
 
 
 def scan_minutes() -> int:
-    """Minutes between two looks of the clock: the shortest interval of all; 0 for no scans by the
-    clock.
+    """Return the interval in minutes at which schedules are checked: the shortest of all.
+
+    0 means no scheduled scans.
     """
     roots = Root.objects.filter(enabled=True).exclude(interval_minutes=None)
     own = roots.values_list("interval_minutes", flat=True)
@@ -122,10 +124,11 @@ class OutsideRoots(Exception):
 
 
 def resolve_path(path: str, roots: Iterable[Root]) -> tuple[Root, str]:
-    """(root, real path below it) of an absolute path, both compared after their links are resolved:
-    the innermost root that holds it.
+    """Return (root, real path below it) for an absolute path: the innermost root that holds it.
 
-    What is not there leads nowhere else. Raises ``OutsideRoots`` or ``RootSilent``.
+    Paths are compared after their links are resolved.
+
+    A path that does not exist is not resolved further. Raises ``OutsideRoots`` or ``RootSilent``.
     """
     rows = [root for root in roots if root.path != Root.REMOTE]
     near = innermost(to_text(path), {root: root.path for root in rows})
@@ -148,8 +151,9 @@ def innermost(path: str, places: Mapping[Root, str]) -> Root | None:
 
 
 def locate(path: str, *, add: bool) -> tuple[Root, str]:
-    """(root, folder below it) for an absolute or relative path; a path under no root becomes a new
-    one where ``add`` allows.
+    """Return (root, folder below it) for an absolute or relative path.
+
+    A path under no root becomes a new root where ``add`` allows it.
 
     Links are resolved before anything is compared: a link out of a root is outside, and another
     name of a root is that root. Raises ``NoSuchFolder`` or ``RootSilent``.
@@ -203,8 +207,9 @@ def _fault(absolute: str) -> str:
 
 
 def others(root: Root) -> list[str]:
-    """Where the roots lie that are inside ``root``, by their names and by their real paths: each
-    model belongs to the innermost one.
+    """Return the paths and real paths of the roots inside ``root``.
+
+    Each model belongs to the innermost root.
 
     A nested root that does not answer is known by its name alone.
     """

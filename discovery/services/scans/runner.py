@@ -1,5 +1,6 @@
-"""One scan, from claim to verdict: walk, read what changed, reconcile in batches, then ask what was
-not seen.
+"""Run one scan from start to end.
+
+It walks, reads what has changed, reconciles in batches, and then checks what was not seen.
 """
 
 from __future__ import annotations
@@ -42,8 +43,9 @@ def scan(run: ScanRun, progress: Progress, log: Journal) -> str:
 def preview(
     paths: list[str], *, full: bool, listener: Callable[[Progress], None] | None = None
 ) -> Progress:
-    """What a scan would find, without writing anything. Raises ``NoSuchFolder`` or
-    ``RootSilent``.
+    """Return what a scan would find, without writing anything.
+
+    Raises ``NoSuchFolder`` or ``RootSilent``.
     """
     progress = Progress(None, listener)
     if not paths:
@@ -133,8 +135,9 @@ def _located(path: str, known: bool) -> tuple[Root, str]:
 
 
 def _left_out(root: Root, progress: Progress, log: Journal) -> str:
-    """A root that does not answer is left alone: nothing of it is read, and nothing is marked
-    missing.
+    """Skip a root that does not answer.
+
+    Nothing in it is read, and nothing is marked missing.
     """
     progress.errors += 1
     log.add(
@@ -155,8 +158,9 @@ def _every_root(trigger: str = "") -> list[tuple[Root, str]]:
 
 
 def _scan_root(scan: RootScan) -> Walked:
-    """Walks the root and registers what it finds; what is not there any more is for
-    :mod:`settling`. Raises ``RootSilent``.
+    """Walk the root and register what it finds.
+
+    Missing models are handled in :mod:`settling`. Raises ``RootSilent``.
     """
     root, run = scan.root, scan.run
     assert run is not None

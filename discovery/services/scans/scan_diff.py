@@ -70,8 +70,9 @@ def counts(run: ScanRun) -> dict[str, int]:
 
 
 def events(run: ScanRun, event: str = "", text: str = "") -> QuerySet[LogEntry]:
-    """What the run did, in the order of doing; narrowed to one event, and to entries that hold each
-    word of ``text``.
+    """Return the events of the run in order.
+
+    ``event`` limits them to one event, ``text`` to entries that contain each of its words.
     """
     rows = LogEntry.objects.filter(scan=run).exclude(event="").order_by("pk")
     if event:
@@ -89,8 +90,9 @@ def previous(run: ScanRun) -> ScanRun | None:
 
 
 def compare(first: ScanRun, second: ScanRun) -> Comparison:
-    """What the registry had after one run and not after the other: every event of the runs between
-    them, taken together.
+    """Return what the registry had after one of two runs and not after the other.
+
+    It combines the events of all runs between them.
     """
     between = ScanRun.objects.filter(pk__gt=first.pk, pk__lte=second.pk).exclude(
         state__in=ScanRun.ACTIVE

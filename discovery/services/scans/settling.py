@@ -1,5 +1,6 @@
-"""The end of a run, after all its roots have been walked: what moved, what is missing, and which
-roots are not to be believed.
+"""The end of a run, after all its roots have been walked.
+
+It settles which models moved, which are missing, and which roots cannot be trusted.
 """
 
 from __future__ import annotations
@@ -122,8 +123,9 @@ def _outdated(keys: Sequence[int]) -> list[tuple[int, str]]:
 
 
 def _moved_meanwhile(walked: Walked, look: Look) -> list[int]:
-    """Records that the walk has met, and whose weights it then met again: those that are not where
-    it met them any more.
+    """Return the records that moved while the walk ran.
+
+    The walk met them, later met their weights elsewhere, and they are no longer where it met them.
     """
     beside = RegisteredModel.objects.filter(
         fingerprint=OuterRef("fingerprint"), arrived_at__gte=walked.began
@@ -302,8 +304,9 @@ def _other_disk(walked: Walked, gone: int) -> str:
 
 
 def _away(walked: Walked) -> str:
-    """A file system below the root that is not mounted: only a person can say that it is gone for
-    good.
+    """Return the reason for freezing a root below which a file system is not mounted.
+
+    Only a person can say that it is gone for good.
     """
     if not walked.away:
         return ""

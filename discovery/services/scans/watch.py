@@ -1,9 +1,10 @@
-"""What a scan of a root could not look at: what lies there is neither gone nor moved, whatever the
-walk did not meet.
+"""The places that a scan of a root could not read.
 
-Places are protected below folders that could not be read or that vanished under the walk, below
-folders whose device or inode is another one at the end than at the beginning (a disk went or came),
-and below what was a mount point and is none now.
+Models there are neither gone nor moved, even if the walk did not meet them.
+
+Places are protected below folders that could not be read or that vanished during the walk, below
+folders whose device or inode changed during the walk (a disk was mounted or unmounted), and below
+former mount points.
 """
 
 from __future__ import annotations
@@ -37,9 +38,7 @@ class Watch:
     # -- before, while, after
 
     def begin(self, places: Iterable[str]) -> None:
-        """Remembers the root and the folders in it that known ``places`` lie in, as they are before
-        the walk.
-        """
+        """Remember the root and the folders of known ``places`` as they are before the walk."""
         landmarks = {
             ".",
             *(place.partition("/")[0] for place in places if "/" in place),
@@ -58,9 +57,7 @@ class Watch:
             self.unread.setdefault(to_text(problem.path), problem.message)
 
     def note_candidate(self, candidate: Candidate) -> None:
-        """A model of which a part could not be looked at is there, whatever the rest of it looks
-        like.
-        """
+        """Protect a candidate that could not be read completely: its model is present."""
         for problem in candidate.problems:
             if problem.code in UNREAD:
                 self.unread.setdefault(to_text(candidate.place), problem.message)
@@ -76,9 +73,7 @@ class Watch:
     # -- what follows
 
     def hides(self, place: str) -> str | None:
-        """The folder for which ``place`` (below the root) could not be looked at; ``None`` when it
-        could.
-        """
+        """Return the unreadable folder that hides ``place`` (below the root), or ``None``."""
         if not self.unread:
             return None
         path = place
@@ -97,10 +92,9 @@ class Watch:
         return identity[0] if identity else None
 
     def found_mounts(self, places: Iterable[str], keep: Iterable[str]) -> dict[str, int]:
-        """{folder: device} of what is another file system than the folder around it, among the
-        folders around ``places``.
+        """Return {folder: device} of the mount points among the folders around ``places``.
 
-        What is away now and holds models (``keep``) stays as it was.
+        A mount point that is away now and holds models (``keep``) stays as it was.
         """
         folders = {folder for place in places for folder in _around(place)}
         found = {path: device for path in folders if (device := self._mounted(path)) is not None}
@@ -122,8 +116,9 @@ class Watch:
 
 
 def _around(place: str) -> Iterator[str]:
-    """The folders that ``place`` lies in, below the root; and the place itself where it lies in
-    none.
+    """Yield the folders that ``place`` lies in, below the root.
+
+    A place that lies in none yields itself.
     """
     if "/" not in place and place != ".":
         yield place

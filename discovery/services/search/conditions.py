@@ -72,8 +72,9 @@ def is_exactly(column: str, value: str) -> Q:
 def roots_meant(
     values: Collection[str], sight: Sight, compare: Callable[[str, str], Q] = is_exactly
 ) -> Iterable[int]:
-    """Keys of roots, by path or their own name for who is told paths; for others by what they are
-    told they are called.
+    """Return the keys of the roots that these values name.
+
+    People who may see paths use paths or names; others use the names that are shown to them.
     """
     if sight.everything:
         return Root.objects.filter(

@@ -1,11 +1,11 @@
-"""How many of the models found have each value of each field, so that lists can be narrowed without
-dead ends.
+"""Count how many of the found models have each value of each field.
 
-A facet is counted under all other filters, not under its own choice. Fields with few values are
-counted from one grouped walk along the index of profiles (see ``models.listing``): each combination
-of their values comes once with the number of models that have it, and Python adds up. Tags and
-collections, of which a model has many, are counted by a statement each, and only where they are
-asked for.
+Facets use it, so that narrowing a list never leads to an empty one.
+
+A facet is counted under all other filters, not under its own selection. Fields with few values are
+counted from one grouped scan of the index of profiles (see ``models.listing``): each combination of
+their values comes once with the number of models that have it, and Python adds them up. Tags and
+collections, of which a model has many, are counted by one statement each, and only on request.
 """
 
 from __future__ import annotations
@@ -62,8 +62,10 @@ Counts = dict[str, list[tuple[str, int]]]
 
 
 class _Row(NamedTuple):
-    """Models alike in all fields with few values, by what they need of this machine's memory: at
-    most what is inside, what is there together.
+    """A group of models with the same values in all fields with few values.
+
+    It also counts the models that fit this machine's memory: ``inside`` it, and ``together`` with
+    offload.
     """
 
     profile: str
@@ -136,8 +138,9 @@ def _is_covered(filters: Filters) -> bool:
 def _rows(
     user: User, filters: Filters, apart: Collection[str], covered: bool, gather: bool
 ) -> list[_Row]:
-    """Every combination under the filters that are no facets here, and under those that choose tags
-    and collections.
+    """Return every combination of values under the filters that are not counted here.
+
+    Filters by tags and collections apply too.
     """
     inside, together = memory_fit.capacity()
     # To group along the index where it does not hold what is filtered by would look up every row:

@@ -47,17 +47,18 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filter:
-    """One parameter of the Models page and of the API. Repeated it means "or"; an unknown value
-    finds nothing, and is never dropped.
+    """One parameter of the Models page and of the API.
 
-    ``values`` are the only ones there are, where they are few; ``in_order`` shows them as they
-    stand there, other options by how many models they have. ``shorthands`` may stand before the
-    colon in the search box besides ``name``; the help tells the first one. ``facet`` is its place
-    among the facets, ``None`` for no facet: then links and addresses alone choose it. A facet that
-    is not ``is_open`` waits until somebody opens it. ``staff_only``: it tells more than the models
-    that a person sees; ``signed_in_only``: more than visitors are told. ``unknown`` is what the
-    page calls models without a value, and ``always_known`` says that there are none.
-    ``description`` is a sentence for help and API.
+    A repeated parameter means "or"; an unknown value matches nothing, and is never dropped.
+
+    ``values`` are all possible values, where they are few; ``in_order`` keeps them in that order,
+    other options are sorted by number of models. ``shorthands`` may stand before the colon in the
+    search box in addition to ``name``; the help shows the first one. ``facet`` is its place among
+    the facets; ``None`` is for filters that only links and addresses use. A facet that is not
+    ``is_open`` is loaded when somebody opens it. ``staff_only`` filters reveal more than the models
+    that a person sees; ``signed_in_only`` more than visitors may know. ``unknown`` is the page's
+    name for models without a value, and ``always_known`` says that there are none. ``description``
+    is a sentence for help and API.
     """
 
     name: str
@@ -88,8 +89,9 @@ class Filter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Number:
-    """A number that ``min_NAME`` and ``max_NAME`` bound, that ``NAME:>=…`` compares in the search
-    box, and that lists are sorted by.
+    """A number that lists can be filtered and sorted by.
+
+    ``min_NAME`` and ``max_NAME`` limit it, and ``NAME:>=…`` compares it in the search box.
 
     ``units`` maps a unit to the smallest and the largest number that it may mean.
     """

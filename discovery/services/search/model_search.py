@@ -79,8 +79,9 @@ def listed(user: User, filters: Filters, leave: Collection[str] = ()) -> Listing
 
 
 def hurried(user: User, filters: Filters) -> Filters:
-    """The same filters for a page that asks several times: where words and numbers find few models,
-    these are looked for only once.
+    """Return the same filters with cached keys, for a page that queries several times.
+
+    Where words and numbers match few models, the search for these runs only once.
     """
     if filters.faults or not (filters.text or filters.bounds):
         return filters
@@ -90,8 +91,9 @@ def hurried(user: User, filters: Filters) -> Filters:
 
 
 class _Keys(Func):
-    """All keys of a list of JSON, which is one parameter: to write a placeholder for each costs
-    more than to look it up.
+    """All keys as one parameter, a JSON list.
+
+    A placeholder for each key would cost more than looking it up.
     """
 
     template = "(SELECT value FROM json_each(%(expressions)s))"
@@ -106,8 +108,9 @@ class _Keys(Func):
 
 
 def _order(sort: str) -> tuple[Expression | str, ...]:
-    """Unknown values come last, whichever way. Names are never unknown, so that their index
-    serves.
+    """Return the sort order; unknown values come last in both directions.
+
+    Names are never unknown, so that their index is used.
     """
     key = SORTS[sort.removeprefix("-")]
     return (
@@ -121,12 +124,13 @@ def _order(sort: str) -> tuple[Expression | str, ...]:
 
 
 class Results(Sequence[RegisteredModel]):
-    """What ``filters`` find, a page at a time: ``results[50:100]`` reads a slice of keys from the
-    narrow rows, then those models.
+    """The models that ``filters`` find, a page at a time.
 
-    ``total`` saves counting when it is known, ``most`` says that they are most of all that ``user``
-    may see (see ``facets.count``). ``columns`` are all that is read of a model; the others cost a
-    query each.
+    ``results[50:100]`` reads a slice of keys from the narrow rows, then those models.
+
+    ``total`` saves counting when it is known; ``most`` says that they are most of all that ``user``
+    may see (see ``facets.count``). ``columns`` are all columns that are read of a model; the others
+    cost a query each.
     """
 
     def __init__(

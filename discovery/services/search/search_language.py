@@ -1,8 +1,7 @@
-"""The language of the search box: ``params:>7b context:>=32k license:apache-2.0 -tag:old "exact
-words"``.
+"""The search syntax: ``params:>7b context:>=32k license:apache-2.0 -tag:old "exact words"``.
 
-What is typed becomes terms that must all hold. What cannot be understood becomes a fault that says
-why: nothing is dropped silently.
+The input becomes terms that must all match. Input that cannot be parsed becomes a fault with the
+reason: nothing is dropped silently.
 """
 
 from __future__ import annotations

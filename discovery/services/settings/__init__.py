@@ -1,3 +1,5 @@
-"""Settings that people change: what is in force and where it comes from, writing it back to its
-file, its history, the roots, and what follows from a change.
+"""Settings that people change.
+
+The package reads their values and sources, writes them back to the file, keeps their history and
+the roots, and applies changes.
 """

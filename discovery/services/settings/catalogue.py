@@ -1,6 +1,4 @@
-"""The settings that the pages show, each declared once: where it stands, what it is called, how it
-is entered.
-"""
+"""The settings on the pages, each declared once with its path, label and input."""
 
 from __future__ import annotations
 
@@ -24,8 +22,9 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """A value of ``model_discovery.json``. ``variable`` is one of the environment that outweighs
-    it.
+    """One value of ``model_discovery.json``.
+
+    ``variable`` is an environment variable that overrides it.
     """
 
     section: str
@@ -49,8 +48,9 @@ class Setting:
         return os.environ.get(self.variable) if self.variable else None
 
     def parse(self, text: str, many: list[str]) -> Any:
-        """The value that a form sent, as far as its kind goes; what it must be beyond that, the
-        file's shape says. Raises ``ValueError`` with one sentence.
+        """Parse the value that a form sent, according to its kind.
+
+        The schema of the file checks it further. Raises ``ValueError`` with one sentence.
         """
         if self.kind == Kind.SWITCH:
             return bool(text)

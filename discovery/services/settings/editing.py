@@ -1,5 +1,7 @@
-"""Values of ``model_discovery.json``: what is in force and where it comes from, written back in the
-file's own text, kept in the history, undone from there.
+"""Read and write the values of ``model_discovery.json``.
+
+Each value has its source; changes are written into the file's own text, kept in the history, and
+can be undone.
 """
 
 from __future__ import annotations
@@ -28,8 +30,9 @@ FILE = config_files.DISCOVERY
 
 
 class SettingsError(Exception):
-    """Nothing was written. ``faults``: {key of a setting: one sentence}; an empty key for the file
-    as a whole.
+    """The settings could not be saved; nothing was written.
+
+    ``faults`` is {key of a setting: one sentence}; an empty key is for the file as a whole.
     """
 
     def __init__(self, faults: Mapping[str, str]) -> None:
@@ -39,8 +42,10 @@ class SettingsError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class InForce:
-    """A setting as it stands. ``source`` is environment, file, page or default; ``change`` the
-    change that set it on a page.
+    """The current value of a setting.
+
+    ``source`` is environment, file, page or default; ``change`` is the change that set it on a
+    page.
     """
 
     setting: Setting
@@ -109,7 +114,8 @@ def save(changes: Mapping[str, Any], *, by: User | None, seen: Mapping[str, str]
 
 
 def rewrite(key: str, change: Callable[[Any], Any], *, by: User | None) -> None:
-    """Writes what ``change`` makes of the value in force, which nobody else can change meanwhile.
+    """Replace the current value by the result of ``change``, under a lock.
+
     Raises ``SettingsError``, and whatever ``change`` raises.
     """
     with _one_at_a_time():
@@ -183,8 +189,9 @@ def record(rows: list[SettingChange], who: str) -> None:
 
 
 def _text() -> str:
-    """The file as it stands. Raises ``SettingsError`` while it is broken: writing would lose what
-    somebody is about to fix.
+    """Return the text of the file.
+
+    Raises ``SettingsError`` while it is broken: writing would lose what somebody is about to fix.
     """
     try:
         raw = FILE.path.read_bytes()
@@ -218,8 +225,9 @@ def _check(text: str, keys: Iterable[str]) -> None:
 
 
 def placed(reasons: Iterable[str], keys: Iterable[str]) -> dict[str, str]:
-    """{key: sentence} of what is wrong with a file, beside the setting that each is about; an empty
-    key for what is about none of them.
+    """Return {key: sentence} of what is wrong with a file, by the setting that each is about.
+
+    An empty key is for errors about none of them.
     """
     found: dict[str, str] = {}
     for each in reasons:

@@ -1,5 +1,6 @@
-"""What a change of depth, subfolders or exclusions would do, before it is saved: the roots are
-walked by both settings, and the places compared.
+"""Preview a change of depth, subfolders or exclusions before it is saved.
+
+The roots are walked with both settings, and the places are compared.
 """
 
 from __future__ import annotations
@@ -29,8 +30,9 @@ SHOWN = 50
 
 @dataclass(slots=True)
 class Trial:
-    """Places that scans would pass by from then on, and those that they would find; ``unknown`` are
-    the roots that could not be walked in time.
+    """The places that scans would newly skip and newly find.
+
+    ``unknown`` are the roots that could not be walked in time.
     """
 
     gone: list[str] = field(default_factory=list)
@@ -39,8 +41,9 @@ class Trial:
 
 
 def try_out(values: dict[str, Any]) -> Trial:
-    """``values`` are those of ``discovery`` that would be saved. Writes nothing. Raises
-    ``SettingsError``.
+    """Preview new values of ``discovery`` without writing anything.
+
+    Raises ``SettingsError``.
     """
     now = config_files.discovery()
     try:

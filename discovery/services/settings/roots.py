@@ -1,5 +1,6 @@
-"""Roots as people add, change and remove them: written to ``model_discovery.json``, and followed at
-once.
+"""Add, change and remove roots.
+
+Changes are written to ``model_discovery.json`` and take effect at once.
 """
 
 from __future__ import annotations
@@ -86,8 +87,9 @@ def add(path: str, *, by: User | None, name: str = "") -> Root:
 def change(
     root: Root, values: Mapping[str, Any], *, by: User | None, seen: str | None = None
 ) -> None:
-    """Sets ``enabled``, ``read_only``, ``interval_minutes`` and ``max_depth`` of a root. Raises
-    ``SettingsError``, or ``Conflict`` where somebody has changed it since ``seen``.
+    """Set ``enabled``, ``read_only``, ``interval_minutes`` and ``max_depth`` of a root.
+
+    Raises ``SettingsError``, or ``Conflict`` where somebody has changed it since ``seen``.
     """
 
     def changed(written: list[Any]) -> list[Any]:
@@ -102,8 +104,10 @@ def change(
 
 
 def remove(root: Root, *, forget: bool, by: User) -> int:
-    """Takes a root out of the file. Its models stay registered and are no longer scanned, or they
-    are forgotten with all that people decided about them. Returns how many were forgotten.
+    """Remove a root from the file; return how many models were removed from the registry.
+
+    Its models stay registered and are no longer scanned, or with ``forget`` are removed with all
+    decisions about them.
     """
     if root.claim_id is not None:
         raise SettingsError({KEY: "A scan of this root is running. Stop it first."})
@@ -120,8 +124,10 @@ def remove(root: Root, *, forget: bool, by: User) -> int:
 
 
 def undo(change: SettingChange, *, by: User) -> None:
-    """Undoes a change of the list: a root that it added is scanned no longer, one that it removed
-    is scanned again. Raises ``SettingsError``.
+    """Undo a change of the list of roots.
+
+    A root that it added is no longer scanned, one that it removed is scanned again. Raises
+    ``SettingsError``.
     """
     after = {path_of(_path(entry)) for entry in (change.after or {"value": []})["value"]}
     editing.undo(change, by=by)
@@ -148,8 +154,10 @@ def _rewrite(change: Callable[[list[Any]], list[Any]], *, by: User | None) -> No
 
 
 def _all(written: list[Any], root: Root | None = None) -> list[Any]:
-    """What the file says, and the roots that it does not name yet: once a page writes the list, it
-    is the whole list. Roots that are off and not in the file were removed from it.
+    """Return the roots in the file and those that it does not name yet.
+
+    Once a page writes the list, it is the complete list. Roots that are disabled and not in the
+    file were removed from it.
     """
     named = {path_of(_path(entry)) for entry in written}
     known = Root.objects.exclude(path=Root.REMOTE).order_by("pk")

@@ -1,6 +1,4 @@
-"""Folders in which other programs keep models on this machine: those that are there, with what they
-hold.
-"""
+"""The existing folders in which other programs keep models on this machine, with their contents."""
 
 from __future__ import annotations
 
@@ -61,8 +59,10 @@ PLACES: dict[str, tuple[tuple[str, str], ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """``is_whole`` is false where there was no time to look through all of it; ``root`` is the path
-    of the root that scans it already.
+    """A folder in which another program keeps models.
+
+    ``is_whole`` is false where there was no time to walk all of it; ``root`` is the path of the
+    root that scans it already.
     """
 
     program: str
@@ -104,8 +104,9 @@ def _candidates() -> Iterator[tuple[str, str]]:
 
 
 def _counted(path: str, settings: Discovery) -> tuple[str, int, int, bool]:
-    """(the real folder, its models, their bytes, whether all of it was looked through); an empty
-    folder name where there is none.
+    """Return (the real folder, its models, their bytes, whether the walk was complete).
+
+    The folder name is empty where there is no folder.
     """
     if not os.path.isdir(path):
         return "", 0, 0, True

@@ -1,8 +1,10 @@
-"""Config files followed: a change on disk, or on a page, is in force within a minute, in the
-history and in the log; a broken file is told once.
+"""Follow the config files.
 
-The housekeeper calls ``follow`` each round. What was followed last is kept in the data folder, so
-that a change made while nothing ran is followed too.
+A change on disk or on a page takes effect within a minute, and appears in the history and in the
+log; a broken file is reported once.
+
+The housekeeper calls ``follow`` each round. The last state is kept in the data folder, so that a
+change made while nothing ran is noticed too.
 """
 
 from __future__ import annotations

@@ -72,8 +72,9 @@ _AS_IT_STANDS = frozenset({Kind.TEXT, Kind.LONG, Kind.CHOICE})
 
 
 def stamp(value: Any) -> str:
-    """What an export remembers of a value, so that an import tells what was edited from what the
-    files have changed since.
+    """Return the stamp of a value that an export stores.
+
+    An import uses it to tell edited values from those that the files have changed since.
     """
     plain = value.replace("\r\n", "\n") if isinstance(value, str) else value
     return blake2b(json.dumps(plain, sort_keys=True).encode(), digest_size=4).hexdigest()

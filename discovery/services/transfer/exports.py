@@ -31,8 +31,9 @@ _HEAVY = ("files", "signals", "checks")
 
 
 def as_json(rows: RegisteredModelQuerySet, sight: Sight | None = None) -> Iterator[str]:
-    """A JSON list of model documents (contract, section 5) in the order of ``rows``, each on a line
-    of its own.
+    """Yield a JSON list of model documents (contract, section 5), one on each line.
+
+    They are in the order of ``rows``.
     """
     sight = sight or Sight(None)
     lead = "[\n"
@@ -106,8 +107,9 @@ def _fact(value: Any) -> str:
 
 
 def _batches(rows: RegisteredModelQuerySet) -> Iterator[list[RegisteredModel]]:
-    """The keys first, then a batch at a time: no cursor stays open for as long as somebody's
-    download takes.
+    """Yield the rows in batches, after reading all keys first.
+
+    No cursor stays open during somebody's download.
     """
     keys = list(rows.values_list("pk", flat=True))
     for start in range(0, len(keys), BATCH):

@@ -69,8 +69,9 @@ def submit(name: str, content: bytes, by: User) -> MetadataImport:
 
 
 def apply(run: MetadataImport, by: User, *, skip_errors: bool) -> bool:
-    """Begins to import a checked file, in the name of ``by``; ``False`` when that is under way or
-    done already.
+    """Start to import a checked file in the name of ``by``.
+
+    Returns ``False`` when that is running or finished already.
     """
     checked = MetadataImport.objects.filter(pk=run.pk, stage=ImportStage.CHECK, state=State.DONE)
     again = MetadataImport.objects.filter(
@@ -108,8 +109,9 @@ def discard(run: MetadataImport) -> bool:
 
 
 class Imports(jobs.Kind[MetadataImport]):
-    """A stage of an import that was cut off is begun anew: what is written already changes
-    nothing.
+    """The jobs of an import.
+
+    An interrupted stage starts again: what is written already changes nothing.
     """
 
     model = MetadataImport
@@ -153,15 +155,17 @@ KIND = Imports()
 
 
 def cancel(run: MetadataImport) -> bool:
-    """A queued import ends at once, a running one after its batch; ``False`` when it is over
-    already.
+    """Cancel an import; return ``False`` when it has already finished.
+
+    A queued import ends at once, a running one after its batch.
     """
     return KIND.cancel(run)
 
 
 def execute(run: MetadataImport) -> MetadataImport:
-    """Does what is queued in this process, and returns the import as it ended; one that somebody
-    else has begun as it is.
+    """Run the queued stage in this process, and return the import in its final state.
+
+    An import that another process has started is returned unchanged.
     """
     return jobs.execute(run)  # type: ignore[no-any-return]
 

@@ -1,5 +1,6 @@
-"""A table or a list of documents, read a row at a time: which model, which values, and what is
-wrong with the row.
+"""Parse a table or a list of documents, a row at a time.
+
+Each row gives a model, its values, and its errors.
 """
 
 from __future__ import annotations

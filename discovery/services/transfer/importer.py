@@ -1,9 +1,10 @@
-"""Curated metadata from a file: first what each row would do and what is wrong with it, then all of
-it by the one road of changes.
+"""Import curated metadata from a file.
 
-All or nothing unless rows that are wrong may be left out; either way one batch, which can be undone
-as a whole. A value equal to the one that counts now changes nothing, nor does one that is still as
-it was exported (``stamps``). An empty value gives a field back to automatic.
+First each row is checked and its effect shown, then all rows are applied like any other change.
+
+It is all or nothing unless invalid rows may be skipped; either way it is one batch, which can be
+undone as a whole. A value equal to the current one changes nothing, nor does one that is still as
+it was exported (``stamps``). An empty value returns a field to automatic.
 """
 
 from __future__ import annotations
@@ -284,8 +285,9 @@ def _effect(
 
 
 def _is_touched(row: Row, record: RegisteredModel, name: str, value: Any) -> bool:
-    """Whether somebody edited the value since it was exported, to something other than what counts
-    now.
+    """Return whether somebody edited the value since it was exported.
+
+    A value that equals the current one does not count.
     """
     empty = value in (None, "", [], {})
     if name in COLUMNS and empty:
