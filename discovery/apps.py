@@ -26,7 +26,8 @@ class DiscoveryConfig(AppConfig):
 
 
 def make_cache_tables(using: str, **_: Any) -> None:
-    """The table that ``CACHES`` names beside PostgreSQL: Django makes none for a cache by
-    itself.
+    """Create the table of the cache that ``CACHES`` has for PostgreSQL.
+
+    Django does not create it by itself.
     """
     call_command("createcachetable", database=using, verbosity=0)

@@ -1,6 +1,4 @@
-"""``manage.py check``: what is wrong with config files, keys of hosted models, and the product's
-own folders.
-"""
+"""``manage.py check``: errors in config files, endpoint keys and the product's own folders."""
 
 from __future__ import annotations
 

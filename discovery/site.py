@@ -37,8 +37,9 @@ class Shown(forms.MultipleHiddenInput):
 
 
 class Compares:
-    """Mixed into a model form: ``conflicts`` are the fields that somebody else has changed since
-    they were shown.
+    """A mixin for model forms that detects conflicting changes.
+
+    ``conflicts`` are the fields that somebody else has changed since they were shown.
     """
 
     fields: dict[str, Any]

@@ -1,9 +1,10 @@
-"""What each process of an installation does first: it ends when its parent ends, and keeps its
-files to its owner.
+"""The first steps of each process of an installation.
+
+It ends when its parent ends, and keeps its files private to its owner.
 
 ``python -m discovery.startup PARENT MODULE [ARGUMENT …]`` runs a module that knows nothing of this,
-such as granian: it and whatever it forks end with their parents, down to the last grandchild. Knows
-neither Django nor the rest of the application.
+such as granian: it and all its descendants end with their parents. This module does not know Django
+or the rest of the application.
 """
 
 from __future__ import annotations
@@ -31,8 +32,9 @@ _umask: int | None = None
 
 
 def die_with_parent(parent: int) -> None:
-    """Has this process killed when the process ``parent`` ends, however that ends; ends it now
-    where the parent is gone already.
+    """Have this process killed when the process ``parent`` ends in any way.
+
+    It ends at once where the parent is already gone.
 
     On Linux the parent is the *thread* that started this process: start processes from threads that
     stay.
@@ -44,8 +46,9 @@ def die_with_parent(parent: int) -> None:
 
 
 def die_with_worker_parent() -> None:
-    """For a worker of ``multiprocessing`` (any start method): it ends with the process that started
-    it. Nothing in any other process.
+    """Make a worker of ``multiprocessing`` (any start method) end with the process that started it.
+
+    Other processes do not change.
     """
     parent = multiprocessing.parent_process()
     if parent is not None and parent.pid is not None:
@@ -60,8 +63,9 @@ def die_with_forks(parent: int) -> None:
 
 
 def keep_files_private() -> None:
-    """What this process makes from now on, nobody but its owner may read; :func:`public_mode` is
-    for the exceptions.
+    """Make the files that this process creates from now on readable only by their owner.
+
+    :func:`public_mode` is for the exceptions.
     """
     global _umask
     before = os.umask(0o077)
@@ -70,8 +74,9 @@ def keep_files_private() -> None:
 
 
 def public_mode(path: Path) -> int:
-    """The mode for a file that is the person's and not the installation's: that of the file it
-    replaces, else what the umask of whoever started this process allows.
+    """Return the mode for a file that belongs to the person and not to the installation.
+
+    It is the mode of the file that it replaces, or what the umask of the process's starter allows.
     """
     try:
         return stat.S_IMODE(path.stat().st_mode)

@@ -28,8 +28,9 @@ def _seated(work: Callable[[], str], **more: Any) -> str:
 
 
 def _run(kind: jobs.Kind[Any], pk: int) -> str:
-    """Runs a queued job; returns its final state, or that it is queued still, for want of a
-    seat.
+    """Run a queued job and return its final state.
+
+    The result may be that it is still queued because no slot is free.
     """
     if not kind.takes_seat:
         return jobs.run_queued(kind, pk)
@@ -49,8 +50,9 @@ def run_scan(pk: int) -> str:
 
 
 def scheduled_scan() -> str:
-    """The clock's scan. The schedule first follows the config file, which may have changed
-    since.
+    """Run the scheduled scan.
+
+    The schedule is first updated from the config file, which may have changed.
     """
     scans.sync_schedule()
     run, created = scans.start_now(ScanRun.Trigger.SCHEDULE)
@@ -118,7 +120,8 @@ def deliver_webhook(pk: int) -> str:
 
 
 def refuse(reason: str) -> None:
-    """Stands in for a task whose function is on no list of ours (see
-    ``services.jobs.allowed_tasks``).
+    """Refuse a task whose function is not on our list (see ``services.jobs.allowed_tasks``).
+
+    It stands in for that function.
     """
     raise PermissionError(f"Refused: {reason}.")

@@ -1,5 +1,6 @@
-"""Accounts and groups in Django's administration: who may change them gives nobody, themselves
-neither, more than they have.
+"""Accounts and groups in Django's administration.
+
+People who may change them cannot give anybody, including themselves, more rights than they have.
 """
 
 from __future__ import annotations
@@ -84,8 +85,10 @@ class AccountAdmin(UserAdmin):  # type: ignore[type-arg]
 
 @admin.register(Group)
 class PeopleAdmin(GroupAdmin):
-    """A group that carries permissions is for superusers alone; others look after the groups that
-    models are shared with.
+    """The administration of groups.
+
+    Only superusers change a group with permissions; others manage the groups that models are shared
+    with.
     """
 
     def get_readonly_fields(

@@ -62,8 +62,9 @@ def _sentence(reason: str) -> str:
 
 
 class RegisteredModelForm(forms.ModelForm):  # type: ignore[type-arg]
-    """Access as it is; what people decide about the model as ``set_<field>``: empty means that the
-    files decide.
+    """Access as it is, and people's decisions about the model as ``set_<field>``.
+
+    An empty field means that the files decide.
     """
 
     class Meta:

@@ -54,8 +54,9 @@ SCANNED = (
 
 
 def _in_bulk(kind: str) -> Callable[..., HttpResponse]:
-    """An action that hands the chosen models to the bulk page, where they are changed as from the
-    Models page.
+    """Return an action that passes the selected models to the bulk page.
+
+    They are changed there as from the Models page.
     """
 
     def action(
@@ -82,10 +83,11 @@ def _in_bulk(kind: str) -> Callable[..., HttpResponse]:
 
 
 def _export_as(form: str) -> Callable[..., StreamingHttpResponse]:
-    """An action that streams the chosen models as a file; the same service as the Models page's, so
-    that every export can be imported.
+    """Return an action that streams the selected models as a file.
 
-    django-import-export would write through model forms of its own, past the one road of changes,
+    It uses the same service as the Models page, so that every export can be imported.
+
+    django-import-export would write through model forms of its own, without the history of changes,
     and keep each file in memory.
     """
 
@@ -194,8 +196,10 @@ class RegisteredModelAdmin(ByRight):
     def get_readonly_fields(
         self, request: HttpRequest, obj: Model | None = None
     ) -> tuple[str, ...]:
-        """Who sees a model is a right of its own; collections may give access, so they go
-        with it.
+        """Return the fields that this person may not change.
+
+        Deciding who sees a model is a right of its own; collections may give access, so they need
+        it too.
         """
         grants = self.has_grant_permission(request)
         fixed = () if grants else ("visibility", "groups")
@@ -215,9 +219,7 @@ class RegisteredModelAdmin(ByRight):
         form: RegisteredModelForm | InlineForm,
         change: bool,
     ) -> None:
-        """Of the form and of a row of the list alike: through the service, which keeps the
-        history.
-        """
+        """Save the form or a row of the list through the service, which keeps the history."""
         changes = form.changes()
         if changes:
             metadata.edit(obj, changes, by=cast("User", request.user), through="admin")
@@ -245,8 +247,9 @@ class RegisteredModelAdmin(ByRight):
         return actions
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
-        """To forget a model is to forget its changes and findings too, which nobody may delete by
-        themselves.
+        """Allow deleting a model with its changes and findings.
+
+        They cannot be deleted separately, which would otherwise forbid it.
         """
         shown, counts, lacking, protected = super().get_deleted_objects(objs, request)
         return (

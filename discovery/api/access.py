@@ -45,17 +45,16 @@ class Caller:
         return _RANK[self.scope] >= _RANK[scope]
 
     def may(self, *rights: Right, scope: TokenScope = TokenScope.READ) -> bool:
-        """Both: a token opens no more than its scope, and no more than its owner's
-        permissions do.
-        """
+        """Return whether both the token's scope and its owner's permissions allow this."""
         return self.has(scope) and permissions.may_all(self.user, rights)
 
 
 class Access:
-    """The door of an endpoint: the scope that a token needs for it, and the permissions that its
-    owner needs.
+    """The access check of an endpoint.
 
-    Without a scope it is open to everybody, for what they may see.
+    It has the scope that a token needs, and the permissions that its owner needs.
+
+    Without a scope the endpoint is open to everybody, for what they may see.
     """
 
     def __init__(self, needed: TokenScope | None, *rights: Right) -> None:

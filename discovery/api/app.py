@@ -55,8 +55,9 @@ Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
 @api.add_decorator
 def _no_unknown_query(endpoint: Endpoint) -> Endpoint:
-    """A parameter that the document does not name is refused: dropped, it would look as if it had
-    been obeyed.
+    """Reject query parameters that the OpenAPI document does not name.
+
+    An ignored parameter would seem to have worked.
     """
 
     @wraps(endpoint)

@@ -1,6 +1,4 @@
-"""Tags, collections and categories: what models are sorted by, with how many of the caller's models
-each has.
-"""
+"""Tags, collections and categories, each with its number of models that the caller may see."""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-"""``/models/{model_id}/files``, ``/tensors``, ``/history``, ``/access``: what the pages of a model
-show.
+"""The contents of a model's pages: files, tensors, history and access.
+
+The paths are ``/models/{model_id}/files``, ``/tensors``, ``/history`` and ``/access``.
 """
 
 from __future__ import annotations

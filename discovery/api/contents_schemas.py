@@ -52,7 +52,9 @@ class TensorRow(Schema):
 
 
 class Tensors(Schema):
-    """``files_read`` of ``files`` weight files were opened; ``problems`` says what was wrong with
+    """The tensors of a model.
+
+    ``files_read`` of ``files`` weight files were opened; ``problems`` describes what was wrong with
     them.
     """
 
@@ -119,8 +121,10 @@ class PersonAccess(Schema):
 
 
 class AccessRules(Schema):
-    """Who may see a model: everybody if it is public, administrators always, and while it is
-    restricted the groups named here.
+    """Who may see a model.
+
+    Everybody may see a public model and administrators any model; a restricted one is visible to
+    the groups named here.
     """
 
     model_id: str

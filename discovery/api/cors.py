@@ -1,7 +1,9 @@
-"""Cross-origin calls: pages of other sites may use the API with a token, where
-``KAREN_API_CORS_ORIGINS`` names them. Off by default.
+"""Cross-origin calls, off by default.
 
-Never with cookies: a session stays with the pages it was made for. Source:
+Pages of other sites may use the API with a token, where ``KAREN_API_CORS_ORIGINS`` names their
+origins.
+
+Cookies are never accepted: a session only works on the pages of this site. Source:
 https://fetch.spec.whatwg.org/#http-cors-protocol
 """
 
@@ -13,8 +15,9 @@ from django.http import HttpRequest
 
 
 class CorsMiddleware(middleware.CorsMiddleware):
-    """django-cors-headers, but where no origin is named the API answers as if it knew none of this:
-    an ``OPTIONS`` is the endpoint's own, and no answer depends on the origin.
+    """django-cors-headers, switched off completely where no origin is configured.
+
+    An ``OPTIONS`` request then reaches the endpoint itself, and no response depends on the origin.
     """
 
     def is_enabled(self, request: HttpRequest) -> bool:

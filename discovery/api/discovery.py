@@ -116,8 +116,9 @@ def _scope(given: str, sight: Sight) -> str:
 )
 # Ninja passes it.
 def cancel(request: HttpRequest, scan_id: Path[ScanId]) -> dict[str, Any]:  # noqa: ARG001
-    """A queued one ends at once, a running one within a second. What it has read stays
-    registered.
+    """A queued scan ends at once, a running one within a second.
+
+    Models that it has read stay registered.
     """
     run = ScanRun.objects.filter(pk=scan_id).first()
     if run is None:

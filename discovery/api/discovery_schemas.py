@@ -69,8 +69,9 @@ class RootStatus(Schema):
 
 
 class DiscoveryStatus(Schema):
-    """Who is no administrator is told neither of scans nor of roots: their counts are of all
-    models.
+    """The state of discovery.
+
+    Only administrators see scans and roots, because their counts include all models.
     """
 
     state: Literal["idle", "queued", "running"]
@@ -128,8 +129,10 @@ class Total(Schema):
 
 
 class UnrecognizedFiles(Schema):
-    """``totals``: all files under the roots at the last whole scans, by what they are: `model`,
-    `companion`, `excluded`, `junk`, `unrecognized`.
+    """Files under the roots by kind.
+
+    ``totals`` counts all files at the last full scans: `model`, `companion`, `excluded`, `junk`,
+    `unrecognized`.
     """
 
     count: int

@@ -38,11 +38,12 @@ def document(request: HttpRequest, model_id: str, response: HttpResponse) -> dic
     summary="Forget a model",
 )
 def forget(request: HttpRequest, model_id: str) -> Status[None]:
-    """Its files stay. A scan that still finds them brings it back, with all that people made
-    of it.
+    """Removes the model from the registry; its files stay.
 
-    By its own id only: an alias may stand for a part of what the model is now, and is refused
-    with 409.
+    A scan that still finds the files restores it, with all decisions about it.
+
+    Only the model's own id is accepted: an alias may stand for a part of the current model, and is
+    refused with 409.
     """
     record = fetch(request, model_id)
     if record.model_id != model_id:

@@ -1,5 +1,6 @@
-"""Whatever goes wrong is said in one shape: ``{"detail": "one sentence", "errors": [{"loc": [...],
-"msg": "..."}]}``.
+"""All errors have one shape.
+
+It is ``{"detail": "one sentence", "errors": [{"loc": [...], "msg": "..."}]}``.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""Ready examples, one for each call of the guide, in its order. The tests run them as they
-stand.
+"""Ready-made examples, one for each call of the guide, in its order.
+
+The tests run them unchanged.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ karen = httpx.Client(base_url=os.environ["KAREN"], headers=headers, timeout=60)
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """``address`` is below the server's; ``show`` are lines of Python that print what matters of
+    """One example.
+
+    ``address`` is relative to the server; ``show`` are lines of Python that print the main parts of
     ``answer``.
     """
 

@@ -53,8 +53,9 @@ def validate(request: HttpRequest, model_id: str) -> Any:
     summary="Validate a model",
 )
 def validate_now(request: HttpRequest, model_id: str, asked: Query[schemas.WantedReport]) -> Any:
-    """Reads the headers of the model again and answers its checks; with `deep` every byte is read
-    by a worker, and asked for here.
+    """Reads the headers of the model again and returns its checks.
+
+    With `deep`, a worker also reads every byte; the response then describes the queued validation.
     """
     caller, record = caller_of(request), fetch(request, model_id)
     if asked.deep:

@@ -86,8 +86,9 @@ def _changed(
 def bulk(
     request: HttpRequest, payload: schemas.Bulk, asked: Query[schemas.WantedBulk]
 ) -> Status[dict[str, Any]]:
-    """Up to 1,000, in one batch that one undo takes back. Each result says what came of its
-    model.
+    """Changes up to 1,000 models in one batch, which can be undone as a whole.
+
+    Each result describes one model.
     """
     wanted = [(item.model_id, item.metadata) for item in payload.updates]
     person = caller_of(request).person

@@ -27,8 +27,9 @@ class Strict(Schema):
     model_config = ConfigDict(extra="forbid")
 
     def given(self) -> dict[str, Any]:
-        """What was sent, as it was sent: nested values are for the service to judge, however
-        deep.
+        """Return the values that were sent, unchanged.
+
+        The service checks nested values, however deep they are.
         """
         return {name: getattr(self, name) for name in self.model_fields_set}
 

@@ -1,5 +1,6 @@
-"""What holds for every answer below ``/api/`` and ``/v1/``, also for those that no endpoint
-gave.
+"""Middleware for every response below ``/api/`` and ``/v1/``.
+
+It also applies to responses that do not come from an endpoint.
 """
 
 from __future__ import annotations

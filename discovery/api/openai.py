@@ -1,5 +1,6 @@
-"""``GET /v1/models`` as OpenAI-compatible servers have it, so that chat front ends can list what
-their token may see.
+"""``GET /v1/models`` in the format of OpenAI-compatible servers.
+
+Chat front ends use it to list what their token may see.
 
 Source: https://platform.openai.com/docs/api-reference/models
 """

@@ -1,5 +1,6 @@
-"""Lists by number of page, and by cursor for programs that want every row once while the registry
-changes.
+"""Lists by page number and by cursor.
+
+Cursors are for programs that read every row once while the registry changes.
 """
 
 from __future__ import annotations
@@ -63,8 +64,9 @@ def by_cursor(
     shown: Callable[[list[int]], list[dict[str, Any]]],
     **more: Any,
 ) -> dict[str, Any]:
-    """Rows in the order they were registered, which nothing changes: each comes once, however many
-    are added, edited or moved meanwhile.
+    """Return rows in the order of registration, which never changes.
+
+    Each row comes once, however many are added, edited or moved in the meantime.
     """
     after = _read(cursor) if cursor else 0
     found = list(keys.filter(pk__gt=after).order_by("pk").values_list("pk", flat=True)[: size + 1])

@@ -1,5 +1,6 @@
-"""``ETag``, ``If-Match`` and ``Idempotency-Key``: what keeps programs from overwriting each other,
-and from doing a thing twice.
+"""``ETag``, ``If-Match`` and ``Idempotency-Key``.
+
+They keep programs from overwriting each other's changes, and from making a change twice.
 """
 
 from __future__ import annotations
@@ -26,8 +27,9 @@ _KEY = re.compile(r"[\x21-\x7e]{1,200}")
 
 
 def tagged(request: HttpRequest, record: RegisteredModel, response: HttpResponse) -> dict[str, Any]:
-    """The model document; its ``ETag``, which tells whether it still is the one that was read, goes
-    into the response.
+    """Return the model document, and set its ``ETag`` in the response.
+
+    The tag tells later whether the document has changed.
     """
     shown = records.document(record, Sight(caller_of(request).user))
     response["ETag"] = etag(shown)
@@ -35,8 +37,10 @@ def tagged(request: HttpRequest, record: RegisteredModel, response: HttpResponse
 
 
 def etag(shown: dict[str, Any]) -> str:
-    """Changes with everything in the document but ``last_seen_at``, which every scan moves although
-    the model is what it was.
+    """Return the tag of a document.
+
+    It changes with everything but ``last_seen_at``, which every scan updates although the model is
+    unchanged.
     """
     shown = {name: value for name, value in shown.items() if name != "last_seen_at"}
     return f'"{blake2b(json.dumps(shown, sort_keys=True).encode(), digest_size=16).hexdigest()}"'
@@ -47,8 +51,9 @@ def stale() -> ApiError:
 
 
 def as_seen(request: HttpRequest) -> Callable[[RegisteredModel], bool]:
-    """Whether the model is still the one whose ``ETag`` the caller sends as ``If-Match``; always,
-    when none is sent.
+    """Return a check whether the model still is the one that the caller has read.
+
+    The caller sends its ``ETag`` as ``If-Match``; without the header the check always passes.
 
     Compression makes a tag weak on its way out (``W/``); it still names the same document.
     """
@@ -62,8 +67,9 @@ def as_seen(request: HttpRequest) -> Callable[[RegisteredModel], bool]:
 def once(
     request: HttpRequest, act: Callable[[], tuple[int, Any]], schema: type[Schema]
 ) -> HttpResponse:
-    """Answers with what ``act`` gives, in the shape of ``schema``, or gave when the caller sent the
-    same ``Idempotency-Key`` before.
+    """Return the result of ``act`` in the shape of ``schema``.
+
+    A repeated ``Idempotency-Key`` gets the result of the first request again.
     """
 
     def answer() -> tuple[int, Any]:

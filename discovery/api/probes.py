@@ -1,5 +1,6 @@
-"""``/healthz``, ``/readyz`` and ``/metrics``, outside ``/api/``: for what starts, stops and watches
-the server.
+"""``/healthz``, ``/readyz`` and ``/metrics``, outside ``/api/``.
+
+Programs that start, stop and monitor the server use them.
 """
 
 from __future__ import annotations
@@ -62,8 +63,9 @@ def readyz(_request: HttpRequest) -> JsonResponse:
 @never_cache
 @login_not_required
 def prometheus(request: HttpRequest) -> HttpResponse:
-    """What the caller may know: a token of an administrator gets everything, nobody in particular
-    the public models.
+    """Return the metrics that the caller may see.
+
+    An administrator's token gets everything, anonymous callers only the public models.
     """
     try:
         caller = PUBLIC(request)

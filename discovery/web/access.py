@@ -1,5 +1,7 @@
-"""The Access page: who may see which models, as a matrix of groups by collections and rules; its
-rules, their history, and why one person sees one model or does not. For administrators.
+"""The Access page for administrators: who may see which models.
+
+It is a matrix of groups by collections and rules, the rules and their history, and an explanation
+of why one person sees a model or does not.
 """
 
 from __future__ import annotations

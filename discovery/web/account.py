@@ -42,8 +42,10 @@ START_PAGES: dict[str, tuple[str, tuple[Right, ...]]] = {
 
 
 class NewPassword(PasswordChangeForm):
-    """Whoever sits at somebody's open session guesses their password no faster here than on the
-    sign-in page.
+    """The form for a new password.
+
+    A stranger at somebody's open session can guess the password no faster here than on the sign-in
+    page.
     """
 
     def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:

@@ -1,5 +1,6 @@
-"""Changing many models: a form for the new values, what that comes to, and the edit under way
-or done. For administrators.
+"""Change many models at once, for administrators.
+
+The page has a form for the new values, a preview, and the running or finished edit.
 """
 
 from __future__ import annotations
@@ -47,8 +48,9 @@ NOTHING = "Nothing is filled in yet: say what the models shall have."
 @require_http_methods(["GET", "HEAD", "POST"])
 @BULK
 def index(request: HttpRequest) -> HttpResponse:
-    """The form for the chosen models, its preview, or applying it, as ``step`` says; without a
-    selection, what was changed so far.
+    """Show the form for the selected models, preview the changes or apply them, as ``step`` says.
+
+    Without a selection it lists the earlier edits.
     """
     if request.method != "POST":
         return _edits(request)
@@ -116,8 +118,10 @@ def _tell_nothing_chosen(request: HttpRequest, selection: Selection, kind: str) 
 
 
 def _selection(sent: QueryDict) -> Selection:
-    """All that a ``query`` of the Models page finds, whatever is ticked beside it; else model IDs:
-    one ``id`` each, or all in ``ids``.
+    """Return the models that were selected.
+
+    A ``query`` of the Models page selects everything it finds, whatever is checked; otherwise model
+    IDs are selected: one in each ``id``, or all in ``ids``.
     """
     if "query" in sent:
         return Selection(query=sent.get("query", ""))
@@ -129,8 +133,9 @@ def _through(sent: QueryDict) -> str:
 
 
 def _mark(operation: Operation, count: int, shown: Preview) -> str:
-    """Tells whether what is applied is what the preview showed, for as many models, in place of the
-    same values.
+    """Return a stamp of what the preview showed.
+
+    It changes when the operation, the number of models or the values to replace change.
     """
     return stamp([operation.as_json(), count, shown.stamp])
 

@@ -1,5 +1,6 @@
-"""What somebody wants many models to have, as the forms of the bulk page send it: an operation, or
-faults beside the fields.
+"""Read the forms of the bulk page.
+
+The result is an operation, or errors for the fields.
 """
 
 from __future__ import annotations
@@ -77,8 +78,9 @@ _HELP: Mapping[str, str] = {
 
 
 class Pairs(forms.Field):
-    """An object as ``name: value`` lines; values are JSON where they can be read as such, else
-    text.
+    """An object as ``name: value`` lines.
+
+    Values that are valid JSON are read as JSON, others as text.
     """
 
     def to_python(self, value: Any) -> dict[str, Any]:
@@ -139,8 +141,10 @@ class Entry(Control):
 
 @dataclass(slots=True)
 class Form:
-    """``entries`` of the metadata and category forms; ``memberships`` maps a pseudo-field to (name,
-    choice, id) of each collection or group.
+    """The forms of the bulk page.
+
+    ``entries`` belong to the metadata and category forms; ``memberships`` maps a pseudo-field to
+    (name, choice, id) of each collection or group.
     """
 
     kind: str
@@ -186,8 +190,9 @@ class Form:
 
     @property
     def sections(self) -> list[tuple[str, list[Entry], bool]]:
-        """(title, fields, whether it is open) of the metadata form; the first has no title and is
-        always open.
+        """The metadata form as (title, fields, whether it is open).
+
+        The first section has no title and is always open.
         """
         parts = (
             ("", SHARED),

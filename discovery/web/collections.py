@@ -1,5 +1,6 @@
-"""Collections: their list, what is in each, and how administrators keep them; and the collections
-of one model.
+"""Collections: their list, their contents, and how administrators manage them.
+
+It also changes the collections of one model.
 """
 
 from __future__ import annotations
@@ -55,8 +56,9 @@ COLUMNS = (
 
 
 def _seen(request: HttpRequest) -> QuerySet[Any]:
-    """Collections with ``count``, of the models that this person may see; one without any is shown
-    to those who see every model.
+    """Collections with ``count``, the number of models in them that this person may see.
+
+    Collections without any are shown to people who see every model.
     """
     if sees_all(request.user):
         return Collection.objects.annotate(count=Count("models"))
@@ -197,8 +199,9 @@ def delete(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 @needs(Right.CHANGE_COLLECTION)
 def of_model(request: HttpRequest, model_id: str) -> HttpResponse:
-    """Puts one model into the collection named in ``add``, or takes it out of the one in
-    ``remove``: by hand, so not where a filter decides.
+    """Add one model to the collection in ``add``, or remove it from the one in ``remove``.
+
+    Collections that follow a filter cannot be changed by hand.
     """
     record = fetch(request, model_id)
     names = [request.POST[what] for what in ("add", "remove") if request.POST.get(what)]

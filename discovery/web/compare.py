@@ -1,5 +1,6 @@
-"""Compare: two to six models side by side, what differs marked; on demand their tensors, read from
-the headers.
+"""Compare two to six models side by side, with the differences marked.
+
+Their tensors are read from the headers on request.
 """
 
 from __future__ import annotations

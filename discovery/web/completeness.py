@@ -1,5 +1,6 @@
-"""The Completeness page: which models are described worst, what each lacks, and the fields to fill
-it in. For administrators.
+"""The Completeness page for administrators.
+
+It shows the models with the least metadata, what each lacks, and the fields to enter it.
 """
 
 from __future__ import annotations
@@ -72,8 +73,9 @@ def index(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @needs(Right.EDIT)
 def field(request: HttpRequest, model_id: str, name: str) -> HttpResponse:
-    """One model's line with the form of one field in it, or with ``?show=1`` without; POST saves
-    the field. Without htmx the Metadata tab serves.
+    """Show one model's line with the form of one field in it, or without it for ``?show=1``.
+
+    POST saves the field. Without htmx the Metadata tab is used.
     """
     record = fetch(request, model_id)
     if name not in WANTED:

@@ -1,5 +1,6 @@
-"""The panel "Disk use" of the Overview: categories, the models of one category, the variants of one
-model; each level has an address.
+"""The panel "Disk use" of the Overview.
+
+It shows categories, the models of one category, or the variants of one model; each level has a URL.
 """
 
 from __future__ import annotations
@@ -38,8 +39,9 @@ Layout = Callable[[int, int], Map]
 
 
 def context(request: HttpRequest, registry: Registry) -> dict[str, Any]:
-    """``?disk=LANGUAGE`` shows a category, ``&model=ID`` one of its models; what does not exist
-    shows all, and says so.
+    """Return what the panel shows: ``?disk=LANGUAGE`` a category, ``&model=ID`` one of its models.
+
+    Where one does not exist, all categories are shown with a message.
     """
     asked, model_id = request.GET.get("disk", ""), request.GET.get("model", "")
     share = next((share for share in registry.by("primary") if _value(share.value) == asked), None)

@@ -188,8 +188,9 @@ def compare(request: HttpRequest) -> HttpResponse:
 @require_POST
 @needs(Right.CLEAN_UP, Right.VIEW_ALL)
 def plan(request: HttpRequest) -> HttpResponse:
-    """What was ticked as a plan to review, or as the script or the JSON of a plan that was
-    reviewed.
+    """Show the selected items as a plan to review.
+
+    A reviewed plan is returned as its script or its JSON.
     """
     kind, ticked = _kind(request.POST.get("kind", "")), tuple(request.POST.getlist("remove"))
     confirmed = tuple(request.POST.getlist("confirm")[:MAX_CONFIRMED])

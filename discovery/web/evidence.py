@@ -1,6 +1,4 @@
-"""Rules and verdicts in plain words: what a rule asks for, and why a model has the categories it
-has.
-"""
+"""Describe rules in plain words, and why a model has its categories."""
 
 from __future__ import annotations
 
@@ -21,7 +19,9 @@ NAMED = 6
 
 
 def rule_words(rule: Rule, limit: int = NAMED) -> str:
-    """``takes or gives text; or the words nlp, language model or text in names, tags and
+    """Describe what a rule matches.
+
+    For example ``takes or gives text; or the words nlp, language model or text in names, tags and
     cards``.
     """
 
@@ -73,8 +73,10 @@ def _flow_words(rule: Rule) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One reason: ``text`` says it, ``where`` names the file, ``weight`` is how much it counts
-    (empty: nothing is added up).
+    """One reason for a category.
+
+    ``text`` describes it, ``where`` names the file, ``weight`` is how much it counts (empty where
+    nothing is added up).
     """
 
     text: str
@@ -107,8 +109,9 @@ def verdicts(record: RegisteredModel, sight: Sight) -> list[Verdict]:
 
 
 def modalities(record: RegisteredModel) -> str:
-    """``text, image → text``; the plain list where a person or a sidecar named no more; empty when
-    unknown.
+    """Return the modalities as ``text, image → text``; empty when unknown.
+
+    It is the plain list where a person or a sidecar gave no more.
     """
     inputs, outputs = (
         record.value("input_modalities") or [],
@@ -149,9 +152,7 @@ def _decided(record: RegisteredModel, axis: str, sight: Sight) -> tuple[Line, ..
 
 
 def _summed(items: Sequence[Mapping[str, Any]]) -> tuple[Line, ...]:
-    """Several rules that match the same thing are one reason; together they weigh what they
-    weigh.
-    """
+    """Combine rules that match the same thing into one reason with the sum of their weights."""
     weights: dict[tuple[str, str], float] = {}
     for item in items:
         where = item["where"] if item["rule"] == "signals" else ""

@@ -118,8 +118,9 @@ def require_reach(request: HttpRequest, group: Group, right: Right) -> None:
 
 @require_POST
 def set_rights(request: HttpRequest, pk: int) -> HttpResponse:
-    """``shown`` are the permissions that the form had marked, ``rights`` those marked now: what
-    differs is changed.
+    """Change the permissions that differ between ``shown`` and ``rights``.
+
+    ``shown`` are those that the form had checked, ``rights`` those checked now.
     """
     require(request, Right.CHANGE_GROUP)
     if not request.user.is_superuser:

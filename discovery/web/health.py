@@ -1,5 +1,6 @@
-"""A model's Health tab: checks, findings, checksums, test loads; and the buttons that start and
-stop them.
+"""A model's Health tab: checks, findings, checksums and test loads.
+
+Its buttons start and stop validations and tests.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""The Help pages: short answers from files beside this package, and one that looks at the disk for
-the reader.
+"""The Help pages: short answers from files next to this package.
+
+One page checks the disk for the reader.
 """
 
 from __future__ import annotations
@@ -93,8 +94,9 @@ def page(request: HttpRequest, name: str) -> HttpResponse:
 
 @require_safe
 def appear(request: HttpRequest) -> HttpResponse:
-    """ "My model does not appear": administrators name a path and are told the reason; others are
-    told who can.
+    """Explain to administrators why the model at a path does not appear.
+
+    Other people learn who can find out.
     """
     allowed = permissions.may_all(request.user, (Right.SYSTEM, Right.VIEW_ALL))
     typed = request.GET.get("path", "") if allowed else ""

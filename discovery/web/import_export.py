@@ -1,5 +1,6 @@
-"""Export what a filter of the Models page shows; import what was edited: uploaded, looked at row by
-row, then applied or thrown away.
+"""Export what a filter of the Models page shows, and import what was edited.
+
+An upload is checked row by row, then applied or discarded.
 """
 
 from __future__ import annotations
@@ -33,8 +34,10 @@ RECENT = 10
 
 @require_safe
 def export(request: HttpRequest) -> StreamingHttpResponse:
-    """``?format=csv|json`` and the filter of the Models page: the models that this person may see,
-    in the order of the list.
+    """Export the models of the Models page's filter, in the order of the list.
+
+    ``?format=csv`` or ``json`` chooses the format; only models that this person may see are
+    included.
     """
     asked = request.GET.copy()
     formats = asked.getlist("format")

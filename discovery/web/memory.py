@@ -1,5 +1,6 @@
-"""The panel "Will it run here?": each term of the sum as a bar, at the context, KV type and variant
-that one chooses.
+"""The panel "Will it run here?": each term of the sum as a bar.
+
+People choose the context, KV type and variant.
 """
 
 from __future__ import annotations
@@ -24,8 +25,9 @@ WIDTH = 100.0
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One term of the sum: its name, its class for the colour, bytes, and where its rectangle
-    begins and how wide it is.
+    """One term of the sum as a rectangle.
+
+    It has a name, the class for its color, its bytes, and the rectangle's start and width.
     """
 
     label: str
@@ -44,8 +46,9 @@ class Bar:
 
 @require_safe
 def panel(request: HttpRequest, model_id: str) -> HttpResponse:
-    """The panel alone, for htmx; without JavaScript the same choices are parameters of the model's
-    page.
+    """Show the panel alone, for htmx.
+
+    Without JavaScript the same choices are parameters of the model's page.
     """
     record = fetch(request, model_id)
     return render(
@@ -101,8 +104,9 @@ def _parts(need: Need, budget: int) -> tuple[Part, ...]:
 
 
 def stack(terms: Iterable[tuple[str, str, int | None]], whole: int) -> tuple[Part, ...]:
-    """Rectangles one after the other for (label, tone, bytes), in a bar that is ``whole`` bytes
-    long.
+    """Return adjacent rectangles for (label, tone, bytes) in one bar.
+
+    The bar is ``whole`` bytes long.
     """
     parts, start = [], 0.0
     for label, tone, size in terms:

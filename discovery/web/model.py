@@ -114,8 +114,9 @@ def relatives(request: HttpRequest, model_id: str) -> HttpResponse:
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """One row of the Files tab: ``path`` as shown, below the model's folder; ``full`` relative to
-    the root.
+    """One row of the Files tab.
+
+    ``path`` is the displayed path below the model's folder; ``full`` is relative to the root.
     """
 
     path: str
@@ -177,8 +178,9 @@ def _kinds(record: RegisteredModel) -> list[Bar]:
 
 @require_safe
 def tensors(request: HttpRequest, model_id: str) -> HttpResponse:
-    """By module, a level at a time (``at`` names the module, ``part`` asks for its level alone), or
-    all in one list.
+    """Show the tensors by module, one level at a time, or all in one list.
+
+    ``at`` names the module, ``part`` requests only its level.
     """
     record = fetch(request, model_id)
     text = model_filters.normal_text(request.GET.get("q", ""))
@@ -219,8 +221,9 @@ def tensors(request: HttpRequest, model_id: str) -> HttpResponse:
 
 
 def _silence(sight: Sight, error: RootSilent | None) -> str:
-    """Why what lies in the files is not shown now: who sees every model is told which folder it is
-    that does not answer.
+    """Return why contents of the files are not shown now.
+
+    People who see every model also learn which folder does not answer.
     """
     if error is None:
         return ""

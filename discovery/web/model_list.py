@@ -1,5 +1,6 @@
-"""What surrounds the list of models: facets to choose from, chips of what is chosen, columns to
-show. State lives in the address alone.
+"""The controls around the list of models: facets, chips of the active filters, and columns.
+
+Their state is in the URL alone.
 """
 
 from __future__ import annotations
@@ -73,8 +74,9 @@ class Chip:
 
 
 def columns(query: QueryDict) -> tuple[str, ...]:
-    """``columns=category,size`` or repeated; unknown ones are no columns, and none at all means the
-    usual ones.
+    """Return the columns to show, from ``columns=category,size`` or repeated parameters.
+
+    Unknown names are ignored, and without any the default columns are shown.
     """
     asked = {name for given in query.getlist("columns") for name in given.split(",")}
     return tuple(name for name in COLUMNS if name in asked) or DEFAULT_COLUMNS
@@ -86,8 +88,9 @@ def is_offered(request: HttpRequest, name: str) -> bool:
 
 
 def wanted(request: HttpRequest, asked: Filters) -> tuple[str, ...]:
-    """Facets that are counted for this page: those that cost little, and those that somebody opened
-    or chose from.
+    """Return the facets to count for this page.
+
+    They are those that cost little, and those that somebody opened or filtered by.
     """
     opened = request.GET.getlist("open")
     names = [name for name in FACETS if is_offered(request, name)]

@@ -1,5 +1,6 @@
-"""A model's Metadata tab: every field that people may set, edited one by one in place, or all in
-one form.
+"""A model's Metadata tab with every field that people may set.
+
+Fields are edited one by one in place, or all in one form.
 """
 
 from __future__ import annotations
@@ -36,10 +37,12 @@ PAGE = "discovery/model_metadata.html"
 
 @dataclass(slots=True, kw_only=True)
 class Row(Control):
-    """One field of one model as the tab shows it: ``input`` is there while it is edited,
-    ``conflict`` says that somebody has changed it meanwhile.
+    """One field of one model as the tab shows it.
 
-    ``stamp`` goes out with the form: what stood in the registry when it was shown.
+    ``input`` is set while it is edited, ``conflict`` tells that somebody has changed it in the
+    meantime.
+
+    ``stamp`` is sent with the form: it identifies the value in the registry when it was shown.
     """
 
     value: Any
@@ -73,8 +76,9 @@ def tab(request: HttpRequest, model_id: str) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @needs(Right.EDIT)
 def field(request: HttpRequest, model_id: str, name: str) -> HttpResponse:
-    """One field: its form, or with ``?show=1`` its row; POST saves it, or gives it back to the
-    files.
+    """Show the form of one field, or its row for ``?show=1``.
+
+    POST saves it, or returns it to automatic.
     """
     record = fetch(request, model_id)
     if name not in FIELDS or name not in {
@@ -102,8 +106,9 @@ def _save(request: HttpRequest, record: RegisteredModel, row: Row) -> HttpRespon
 
 
 def save(request: HttpRequest, record: RegisteredModel, spec: Field) -> tuple[Row, int, str]:
-    """Saves one field as it was sent: (the row to show, the status to answer with, what to say once
-    it is saved).
+    """Save one field of a form.
+
+    Returns (the row to show, the status of the response, the message after saving).
     """
     name, automatic = spec.name, request.POST.get("action") == "automatic"
     row, form = row_of(record, spec), FieldsForm([spec], request.POST)
@@ -187,8 +192,9 @@ def _save_all(request: HttpRequest, record: RegisteredModel) -> HttpResponse:
 
 
 def _touched(rows: list[Row], data: QueryDict) -> dict[str, Any]:
-    """{field: value} of what was changed since the form went out; every row gets its input, with
-    what is wrong with it.
+    """Return {field: value} of what was changed since the form was shown.
+
+    Every row gets its input, with its error.
     """
     form = FieldsForm([row.field for row in rows], data)
     touched = set(form.touched())
@@ -211,8 +217,9 @@ def _kept(
     changes: dict[str, Any],
     conflict: metadata.Conflict,
 ) -> Row:
-    """The field as it is now, with what was entered for it; untouched ones show what stands there
-    now.
+    """Return the current field with what was entered for it.
+
+    Untouched fields show the current value.
     """
     name = sent.field.name
     if name not in changes:
@@ -254,8 +261,10 @@ def _items(spec: Field, value: Any) -> list[str]:
 
 
 def open_rows(record: RegisteredModel, rows: list[Row]) -> None:
-    """For a choice the empty entry means the files' own verdict, so only what people chose is
-    filled in.
+    """Give each row its input.
+
+    The empty option of a choice means the value from the files, so only people's choices are filled
+    in.
     """
     values = {row.field.name: _standing(record, row.field) for row in rows}
     form = FieldsForm([row.field for row in rows], values=values)

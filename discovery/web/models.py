@@ -1,6 +1,4 @@
-"""The Models page: everything this person may see, searched, narrowed by facets, sorted, a page at
-a time.
-"""
+"""The Models page: search, facets, sorting and paging over all models that a person may see."""
 
 from __future__ import annotations
 
@@ -119,8 +117,9 @@ def _nothing(request: HttpRequest, filters: model_filters.Filters, total: int) -
 
 @require_safe
 def facet(request: HttpRequest, name: str) -> HttpResponse:
-    """The options of one facet, for htmx when somebody opens it; without it, the page with that
-    facet open.
+    """Show the options of one facet, for htmx when somebody opens it.
+
+    Without htmx it is the page with that facet open.
     """
     if name not in FACETS or not model_list.is_offered(request, name):
         raise Http404(f"no facet {name}")

@@ -1,5 +1,6 @@
-"""Moves that a person decides: missing models and where they may be now, and another path for a
-root. For administrators.
+"""Moves for administrators to decide.
+
+They are missing models with their possible new places, and another path for a root.
 """
 
 from __future__ import annotations
@@ -66,9 +67,7 @@ def index(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @needs(Right.JOIN, Right.VIEW_ALL)
 def join(request: HttpRequest) -> HttpResponse:
-    """Joins a missing model (``old``) with one that is there (``new``), or says that they are not
-    the same.
-    """
+    """Join a missing model (``old``) with a present one (``new``), or reject the pair."""
     asked = request.POST if request.method == "POST" else request.GET
     ids = [asked.get(name, "")[:300] for name in ("old", "new")]
     if not ids[0]:

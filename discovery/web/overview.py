@@ -43,8 +43,9 @@ MAX_LISTED = 6
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """Growth as a line, in a picture 100 by 40: ``line`` its points, ``days`` a strip for each day
-    with its title.
+    """Growth as a line in a picture of 100 by 40.
+
+    ``line`` are its points, ``days`` a strip for each day with its title.
     """
 
     points: tuple[Growth, ...]

@@ -1,6 +1,4 @@
-"""The Problems page: everything that is wrong with any model, in one list, and what administrators
-decide about it.
-"""
+"""The Problems page: all problems of all models in one list, and administrators' decisions."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""The rules of one category as a form: fieldsets made from the JSON of the rules file, and JSON
-made from what was sent.
+"""The rules of one category as a form.
 
-Works on the parsed document, not on rules, so that everything else in the file stays as it was
-written.
+Fieldsets are created from the JSON of the rules file, and JSON from the submitted form.
+
+It works on the parsed document, not on rules, so that everything else in the file stays unchanged.
 """
 
 from __future__ import annotations
@@ -127,8 +127,9 @@ def blank(number: int, *, new: bool = False) -> Fieldset:
 
 
 def stored(document: Mapping[str, Any], axis: str, category: str) -> list[dict[str, Any]]:
-    """The rules of a category as the file writes them; a single rule without brackets counts as a
-    list of one.
+    """Return the rules of a category as they are in the file.
+
+    A single rule without brackets counts as a list of one.
     """
     found = document.get("categorization_rules", {}).get(SECTIONS[axis], {}).get(category, [])
     return list(found) if isinstance(found, list) else [found]
@@ -171,8 +172,9 @@ def _sent(number: int, data: QueryDict) -> Fieldset:
 def as_rules(
     fieldsets: Iterable[Fieldset], before: Sequence[Mapping[str, Any]]
 ) -> tuple[list[dict[str, Any]], list[Fieldset]]:
-    """(rules, the fieldset of each): without the removed and the new empty ones, keys in the order
-    that the file had.
+    """Return (rules, the fieldset of each), without removed and new empty ones.
+
+    Keys keep the order that they had in the file.
     """
     rules, placed = [], []
     for each in fieldsets:
@@ -198,9 +200,7 @@ def _as_rule(fieldset: Fieldset) -> dict[str, Any]:
 def replaced(
     document: Mapping[str, Any], axis: str, category: str, rules: list[dict[str, Any]]
 ) -> dict[str, Any]:
-    """The document with other rules for one category, everything else as it was and where it
-    was.
-    """
+    """Return the document with other rules for one category, and everything else unchanged."""
     section, inner = SECTIONS[axis], dict(document.get("categorization_rules", {}))
     categories = dict(inner.get(section, {}))
     single = not isinstance(categories.get(category, []), list) and len(rules) == 1
@@ -211,9 +211,7 @@ def replaced(
 def place_faults(
     reasons: Iterable[str], axis: str, category: str, placed: Sequence[Fieldset]
 ) -> list[str]:
-    """Puts each fault beside the field whose path it begins with; returns those that belong to
-    none.
-    """
+    """Assign each error to the field whose path it begins with; return the others."""
     path = re.compile(
         rf"categorization_rules\.{SECTIONS[axis]}\.{category}\.(\d+)(?:\.(\w+))?(?:\.(\d+))?[\w.]*:"
         r" (.*)",

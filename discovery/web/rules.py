@@ -1,5 +1,6 @@
-"""The Rules page: what decides categories, in words; its editors, as a form and as JSON, which try
-before they save. For administrators.
+"""The Rules page for administrators: the rules that decide categories, in words.
+
+Its editors, a form and one for JSON, preview before they save.
 """
 
 from __future__ import annotations

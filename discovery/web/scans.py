@@ -144,8 +144,9 @@ def run(request: HttpRequest, pk: int) -> HttpResponse:
 @require_safe
 @needs(Right.VIEW_SCANS, Right.VIEW_ALL)
 def compare(request: HttpRequest) -> HttpResponse:
-    """What the registry had after one run (``from``) and not after another (``to``): by default the
-    last two.
+    """Show what the registry had after one run (``from``) and not after another (``to``).
+
+    The default are the last two runs.
     """
     ended = ScanRun.objects.exclude(state__in=ScanRun.ACTIVE).order_by("-pk")
     choices = list(ended[:MAX_CHOICES])

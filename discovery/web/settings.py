@@ -1,5 +1,6 @@
-"""The pages of single settings: what is in force, where it comes from, and a form that writes it
-back to the file; with their history.
+"""The pages of single settings.
+
+They show the current value, its source and its history, and a form that writes it back to the file.
 """
 
 from __future__ import annotations
@@ -34,8 +35,10 @@ TRIED = ("max_scan_depth", "scan_subdirectories", "exclude_patterns")
 
 @dataclass(slots=True)
 class Field:
-    """A setting in a form: ``text`` is what stands in its field, ``theirs`` what somebody else has
-    made of it meanwhile.
+    """A setting in a form.
+
+    ``text`` is the text in its field, ``theirs`` the value that somebody else has set in the
+    meantime.
     """
 
     now: InForce

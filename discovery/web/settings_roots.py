@@ -1,6 +1,4 @@
-"""The Roots page: the folders that are scanned, those that other programs keep on this machine, and
-the first steps of an empty registry.
-"""
+"""The Roots page: the folders to scan, other programs' folders, and steps for an empty registry."""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-"""The System page: what this installation runs on, its workers, its schedules and what is
-installed. For administrators.
+"""The System page for administrators.
+
+It shows what this installation runs on, its workers, its schedules and what is installed.
 """
 
 from __future__ import annotations
@@ -46,8 +47,10 @@ SANDBOX_TONES = {
 
 @dataclass(frozen=True, slots=True)
 class DiskBar:
-    """``dense``: the sizes of the models come to more than is in use, so that their share of it is
-    not known.
+    """The bar of one disk.
+
+    ``dense`` means that the sizes of the models add up to more than is in use, so that their share
+    is unknown.
     """
 
     disk: Disk
@@ -103,8 +106,9 @@ def confirm(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 @needs(Right.SCHEDULES)
 def schedule(request: HttpRequest) -> HttpResponse:
-    """One of the buttons of a schedule: ``action`` run, pause, resume, move (``at``) or
-    delete (``row``).
+    """Handle one of the buttons of a schedule.
+
+    ``action`` is run, pause, resume, move (``at``) or delete (``row``).
     """
     by, name, action = (
         cast("User", request.user),
@@ -174,8 +178,9 @@ def _gpu_bar(total: int, free: int | None) -> tuple[Part, ...]:
 
 
 def disk_bar(disk: Disk) -> DiskBar:
-    """What is in use of a disk, by models and by other files; nothing where the disk is out of
-    reach.
+    """Return how much of a disk is in use, by models and by other files.
+
+    It has no parts where the disk cannot be reached.
     """
     if disk.total_bytes is None or disk.free_bytes is None:
         return DiskBar(disk, (), is_nearly_full=False, dense=False)

@@ -1,5 +1,6 @@
-"""The Tags page: every tag with how many models have it, and what administrators do to a tag
-wherever it is.
+"""The Tags page: every tag with its number of models.
+
+Administrators can change a tag everywhere.
 """
 
 from __future__ import annotations
@@ -78,8 +79,9 @@ def _page(request: HttpRequest, context: dict[str, Any], status: int = 200) -> H
 
 
 def _counted(request: HttpRequest) -> QuerySet[Any]:
-    """Tags with ``count``, of the models that this person may see; one that none of those has is
-    shown to administrators alone.
+    """Tags with ``count``, the number of their models that this person may see.
+
+    Tags without such a model are only shown to administrators.
     """
     if sees_all(request.user):
         return Tag.objects.annotate(count=Count("models")).exclude(count=0, colour="")

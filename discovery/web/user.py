@@ -105,8 +105,10 @@ def require_reach(request: HttpRequest, person: User) -> None:
 
 @require_POST
 def set_groups(request: HttpRequest, pk: int) -> HttpResponse:
-    """``shown`` are the groups that the form had marked, ``groups`` those marked now: what differs
-    is changed, and nothing that somebody else changed meanwhile.
+    """Change the groups that differ between ``shown`` and ``groups``.
+
+    ``shown`` are those that the form had checked, ``groups`` those checked now; changes that
+    somebody else made in the meantime are kept.
     """
     person = get_object_or_404(User, pk=pk)
     require_reach(request, person)

@@ -138,8 +138,9 @@ def new(request: HttpRequest) -> HttpResponse:
 
 
 def leave(request: HttpRequest, person: User, link: str | None) -> HttpResponse:
-    """To the page where ``link`` is shown once, else to the account, or to the next new one for who
-    may not see accounts.
+    """Redirect to the page that shows ``link`` once, else to the account.
+
+    People who may not see accounts get to the form for the next new one.
     """
     if link is None:
         may = permissions.may(request.user, Right.VIEW_USERS)

@@ -1,5 +1,7 @@
-"""Viewing the registry as a group or a person: begun on the Access page, marked on every page,
-ended by one click. Nothing can be changed meanwhile.
+"""View the registry as a group or a person.
+
+It starts on the Access page, is marked on every page, and ends with one click. Nothing can be
+changed meanwhile.
 """
 
 from __future__ import annotations

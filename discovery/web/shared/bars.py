@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """``told`` stands at its end, ``width`` is percent of the whole picture; ``href`` is empty
-    where nothing stands behind it.
+    """One bar of a chart.
+
+    ``told`` is the text at its end, ``width`` is in percent of the whole picture; ``href`` is empty
+    where it has no link.
     """
 
     label: str

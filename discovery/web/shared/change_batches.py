@@ -81,8 +81,9 @@ def batches_ending_with(
     rows: QuerySet[MetadataChange],
     sight: Sight,
 ) -> list[Batch]:
-    """The batches that end with ``heads``, each with a few of its changes that the filters
-    found.
+    """Return the batches that end with ``heads``.
+
+    Each has a few of its changes that the filters found.
     """
     if not heads:
         return []
@@ -115,8 +116,9 @@ def grouped_by_batch(
 def _batches_of(
     groups: Sequence[Sequence[MetadataChange]], rows: QuerySet[MetadataChange], sight: Sight
 ) -> list[Batch]:
-    """Each with what all of its batch comes to among ``rows``, field by field, and how much of that
-    is taken back.
+    """Return a batch for each group, with totals of its changes among ``rows`` by field.
+
+    It also has how many of these are undone.
     """
     batches = [group[0].batch for group in groups]
     counts: dict[UUID, list[tuple[str, str, int]]] = defaultdict(list)
@@ -163,9 +165,7 @@ def _undone_counts(batches: Sequence[UUID], rows: QuerySet[MetadataChange]) -> M
 
 
 def _undone_changes(shown: Sequence[MetadataChange]) -> set[tuple[UUID, int, str]]:
-    """(batch, model, field) of those of the changes that are taken back and have not been brought
-    again.
-    """
+    """Return (batch, model, field) of those changes that are undone and have not been redone."""
     rows = (
         MetadataChange.objects.order_by()
         .filter(model__in={change.model_id for change in shown})

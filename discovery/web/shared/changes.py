@@ -1,6 +1,4 @@
-"""How a change reads: fields in words, values before and after, entries of lists that came and
-went.
-"""
+"""Describe a change: the field, its values before and after, and added and removed list entries."""
 
 from __future__ import annotations
 
@@ -27,8 +25,9 @@ MAX_ENTRIES = 12
 
 @dataclass(frozen=True, slots=True)
 class ValueView:
-    """A value as text; ``whole`` is all of it where ``text`` is cut, ``faint`` marks the absence of
-    one.
+    """A value as text.
+
+    ``whole`` is the full text where ``text`` is cut, ``faint`` marks a missing value.
     """
 
     text: str

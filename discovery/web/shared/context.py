@@ -19,8 +19,9 @@ from discovery.web.shared.shortcuts import is_fragment
 
 
 def sidebar(request: HttpRequest) -> dict[str, Any]:
-    """Counts and notices of the frame; nothing for htmx fragments, which have no frame, nor for
-    visitors.
+    """Return counts and notices of the frame.
+
+    It is empty for htmx fragments, which have no frame, and for visitors.
     """
     user = getattr(request, "user", None)
     if user is None or not user.is_authenticated or is_fragment(request):
@@ -31,9 +32,7 @@ def sidebar(request: HttpRequest) -> dict[str, Any]:
 
 
 def theme(request: HttpRequest) -> dict[str, Any]:
-    """``light`` or ``dark`` where somebody chose one, else ``light dark``: as their device has
-    it.
-    """
+    """Return the chosen theme, ``light`` or ``dark``, or ``light dark`` to follow the device."""
     chosen = signed_in.theme(getattr(request, "user", None))
     return {"theme": "light dark" if chosen == Theme.SYSTEM else chosen}
 

@@ -23,8 +23,9 @@ from discovery.web.shared.shortcuts import Renamed, is_fragment
 
 
 def _answer(request: HttpRequest, status: int, sentence: str, reason: str = "") -> HttpResponse:
-    """The page of this status; for htmx, which shows it as a message, one sentence of plain
-    text.
+    """Return the page of this status.
+
+    htmx shows it as a message, so it gets one sentence of plain text.
     """
     if is_fragment(request):
         return HttpResponse(
@@ -59,8 +60,9 @@ def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse: 
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Django calls it while it handles the exception: what is wrong with the installation is told,
-    the rest is a fault of ours.
+    """Handle an exception; Django calls this while it is active.
+
+    Failures of the installation are explained; everything else is a fault of ours.
     """
     error = sys.exc_info()[1]
     failure = failures.explain(error) if error is not None else None
@@ -70,8 +72,9 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 
 class RootSilentMiddleware:
-    """A page that needs files of a folder that does not answer says so; most pages say it in the
-    place of what they would have read.
+    """Show an error for a page that needs files of a folder that does not answer.
+
+    Most pages handle this themselves and show it in place of the contents.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -109,8 +112,9 @@ class RenamedMiddleware:
 def method_not_allowed(
     get_response: Callable[[HttpRequest], HttpResponse],
 ) -> Callable[[HttpRequest], HttpResponse]:
-    """Middleware: who comes to the address of a form (after signing in again, say) is told so;
-    Django answers with nothing at all.
+    """Middleware that explains a 405 response, which Django leaves empty.
+
+    People see it when they open the URL of a form, for example after signing in again.
     """
 
     def answer(request: HttpRequest) -> HttpResponse:

@@ -28,8 +28,9 @@ SIGNALS = {
 
 
 def signal(name: str) -> str:
-    """``library:setfit`` → ``the library setfit``; a fact without a word of its own stays as
-    it is.
+    """Return a signal in words: ``library:setfit`` becomes ``the library setfit``.
+
+    A signal without words of its own stays unchanged.
     """
     kind, _, rest = name.partition(":")
     named = {
@@ -52,8 +53,10 @@ def flow(inputs: Sequence[str], outputs: Sequence[str]) -> str:
 
 
 def evidence(rule: str, matched: str, where: str) -> str:
-    """One piece of evidence as people say it: ``“chat” in the name``, ``class name
-    LlamaForCausalLM``, ``takes text, gives text``.
+    """Describe one piece of evidence.
+
+    Examples are ``“chat” in the name``, ``class name LlamaForCausalLM`` and ``takes text, gives
+    text``.
     """
     kind = rule.partition(" ")[0]
     if kind == "keywords":

@@ -1,6 +1,4 @@
-"""A model's family: a small graph of where it comes from and what comes from it, and the same as
-lists.
-"""
+"""A model's family: a small graph of its ancestors and descendants, and the same as lists."""
 
 from __future__ import annotations
 

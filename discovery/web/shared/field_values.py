@@ -1,5 +1,6 @@
-"""What is known about a model, field by field, each with its source: rows for the page, unknown
-ones left out.
+"""The known values of a model, field by field, each with its source.
+
+They are rows for the page; unknown values are left out.
 """
 
 from __future__ import annotations

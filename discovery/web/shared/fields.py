@@ -10,8 +10,10 @@ from discovery.engine.core.fields import HOW, Kind
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """``choices`` are (value, how people say it): all there are for ``choice`` and ``words``,
-    suggestions for ``text``.
+    """One field of a form.
+
+    ``choices`` are (value, label): all possible values for ``choice`` and ``words``, suggestions
+    for ``text``.
     """
 
     name: str

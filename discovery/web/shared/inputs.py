@@ -1,6 +1,4 @@
-"""Forms of metadata fields on pages: what stands in each field, what was entered, what is wrong
-with it.
-"""
+"""Forms of metadata fields on pages: their current values, entered values and errors."""
 
 from __future__ import annotations
 
@@ -205,8 +203,9 @@ def _entries(rows: Iterable[Row]) -> dict[str, Any]:
 
 
 def _fit(rows: Sequence[Row]) -> bool:
-    """Whether rows can hold these entries: a line of text loses line breaks and blanks at its
-    ends.
+    """Return whether rows can hold these entries.
+
+    A line of text loses line breaks, and spaces at its ends.
     """
     return all(_is_entry(row.key) for row in rows)
 

@@ -21,8 +21,10 @@ GROUPS = ("Registry", "Curate", "Manage")
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page with a tab of its own. ``name`` is that of its address; whatever lies below the
-    address belongs to the page, and so do the addresses in ``also``.
+    """A page with a tab of its own.
+
+    ``name`` is the name of its URL; all URLs below it belong to the page, and so do those in
+    ``also``.
     """
 
     name: str
@@ -140,8 +142,9 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """An entry of the sidebar for one person, leading to the first of its pages that they may
-    open.
+    """An entry of the sidebar for one person.
+
+    It leads to the first of its pages that the person may open.
     """
 
     key: str
@@ -151,8 +154,10 @@ class Line:
 
 
 def of(request: HttpRequest) -> dict[str, Any]:
-    """What the frame draws for this person on this page: ``groups`` (the lines of each),
-    ``tabs``, ``crumbs`` and ``area``, the key of the current entry.
+    """Return what the frame shows to this person on this page.
+
+    These are ``groups`` (the lines of each), ``tabs``, ``crumbs`` and ``area``, the key of the
+    current entry.
     """
     here, page = place(request.path) or (None, None)
     lines: dict[str, list[Line]] = {group: [] for group in GROUPS}

@@ -1,7 +1,8 @@
-"""What is shown once, on the page that follows its making: it waits for a moment in a signed cookie
-of that person's browser, and on no server.
+"""Show a secret only once, on the page after it was created.
 
-A reload then makes nothing anew, and shows the secret no more.
+Until then it is in a signed cookie of that person's browser, and on no server.
+
+Reloading the page creates nothing again, and no longer shows the secret.
 """
 
 from __future__ import annotations

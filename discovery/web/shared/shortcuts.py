@@ -1,5 +1,6 @@
-"""What the views share: the model somebody asks for, a page or its partial, numbered pages, and
-doors that ask for permissions.
+"""Helpers that views share.
+
+They fetch a requested model, render a page or its partial, number pages, and check permissions.
 """
 
 from __future__ import annotations
@@ -60,8 +61,9 @@ def _follow(request: HttpRequest, alias: str, record: RegisteredModel) -> None:
 
 
 def known_models(request: HttpRequest, entries: Iterable[Any]) -> set[str]:
-    """Which of the models that ``entries`` name by ``model_id`` are still registered: those a link
-    leads to.
+    """Return the ids in ``entries`` whose models are still registered and may get a link.
+
+    ``model_id`` of an entry names its model.
     """
     ids = {entry.model_id for entry in entries if entry.model_id}
     visible = RegisteredModel.objects.visible_to(request.user).only("model_id")
@@ -93,8 +95,9 @@ def numbered(request: HttpRequest, rows: QuerySet[Any] | Sequence[Row], size: in
 
 
 def in_utc(moment: datetime) -> datetime | None:
-    """A moment that somebody wrote, in their time zone where it names none; ``None`` at the ends of
-    the calendar.
+    """Convert a time that somebody entered to UTC.
+
+    It is in their time zone where it names none. Returns ``None`` at the limits of the calendar.
     """
     try:
         return (moment if moment.tzinfo else timezone.make_aware(moment)).astimezone(UTC)
@@ -128,8 +131,9 @@ def needs(*rights: Right) -> Callable[[Callable[..., HttpResponse]], Callable[..
 def needs_any(
     rights: Iterable[Right],
 ) -> Callable[[Callable[..., HttpResponse]], Callable[..., HttpResponse]]:
-    """A door that opens for who has one of these permissions: what exactly is asked for is a
-    question of its own.
+    """Require one of these permissions for a view.
+
+    The view itself checks which one the request needs.
     """
     choice = tuple(rights)
 

@@ -1,5 +1,6 @@
-"""Forms that somebody else may overtake: what goes out with them, what comes back touched, and the
-choice between theirs and mine.
+"""Forms whose values somebody else may change while they are open.
+
+Functions give what a form sends, what it changed, and the choice between the two values.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ from discovery.services.core.form_stamps import stamp, touched
 
 @dataclass(frozen=True, slots=True)
 class Dispute:
-    """A field that two people have changed: what stands now and what was entered here, in words;
-    ``values`` are the latter as a form sends it.
+    """A field that two people have changed.
+
+    It has the current value and the entered one, in words; ``values`` are the entered ones as a
+    form sends them.
     """
 
     name: str
@@ -37,8 +40,9 @@ def seen(data: QueryDict, names: Mapping[str, Any]) -> dict[str, str]:
 
 
 def sent(data: QueryDict, name: str) -> list[str]:
-    """The values of a field: as they stand in the form, or those that were entered before somebody
-    else's came between.
+    """Return the values of a field from a form.
+
+    After a conflict they may be the values that were entered before somebody else's change.
     """
     return (
         data.getlist(f"mine-{name}") if data.get(f"choose-{name}") == "mine" else data.getlist(name)
@@ -71,8 +75,9 @@ def again(
     seen: Mapping[str, str],
     theirs: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """What the form shows once more: what stands now, and what was entered where nobody disputes
-    it.
+    """Return the values for showing a form again.
+
+    They are the current ones, or those entered where there is no conflict.
     """
     return {
         **now,

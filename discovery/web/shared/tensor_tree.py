@@ -1,5 +1,6 @@
-"""Tensors by module: one level of the tree at a time, so that five thousand tensors are as quick to
-look through as fifty.
+"""Show tensors by module, one level of the tree at a time.
+
+Five thousand tensors are then as quick to browse as fifty.
 """
 
 from __future__ import annotations

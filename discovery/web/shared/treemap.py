@@ -1,5 +1,6 @@
-"""The disk as a picture: rectangles as large as what they stand for, laid out by squarify, each
-with a link and a title.
+"""The disk as a treemap.
+
+Rectangles have areas in proportion to sizes, laid out by squarify, each with a link and a title.
 """
 
 from __future__ import annotations
@@ -84,8 +85,9 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Map:
-    """A picture ``width`` by ``height``; the same items are laid out anew for each shape of
-    screen.
+    """A picture of ``width`` by ``height``.
+
+    The same items get another layout for each shape of screen.
     """
 
     width: int
@@ -102,8 +104,9 @@ def flat(items: Iterable[Item], width: int, height: int) -> Map:
 
 
 def grouped(groups: Iterable[Group], width: int, height: int) -> Map:
-    """Groups side by side, the items of each inside it; a group too small for a heading shows its
-    items alone.
+    """Lay out groups side by side, with the items of each inside it.
+
+    A group too small for a heading only shows its items.
     """
     chosen = sorted(
         (group for group in groups if group.heading.size > 0), key=lambda group: -group.heading.size
