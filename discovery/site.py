@@ -24,7 +24,7 @@ KEEP = "keep-"
 
 
 class Shown(forms.MultipleHiddenInput):
-    """What a choice of several showed, told also where it was none."""
+    """The choices that a multiple-choice field showed, recorded even where none was selected."""
 
     def get_context(self, name: str, value: Any, attrs: Any) -> dict[str, Any]:
         return super().get_context(name, ["", *(value or [])], attrs)
@@ -106,7 +106,7 @@ class Compares:
         self._show_anew(bound, field.prepare_value(now))
 
     def _show_anew(self, bound: Any, now: Any) -> None:
-        """From here on the form has shown what stands now."""
+        """Record that the form now shows the current values."""
         data = self.data.copy()
         widget = bound.field.hidden_widget()
         if isinstance(widget, Shown):
@@ -148,7 +148,10 @@ class ComparingAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def get_object(
         self, request: HttpRequest, object_id: str, from_field: str | None = None
     ) -> Any:
-        """Locked while it is changed: what is compared is what is overwritten."""
+        """Lock the object while it is changed.
+
+        The values that are compared are then those that are overwritten.
+        """
         found = super().get_object(request, object_id, from_field)
         if (
             found is None

@@ -85,7 +85,7 @@ def public_mode(path: Path) -> int:
 
 
 def starters_umask() -> int:
-    """The umask of whoever started this process, which its children are to have again."""
+    """Return the umask that this process was started with, which its children get again."""
     if _umask is not None:
         return _umask
     current = os.umask(0o077)

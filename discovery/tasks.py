@@ -100,7 +100,7 @@ def recategorize() -> int:
 
 
 def run_recategorization(pk: int) -> str:
-    """Decides every model anew by the rules in force; returns the final state."""
+    """Recategorize every model with the current rules; return the final state."""
     return _run(categorization.KIND, pk)
 
 

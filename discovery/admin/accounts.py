@@ -32,7 +32,7 @@ def _is_superuser(request: HttpRequest) -> bool:
 
 
 class AccountForm(UserChangeForm):  # type: ignore[type-arg]
-    """Says beside the fields that the last superuser stays one."""
+    """Show an error at the field when the last superuser would lose the role."""
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
@@ -69,7 +69,7 @@ class AccountAdmin(UserAdmin):  # type: ignore[type-arg]
         return super().has_delete_permission(request, obj) and self._reaches(request, obj)
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
-        """What stands among the protected ones is told, and nothing is deleted."""
+        """Report protected objects, and delete nothing."""
         deleted, counts, needed, protected = super().get_deleted_objects(objs, request)
         if not needed:
             try:

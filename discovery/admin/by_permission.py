@@ -54,7 +54,7 @@ class ReadOnlyAdmin(ByRight):
 
 
 class OfAllModels(ReadOnlyAdmin):
-    """Its rows name models whoever they are shared with: it is for those who see them all."""
+    """The administration of rows that name models, for people who see all models."""
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return super().has_view_permission(request, obj) and permissions.may(

@@ -173,13 +173,16 @@ class InlineForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 class InlineFormWithoutAccess(InlineForm):
-    """For who may not set who sees a model: shown, and whatever is sent for it is not looked at."""
+    """The inline form for people who may not set a model's access.
+
+    Values are shown, and what is sent for them is not read.
+    """
 
     visibility = forms.ChoiceField(choices=Visibility.choices, disabled=True)
 
 
 def _blame(form: Any, changes: dict[str, Any], prefix: str) -> None:
-    """Puts what the service would refuse beside the fields."""
+    """Show an error at each field that the service would refuse."""
     if not changes:
         return
     errors: dict[str, str] = {}
@@ -201,7 +204,7 @@ class CollectionForm(forms.ModelForm):  # type: ignore[type-arg]
         widgets = {"groups": forms.CheckboxSelectMultiple}
 
     def clean_query(self) -> str:
-        """The filter as collections follow it; empty for choice by hand."""
+        """Return the filter in normal form; it is empty for collections with selected models."""
         query: str = self.cleaned_data["query"]
         try:
             return collections.normal_query(query) if query.strip() else ""

@@ -1,4 +1,4 @@
-"""The HTTP API (contract, section 4): one file a resource, its schemas beside it.
+"""The HTTP API (contract, section 4): one file for each resource, next to its schemas.
 
 Everything that writes is in the services.
 """

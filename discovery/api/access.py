@@ -1,4 +1,7 @@
-"""Who calls, and what they may: a signed-in session (CSRF enforced), a bearer token, or nobody."""
+"""Who calls, and with which rights.
+
+A caller is a signed-in session (CSRF enforced), a bearer token, or anonymous.
+"""
 
 from __future__ import annotations
 
@@ -66,7 +69,7 @@ class Access:
         return self.admit(_caller(request))
 
     def admit(self, caller: Caller) -> Caller:
-        """``caller``, or ``ApiError`` that says what is missing."""
+        """Return the caller, or raise ``ApiError`` with what is missing."""
         if self.needed is None:
             return caller
         if caller.scope is None:
@@ -170,7 +173,7 @@ def fetch(request: HttpRequest, model_id: str) -> RegisteredModel:
 
 
 def own_path(request: HttpRequest, record: RegisteredModel) -> str:
-    """What the caller asked for, at the model's own id instead of an alias."""
+    """Return the path of the request with the model's own id instead of an alias."""
     match = request.resolver_match
     assert match is not None
     return reverse(match.view_name, kwargs={**match.kwargs, "model_id": record.model_id})

@@ -37,7 +37,7 @@ class Tags(Schema):
 
 
 class CollectionRow(Schema):
-    """``query`` is the saved filter of a collection that nobody picks by hand."""
+    """A collection; ``query`` is its saved filter, empty where models are selected by hand."""
 
     name: str
     description: str
@@ -89,7 +89,7 @@ def _counted(
 
 @router.get("/tags", auth=PUBLIC, response=Tags, operation_id="list_tags", summary="Tags")
 def tags(request: HttpRequest, asked: Query[paging.Paged]) -> dict[str, Any]:
-    """Tags of the models that you may see. Administrators get those that no model has, too."""
+    """Tags of the models that you may see. Administrators also get tags that no model has."""
     rows, models = _counted(
         request, Tag.objects.order_by("name"), RegisteredModel.tagged.through, "tag"
     )

@@ -112,7 +112,7 @@ class AccessStep(Schema):
 
 
 class PersonAccess(Schema):
-    """Whether one person sees the model, and everything that was looked at, in order."""
+    """Whether one person sees the model, and all steps of the decision in order."""
 
     user: str
     allowed: bool

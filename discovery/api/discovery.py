@@ -1,4 +1,4 @@
-"""``/models/discovery``: how scanning stands, what it did, and what it wrote into the log."""
+"""``/models/discovery``: the state of scanning, its results and its log."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ router = Router(tags=["Discovery"])
     summary="How discovery stands",
 )
 def status(request: HttpRequest) -> dict[str, Any]:
-    """The scan under way, the last one, the next one, and models by status."""
+    """The running scan, the last one, the next one, and models by status."""
     return scans.standing(caller_of(request).user)
 
 
@@ -56,7 +56,7 @@ def status(request: HttpRequest) -> dict[str, Any]:
     summary="Past scans",
 )
 def past(request: HttpRequest, asked: Query[paging.Paged]) -> dict[str, Any]:
-    """Scans that are over or under way, the newest first."""
+    """Scans that are finished or running, the newest first."""
     return paging.numbered(
         request, ScanRun.objects.select_related("requested_by"), asked, scans.result_of
     )

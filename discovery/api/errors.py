@@ -154,7 +154,7 @@ def _invalid_metadata(_request: HttpRequest, error: InvalidMetadata) -> HttpResp
 
 
 def _silent(request: HttpRequest, error: RootSilent) -> HttpResponse:
-    """Who sees every model is told which folder it is."""
+    """Name the silent folder to people who see every model."""
     logger.warning("%s %s: %s", request.method, request.path, error)
     caller = getattr(getattr(request, "auth", None), "user", request.user)
     return respond(
@@ -163,7 +163,7 @@ def _silent(request: HttpRequest, error: RootSilent) -> HttpResponse:
 
 
 def _unforeseen(request: HttpRequest, error: Exception) -> HttpResponse:
-    """What is wrong with the installation is told.
+    """Explain failures of the installation.
 
     The rest is a fault of ours: Django logs it and answers 500; the middleware gives that the
     shape.

@@ -1,4 +1,4 @@
-"""``/models/{model_id}/validate`` and ``/test-load``: is it whole, and does it load here?"""
+"""``/models/{model_id}/validate`` and ``/test-load``: validate a model, and test its loading."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def _wait(test: LoadTest, seconds: int) -> None:
 def tested(
     request: HttpRequest, model_id: str, test_id: Path[schemas.TestId], response: HttpResponse
 ) -> Any:
-    """200 with the result, 202 while it is under way."""
+    """200 with the result, 202 while the test is running."""
     record = fetch(request, model_id)
     test = LoadTest.objects.filter(pk=test_id, model=record).first()
     if test is None:

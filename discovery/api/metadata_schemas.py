@@ -81,7 +81,7 @@ class CategoryChange(Strict):
 
 
 class BulkItem(Strict):
-    """One model of a bulk update. What is wrong with its metadata is told in its own result."""
+    """One model of a bulk update. Errors in its metadata are reported in its own result."""
 
     model_id: str = Field(min_length=1, max_length=200)
     metadata: dict[str, Any]

@@ -22,7 +22,7 @@ def is_api(request: HttpRequest) -> bool:
 
 
 class ApiMiddleware:
-    """Errors are JSON in the one shape, whoever raised them.
+    """Return all errors as JSON in the one shape, whatever raised them.
 
     Answers are for the caller alone, who asks again whether they still hold.
     """

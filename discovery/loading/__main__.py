@@ -33,7 +33,7 @@ def main() -> None:
 
 
 def _private_stdout() -> io.BufferedWriter:
-    """The pipe to the parent, kept for the answer; whatever libraries print goes to stderr."""
+    """Keep the pipe to the parent for the result; what libraries print goes to stderr."""
     answer = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     return answer

@@ -139,7 +139,7 @@ def _look() -> Standing:
 
 
 def _candidates(missing: list[str]) -> Iterator[Cell]:
-    """The strongest first. Says of those that cannot even be tried why."""
+    """Yield the possible cells, the strongest first; note why others cannot even be tried."""
     if sys.platform != "linux":
         missing.append("bubblewrap and Landlock are Linux's: this system has neither.")
         yield Cell()
@@ -171,7 +171,7 @@ def _named(cell: Cell) -> str:
 
 
 def _tried(cell: Cell) -> Facts:
-    """Lets a child try to read, write, speak and fork in the cell.
+    """Let a child try to read, write, speak and fork in the cell.
 
     Raises ``OSError``, ``ValueError``, ``SubprocessError``.
     """

@@ -49,7 +49,7 @@ class NotAllowed(PermissionError):
 
 
 class _Unknown(Exception):
-    """Where a path leads cannot be told."""
+    """The target of a path cannot be determined."""
 
 
 def server(job: Job) -> tuple[str, int] | None:
@@ -144,7 +144,7 @@ def _named(path: Any, folder: int | None) -> str:
 
 
 def _opened(descriptor: int | None) -> str:
-    """What a descriptor was opened as, where the system tells."""
+    """Return the path that a descriptor was opened with, where the system knows it."""
     try:
         return os.readlink(f"/proc/self/fd/{descriptor}")
     except OSError as error:

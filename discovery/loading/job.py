@@ -1,4 +1,4 @@
-"""What the child is told and what it answers: one JSON document each way.
+"""The messages between parent and child: one JSON document in each direction.
 
 The answer is checked, for the child is not trusted.
 """
@@ -104,5 +104,5 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def from_json(cls, raw: bytes) -> Outcome:
-        """Raises ``ValueError`` for anything but one whole outcome."""
+        """Parse an outcome; raises ``ValueError`` for anything but one complete outcome."""
         return msgspec.json.decode(raw, type=cls)

@@ -77,7 +77,7 @@ def expect_current(name: str) -> None:
 
 
 def _judge(name: str, found: object) -> None:
-    """Raises ``Refused`` for a version that is older than it must be, or that cannot be told."""
+    """Raise ``Refused`` for a version that is too old or unknown."""
     if name not in MINIMUM or (found is not None and _is_since(str(found), MINIMUM[name])):
         return
     wanted = ".".join(map(str, MINIMUM[name]))

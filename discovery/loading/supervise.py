@@ -152,7 +152,7 @@ def _over_disk(scratch: str) -> str:
 
 
 def _code(child: subprocess.Popen[bytes], job: Job) -> int:
-    """The exit code, negative for a signal: bubblewrap tells the one of its child as shells do."""
+    """Return the exit code, negative for a signal; bubblewrap reports its child's like a shell."""
     code = int(child.returncode)
     return (
         128 - code
@@ -162,7 +162,7 @@ def _code(child: subprocess.Popen[bytes], job: Job) -> int:
 
 
 def _over_limit(job: Job, wall_seconds: float, elapsed: float, used: int, answer: _Drain) -> str:
-    """Why the child has to be ended; empty while it may go on."""
+    """Return why the child has to be ended, or an empty string while it may continue."""
     if elapsed > wall_seconds:
         return f"It took longer than {plural(round(wall_seconds), 'second')} and was ended."
     if answer.total > MAX_ANSWER_BYTES:
@@ -173,7 +173,7 @@ def _over_limit(job: Job, wall_seconds: float, elapsed: float, used: int, answer
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:
-    """Ends the child and whatever it started in its process group.
+    """End the child and everything that it started in its process group.
 
     Nothing of it is left afterwards but what the kernel holds.
     """

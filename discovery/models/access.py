@@ -126,7 +126,7 @@ class IdempotentCall(models.Model):
 
 
 class Webhook(models.Model):
-    """An address that wants to be told what happens.
+    """An address that receives messages about events.
 
     What is sent is signed with ``secret``, which both ends know.
     """

@@ -32,7 +32,7 @@ class Tag(models.Model):
 
 
 class Collection(models.Model):
-    """Models that belong together for people: chosen by hand, or all that ``query`` finds.
+    """A group of models, selected by hand or found by ``query``.
 
     Its groups may see all of them.
     """
@@ -259,7 +259,7 @@ class BulkEdit(TimedJob):
 
 
 class MetadataImport(TimedJob):
-    """A file of edited metadata: first checked, then applied or thrown away.
+    """A file of edited metadata: first checked, then applied or discarded.
 
     ``batch`` is that of its changes, which one click takes back.
     """
@@ -300,7 +300,7 @@ class MetadataImport(TimedJob):
 
 
 class Recategorization(TimedJob):
-    """Deciding the categories of every model anew, after the rules have changed.
+    """A job that recategorizes every model after the rules have changed.
 
     One waits at most: it decides by the rules that are in force when it begins.
     """

@@ -71,12 +71,12 @@ class Job(models.Model):
         return self.state in self.ACTIVE
 
     def address(self) -> str:
-        """The page that tells how it goes; empty where there is none."""
+        """The page that shows the job's progress; empty where there is none."""
         return ""
 
 
 class TimedJob(Job):
-    """A job that takes as long as it takes: how long is told."""
+    """A job of unknown length, whose elapsed time is shown."""
 
     class Meta:
         abstract = True

@@ -1,4 +1,4 @@
-"""People beside Django's accounts: what they prefer, and what was done to accounts and groups."""
+"""People's preferences, and the history of accounts and groups."""
 
 from __future__ import annotations
 

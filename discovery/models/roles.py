@@ -92,7 +92,7 @@ def allowed(rights: Collection[str]) -> Allowed:
 
 
 def rows(rights: Iterable[Right]) -> QuerySet[Permission]:
-    """The permissions that stand for ``rights``, as far as they exist."""
+    """The permissions for ``rights``, as far as they exist."""
     found = Q(pk__in=())
     for right in rights:
         app, _, codename = right.partition(".")

@@ -13,7 +13,7 @@ from discovery.models.word_field import WordField
 
 
 class ScanRun(TimedJob):
-    """One scan of every root, or of one folder: asked for, running, over."""
+    """One scan of every root, or of one folder: queued, running or finished."""
 
     kind_module = "discovery.services.scans.job"
 
@@ -62,7 +62,7 @@ class ScanRun(TimedJob):
 
 
 class LogEntry(models.Model):
-    """One event, as it stands in the log files too.
+    """One event, with the same text as in the log files.
 
     ``event`` says what a scan did to the model, or the place, that it names.
     """

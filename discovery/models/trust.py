@@ -17,7 +17,7 @@ from discovery.models.word_field import WordField
 
 class FindingQuerySet(QuerySet["Finding"]):
     def open(self) -> FindingQuerySet:
-        """Neither resolved, nor accepted for the content there is now, nor put off."""
+        """Findings that are not resolved, accepted for the current content, or snoozed."""
         # Asked apart, so that only what was ever accepted is compared with its model, whose row is
         # a hundred times as wide.
         accepted = (
@@ -100,7 +100,7 @@ class Finding(models.Model):
 
 
 class FileChecksum(models.Model):
-    """The whole content of one file, as a deep validation last read it.
+    """The checksum of one file, as a deep validation last read it.
 
     ``path`` is below the model's own path, so that it moves with it.
     """

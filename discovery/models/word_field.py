@@ -14,7 +14,7 @@ else:
 
 
 class WordField(_CharField):
-    """Text with ``choices``, which are no part of the schema: a new word needs no migration.
+    """Text whose ``choices`` are not part of the schema: a new word needs no migration.
 
     Forms, the admin and ``get_…_display`` know them as they know those of any column.
     """

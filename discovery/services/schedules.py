@@ -58,7 +58,7 @@ KINDS = {
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One schedule as it stands.
+    """The current state of one schedule.
 
     ``kind`` is ``None`` for one that is not on the list: its tasks are refused.
     """

@@ -1,4 +1,4 @@
-"""What people make of models, wherever models show: stars, tags in their colour, saved views.
+"""Stars, colored tags and saved views, wherever models are shown.
 
 A fixed number of queries a page.
 """
@@ -86,7 +86,7 @@ def model_collections(context: RequestContext, record: RegisteredModel) -> dict[
 
 @register.inclusion_tag("components/save_view.html", takes_context=True)
 def save_view(context: RequestContext) -> dict[str, Any]:
-    """The saved views of this person as links, and the form that keeps the list as it stands."""
+    """Show the saved views of this person as links, and the form that saves the current list."""
     request = context["request"]
     query = _query(request)
     rows = saved_views.shown_to(request.user)

@@ -69,7 +69,7 @@ def size(count: int | None) -> str:
 
 @register.filter
 def stamp(value: object) -> str:
-    """What a form sends along, so that a change which nobody has seen is not overwritten."""
+    """Return the stamp that a form sends, so that unseen changes are not overwritten."""
     return stamp_of(value)
 
 
@@ -270,7 +270,7 @@ def wanted_word(name: str) -> str:
 
 @register.filter
 def as_input(field: BoundField) -> SafeString:
-    """A field of Django's forms in the look of ours."""
+    """Render a field of a Django form in our design."""
     return field.as_widget(attrs={"class": "input"})
 
 
@@ -287,7 +287,7 @@ def document_value(record: RegisteredModel, field: str) -> Any:
 
 @register.filter
 def share(part: int, whole: int) -> int:
-    """Whole percent of ``part`` in ``whole``."""
+    """Return the percentage of ``part`` in ``whole``, rounded to an integer."""
     return min(round(100 * part / whole), 100) if whole else 0
 
 
@@ -382,7 +382,7 @@ def sort_order(current: str, column: str) -> str:
 
 @register.filter
 def told_to(text: str, sight: Sight) -> str:
-    """A sentence as this person may be told it: without paths of roots."""
+    """Return a sentence as this person may see it: without paths of roots."""
     return sight.text(text)
 
 

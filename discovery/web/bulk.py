@@ -207,7 +207,7 @@ def _mine(request: HttpRequest) -> QuerySet[BulkEdit]:
 @require_safe
 @BULK
 def edit(request: HttpRequest, pk: int) -> HttpResponse:
-    """One edit. While it goes on the page asks again every second."""
+    """Show one edit; the page refreshes every second while it runs."""
     record = get_object_or_404(
         _mine(request).select_related("requested_by").defer("selection"), pk=pk
     )

@@ -108,7 +108,7 @@ class BulkForm(FieldsForm):
 
 @dataclass(slots=True)
 class Entry(Control):
-    """One field, and whether it is to be given back to automatic."""
+    """One field, and whether it is to be returned to automatic."""
 
     automatic: bool = False
 
@@ -239,7 +239,7 @@ class Form:
         )
 
     def blame(self, errors: Mapping[str, str]) -> None:
-        """Puts faults beside their fields; what has no field of its own stays in ``errors``."""
+        """Put errors at their fields; those without a field stay in ``errors``."""
         for name, reason in errors.items():
             if name in self.entries:
                 self.entries[name].error = reason

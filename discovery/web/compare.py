@@ -172,7 +172,7 @@ def _groups(models: Sequence[RegisteredModel], sight: Sight) -> list[Group]:
 
 
 def _known(rows: Iterable[Row]) -> list[Row]:
-    """Without those that say nothing of any model."""
+    """Leave out rows that are empty for every model."""
     return [row for row in rows if any(row.values)]
 
 

@@ -39,7 +39,7 @@ def health(request: HttpRequest, model_id: str) -> HttpResponse:
 
 @require_safe
 def live(request: HttpRequest, model_id: str) -> HttpResponse:
-    """The whole tab again while something is under way; once nothing is, for the last time."""
+    """Show the tab again while a job is running, and once more when none is."""
     record = fetch(request, model_id)
     if not is_fragment(request):
         return redirect("model-health", record.model_id)

@@ -199,7 +199,7 @@ def take_back(request: HttpRequest) -> HttpResponse:
 
 
 def _people(sight: Sight) -> QuerySet[User]:
-    """Whose changes can be asked for: of others than oneself only by who sees every model."""
+    """Return the people to filter by: others only for people who see every model."""
     people = User.objects.filter(pk__in=MetadataChange.objects.order_by().values("by")).order_by(
         "username"
     )

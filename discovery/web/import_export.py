@@ -113,7 +113,7 @@ def run(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 @needs(*permissions.IMPORTING)
 def act(request: HttpRequest, pk: int) -> HttpResponse:
-    """``action``: apply, skip (apply what is right), discard or undo."""
+    """Handle ``action``: apply, skip (apply the valid rows), discard or undo."""
     shown, user, action = _fetch(pk), cast("User", request.user), request.POST.get("action", "")
     if action in ("apply", "skip"):
         if not import_jobs.apply(shown, user, skip_errors=action == "skip"):

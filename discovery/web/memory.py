@@ -92,7 +92,10 @@ def _bars(need: Need) -> list[Bar]:
 
 
 def _parts(need: Need, budget: int) -> tuple[Part, ...]:
-    """The whole bar is the machine's memory, or the need where that is more."""
+    """Return the parts of the bar.
+
+    It is as long as the machine's memory, or as the need where that is more.
+    """
     estimate = need.estimate
     terms = (
         ("weights", "weights", estimate.weights_bytes),

@@ -1,4 +1,4 @@
-"""One model: what is known and from where, its files, its tensors.
+"""One model: its known values with their sources, its files and its tensors.
 
 Each tab has an address of its own.
 """
@@ -40,7 +40,7 @@ MAX_MODULE = 1_000
 
 
 def frame(request: HttpRequest, record: RegisteredModel, tab: str) -> dict[str, Any]:
-    """What all tabs show. ``sight`` is what this person may be told."""
+    """Return what all tabs show; ``sight`` is what this person may know."""
     sight = Sight(request.user)
     hosted = record.root.path == Root.REMOTE
     folders = [] if hosted else record.path.split("/")[:-1]

@@ -195,7 +195,7 @@ def hidden(request: HttpRequest, asked: Filters) -> list[tuple[str, str]]:
 
 
 def everything(request: HttpRequest, *without: str) -> list[tuple[str, str]]:
-    """The whole state of the page but ``without``, for forms that change only that."""
+    """Return the state of the page except ``without``, for forms that change only that."""
     return [
         (name, value)
         for name, values in request.GET.lists()

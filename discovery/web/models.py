@@ -99,7 +99,7 @@ def index(request: HttpRequest) -> HttpResponse:
 
 
 def _nothing(request: HttpRequest, filters: model_filters.Filters, total: int) -> dict[str, Any]:
-    """What an empty registry tells administrators: where to put models."""
+    """Tell administrators of an empty registry where to put models."""
     if (
         total
         or filters.narrows

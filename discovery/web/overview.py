@@ -1,4 +1,4 @@
-"""The Overview: what is there, what takes the disk, what needs somebody, what is new.
+"""The Overview: totals, disk use, models that need attention, and new models.
 
 Readers see what they may; the rest is for administrators.
 """
@@ -67,7 +67,7 @@ def index(request: HttpRequest) -> HttpResponse:
 @require_safe
 @needs(*ADMINISTRATION)
 def live(request: HttpRequest) -> HttpResponse:
-    """The scan under way.
+    """Show the running scan.
 
     Once nothing is, the whole page takes its place with what the scan has found, and nobody asks
     again.

@@ -1,4 +1,4 @@
-"""Registering a model by hand: a path that scans pass by, or a model that another server runs.
+"""Register a model manually: a path that scans skip, or a model that another server runs.
 
 For administrators.
 """

@@ -44,7 +44,10 @@ NAMES = (*TEXTS, *CHOICES, "weight")
 
 @dataclass(slots=True)
 class Field:
-    """One condition of a rule: ``text`` as typed, or ``ticked``; ``errors`` are said beside it."""
+    """One condition of a rule.
+
+    ``text`` is as typed, or ``ticked`` is set; ``errors`` are shown next to it.
+    """
 
     name: str
     id: str
@@ -150,7 +153,7 @@ def _of_rule(number: int, rule: Mapping[str, Any]) -> Fieldset:
 
 
 def sent(data: QueryDict) -> list[Fieldset]:
-    """What a form holds. Numbers that no form of ours has are left out."""
+    """Read a submitted form; numbers that our forms do not have are left out."""
     numbers = [
         int(text)
         for text in data.getlist("rule")[:MAX_FIELDSETS]
@@ -230,7 +233,7 @@ def place_faults(
 
 
 def _said(message: str, owner: Field | None, index: str | None) -> str:
-    """Which item of the list is meant, in front of what is wrong with it."""
+    """Return the item of the list that an error is about, as a prefix of the message."""
     if owner is not None and index is not None:
         items = _split(owner.text)
         item = items[int(index)] if int(index) < len(items) else ""
@@ -268,7 +271,7 @@ def _split(text: str) -> list[str]:
 
 
 def _number(text: str) -> int | float | str:
-    """The number, or the text as it stands for the rules to refuse."""
+    """Return the number, or the text unchanged for the rules to refuse."""
     try:
         return int(text) if re.fullmatch(r"[0-9]{1,9}", text) else float(text.replace(",", "."))
     except ValueError:

@@ -139,7 +139,7 @@ def category(request: HttpRequest, axis: str, category: str) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @needs(Right.RULES, Right.VIEW_ALL)
 def as_json(request: HttpRequest) -> HttpResponse:
-    """The whole rules file as text."""
+    """Show the rules file as text."""
     text = _text()
     context = {"base": _mark(text), "text": text}
     if request.method != "POST":

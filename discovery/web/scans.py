@@ -1,4 +1,4 @@
-"""The Scans pages: roots, the scan under way, past runs, what each did, and what lies between two.
+"""The Scans pages: roots, the running scan, past runs and their events, and comparisons.
 
 For administrators.
 """

@@ -112,7 +112,7 @@ def as_text(value: Any) -> str:
 
 
 def _sent(request: HttpRequest, fields: list[Field]) -> dict[str, Any]:
-    """{key: value} that the form sent; what cannot be read is told beside its field."""
+    """Return {key: value} of a form; errors are shown at their fields."""
     values: dict[str, Any] = {}
     for field in fields:
         if field.is_locked:

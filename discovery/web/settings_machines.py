@@ -35,7 +35,7 @@ class Row:
 
 
 class Faulty(Exception):
-    """A profile that cannot be read: ``rows`` are all of them, with what is wrong."""
+    """A profile is invalid: ``rows`` are all of them, with their errors."""
 
     def __init__(self, rows: list[Row]) -> None:
         super().__init__("machine profiles that cannot be read")

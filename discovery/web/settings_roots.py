@@ -59,7 +59,7 @@ def _add(request: HttpRequest, template: str, context: dict[str, Any]) -> HttpRe
 @require_safe
 @needs(Right.ROOTS, Right.VIEW_ALL)
 def found(request: HttpRequest) -> HttpResponse:
-    """Stores of other programs; asked for by the page once it is there, for it takes a while."""
+    """Show the stores of other programs; the page loads this later because it takes a while."""
     context = {"stores": stores.found(), "next": request.GET.get("next", "")}
     return page_or_partial(request, "discovery/settings_found.html", "stores", context)
 
@@ -136,7 +136,7 @@ def remove(request: HttpRequest, pk: int) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @needs(Right.ROOTS, Right.VIEW_ALL, Right.SCAN)
 def welcome(request: HttpRequest) -> HttpResponse:
-    """Three steps from nothing to a registry: what is on this machine, a folder, a scan."""
+    """Show three steps to a first registry: this machine's models, a folder, a scan."""
     rows = roots.rows()
     context: dict[str, Any] = {
         "rows": rows,

@@ -1,4 +1,4 @@
-"""Signing in, and where a one-time link leads: whoever has it chooses a password."""
+"""Signing in, and the page of a one-time link, whose holder chooses a password."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class SignIn(LoginView):
 
 
 class SetPassword(PasswordResetConfirmView):
-    """Django's, which keeps the token out of the address that the browser goes on with."""
+    """Django's view, which removes the token from the URL that the browser keeps."""
 
     template_name = "registration/set_password.html"
     token_generator = accounts.one_time_links

@@ -80,7 +80,7 @@ def index(request: HttpRequest) -> HttpResponse:
 @require_safe
 @needs(Right.SYSTEM)
 def live(request: HttpRequest) -> HttpResponse:
-    """What changes from one moment to the next, asked for every few seconds."""
+    """Show what changes from moment to moment; the page refreshes it every few seconds."""
     if not is_fragment(request):
         return redirect("system")
     return page_or_partial(request, "discovery/system.html", "resources", _context())

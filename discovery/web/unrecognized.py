@@ -62,7 +62,7 @@ def index(request: HttpRequest) -> HttpResponse:
 @require_POST
 @needs(Right.VIEW_SCANS, Right.VIEW_ALL, Right.ROOTS)
 def support(request: HttpRequest) -> HttpResponse:
-    """Adds formats that the configuration leaves out, of those that were met."""
+    """Add formats that scans have found and the configuration leaves out."""
     asked = set(request.POST.getlist("format"))
     met = {
         name

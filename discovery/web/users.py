@@ -153,7 +153,7 @@ def leave(request: HttpRequest, person: User, link: str | None) -> HttpResponse:
 @require_safe
 @needs_any((Right.CHANGE_USER, Right.ADD_USER))
 def link(request: HttpRequest, pk: int) -> HttpResponse:
-    """The one-time link that was just made, for whoever made it; nothing after a reload."""
+    """Show a new one-time link to its creator; nothing after a reload."""
     context = {
         "made": once.take(request),
         "days": settings.PASSWORD_RESET_TIMEOUT // 86_400,

@@ -29,7 +29,7 @@ REFUSED = "You are viewing as somebody else, and nothing can be changed. End the
 
 
 class ViewAsMiddleware:
-    """Puts the stand-in in the place of the person, and refuses every unsafe method."""
+    """Replace the person by the stand-in, and refuse every unsafe method."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response

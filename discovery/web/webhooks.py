@@ -1,4 +1,4 @@
-"""The Webhooks page: who is told what, and what became of each message. For administrators."""
+"""The Webhooks page for administrators: receivers, events and deliveries."""
 
 from __future__ import annotations
 

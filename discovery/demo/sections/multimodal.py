@@ -1,4 +1,4 @@
-"""Models of the demo tree that see and speak."""
+"""Models of the demo tree that process images and speech."""
 
 from __future__ import annotations
 

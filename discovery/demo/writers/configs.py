@@ -1,4 +1,4 @@
-"""The small files beside the weights: config.json by family, generation and tokenizer files."""
+"""Write the small files of a model: config.json by family, generation and tokenizer files."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from struct import pack
 
 
 def write_torchscript(path: Path) -> None:
-    """A program without weights: its code is what tells it."""
+    """Write a TorchScript program without weights, which is recognized by its code."""
     _zip(
         path,
         {
@@ -62,7 +62,7 @@ def write_executorch(path: Path, *, segments: int = 0) -> None:
 
 
 def write_ncnn(path: Path, *, channels: int = 3) -> None:
-    """``path`` ends in ``.param``; the weights lie beside it."""
+    """Write an ncnn model: ``path`` ends in ``.param``; the weights are in the same folder."""
     weights = 16 * channels * 9
     text = (
         f"7767517\n2 2\nInput in0 0 1 in0\n"
@@ -116,7 +116,7 @@ def write_tfjs_manifest(path: Path) -> None:
 
 
 def write_paddle(path: Path, *, program: str = "") -> None:
-    """``path`` ends in ``.pdiparams``; ``program`` is the name of the program beside it."""
+    """Write a Paddle model: ``path`` ends in ``.pdiparams``; ``program`` names the program file."""
     tensor = _message(1, 5) + _bytes(2, b"\x04") + b""
     data = bytes(16) + pack("<I", len(tensor)) + tensor + bytes(16)
     _write(path, data * 2)

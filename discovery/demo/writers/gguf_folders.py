@@ -53,7 +53,7 @@ def write_gguf_model(
     quantization: str,
     metadata: Mapping[str, object] | None = None,
 ) -> None:
-    """One Llama-like GGUF with its whole vocabulary. ``metadata`` joins its own."""
+    """Write a Llama-like GGUF with its full vocabulary; ``metadata`` is added to its own."""
     tensors = packed.gguf_tensors(transformer_tensors("llama", sizes), quantization)
     write_gguf(
         path,

@@ -49,7 +49,7 @@ def write_openvino(
     *,
     name: str = "torch_jit",
 ) -> None:
-    """``path`` is the ``.xml``; the ``.bin`` is written beside it.
+    """Write an OpenVINO model: ``path`` is the ``.xml``; the ``.bin`` is in the same folder.
 
     Each output is the input of the same place, or the first.
     """

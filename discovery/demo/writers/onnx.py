@@ -49,7 +49,7 @@ def write_onnx(
     producer: str = "pytorch",
     opset: int = 17,
 ) -> None:
-    """``external`` names a file beside ``path`` that takes the data.
+    """Write an ONNX file; ``external`` names a file in the same folder that holds the data.
 
     Without ``nodes`` the outputs are constant: it loads and runs.
 

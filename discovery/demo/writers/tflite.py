@@ -83,7 +83,7 @@ class _Flat:
         self.rooted = False
 
     def table(self, fields: dict[int, bytes | None]) -> dict[int, int]:
-        """``None`` stands for an offset. Returns where each field lies."""
+        """Write a table and return where each field is; ``None`` stands for an offset."""
         self.align()
         body, places = bytearray(4), {}
         for number, value in fields.items():

@@ -67,7 +67,10 @@ def _index(job: Job, folder: str) -> dict[str, Any]:
 
 
 def _components(index: dict[str, Any]) -> dict[str, tuple[str, str]]:
-    """{name: (library, class)}; those that the pipeline goes without are ``[null, null]``."""
+    """Return {name: (library, class)} of the components.
+
+    Those that the pipeline does without are ``[null, null]``.
+    """
     pairs = {
         name: source
         for name, source in index.items()
@@ -84,7 +87,7 @@ def _components(index: dict[str, Any]) -> dict[str, tuple[str, str]]:
 
 
 def _missing(folder: str, name: str, source: tuple[str, str]) -> str | None:
-    """What the component lacks; ``None`` when it is whole."""
+    """Return what the component lacks; ``None`` when it is complete."""
     if os.path.basename(name) != name or name in ("", ".", ".."):
         return f"{name[:80]!r} is no folder name"
     try:

@@ -41,7 +41,7 @@ def load(job: Job) -> str:
 
 
 def fits(job: Job) -> bool:
-    """Whether all weights of the job may be in memory at once, beside torch."""
+    """Return whether all weights of the job and torch fit into memory at the same time."""
     return job.weights_bytes + TORCH_BYTES <= job.memory_bytes
 
 
@@ -86,7 +86,7 @@ def load_file(torch: Any, path: str, job: Job) -> tuple[int, int]:
 
 
 def _first(error: Exception) -> str:
-    """torch explains at length; which import it was stands in the first lines."""
+    """Return the first lines of torch's long explanation, which name the import."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     telling = next(
         (line for line in lines if "GLOBAL" in line or "Unsupported" in line),

@@ -1,4 +1,4 @@
-"""``inspect_model PATH…``: what is there, without touching the database."""
+"""``inspect_model PATH…``: show the models at a path, without using the database."""
 
 from __future__ import annotations
 

@@ -78,7 +78,10 @@ class Command(BaseCommand):
         yield from bar
 
     def _one(self, record: RegisteredModel, deep: bool) -> Report | None:
-        """``None`` for a model whose root does not answer: told at once."""
+        """Validate one model.
+
+        Returns ``None`` for one whose root does not answer, after reporting it.
+        """
         try:
             report = self.run.validate(record)
         except RootSilent as error:

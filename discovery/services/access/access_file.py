@@ -67,7 +67,7 @@ def follow() -> bool:
 
 
 def forget() -> None:
-    """The next ``follow`` looks at the rules whatever this process has seen."""
+    """Make the next ``follow`` apply the rules even if the file has not changed."""
     _Seen.control = None
 
 
@@ -206,7 +206,7 @@ def _unmatched(control: AccessControl) -> list[str]:
 
 
 def _gone(control: AccessControl) -> list[str]:
-    """Groups that people deleted: those that the file has just named are about to be made."""
+    """Groups that people deleted; those that the file has just added are still to be created."""
     if not control.user_groups:
         return []
     followed = AccessRule.objects.filter(file_key__startswith=GROUPS, groups=None)

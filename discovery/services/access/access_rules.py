@@ -48,7 +48,7 @@ CATEGORIES: tuple[str, ...] = (*Primary.values, *Secondary.values, *Specializati
 
 
 class AccessRuleError(Exception):
-    """``field`` is what is wrong, the text says why and what to do. Nothing was changed."""
+    """The change was refused: ``field`` is the invalid one, the text says why and what to do."""
 
     def __init__(self, field: str, reason: str) -> None:
         super().__init__(reason)
@@ -190,7 +190,7 @@ def grant(rule: AccessRule, group: Group, on: bool, *, by: User, through: str = 
 
 
 def delete(rule: AccessRule, *, by: User, through: str = "page") -> None:
-    """What it opened is closed, what it decided is decided anew. Raises ``AccessRuleError``."""
+    """Delete a rule, and decide again about its models. Raises ``AccessRuleError``."""
     _of_people(rule)
     with transaction.atomic():
         rule = _locked(rule)
@@ -231,7 +231,7 @@ def set_default(visibility: str, *, by: User, through: str = "page") -> bool:
 def grant_collection(
     collection: Collection, group: Group, on: bool, *, by: User, through: str = "page"
 ) -> bool:
-    """One cell of the matrix: whether a group may see what is in a collection."""
+    """Set one cell of the matrix: whether a group may see the models of a collection."""
     with transaction.atomic():
         Collection.objects.select_for_update().get(pk=collection.pk)
         before = group_names(collection)
@@ -315,7 +315,7 @@ def undo(row: AccessChange, *, by: User, through: str = "page") -> None:
 
 
 def _now(row: AccessChange) -> Mapping[str, Any] | None:
-    """What stands now of what a change was about, told as it tells it."""
+    """Return the current state of what a change is about, in the format of the change."""
     if row.subject == Subject.COLLECTION:
         collection = Collection.objects.filter(pk=row.subject_id).first()
         return {"groups": group_names(collection)} if collection else None

@@ -137,7 +137,7 @@ def _after_group_deletion(instance: Group, **_: Any) -> None:
 
 
 def _membership(instance: Any, action: str, pk_set: set[int] | None, **_: Any) -> None:
-    """Either side may be the one that was changed."""
+    """Record a change of membership, which may start from the group or from the account."""
     if action not in ("post_add", "pre_remove", "pre_clear"):
         return
     person = isinstance(instance, User)

@@ -74,7 +74,7 @@ one_time_links = OneTimeLinks()
 
 
 def one_time_link(person: User) -> str:
-    """The path of a page where whoever has it chooses a password for this account, once."""
+    """Return the path of a page where its holder can choose a password for this account, once."""
     with transaction.atomic():
         Profile.objects.get_or_create(user=person)
         Profile.objects.filter(user=person).update(link_number=F("link_number") + 1)

@@ -53,7 +53,7 @@ def refresh(keys: Iterable[int] | None = None) -> int:
 
 
 def touched_by(rule: AccessRule) -> set[int]:
-    """Primary keys of the models that a rule meant when it was last looked at."""
+    """Return primary keys of the models that a rule matched when it was last checked."""
     return set(RegisteredModel.objects.filter(audience__rules=rule).values_list("pk", flat=True))
 
 
@@ -68,7 +68,7 @@ def default_verdict() -> Verdict:
 
 
 def strictest(visibilities: Iterable[str]) -> str:
-    """Of several visibilities the one that fewest people see."""
+    """Return the visibility that the fewest people see."""
     return max(visibilities, key=lambda each: STRICTNESS.index(Visibility(each)))
 
 

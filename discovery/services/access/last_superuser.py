@@ -34,7 +34,10 @@ def check_superuser_remains(*people: User, superuser: bool = False, active: bool
 
 
 def check_one_is_left(gone: User) -> None:
-    """The same after deletions, several of which may be under way."""
+    """Raise ``LastSuperuser`` unless one is left after deletions.
+
+    Several deletions may run at the same time.
+    """
     there = User.objects.filter(is_superuser=True, is_active=True).exists()
     if gone.is_superuser and gone.is_active and not there:
         raise LastSuperuser

@@ -66,7 +66,7 @@ def rules_of(record: RegisteredModel) -> list[AccessRule]:
 
 
 def called(rule: AccessRule) -> str:
-    """``License: mit``, or where the rule stands in the access file."""
+    """Describe a rule: ``License: mit``, or its place in the access file."""
     if rule.file_key:
         return f"{access_rules.FILE}: {rule.file_key}"
     terms = [Term(each.kind, each.value) for each in rule.terms.all()]
@@ -178,7 +178,7 @@ def _restricted(record: RegisteredModel, person: User, steps: list[Step]) -> Ans
 
 
 def _grants(record: RegisteredModel) -> list[tuple[str, list[str]]]:
-    """(what is granted, names of the groups) of everything that opens a restricted model."""
+    """Return (what is granted, names of the groups) for all that opens a restricted model."""
     found = [("it", list(record.groups.order_by("name").values_list("name", flat=True)))]
     for item in record.collections.order_by("name").prefetch_related("groups"):
         names = sorted(group.name for group in item.groups.all())

@@ -85,7 +85,7 @@ def may_all(user: Person, rights: Iterable[str]) -> bool:
 
 
 def rights(user: Person) -> frozenset[str]:
-    """Everything that somebody may do, whatever it comes from."""
+    """Return all rights of a person, whatever their source."""
     return frozenset(right for right in Right if may(user, right))
 
 
@@ -100,7 +100,7 @@ def lacking(user: Person, rights: Iterable[Right]) -> str:
 
 
 def sees(user: Person, row: Any, right: str = "") -> bool:
-    """Whether a row is within reach of this person, whatever they may do with rows of its kind."""
+    """Return whether a person sees a row, regardless of their rights on rows of its kind."""
     if getattr(user, "is_superuser", False) or row.pk is None:
         return True
     if isinstance(row, RegisteredModel | Listing):

@@ -1,4 +1,4 @@
-"""What one person is told of this machine, of other people and of groups.
+"""What one person may know about this machine, other people and groups.
 
 Who sees every model is told all. Others are told the names of roots in place of their paths, their
 own groups, and that a value was edited, not by whom.
@@ -35,7 +35,7 @@ _WORD = re.compile(r"[\w.@+-]+")
 
 
 def labels(roots: Iterable[Root]) -> dict[int, str]:
-    """{key: what a root is called}: no two alike, whatever their names and paths."""
+    """Return {key: display name of a root}, all of them different."""
     called: dict[int, str] = {}
     for root in sorted(roots, key=lambda each: (not each.name, each.pk)):
         label, number = root.label, 2
@@ -46,10 +46,13 @@ def labels(roots: Iterable[Root]) -> dict[int, str]:
 
 
 class Sight:
-    """Asks the database for what is needed, once each: good for one request."""
+    """What one person may know, for one request.
+
+    It queries the database once for each need.
+    """
 
     def __init__(self, user: Person | None) -> None:
-        """``None`` is whoever runs a command on this machine."""
+        """Create the sight of a user; ``None`` is a command on this machine."""
         self.user = user
         self.everything = user is None or sees_all(user)
 
@@ -123,7 +126,7 @@ class Sight:
 
     @cached_property
     def groups(self) -> frozenset[str]:
-        """Names of those that this person is in."""
+        """Return the names of the groups that this person is in."""
         return (
             frozenset(groups_of(self.user).values_list("name", flat=True))
             if self.user and self.user.pk
@@ -176,7 +179,7 @@ class Sight:
         return _WORD.sub(unnamed, self.text(text))
 
     def change(self, field: str, value: Any) -> Any:
-        """A value before or after a change, without what is none of this person's business."""
+        """Return a value before or after a change, without what this person may not know."""
         if self.everything:
             return value
         if field in ("groups", "collections") and isinstance(value, list):

@@ -152,7 +152,7 @@ def sources(keys: Sequence[int] | None) -> dict[int, str]:
 
 
 def of_rule(pk: int) -> set[int]:
-    """Primary keys of the models that a rule means now, whatever was noted before."""
+    """Return primary keys of the models that a rule matches now, regardless of stored results."""
     terms = AccessTerm.objects.filter(rule=pk).values_list("kind", "value")
     return of_terms(Term(*each) for each in terms)
 

@@ -54,7 +54,7 @@ LIMITS = {
 
 
 class Locked(Exception):
-    """Nobody looks at what was sent before ``until``.
+    """Sign-in is locked: nothing is checked before ``until``.
 
     ``account`` is what was typed as a name; empty where a token was guessed.
     """
@@ -117,7 +117,7 @@ def check(account: str, origin: str) -> None:
 
 
 def check_token(origin: str) -> None:
-    """Raises ``Locked`` while no token from this address is looked at."""
+    """Raise ``Locked`` while tokens from this address are not checked."""
     _raise(
         SignInCount.objects.filter(kind=SignInKind.TOKEN, account="", address=_digest(origin)), ""
     )
@@ -138,7 +138,7 @@ def failed(account: str, origin: str) -> None:
 
 
 def failed_token(origin: str) -> None:
-    """A token that nobody was ever given."""
+    """Count a token that never existed."""
     if origin:
         _count(SignInKind.TOKEN, "", _digest(origin), f"API tokens from {origin}")
 
@@ -167,7 +167,10 @@ def _count(kind: SignInKind, account: str, where: str, told: str) -> None:
 
 
 def succeeded(account: str, origin: str) -> None:
-    """The right password: from there the account starts anew, and is known."""
+    """Reset the account's count for this address after a right password.
+
+    The address is then known for the account.
+    """
     if not origin:
         return
     who, where, now = _account(account), _digest(origin), timezone.now()

@@ -42,7 +42,7 @@ class View:
 
 
 def find(kind: str, name: str) -> View:
-    """Raises ``ViewAsError`` where there is no such group or active account."""
+    """Return the view of a group or an active account; raises ``ViewAsError`` where none exists."""
     wanted = clean(name, 150)
     if kind == "group" and Group.objects.filter(name=wanted).exists():
         return View(kind, wanted)

@@ -37,7 +37,7 @@ State = BulkEdit.State
 
 
 class Refused(Exception):
-    """All or nothing was asked for, and some models cannot be changed. Nothing was written."""
+    """An all-or-nothing edit includes models that cannot be changed. Nothing was written."""
 
     def __init__(self, faults: Sequence[Fault]) -> None:
         super().__init__(summary(faults))
@@ -172,7 +172,10 @@ def _do(edit: BulkEdit, tick: Callable[[], None]) -> None:
 
 
 def _change(edit: BulkEdit, chunk: Sequence[int]) -> None:
-    """One batch, whole or not at all, in a fixed number of queries. Raises ``Refused``."""
+    """Write one batch completely or not at all.
+
+    It takes a fixed number of queries. Raises ``Refused``.
+    """
     by, through = edit.requested_by, edit.operation["through"]
     if by is None:
         raise RuntimeError("whoever asked for it has no account any more")

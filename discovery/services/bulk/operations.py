@@ -20,7 +20,7 @@ _GROWING = {"tags", *metadata.LINKS}
 
 
 class NothingToDo(Exception):
-    """The operation would change nothing whatever the models are."""
+    """The operation would not change any model."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,7 +122,10 @@ def preview(operation: Operation, selection: Selection, user: User) -> Preview:
 
 
 def _example(record: RegisteredModel, name: str, after: Any, plan: Plan) -> Example:
-    """A field that is given back shows what the files say."""
+    """Return an example of the result.
+
+    A field returned to automatic shows the value from the files.
+    """
     read = record.extracted.get(name)
     comes = read["value"] if after is None and read else after
     source = (

@@ -50,7 +50,7 @@ def create(name: str, colour: str, *, by: User) -> Tag:
 
 
 def recolour(tag: Tag, colour: str, *, seen: Mapping[str, str] | None = None) -> None:
-    """``seen`` maps ``colour`` to the stamp of the one that was shown.
+    """Change the color of a tag; ``seen`` maps ``colour`` to the stamp of the color that was shown.
 
     Raises ``TagError``, and ``Conflict`` when somebody else chose another.
     """

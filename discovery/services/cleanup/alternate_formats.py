@@ -104,7 +104,7 @@ def found() -> list[SecondFormat]:
 
 
 def look() -> tuple[list[SecondFormat], list[RootSilent]]:
-    """The same of the roots that answer, and those that do not."""
+    """Return the duplicate formats on the roots that answer, and the roots that do not."""
     ready = RegisteredModel.objects.filter(status=Status.READY).order_by("-size_bytes", "-pk")
     rows = list(ready.values_list("pk", "name", "format", "variants")[:LARGEST])
     several = [pk for pk, _, _, variants in rows if len({item["format"] for item in variants}) > 1]
@@ -301,7 +301,7 @@ def _same_variants(
     *,
     called: bool,
 ) -> str:
-    """In which respect the weights are the same; empty where they are not, or nobody can tell."""
+    """Return how the weights are the same; empty where they differ or it is unknown."""
     if (
         not called
         or first["format"] == second["format"]
@@ -371,7 +371,7 @@ def _header(home: str, entry: FileEntry) -> Tensors:
 
 
 def _files_of(record: RegisteredModel, variant: Mapping[str, Any]) -> list[str]:
-    """Its weight files, with the data that an ONNX file keeps beside itself."""
+    """Return the weight files of a variant, with the external data of an ONNX file."""
     paths = [str(path) for path in variant.get("files") or ()]
     beside = [
         path

@@ -47,7 +47,7 @@ COLUMNS = (
 
 
 class DiskTimeout(Exception):
-    """The disk did not say in time what is there."""
+    """The disk did not answer in time."""
 
 
 @dataclass(slots=True)
@@ -100,7 +100,7 @@ def weigh(records: Sequence[RegisteredModel]) -> dict[int, Copy]:
 
 
 def weigh_each(records: Sequence[RegisteredModel]) -> tuple[dict[int, Copy], list[RootSilent]]:
-    """The same of the roots that answer, and those that do not."""
+    """Return what is on disk of each model on the roots that answer, and the roots that do not."""
     known: dict[int, dict[str, FileChecksum]] = defaultdict(dict)
     for row in FileChecksum.objects.filter(model__in=records).exclude(sha256=""):
         known[row.model_id][row.path] = row

@@ -216,7 +216,7 @@ def _agree(one: Copy, other: Copy) -> bool:
 
 
 def _same_weights(one: Copy, other: Copy) -> bool:
-    """Whether each weight file of either has its like in the other, whatever it is called."""
+    """Return whether each weight file has an equal one in the other model, whatever its name."""
     mine, theirs = list(one.weights.values()), list(other.weights.values())
     return all(counterpart(each, theirs)[0] for each in mine) and all(
         counterpart(each, mine)[0] for each in theirs

@@ -66,7 +66,7 @@ class Told:
 
 
 def look(*, fresh: bool = False) -> Told:
-    """Everything that was found; ``fresh`` forgets what earlier walks said."""
+    """Return everything that was found; ``fresh`` ignores earlier walks."""
     rows = list(Root.objects.exclude(path=Root.REMOTE).filter(enabled=True).order_by("path"))
     if fresh:
         forget()

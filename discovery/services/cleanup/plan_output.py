@@ -46,7 +46,7 @@ def _step_json(step: Step) -> dict[str, Any]:
 
 
 def as_script(made: Plan) -> bytes:
-    """The plan as a POSIX shell script; file names stand in it as the bytes that they are."""
+    """Return the plan as a POSIX shell script, with file names as their exact bytes."""
     heading = [
         f"Clean-up plan of Karen Admin, made {made.made_at:%Y-%m-%d %H:%M} UTC by {made.by}.",
         (

@@ -112,7 +112,10 @@ class Plan:
 
     @property
     def stamp(self) -> str:
-        """The same for the same entries: whether what is fetched is what was reviewed."""
+        """The stamp of the plan's entries.
+
+        It tells whether the plan is the one that was reviewed.
+        """
         text = "\n".join(
             f"{r.absolute}\0{r.piece.kind}\0{r.piece.size}"
             f"\0{r.piece.mtime_ns if r.piece.kind == FILE else ''}\0{r.same_as}"
@@ -123,5 +126,5 @@ class Plan:
 
 
 def _renamed(removals: Iterable[Removal]) -> list[Piece]:
-    """Pieces by their place in the whole system: two roots may hold files of the same name."""
+    """Return pieces by their absolute path, because two roots may have files of the same name."""
     return [removal.piece._replace(path=removal.absolute) for removal in removals]

@@ -1,4 +1,4 @@
-"""The config files in force: read when they change, the last good one kept, faults told in words.
+"""The current config files: reread when they change; the last valid version is kept.
 
 A good file is copied to the data directory, so that the last good one also outlives a restart.
 """
@@ -202,7 +202,7 @@ def discovery() -> Discovery:
 
 
 def machines() -> Machines:
-    """Machines, besides this one, that memory needs are held against."""
+    """Return the other machines that memory needs are compared with."""
     return DISCOVERY.value().machines
 
 

@@ -147,7 +147,7 @@ def matching(rows: QuerySet[LogEntry], text: str) -> QuerySet[LogEntry]:
 
 
 def prune() -> None:
-    """Forgets what is older, and more, than ``retention`` of the config file says."""
+    """Delete events that are older than ``retention`` of the config file, or exceed its number."""
     kept = config_files.retention()
     LogEntry.objects.filter(at__lt=timezone.now() - timedelta(days=kept.log_days)).delete()
     oldest: Iterable[int] = LogEntry.objects.order_by("-pk").values_list("pk", flat=True)[

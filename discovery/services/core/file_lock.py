@@ -68,7 +68,7 @@ def only_one(path: Path, about: str) -> Iterator[None]:
 
 @contextmanager
 def tried(path: Path) -> Iterator[bool]:
-    """Holds the lock where nobody else does; tells whether it does.
+    """Take the lock if it is free; yield whether it was.
 
     Raises ``OSError`` when the file cannot be opened.
     """

@@ -25,7 +25,7 @@ class Conflict(Exception):
 
 
 def stamp(value: Any) -> str:
-    """The same for the same value, whatever process asks."""
+    """Return the stamp of a value, which is the same in every process."""
     return blake2b(json.dumps(value, sort_keys=True).encode(), digest_size=8).hexdigest()
 
 

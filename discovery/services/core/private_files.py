@@ -172,7 +172,7 @@ def _close_all(folder: Path) -> None:
 
 
 def _close(path: Path, mode: int) -> None:
-    """Only what is ours, is no link, and is wider open than ``mode``."""
+    """Restrict a file of ours that is not a link and is more open than ``mode``."""
     try:
         status = path.lstat()
         if (

@@ -1,4 +1,4 @@
-"""Whether what goes on was asked for by a method that only reads: then nothing is written.
+"""Whether the current request only reads, so that nothing may be written.
 
 What is noticed on the way is noted by the next job that meets it.
 """

@@ -144,7 +144,7 @@ def typed(text: str) -> str:
 
 
 def _escaped(character: str) -> str:
-    """Its bytes; a lone surrogate stands for one byte of a name that is not UTF-8."""
+    """Return the escaped bytes; a lone surrogate is one byte of a name that is not UTF-8."""
     return "".join(f"\\x{byte:02x}" for byte in os.fsencode(character))
 
 

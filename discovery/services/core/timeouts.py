@@ -33,7 +33,7 @@ def ask(questions: Mapping[Key, Callable[[], Answer]], seconds: float) -> dict[K
 
 
 def forget() -> None:
-    """What hangs is asked anew by whoever asks next."""
+    """Make the next caller ask again even if an earlier question still hangs."""
     with _door:
         _asked.clear()
 

@@ -41,7 +41,7 @@ def number(text: str) -> int | float:
 
 
 def whole(text: str) -> int:
-    """Raises ``ValueError`` for what is no whole number above zero."""
+    """Parse a whole number; raises ``ValueError`` for anything that is not above zero."""
     try:
         found = number(text)
     except ValueError as error:

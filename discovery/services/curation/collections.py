@@ -1,4 +1,4 @@
-"""Collections: models that belong together for people, chosen by hand or by a filter.
+"""Collections: groups of models, selected by hand or by a filter.
 
 The groups of one may see all that is in it.
 
@@ -34,7 +34,7 @@ _Link = RegisteredModel.collections.through
 
 
 class CollectionError(Exception):
-    """``field`` is what is wrong with the collection, the text says why and what to do.
+    """The collection was refused: ``field`` is the invalid one, the text says why and what to do.
 
     Nothing was changed.
     """
@@ -136,7 +136,7 @@ def refresh(keys: Sequence[int] | None = None) -> None:
 
 
 def follow(collection: Collection) -> None:
-    """Brings one collection up to date; one chosen by hand stays as it is."""
+    """Update one collection that follows a filter; others stay as they are."""
     if collection.query:
         _refresh(collection, None)
 

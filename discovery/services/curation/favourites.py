@@ -13,7 +13,7 @@ _Star = RegisteredModel.favoured_by.through
 
 
 def mark(record: RegisteredModel, user: AbstractBaseUser, *, favourite: bool) -> None:
-    """Marking what is marked changes nothing."""
+    """Mark a model; marking it again changes nothing."""
     if favourite:
         record.favoured_by.add(user.pk)
     else:

@@ -35,7 +35,7 @@ class NameTaken(SavedViewError):
 
 
 def visible_to(user: User) -> QuerySet[SavedView]:
-    """One's own first, then those that others share."""
+    """Return the person's own views first, then those that others share."""
     whose = Case(When(owner=user.pk, then=Value(0)), default=Value(1))
     return (
         SavedView.objects.filter(Q(owner=user.pk) | Q(shared=True))
@@ -53,7 +53,7 @@ def shown_to(user: User) -> list[SavedView]:
 
 
 def editable_by(user: User) -> QuerySet[SavedView]:
-    """One's own; administrators look after what is shared, too."""
+    """Return the person's own views; administrators may edit shared ones too."""
     return SavedView.objects.filter(
         Q(owner=user.pk) | Q(shared=True)
         if permissions.may(user, Right.SHARE_VIEWS)

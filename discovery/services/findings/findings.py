@@ -239,7 +239,7 @@ def _bring_up_to_date(row: Finding, identity: Identity, problem: Told) -> bool:
 def _worth_telling(
     record: RegisteredModel, problems: Sequence[Told]
 ) -> list[tuple[Identity, Told]]:
-    """Each problem once; remarks (``info``) are no findings.
+    """Return each problem once; remarks (``info``) are not findings.
 
     Those that nothing else tells apart are numbered in their order.
     """

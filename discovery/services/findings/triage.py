@@ -35,7 +35,7 @@ class Decided(Exception):
 
 
 def state(row: Finding) -> str:
-    """Stands for what is decided about it now: a form sends it along."""
+    """Return a stamp of the current decision about a finding, which forms send."""
     return stamp(
         [
             row.accepted_content,

@@ -83,7 +83,7 @@ def row_of_pointer(
 
 
 def is_current(row: FileChecksum | None, entry: FileEntry, since: datetime) -> bool:
-    """Whether the row stands for what the file holds now, read at ``since`` or later.
+    """Return whether the row matches the current file and was read at ``since`` or later.
 
     Pointers are looked at again: that costs nothing.
     """

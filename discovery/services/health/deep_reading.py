@@ -85,7 +85,7 @@ class Progress:
 
     @property
     def reached(self) -> int:
-        """Bytes that are read, those of the file at hand too."""
+        """The bytes read so far, including those of the current file."""
         return self.done + self.in_file
 
     def write(self) -> None:
@@ -114,7 +114,10 @@ class Progress:
 
 @dataclass
 class Work:
-    """The files of one model: what is on disk, who vouches for it, and what came of reading it."""
+    """The files of one model during a deep validation.
+
+    It has what is on disk, the expected checksums, and the results of reading.
+    """
 
     record: RegisteredModel
     root: str
@@ -167,7 +170,7 @@ def _plan(record: RegisteredModel, progress: Progress, since: datetime) -> Work:
 
 
 def _looked(record: RegisteredModel, since: datetime) -> Work:
-    """The part of that which asks the disk."""
+    """Return the part of the work that reads the disk."""
     work = Work(record, model_files.home_of(record), model_files.home(record), since)
     if not os.path.isdir(work.root):
         raise NotRead(f"The folder {record.root.path} is not there. Is the disk mounted?")
@@ -281,7 +284,7 @@ def _unreadable(work: Work, path: str, why: str, offset: int | None = None) -> P
 
 
 def _conclude(work: Work) -> str:
-    """All files are read: what is wrong becomes findings.
+    """Store problems as findings after all files have been read.
 
     Raises ``NotRead`` for files that nobody could have read.
     """

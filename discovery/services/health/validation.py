@@ -184,7 +184,7 @@ def report(record: RegisteredModel, sight: Sight | None = None) -> Report:
 
 @dataclass(slots=True)
 class _Read:
-    """What is on disk at a record's place; ``reason`` says why that is no model any more."""
+    """What is on disk at a record's place; ``reason`` explains why it no longer is a model."""
 
     candidate: Candidate
     models: list[Found]

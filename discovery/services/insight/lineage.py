@@ -91,7 +91,7 @@ def family(record: RegisteredModel, user: User) -> Family:
 
 
 def base_of(record: RegisteredModel, user: User) -> RegisteredModel | None:
-    """The model that an adapter belongs to, whole, if it is in the registry."""
+    """Return the full model that an adapter belongs to, if it is registered."""
     base = (
         _named(record.base_model, user, record.pk)
         if record.base_model and record.type == ModelType.PEFT

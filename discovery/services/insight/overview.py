@@ -113,7 +113,7 @@ class Registry:
 
 
 class Growth(NamedTuple):
-    """Models found by the last whole scan of one day, with what was new and missing in it."""
+    """Models found by the last full scan of one day, with those that were new and missing."""
 
     at: datetime
     found: int
@@ -176,7 +176,7 @@ def recently_changed(user: User, limit: int) -> list[RegisteredModel]:
 
 
 def unlicensed() -> int:
-    """Models that nobody names a license for. For administrators."""
+    """Models without a license. For administrators."""
     return Listing.objects.filter(license=None).count()
 
 
@@ -202,7 +202,7 @@ _FINDING = (
 
 
 def growth(now: datetime | None = None) -> list[Growth]:
-    """One point a day: what the last whole scan of that day found.
+    """Return one point for each day: the result of its last full scan.
 
     For administrators: scans see what readers may not.
     """
@@ -237,5 +237,5 @@ def possible_duplicates() -> int:
 
 
 def troubled(kinds: Registry) -> Sequence[tuple[str, int]]:
-    """(status, models) of what needs somebody, the worst first, without those that are nowhere."""
+    """Return (status, models) that need attention, the worst first, without missing ones."""
     return [(status, count) for status in TROUBLED if (count := kinds.count(status))]

@@ -28,7 +28,10 @@ _CONTEXT = 8_192
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """``text`` is to be copied as it stands; ``needs`` says what has to be installed."""
+    """One way to run a model.
+
+    ``text`` is ready to copy; ``needs`` says what has to be installed.
+    """
 
     program: str
     language: str
@@ -37,7 +40,7 @@ class Usage:
 
 
 def why_none(record: RegisteredModel) -> str:
-    """Why nobody should run it, or can; empty where the lines hold."""
+    """Return why the model should not or cannot be run; empty where it can."""
     if record.status == Status.UNSAFE:
         return "Loading this model would run code of its own, so no lines are given."
     if record.status == Status.MISSING:

@@ -38,7 +38,7 @@ class TokenError(Exception):
 def create(
     user: User, name: str, scope: str = TokenScope.READ, *, expires_at: datetime | None = None
 ) -> tuple[ApiToken, str]:
-    """(row, the token itself, which nobody can read again). Raises ``TokenError``."""
+    """Return (row, the token itself, which cannot be read again). Raises ``TokenError``."""
     name = " ".join(clean(name, MAX_NAME).split())
     if not name:
         raise TokenError("Give the token a name that says what it is for.")

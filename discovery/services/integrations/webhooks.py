@@ -97,13 +97,13 @@ def _new_secret() -> str:
 
 
 def switch(hook: Webhook, *, on: bool) -> None:
-    """What happens while it is off is not told later."""
+    """Enable or disable a webhook; events while it is disabled are not sent later."""
     hook.enabled = on
     hook.save(update_fields=["enabled"])
 
 
 def delete(hook: Webhook) -> None:
-    """With its deliveries, also those that wait."""
+    """Delete a webhook with its deliveries, including those that wait."""
     hook.delete()
 
 
@@ -116,7 +116,7 @@ def ping(hook: Webhook) -> WebhookDelivery:
 
 
 def after_scan(run: ScanRun) -> None:
-    """Tells what the run did, once it is over.
+    """Send the results of a finished run.
 
     What its log says is all there is to tell, so a run that was cut off is told of as well.
 
@@ -188,7 +188,7 @@ def _edited(made: Sequence[MetadataChange], by: str, through: str) -> None:
 
 
 def _aliases(model_ids: Sequence[str]) -> dict[str, list[str]]:
-    """{id of a model: its former ids}, of those that have any."""
+    """Return {id of a model: its former ids} for models that have any."""
     found: dict[str, list[str]] = {}
     rows = Alias.objects.filter(model__model_id__in=model_ids).values_list(
         "model__model_id", "alias"
@@ -359,7 +359,7 @@ def _signed(delivery: WebhookDelivery) -> tuple[bytes, dict[str, str]]:
 
 
 def _again(delivery: WebhookDelivery, message: str, **columns: Any) -> Ending:
-    """Another attempt after a pause: the housekeeper sends it when that is over."""
+    """Schedule another attempt after a pause; the housekeeper sends it."""
     if delivery.attempts > len(PAUSES) or delivery.event == PING:
         return Ending(State.FAILED, _short(message), columns)
     at = timezone.now() + timedelta(seconds=PAUSES[delivery.attempts - 1])

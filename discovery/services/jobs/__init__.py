@@ -1,4 +1,4 @@
-"""Jobs: asking for one, running it, stopping it, and going on with what was cut off.
+"""Jobs: request, run, stop and continue them.
 
 A kind of job is a model that inherits ``models.Job``, and a subclass of :class:`Kind` in the module
 that the model names.

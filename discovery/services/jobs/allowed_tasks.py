@@ -55,7 +55,7 @@ def close(task: dict[str, Any], **_: Any) -> None:
 
 
 def guard() -> None:
-    """Called once, when the application is ready: in workers as in whoever queues."""
+    """Check tasks against the list; called once when the application is ready, in every process."""
     signals.pre_enqueue.connect(close, dispatch_uid="karen-closed-list")
     given = SignedPackage.loads
     if getattr(given, "is_closed", False):

@@ -36,7 +36,7 @@ LEASE = 45
 
 
 class DatabaseBroker(ORM):  # type: ignore[misc]
-    """The rows of ``OrmQ``: ``key`` says in whose hands a task is, ``lock`` is not looked at."""
+    """The rows of ``OrmQ``: ``key`` names the holder of a task; ``lock`` is not used."""
 
     #: The cluster that takes tasks through this broker.
     holder = "nobody"

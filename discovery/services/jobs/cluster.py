@@ -183,7 +183,7 @@ class Cluster:
 
 
 class Guard:
-    """Runs a cluster until it is told to stop, and starts another one whenever it is broken."""
+    """The process that runs a cluster until it is stopped, and replaces it when it breaks."""
 
     def __init__(self) -> None:
         self.told_to_stop = False
@@ -247,7 +247,7 @@ class Guard:
             self._sleep(self.pause / 2)
 
     def _shut_down(self) -> None:
-        """What the workers do ends within a second, and goes on after the next start."""
+        """Stop the workers; their jobs end within a second and continue after the next start."""
         if self.housekeeper is not None:
             self.housekeeper.kill()
             self.housekeeper.join()
@@ -320,7 +320,7 @@ class House:
         self.missed: dict[str, float] = {}
 
     def round(self) -> None:
-        """A fault is told, and the next round tries again: nothing ends the housekeeper."""
+        """Run one round; a failure is logged and the next round tries again."""
         for step in (self._key, self._tasks, self._jobs, *map(import_string, settings.CHORES)):
             try:
                 step()

@@ -1,4 +1,4 @@
-"""The housekeeper: for every kind of job, what was cut off is told, gone on with and sent again.
+"""The housekeeper: reports, continues and resends interrupted jobs of every kind.
 
 Several may run at once, on any hosts: each step is a conditional UPDATE that one of them wins.
 """
@@ -38,7 +38,7 @@ def reap_all() -> int:
 
 
 def resume_all() -> int:
-    """Begins again what was cut off and goes on."""
+    """Queue interrupted jobs that are to continue."""
     return sum(_resume(kind, job) for kind in kinds() for job in _cut_off(kind))
 
 
@@ -47,7 +47,7 @@ def _cut_off(kind: Kind[Any]) -> list[Any]:
 
 
 def _resume(kind: Kind[Any], job: Job) -> bool:
-    """Whoever takes ``goes_on`` off goes on with it; a process that dies here leaves it on."""
+    """Continue a job once: only the process that clears ``goes_on`` does it."""
     with transaction.atomic():
         if not kind.rows.filter(pk=job.pk, goes_on=True).update(goes_on=False):
             return False
@@ -77,7 +77,7 @@ def dispatch_all() -> int:
 
 
 def _send(kind: Kind[Any], job: Job) -> bool:
-    """One housekeeper sends it: whoever moves ``dispatched_at`` on."""
+    """Send a job's task once: only the housekeeper that updates ``dispatched_at`` does it."""
     row = kind.rows.filter(pk=job.pk, state=kind.state.QUEUED, dispatched_at=job.dispatched_at)
     if not row.update(dispatched_at=timezone.now()):
         return False

@@ -84,7 +84,7 @@ class Kind(Generic[J]):
         return queued
 
     def waits_since(self, queued: QuerySet[J]) -> datetime | None:
-        """Since when the first of ``queued`` could have been begun."""
+        """Return the time from which the first of ``queued`` could have started."""
         last = Greatest(
             "created_at",
             Coalesce("dispatched_at", "created_at"),
@@ -98,7 +98,7 @@ class Kind(Generic[J]):
         return None
 
     def after(self, job: J, ending: Ending) -> None:
-        """Tells what came of it, once the row says so. ``job`` is as it stands now."""
+        """Report the result of a finished job. ``job`` is in its current state."""
 
     def successor(self, job: J) -> J | None:
         """Continue an interrupted job.
@@ -127,7 +127,7 @@ class Kind(Generic[J]):
         return cast("QuerySet[J]", self.model._default_manager.all())
 
     def light(self) -> QuerySet[J]:
-        """Rows without what is heavy, with what is told of them."""
+        """Rows without their large columns, with everything that is shown."""
         found = self.rows.defer(*self.heavy)
         return found.select_related(*self.related) if self.related else found
 
@@ -159,7 +159,7 @@ class Kind(Generic[J]):
         raise RuntimeError(f"a {self.name} begins and ends faster than it can be asked for")
 
     def dispatch(self, job: J) -> None:
-        """Sends the task of a queued job once what asked for it is committed.
+        """Send the task of a queued job once the transaction that created it has been committed.
 
         The job fails for a queue that cannot be reached: whoever asked is told, and asks again.
         """
@@ -184,7 +184,10 @@ class Kind(Generic[J]):
         return True
 
     def cancel(self, job: J) -> bool:
-        """A queued job ends at once, a running one soon; ``False`` when it is over already."""
+        """Cancel a job; return ``False`` when it has already finished.
+
+        A queued job ends at once, a running one soon.
+        """
         now, row = timezone.now(), self.rows.filter(pk=job.pk)
         ended = {"finished_at": now, "message": "Stopped before it began."}
         if row.filter(state=self.state.QUEUED).update(state=self.state.CANCELLED, **ended):
@@ -204,7 +207,7 @@ class Kind(Generic[J]):
         )
 
     def interrupt(self, job: J, why: str, *, died: bool) -> bool:
-        """Running → interrupted, to be gone on with; a job that was to stop is stopped.
+        """Mark a running job as interrupted, to be continued; one that was to stop is stopped.
 
         With ``died`` its process may have died of it: that happens a few times in a row at most.
         """
@@ -218,7 +221,9 @@ class Kind(Generic[J]):
         return self.finish(job, Ending(state, message, columns))
 
     def finish(self, job: J, ending: Ending) -> bool:
-        """Running → over; ``False`` when the row is no longer ours: somebody took the job for dead.
+        """Mark a running job as finished.
+
+        Returns ``False`` when it was considered dead and is no longer ours.
 
         All that is told of it is told with it, or not at all.
         """
@@ -236,5 +241,5 @@ class Kind(Generic[J]):
         return True
 
     def mine(self, job: J) -> QuerySet[J]:
-        """The row, as long as it is this run of the job that goes on."""
+        """The row, as long as it still belongs to this run of the job."""
         return self.rows.filter(pk=job.pk, state=self.state.RUNNING, started_at=job.started_at)

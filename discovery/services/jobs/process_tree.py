@@ -72,7 +72,7 @@ def kill(processes: Iterable[psutil.Process]) -> None:
 
 
 def _runs(process: psutil.Process) -> bool:
-    """A zombie does not: nobody may ever ask for it."""
+    """Return whether a process runs; a zombie does not."""
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.Error:

@@ -22,7 +22,7 @@ class Stopped(Exception):
 
 
 class Lost(Stopped):
-    """The job was taken for dead, or told to stop with its worker: it is no longer ours."""
+    """The job was considered dead, or stopped with its worker: it is no longer ours."""
 
 
 def beat(job: Job, **columns: Any) -> None:
@@ -105,7 +105,7 @@ def _as_it_is(job: Job) -> Job:
 
 
 def run_queued(kind: Kind[Any], pk: int) -> str:
-    """For tasks: executes the job with this key, then those that waited for it to be over.
+    """Run the job with this key, then those that waited for it; for tasks.
 
     Returns its state.
     """

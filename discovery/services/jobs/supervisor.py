@@ -58,7 +58,10 @@ class Child:
 
 
 class Supervisor:
-    """``say`` tells the person at the terminal what died and when it starts again."""
+    """The processes that ``serve`` keeps running.
+
+    ``say`` reports to the terminal what died and when it restarts.
+    """
 
     def __init__(
         self,
@@ -197,7 +200,7 @@ def _from_outside(code: int) -> bool:
 
 
 def _sweep(group: int) -> None:
-    """Ends what is left of a child's process group, itself included."""
+    """End what is left of a child's process group, including the child."""
     if sys.platform == "win32":
         return
     try:

@@ -1,4 +1,4 @@
-"""Whether jobs wait that should have been begun."""
+"""Whether jobs wait that should have started."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from discovery.services.jobs.registry import kinds
 
 
 def waits_since() -> datetime | None:
-    """Since when the first job waits that may be begun; ``None`` when none does."""
+    """Return since when the first job that may start waits; ``None`` when none does."""
     found = [kind.waits_since(_ready(kind)) for kind in kinds()]
     return min((since for since in found if since), default=None)
 
 
 def has_begun_within(span: timedelta) -> bool:
-    """Whether a job of any kind was begun in the last ``span``."""
+    """Return whether a job of any kind was started in the last ``span``."""
     recent = timezone.now() - span
     return any(kind.rows.filter(started_at__gte=recent).exists() for kind in kinds())
 

@@ -54,7 +54,7 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class Cards:
-    """``notes`` say what went wrong, ``absent`` why a kind of GPU is not asked for at all."""
+    """GPUs; ``notes`` explain what failed, ``absent`` why a kind of GPU is not queried at all."""
 
     cards: tuple[Card, ...] = ()
     notes: tuple[str, ...] = ()
@@ -67,7 +67,7 @@ def this_machine() -> ThisMachine:
 
 
 def cards() -> Cards:
-    """The GPUs at this moment. A driver that hangs holds nobody up: then a note says so."""
+    """Return the current GPUs. A driver that hangs becomes a note and delays nothing."""
     silent = Cards(
         notes=(f"GPUs could not be asked: their drivers did not answer in {PATIENCE:g} seconds.",)
     )
@@ -75,7 +75,7 @@ def cards() -> Cards:
 
 
 def forget() -> None:
-    """Ask anew next time."""
+    """Drop the cached result."""
     _asked.cache_clear()
 
 
@@ -185,5 +185,5 @@ def _amd_gpu(name: str, card: dict[str, str]) -> Card:
 
 
 def _words(value: object) -> str:
-    """One line of what another program said."""
+    """Return one line of another program's output."""
     return " ".join(clean(str(value), 200).split()).rstrip(".")

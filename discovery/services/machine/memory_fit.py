@@ -34,7 +34,7 @@ class OnMachine:
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """The terms of the sum for one variant, and what each machine makes of it."""
+    """The terms of the sum for one variant, and how it fits each machine."""
 
     estimate: Estimate
     variant: str
@@ -45,7 +45,7 @@ class Need:
 
 
 def machines() -> list[Machine]:
-    """This one first, then those that ``machines`` of model_discovery.json names."""
+    """Return this machine first, then those that ``machines`` of model_discovery.json names."""
     named = config_files.machines()
     profiles = (named.machine(name) for name in named.names)
     return [this_machine().machine, *(machine for machine in profiles if machine)]

@@ -62,7 +62,7 @@ def within_each(
     longest: float = LONGEST,
     keep: bool = True,
 ) -> dict[Root, Answer | BaseException]:
-    """The same of several roots, all asked at once: whoever hangs holds up no other.
+    """Ask several roots at once, so that one that hangs does not delay the others.
 
     What a question raises stands in its place.
     """

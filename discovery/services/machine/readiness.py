@@ -1,4 +1,4 @@
-"""Can this installation do its work now? Asked by whoever starts, stops and watches it."""
+"""Readiness: whether this installation can work now, for programs that start and monitor it."""
 
 from __future__ import annotations
 
@@ -85,13 +85,13 @@ def _migrations() -> str:
 
 
 def _broker() -> str:
-    """Whether the queue answers, and what waits in it is begun."""
+    """Return what is wrong with the queue: it does not answer, or its tasks are not started."""
     now = workers()
     return now.fault or _stuck(now)
 
 
 def _stuck(now: Workers) -> str:
-    """Workers that are all busy keep nobody from being ready: what waits is begun after it."""
+    """Return why tasks are stuck; workers that are all busy are not a reason."""
     busy = bool(now.workers) and all(worker.job for worker in now.workers)
     since = None if busy else _first_waits_since()
     waited = timezone.now() - since if since else timedelta(0)
@@ -111,7 +111,7 @@ def _first_waits_since() -> datetime | None:
 
 
 def _closing(question: Callable[[], str]) -> Callable[[], str]:
-    """In a thread of its own, whose connection nobody else would close."""
+    """Run in a thread of its own, and close the thread's database connection."""
 
     def asked() -> str:
         try:

@@ -74,7 +74,7 @@ ELSEWHERE = ""
 
 @dataclass(frozen=True, slots=True)
 class FileSystem:
-    """``device`` tells one from another. Free bytes are those that a user may fill."""
+    """One file system; ``device`` identifies it, and free bytes are those that a user may fill."""
 
     device: int
     total_bytes: int
@@ -155,7 +155,7 @@ class RootCalls:
         return call
 
     def _known(self, key: Hashable) -> Call[Any] | None:
-        """A call of this key that is under way, or whose late answer nobody has had yet."""
+        """Return a call of this key that is running, or whose late result has not been used yet."""
         with self.door:
             ended = [
                 other

@@ -22,7 +22,7 @@ LOOK = 0.05
 
 
 class Call(Generic[Answer]):
-    """A question under way. ``future`` holds the answer, or what the question raised.
+    """A running question; ``future`` holds the result, or what the question raised.
 
     The question must not touch the database: its thread would open a connection that nobody closes.
     """
@@ -63,7 +63,7 @@ class Call(Generic[Answer]):
         return time.monotonic() - self.begun
 
     def is_over_within(self, seconds: float) -> bool:
-        """Waits until it is over, at most so long."""
+        """Wait at most so long until the call has finished."""
         try:
             self.future.exception(max(seconds, 0))
         except NotYet:
@@ -71,7 +71,7 @@ class Call(Generic[Answer]):
         return True
 
     def call_off(self) -> None:
-        """Ends the reading at the next folder or file, once the one at hand answers."""
+        """End the reading at the next folder or file, once the current one answers."""
         self.pulse.called_off = True
 
     def still_for(self) -> float:
@@ -112,7 +112,7 @@ class Call(Generic[Answer]):
 
 
 def wait_for(calls: Collection[Call[Any]], *, still: float, longest: float) -> list[Call[Any]]:
-    """Waits for all of them as long as they go on.
+    """Wait for all calls as long as they make progress.
 
     Returns those that are not over: in one operation for ``still`` seconds, or too long.
     """

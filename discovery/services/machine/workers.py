@@ -53,7 +53,7 @@ class Worker:
 
 @dataclass(frozen=True, slots=True)
 class Workers:
-    """``waiting`` tasks have not been begun.
+    """The workers and the queue; ``waiting`` tasks have not been started.
 
     Where ``fault`` says why the broker did not answer, neither they nor the workers are known.
     """

@@ -38,7 +38,7 @@ def standing(field: str, keys: Iterable[int]) -> dict[int, list[str]]:
 
 
 def unknown(field: str, names: Iterable[str]) -> list[str]:
-    """Those of ``names`` that no collection kept by hand, or no group, is called."""
+    """Return those of ``names`` that are not a group or a collection with selected models."""
     wanted = set(names)
     return sorted(
         wanted - set(_targets(field).filter(name__in=wanted).values_list("name", flat=True))
@@ -46,7 +46,7 @@ def unknown(field: str, names: Iterable[str]) -> list[str]:
 
 
 def write(field: str, wanted: Mapping[int, Sequence[str]]) -> None:
-    """Makes the names of these models what ``wanted`` says, in a fixed number of statements.
+    """Set the names of these models to ``wanted``, in a fixed number of statements.
 
     Names that nothing has are left out.
     """

@@ -1,4 +1,4 @@
-"""Changes as programs send them: merged into what stands there, of one model or of many at once."""
+"""Changes from programs, merged into the current values of one or many models."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def _into(
     changes: Mapping[str, Any],
     unknown: metadata.Unknown,
 ) -> dict[str, str]:
-    """Puts the cleaned changes into ``wanted``; returns what is wrong with them instead."""
+    """Add the cleaned changes to ``wanted``; return the errors instead where there are any."""
     try:
         cleaned = metadata.clean(metadata.merged(record, changes), unknown=unknown)
     except InvalidMetadata as error:

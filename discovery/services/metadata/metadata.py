@@ -60,7 +60,7 @@ Unknown = Callable[[str, Iterable[str]], list[str]]
 
 
 class InvalidMetadata(Exception):
-    """``errors`` maps a field to what is wrong with its value."""
+    """The metadata is invalid; ``errors`` maps a field to what is wrong with its value."""
 
     def __init__(self, errors: Mapping[str, str]) -> None:
         super().__init__("; ".join(f"{name}: {text}" for name, text in errors.items()))
@@ -279,7 +279,7 @@ def merged(record: RegisteredModel, changes: Mapping[str, Any]) -> dict[str, Any
 
 
 def clean(changes: Mapping[str, Any], *, unknown: Unknown = memberships.unknown) -> dict[str, Any]:
-    """The values as they would be stored; ``None`` for those given back to automatic.
+    """Return the values as they would be stored; ``None`` for those returned to automatic.
 
     Raises ``InvalidMetadata``.
 
@@ -303,7 +303,7 @@ def clean(changes: Mapping[str, Any], *, unknown: Unknown = memberships.unknown)
 
 
 def _cleaned(name: str, value: Any, unknown: Unknown) -> Any:
-    """Raises ``ValueError`` with what is wrong."""
+    """Return the cleaned value; raises ``ValueError`` with what is wrong."""
     if name in LINKS:
         return _names(name, value, unknown)
     if value is None or (name not in COLUMNS and (value == "" or value == [] or value == {})):

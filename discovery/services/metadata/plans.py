@@ -1,4 +1,4 @@
-"""What a change of many models comes to: what is to be written, and who is left out."""
+"""A change of many models: what to write, and which models to leave out."""
 
 from __future__ import annotations
 

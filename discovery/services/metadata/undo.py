@@ -24,11 +24,14 @@ if TYPE_CHECKING:
 
 
 class NotUndoable(Exception):
-    """The change cannot be taken back; the message says why. Nothing was written."""
+    """The change cannot be undone; the message says why. Nothing was written."""
 
 
 def is_undoable(field: str) -> bool:
-    """Decisions about findings and quarantines are taken back where they are made."""
+    """Return whether a change can be undone.
+
+    Decisions about findings and quarantines are undone where they are made.
+    """
     return field in metadata.SETTABLE
 
 
@@ -54,7 +57,7 @@ def undo_change(change: MetadataChange, *, by: User, through: str) -> list[Metad
 
 
 def models_of(batch: UUID) -> list[int]:
-    """Primary keys of the models that a batch changed in a way that can be taken back."""
+    """Return primary keys of the models that a batch changed in a way that can be undone."""
     rows = MetadataChange.objects.filter(batch=batch, field__in=metadata.SETTABLE)
     return list(rows.order_by("model_id").values_list("model_id", flat=True).distinct())
 

@@ -228,7 +228,7 @@ def _refuse_read_only(folder: Path, path: Path) -> None:
 
 
 def _replace(path: Path, raw: bytes) -> None:
-    """Readers see the old file or the new one, never half of it, whatever happens meanwhile.
+    """Replace a file atomically: readers see the old version or the new one, even after a crash.
 
     Raises ``Refused``.
     """

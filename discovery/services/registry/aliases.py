@@ -63,7 +63,7 @@ def former(model_ids: Sequence[str]) -> QuerySet[Any]:
 
 
 def _unowned(model_ids: Iterable[str]) -> QuerySet[Alias]:
-    """Those of the aliases that are no model's own id."""
+    """Return those of the aliases that are not a model's own id."""
     owned = RegisteredModel.objects.filter(model_id=OuterRef("alias")).order_by()
     return Alias.objects.order_by().filter(~Exists(owned), alias__in=list(model_ids))
 
@@ -78,7 +78,7 @@ def current(model_id: str) -> Coalesce:
 
 
 def like(word: str) -> QuerySet[Any]:
-    """Primary keys of the models that had an id with this text in it, whatever the case."""
+    """Return primary keys of the models with a former id that contains this text, ignoring case."""
     rows = Alias.objects.order_by().filter(alias__icontains=word)
     return rows.exclude(model=None).values_list("model_id")
 
@@ -98,7 +98,7 @@ def taken(model_ids: Iterable[str]) -> set[str]:
 
 
 def _is_storable(model_id: str) -> bool:
-    """Whether any database can be asked for it."""
+    """Return whether any database can be queried with it."""
     return 0 < len(model_id) <= MAX_ID and clean(model_id, MAX_ID) == model_id
 
 

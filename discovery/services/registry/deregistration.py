@@ -78,7 +78,7 @@ def _change(change: MetadataChange) -> dict[str, Any]:
 
 
 def memories(root: Root, paths: Iterable[str]) -> dict[str, Forgotten]:
-    """{path: what is kept of the model that was there}."""
+    """Return {path: what is kept of the removed model}."""
     kept = Forgotten.objects.filter(root=root, path__in=list(paths))
     return {memory.path: memory for memory in kept}
 

@@ -1,4 +1,4 @@
-"""A model's files as they are on disk now, and how their paths are told."""
+"""A model's files as they are on disk now, and their display paths."""
 
 from __future__ import annotations
 

@@ -190,7 +190,7 @@ def values(record: RegisteredModel) -> dict[str, Any]:
 
 
 def document(record: RegisteredModel, sight: Sight | None = None) -> dict[str, Any]:
-    """The model document of a registered model, as one person is told it: no key is ever left out.
+    """Return the document of a model as one person may see it; no key is ever left out.
 
     Without ``sight`` as commands tell it.
     """

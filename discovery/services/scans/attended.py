@@ -86,7 +86,7 @@ class Errands:
         self._queue.put(None)
 
     def do_one(self, seconds: float) -> bool:
-        """Called by the one that waits: does the next errand, if there is one in time.
+        """Run the next errand, if there is one in time; called by the waiting thread.
 
         ``False`` when none came.
         """

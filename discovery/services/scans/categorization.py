@@ -41,7 +41,7 @@ BEAT = 0.5
 
 
 class InvalidRules(Exception):
-    """The text is no rules file; ``faults`` say where and why."""
+    """The text is not a rules file; ``faults`` say where and why."""
 
     def __init__(self, faults: tuple[config_files.Fault, ...]) -> None:
         super().__init__("; ".join(fault.reason for fault in faults))
@@ -79,7 +79,7 @@ class Trial:
 
 
 def text() -> str:
-    """The rules file as it stands, or the shipped rules where there is none."""
+    """Return the text of the rules file, or the shipped rules where there is none."""
     path = config_files.RULES.path
     source = path if path.exists() else config_files.SHIPPED_RULES
     return source.read_text("utf-8", "replace")
@@ -184,7 +184,7 @@ def undo(*, by: User) -> None:
 
 
 def recategorize(tick: Callable[[int, int], None] = lambda _done, _changed: None) -> int:
-    """Decides every model anew by the rules in force, in batches; returns how many changed.
+    """Recategorize every model with the current rules, in batches; return how many changed.
 
     ``tick`` is told after each batch how many were looked at, and changed; what it raises ends it.
     """

@@ -30,5 +30,5 @@ def release(root: Root, run: ScanRun) -> None:
 
 
 def release_all(run: ScanRun) -> None:
-    """The run is over: whatever it has left claimed is free."""
+    """Release everything that a finished run still claims."""
     Root.objects.filter(claim=run).update(claim=None)

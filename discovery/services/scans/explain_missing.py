@@ -165,7 +165,7 @@ def _innermost(homes: Sequence[tuple[Root, str]], path: str) -> tuple[Root, str]
 
 
 def _traced(root: str, below: str, settings: Discovery) -> tuple[str, str, Trace]:
-    """(the root's real folder, ``below`` as the disk spells it, what the walk makes of it)."""
+    """Return (the root's real folder, ``below`` as the disk spells it, the result of the walk)."""
     real = os.path.realpath(to_native("/", root))
     native = os.path.relpath(to_native(real, below), real).replace(os.sep, "/")
     return real, native, trace(real, settings, native)

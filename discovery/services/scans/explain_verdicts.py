@@ -215,7 +215,7 @@ def _registered(
 
 
 def _folder(case: Case) -> Answer:
-    """A folder that is walked and is no model itself: what lies below it?"""
+    """Explain a folder that the walk enters and that is not a model itself."""
     text = to_text(case.below)
     records = case.records if text == "." else case.records.filter(place__startswith=f"{text}/")
     count = records.count()

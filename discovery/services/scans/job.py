@@ -69,7 +69,10 @@ class Scans(jobs.Kind[ScanRun]):
         webhooks.after_scan(job)
 
     def successor(self, job: ScanRun) -> ScanRun | None:
-        """Another run, so that what this one did stays told; none where one has come since."""
+        """Return another run, so that this one keeps its results.
+
+        There is none where one has been created since.
+        """
         later = ScanRun.objects.filter(path=job.path, pk__gt=job.pk)
         if later.filter(state__in=(State.DONE, *ScanRun.ACTIVE)).exists():
             return None

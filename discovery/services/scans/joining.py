@@ -87,7 +87,7 @@ def absorb_part(
     extra: Sequence[str] = (),
     run: ScanRun | None = None,
 ) -> None:
-    """One record of ``whole``, which stays as it was read, and ``part``, whose files it holds."""
+    """Merge ``part``, whose files ``whole`` now has, into ``whole``, which stays as it was read."""
     count_from(whole, part)
     for name in SCANNED:  # absorbing writes what the second record was read as
         setattr(part, name, getattr(whole, name))

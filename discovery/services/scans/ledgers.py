@@ -81,7 +81,7 @@ class RootLedger:
             self.book.read(candidate, found)
 
     def look(self) -> None:
-        """After the last candidate: opens what is new among the large files, or has changed."""
+        """Open the large files that are new or changed; called after the last candidate."""
         self.book.close()
         for stray in self.book.strays:
             path = to_text(stray.path)
@@ -140,7 +140,7 @@ class RootLedger:
 
 
 def sums(roots: Iterable[Root]) -> dict[Use, Count]:
-    """What lies under ``roots``, by use, at the last whole scan of each."""
+    """Return the sizes of files under ``roots`` by use, at the last full scan of each."""
     found = dict.fromkeys(Use, Count(0, 0))
     for root in roots:
         for use in Use:

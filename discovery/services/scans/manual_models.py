@@ -19,7 +19,7 @@ from discovery.models import RegisteredModel, Root
 
 
 class ByHand:
-    """Those below ``start`` of one root, asked for once."""
+    """The manual models below ``start`` of one root, queried once."""
 
     def __init__(self, root: Root, start: str, settings: Discovery, memory_bytes: int) -> None:
         self.root, self.start, self.settings, self.memory_bytes = (
@@ -75,7 +75,7 @@ class ByHand:
         return whole if whole.files else None
 
     def read(self, path: str, skip: Sequence[str]) -> tuple[Candidate, Found] | None:
-        """The model there, read anew; ``None`` when there is none any more."""
+        """Read the model again; return ``None`` when there no longer is one."""
         try:
             return read_path.read(
                 self.native, self._native(path), self.settings, self.memory_bytes, skip

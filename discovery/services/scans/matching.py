@@ -42,7 +42,7 @@ class Side:
 
 @dataclass(slots=True)
 class Matching:
-    """``pairs`` {old: new}; ``unclear`` are the sides of each group that nothing tells apart."""
+    """The result: ``pairs`` {old: new}; ``unclear`` are groups whose members look the same."""
 
     pairs: dict[int, int] = field(default_factory=dict)
     unclear: list[tuple[list[Side], list[Side]]] = field(default_factory=list)
@@ -59,7 +59,7 @@ def were_together(old: Side, new: Side) -> bool:
 def match(
     departures: Iterable[Side], arrivals: Iterable[Side], rejected: Collection[tuple[int, int]] = ()
 ) -> Matching:
-    """``rejected`` pairs are never joined: somebody has said that they are not the same."""
+    """Match both sides; ``rejected`` pairs, which somebody has rejected, are never joined."""
     groups: dict[str, tuple[list[Side], list[Side]]] = defaultdict(lambda: ([], []))
     for old in departures:
         groups[old.fingerprint][0].append(old)
@@ -128,7 +128,7 @@ class _Group:
     def _pair(
         self, olds: list[Side], key: Callable[[Side], Hashable | None], reserved: Collection[int]
     ) -> None:
-        """Joins those that have the same key as one on the other side, and as that one alone."""
+        """Join sides that have the same key, where the key is unique on both sides."""
         left: dict[Hashable, list[Side]] = defaultdict(list)
         right: dict[Hashable, list[Side]] = defaultdict(list)
         for sides, buckets in ((olds, left), (self.news, right)):

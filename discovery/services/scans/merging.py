@@ -24,7 +24,7 @@ MERGED = ("curated", "visibility", "visibility_source", "quarantined_at", "by_ha
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One field of two records that are joined, and what comes of it.
+    """One field of two records that are joined, and its result.
 
     ``wins`` is ``old``, ``new``, ``both`` or empty where they agree; ``is_disputed`` says that
     people decided differently about each.

@@ -115,7 +115,7 @@ class _Batch:
         self.found_again: list[tuple[RegisteredModel, Forgotten]] = []
 
     def meet(self, found: Found, beside: Sequence[Found]) -> None:
-        """One model; ``beside`` are all of its place."""
+        """Handle one model; ``beside`` are all models of its place."""
         self.outcome.errors += any(problem.severity is Severity.ERROR for problem in found.problems)
         record, event = self._record_of(found, beside)
         before = {} if record.pk is None else _state(record)

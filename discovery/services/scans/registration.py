@@ -114,7 +114,7 @@ def look(data: Mapping[str, Any], *, by: User | None = None) -> Found:
 
 
 def _understood(data: Mapping[str, Any], sight: Sight) -> tuple[Root, Found, str, dict[str, Any]]:
-    """(root, what is there, its name as given, what the person says of it).
+    """Return (root, the model found, its name as given, the person's values).
 
     Raises ``InvalidMetadata`` with all that is wrong.
     """
@@ -161,7 +161,7 @@ def _name(data: Mapping[str, Any], errors: dict[str, str]) -> str:
 
 
 def _curated(data: Mapping[str, Any], errors: dict[str, str]) -> dict[str, Any]:
-    """The metadata that is sent along, cleaned; what is empty is left to the files."""
+    """Return the given metadata, cleaned; empty values are left to the files."""
     given = {str(field): value for field, value in data.items() if field not in IDENTITY}
     for field in [field for field in given if field in _KEYS]:
         errors[field] = (
@@ -207,7 +207,7 @@ def _on_disk(
 
 
 def _given(path: Any) -> str:
-    """Raises ``_Unusable`` for what cannot be the path of a model, whatever is on the disk."""
+    """Return the path; raises ``_Unusable`` for text that cannot be the path of a model."""
     if not isinstance(path, str) or not path.strip():
         raise _Unusable("say where the model is: an absolute path, or one below a root")
     if reason := input_checks.fault("path", path):

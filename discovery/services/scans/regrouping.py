@@ -46,7 +46,7 @@ def regroup(
     journal: Journal,
     tick: Callable[[], None],
 ) -> Joined:
-    """Joins records of ``gone``, which the run did not meet, with those that hold their files now.
+    """Join records of ``gone``, which the run did not meet, with those that have their files now.
 
     Of ``unlisted``, whose files are there still, those without decisions are forgotten.
     """
@@ -62,7 +62,7 @@ def regroup(
 
 
 def stranded(root: Root) -> list[int]:
-    """Models of ``root`` that are missing since earlier runs, and about which nobody was asked.
+    """Models of ``root`` that are missing since earlier runs, and not proposed to anybody yet.
 
     Their files may be there again as a part of another model.
     """

@@ -45,7 +45,7 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class Departures:
-    """What a run did not see. ``gone`` are keys of records in places that it could look at.
+    """What a run did not see; ``gone`` are keys of records in places that it could read.
 
     ``vacated`` are roots whose folders are not there any more; of those in ``doubtful`` it cannot
     be told whether their disk is. What lies in ``unbelieved`` roots is not known to be there:
@@ -274,7 +274,7 @@ def note_move(journal: Journal, old: RegisteredModel, new: RegisteredModel, by: 
 
 
 def _ask(run: ScanRun, matching: Matching, gone: Collection[int], journal: Journal) -> None:
-    """Says once what nothing tells apart: in the run that brings it up."""
+    """Report ambiguous cases once, in the run that finds them."""
     fresh = [
         (olds, news)
         for olds, news in matching.unclear
@@ -311,7 +311,7 @@ def _listed(sides: Sequence[Side], names: Mapping[int, str], between: str = ", "
 def relink_forgotten(
     roots: Mapping[int, Callable[[str], bool]], what: Departures, run: ScanRun, journal: Journal
 ) -> int:
-    """Gives what is kept of forgotten models to the same weights at another place.
+    """Restore what is kept of removed models to the same weights at another place.
 
     Returns to how many.
 

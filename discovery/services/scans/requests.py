@@ -1,4 +1,4 @@
-"""Asking for a scan: now in this process, or queued for the cluster; by hand or by the clock."""
+"""Request a scan: now in this process, or queued for the cluster; manually or by schedule."""
 
 from __future__ import annotations
 

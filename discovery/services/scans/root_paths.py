@@ -99,7 +99,7 @@ def _checked(root: Root, path: str) -> tuple[str, int]:
 
 
 def _look(native: str) -> int | str:
-    """The device of the folder, or what is wrong with it."""
+    """Return the device of the folder, or what is wrong with it."""
     if not os.path.isdir(native):
         return "is not a folder" if os.path.exists(native) else "does not exist"
     try:

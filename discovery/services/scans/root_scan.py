@@ -1,4 +1,4 @@
-"""One root while it is scanned: what the registry knows of it, and what is read anew."""
+"""One root during a scan: its known places, and what is read again."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ class Comparison:
 
 
 def counts(run: ScanRun) -> dict[str, int]:
-    """{event: how often}, in the order in which they are told."""
+    """Return {event: count}, in the order in which they are shown."""
     rows = (
         LogEntry.objects.filter(scan=run)
         .exclude(event="")

@@ -1,4 +1,4 @@
-"""How discovery stands: what is under way, what came last, what comes next.
+"""The state of discovery: the running scan, the last one and the next one.
 
 Nobody is told of more than they may see themselves.
 """
@@ -71,7 +71,7 @@ def progress_of(run: ScanRun) -> dict[str, Any]:
 
 
 def result_of(run: ScanRun) -> dict[str, Any]:
-    """A run that is over."""
+    """Return the result of a finished run."""
     return {
         "scan_id": run.pk,
         "status": str(run.state),

@@ -65,7 +65,7 @@ class Walked:
 
     @property
     def is_other_disk(self) -> bool:
-        """Whether another file system than at the last whole scan lies at the root's place."""
+        """Whether the root's path has another file system than at the last full scan."""
         return not self.fault and self.root.device is not None and self.device != self.root.device
 
     @property
@@ -82,7 +82,7 @@ def conclude(
     *,
     accept: bool,
 ) -> None:
-    """What the walk did not meet, while its root is still at hand.
+    """Handle what the walk did not meet, while its root is still known.
 
     With ``accept`` a person has said that what is away is gone.
 
@@ -112,7 +112,7 @@ def conclude(
 
 
 def _outdated(keys: Sequence[int]) -> list[tuple[int, str]]:
-    """(key, path) of those that an older reader judged."""
+    """Return (key, path) of the models that an older reader has read."""
     return [
         row
         for part in chunks(keys)
@@ -156,7 +156,7 @@ def _present(
 def settle(
     scans: Sequence[Walked], run: ScanRun, progress: Progress, journal: Journal
 ) -> list[str]:
-    """Moves first, over all roots together, then what is missing. Returns notes for the run."""
+    """Detect moves across all roots first, then missing models. Returns notes for the run."""
     tick = partial(progress.tick, now=True)
     for walked in scans:
         if walked.fault or walked.is_other_disk:
@@ -321,7 +321,7 @@ def _away(walked: Walked) -> str:
 
 
 def _tell_hidden(walked: Walked, progress: Progress, journal: Journal) -> list[str]:
-    """Says which models were kept because a folder could not be looked at, and why."""
+    """Log which models were kept because a folder could not be read, and why."""
     notes = []
     for number, (path, count) in enumerate(sorted(walked.hidden.items())):
         where = walked.root.path if path == "." else f"{walked.root.path.rstrip('/')}/{path}"

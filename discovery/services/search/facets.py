@@ -99,7 +99,7 @@ class Facets:
 
 
 def counts(user: User, filters: Filters, fields: Collection[str] = FIELDS) -> Counts:
-    """``{field: [(value, models)]}``; ``none`` stands for models without a value."""
+    """Return ``{field: [(value, models)]}``; ``none`` stands for models without a value."""
     return count(user, filters, fields).counts
 
 
@@ -126,7 +126,7 @@ def count(user: User, filters: Filters, fields: Collection[str] = FIELDS) -> Fac
 
 
 def _is_covered(filters: Filters) -> bool:
-    """Whether nothing is asked for but what the index of profiles holds."""
+    """Return whether the index of profiles has everything that is filtered by."""
     return not (
         filters.text
         or filters.bounds

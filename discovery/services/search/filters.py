@@ -79,7 +79,7 @@ class Filter:
 
     @property
     def typed(self) -> str:
-        """What people are told to write before the colon."""
+        """The name that the help gives for use before the colon."""
         return self.shorthands[0] if self.shorthands else self.name
 
     def say(self, value: str) -> str:

@@ -1,4 +1,4 @@
-"""Which models a person finds: what they typed and chose, in the order they asked for.
+"""Find models by what a person typed and selected, in the requested order.
 
 Lists are read from ``Listing``, the narrow copy of the registry; only the rows of one page come
 from the registry itself.

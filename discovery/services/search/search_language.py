@@ -28,7 +28,7 @@ _SQUEEZED = re.compile(r"[^a-z0-9]")
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
-    """These words stand somewhere, side by side. Case folded."""
+    """These words are somewhere in the text, next to each other; case is ignored."""
 
     text: str
     negated: bool = False
@@ -36,7 +36,7 @@ class Phrase:
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """A field has this value, whatever the case; ``*`` at either end stands for anything.
+    """A field has this value, ignoring case; ``*`` at either end matches anything.
 
     ``NONE``: it has no value.
     """
@@ -89,7 +89,7 @@ def parse(text: str) -> tuple[tuple[Term, ...], tuple[Fault, ...]]:
 
 
 def _term(found: re.Match[str]) -> Term:
-    """Raises ``ValueError`` with what is wrong."""
+    """Parse one term; raises ``ValueError`` with what is wrong."""
     negated, name, quoted = bool(found["not"]), (found["name"] or "").lower(), found["quoted"]
     if quoted is not None and not found["end"]:
         raise ValueError("the quotation mark is never closed")

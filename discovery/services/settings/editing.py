@@ -217,7 +217,7 @@ def _edited(text: str, key: str, value: dict[str, Any] | None) -> str:
 
 
 def _check(text: str, keys: Iterable[str]) -> None:
-    """Raises ``SettingsError`` with each fault beside the setting that it is about."""
+    """Raise ``SettingsError`` with each error at the setting that it is about."""
     value, faults = FILE.validate(text.encode())
     if value is not None:
         return

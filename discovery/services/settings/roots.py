@@ -71,7 +71,7 @@ def rows() -> list[Row]:
 
 
 def entries() -> list[Any]:
-    """``roots`` of the file, as somebody wrote them."""
+    """Return ``roots`` of the file exactly as written."""
     return list(editing.current(KEY))
 
 
@@ -221,7 +221,7 @@ def _checked(path: str) -> str:
 
 
 def _look(native: str) -> tuple[str, str]:
-    """(the real folder, what is wrong with it)."""
+    """Return (the real folder, what is wrong with it)."""
     if not os.path.isdir(native):
         exists = os.path.exists(native)
         return "", "is a file. Choose the folder that it is in" if exists else "does not exist"

@@ -74,7 +74,7 @@ class Store:
 
 
 def found() -> list[Store]:
-    """The stores that exist and answer, each once, looked through at once."""
+    """Return the stores that exist and answer, all walked at the same time."""
     roots = list(Root.objects.exclude(path=Root.REMOTE).filter(enabled=True))
     places = reach.places(roots)
     stores = []

@@ -40,7 +40,7 @@ def unescaped(cell: str) -> str:
 
 
 def cell(field: str, value: Any) -> str:
-    """``value`` of a document field as a cell; empty for what is unknown."""
+    """Format ``value`` of a document field as a cell; empty for an unknown value."""
     if value is None or value == [] or value == {}:
         return ""
     if field in LISTS and isinstance(value, list):
@@ -81,7 +81,7 @@ def stamp(value: Any) -> str:
 
 
 def stamps(values: Mapping[str, Any]) -> dict[str, str]:
-    """{field: stamp} of those that have a value."""
+    """Return {field: stamp} of the fields that have a value."""
     return {
         name: stamp(value)
         for name, value in values.items()

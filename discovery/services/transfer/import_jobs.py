@@ -1,4 +1,4 @@
-"""Imports as the pages make them: a file is kept and checked, and then applied or thrown away.
+"""Imports on the pages: a file is stored and checked, and then applied or discarded.
 
 Long ones are left to a worker.
 """

@@ -32,7 +32,7 @@ MAX_CELL = 4 << 20
 
 
 class UnreadableFile(Exception):
-    """The file is no table and no list of models; the text says where and what to do."""
+    """The file is not a table or a list of models; the text says where and what to do."""
 
 
 @dataclass(slots=True)

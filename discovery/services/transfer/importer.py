@@ -52,7 +52,10 @@ class Change:
 
 @dataclass(slots=True)
 class Effect:
-    """What one row does, or why it cannot: ``errors`` are (field, what is wrong with it)."""
+    """The effect of one row, or why it cannot be applied.
+
+    ``errors`` are (field, what is wrong with it).
+    """
 
     number: int
     model_id: str
@@ -137,7 +140,7 @@ class Report:
 
 
 class Overtaken(Exception):
-    """Values that the file replaces are not those that were shown; nothing was written.
+    """The values to replace are no longer those that were shown; nothing was written.
 
     ``report`` tells what stands now.
     """

@@ -58,7 +58,7 @@ _SHIFT = 2
 
 
 def render(text: str) -> SafeString:
-    """``text``: a card without its front matter; what is longer than ``MAX_CARD`` is cut."""
+    """Render ``text``, a card without its front matter; text beyond ``MAX_CARD`` is cut."""
     source = _QUOTES.sub(r"\1", clean(text, MAX_CARD))
     # Not github_flavored_markdown_to_html: its tag filter turns scripts into text that the cleaner
     # would keep.
@@ -82,7 +82,7 @@ def render(text: str) -> SafeString:
 
 
 def _depth(html: str) -> int:
-    """How deep elements lie inside each other; those that end by themselves are not counted."""
+    """Return how deeply elements are nested; those that close by themselves do not count."""
     depth = deepest = 0
     for closing in _NESTING.findall(html):
         depth = max(depth + (-1 if closing else 1), 0)

@@ -152,7 +152,7 @@ def _batches_of(
 
 
 def _undone_counts(batches: Sequence[UUID], rows: QuerySet[MetadataChange]) -> Mapping[UUID, int]:
-    """How many changes of each batch are taken back and have not been brought again."""
+    """Return how many changes of each batch are undone and have not been redone."""
     undos = _undos(batches, rows)
     again = _undos([each for _, each, _ in undos], rows)
     brought: dict[UUID, int] = defaultdict(int)

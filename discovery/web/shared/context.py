@@ -1,4 +1,4 @@
-"""What every page shows beside its own content."""
+"""What every page shows around its own content."""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ def relation(relative: Relative, *, ancestor: bool = False) -> str:
 
 
 def graph(record: RegisteredModel, relatives: Family) -> Graph | None:
-    """``None`` where there is nobody to draw a line to."""
+    """Return the graph, or ``None`` where the model has no relatives."""
     left = list(reversed(relatives.ancestors))
     right = [*relatives.children, *relatives.formats]
     if not left and not right:
@@ -134,7 +134,7 @@ def graph(record: RegisteredModel, relatives: Family) -> Graph | None:
 
 
 def _rows(count: int, height: int) -> list[int]:
-    """Where ``count`` boxes stand, spread around the middle."""
+    """Return the positions of ``count`` boxes, spread around the middle."""
     top = (height - count * (BOX_HEIGHT + GAP) + GAP) // 2
     return [top + index * (BOX_HEIGHT + GAP) for index in range(count)]
 

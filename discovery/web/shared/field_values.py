@@ -140,7 +140,7 @@ def _pairs(value: Mapping[str, Any]) -> list[tuple[str, Any]]:
 
 
 def plain(value: Any) -> str:
-    """A value of JSON as people write it; empty for what is unknown."""
+    """Format a JSON value for people; empty for an unknown value."""
     if value is None:
         return ""
     if isinstance(value, bool):

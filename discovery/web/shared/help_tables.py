@@ -1,4 +1,4 @@
-"""Tables of the help that come from what is declared, in Markdown."""
+"""Tables of the help in Markdown, generated from declarations."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from discovery.services.search.filters import FILTERS, NUMBERS
 
 
 def search_words() -> str:
-    """What may stand before the colon in the search box: a row for each filter and number."""
+    """Return a row for each filter and number that the search box accepts before the colon."""
     rows = [
         f"| `{each.typed}:` | {each.label}. {each.description} | {_words(each.values)} |"
         for each in FILTERS.values()

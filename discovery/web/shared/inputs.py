@@ -145,7 +145,7 @@ class FieldsForm(forms.Form):
 
 @dataclass(slots=True)
 class Control:
-    """One field of a form on a page. ``error`` is said beside it."""
+    """One field of a form on a page; ``error`` is shown next to it."""
 
     field: Field
     input: forms.BoundField | None = None
@@ -185,7 +185,7 @@ def with_a_row(data: QueryDict, name: str) -> QueryDict:
 
 
 def _entries(rows: Iterable[Row]) -> dict[str, Any]:
-    """Raises ``ValueError`` with what is wrong."""
+    """Return the entries; raises ``ValueError`` with what is wrong."""
     entries: dict[str, Any] = {}
     for number, row in enumerate(rows, 1):
         if row.is_blank:

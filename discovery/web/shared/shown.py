@@ -55,7 +55,7 @@ def disputes(
     labels: Mapping[str, str],
     words: Callable[[str, Any], str] = lambda _, value: str(value),
 ) -> list[Dispute]:
-    """``theirs`` as a ``Conflict`` tells it, ``given`` what was entered."""
+    """Return the disputes: ``theirs`` comes from a ``Conflict``, ``given`` is what was entered."""
     return [
         Dispute(
             name,

@@ -58,7 +58,9 @@ class Module:
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """The modules and the tensors directly below one module, a module of one tensor told as that.
+    """The modules and tensors directly below one module.
+
+    A module of one tensor is shown as that tensor.
 
     ``cut`` counts tensors that are not shown.
     """
@@ -69,7 +71,7 @@ class Level:
 
 
 def separator(rows: Sequence[Row]) -> str:
-    """What stands between the parts of a name: a dot, or a slash where a library writes paths."""
+    """Return the separator of names: a dot, or a slash where a library writes paths."""
     sample = rows[:: max(len(rows) // 200, 1)]
     return "/" if sum("/" in row.tensor.name for row in sample) * 2 > len(sample) else "."
 
@@ -109,13 +111,16 @@ def _level(rows: Sequence[Row], prefix: str, mark: str, deep: int) -> Level:
 
 
 def _shorten(module: Module, rows: Sequence[Row], mark: str) -> None:
-    """A module that holds one module and nothing else is told as one: ``model.decoder``."""
+    """Join modules that hold only one module each into one name: ``model.decoder``."""
     while only := _only_head(rows, f"{module.path}{mark}", mark):
         module.path, module.label = f"{module.path}{mark}{only}", f"{module.label}{mark}{only}"
 
 
 def _only_head(rows: Sequence[Row], prefix: str, mark: str) -> str:
-    """The one module that all ``rows`` lie in; empty when there are more, or tensors beside it."""
+    """Return the only module that contains all ``rows``.
+
+    It is empty when there are several, or tensors outside it.
+    """
     first = ""
     for row in rows:
         head, found, _ = row.tensor.name[len(prefix) :].partition(mark)
