@@ -64,7 +64,7 @@ def scheduled_scan() -> str:
 def validate_models(keys: list[int]) -> int:
     """Reads the headers of these models again; returns how many have a failed check.
 
-    Older versions asked for it: now it is a bulk edit.
+    Older versions queued this task; now it is a bulk edit.
     """
     return validation.validate_many(keys)
 
@@ -94,7 +94,7 @@ def scheduled_validation() -> int:
 def recategorize() -> int:
     """After a change of rules; returns how many models changed.
 
-    Older versions asked for it: now it is a job.
+    Older versions queued this task; now it is a job.
     """
     return categorization.recategorize()
 

@@ -69,7 +69,7 @@ class AccountAdmin(UserAdmin):  # type: ignore[type-arg]
         return super().has_delete_permission(request, obj) and self._reaches(request, obj)
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
-        """Report protected objects, and delete nothing."""
+        """Return the objects to delete; the last superuser is among the protected ones."""
         deleted, counts, needed, protected = super().get_deleted_objects(objs, request)
         if not needed:
             try:

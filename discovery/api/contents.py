@@ -102,7 +102,7 @@ def _tensor(row: model_contents.Row) -> dict[str, Any]:
 def history(request: HttpRequest, model_id: str, asked: Query[paging.Paged]) -> dict[str, Any]:
     """Who changed what, when and through what, the newest first.
 
-    Only administrators are told who, and of changes of groups.
+    Only administrators see who made a change, and changes of groups.
     """
     sight = Sight(caller_of(request).user)
     rows = (
@@ -138,7 +138,7 @@ def who(
 ) -> dict[str, Any]:
     """Its visibility, and through which groups, collections and access rules people see it.
 
-    Others than administrators are told of their own groups alone, and may not ask for others.
+    Other people only learn about their own groups, and may not ask for others.
     """
     caller = caller_of(request)
     record = fetch(request, model_id)

@@ -27,7 +27,7 @@ MAX_NEIGHBOURS = 10_000
 def inside(job: Job, path: str) -> FileEntry:
     """The file ``path``, relative to the root.
 
-    Raises ``Refused`` when it lies outside, ``LoadFailed`` when there is no regular file.
+    Raises ``Refused`` when it is outside the root, ``LoadFailed`` when it is not a regular file.
     """
     root, named = os.path.realpath(job.root), os.path.join(job.root, path)
     real = os.path.realpath(named)

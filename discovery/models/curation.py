@@ -219,7 +219,7 @@ class BulkEdit(TimedJob):
 
     Its ``batch`` is that of its changes: one click takes all of it back.
 
-    Which models was settled when it was asked for: a filter may find others once the first have
+    The models were fixed when the edit was requested: a filter may find others once the first have
     changed.
     """
 

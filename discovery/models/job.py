@@ -14,10 +14,9 @@ from discovery.models.word_field import WordField
 class Job(models.Model):
     """Something a worker does while people wait: queued, running, over.
 
-    The row is the truth, its task in the queue only wakes a worker: a task that is lost is sent
-    again. ``machine``, ``pid`` and ``process_started`` name the process that runs it,
-    ``heartbeat_at`` tells slow from dead. What was cut off and ``goes_on`` is begun again by the
-    housekeeper.
+    The row is the truth, and its task in the queue only wakes a worker: a lost task is sent again.
+    ``machine``, ``pid`` and ``process_started`` name the process that runs it, ``heartbeat_at``
+    tells slow from dead. The housekeeper restarts interrupted jobs with ``goes_on``.
     """
 
     State: ClassVar[type[Any]] = JobState

@@ -1,9 +1,9 @@
 """One narrow row a model: what lists filter, count, search and sort by.
 
-Rows of the registry are some 10 kB each, most of it JSON: looking at a hundred thousand of them
-takes longer than a page may. The database itself keeps this copy, by triggers, so that no writer
-can forget it; nobody else writes here. ``install`` makes the triggers after each ``migrate``
-(SQLite forgets them when a migration rebuilds the table) and fills the copy anew.
+Rows of the registry are some 10 kB each, most of it JSON: reading a hundred thousand of them takes
+too long for a page. The database itself keeps this copy, by triggers, so that no writer can forget
+it; nothing else writes here. ``install`` creates the triggers after each ``migrate`` (SQLite drops
+them when a migration rebuilds the table) and fills the copy again.
 """
 
 from __future__ import annotations

@@ -138,8 +138,8 @@ class FileChecksum(models.Model):
 class DeepValidation(TimedJob):
     """Reading all bytes of one model.
 
-    What it has read stays in ``FileChecksum``: after a restart it goes on with the files that are
-    left.
+    Everything that it has read stays in ``FileChecksum``: after a restart it continues with the
+    remaining files.
     """
 
     kind_module = "discovery.services.health.deep_validation"

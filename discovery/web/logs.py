@@ -44,7 +44,7 @@ PERIODS = {
 class Filters:
     """What the address asks for.
 
-    ``faults`` are the parts of it that mean nothing, said to the reader.
+    ``faults`` are the parts that could not be parsed, in words.
     """
 
     level: str = ""

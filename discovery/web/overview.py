@@ -69,8 +69,7 @@ def index(request: HttpRequest) -> HttpResponse:
 def live(request: HttpRequest) -> HttpResponse:
     """Show the running scan.
 
-    Once nothing is, the whole page takes its place with what the scan has found, and nobody asks
-    again.
+    Once no scan runs, the whole page replaces it with the results, and polling ends.
     """
     if not is_fragment(request):
         return redirect("home")

@@ -180,7 +180,7 @@ def _try_or_save(
 ) -> HttpResponse:
     """Says what ``source`` would change, or puts it in force.
 
-    ``place`` puts faults beside fields and returns the others.
+    ``place`` puts errors at their fields and returns the others.
     """
     try:
         rules = categorization.parse(source)

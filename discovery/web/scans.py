@@ -61,7 +61,7 @@ def index(request: HttpRequest) -> HttpResponse:
 def progress(request: HttpRequest) -> HttpResponse:
     """The live panel.
 
-    Once nothing is under way, it also refreshes the lists beside it, and is asked no more.
+    Once no scan runs, it also refreshes the lists on the page, and polling ends.
     """
     if not is_fragment(request):
         return redirect("scans")
@@ -115,7 +115,7 @@ def _back(request: HttpRequest) -> HttpResponse:
 def run(request: HttpRequest, pk: int) -> HttpResponse:
     """One run: what was new, changed, moved, missing and skipped.
 
-    While it goes on the page asks again every second.
+    The page refreshes every second while it runs.
     """
     record = get_object_or_404(ScanRun.objects.select_related("requested_by"), pk=pk)
     counts = scans.counts(record)

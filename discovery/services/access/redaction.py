@@ -1,7 +1,7 @@
 """What one person may know about this machine, other people and groups.
 
-Who sees every model is told all. Others are told the names of roots in place of their paths, their
-own groups, and that a value was edited, not by whom.
+People who see every model may know everything. Others see the names of roots instead of their
+paths, their own groups, and that a value was edited, but not by whom.
 """
 
 from __future__ import annotations

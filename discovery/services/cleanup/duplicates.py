@@ -1,8 +1,8 @@
 """Models that hold the same: alike by fingerprint, the same by checksum, one file by links.
 
 The registry says which models look alike (size and first bytes of their weights); checksums and the
-disk, asked at this moment, say how sure that is and what removing a copy would give back. Nothing
-here removes anything: see ``services.cleanup.removal_plan``.
+current disk say how sure that is and how much removing a copy would free. Nothing here removes
+anything: see ``services.cleanup.removal_plan``.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ class Certainty(StrEnum):
 class Group:
     """Copies of one content.
 
-    ``freed`` are the bytes that come back when all but the first are removed; ``left`` models were
-    not looked at.
+    ``freed`` are the bytes that removing all but the first would free; ``left`` models were not
+    checked.
     """
 
     fingerprint: str
@@ -70,7 +70,8 @@ class Group:
 class Likeness:
     """All models whose weights look the same.
 
-    Those of one group are copies of each other; files beside the weights differ between groups.
+    Models of one group are copies of each other; files other than the weights differ between
+    groups.
     """
 
     fingerprint: str

@@ -92,7 +92,7 @@ class Difference:
 class Files:
     """The files of one model by the names that they have in it.
 
-    ``whole`` is false where they could not all be seen.
+    ``whole`` is false where not all of them could be read.
 
     ``stem`` is what ``*`` stands for in them, where the model is a file.
     """

@@ -32,7 +32,7 @@ def stamp(value: Any) -> str:
 def touched(given: Mapping[str, Any], seen: Mapping[str, str]) -> dict[str, Any]:
     """Those values that are not what the form showed.
 
-    A field without a stamp was not shown, so whoever sends it means it.
+    A field without a stamp was not shown, so whoever sends it wants to change it.
     """
     return {
         name: value

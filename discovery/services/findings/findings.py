@@ -225,7 +225,7 @@ class _Known:
 def _bring_up_to_date(row: Finding, identity: Identity, problem: Told) -> bool:
     """Whether anything changed.
 
-    What was accepted or put off as a warning is open again once it is known to be an error.
+    A warning that was accepted or snoozed is open again once it is known to be an error.
     """
     before = [getattr(row, name) for name in _TOLD]
     if row.severity != Severity.ERROR and problem["severity"] == Severity.ERROR:

@@ -85,7 +85,7 @@ def row_of_pointer(
 def is_current(row: FileChecksum | None, entry: FileEntry, since: datetime) -> bool:
     """Return whether the row matches the current file and was read at ``since`` or later.
 
-    Pointers are looked at again: that costs nothing.
+    Pointers are always checked again, because that costs nothing.
     """
     return (
         row is not None
@@ -139,7 +139,7 @@ def _by(expected: Expected) -> str:
 def problems(rows: Iterable[FileChecksum], folder: str) -> list[Problem]:
     """What is wrong with the files of ``rows``, whose paths count from ``folder``.
 
-    A file that has several names is told once.
+    A file with several names is reported once.
     """
     found: dict[tuple[str, str, str], Problem] = {}
     for row in sorted(

@@ -142,7 +142,7 @@ def read_model(
 ) -> str:
     """Read what has not been read since ``since``, write checksums and findings, return a summary.
 
-    ``until`` is a moment of ``time.monotonic()`` after which no other file is begun. Raises
+    ``until`` is a time of ``time.monotonic()`` after which no other file is started. Raises
     ``NotRead``, ``Stopped``, ``TimeBudgetExceeded``.
     """
     work = _plan(run.model, progress, since)

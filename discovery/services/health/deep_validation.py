@@ -154,7 +154,7 @@ def execute(
 ) -> DeepValidation:
     """Runs a queued deep validation in this process, to its end.
 
-    ``until`` is a moment of ``time.monotonic()`` after which no other file is begun. With ``alone``
+    ``until`` is a time of ``time.monotonic()`` after which no other file is started. With ``alone``
     the run stays queued while this host has another one running.
     """
     limits = {"bytes_per_second": bytes_per_second, "until": until}

@@ -2,7 +2,7 @@
 
 Asked for, run one at a time on each host, stopped.
 
-The loading itself happens in a child process (``discovery.loading``). What comes of it is kept in
+The loading itself happens in a child process (``discovery.loading``). Its result is kept in
 ``LoadTest``; a failure is a finding too.
 """
 

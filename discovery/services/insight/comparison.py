@@ -26,7 +26,8 @@ Kind = tuple[str, tuple[int, ...]] | None
 class Chosen:
     """``models`` in the order they were named.
 
-    ``unknown`` are no models, or none that the person may see; ``left_out`` were too many.
+    ``unknown`` are ids without a model, or without one that the person may see; ``left_out`` were
+    too many.
     """
 
     models: Sequence[RegisteredModel]

@@ -167,7 +167,7 @@ def recently_added(user: User, limit: int) -> list[RegisteredModel]:
 def recently_changed(user: User, limit: int) -> list[RegisteredModel]:
     """Changed since they were added.
 
-    Only the newest changes are looked at: after a first scan there are none to tell.
+    Only the newest changes are checked: after a first scan there are none to show.
     """
     newest = _listed(user).order_by("-changed_at", "-pk")[: limit * 5]
     return [

@@ -118,9 +118,9 @@ def ping(hook: Webhook) -> WebhookDelivery:
 def after_scan(run: ScanRun) -> None:
     """Send the results of a finished run.
 
-    What its log says is all there is to tell, so a run that was cut off is told of as well.
+    The messages come from its log, so an interrupted run sends them as well.
 
-    A queue that cannot take the messages must not make a scan that is over look failed: the log has
+    A queue that does not accept the messages must not make a finished scan look failed: the log has
     the reason.
     """
     try:

@@ -2,9 +2,9 @@
 
 A name in a queue or a schedule is otherwise as good as a shell.
 
-django-q2 imports and calls whatever a row names. Here a task with another name is turned into one
-that fails and says so: when it is queued, and again when a cluster takes it from the queue, whoever
-put it there. Nothing of it is imported.
+django-q2 imports and calls whatever a row names. Here a task with another name is replaced by one
+that fails with a message: when it is queued, and again when a cluster takes it from the queue,
+whoever put it there. Nothing of it is imported.
 """
 
 from __future__ import annotations

@@ -161,7 +161,8 @@ class Kind(Generic[J]):
     def dispatch(self, job: J) -> None:
         """Send the task of a queued job once the transaction that created it has been committed.
 
-        The job fails for a queue that cannot be reached: whoever asked is told, and asks again.
+        When the queue cannot be reached, the job fails; whoever requested it sees that and can
+        retry.
         """
         on_commit(lambda: self.send(job, asked=True))
 
@@ -225,7 +226,7 @@ class Kind(Generic[J]):
 
         Returns ``False`` when it was considered dead and is no longer ours.
 
-        All that is told of it is told with it, or not at all.
+        Its events are written in the same transaction as its state.
         """
         fields = {**self.cleared, "state": ending.state, **ending.columns}
         over = ending.state != self.state.QUEUED

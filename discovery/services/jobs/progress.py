@@ -22,8 +22,8 @@ COUNTS = ("expected", "found", "new", "changed", "unchanged", "moved", "missing"
 class Progress:
     """Counts of one run.
 
-    ``tick`` is cheap: it writes at most every ``INTERVAL`` seconds, and raises ``Stopped`` when
-    told to.
+    ``tick`` is cheap: it writes at most every ``INTERVAL`` seconds, and raises ``Stopped`` when the
+    run is to stop.
     """
 
     def __init__(

@@ -53,8 +53,8 @@ class Pulse:
 def execute(job: Job, *, in_turn: bool = False, **options: Any) -> Any:
     """Runs a queued job in this process, to its end, and returns it as it ended.
 
-    One that somebody else has begun or cancelled is returned as it is; ``in_turn``, so is one that
-    has to wait for another. What fails becomes its state and message.
+    A job that another process has started or that was canceled is returned unchanged; with
+    ``in_turn``, so is one that has to wait for another. A failure becomes its state and message.
     """
     kind = kind_of(job)
     kind.reap()

@@ -32,7 +32,7 @@ _POLL = 0.1
 class Child:
     """``name`` is for people: "the web server".
 
-    ``module`` is what ``python -m`` runs. Without a ``vital`` one that starts, nothing goes on.
+    ``module`` is what ``python -m`` runs. If a ``vital`` child cannot start, everything ends.
     """
 
     name: str

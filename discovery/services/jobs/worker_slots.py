@@ -53,8 +53,8 @@ def seated(
 
     ``afterwards`` puts on the queue again what was turned away meanwhile.
 
-    Whoever is turned away had its row written before, so that the one whose seat it was sees it
-    when it gets up.
+    A job that finds no slot had its row written before, so that the holder of a slot sees it when
+    releasing the slot.
     """
     taken = False
     try:

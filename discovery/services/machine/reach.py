@@ -46,9 +46,9 @@ def within(
     What it raises is raised here.
 
     Raises ``RootSilent`` at once for a root that is remembered as silent; after ``LIMIT`` seconds
-    when it hangs; after ``longest`` when it goes on but takes too long. Then the answer is kept for
-    whoever asks with the same key again, unless the reading is not to be kept: it ends with the
-    file at hand.
+    when it hangs; after ``longest`` when it makes progress but takes too long. The result is then
+    kept for the next call with the same key, unless the reading is not to be kept: it ends with the
+    current file.
     """
     answer = within_each({root: (key, question)}, longest=longest, keep=keep)[root]
     if isinstance(answer, BaseException):

@@ -111,7 +111,7 @@ def _first_waits_since() -> datetime | None:
 
 
 def _closing(question: Callable[[], str]) -> Callable[[], str]:
-    """Run in a thread of its own, and close the thread's database connection."""
+    """Wrap a question so that it closes the database connection of its own thread."""
 
     def asked() -> str:
         try:

@@ -94,9 +94,9 @@ SILENT = ProbeResult("it does not answer", None)
 class RootSilent(Exception):
     """Nothing was heard of a folder in time.
 
-    ``plain`` says so without its path, for people who are not told it.
+    ``plain`` is the message without the path, for people who may not see it.
 
-    ``hangs`` is false for a reading that goes on and only takes longer than anybody waits.
+    ``hangs`` is false for a reading that makes progress and only takes longer than anybody waits.
     """
 
     def __init__(self, path: str, seconds: float = LIMIT, *, hangs: bool = True) -> None:
@@ -179,7 +179,8 @@ class RootCalls:
     def probe(self) -> Call[ProbeResult]:
         """What will tell whether the root answers.
 
-        While one hangs no other is begun, but after a while, and never more than a few.
+        While one hangs no other is started at once, but only after a while, and never more than a
+        few.
         """
         with self.door:
             stuck = [probe for probe in self.probes if not probe.is_over]
@@ -278,7 +279,7 @@ def require(root: Root) -> None:
 def silent_among(roots: Iterable[Root]) -> set[Root]:
     """Those that are remembered as silent and do not answer now.
 
-    Whoever comes after a while begins the probe that finds out.
+    The next caller after a while starts the probe that finds out.
     """
     return unanswering(root for root in roots if is_remembered(root))
 

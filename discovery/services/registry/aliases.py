@@ -36,7 +36,7 @@ def find_many(
 ) -> dict[str, RegisteredModel]:
     """{id as it was named: model of ``rows`` that has it, or had it before}.
 
-    One query, and a second one where an id is no model's own.
+    It takes one query, and a second one where an id is not a model's own.
     """
     asked = {each for each in model_ids if _is_storable(each)}
     records = {record.pk: record for record in rows.filter(named(asked))}

@@ -1,6 +1,6 @@
 """Forgetting a model: its record goes, its files stay.
 
-What people made of it is kept, and given back when a scan finds it again.
+Its decisions are kept, and restored when a scan finds it again.
 """
 
 from __future__ import annotations

@@ -186,7 +186,8 @@ def undo(*, by: User) -> None:
 def recategorize(tick: Callable[[int, int], None] = lambda _done, _changed: None) -> int:
     """Recategorize every model with the current rules, in batches; return how many changed.
 
-    ``tick`` is told after each batch how many were looked at, and changed; what it raises ends it.
+    ``tick`` receives after each batch how many models were read and changed; an error that it
+    raises ends the loop.
     """
     categorizer, done, changed = Categorizer(config_files.rules()), 0, 0
     log = event_log.Journal()

@@ -48,7 +48,7 @@ def absorb(
     """{old: new} of locked records → one record each, in the caller's transaction.
 
     ``extra`` are further columns of the old ones to save. Ids that ``run`` itself gave the new ones
-    are no aliases.
+    do not become aliases.
     """
     if not pairs:
         return
@@ -216,7 +216,7 @@ def _findings(heirs: Mapping[int, int]) -> None:
 def _follow(pairs: Mapping[RegisteredModel, RegisteredModel]) -> None:
     """What tests found names files below the old place: they are below the new one now.
 
-    Scans say it anew by themselves.
+    Scans report them again by themselves.
     """
     homes = {old.pk: (home(old), home(new)) for old, new in pairs.items()}
     rows = (

@@ -47,9 +47,9 @@ T = TypeVar("T")
 class Departures:
     """What a run did not see; ``gone`` are keys of records in places that it could read.
 
-    ``vacated`` are roots whose folders are not there any more; of those in ``doubtful`` it cannot
-    be told whether their disk is. What lies in ``unbelieved`` roots is not known to be there:
-    nothing arrives in them.
+    ``vacated`` are roots whose folders are gone; for those in ``doubtful`` it is unknown whether
+    their disk is mounted. The contents of ``unbelieved`` roots are not known to exist: nothing
+    arrives in them.
     """
 
     gone: list[int] = field(default_factory=list)

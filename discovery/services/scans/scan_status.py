@@ -1,6 +1,6 @@
 """The state of discovery: the running scan, the last one and the next one.
 
-Nobody is told of more than they may see themselves.
+Nobody learns more than they may see themselves.
 """
 
 from __future__ import annotations

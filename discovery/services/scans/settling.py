@@ -41,10 +41,10 @@ class Walked:
     ``total`` models were known there before, ``found`` were met, and ``has_arrivals`` says that
     something was new or changed.
 
-    ``gone`` are keys of records that were not, ``places`` what was expected and not met; ``hidden``
-    counts the records that are kept because a folder could not be looked at. ``fault`` says why
-    nothing could be. Of ``gone``, ``unlisted`` lie where they lay, and a reader of before took them
-    for models.
+    ``gone`` are keys of records that were not met, ``places`` are the expected places that were not
+    met; ``hidden`` counts the records that are kept because a folder could not be read. ``fault``
+    explains why nothing could be read. Of ``gone``, ``unlisted`` are still in place, and an older
+    reader took them for models.
     """
 
     root: Root
@@ -82,9 +82,9 @@ def conclude(
     *,
     accept: bool,
 ) -> None:
-    """Handle what the walk did not meet, while its root is still known.
+    """Handle what the walk did not meet, while its root is still accessible.
 
-    With ``accept`` a person has said that what is away is gone.
+    With ``accept`` a person has confirmed that what is away is gone.
 
     ``look`` asks the disk, which may hang: it raises ``RootSilent``.
     """
@@ -194,7 +194,7 @@ def _hides(watch: Watch) -> Callable[[str], bool]:
 def _departures(scans: Sequence[Walked]) -> Departures:
     """What may have moved.
 
-    A place that could not be looked at is none of it: its models may be where they were.
+    Places that could not be read are left out: their models may be where they were.
     """
     what = Departures()
     walked_roots = {walked.root.pk for walked in scans}

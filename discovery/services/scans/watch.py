@@ -25,7 +25,7 @@ Identity = tuple[int, int]
 class Watch:
     """One scan of ``root`` (an absolute path as the database has it).
 
-    ``mounts``: {folder: device} that the last whole scan found in it.
+    ``mounts`` is {folder: device} as the last full scan found it.
     """
 
     def __init__(self, root: str, mounts: dict[str, int]) -> None:
@@ -142,8 +142,8 @@ def is_vacated(root: str, device: int | None) -> bool | None:
 
     Asks the disk.
 
-    ``None`` when it is not there and nobody knows which disk it was on. An unmounted disk is never
-    vacated: whether its models are where they were cannot be looked at.
+    ``None`` means that it is gone and that its disk is unknown. An unmounted disk is never vacated:
+    its models cannot be checked.
     """
     native = to_native("/", root)
     try:

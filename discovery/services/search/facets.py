@@ -83,8 +83,8 @@ class Facets:
     """``total`` models are found; ``counts`` has the values of each field, the most frequent first.
 
     ``seen`` models are all that the person may see, where counting met them all. ``keys`` are those
-    of what ``Filters.keys`` says, where counting met these alone and they are no more than can be
-    handed on: a page of them need not look for them again.
+    for ``Filters.keys``, where counting met only these and they are few enough to pass on: a page
+    of them need not search again.
     """
 
     total: int = 0

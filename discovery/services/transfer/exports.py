@@ -2,9 +2,9 @@
 
 Memory holds a few hundred models, however many there are.
 
-What people decided can be told from what was read (``sources``, ``curated``), and ``stamps``
-remember each value as it was exported: importing an unchanged export changes nothing, even when a
-scan has moved on meanwhile.
+People's decisions can be told from values that were read (``sources``, ``curated``), and ``stamps``
+identify each value as it was exported: importing an unchanged export changes nothing, even after
+another scan.
 """
 
 from __future__ import annotations

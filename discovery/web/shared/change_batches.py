@@ -22,7 +22,7 @@ MAX_EXAMPLES = 5
 class ChangeRow:
     """One change.
 
-    ``can_undo`` says that it is of a kind that is taken back here, and is not so already.
+    ``can_undo`` tells that this kind of change can be undone here, and has not been.
     """
 
     change: MetadataChange

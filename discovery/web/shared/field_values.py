@@ -30,7 +30,7 @@ SIMPLE = tuple(
 class Fact:
     """One row.
 
-    ``value`` is text, or pairs of name and value for an object; ``note`` is said beside it.
+    ``value`` is text, or pairs of name and value for an object; ``note`` is shown next to it.
     """
 
     field: str

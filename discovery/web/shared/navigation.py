@@ -1,8 +1,8 @@
 """The navigation: every entry of the sidebar with its sub-pages, declared once.
 
-The sidebar, the tabs at the top of a page and the breadcrumbs are drawn from ``ENTRIES``. A page is
-shown to whoever its view lets in: the view's own door (``needs``, ``needs_any``) is asked, so that
-no right is written down twice.
+The sidebar, the tabs at the top of a page and the breadcrumbs are generated from ``ENTRIES``. A
+page is shown to everybody whom its view admits: the view's own check (``needs``, ``needs_any``)
+decides, so that no right is written down twice.
 """
 
 from __future__ import annotations

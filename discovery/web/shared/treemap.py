@@ -50,7 +50,7 @@ class Item:
 class Group:
     """Items under one heading, which is a link of its own.
 
-    ``whole`` is the size of all of it, named items or not.
+    ``whole`` is the size of all of it, including items without a name.
     """
 
     heading: Item
