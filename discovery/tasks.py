@@ -62,7 +62,7 @@ def scheduled_scan() -> str:
 
 
 def validate_models(keys: list[int]) -> int:
-    """Reads the headers of these models again; returns how many have a failed check.
+    """Read the headers of these models again; return how many have a failed check.
 
     Older versions queued this task; now it is a bulk edit.
     """
@@ -70,7 +70,7 @@ def validate_models(keys: list[int]) -> int:
 
 
 def run_load_test(pk: int) -> str:
-    """Runs a queued test load; returns its result, or how it ended without one."""
+    """Run a queued test load; return its result, or its state if there is none."""
     state = _run(test_loads.KIND, pk)
     return (
         LoadTest.objects.filter(pk=pk).exclude(result="").values_list("result", flat=True).first()
@@ -79,7 +79,7 @@ def run_load_test(pk: int) -> str:
 
 
 def validate_deep(pk: int) -> str:
-    """Reads all bytes of a model; returns the final state of the deep validation."""
+    """Read all bytes of a model; return the final state of the deep validation."""
     return _run(deep_validation.KIND, pk)
 
 
@@ -105,12 +105,12 @@ def run_recategorization(pk: int) -> str:
 
 
 def run_bulk_edit(pk: int) -> str:
-    """Runs a queued change of many models; returns its final state."""
+    """Run a queued change of many models; return its final state."""
     return _run(bulk_edits.KIND, pk)
 
 
 def run_import(pk: int) -> str:
-    """Checks or applies a queued file of metadata; returns the state it ended in."""
+    """Check or apply a queued file of metadata; return the final state."""
     return _run(import_jobs.KIND, pk)
 
 

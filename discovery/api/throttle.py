@@ -18,7 +18,7 @@ def parse(rate: str) -> tuple[int, int] | None:
 
 
 def wait(key: str, rate: str) -> int:
-    """Counts one request; 0 when it may pass, else the seconds until the next one may."""
+    """Count one request; return 0 when it may pass, else the seconds until the next one may."""
     limit = parse(rate)
     if limit is None:
         return 0

@@ -16,7 +16,7 @@ from discovery.demo.writers.stores import hub_cache, ollama_store
 
 
 def make_demo_tree(root: Path) -> None:
-    """Writes the models below ``root``, which must not hold any yet.
+    """Write the models below ``root``, which must not hold any yet.
 
     Two are broken and one is unsafe; nothing in it is ever loaded.
     """

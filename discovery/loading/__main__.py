@@ -40,7 +40,7 @@ def _private_stdout() -> io.BufferedWriter:
 
 
 def attempt(job: Job) -> Outcome:
-    """Tries the loader that fits. Never raises."""
+    """Try the loader that fits. Never raises."""
     loader = choice.loader_for(job)
     if loader is None:
         what = (

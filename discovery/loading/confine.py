@@ -48,7 +48,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def apply(job: Job) -> str:
-    """Returns the name of the user that the process is now.
+    """Confine this process; return the name of its new user.
 
     Raises ``OSError`` where the cell does not hold as it should.
     """

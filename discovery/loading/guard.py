@@ -132,7 +132,7 @@ def _judge(
 
 
 def _named(path: Any, folder: int | None) -> str:
-    """Raises ``_Unknown``."""
+    """Return the path as text; raises ``_Unknown``."""
     if isinstance(path, int):
         return _opened(path)
     if not isinstance(path, (str, bytes, os.PathLike)):

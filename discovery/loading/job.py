@@ -82,7 +82,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def from_json(cls, raw: bytes) -> Job:
-        """Raises ``ValueError``."""
+        """Parse a job; raises ``ValueError``."""
         return msgspec.convert(json.loads(raw), cls)
 
 

@@ -39,7 +39,7 @@ class _Program(ctypes.Structure):
 
 
 def install(*, speaking: bool = False) -> None:
-    """Raises ``OSError`` where the kernel or the machine has no such filter.
+    """Install the filter; raises ``OSError`` where the kernel or the machine does not support it.
 
     ``speaking`` allows sockets of the Internet.
     """
@@ -92,7 +92,7 @@ def _looked_at(pid: int, *, speaking: bool) -> dict[str, list[bytes]]:
 
 
 def _allow_if(argument: int, values: Iterable[int], *, mask: int = 0) -> list[bytes]:
-    """Allows the call when the argument, masked, is one of the values."""
+    """Allow the call when the argument, masked, is one of the values."""
     block = _argument(argument, mask)
     for value in values:
         block += [_instruction(_EQUAL, value, 0, 1), _instruction(_RETURN, _ALLOW)]

@@ -44,7 +44,9 @@ def run(
     command: Sequence[str] = COMMAND,
     held: Cell | None = None,
 ) -> Outcome:
-    """Lets a child try, in the strongest cell that works here unless ``held`` says in which.
+    """Run the job in a child, in the strongest cell that works here.
+
+    ``held`` selects another cell.
 
     ``tick`` is called a few times a second; what it raises ends the child and comes through. Raises
     ``OSError`` when the child cannot be started.
@@ -114,7 +116,7 @@ class _Drain(threading.Thread):
                 self.data = (self.data + chunk)[: self.limit]
 
     def close(self) -> None:
-        """Reads to the end, which comes with the child's.
+        """Read to the end, which comes when the child ends.
 
         What holds the pipe a second later has left the child's group: nobody waits for it.
         """

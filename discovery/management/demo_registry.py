@@ -70,7 +70,7 @@ def _group(name: str, members: Iterable[str]) -> Group:
 
 
 def _grow(last: ScanRun) -> None:
-    """Spreads the models over the weeks before ``last``, a scan for each step."""
+    """Spread the models over the weeks before ``last``, with a scan for each step."""
     keys = list(RegisteredModel.objects.order_by("name").values_list("pk", flat=True))
     steps = range(DAYS, 0, -STEP)
     known = 0

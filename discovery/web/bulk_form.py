@@ -158,7 +158,7 @@ class Form:
     errors: dict[str, str] = field(default_factory=dict)
 
     def operation(self) -> Operation:
-        """Raises ``metadata.InvalidMetadata``, ``NothingToDo``."""
+        """Return the operation; raises ``metadata.InvalidMetadata``, ``NothingToDo``."""
         if self.kind == "tags":
             try:
                 return self._tags()

@@ -163,7 +163,7 @@ def look_again(request: HttpRequest) -> HttpResponse:
 @require_POST
 @needs(Right.CLEAN_UP, Right.VIEW_ALL, Right.VALIDATE)
 def compare(request: HttpRequest) -> HttpResponse:
-    """Has all bytes of a group read, so that checksums say whether its models are the same."""
+    """Have all bytes of a group read, so that checksums say whether its models are the same."""
     records = RegisteredModel.objects.filter(
         fingerprint=request.POST.get("fingerprint", "").replace("\0", ""), missing_since=None
     )

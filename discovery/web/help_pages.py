@@ -57,7 +57,7 @@ class Topic:
 
 @cache
 def topic(name: str) -> Topic:
-    """Reads the file of a topic: its first line is the title, its first paragraph the summary."""
+    """Read the file of a topic: its first line is the title, its first paragraph the summary."""
     text = Template((FOLDER / f"{name}.md").read_text(encoding="utf-8")).safe_substitute(_PARTS)
     heading, _, body = text.partition("\n")
     first = body.strip().split("\n\n", 1)[0]

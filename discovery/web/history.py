@@ -158,7 +158,7 @@ def of_model(request: HttpRequest, model_id: str) -> HttpResponse:
 
 @require_POST
 def take_back(request: HttpRequest) -> HttpResponse:
-    """Undoes one ``change``, or all of a ``batch``."""
+    """Undo one ``change``, or all of a ``batch``."""
     user, back = cast("User", request.user), request.POST.get("next", "")
     back = (
         back
@@ -211,7 +211,7 @@ def _people(sight: Sight) -> QuerySet[User]:
 
 
 def _permit(request: HttpRequest, batches: Sequence[Batch]) -> None:
-    """Leaves the Undo buttons that would work for this person."""
+    """Keep only the Undo buttons that would work for this person."""
     hidden: set[UUID] = set()
     if not sees_all(request.user):
         visible = RegisteredModel.objects.visible_to(request.user).values("pk")

@@ -73,7 +73,7 @@ def upload(request: HttpRequest) -> HttpResponse:
 
 
 def _submitted(request: HttpRequest) -> MetadataImport:
-    """Raises ``UnreadableFile``."""
+    """Store the uploaded file as an import; raises ``UnreadableFile``."""
     file = request.FILES.get("file")
     if file is None:
         raise UnreadableFile(

@@ -176,7 +176,7 @@ def _chosen(request: HttpRequest) -> list[Finding]:
 
 
 def _act(action: str, rows: list[Finding], user: User, sent: Any) -> str:
-    """Does it and says what was done.
+    """Do the action and return a message about it.
 
     Raises ``KeyError`` for an action that does not exist, ``ReasonRequired``, ``NotStarted``.
     """

@@ -178,7 +178,7 @@ def undo(request: HttpRequest) -> HttpResponse:
 def _try_or_save(
     request: HttpRequest, editor: str, context: dict[str, Any], source: str, place: Any
 ) -> HttpResponse:
-    """Says what ``source`` would change, or puts it in force.
+    """Show what ``source`` would change, or put it into effect.
 
     ``place`` puts errors at their fields and returns the others.
     """
@@ -265,7 +265,7 @@ def _text() -> str:
 
 
 def _mark(state: Any) -> str:
-    """Tells whether what somebody began to edit is still what the file says."""
+    """Return a stamp that tells whether the file is still the one that somebody began to edit."""
     return hashlib.sha256(json.dumps(state).encode()).hexdigest()[:16]
 
 

@@ -77,7 +77,7 @@ def progress(request: HttpRequest) -> HttpResponse:
 @require_POST
 @needs(Right.SCAN)
 def start(request: HttpRequest) -> HttpResponse:
-    """Asks for a scan: of everything, or of the root whose number is given."""
+    """Start a scan of everything, or of the root with the given number."""
     path, accept = "", False
     if request.POST.get("root"):
         root = get_object_or_404(Root, pk=as_key(request.POST["root"]) or 0)

@@ -91,7 +91,7 @@ def _disputed(request: HttpRequest, root: Root, status: int, text: str) -> HttpR
 
 
 def _values(request: HttpRequest) -> dict[str, Any]:
-    """Raises ``SettingsError`` for a number that cannot be one."""
+    """Return the values; raises ``SettingsError`` for an invalid number."""
     values: dict[str, Any] = {
         name: request.POST.get(name) == "1" for name in ("enabled", "read_only")
     }

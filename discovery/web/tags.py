@@ -170,7 +170,7 @@ def _in_words(_name: str, value: Any) -> str:
 @require_POST
 @needs(Right.CHANGE_TAG)
 def take_back(request: HttpRequest, pk: int) -> HttpResponse:
-    """Undoes a change of a tag: each model has the tags that it had."""
+    """Undo a change of a tag: each model gets the tags that it had."""
     edit = get_object_or_404(
         permissions.own(request.user, BulkEdit.objects.defer("selection")), pk=pk
     )

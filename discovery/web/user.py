@@ -94,7 +94,7 @@ def _shown(request: HttpRequest, person: User) -> dict[str, Any]:
 
 
 def require_reach(request: HttpRequest, person: User) -> None:
-    """Raises ``PermissionDenied`` for who may not change this account."""
+    """Raise ``PermissionDenied`` for people who may not change this account."""
     require(request, Right.CHANGE_USER)
     if not permissions.outranks(cast("User", request.user), person):
         raise PermissionDenied(

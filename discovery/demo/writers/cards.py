@@ -73,7 +73,7 @@ def write_card(folder: Path, card: Card) -> None:
 
 
 def model_card(path: Path, card: Card | bool) -> None:
-    """Writes the card, for ``True`` a short one of its own, for ``False`` none."""
+    """Write the card: for ``True`` a short one of its own, for ``False`` none."""
     if card is True:
         card = Card(
             path.name, f"{path.name} is a small model made for trying things out.", tags=("demo",)

@@ -137,7 +137,7 @@ def ollama_store(
 
 
 def _layer(store: Path, media_type: str, content: bytes | Path) -> dict[str, object]:
-    """Puts ``content`` (a draft file is moved) under its hash and describes it."""
+    """Store ``content`` (a draft file is moved) under its hash and describe it."""
     if isinstance(content, Path):
         digest, size = _sha256(content), content.stat().st_size
         content.rename(store / "blobs" / f"sha256-{digest}")

@@ -46,7 +46,10 @@ def load(job: Job) -> str:
 
 
 def _address(endpoint: str) -> Address:
-    """Raises ``Refused`` for anything but an http or https address with a host."""
+    """Return the address of the endpoint.
+
+    Raises ``Refused`` for anything but an http or https address with a host.
+    """
     try:
         return read(endpoint)
     except ValueError as error:

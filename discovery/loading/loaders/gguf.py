@@ -68,7 +68,7 @@ def load(job: Job) -> str:
 
 
 def _expect_support(path: str, header: Header) -> None:
-    """Raises ``Unsupported`` for what the reader would refuse although nothing is wrong with it."""
+    """Raise ``Unsupported`` for valid files that the reader would refuse."""
     with open(path, "rb") as stream:
         if stream.read(8) in _OLD:
             raise Unsupported(

@@ -43,7 +43,7 @@ def load(job: Job) -> str:
 
 
 def touch_all(files: Sequence[tuple[str, Header]]) -> str:
-    """Reads all tensors of all files; says how many: ``all 103 tensors (90.9 MB)``.
+    """Read all tensors of all files; return how many: ``all 103 tensors (90.9 MB)``.
 
     Raises ``LoadFailed``, ``Unsupported``.
     """

@@ -99,7 +99,7 @@ def _tokenizer(transformers: Any, folder: str) -> str:
 
 
 def _weights(files: Sequence[tuple[str, Header]], job: Job) -> str:
-    """Reads the weight files on their own."""
+    """Read the weight files on their own."""
     if all(header.format == "safetensors" for _, header in files):
         return f"{safetensors.touch_all(files)} were read"
     torch = library("torch")

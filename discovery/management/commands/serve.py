@@ -182,7 +182,7 @@ class Command(BaseCommand):
         self.stdout.flush()
 
     def _begin_demo(self) -> NoReturn:
-        """Begins again, on a tree and a data folder that go when it stops."""
+        """Restart with a new demo tree and data folder, which are removed when it stops."""
         from discovery.demo.tree import make_demo_tree
 
         folder = Path(tempfile.mkdtemp(prefix=DEMO_PREFIX))
@@ -261,7 +261,7 @@ def _is_missing(path: str) -> bool:
 
 
 def _first_administrator(*, lenient: bool) -> str | None:
-    """Creates ``admin`` in an empty installation.
+    """Create ``admin`` in an empty installation.
 
     Returns the password to show; ``None`` when one was given, or there are users already.
 

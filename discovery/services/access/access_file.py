@@ -72,7 +72,7 @@ def forget() -> None:
 
 
 def apply(control: AccessControl) -> bool:
-    """Makes the rules of the file what ``control`` says; whether they were not."""
+    """Update the rules of the file to ``control``; return whether anything changed."""
     wanted = _wanted(control)
     with transaction.atomic():
         standing = {
@@ -113,7 +113,7 @@ def _term(name: str) -> Term:
 
 
 def _drop(rule: AccessRule) -> set[int]:
-    """Deletes a rule; the models that it meant."""
+    """Delete a rule; return the models that it matched."""
     models, pk, before = audiences.touched_by(rule), rule.pk, _told(rule)
     key = rule.file_key
     rule.audiences.all().delete()

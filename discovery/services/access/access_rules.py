@@ -143,7 +143,7 @@ def snapshot(rule: AccessRule) -> dict[str, Any]:
 def make(
     wanted: Term, *, visibility: str, groups: Iterable[Group], by: User, through: str = "page"
 ) -> AccessRule:
-    """Raises ``AccessRuleError``."""
+    """Create a rule; raises ``AccessRuleError``."""
     groups = list(groups)
     _check(visibility, groups)
     with transaction.atomic():
@@ -200,7 +200,7 @@ def delete(rule: AccessRule, *, by: User, through: str = "page") -> None:
 
 
 def remove(rule: AccessRule) -> None:
-    """Deletes a rule, and brings the models up to date that it meant."""
+    """Delete a rule, and update the models that it matched."""
     models = audiences.touched_by(rule)
     rule.audiences.all().delete()  # an undo may bring the rule back under its key
     rule.delete()
@@ -251,7 +251,10 @@ def record_groups(
     through: str = "page",
     undoes: AccessChange | None = None,
 ) -> bool:
-    """Notes which groups a collection has now and had ``before``; whether these are others."""
+    """Record the groups that a collection has now and had ``before``.
+
+    Returns whether they differ.
+    """
     after = group_names(collection)
     if list(before) == after:
         return False
@@ -273,7 +276,7 @@ def record(
     through: str,
     undoes: AccessChange | None = None,
 ) -> AccessChange:
-    """Notes a change in the history and in the log."""
+    """Record a change in the history and in the log."""
     row = AccessChange.objects.create(
         subject=subject, subject_id=subject_id, label=called[:300], before=before, after=after,
         by=by, through=through, undoes=undoes,

@@ -164,7 +164,7 @@ def _link(made: Mapping[int, str]) -> None:
 
 
 def _move(audiences: Mapping[int, int | None]) -> None:
-    """Points models at their audiences, in one statement."""
+    """Point models at their audiences, in one statement."""
     if not audiences:
         return
     if connection.vendor == "sqlite":
@@ -181,7 +181,7 @@ def _move(audiences: Mapping[int, int | None]) -> None:
 
 
 def sweep() -> int:
-    """Forgets combinations that no model has any more; returns how many."""
+    """Delete combinations that no model has any more; return how many."""
     return Audience.objects.filter(models=None).delete()[0]
 
 

@@ -60,7 +60,7 @@ def places(user: User, here: str | None) -> list[Place]:
 
 
 def sign_out_elsewhere(user: User, here: str | None) -> int:
-    """Ends all other sessions; returns how many there were."""
+    """End all other sessions; return how many there were."""
     rows = UserSession.objects.filter(user_id=user.pk).exclude(session_key=here or "")
     return rows.delete()[0]
 

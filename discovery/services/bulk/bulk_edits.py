@@ -56,7 +56,7 @@ def request(
     through: str = "page",
     atomic: bool = True,
 ) -> BulkEdit:
-    """Changes the models, or leaves it to a worker when there are many.
+    """Change the models, or leave it to a worker when there are many.
 
     Raises ``EmptySelection``, ``Refused``.
 
@@ -72,7 +72,7 @@ def request(
 
 
 def take_back(batch: UUID, *, by: User, through: str = "page") -> BulkEdit:
-    """Undoes all of a batch; what was changed again since is kept and named in ``reasons``.
+    """Undo all of a batch; later changes are kept and named in ``reasons``.
 
     Raises ``EmptySelection``, ``undo.Kept``.
     """
@@ -151,7 +151,7 @@ def execute(edit: BulkEdit) -> BulkEdit:
 
 
 def _do(edit: BulkEdit, tick: Callable[[], None]) -> None:
-    """Goes on from ``done``. Raises ``Refused`` before anything is written."""
+    """Continue from ``done``. Raises ``Refused`` before anything is written."""
     keys = edit.selection["keys"]
     if edit.operation["kind"] == "validate":
         for chunk in chunks(keys[edit.done :], READ_BATCH):

@@ -106,7 +106,10 @@ class Operation:
         return plan
 
     def _changes(self, record: RegisteredModel, linked: metadata.Linked) -> dict[str, Any]:
-        """Raises ``InvalidMetadata`` with what this record cannot be given."""
+        """Return the changes to one record.
+
+        Raises ``InvalidMetadata`` with what it cannot be given.
+        """
         changes = {
             name: value for name, value in self.values.items() if not (name in OBJECTS and value)
         }

@@ -64,7 +64,7 @@ def recolour(tag: Tag, colour: str, *, seen: Mapping[str, str] | None = None) ->
 
 
 def rename(tag: Tag, name: str, *, by: User, merge: bool = False) -> BulkEdit | None:
-    """Gives all models of ``tag`` the other name in its place.
+    """Replace the tag by the other name on all its models.
 
     Raises ``TagError``, and ``NameTaken`` unless ``merge``.
 

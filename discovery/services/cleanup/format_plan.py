@@ -56,7 +56,7 @@ def format_steps(chosen: Sequence[str], confirmed: frozenset[str]) -> Made:
 def _format(
     each: SecondFormat, kept: Kept, weighed: Mapping[int, Copy], users: Needed
 ) -> tuple[Step, list[Choice]]:
-    """Asks the disks and no database."""
+    """Plan one duplicate format; it reads the disks and not the database."""
     pieces = [
         piece
         for piece in each.pieces

@@ -20,7 +20,7 @@ def orphan_steps(kind: str, chosen: Sequence[str]) -> Made:
 
 
 def _leftovers_on_disk(chosen: Sequence[str], found: Mapping[str, Item]) -> Made:
-    """Asks the disks and no database."""
+    """Plan the removal of leftovers; it reads the disks and not the database."""
     steps, roots = list[Step](), set[str]()
     for key in dict.fromkeys(chosen):
         item = found.get(key)

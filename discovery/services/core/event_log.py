@@ -59,7 +59,7 @@ class Journal:
         self.entries.append(entry)
 
     def write(self) -> None:
-        """Inserts the collected rows and appends their lines to the log files."""
+        """Insert the collected rows and append their lines to the log files."""
         if not self.entries:
             return
         entries, self.entries = self.entries, []

@@ -27,7 +27,7 @@ class Held(Exception):
 
 @contextmanager
 def host_lock(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
-    """Holds the lock.
+    """Hold the lock.
 
     While somebody else does, ``waiting`` is called a few times a second; what it raises ends the
     waiting.
@@ -44,7 +44,7 @@ def host_lock(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
 
 @contextmanager
 def only_one(path: Path, about: str) -> Iterator[None]:
-    """Holds the lock, with ``about`` in the file for others to read.
+    """Hold the lock, with ``about`` in the file for others to read.
 
     A file that a dead process left is nobody's.
 

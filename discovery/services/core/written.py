@@ -135,7 +135,7 @@ def text(kind: Kind, value: Any, separator: str = ", ") -> str:
 
 
 def json_object(text: str) -> dict[str, Any]:
-    """Raises ``ValueError``."""
+    """Parse a JSON object; raises ``ValueError``."""
     found = json_value(text)
     if not isinstance(found, dict):
         raise ValueError('must be an object, written in braces: {"key": "value"}')

@@ -60,7 +60,7 @@ def save(
     groups: Iterable[Group] = (), by: User,
     seen: Mapping[str, str] | None = None,
 ) -> Collection:  # fmt: skip
-    """Creates it or writes its changes.
+    """Create the collection or save its changes.
 
     What turns from a filter to choice by hand keeps its models.
 

@@ -84,7 +84,7 @@ def normal_query(query: str) -> str:
 def save(
     user: User, name: str, query: str, *, shared: bool = False, replace: bool = False
 ) -> SavedView:
-    """Keeps a view under a name, in place of one's own of the same name when ``replace`` says so.
+    """Save a view under a name; ``replace`` overwrites the person's own view of the same name.
 
     Raises ``SavedViewError``, ``NameTaken``.
     """
@@ -114,7 +114,7 @@ def change(
     shared: bool | None = None,
     seen: Mapping[str, str] | None = None,
 ) -> None:
-    """Renames or shares it.
+    """Rename or share a view.
 
     ``seen`` maps ``name`` to the stamp of the one that was shown. Raises ``SavedViewError``,
     ``NameTaken``, ``Conflict``.

@@ -75,7 +75,7 @@ def _decision(row: Finding) -> str:
 
 
 def accept(rows: Sequence[Finding], *, by: User, reason: str, through: str = "page") -> int:
-    """Accepts findings for what the files hold now: once they change, it has to be decided again.
+    """Accept findings for the current content; once it changes, the acceptance no longer holds.
 
     Raises ``ReasonRequired``.
     """
@@ -105,7 +105,7 @@ def accept(rows: Sequence[Finding], *, by: User, reason: str, through: str = "pa
 
 
 def reopen(rows: Sequence[Finding], *, by: User, through: str = "page") -> int:
-    """Takes back acceptances and postponements."""
+    """Undo acceptances and postponements."""
     for row in rows:
         row.accepted_content = row.accepted_reason = ""
         row.accepted_by = row.accepted_at = row.snoozed_until = None
@@ -120,7 +120,7 @@ def reopen(rows: Sequence[Finding], *, by: User, through: str = "page") -> int:
 
 
 def snooze(rows: Sequence[Finding], until: datetime, *, by: User, through: str = "page") -> int:
-    """Puts findings off: they are open again after ``until``."""
+    """Snooze findings: they are open again after ``until``."""
     for row in rows:
         row.snoozed_until = until
     _save(rows, ["snoozed_until"], f"snoozed until {until:%Y-%m-%d}", by, through)
@@ -177,7 +177,7 @@ def quarantine(model: RegisteredModel, *, by: User, through: str = "page") -> bo
 
 
 def lift_quarantine(model: RegisteredModel, *, by: User, through: str = "page") -> bool:
-    """Gives the model back the visibility it had. ``False`` when it is in no quarantine."""
+    """Restore the visibility from before the quarantine. ``False`` when the model is not in it."""
     if not model.quarantined_at:
         return False
     change = MetadataChange.objects.filter(

@@ -160,7 +160,7 @@ def read_model(
 
 
 def _plan(record: RegisteredModel, progress: Progress, since: datetime) -> Work:
-    """Looks at each file on disk.
+    """Look at each file on disk.
 
     Raises ``NotRead`` when the disk itself seems to be away: that must not look like damage.
     """

@@ -125,7 +125,7 @@ KIND = DeepValidations()
 
 
 def request(model: RegisteredModel, *, user_id: int | None = None) -> tuple[DeepValidation, bool]:
-    """Queues a deep validation.
+    """Queue a deep validation.
 
     While one of the same model is queued or running, that one is the answer: (run, ``False``).
     """
@@ -152,7 +152,7 @@ def execute(
     until: float | None = None,
     alone: bool = False,
 ) -> DeepValidation:
-    """Runs a queued deep validation in this process, to its end.
+    """Run a queued deep validation in this process, to its end.
 
     ``until`` is a time of ``time.monotonic()`` after which no other file is started. With ``alone``
     the run stays queued while this host has another one running.
@@ -255,7 +255,7 @@ def _oldest_due(tried: Sequence[int]) -> RegisteredModel | None:
 
 
 def sync_schedule() -> None:
-    """Makes the hourly schedule, where it is not there yet.
+    """Create the hourly schedule, where it does not exist yet.
 
     How often a model is read is for its root to say.
     """

@@ -112,7 +112,7 @@ KIND = LoadTests()
 def request(
     model: RegisteredModel, variant: str = "", *, user_id: int | None = None
 ) -> tuple[LoadTest, bool]:
-    """Queues a test of a variant, the first one unless it is named.
+    """Queue a test of a variant, the first one unless it is named.
 
     While one is queued or running, that is the answer: (test, ``False``).
 

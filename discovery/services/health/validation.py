@@ -192,7 +192,7 @@ class _Read:
 
 
 def _read_again(record: RegisteredModel) -> list[Found]:
-    """Reconciles the record's place with the disk; the models that are there."""
+    """Update the record's place from the disk; return the models that are there."""
     root, by_hand = record.root, None
     if record.by_hand:
         by_hand = ByHand(root, ".", settings_of(root), psutil.virtual_memory().total)
@@ -230,7 +230,7 @@ def _tokenizer_size(record: RegisteredModel, found: Found) -> int | None:
 
 
 def _read(record: RegisteredModel, by_hand: ByHand | None, skip: Sequence[str]) -> _Read | None:
-    """Asks the disk and no database."""
+    """Read the place; it uses the disk and not the database."""
     native, settings, categorizer = (
         to_native("/", record.root.path),
         settings_of(record.root),

@@ -184,7 +184,7 @@ def _is_permitted(name: str, address: str, rules: Sequence[str]) -> bool:
 
 
 def post(url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
-    """Raises ``Refused`` or ``Unreachable``.
+    """Send a POST request; raises ``Refused`` or ``Unreachable``.
 
     Takes at most ``PATIENCE`` seconds, whatever the other side does.
     """

@@ -75,7 +75,7 @@ class WebhookError(Exception):
 
 
 def create(url: str, events: Sequence[str], *, by: User) -> Webhook:
-    """Raises ``WebhookError``.
+    """Create a webhook; raises ``WebhookError``.
 
     Its ``secret`` is shown to the person who makes it, for the other end to know.
     """

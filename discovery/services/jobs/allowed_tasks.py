@@ -45,7 +45,7 @@ def fault(task: dict[str, Any]) -> str:
 
 
 def close(task: dict[str, Any], **_: Any) -> None:
-    """Leaves a task on the list as it is; any other one will fail and say why."""
+    """Leave a task on the list as it is; any other one will fail and say why."""
     if task.get("func") == REFUSE and not any(task.get(name) for name in _BESIDE):
         return
     if reason := fault(task):

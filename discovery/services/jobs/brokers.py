@@ -73,7 +73,7 @@ class DatabaseBroker(ORM):  # type: ignore[misc]
         return {key.partition("@")[2] for key in held.values_list("key", flat=True).distinct()}
 
     def release(self, holder: str) -> int:
-        """Puts back what a cluster has taken. Returns how many tasks."""
+        """Put back what a cluster has taken. Returns how many tasks."""
         held = self.get_connection().filter(key=self._list(holder))
         return int(held.update(key=self.list_key, lock=timezone.now()))
 
@@ -108,7 +108,7 @@ class DatabaseBroker(ORM):  # type: ignore[misc]
         return ""
 
     def yield_claim(self, digest: str, name: str) -> None:
-        """Takes the key off the record, if it is there in this name."""
+        """Remove the key if it is stored under this name."""
         QueueKey.objects.filter(queue=self.list_key, digest=digest, holder=name).delete()
 
     def _list(self, holder: str) -> str:

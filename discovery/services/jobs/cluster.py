@@ -193,7 +193,7 @@ class Guard:
         self.pause = FIRST_PAUSE
 
     def run(self, tell: Callable[[str], object]) -> int:
-        """Returns the exit code; ``tell`` gets the sentence of a refusal."""
+        """Run the guard and return the exit code; ``tell`` receives the sentence of a refusal."""
         previous = {number: signal.signal(number, self._stop) for number in _signals()}
         try:
             while not self.told_to_stop:
@@ -211,7 +211,7 @@ class Guard:
         self.told_to_stop = True
 
     def _admitted(self) -> str:
-        """Waits for the queue to answer. Returns why the cluster must not work on it, if so."""
+        """Wait for the queue to answer; return why the cluster must not work on it, if so."""
         said = False
         while not self.told_to_stop:
             try:
@@ -336,7 +336,7 @@ class House:
             logger.error(refusal)
 
     def _tasks(self) -> None:
-        """Puts back the tasks of clusters that have not been heard of for a while."""
+        """Put back the tasks of clusters that have not reported for a while."""
         now, alive = time.monotonic(), task_queue.alive()
         dead = set(task_queue.holders()) - alive
         self.missed = {holder: self.missed.get(holder, now) for holder in dead}

@@ -56,7 +56,7 @@ def _resume(kind: Kind[Any], job: Job) -> bool:
 
 
 def dispatch_all() -> int:
-    """Sends the tasks of queued jobs that the queue does not hold: never sent, or lost with it.
+    """Send the tasks of queued jobs that the queue does not hold: never sent, or lost with it.
 
     A job begins once, however often it is sent.
     """

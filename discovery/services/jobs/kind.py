@@ -76,7 +76,7 @@ class Kind(Generic[J]):
     # -- for subclasses
 
     def run(self, job: J, **options: Any) -> Ending:
-        """Does the job; ``beat`` is to be called all along. What it raises makes the job fail."""
+        """Do the job, calling ``beat`` all along. An exception makes the job fail."""
         raise NotImplementedError
 
     def ready(self, queued: QuerySet[J]) -> QuerySet[J]:
@@ -132,7 +132,7 @@ class Kind(Generic[J]):
         return found.select_related(*self.related) if self.related else found
 
     def request(self, unique: Mapping[str, Any] | None = None, **fields: Any) -> tuple[J, bool]:
-        """Queues a job.
+        """Queue a job.
 
         While one with the same ``unique`` fields is active, it is that: (job, ``False``).
         """
@@ -200,7 +200,7 @@ class Kind(Generic[J]):
         return row.filter(state=self.state.RUNNING).update(cancel_requested=True) == 1
 
     def reap(self) -> int:
-        """Marks jobs whose process is gone as interrupted. Returns how many."""
+        """Mark jobs whose process is gone as interrupted. Returns how many."""
         running = list(self.light().filter(state=self.state.RUNNING))
         dead = [job for job in running if not is_alive(job)]
         return sum(

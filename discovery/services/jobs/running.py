@@ -26,9 +26,9 @@ class Lost(Stopped):
 
 
 def beat(job: Job, **columns: Any) -> None:
-    """Keeps the heartbeat, writes ``columns``, and carries the stop sign back.
+    """Update the heartbeat and write ``columns``.
 
-    Raises ``Stopped``, ``Lost``.
+    Raises ``Stopped`` when the job is to stop, ``Lost`` when it is no longer ours.
     """
     rows = kind_of(job).mine(job)
     if not rows.update(heartbeat_at=timezone.now(), **columns):
@@ -51,7 +51,7 @@ class Pulse:
 
 
 def execute(job: Job, *, in_turn: bool = False, **options: Any) -> Any:
-    """Runs a queued job in this process, to its end, and returns it as it ended.
+    """Run a queued job in this process, to its end, and return it in its final state.
 
     A job that another process has started or that was canceled is returned unchanged; with
     ``in_turn``, so is one that has to wait for another. A failure becomes its state and message.
@@ -119,7 +119,10 @@ def run_queued(kind: Kind[Any], pk: int) -> str:
 
 
 def drain(kind: Kind[Any]) -> bool:
-    """Runs what waits its turn. ``False``: one was interrupted, so this worker is to stop."""
+    """Run the jobs that wait their turn.
+
+    Returns ``False`` when one was interrupted, so that this worker is to stop.
+    """
     while (job := _next_in_turn(kind)) is not None:
         state = execute(job, in_turn=True).state
         if state in (kind.state.QUEUED, kind.state.INTERRUPTED):

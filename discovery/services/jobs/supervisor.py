@@ -106,7 +106,7 @@ class Supervisor:
         self._signals.append(number)
 
     def _hopeless(self, child: Child) -> bool:
-        """Looks after one child; ``True`` when it is vital and does not start."""
+        """Check one child; return ``True`` when it is vital and does not start."""
         now = time.monotonic()
         if child.process is None:
             if now >= child.due:

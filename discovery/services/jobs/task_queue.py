@@ -61,7 +61,7 @@ def alive() -> set[str]:
 
 
 def release(holders: Iterable[str]) -> int:
-    """Puts back what these clusters have taken. Returns how many tasks. Raises ``Unreachable``."""
+    """Put back what these clusters have taken. Returns how many tasks. Raises ``Unreachable``."""
     with _told():
         broker = _broker()
         return sum(broker.release(holder) for holder in holders)

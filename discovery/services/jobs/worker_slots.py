@@ -27,7 +27,7 @@ def seats() -> int:
 
 @contextmanager
 def seat(*, long: bool = False) -> Iterator[bool]:
-    """Holds a seat, if one is free.
+    """Hold a slot, if one is free.
 
     Work that may take hours (``long``) leaves the last one to scans, where there are several.
 

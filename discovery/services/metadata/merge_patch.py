@@ -47,7 +47,7 @@ def update(
     through: str,
     as_seen: Callable[[RegisteredModel], bool] = lambda _: True,
 ) -> RegisteredModel:
-    """Merges ``changes`` into one model (objects key by key), if it still is ``as_seen``.
+    """Merge ``changes`` into one model (objects key by key), if it still is ``as_seen``.
 
     Returns it as it is then.
 
@@ -123,7 +123,7 @@ def _into(
 
 
 def _unknown(all_changes: Iterable[Mapping[str, Any]]) -> metadata.Unknown:
-    """Looks all names of groups and collections up at once, one query a field that occurs."""
+    """Look up all names of groups and collections at once, with one query for each field."""
     named: dict[str, set[str]] = {}
     for changes in all_changes:
         for field in metadata.LINKS & changes.keys():

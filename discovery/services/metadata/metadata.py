@@ -88,7 +88,7 @@ def edit(
     through: str,
     seen: Mapping[str, str] | None = None,
 ) -> list[MetadataChange]:
-    """Sets curated fields of one model; ``None`` gives a field back to automatic. All or nothing.
+    """Set curated fields of one model; ``None`` returns a field to automatic. All or nothing.
 
     ``seen`` maps fields to their ``stamp`` when they were shown. Raises ``InvalidMetadata`` or
     ``Conflict`` before writing.
@@ -327,7 +327,7 @@ def _cleaned(name: str, value: Any, unknown: Unknown) -> Any:
 
 
 def _names(field: str, value: Any, unknown: Unknown) -> list[str]:
-    """Raises ``ValueError`` for anything but a list of names that exist."""
+    """Return the names; raises ``ValueError`` for anything but a list of names that exist."""
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise ValueError("must be a list of names")
     if missing := [

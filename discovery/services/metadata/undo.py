@@ -36,7 +36,7 @@ def is_undoable(field: str) -> bool:
 
 
 def undo_change(change: MetadataChange, *, by: User, through: str) -> list[MetadataChange]:
-    """Takes back one change of one model. Raises ``NotUndoable``."""
+    """Undo one change of one model. Raises ``NotUndoable``."""
     with transaction.atomic():
         records = list(
             RegisteredModel.objects.select_for_update().only(*COLUMNS).filter(pk=change.model_id)

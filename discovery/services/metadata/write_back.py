@@ -79,7 +79,7 @@ def curated_models() -> Iterator[RegisteredModel]:
 def write(
     records: Iterable[RegisteredModel], *, dry_run: bool = False, by: str = "write_metadata"
 ) -> Iterator[Result]:
-    """Writes the file of each model, and says what became of it; ``dry_run`` only says it."""
+    """Write the file of each model and return the results; ``dry_run`` only returns them."""
     for record in records:
         try:
             # One that comes too late writes nothing: it is called off.
@@ -171,7 +171,7 @@ def _read(path: Path, root: str) -> bytes:
 
 
 def _parsed(raw: bytes) -> dict[str, Any]:
-    """Raises ``Refused`` for what loaders would refuse: rewriting it would hide what was wrong."""
+    """Parse the file; raises ``Refused`` for an invalid one: rewriting it would hide the error."""
     parsed = json_file.parse_object(raw)
     if parsed.fault or not isinstance(parsed.data, dict):
         raise Refused(f"{NAME} is broken: {parsed.fault}. Mend it first; nothing was written.")

@@ -26,7 +26,7 @@ _COLUMNS = ("curated", "visibility", "visibility_source", "by_hand")
 
 
 def forget(model: RegisteredModel, *, by: User, through: str) -> None:
-    """Takes the model out of the registry. No file is touched."""
+    """Remove the model from the registry. No file is touched."""
     with transaction.atomic():
         record = RegisteredModel.objects.select_for_update().get(pk=model.pk)
         memory, _ = Forgotten.objects.update_or_create(
@@ -121,7 +121,7 @@ def link_again(found: Sequence[tuple[RegisteredModel, Forgotten]]) -> None:
 
 
 def save_again(found: Sequence[tuple[RegisteredModel, Forgotten]]) -> None:
-    """Saves records that exist and were just made the forgotten ones, and gives them the rest."""
+    """Save the restored records, and restore their links."""
     records = [record for record, _ in found]
     save_many(records, ["model_id", "added_at", "quarantined_at", *_COLUMNS, *RESOLVED])
     link_again(found)

@@ -71,7 +71,7 @@ _NEVER_NULL = {"display_name": "", "description": "", "type": ModelType.UNKNOWN.
 
 
 def resolve(record: RegisteredModel) -> None:
-    """Sets every resolved column from ``curated`` and ``extracted``. Does not save."""
+    """Set every resolved column from ``curated`` and ``extracted``. Does not save."""
     for name in _VALUES:
         value = record.value(name)
         limit = _LENGTHS.get(name)
@@ -118,7 +118,7 @@ def follow(fields: Collection[str]) -> list[str]:
 
 
 def save_many(records: Sequence[RegisteredModel], names: Sequence[str]) -> None:
-    """Writes these columns of records that exist, one prepared statement for all of them.
+    """Write these columns of existing records, with one prepared statement for all of them.
 
     ``bulk_update`` would build a CASE for each value, an upsert would carry every column of the
     row.
@@ -143,7 +143,7 @@ def save_many(records: Sequence[RegisteredModel], names: Sequence[str]) -> None:
 
 
 def take(record: RegisteredModel, found: Found, now: datetime) -> None:
-    """Puts what a scan read into ``record``: everything but what people decided. Does not save."""
+    """Copy what a scan read into ``record``: everything but people's decisions. Does not save."""
     record.path, record.place = to_text(found.path), to_text(found.place)
     record.signature, record.fingerprint = found.signature, found.fingerprint
     record.name = clean(to_text(found.name), 500) or record.path[:500]

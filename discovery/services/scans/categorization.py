@@ -86,7 +86,7 @@ def text() -> str:
 
 
 def parse(source: str) -> CategorizationRules:
-    """Raises ``InvalidRules`` with the path inside the file."""
+    """Parse the rules; raises ``InvalidRules`` with the path inside the file."""
     rules, faults = config_files.RULES.validate(source.encode("utf-8", "surrogatepass"))
     if rules is None:
         raise InvalidRules(faults)
@@ -112,7 +112,7 @@ def counts() -> dict[tuple[str, str], int]:
 
 
 def try_out(rules: CategorizationRules, *, limit: int = 200) -> Trial:
-    """Decides every model by ``rules`` and compares; writes nothing."""
+    """Categorize every model by ``rules`` and compare; nothing is written."""
     categorizer, trial = Categorizer(rules), Trial()
     columns = ("model_id", "name", "display_name", "signals", "extracted", "curated")
     for model_id, name, display_name, signals, extracted, curated in (
@@ -176,7 +176,7 @@ def can_undo() -> bool:
 
 
 def undo(*, by: User) -> None:
-    """Puts the previous rules back; what was in force becomes the previous.
+    """Restore the previous rules; the current ones become the previous ones.
 
     Raises ``FileNotFoundError`` when there are none.
     """
@@ -321,7 +321,7 @@ KIND = Recategorizations()
 
 
 def request_recategorization(by: User | None) -> Recategorization:
-    """Queues one, unless one waits. One that runs goes by the rules of before: it stops."""
+    """Queue a recategorization, unless one waits. A running one uses the old rules: it stops."""
     job, _ = KIND.request({}, requested_by=by)
     _running().update(cancel_requested=True)
     return job

@@ -11,7 +11,7 @@ from discovery.models import Root, ScanRun
 
 
 def claim(root: Root, run: ScanRun) -> bool:
-    """Takes ``root`` for ``run``, unless a living run has it."""
+    """Claim ``root`` for ``run``, unless a living run has it."""
     free = Q(claim=None) | Q(claim=run) | ~Q(claim__state=ScanRun.State.RUNNING)
     holders = (
         Root.objects.filter(pk=root.pk)

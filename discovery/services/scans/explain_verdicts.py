@@ -70,7 +70,7 @@ class Answer:
 
 
 def patiently(root: Root, what: str, path: str, question: Callable[[], Answered]) -> Answered:
-    """Raises ``RootSilent``."""
+    """Call a question and wait for it; raises ``RootSilent``."""
     return reach.within(root, (what, path), question, longest=PATIENCE)
 
 

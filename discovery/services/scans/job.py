@@ -90,5 +90,5 @@ KIND = Scans()
 
 
 def execute(run: ScanRun, listener: Callable[[Progress], None] | None = None) -> ScanRun:
-    """Runs a queued scan in this process, to its end. Returns the run, finished."""
+    """Run a queued scan in this process, to its end. Returns the finished run."""
     return jobs.execute(run, listener=listener)  # type: ignore[no-any-return]

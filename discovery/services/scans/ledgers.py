@@ -93,7 +93,7 @@ class RootLedger:
     # -- with the database
 
     def save(self) -> None:
-        """Replaces what the registry holds of the root, or of the folder in it."""
+        """Replace the stored ledger of the root, or of the folder in it."""
         rows = [self._row(stray) for stray in self.book.strays]
         fresh = [row for row in rows if not self._is_kept(row)]
         staying = {row.path for row in rows} - {row.path for row in fresh}
@@ -162,7 +162,7 @@ def formats_left_out(roots: Iterable[Root]) -> dict[str, Count]:
 
 
 def support(formats: Collection[str], *, by: User) -> None:
-    """Adds ``formats`` to ``supported_formats``; the next scan reads what it left out.
+    """Add ``formats`` to ``supported_formats``; the next scan reads what it left out.
 
     Raises ``InvalidConfig`` or ``OSError`` (the file cannot be read or written): nothing has
     changed then.

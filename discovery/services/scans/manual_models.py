@@ -45,7 +45,7 @@ class ByHand:
         }
 
     def load(self) -> None:
-        """Asks the database now: what follows asks the disk alone."""
+        """Query the database now: everything after this only uses the disk."""
         _ = self.paths
 
     def at(self, place: str) -> str | None:

@@ -103,7 +103,7 @@ def merge(
     by: User | None,
     through: str,
 ) -> list[MetadataChange]:
-    """Puts the decisions of both records into ``stays``, one of them.
+    """Merge the decisions of both records into ``stays``, one of them.
 
     Does not save its columns (``MERGED``); returns what is to be written to its history.
     """

@@ -16,7 +16,7 @@ from discovery.services.scans.relinking import chunks
 
 
 def mark_missing(root: Root, gone: Sequence[int], journal: Journal) -> int:
-    """Marks records missing; they keep everything else until somebody forgets them."""
+    """Mark records missing; they keep everything else until somebody removes them."""
     now, count = timezone.now(), 0
     for part in chunks(gone):
         with transaction.atomic():

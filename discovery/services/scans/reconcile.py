@@ -78,7 +78,7 @@ class Outcome:
 def reconcile(
     root: Root, run: ScanRun | None, readings: Sequence[Reading], journal: Journal
 ) -> Outcome:
-    """Creates and updates records; curated values, visibility and groups are never touched."""
+    """Create and update records; curated values, visibility and groups are never touched."""
     with transaction.atomic():
         # A person who registers a model here at this moment comes before or after.
         Root.objects.select_for_update().filter(pk=root.pk).first()

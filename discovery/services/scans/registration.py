@@ -254,7 +254,7 @@ def _found(given: str, sight: Sight) -> tuple[Root, Found]:
 def _read(
     root: str, below: str, settings: Discovery, memory_bytes: int, inside: list[str]
 ) -> Found:
-    """Asks the disk and nothing else. Raises ``_Unusable``, ``NotAModel`` or ``OSError``."""
+    """Read the path; it uses only the disk. Raises ``_Unusable``, ``NotAModel`` or ``OSError``."""
     home = to_native("/", root)
     _readable(os.path.join(home, below))
     return read_path.read(home, below, settings, memory_bytes, inside)[1]

@@ -76,7 +76,7 @@ def chunks(items: Sequence[T], size: int = KEYS) -> Iterator[Sequence[T]]:
 
 
 def relink(run: ScanRun, what: Departures, journal: Journal, tick: Callable[[], None]) -> Joined:
-    """Joins what the evidence names, and says what it leaves open.
+    """Join the pairs that the evidence shows, and report what is ambiguous.
 
     ``tick`` is called between chunks.
     """

@@ -23,7 +23,7 @@ def request(
     accept_missing: bool = False,
     user_id: int | None = None,
 ) -> tuple[ScanRun, bool]:
-    """Queues a scan.
+    """Queue a scan.
 
     While one of the same scope is queued or running, that one is the answer: (run, ``False``).
     """

@@ -262,7 +262,7 @@ def _kind(record: RegisteredModel) -> str:
 def join(
     old: RegisteredModel, new: RegisteredModel, *, by: User, through: str = "page"
 ) -> RegisteredModel:
-    """Makes both one model at the place of ``new``.
+    """Merge both into one model at the place of ``new``.
 
     It keeps the id of ``old``, which moved there; where ``old`` is a part of ``new``, the id of
     ``new``. The other id becomes an alias. Raises ``NotJoined``.
@@ -300,7 +300,7 @@ def join(
 
 
 def reject(old: RegisteredModel, new: RegisteredModel, *, by: User) -> None:
-    """Says that they are not the same: they are neither joined by scans nor offered again."""
+    """Reject the pair: scans do not join the two, and it is not proposed again."""
     RejectedMove.objects.get_or_create(old=old, new=new, defaults={"by": by, "at": timezone.now()})
     text = f"{by.get_username()} said that it is not {new.model_id}"
     event_log.record(Channel.DISCOVERY, Severity.INFO, text, model_id=old.model_id, path=old.path)

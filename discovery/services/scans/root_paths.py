@@ -34,7 +34,7 @@ class NotMoved(Exception):
 
 
 def move(root: Root, path: str, *, through: str, by: str = "") -> int:
-    """Makes ``path`` the folder of ``root``.
+    """Set ``path`` as the folder of ``root``.
 
     Returns how many models go with it. Raises ``NotMoved``.
     """

@@ -26,7 +26,7 @@ class NoSuchFolder(Exception):
 
 
 def sync_roots() -> list[str]:
-    """Registers the roots that the configuration names.
+    """Register the roots that the configuration names.
 
     Roots that it no longer names are kept: their models are.
 
@@ -180,7 +180,7 @@ def locate(path: str, *, add: bool) -> tuple[Root, str]:
 
 
 def add_root(path: str) -> None:
-    """Makes the folder a root where it lies in none; one that does not answer is taken at its word.
+    """Add the folder as a root where it lies in none; a silent folder is accepted unchecked.
 
     Raises ``NoSuchFolder``.
     """

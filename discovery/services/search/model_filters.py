@@ -144,7 +144,7 @@ def normal_sort(sort: str) -> str:
 
 
 def bound(name: str, value: str) -> Range:
-    """Raises ``ValueError``."""
+    """Parse a limit; raises ``ValueError``."""
     number, above = BOUNDS[name]
     if value.isascii() and value.isdecimal() and len(value) < 19:
         if above:

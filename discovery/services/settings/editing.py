@@ -98,7 +98,7 @@ def held(document: Mapping[str, Any], key: str) -> dict[str, Any] | None:
 
 
 def save(changes: Mapping[str, Any], *, by: User | None, seen: Mapping[str, str]) -> list[str]:
-    """Writes values, ``{key: value}``, to the file; returns the keys that really changed.
+    """Write values, ``{key: value}``, to the file; return the keys that really changed.
 
     ``seen`` are the stamps of what the form showed. Raises ``SettingsError``, or ``Conflict`` where
     somebody else has changed one of them.
@@ -136,7 +136,7 @@ def current(key: str) -> Any:
 
 
 def undo(change: SettingChange, *, by: User) -> None:
-    """Restores the value from before a change.
+    """Restore the value from before a change.
 
     Raises ``SettingsError`` where the value has changed since, or is not valid any more.
     """
@@ -178,7 +178,7 @@ def _write(values: Mapping[str, dict[str, Any] | None], *, by: User | None) -> N
 
 
 def record(rows: list[SettingChange], who: str) -> None:
-    """Puts changes into the history and the log."""
+    """Record changes in the history and the log."""
     with transaction.atomic():
         SettingChange.objects.bulk_create(rows)
         log = event_log.Journal()

@@ -76,7 +76,7 @@ def entries() -> list[Any]:
 
 
 def add(path: str, *, by: User | None, name: str = "") -> Root:
-    """Makes a folder a root. Raises ``SettingsError`` with why it cannot be one."""
+    """Add a folder as a root. Raises ``SettingsError`` with why it cannot be one."""
     text = _checked(path)
     entry = {"path": text, **({"name": name.strip()} if name.strip() else {})}
     _rewrite(lambda written: [*_all(written), entry if len(entry) > 1 else text], by=by)

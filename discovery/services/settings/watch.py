@@ -29,7 +29,7 @@ _SECTIONS = ("discovery", "retention", "throttles")
 
 
 def follow() -> None:
-    """Follows each config file that has changed since it was followed last."""
+    """Follow each config file that has changed since the last time."""
     with file_lock.tried(Path(settings.DATA_DIR) / "config" / "followed.lock") as mine:
         if not mine:
             return
@@ -72,7 +72,7 @@ def _changed(
 
 
 def apply() -> None:
-    """Makes roots and schedule follow ``model_discovery.json``."""
+    """Update roots and schedule from ``model_discovery.json``."""
     for sentence in scans.sync_roots():
         _tell(sentence, Severity.WARNING)
     scans.sync_schedule()

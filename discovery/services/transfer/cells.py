@@ -94,7 +94,7 @@ def stamps_cell(stamped: Mapping[str, str]) -> str:
 
 
 def read_stamps(cell: str) -> dict[str, str]:
-    """Raises ``ValueError`` for what no export has written."""
+    """Parse the stamps; raises ``ValueError`` for what no export has written."""
     parts: Iterable[str] = cell.split()
     if not all(_STAMP.fullmatch(part) for part in parts):
         raise ValueError(

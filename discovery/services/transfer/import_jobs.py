@@ -44,7 +44,7 @@ State = MetadataImport.State
 
 
 def submit(name: str, content: bytes, by: User) -> MetadataImport:
-    """Keeps a file and checks it, at once or by a worker.
+    """Store a file and check it, at once or by a worker.
 
     Raises ``UnreadableFile`` for what a first look refuses.
     """
@@ -104,7 +104,7 @@ def apply(run: MetadataImport, by: User, *, skip_errors: bool) -> bool:
 
 
 def discard(run: MetadataImport) -> bool:
-    """Forgets the file; ``False`` while it is being read."""
+    """Delete the file; return ``False`` while it is being read."""
     return bool(MetadataImport.objects.filter(pk=run.pk).exclude(state=State.RUNNING).delete()[0])
 
 

@@ -102,7 +102,10 @@ class Report:
 
     @property
     def stamp(self) -> str:
-        """Stands for the values that the file replaces: whether those are still what was shown."""
+        """The stamp of the values that the file replaces.
+
+        It tells whether they are still those that were shown.
+        """
         return str(self.replaced.hexdigest())
 
     def add(self, effect: Effect, listed: int) -> None:
@@ -178,7 +181,7 @@ def apply(
     tick: Callable[[int], None] = lambda _done: None,
     seen: str | None = None,
 ) -> Report:
-    """Imports the file.
+    """Import the file.
 
     With ``skip_errors`` the rows that are right, a batch at a time; else all of them in one
     transaction, or none.

@@ -228,7 +228,7 @@ def _is_entry(item: Any) -> bool:
 
 
 def _entry(row: Row) -> Any:
-    """Raises ``ValueError`` with what the value should be."""
+    """Return the entry; raises ``ValueError`` with what the value should be."""
     text = _BREAKS.sub("\n", row.value).strip()
     if row.kind == "number":
         return written.number(text)

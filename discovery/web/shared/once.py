@@ -22,7 +22,7 @@ _COOKIE = "shown_once"
 def hand_over(
     request: HttpRequest, response: HttpResponse, value: dict[str, Any], *, path: str = ""
 ) -> HttpResponse:
-    """Adds ``value`` to the redirect to ``path`` (this same address), where ``take`` finds it."""
+    """Add ``value`` to the redirect to ``path`` (this same address), where ``take`` finds it."""
     path = path or request.path
     response.set_cookie(
         _COOKIE,

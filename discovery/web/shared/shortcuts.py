@@ -151,6 +151,6 @@ def needs_any(
 
 
 def require(request: HttpRequest, *rights: Right) -> None:
-    """Raises ``PermissionDenied`` with the permission that is missing."""
+    """Raise ``PermissionDenied`` with the permission that is missing."""
     if reason := permissions.lacking(request.user, rights):
         raise PermissionDenied(reason)
