@@ -252,7 +252,7 @@ def environment(scratch: str) -> dict[str, str]:
 
 
 def _outer(paths: Sequence[str]) -> list[str]:
-    """Those that lie in none of the others, sorted."""
+    """Return the sorted folders that are not inside any of the others."""
     outer: list[str] = []
     for path in sorted(paths):
         if not any(is_under(path, folder) for folder in outer):

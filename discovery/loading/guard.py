@@ -93,7 +93,7 @@ def _hook(scratch: str, server: tuple[str, int] | None) -> Callable[[str, tuple[
 
 
 def _reaches_out(event: str, arguments: tuple[Any, ...], server: tuple[str, int] | None) -> bool:
-    """Whether the event is about the network, and about more of it than the server."""
+    """Return whether the event uses the network beyond the server."""
     if server is None:
         return event in _REACHING or event in ("socket.__new__", "socket.connect")
     if event == "socket.connect":

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def sees_all(user: AbstractBaseUser | AnonymousUser) -> bool:
-    """Whether every model is theirs to see, and where it lies."""
+    """Return whether the user may see every model and its path."""
     if not isinstance(user, PermissionsMixin) or not (user.is_superuser or user.pk):
         return False
     return user.has_perm(Right.VIEW_ALL)

@@ -86,7 +86,7 @@ def rows() -> list[Row]:
 
 
 def _others() -> QuerySet[Any]:
-    """What lies in the table and is not on the list: workers refuse it."""
+    """Schedules in the table that are not on the list: workers refuse them."""
     rows: QuerySet[Any] = Schedule.objects.exclude(name__in=KINDS)
     return rows.exclude(func__in=functions())
 

@@ -156,7 +156,7 @@ def minute(moment: datetime) -> str:
 
 @register.filter
 def exact(moment: datetime) -> str:
-    """The same with the name of the time zone."""
+    """Format a time like ``minute``, with the name of the time zone."""
     return f"{minute(moment)} {timezone.localtime(moment):%Z}"
 
 
@@ -318,7 +318,7 @@ def below(path: str, folder: str) -> str:
 
 @register.filter
 def variant_words(variant: dict[str, Any]) -> str:
-    """What its name does not say: ``GGUF · Q4_K_M · 4.5 bits/weight · 3 files``."""
+    """Describe a variant beyond its name: ``GGUF · Q4_K_M · 4.5 bits/weight · 3 files``."""
     kind, bits, precision = (
         variant["format"],
         variant.get("bits_per_weight"),

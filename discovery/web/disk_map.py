@@ -116,7 +116,7 @@ def _categories(request: HttpRequest, registry: Registry) -> Layout:
 
 
 def _strays(request: HttpRequest) -> Group | None:
-    """What no reader knows; only for those who may see all that lies on the disk."""
+    """Return the unrecognized files, for people who may see everything on the disk."""
     if not permissions.may_all(request.user, (Right.VIEW_SCANS, Right.VIEW_ALL)):
         return None
     count = ledgers.sums(Root.objects.filter(enabled=True))[Use.UNRECOGNIZED]

@@ -36,7 +36,7 @@ STATES = {
 
 
 def _text(request: HttpRequest) -> str:
-    """What is searched for: as much of it as a database compares."""
+    """Return the search text, cut to the length that a database compares."""
     return clean(request.GET.get("q", ""), 200)
 
 

@@ -28,7 +28,7 @@ class ViewAsError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """Whose view it is: of a group by its name, or of an account."""
+    """The group or the account whose view is shown, by its name."""
 
     kind: str
     name: str

@@ -272,7 +272,7 @@ def go_on(edit: BulkEdit) -> bool:
 
 
 def in_words(edit: BulkEdit) -> str:
-    """What came of it: ``4,998 models changed, 2 kept``."""
+    """Return the result in words: ``4,998 models changed, 2 kept``."""
     kind, unchanged = edit.operation["kind"], edit.done - edit.changed - edit.skipped
     if kind == "validate":
         return f"{plural(edit.changed, 'model')} read again, {edit.skipped:,} with a failed check"

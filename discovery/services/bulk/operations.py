@@ -1,4 +1,4 @@
-"""What can be done to many models at once, and what it comes to for each of them."""
+"""Operations on many models at once, and their effect on each model."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class Operation:
         return list(dict.fromkeys([*self.values, *self.add, *self.remove]))
 
     def plan(self, records: Sequence[RegisteredModel]) -> Plan:
-        """What it comes to for these records, in a fixed number of queries.
+        """Return the changes to these records, in a fixed number of queries.
 
         A field that has its value already is left out.
         """

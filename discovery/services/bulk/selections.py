@@ -61,7 +61,7 @@ class Example:
 
 @dataclass(slots=True)
 class Effect:
-    """What an operation comes to for one field."""
+    """The effect of an operation on one field."""
 
     models: int = 0
     examples: list[Example] = field(default_factory=list)

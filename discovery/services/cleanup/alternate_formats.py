@@ -56,7 +56,7 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class SecondFormat:
-    """What holds the weights once more.
+    """A second copy of the weights in another format.
 
     ``others`` hold them too, ``members`` are all records of a model that has several.
 
@@ -84,7 +84,7 @@ class SecondFormat:
 
     @property
     def is_whole(self) -> bool:
-        """Whether it is a record of its own, all of which would go."""
+        """Whether it is a record of its own, which would be removed completely."""
         return bool(self.members)
 
     @property
@@ -326,7 +326,7 @@ def _same_variants(
 
 
 def _declared(one: RegisteredModel, other: RegisteredModel) -> bool:
-    """Whether ``one`` says of itself that it was converted from ``other``."""
+    """Return whether ``one`` is declared as converted from ``other``."""
     custom = one.value("custom")
     source = custom.get("converted_from") if isinstance(custom, dict) else None
     if not source and str(one.base_model_relation or "").lower() in _CONVERTED:

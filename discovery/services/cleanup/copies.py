@@ -70,7 +70,7 @@ class Copy:
 
     @property
     def links(self) -> int:
-        """How many of its weight files are links to files that are not its own."""
+        """The number of weight files that are links to files outside the model."""
         own = {piece.identity for piece in self.pieces if piece.kind == FILE}
         return sum(weight.identity not in own for weight in self.weights.values())
 
@@ -84,12 +84,12 @@ class Copy:
 
     @property
     def is_read(self) -> bool:
-        """Whether the checksum of each of its weights is known."""
+        """Whether the checksums of all weight files are known."""
         return all(each.sha256 for each in self.weights.values())
 
 
 def weigh(records: Sequence[RegisteredModel]) -> dict[int, Copy]:
-    """What is on disk of each, by primary key; models without weights there are left out.
+    """Return what is on disk of each model, by primary key; models without weights are left out.
 
     Raises ``DiskTimeout``.
     """

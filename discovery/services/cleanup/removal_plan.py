@@ -53,7 +53,9 @@ def plan(kind: str, chosen: Sequence[str], *, by: str, confirmed: Collection[str
 
 
 def _refuse_last_copies(steps: Sequence[Step]) -> None:
-    """What one step keeps must not go with another: neither the file nor a folder that leads to it.
+    """Refuse a plan in which one step removes a file that another step keeps.
+
+    Removing a folder that leads to the file counts too.
 
     Raises ``PlanError``.
     """

@@ -148,7 +148,7 @@ def counterpart(content: Content, candidates: Sequence[Content]) -> tuple[Sure, 
 
 
 def agreement(one: Files, other: Files) -> Sure:
-    """How sure it is that all files agree; ``DIFFERENT`` when one of them does not."""
+    """Return how sure it is that all files agree; ``DIFFERENT`` when one of them does not."""
     if not (one.whole and other.whole) or one.by_name.keys() != other.by_name.keys():
         return Sure.DIFFERENT
     least = Sure.LINKED

@@ -84,7 +84,7 @@ class ConfigFile(Generic[T]):
         return self._load().value
 
     def faults(self) -> tuple[Fault, ...]:
-        """Why the file that is there is not the one in force; empty when all is well."""
+        """Return why the current file is not used; empty when it is valid."""
         return self._load().faults
 
     def forget(self) -> None:

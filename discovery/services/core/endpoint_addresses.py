@@ -43,7 +43,7 @@ def endpoint_fault(address: str) -> str | None:
 
 
 def key_fault(name: str) -> str | None:
-    """What is wrong with the name of the variable that holds a server's key."""
+    """Return what is wrong with the name of the variable for a server's key."""
     if re.fullmatch(rf"{KEY_PREFIX}[A-Z0-9_]{{0,60}}", name):
         return None
     return (

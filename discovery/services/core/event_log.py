@@ -138,7 +138,7 @@ def of_models(
 
 
 def matching(rows: QuerySet[LogEntry], text: str) -> QuerySet[LogEntry]:
-    """Those that hold each word of ``text`` in message, path or model."""
+    """Return the events that contain each word of ``text`` in message, path or model."""
     for word in text.split()[:MAX_WORDS]:
         rows = rows.filter(
             Q(message__icontains=word) | Q(path__icontains=word) | Q(model_id__icontains=word)

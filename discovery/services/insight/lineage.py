@@ -216,7 +216,7 @@ def _formats(record: RegisteredModel, user: User) -> tuple[Relative, ...]:
 
 
 def _beginning(name: str, key: str) -> str:
-    """How names of the same model begin: all of ``name`` before its first word for a format."""
+    """Return the part of ``name`` before its first word for a format."""
     folded = _tail(name).casefold()
     match = re.match(r"[-_. ]+".join(map(re.escape, key.split("-"))), folded) if key else None
     return match[0] if match else folded
@@ -232,5 +232,8 @@ def same_model(name: str) -> str:
 
 
 def named_alike(name: str, other: str) -> bool:
-    """Whether two names mean the same model: ``org/Llama-3.1-8B`` and ``llama-3.1-8b``."""
+    """Return whether two names belong to the same model.
+
+    ``org/Llama-3.1-8B`` and ``llama-3.1-8b`` do.
+    """
     return bool(_tail(name)) and _tail(name).casefold() == _tail(other).casefold()

@@ -1,4 +1,4 @@
-"""Whether the process that does a job is still there: slow is not dead, silent for long is."""
+"""Heartbeats of jobs: a slow process is alive, a long silent one is considered dead."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a kind of job says of itself, and what all of them have in common."""
+"""The definition of a kind of job, and what all kinds have in common."""
 
 from __future__ import annotations
 

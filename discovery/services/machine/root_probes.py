@@ -82,7 +82,7 @@ class FileSystem:
 
 
 class ProbeResult(NamedTuple):
-    """Why a root cannot be scanned, empty when it can, and the file system that it lies on."""
+    """Why a root cannot be scanned (empty when it can), and its file system."""
 
     fault: str
     disk: FileSystem | None

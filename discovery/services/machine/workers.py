@@ -73,7 +73,7 @@ def workers() -> Workers:
 
 
 def broker_fault() -> str:
-    """Why the queue cannot be asked, in a sentence; empty when it can, or lies in the database."""
+    """Return why the queue cannot be read; empty when it can, or is in the database."""
     return _broker()[2] if settings.REDIS_URL else ""
 
 

@@ -65,7 +65,7 @@ def models_of(batch: UUID) -> list[int]:
 def plan(
     batch: UUID, records: Sequence[RegisteredModel], fields: Collection[str] = metadata.SETTABLE
 ) -> Plan:
-    """What taking ``batch`` back comes to for these records, in a fixed number of queries."""
+    """Return the changes that undo ``batch`` on these records, in a fixed number of queries."""
     taken = {
         (change.model_id, change.field): change
         for change in _rows(records, fields).filter(batch=batch)

@@ -47,7 +47,7 @@ class NotAPath(Exception):
 
 
 def explain(text: str, person: Person) -> Answer:
-    """Why what lies at ``text`` is, or is not, in the registry. Raises ``NotAPath``."""
+    """Explain why the path ``text`` is or is not in the registry. Raises ``NotAPath``."""
     path = _absolute(_typed(text))
     try:
         return _explain(path, person)

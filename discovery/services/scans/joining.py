@@ -214,7 +214,7 @@ def _findings(heirs: Mapping[int, int]) -> None:
 
 
 def _follow(pairs: Mapping[RegisteredModel, RegisteredModel]) -> None:
-    """What tests found names files below the old place: they are below the new one now.
+    """Move the files named in findings of tests from the old place to the new one.
 
     Scans report them again by themselves.
     """

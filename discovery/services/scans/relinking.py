@@ -133,7 +133,7 @@ def _departures(what: Departures) -> list[Side]:
 def _arrivals(
     fingerprints: Collection[str], leaving: Collection[int], what: Departures
 ) -> list[Side]:
-    """What is there and carries no decision.
+    """Return the present models without decisions.
 
     That it is new does not matter: an earlier scan may have found it.
     """

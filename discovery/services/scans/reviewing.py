@@ -208,7 +208,7 @@ def _wholes(olds: Iterable[RegisteredModel]) -> dict[int, list[RegisteredModel]]
 
 
 def together(old: RegisteredModel, new: RegisteredModel) -> bool:
-    """Whether both are known to have been there at one time."""
+    """Return whether both are known to have existed at the same time."""
     came = old.arrived_at or old.added_at
     seen = (old.seen_at if old.status == Status.MISSING else old.root.seen_at) or came
     return (new.arrived_at or new.added_at) <= max(came, seen)

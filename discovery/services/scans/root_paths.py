@@ -152,7 +152,7 @@ def _unless_taken(root: Root, new: str, real: Mapping[str, str]) -> None:
 
 
 def _holds(root: Root, folder: str) -> bool:
-    """Whether the registry has models of ``root`` in this folder of it."""
+    """Return whether the registry has models of ``root`` in this folder."""
     below = folder.replace(os.sep, "/")
     return RegisteredModel.objects.filter(
         Q(path=below) | Q(path__startswith=f"{below}/"), root=root

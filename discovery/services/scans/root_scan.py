@@ -40,7 +40,7 @@ MAX_PATH = 2_000
 
 @dataclass(slots=True)
 class Known:
-    """What the registry holds of a place: enough to see that nothing changed.
+    """What the registry knows about a place: enough to see that nothing changed.
 
     ``settled``: all its records are there, and of one reading; ``outdated``: by older readers.
     """

@@ -73,7 +73,7 @@ def path_of(written: str) -> str:
 
 
 def _set(path: str, wanted: ConfiguredRoot) -> None:
-    """What the file says of a root holds; what it does not say stays as it is."""
+    """Set the values that the file has for a root; all others stay as they are."""
     said = wanted.model_fields_set & {"enabled", "read_only", "interval_minutes", "max_depth"}
     values = {name: getattr(wanted, name) for name in said}
     if values:

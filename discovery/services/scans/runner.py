@@ -150,7 +150,7 @@ def _left_out(root: Root, progress: Progress, log: Journal) -> str:
 
 
 def _every_root(trigger: str = "") -> list[tuple[Root, str]]:
-    """Those that are enabled; the clock passes by whose own time has not come."""
+    """Return the enabled roots; a scheduled scan skips those that are not due yet."""
     roots = list(Root.objects.filter(enabled=True))
     if trigger == ScanRun.Trigger.SCHEDULE:
         roots = [root for root in roots if is_due(root, timezone.now())]

@@ -1,4 +1,4 @@
-"""What a run did, model by model and place by place, and what lies between two runs.
+"""The events of a run by model and place, and the differences between two runs.
 
 Read from the log, which scans write anyway.
 """

@@ -138,7 +138,7 @@ def device_of(native: str) -> int:
 
 
 def is_vacated(root: str, device: int | None) -> bool | None:
-    """Whether the folder is not there any more, or empty, although the disk that it was on is.
+    """Return whether the folder is gone or empty although its disk is mounted.
 
     Asks the disk.
 

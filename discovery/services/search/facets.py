@@ -104,7 +104,7 @@ def counts(user: User, filters: Filters, fields: Collection[str] = FIELDS) -> Co
 
 
 def count(user: User, filters: Filters, fields: Collection[str] = FIELDS) -> Facets:
-    """The same with the number of models found, which comes from the same walk."""
+    """Return the facets with the number of models found, which comes from the same scan."""
     apart = [name for name in _APART if name in fields or filters.values(name)]
     covered = _is_covered(filters) and INDEXED.issuperset(_APART[name] for name in apart)
     gather = not covered and filters.keys is None

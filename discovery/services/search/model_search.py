@@ -161,7 +161,7 @@ class Results(Sequence[RegisteredModel]):
         return self.models(self.keys(start, stop))
 
     def models(self, keys: Sequence[int]) -> list[RegisteredModel]:
-        """Those of these that are still there, in this order."""
+        """Return those of these models that still exist, in this order."""
         rows = RegisteredModel.objects.visible_to(self._user).filter(pk__in=keys)
         models = {row.pk: row for row in (rows.only(*self._columns) if self._columns else rows)}
         return [models[key] for key in keys if key in models]

@@ -69,7 +69,7 @@ class Fault:
 
 @lru_cache(maxsize=500)
 def parse(text: str) -> tuple[tuple[Term, ...], tuple[Fault, ...]]:
-    """What was asked, and what was not understood of it."""
+    """Return the terms of a search, and the parts that could not be parsed."""
     terms: list[Term] = []
     faults: list[Fault] = []
     for found in _TERM.finditer(text):

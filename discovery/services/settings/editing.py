@@ -80,7 +80,7 @@ def in_force(wanted: tuple[Setting, ...]) -> list[InForce]:
 
 
 def written() -> dict[str, Any]:
-    """What the file in force holds itself; empty without one, or while it is broken."""
+    """Return the contents of the file; empty without one, or while it is broken."""
     try:
         parsed = json_file.parse_object(FILE.path.read_bytes())
     except OSError:

@@ -51,9 +51,9 @@ def cell(field: str, value: Any) -> str:
 
 
 def value(field: str, cell: str, exported: str | None = None) -> Any:
-    """What a cell says, ``None`` for an empty one. ``exported`` is the stamp of its export.
+    """Return the value of a cell, ``None`` for an empty one.
 
-    Raises ``ValueError`` with what it should have been.
+    ``exported`` is the stamp of its export. Raises ``ValueError`` with what it should have been.
     """
     text = unescaped(cell)
     # Earlier exports separated by semicolons alone; a list that nobody touched stays whole.

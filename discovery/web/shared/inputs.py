@@ -161,7 +161,7 @@ class Control:
 
     @property
     def was(self) -> list[str]:
-        """What the field showed when it went out, as its hidden inputs hold it."""
+        """The value that the field showed originally, from its hidden inputs."""
         bound = self.input
         assert bound is not None
         if bound.html_initial_name in bound.form.data:
@@ -177,7 +177,7 @@ def controls(form: FieldsForm, specs: Sequence[Field]) -> list[Control]:
 
 
 def with_a_row(data: QueryDict, name: str) -> QueryDict:
-    """What was sent, and one more row of the object ``name``."""
+    """Return the submitted data with one more row of the object ``name``."""
     more = data.copy()
     for part, value in zip(_PARTS, ("", "text", ""), strict=True):
         more.appendlist(f"{name}-{part}", value)

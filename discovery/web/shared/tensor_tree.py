@@ -26,7 +26,7 @@ TONES = ("weights", "cache", "overhead", "projector", "other")
 
 @dataclass(slots=True)
 class Module:
-    """What lies below ``path``: counts and bytes of all its tensors.
+    """One module: the count and the bytes of all tensors below ``path``.
 
     ``inside`` is its next level where that is shown at once.
     """
@@ -77,7 +77,7 @@ def separator(rows: Sequence[Row]) -> str:
 
 
 def level(rows: Sequence[Row], at: str = "", deep: int = DEEP) -> Level:
-    """What lies directly below the module ``at``; empty where nothing does."""
+    """Return the level directly below the module ``at``; empty where it has none."""
     mark = separator(rows)
     prefix = f"{at}{mark}" if at else ""
     below = [row for row in rows if row.tensor.name.startswith(prefix)] if at else rows
