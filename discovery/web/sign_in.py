@@ -8,6 +8,8 @@ from django.contrib.auth.models import User
 from django.contrib.auth.password_validation import password_validators_help_texts
 from django.contrib.auth.views import LoginView, PasswordResetConfirmView
 from django.http import HttpResponse
+from django.utils.decorators import method_decorator
+from django.views.decorators.http import require_http_methods
 
 from discovery.services.access import account_journal, accounts
 from discovery.web.account import start_address
@@ -23,6 +25,8 @@ class SignIn(LoginView):
         return start_address(self.request.user)
 
 
+# Django's own answers any method, and takes PUT for POST.
+@method_decorator(require_http_methods(["GET", "HEAD", "POST"]), name="dispatch")
 class SetPassword(PasswordResetConfirmView):
     """Django's view, which removes the token from the URL that the browser keeps."""
 

@@ -99,6 +99,12 @@ def test_a_newer_link_and_a_deactivated_account_make_a_link_invalid(user: User) 
     assert Client().get(new).status_code == 410
 
 
+def test_other_methods_are_not_allowed(user: User, client: Client) -> None:
+    link = accounts.one_time_link(user)
+    for method in (client.put, client.patch, client.delete):
+        assert method(link).status_code == 405
+
+
 @pytest.mark.parametrize(
     "link", ["/set-password/MQ/x-y/", "/set-password/!/x-y/", "/set-password/OTk5OQ/choose/"]
 )
