@@ -13,7 +13,7 @@ from django.contrib import messages
 from django.contrib.auth.models import Group
 from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -183,7 +183,7 @@ def _rule_form(
         "error": error,
     }
     status = 422 if error else 200
-    return render(request, "discovery/access_rule.html", context, status=status)
+    return page_or_partial(request, "discovery/access_rule.html", "form", context, status=status)
 
 
 @require_POST

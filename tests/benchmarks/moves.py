@@ -72,7 +72,8 @@ def _arrived(record: RegisteredModel, root: Root, run: ScanRun) -> RegisteredMod
         name,
         name,
     )
-    record.curated, record.visibility, record.added_in = {}, "RESTRICTED", run
+    record.curated, record.added_in = {}, run
+    record.visibility, record.visibility_source = "RESTRICTED", "default"
     record.added_at = record.arrived_at = timezone.now()
     return record
 

@@ -501,7 +501,7 @@ def test_every_batch_costs_the_same_number_of_queries(
         with CaptureQueriesContext(connection) as queries:
             assert scan(models_root).new == total
         spent.append(len(queries))
-    assert spent[1] - spent[0] == spent[2] - spent[1] <= 17
+    assert spent[1] - spent[0] == spent[2] - spent[1] <= 24  # seven of them say who sees the models
 
 
 def test_an_unchanged_rescan_costs_a_fixed_number_of_queries(models_root: Path, scan: Scan) -> None:

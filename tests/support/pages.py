@@ -14,6 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from discovery.models import (
+    AccessRule,
     ApiToken,
     BulkEdit,
     Collection,
@@ -34,6 +35,7 @@ from discovery.models import (
     Webhook,
 )
 from discovery.services import scans
+from discovery.services.access import access_rules
 from discovery.services.bulk import bulk_edits
 from discovery.services.bulk.operations import Operation
 from discovery.services.bulk.selections import Selection
@@ -57,6 +59,7 @@ KEYS: dict[str, Callable[[], Any]] = {
     "import": MetadataImport.objects.first,
     "webhook": Webhook.objects.first,
     "token": ApiToken.objects.first,
+    "access-rule": AccessRule.objects.first,
     "settings-root": Root.objects.first,
     "settings-undo": SettingChange.objects.first,
     "system": Notice.objects.first,
@@ -94,6 +97,7 @@ def furnish(user: User) -> None:
         through="page",
     )
     Collection.objects.create(name="Shortlist", description="What we try next.").models.add(llama)
+    access_rules.make(access_rules.term("tag", "kept"), visibility="RESTRICTED", groups=[], by=user)
     SavedView.objects.create(owner=user, name="Mine", query="q=llama")
     Tag.objects.get_or_create(name="kept")
     bulk_edits.request(

@@ -155,6 +155,16 @@ class Machine(PickleState):
         text = pickle_text.quoted(line) if is_quoted else line.decode("raw_unicode_escape")
         self.stack.append(text.decode() if isinstance(text, bytes) and text.isascii() else text)
 
+    def line_get(self) -> None:
+        if not self.memo:
+            raise KeyError("nothing was kept")  # whatever the line says: it may be all the file
+        self.get(pickle_text.memo_key(self.tape.line()))
+
+    def line_put(self) -> None:
+        if not self.stack:
+            raise IndexError("there is nothing to keep")
+        self.put(pickle_text.memo_key(self.tape.line()))
+
     def line_persistent(self) -> None:
         line = self.tape.line()
         line.decode("ascii")  # other bytes end every unpickler here
@@ -264,9 +274,9 @@ _HANDLERS: dict[int, Callable[[Machine], None]] = {
         "a": Machine.pop_append, "e": lambda m: m.append(m.to_mark()),
         "\x90": lambda m: m.append(m.to_mark()),
         "s": Machine.set_item, "u": lambda m: m.set_items(m.to_mark()),
-        "g": lambda m: m.get(pickle_text.memo_key(m.tape.line())),
+        "g": Machine.line_get,
         "h": lambda m: m.get(m.tape.byte()), "j": lambda m: m.get(m.tape.number(4)),
-        "p": lambda m: m.put(pickle_text.memo_key(m.tape.line())),
+        "p": Machine.line_put,
         "q": lambda m: m.put(m.tape.byte()), "r": lambda m: m.put(m.tape.number(4)),
         "\x94": lambda m: m.put(len(m.memo)),
         "c": lambda m: m.stack.append(m.line_global()), "\x93": Machine.stack_global,
