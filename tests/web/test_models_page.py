@@ -354,7 +354,7 @@ def test_an_empty_registry_tells_administrators_where_to_put_models(
     html = get(admin_client)
     assert "No models yet" in html
     assert "<code>/srv/my-models</code>" in html
-    assert 'action="/scans/start/"' in html
+    assert 'href="/welcome/"' in html
     Root.objects.create(path="/mnt/nas")
     assert "<code>/mnt/nas</code>" in get(admin_client)
 
