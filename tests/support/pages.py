@@ -97,6 +97,7 @@ def furnish(user: User) -> None:
         through="page",
     )
     Collection.objects.create(name="Shortlist", description="What we try next.").models.add(llama)
+    Group.objects.get_or_create(name="Research")
     access_rules.make(access_rules.term("tag", "kept"), visibility="RESTRICTED", groups=[], by=user)
     SavedView.objects.create(owner=user, name="Mine", query="q=llama")
     Tag.objects.get_or_create(name="kept")

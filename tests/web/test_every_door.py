@@ -124,7 +124,7 @@ def known(
     )
     return {
         "rule": rule.pk,
-        "access_change": AccessChange.objects.get().pk,
+        "access_change": AccessChange.objects.latest("pk").pk,
         "edit": BulkEdit.objects.get(operation__kind="tags").pk,
         "collection": Collection.objects.get(name="Shortlist").pk,
         "import": MetadataImport.objects.get().pk,
