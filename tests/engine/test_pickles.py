@@ -213,6 +213,15 @@ def test_broken_pickles_are_invalid(content: bytes) -> None:
         scan(content)
 
 
+@pytest.mark.parametrize("opcode", [b"p", b"g"])
+def test_a_line_that_could_change_nothing_is_not_looked_for(opcode: bytes) -> None:
+    """Files of other formats may begin so: nothing is on the stack yet, and nothing in the memo."""
+    stream = io.BytesIO(opcode + b"W" + bytes(1 << 20))
+    with pytest.raises(InvalidHeader):
+        Scanner(stream, 1 << 40).load()
+    assert stream.tell() <= 1 << 17
+
+
 def test_every_truncation_is_noticed() -> None:
     content = pickle.dumps(
         {"a": [1, "x" * 300, b"y" * 2_000], "b": (collections.OrderedDict(z=1.5),)}, 4
