@@ -61,7 +61,7 @@ def test_the_scans_page_leads_to_open_moves(twins: None, admin_client: Client) -
 
 
 def test_nothing_to_review_says_so(db: None, admin_client: Client) -> None:
-    assert "There is nothing to review" in page_text(admin_client.get("/scans/moves/"))
+    assert "No moves to review" in page_text(admin_client.get("/scans/moves/"))
     assert "may have moved" not in page_text(admin_client.get("/scans/"))
 
 
