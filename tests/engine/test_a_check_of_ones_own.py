@@ -37,7 +37,7 @@ LOST = """
 SCRIPT = """
 import os
 import dataclasses
-from discovery.demo.writers.folders import gguf_folder
+from discovery.demo.writers.gguf_folders import gguf_folder
 from discovery.models import RegisteredModel
 from pathlib import Path
 
