@@ -49,6 +49,7 @@ def test_a_rule_is_changed_tried_saved_and_taken_back(
     page.goto(page.url.replace("/rules/", "/models/bert-base/"))
     expect(page.locator(".head")).to_contain_text("Creative")
     expect(page.locator(".why")).to_contain_text("“bert” in the name")
+    page.get_by_role("link", name="Settings").click()
     page.get_by_role("link", name="Rules").click()
     page.get_by_role("button", name="Undo the last change").click()
     expect(page.get_by_text("The last change is undone.")).to_be_visible()
