@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from discovery.engine.core.paths import to_text
 from discovery.engine.core.text import clean, strings
 from discovery.engine.core.word_parts import affirmed, sequence, words
 from discovery.engine.memory import AttentionShape, shape_from_config
@@ -202,7 +203,7 @@ class Clues:
             model_types=tuple(self.model_types)[:8],
             pipeline_tags=tuple(self.pipeline_tags)[:4],
             tags=tuple(self.tags)[:60],
-            files=tuple(dict.fromkeys(files))[:MAX_FILES],
+            files=tuple(dict.fromkeys(map(to_text, files)))[:MAX_FILES],
             marks=dict(self.marks),
             words={place: words(text) for place, text in told.items()},
             phrases={place: sequence(text) for place, text in told.items()},
