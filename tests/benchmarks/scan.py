@@ -9,7 +9,7 @@ processes of their own, and holds:
   the best of seven turns each;
 * peak memory: within 60 MB between N / 10 and N models.
 
-Below 10,000 models starting up weighs most: the rate is not held, and a rescan may take 3 times the
+Below 10,000 models starting up weighs most: the rate is not held, and a rescan may take 5 times the
 walk. Exits 1 when a limit is missed.
 """
 
@@ -42,7 +42,7 @@ finally:
 
 FIRST_SCAN = 600
 RESCAN_RATIO = 1.5
-SMALL_RESCAN_RATIO = 3
+SMALL_RESCAN_RATIO = 5
 MEMORY_MB = 60
 TURNS = 7
 #: From here on starting up is a small part of a scan.
