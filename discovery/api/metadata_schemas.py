@@ -67,7 +67,7 @@ _FIELDS: dict[str, Any] = {
 Metadata: type[Strict] = create_model(
     "Metadata",
     __base__=Strict,
-    __doc__="Objects merge key by key, lists replace, null gives back to automatic.",
+    __doc__="Objects are merged key by key, lists replaced, and null makes a field automatic.",
     **_FIELDS,
 )
 

@@ -9,8 +9,9 @@ processes of their own, and holds:
   the best of seven turns each;
 * peak memory: within 60 MB between N / 10 and N models.
 
-Below 10,000 models starting up weighs most: the rate is not held, and a rescan may take 5 times the
-walk. Exits 1 when a limit is missed.
+Below 10,000 models the fixed cost of a scan weighs most: the rate is not held, and a rescan may
+take 5 times the walk, for which some machines need half the time of others. Exits 1 when a limit is
+missed.
 """
 
 from __future__ import annotations

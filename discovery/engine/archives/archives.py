@@ -303,7 +303,7 @@ class Inspector(PickleInspector):
             nesting + 1,
         )
         if stopped:
-            # That it breaks off where unpacking stopped is no news.
+            # It breaks off here because unpacking stopped, not because it is damaged.
             self.problems[before:] = [
                 problem for problem in self.problems[before:] if problem.code != "archive_unchecked"
             ]

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,6 +27,7 @@ LARGE = 1_000_000
 MAX_KEPT = 10_000
 
 _DATA_SUFFIXES = (".onnx_data", ".onnx.data")
+_BLOB_LAYOUTS = (Layout.HUB_CACHE, Layout.OLLAMA, Layout.DOCKER)
 
 
 class Use(StrEnum):
@@ -156,13 +157,15 @@ class Ledger:
                 ),
             )
         strays = self.kept.get(to_text(candidate.place), set())
+        model, companion = self.tallies[Use.MODEL], self.tallies[Use.COMPANION]
+        has_blobs = candidate.layout in _BLOB_LAYOUTS
         for entry in self._entries(candidate):
             if strays and to_text(entry.path) in strays:
                 self._count(Use.UNRECOGNIZED, entry, candidate.place)
-            elif _is_blob(candidate, entry) or not _is_companion(entry.name):
-                self.tallies[Use.MODEL].add(entry.size)
+            elif (has_blobs and _is_blob(candidate, entry)) or not _is_companion(entry.name):
+                model.add(entry.size)
             else:
-                self.tallies[Use.COMPANION].add(entry.size)
+                companion.add(entry.size)
 
     def formats_left_out(self, candidate: Candidate, formats: Iterable[str]) -> None:
         """A candidate whose weights are in formats that the configuration does not name."""
@@ -201,11 +204,8 @@ class Ledger:
 
     def _entries(self, candidate: Candidate) -> Iterator[FileEntry]:
         """Each of the candidate's own files once."""
-        seen: set[str] = set()
-        for entry in (*candidate.files, *candidate.beside):
-            if entry.link is None and entry.path not in seen:
-                seen.add(entry.path)
-                yield entry
+        entries = {entry.path: entry for entry in (*candidate.beside, *candidate.files)}
+        return (entry for entry in entries.values() if entry.link is None)
 
     def _count(self, use: Use, entry: FileEntry, place: str) -> None:
         self.tallies[use].add(entry.size)
@@ -295,6 +295,7 @@ def _use_in_model(entry: FileEntry, own: Collection[str], *, is_whole: bool) -> 
     return Use.COMPANION if entry.size < LARGE else Use.UNRECOGNIZED
 
 
+@lru_cache(names.MAX_KNOWN)  # of every file, at each scan
 def _is_companion(name: str) -> bool:
     dot = name.rfind(".")
     return dot <= 0 or names.is_document(name)
@@ -302,5 +303,4 @@ def _is_companion(name: str) -> bool:
 
 def _is_blob(candidate: Candidate, entry: FileEntry) -> bool:
     """Whether it is a file of a store that names its contents by their digests."""
-    stores = (Layout.HUB_CACHE, Layout.OLLAMA, Layout.DOCKER)
-    return candidate.layout in stores and "/blobs/" in f"/{entry.path}"
+    return candidate.layout in _BLOB_LAYOUTS and "/blobs/" in f"/{entry.path}"

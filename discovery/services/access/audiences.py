@@ -180,11 +180,6 @@ def _move(audiences: Mapping[int, int | None]) -> None:
         )
 
 
-def sweep() -> int:
-    """Delete combinations that no model has any more; return how many."""
-    return Audience.objects.filter(models=None).delete()[0]
-
-
 # -- what Django itself links and unlinks: forms of the admin, ``model.groups.add(…)``
 
 
