@@ -10,17 +10,17 @@ from django.http import Http404, HttpRequest, HttpResponse
 from ninja import Path, Query, Router
 
 from discovery.api import paging
-from discovery.api.access import PUBLIC, READ, Access, caller_of
+from discovery.api.authentication import PUBLIC, READ, Access, caller_of
 from discovery.api.discovery_schemas import (
     Asked,
     Cancelled,
     DiscoveryStatus,
     Log,
+    LogQuery,
     Refresh,
     ScanId,
     Scans,
     UnrecognizedFiles,
-    WantedLog,
 )
 from discovery.api.errors import ApiError
 from discovery.api.preconditions import once
@@ -162,7 +162,7 @@ def _unrecognized(file: Unrecognized) -> dict[str, Any]:
 @router.get(
     "/models/discovery/logs", auth=READ, response=Log, operation_id="discovery_logs", summary="Log"
 )
-def logs(request: HttpRequest, asked: Query[WantedLog]) -> dict[str, Any]:
+def logs(request: HttpRequest, asked: Query[LogQuery]) -> dict[str, Any]:
     """Events, the newest first.
 
     Without the permission to view log entries you read what concerns the models you see.
@@ -173,7 +173,7 @@ def logs(request: HttpRequest, asked: Query[WantedLog]) -> dict[str, Any]:
     )
 
 
-def _entries(request: HttpRequest, asked: WantedLog) -> QuerySet[LogEntry]:
+def _entries(request: HttpRequest, asked: LogQuery) -> QuerySet[LogEntry]:
     caller, rows = caller_of(request), LogEntry.objects.all()
     if caller.may(Right.VIEW_LOG):
         rows = permissions.visible_log(caller.user, rows)

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, ConfigDict, Field
 
 from discovery.api.paging import Paged
 from discovery.engine.core.vocabulary import Severity
-from discovery.models import Channel
+from discovery.models import LogTopic
 from discovery.services.search.model_filters import MAX_VALUES
 
 
@@ -142,9 +142,9 @@ class UnrecognizedFiles(Schema):
     totals: dict[str, Total]
 
 
-class WantedLog(Paged):
+class LogQuery(Paged):
     level: list[Severity] = Field([], max_length=MAX_VALUES)
-    channel: list[Channel] = Field([], max_length=MAX_VALUES)
+    channel: list[LogTopic] = Field([], max_length=MAX_VALUES)
     scan_id: int | None = Field(None, ge=1, lt=1 << 63)
     model_id: str | None = Field(None, max_length=200, pattern=r"^[^\x00]*$")
     since: Moment | None = Field(None, description="ISO 8601; without an offset it is UTC.")
@@ -153,7 +153,7 @@ class WantedLog(Paged):
 class Event(Schema):
     at: datetime
     level: Severity
-    channel: Channel
+    channel: LogTopic
     scan_id: int | None
     model_id: str | None
     path: str | None

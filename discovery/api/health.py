@@ -10,7 +10,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from ninja import Path, Query, Router, Status
 
 from discovery.api import health_schemas as schemas
-from discovery.api.access import PUBLIC, READ, Access, caller_of, fetch, own_path
+from discovery.api.authentication import PUBLIC, READ, Access, caller_of, fetch, own_path
 from discovery.api.errors import ApiError
 from discovery.engine.core.vocabulary import TokenScope
 from discovery.models import DeepValidation, LoadTest, RegisteredModel, Right
@@ -52,7 +52,7 @@ def validate(request: HttpRequest, model_id: str) -> Any:
     operation_id="validate_model_now",
     summary="Validate a model",
 )
-def validate_now(request: HttpRequest, model_id: str, asked: Query[schemas.WantedReport]) -> Any:
+def validate_now(request: HttpRequest, model_id: str, asked: Query[schemas.ReportQuery]) -> Any:
     """Reads the headers of the model again and returns its checks.
 
     With `deep`, a worker also reads every byte; the response then describes the queued validation.
@@ -88,7 +88,7 @@ def _deep(
     summary="Try to load a model",
 )
 def test_load(
-    request: HttpRequest, model_id: str, asked: Query[schemas.WantedTest], response: HttpResponse
+    request: HttpRequest, model_id: str, asked: Query[schemas.LoadTestBody], response: HttpResponse
 ) -> Any:
     """In a child process, with limits.
 

@@ -50,13 +50,13 @@ class DeepRun(Schema):
     location: str = Field(description="Where the report is.")
 
 
-class WantedReport(Schema):
+class ReportQuery(Schema):
     deep: bool = Field(
         False, description="Queue reading all bytes, and answer 202. Needs the scope `write`."
     )
 
 
-class WantedTest(Schema):
+class LoadTestBody(Schema):
     variant: str = Field("", max_length=200, description="By default the first one.")
     wait: int = Field(0, ge=0, le=MAX_WAIT, description="Seconds to wait for the result.")
 

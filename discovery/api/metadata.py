@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router, Status
 
 from discovery.api import metadata_schemas as schemas
-from discovery.api.access import Access, caller_of, fetch
+from discovery.api.authentication import Access, caller_of, fetch
 from discovery.api.errors import ApiError
 from discovery.api.model_schemas import ModelDocument
 from discovery.api.preconditions import as_seen, stale, tagged
@@ -84,7 +84,7 @@ def _changed(
     exclude_unset=True,
 )
 def bulk(
-    request: HttpRequest, payload: schemas.Bulk, asked: Query[schemas.WantedBulk]
+    request: HttpRequest, payload: schemas.Bulk, asked: Query[schemas.BulkBody]
 ) -> Status[dict[str, Any]]:
     """Changes up to 1,000 models in one batch, which can be undone as a whole.
 

@@ -111,7 +111,7 @@ class BulkAnswer(Schema):
     results: list[BulkResult]
 
 
-class WantedBulk(Schema):
+class BulkBody(Schema):
     atomic: bool = Field(
         False, description="All or nothing: 422 with the same body when any fails."
     )

@@ -14,7 +14,7 @@ from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
 
-from discovery.api.access import PUBLIC, Caller, own_path
+from discovery.api.authentication import PUBLIC, Caller, own_path
 from discovery.api.errors import ApiError, respond
 from discovery.models import RegisteredModel
 from discovery.services.registry import aliases

@@ -9,7 +9,7 @@ from typing import Any
 from ninja.openapi.schema import OpenAPISchema
 from ninja.operation import Operation
 
-from discovery.api.access import Access
+from discovery.api.authentication import Access
 from discovery.models.permissions import WORDS
 
 SECURITY = {

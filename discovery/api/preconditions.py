@@ -15,7 +15,7 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Schema
 from ninja.responses import NinjaJSONEncoder
 
-from discovery.api.access import caller_of
+from discovery.api.authentication import caller_of
 from discovery.api.errors import ApiError
 from discovery.models import RegisteredModel
 from discovery.services.access.redaction import Sight

@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from discovery.api.access import PUBLIC
+from discovery.api.authentication import PUBLIC
 from discovery.api.errors import ApiError, respond
 from discovery.services.machine import metrics, readiness
 
@@ -46,7 +46,7 @@ def readyz(_request: HttpRequest) -> JsonResponse:
     told = "".join(
         f" {fault[0].upper()}{fault[1:]}."
         for fault in faults.values()
-        if isinstance(fault, readiness.Told)
+        if isinstance(fault, readiness.PublicFault)
     )
     return JsonResponse(
         {

@@ -9,7 +9,7 @@ from ninja import Router
 from pydantic import Field, create_model
 
 from discovery.api import metadata_schemas
-from discovery.api.access import Access, caller_of
+from discovery.api.authentication import Access, caller_of
 from discovery.api.errors import ApiError
 from discovery.api.model_schemas import ModelDocument
 from discovery.api.preconditions import once

@@ -7,7 +7,7 @@ from typing import Any
 from django.http import HttpRequest
 from ninja import Router, Schema
 
-from discovery.api.access import Access
+from discovery.api.authentication import Access
 from discovery.engine.core.vocabulary import TokenScope
 from discovery.models import Right
 from discovery.services.machine import resources as system

@@ -5,31 +5,31 @@ from __future__ import annotations
 from django.urls import URLPattern, path
 
 from discovery.api import (
-    catalogue,
-    contents,
-    discovered,
     discovery,
     docs,
-    documents,
     health,
     metadata,
+    model_details,
+    model_list,
+    models,
     openai,
     probes,
     registration,
     system,
+    taxonomies,
 )
 from discovery.api.app import api
 
 #: What stands in the place of a model_id comes first.
 for resource in (
-    discovered,
+    model_list,
     discovery,
     registration,
     metadata,
-    documents,
-    contents,
+    models,
+    model_details,
     health,
-    catalogue,
+    taxonomies,
     system,
 ):
     api.add_router("", resource.router)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from discovery.demo.sections import audio, language, multimodal, programs, specialized, vision
-from discovery.demo.writers.cards import Card
+from discovery.demo.writers.cards import DemoCard
 from discovery.demo.writers.folders import sentence_transformers_folder
 from discovery.demo.writers.shapes import Sizes
 from discovery.demo.writers.stores import hub_cache, ollama_store
@@ -44,7 +44,7 @@ def _stores(root: Path) -> None:
 
 
 def _minilm(folder: Path) -> None:
-    card = Card(
+    card = DemoCard(
         "all-MiniLM-L6-v2",
         "Maps sentences and short paragraphs to 384 numbers. Trained on a billion pairs of"
         " sentences to tell which belong together.",

@@ -10,7 +10,7 @@ import time
 from discovery.engine.core.paths import to_text
 from discovery.engine.core.text import clean
 from discovery.loading import choice, confine, guard, limits
-from discovery.loading.errors import LoadFailed, Refused, Unsupported
+from discovery.loading.errors import LoadFailed, LoadRefused, Unsupported
 from discovery.loading.job import MAX_MESSAGE, Job, Outcome, Result
 from discovery.loading.memory_errors import is_out_of_memory
 
@@ -54,7 +54,7 @@ def attempt(job: Job) -> Outcome:
         result, message = Result.FAILED, str(error)
     except Unsupported as error:
         result, message = Result.UNSUPPORTED, str(error)
-    except Refused as error:
+    except LoadRefused as error:
         result, message = Result.REFUSED, str(error)
     # Libraries raise what they like; Rust panics are no Exception.
     except BaseException as error:  # noqa: BLE001

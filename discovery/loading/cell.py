@@ -205,7 +205,7 @@ def _tried(cell: Cell) -> Facts:
 def prepared(job: Job, command: Sequence[str], scratch: str) -> tuple[Job, list[str]]:
     """The job with what its cell leaves it, and the command that starts the child in it.
 
-    Raises ``discovery.loading.errors.Refused`` when one of the job's files lies outside its root.
+    Raises ``LoadRefused`` when one of the job's files lies outside its root.
     """
     files, folders = places.of_job(job)
     common = (*places.of_python(), *(places.of_servers() if job.endpoint else ()))

@@ -25,7 +25,7 @@ class Loader(Protocol):
 
     ``load`` says in a sentence what it did.
 
-    It raises ``LoadFailed``, ``Unsupported``, ``Refused``, or whatever the library raises.
+    It raises ``LoadFailed``, ``Unsupported``, ``LoadRefused``, or whatever the library raises.
     Libraries are imported when it is called and never before: the limits come first.
     """
 

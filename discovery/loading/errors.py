@@ -16,5 +16,5 @@ class Unsupported(Exception):
     """
 
 
-class Refused(Exception):
+class LoadRefused(Exception):
     """It could be tried and is not: it would run code, or leave the root."""

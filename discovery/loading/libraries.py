@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from discovery.engine.core.text import clean
-from discovery.loading.errors import Refused, Unsupported
+from discovery.loading.errors import LoadRefused, Unsupported
 from discovery.loading.memory_errors import is_out_of_memory
 
 #: Import name → the extra of this project that brings it; the others come with every installation.
@@ -48,7 +48,8 @@ def installed(name: str) -> bool:
 def library(name: str) -> Any:
     """The module.
 
-    Raises ``Unsupported``, ``Refused`` for one that is too old to be given files, ``MemoryError``.
+    Raises ``Unsupported``, ``LoadRefused`` for one that is too old to be given files, and
+    ``MemoryError``.
     """
     if not installed(name):
         raise Unsupported(f"{name} is not installed here; it comes with {install_command(name)}")
@@ -69,7 +70,7 @@ def library(name: str) -> Any:
 def expect_current(name: str) -> None:
     """Check that the installed version is recent enough, without importing the library.
 
-    Raises ``Refused`` where it is known to be too old.
+    Raises ``LoadRefused`` where it is known to be too old.
     """
     found = getattr(sys.modules.get(name), "__version__", None) or _metadata(name)
     if found is not None:
@@ -77,7 +78,7 @@ def expect_current(name: str) -> None:
 
 
 def _judge(name: str, found: object) -> None:
-    """Raise ``Refused`` for a version that is too old or unknown."""
+    """Raise ``LoadRefused`` for a version that is too old or unknown."""
     if name not in MINIMUM or (found is not None and _is_since(str(found), MINIMUM[name])):
         return
     wanted = ".".join(map(str, MINIMUM[name]))
@@ -86,7 +87,7 @@ def _judge(name: str, found: object) -> None:
         if found is not None
         else f"The version of {name} that is installed here cannot be told"
     )
-    raise Refused(
+    raise LoadRefused(
         f"{here}, and a test load needs {name} {wanted} or newer, for older ones can run code from"
         f" a file. Update it: {install_command(name)}"
     )

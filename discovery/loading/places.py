@@ -18,7 +18,7 @@ from pathlib import Path
 
 from discovery.engine.identify import weights as engine_weights
 from discovery.loading import choice, weights
-from discovery.loading.errors import LoadFailed, Refused
+from discovery.loading.errors import LoadFailed, LoadRefused
 from discovery.loading.job import Job
 from discovery.loading.loaders import diffusers, transformers
 
@@ -118,7 +118,7 @@ def of_servers() -> tuple[str, ...]:
 def of_job(job: Job) -> tuple[dict[str, str], list[str]]:
     """({path as it is named: the file that it leads to}, folders that may be listed).
 
-    Raises ``Refused`` when a weight file lies outside.
+    Raises ``LoadRefused`` when a weight file lies outside.
     """
     if job.endpoint:
         return {}, []
@@ -128,7 +128,7 @@ def of_job(job: Job) -> tuple[dict[str, str], list[str]]:
             _add(files, job, path)
     folders: list[str] = []
     for path in islice(_beside(job, folders), MAX_FILES):
-        with suppress(LoadFailed, Refused):
+        with suppress(LoadFailed, LoadRefused):
             _add(files, job, path)
     return files, folders
 
@@ -168,7 +168,7 @@ def _files(job: Job, folder: str, folders: list[str]) -> Iterator[str]:
 
 def _external(job: Job, path: str) -> Iterator[str]:
     """The files that hold the tensors of an ONNX graph."""
-    with suppress(LoadFailed, Refused):
+    with suppress(LoadFailed, LoadRefused):
         header = engine_weights.read(os.path.realpath(job.root), weights.inside(job, path)).header
         for name in (
             dict.fromkeys(external.location for external in header.externals) if header else ()

@@ -21,7 +21,7 @@ import psutil
 
 from discovery.engine.core.text import clean, plural
 from discovery.loading import cell, choice
-from discovery.loading.errors import Refused
+from discovery.loading.errors import LoadRefused
 from discovery.loading.job import MAX_ANSWER_BYTES, Cell, Job, Mechanism, Outcome, Result
 from discovery.loading.memory_errors import speaks_of_memory
 
@@ -58,7 +58,7 @@ def run(
     ):
         try:
             job, prepared = cell.prepared(job, command, scratch)
-        except Refused as error:
+        except LoadRefused as error:
             return _completed(Outcome(result=Result.REFUSED, message=str(error)), job, 0.0, 0)
         request.write(job.to_json())
         request.seek(0)

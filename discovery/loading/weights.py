@@ -17,7 +17,7 @@ from discovery.engine.core.paths import is_under, to_text
 from discovery.engine.core.types import FileEntry, Header
 from discovery.engine.core.vocabulary import Severity, Status
 from discovery.engine.identify import weights
-from discovery.loading.errors import LoadFailed, Refused
+from discovery.loading.errors import LoadFailed, LoadRefused
 from discovery.loading.job import Job
 
 #: Of the files around an ONNX graph, among which its external data are looked for.
@@ -27,12 +27,13 @@ MAX_NEIGHBOURS = 10_000
 def inside(job: Job, path: str) -> FileEntry:
     """The file ``path``, relative to the root.
 
-    Raises ``Refused`` when it is outside the root, ``LoadFailed`` when it is not a regular file.
+    Raises ``LoadRefused`` when it is outside the root, ``LoadFailed`` when it is not a regular
+    file.
     """
     root, named = os.path.realpath(job.root), os.path.join(job.root, path)
     real = os.path.realpath(named)
     if not is_under(real, root):
-        raise Refused(f"{to_text(path)} leads out of the root: it is not opened.")
+        raise LoadRefused(f"{to_text(path)} leads out of the root: it is not opened.")
     if not os.path.isfile(real):
         raise LoadFailed(f"{to_text(path)} is not there any more, or is no regular file.")
     status = os.stat(real)
@@ -44,14 +45,14 @@ def inside(job: Job, path: str) -> FileEntry:
 def check(job: Job, path: str) -> tuple[str, Header]:
     """(absolute path, header) of a weight file that the engine's reader accepts.
 
-    Raises ``Refused`` when it is unsafe or outside the root, ``LoadFailed`` with the reason when it
-    is broken.
+    Raises ``LoadRefused`` when it is unsafe or outside the root, ``LoadFailed`` with the reason
+    when it is broken.
     """
     neighbours = _neighbours(job, path) if job.format == "onnx" else ()
     file = weights.read(os.path.realpath(job.root), inside(job, path), neighbours)
     worst = next((problem for problem in file.problems if problem.severity is Severity.ERROR), None)
     if file.status is Status.UNSAFE:
-        raise Refused(f"It is unsafe: {worst.message if worst else to_text(path)}.")
+        raise LoadRefused(f"It is unsafe: {worst.message if worst else to_text(path)}.")
     if worst or file.header is None:
         raise LoadFailed(f"{worst.message}." if worst else f"{to_text(path)} cannot be read.")
     return os.path.join(job.root, path), file.header
@@ -82,5 +83,5 @@ def _neighbours(job: Job, path: str) -> Iterator[FileEntry]:
     start = os.path.dirname(os.path.join(job.root, path))
     names = (os.path.join(folder, name) for folder, _, files in os.walk(start) for name in files)
     for name in islice(names, MAX_NEIGHBOURS):
-        with suppress(Refused, LoadFailed):
+        with suppress(LoadRefused, LoadFailed):
             yield inside(job, os.path.relpath(name, job.root))

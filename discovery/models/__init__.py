@@ -4,15 +4,7 @@ They hold the registry itself, people's decisions, problems and checks, access r
 programs that use the registry.
 """
 
-from discovery.engine.core.vocabulary import Channel, Visibility
-from discovery.models.access import (
-    ApiToken,
-    IdempotentCall,
-    Notice,
-    SignInCount,
-    Webhook,
-    WebhookDelivery,
-)
+from discovery.engine.core.vocabulary import LogTopic, Visibility
 from discovery.models.curation import (
     Alias,
     BulkEdit,
@@ -27,6 +19,14 @@ from discovery.models.curation import (
     Tag,
 )
 from discovery.models.grants import AccessChange, AccessRule, AccessTerm, Audience
+from discovery.models.integrations import (
+    ApiToken,
+    IdempotentCall,
+    Notice,
+    SignInCount,
+    Webhook,
+    WebhookDelivery,
+)
 from discovery.models.job import Job, QueueKey, TimedJob
 from discovery.models.listing import Listing
 from discovery.models.people import AccountChange, Profile
@@ -39,13 +39,47 @@ from discovery.models.settings import SettingChange
 from discovery.models.trust import DeepValidation, FileChecksum, Finding, LoadTest
 
 __all__ = [
-    "AccessChange", "AccessRule", "AccessTerm", "AccountChange", "Alias", "ApiToken", "Audience",
-    "BulkEdit", "Channel", "Collection", "DeepValidation",
-    "FileChecksum", "Finding", "Forgotten", "IdempotentCall", "Job", "Listing",
-    "LoadTest", "LogEntry", "MetadataChange", "MetadataImport", "Notice", "Profile",
-    "ProposedJoin", "QueueKey", "Recategorization", "RegisteredModel",
-    "RegisteredModelQuerySet", "RejectedMove", "Right", "Root", "SavedView", "ScanRun",
-    "SettingChange", "SignInCount", "Skipped", "Tag", "TimedJob", "Unrecognized",
-    "UserSession", "Visibility",
-    "Webhook", "WebhookDelivery",
+    "AccessChange",
+    "AccessRule",
+    "AccessTerm",
+    "AccountChange",
+    "Alias",
+    "ApiToken",
+    "Audience",
+    "BulkEdit",
+    "Collection",
+    "DeepValidation",
+    "FileChecksum",
+    "Finding",
+    "Forgotten",
+    "IdempotentCall",
+    "Job",
+    "Listing",
+    "LoadTest",
+    "LogEntry",
+    "LogTopic",
+    "MetadataChange",
+    "MetadataImport",
+    "Notice",
+    "Profile",
+    "ProposedJoin",
+    "QueueKey",
+    "Recategorization",
+    "RegisteredModel",
+    "RegisteredModelQuerySet",
+    "RejectedMove",
+    "Right",
+    "Root",
+    "SavedView",
+    "ScanRun",
+    "SettingChange",
+    "SignInCount",
+    "Skipped",
+    "Tag",
+    "TimedJob",
+    "Unrecognized",
+    "UserSession",
+    "Visibility",
+    "Webhook",
+    "WebhookDelivery",
 ]  # fmt: skip

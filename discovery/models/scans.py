@@ -6,7 +6,7 @@ from django.db import models
 from django.db.models import Q
 from django.urls import reverse
 
-from discovery.engine.core.vocabulary import Channel, ScanEvent, Severity, Trigger
+from discovery.engine.core.vocabulary import LogTopic, ScanEvent, Severity, Trigger
 from discovery.models.job import TimedJob
 from discovery.models.permissions import OF_SCANS
 from discovery.models.word_field import WordField
@@ -71,7 +71,7 @@ class LogEntry(models.Model):
 
     at = models.DateTimeField(db_index=True)
     level = WordField(max_length=8, choices=Severity.choices)
-    channel = WordField(max_length=16, choices=Channel.choices)
+    channel = WordField(max_length=16, choices=LogTopic.choices)
     scan = models.ForeignKey(
         ScanRun, null=True, blank=True, on_delete=models.CASCADE, related_name="log"
     )

@@ -16,7 +16,7 @@ from django_q.models import Schedule
 from django_q.tasks import async_task
 
 from discovery.engine.core.vocabulary import Severity
-from discovery.models import Channel
+from discovery.models import LogTopic
 from discovery.services.core import config_files, event_log
 from discovery.services.health import deep_validation
 from discovery.services.jobs.allowed_tasks import functions
@@ -57,7 +57,7 @@ KINDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ScheduleRow:
     """The current state of one schedule.
 
     ``kind`` is ``None`` for one that is not on the list: its tasks are refused.
@@ -74,12 +74,14 @@ class Row:
     is_ours: bool = True
 
 
-def rows() -> list[Row]:
+def rows() -> list[ScheduleRow]:
     """Return the listed schedules, even those that do not exist, then all others in the table."""
     known = {row.name: row for row in Schedule.objects.filter(name__in=KINDS)}
     told = [_row(kind, known.get(name)) for name, kind in KINDS.items()]
     told += [
-        Row(row.pk, row.name or "", row.func, interval(row), "", row.next_run, is_ours=False)
+        ScheduleRow(
+            row.pk, row.name or "", row.func, interval(row), "", row.next_run, is_ours=False
+        )
         for row in _others().order_by("pk")[:100]
     ]
     return told
@@ -91,12 +93,12 @@ def _others() -> QuerySet[Any]:
     return rows.exclude(func__in=functions())
 
 
-def _row(kind: Kind, row: Schedule | None) -> Row:
+def _row(kind: Kind, row: Schedule | None) -> ScheduleRow:
     if row is None:
-        return Row(None, kind.name, kind.label, "off", kind.set_by, None)
+        return ScheduleRow(None, kind.name, kind.label, "off", kind.set_by, None)
     paused = row.repeats == 0
     late = not paused and row.next_run is not None and row.next_run < timezone.now() - LATE
-    return Row(
+    return ScheduleRow(
         row.pk, kind.name, kind.label, interval(row), kind.set_by, row.next_run, late, paused
     )
 
@@ -148,7 +150,7 @@ def delete(pk: int, *, by: User) -> None:
         raise ScheduleError("There is no such schedule any more.")
     row.delete()
     event_log.record(
-        Channel.ACCESS,
+        LogTopic.ACCESS,
         Severity.INFO,
         f"{by.get_username()} deleted the schedule {row.name or row.func}",
     )
@@ -168,5 +170,5 @@ def _fetch(name: str) -> Schedule:
 
 def _note(by: User, what: str, kind: Kind) -> None:
     event_log.record(
-        Channel.ACCESS, Severity.INFO, f"{by.get_username()} {what} the schedule “{kind.label}”"
+        LogTopic.ACCESS, Severity.INFO, f"{by.get_username()} {what} the schedule “{kind.label}”"
     )

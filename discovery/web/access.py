@@ -32,8 +32,8 @@ from discovery.services.access import (
     access_rules,
     audiences,
     matrix,
-    model_access,
     view_as,
+    visibility,
 )
 from discovery.web.shared.shortcuts import as_key, needs, numbered, page_or_partial, require
 
@@ -78,7 +78,7 @@ def _explained(request: HttpRequest) -> dict[str, Any]:
     record = RegisteredModel.objects.visible_to(request.user).filter(model_id=which).first()
     if record is None:
         return {**told, "explain_error": f"There is no model with the ID {which}."}
-    return {**told, "model": record, "answer": model_access.of_person(record, who)}
+    return {**told, "model": record, "answer": visibility.of_person(record, who)}
 
 
 @require_POST
@@ -99,7 +99,7 @@ def cell(request: HttpRequest) -> HttpResponse:
         elif kind == "rule":
             rule = get_object_or_404(AccessRule, pk=as_key(key), is_default=False)
             changed = access_rules.grant(rule, group, on, by=by)
-            label = model_access.called(rule)
+            label = visibility.called(rule)
         else:
             raise Http404(row)
     except access_rules.AccessRuleError as error:
@@ -174,7 +174,7 @@ def _rule_form(
 ) -> HttpResponse:
     context = {
         "rule": standing,
-        "label": model_access.called(standing) if standing else "",
+        "label": visibility.called(standing) if standing else "",
         "given": given,
         "kinds": [(each.value, each.label, each.hint) for each in RuleKind],
         "choices": Visibility.choices,

@@ -95,7 +95,7 @@ def index(request: HttpRequest) -> HttpResponse:
             edit = bulk_edits.request(
                 operation, selection, by=user, through=_through(request.POST), atomic=atomic
             )
-        except bulk_edits.Refused:
+        except bulk_edits.EditRefused:
             faulty = {"refused": True, "mark": mark, **_foreseen(now)}
             return _render(request, {**context, **faulty}, status=422)
         return redirect("bulk-edit", edit.pk)

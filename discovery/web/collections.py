@@ -221,7 +221,7 @@ def of_model(request: HttpRequest, model_id: str) -> HttpResponse:
         messages.error(request, f"That cannot be done: {error.errors.get('collections', '')}.")
     except (NothingToDo, bulk_edits.EmptySelection):
         messages.error(request, "Choose a collection first.")
-    except bulk_edits.Refused as error:
+    except bulk_edits.EditRefused as error:
         messages.error(request, str(error))
     if is_fragment(request):
         return page_or_partial(request, "discovery/collection_of.html", "panel", {"model": record})

@@ -49,7 +49,7 @@ _GROUPS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ComparisonRow:
     label: str
     values: Sequence[str]
 
@@ -61,7 +61,7 @@ class Row:
 @dataclass(frozen=True, slots=True)
 class Group:
     heading: str
-    rows: Sequence[Row]
+    rows: Sequence[ComparisonRow]
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -126,7 +126,7 @@ def _offers(request: HttpRequest, chosen: Chosen, only: bool) -> dict[str, objec
     text = model_filters.normal_text(request.GET.get("add", ""))
     if not text or len(chosen.models) >= MOST:
         return {"add": text, "offers": []}
-    filters = model_filters.Filters.read(urlencode({"q": text}))
+    filters = model_filters.ModelFilters.read(urlencode({"q": text}))
     results = model_search.Results(
         request.user, filters, columns=("model_id", "name", "display_name", "path", "status")
     )
@@ -149,8 +149,8 @@ def _shown(groups: Sequence[Group], only: bool) -> list[Group]:
 
 
 def _groups(models: Sequence[RegisteredModel], sight: Sight) -> list[Group]:
-    def row(field: str) -> Row:
-        return Row(FIELD_LABELS[field], [_value(model, field) for model in models])
+    def row(field: str) -> ComparisonRow:
+        return ComparisonRow(FIELD_LABELS[field], [_value(model, field) for model in models])
 
     groups = [
         Group(heading, _known(row(field) for field in fields))
@@ -161,7 +161,7 @@ def _groups(models: Sequence[RegisteredModel], sight: Sight) -> list[Group]:
         Group(
             "On this machine",
             _known(
-                Row(label, [say(model, sight) for model in models])
+                ComparisonRow(label, [say(model, sight) for model in models])
                 for label, say in _MEASURED.items()
             ),
         ),
@@ -171,7 +171,7 @@ def _groups(models: Sequence[RegisteredModel], sight: Sight) -> list[Group]:
     return groups
 
 
-def _known(rows: Iterable[Row]) -> list[Row]:
+def _known(rows: Iterable[ComparisonRow]) -> list[ComparisonRow]:
     """Leave out rows that are empty for every model."""
     return [row for row in rows if any(row.values)]
 
@@ -182,10 +182,13 @@ def _value(model: RegisteredModel, field: str) -> str:
     return said if isinstance(said, str) else ""
 
 
-def _object_rows(models: Sequence[RegisteredModel], field: str) -> list[Row]:
+def _object_rows(models: Sequence[RegisteredModel], field: str) -> list[ComparisonRow]:
     values = [value if isinstance(value := model.value(field), Mapping) else {} for model in models]
     names = dict.fromkeys(str(name) for value in values for name in value)
-    return [Row(name, [field_values.plain(value.get(name)) for value in values]) for name in names]
+    return [
+        ComparisonRow(name, [field_values.plain(value.get(name)) for value in values])
+        for name in names
+    ]
 
 
 def _need(model: RegisteredModel) -> str:

@@ -105,7 +105,7 @@ def _line(record: RegisteredModel) -> Line:
 def _answer(
     request: HttpRequest,
     record: RegisteredModel,
-    row: model_metadata.Row | None,
+    row: model_metadata.FieldRow | None,
     *,
     said: str = "",
     status: int = 200,

@@ -47,7 +47,7 @@ MAX_PEOPLE = 200
 
 
 @dataclass(slots=True)
-class Filters:
+class HistoryFilters:
     """What the address asks for.
 
     A value that nothing has finds nothing; what cannot be read is named in ``faults``.
@@ -63,7 +63,7 @@ class Filters:
     faults: list[str] = field(default_factory=list)
 
     @classmethod
-    def read(cls, sent: QueryDict) -> Filters:
+    def read(cls, sent: QueryDict) -> HistoryFilters:
         names = ("by", "field", "through", "model", "since", "until", "batch")
         by, name, through, model, since, until, batch = (
             model_filters.normal_text(sent.get(name, "")) for name in names
@@ -119,7 +119,7 @@ def index(request: HttpRequest) -> HttpResponse:
     """Batches, the newest first; with ``batch``, each change of it."""
     sight = Sight(request.user)
     rows = metadata.changes_told_to(sight)
-    filters = Filters.read(request.GET)
+    filters = HistoryFilters.read(request.GET)
     found = filters.apply(rows) if sight.person(filters.by) == filters.by else rows.none()
     context: dict[str, Any] = {
         "filters": filters,

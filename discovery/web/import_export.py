@@ -46,7 +46,7 @@ def export(request: HttpRequest) -> StreamingHttpResponse:
     # models.
     asked.setlist("format", [each for each in formats if each not in exports.FORMATS])
     pieces, kind = exports.FORMATS[form]
-    rows = model_search.found(request.user, model_filters.Filters.read(asked))
+    rows = model_search.found(request.user, model_filters.ModelFilters.read(asked))
     name = f"models-{timezone.now():%Y-%m-%d}.{form}"
     return StreamingHttpResponse(
         pieces(rows, Sight(request.user)),

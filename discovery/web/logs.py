@@ -15,7 +15,7 @@ from django.views.decorators.http import require_safe
 
 from discovery.engine.core.text import clean
 from discovery.engine.core.vocabulary import Severity
-from discovery.models import Channel, Right
+from discovery.models import LogTopic, Right
 from discovery.services.access import permissions
 from discovery.services.core import event_log
 from discovery.services.registry import aliases
@@ -41,7 +41,7 @@ PERIODS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Filters:
+class LogFilters:
     """What the address asks for.
 
     ``faults`` are the parts that could not be parsed, in words.
@@ -57,7 +57,7 @@ class Filters:
     faults: tuple[str, ...] = ()
 
     @classmethod
-    def read(cls, query: QueryDict) -> Filters:
+    def read(cls, query: QueryDict) -> LogFilters:
         faults = []
         level, channel, scan, since = (
             clean(query.get(name, ""), 60).strip() for name in ("level", "channel", "scan", "since")
@@ -65,9 +65,9 @@ class Filters:
         if level and level not in Severity.values:
             faults.append(f"There is no level “{level}”: choose from {', '.join(Severity)}.")
             level = ""
-        if channel and channel not in Channel.values:
+        if channel and channel not in LogTopic.values:
             faults.append(
-                f"There is no channel “{channel}”: choose from {', '.join(Channel.values)}."
+                f"There is no channel “{channel}”: choose from {', '.join(LogTopic.values)}."
             )
             channel = ""
         number = as_key(scan)
@@ -118,7 +118,7 @@ def index(request: HttpRequest) -> HttpResponse:
 
     While it is live, the page asks again and is answered only when there is news.
     """
-    filters = Filters.read(request.GET)
+    filters = LogFilters.read(request.GET)
     rows = event_log.entries(
         level=filters.level,
         channel=filters.channel,
@@ -142,7 +142,7 @@ def index(request: HttpRequest) -> HttpResponse:
         "latest": shown[0].pk if shown else 0,
         "live": request.GET.get("live") != "0" and not before,
         "levels": Severity.choices,
-        "channels": Channel.values,
+        "channels": LogTopic.values,
         "periods": {name: words for name, (_, words) in PERIODS.items()},
     }
     return page_or_partial(request, "discovery/logs.html", "results", context)

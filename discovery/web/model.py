@@ -24,7 +24,7 @@ from discovery.services.insight import completeness_report, lineage, model_conte
 from discovery.services.machine.root_probes import RootSilent
 from discovery.services.registry import model_files
 from discovery.services.search import model_filters
-from discovery.web import evidence, memory
+from discovery.web import evidence, model_memory
 from discovery.web.shared import cards, family_graph, field_values, tensor_tree
 from discovery.web.shared.bars import Bar, percent
 from discovery.web.shared.shortcuts import fetch, is_fragment, numbered, page_or_partial
@@ -83,7 +83,7 @@ def overview(request: HttpRequest, model_id: str) -> HttpResponse:
         "verdicts": evidence.verdicts(record, sight),
         "key_variable": record.value("api_key_variable"),
         "advice": completeness_report.advice(record),
-        **memory.context(request, record),
+        **model_memory.context(request, record),
         "card": card,
         "card_html": cards.render(card.text) if card else "",
         "relatives": family_graph.brief(record, lineage.family(record, request.user)),

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_http_methods
 from discovery.engine.core.text import clean
 from discovery.engine.core.vocabulary import VisibilitySource
 from discovery.models import RegisteredModel, Right, Visibility
-from discovery.services.access import model_access
+from discovery.services.access import visibility
 from discovery.services.core.form_stamps import touched
 from discovery.services.metadata import metadata
 from discovery.web.model import frame
@@ -110,7 +110,7 @@ def _context(
     chosen: dict[str, Any] | None = None,
     errors: dict[str, str] | None = None,
 ) -> dict[str, Any]:
-    told = model_access.explained(record)
+    told = visibility.explained(record)
     chosen = chosen or {**_now(record), "groups": told["groups"]}
     names = set(Group.objects.order_by("name").values_list("name", flat=True)[:MAX_GROUPS]) | set(
         told["groups"]
@@ -128,10 +128,10 @@ def _context(
                 for value, label in Visibility.choices
             ),
         ],
-        "decided_by": model_access.decided_by(record),
+        "decided_by": visibility.decided_by(record),
         "groups": [(name, name in chosen["groups"]) for name in sorted(names)],
         "stamps": shown.stamps(_now(record)),
         "errors": errors or {},
         "who": who,
-        "answer": model_access.of_person(record, who) if who else None,
+        "answer": visibility.of_person(record, who) if who else None,
     }

@@ -16,7 +16,7 @@ from discovery.engine.core.text import listed
 from discovery.models.registry import sees_all
 from discovery.services.search import facets, filters, model_filters
 from discovery.services.search.filters import BOUNDS, FACETS, FILTERS, NONE
-from discovery.services.search.model_filters import Filters
+from discovery.services.search.model_filters import ModelFilters
 
 #: Options shown before "more", and options from which on a facet can be searched.
 SHOWN, MANY = 8, 15
@@ -87,7 +87,7 @@ def is_offered(request: HttpRequest, name: str) -> bool:
     return not FACETS[name].staff_only or sees_all(request.user)
 
 
-def wanted(request: HttpRequest, asked: Filters) -> tuple[str, ...]:
+def wanted(request: HttpRequest, asked: ModelFilters) -> tuple[str, ...]:
     """Return the facets to count for this page.
 
     They are those that cost little, and those that somebody opened or filtered by.
@@ -99,7 +99,7 @@ def wanted(request: HttpRequest, asked: Filters) -> tuple[str, ...]:
     )
 
 
-def facet_list(request: HttpRequest, asked: Filters, counts: facets.Counts) -> list[Facet]:
+def facet_list(request: HttpRequest, asked: ModelFilters, counts: facets.Counts) -> list[Facet]:
     """All facets that have something to choose among."""
     shown = [facet(request, asked, name, counts) for name in FACETS if is_offered(request, name)]
     return [
@@ -109,7 +109,7 @@ def facet_list(request: HttpRequest, asked: Filters, counts: facets.Counts) -> l
     ]
 
 
-def facet(request: HttpRequest, asked: Filters, name: str, counts: facets.Counts) -> Facet:
+def facet(request: HttpRequest, asked: ModelFilters, name: str, counts: facets.Counts) -> Facet:
     chosen, found = asked.values(name), dict(counts.get(name, ()))
     # In an order of their own, which does not change with the numbers.
     if FACETS[name].in_order and (order := FACETS[name].values):
@@ -148,7 +148,7 @@ def _option(name: str, value: str, models: int, *, chosen: bool) -> Option:
     )
 
 
-def chips(request: HttpRequest, asked: Filters) -> list[Chip]:
+def chips(request: HttpRequest, asked: ModelFilters) -> list[Chip]:
     result = [Chip(_said(name, values), address(request, name)) for name, values in asked.chosen]
     result += [
         Chip(f"{filters.label(name)} {value}", address(request, name))
@@ -178,7 +178,7 @@ def cleared(request: HttpRequest) -> str:
     return address(request, "q", "favourites", "open", *FILTERS, *BOUNDS)
 
 
-def hidden(request: HttpRequest, asked: Filters) -> list[tuple[str, str]]:
+def hidden(request: HttpRequest, asked: ModelFilters) -> list[tuple[str, str]]:
     """What the search form has to carry along because no control of the page says it."""
     kept = [
         (name, value)

@@ -36,7 +36,7 @@ PAGE = "discovery/model_metadata.html"
 
 
 @dataclass(slots=True, kw_only=True)
-class Row(Control):
+class FieldRow(Control):
     """One field of one model as the tab shows it.
 
     ``input`` is set while it is edited, ``conflict`` tells that somebody has changed it in the
@@ -95,7 +95,7 @@ def field(request: HttpRequest, model_id: str, name: str) -> HttpResponse:
     return _one(request, record, row)
 
 
-def _save(request: HttpRequest, record: RegisteredModel, row: Row) -> HttpResponse:
+def _save(request: HttpRequest, record: RegisteredModel, row: FieldRow) -> HttpResponse:
     row, status, said = save(request, record, row.field)
     if said and not is_fragment(request):
         messages.success(request, said)
@@ -105,7 +105,7 @@ def _save(request: HttpRequest, record: RegisteredModel, row: Row) -> HttpRespon
     return _one(request, record, row, said=said, status=status)
 
 
-def save(request: HttpRequest, record: RegisteredModel, spec: Field) -> tuple[Row, int, str]:
+def save(request: HttpRequest, record: RegisteredModel, spec: Field) -> tuple[FieldRow, int, str]:
     """Save one field of a form.
 
     Returns (the row to show, the status of the response, the message after saving).
@@ -191,7 +191,7 @@ def _save_all(request: HttpRequest, record: RegisteredModel) -> HttpResponse:
     return redirect("model-metadata", record.model_id)
 
 
-def _touched(rows: list[Row], data: QueryDict) -> dict[str, Any]:
+def _touched(rows: list[FieldRow], data: QueryDict) -> dict[str, Any]:
     """Return {field: value} of what was changed since the form was shown.
 
     Every row gets its input, with its error.
@@ -212,11 +212,11 @@ def _touched(rows: list[Row], data: QueryDict) -> dict[str, Any]:
 
 def _kept(
     record: RegisteredModel,
-    fresh: Row,
-    sent: Row,
+    fresh: FieldRow,
+    sent: FieldRow,
     changes: dict[str, Any],
     conflict: metadata.Conflict,
-) -> Row:
+) -> FieldRow:
     """Return the current field with what was entered for it.
 
     Untouched fields show the current value.
@@ -229,17 +229,17 @@ def _kept(
     return fresh
 
 
-def _rows(record: RegisteredModel) -> list[tuple[str, list[Row]]]:
+def _rows(record: RegisteredModel) -> list[tuple[str, list[FieldRow]]]:
     return [
         (title, [row_of(record, each) for each in group])
         for title, group in ((*GROUPS, *HOSTING) if record.is_hosted else GROUPS)
     ]
 
 
-def row_of(record: RegisteredModel, spec: Field) -> Row:
+def row_of(record: RegisteredModel, spec: Field) -> FieldRow:
     curated, read = record.curated.get(spec.name), record.extracted.get(spec.name)
     entry = curated or read
-    return Row(
+    return FieldRow(
         field=spec,
         value=field_values.shown(spec.name, entry["value"]) if entry else None,
         items=_items(spec, entry["value"]) if entry else [],
@@ -260,7 +260,7 @@ def _items(spec: Field, value: Any) -> list[str]:
     return [said.get(str(item), str(item)) for item in value]
 
 
-def open_rows(record: RegisteredModel, rows: list[Row]) -> None:
+def open_rows(record: RegisteredModel, rows: list[FieldRow]) -> None:
     """Give each row its input.
 
     The empty option of a choice means the value from the files, so only people's choices are filled
@@ -280,7 +280,12 @@ def _standing(record: RegisteredModel, spec: Field) -> Any:
 
 
 def _one(
-    request: HttpRequest, record: RegisteredModel, row: Row, *, said: str = "", status: int = 200
+    request: HttpRequest,
+    record: RegisteredModel,
+    row: FieldRow,
+    *,
+    said: str = "",
+    status: int = 200,
 ) -> HttpResponse:
     """The row alone for htmx, else the page with it in its place."""
     if not is_fragment(request):
@@ -305,7 +310,7 @@ def _one(
 def _page(
     request: HttpRequest,
     record: RegisteredModel,
-    rows: list[tuple[str, list[Row]]],
+    rows: list[tuple[str, list[FieldRow]]],
     *,
     whole: bool = False,
     status: int = 200,

@@ -45,7 +45,7 @@ BULK = {
 
 @require_safe
 def index(request: HttpRequest) -> HttpResponse:
-    filters = model_filters.Filters.read(request.GET)
+    filters = model_filters.ModelFilters.read(request.GET)
     # While somebody types, facets stay as they are without what is not understood yet; the list
     # waits.
     counted, names = (
@@ -98,7 +98,9 @@ def index(request: HttpRequest) -> HttpResponse:
     )
 
 
-def _nothing(request: HttpRequest, filters: model_filters.Filters, total: int) -> dict[str, Any]:
+def _nothing(
+    request: HttpRequest, filters: model_filters.ModelFilters, total: int
+) -> dict[str, Any]:
     """Tell administrators of an empty registry where to put models."""
     if (
         total
@@ -127,7 +129,7 @@ def facet(request: HttpRequest, name: str) -> HttpResponse:
         query = request.GET.copy()
         query.appendlist("open", name)
         return redirect(f"{model_list.address(request, *request.GET)}?{query.urlencode()}")
-    filters = model_filters.Filters.read(request.GET)
+    filters = model_filters.ModelFilters.read(request.GET)
     counts = facets.counts(request.user, filters, (name,))
     return render(
         request,

@@ -40,7 +40,7 @@ WINS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class FieldComparison:
     """One field of two models, and what the joined one has."""
 
     label: str
@@ -127,13 +127,13 @@ def _pair(old: RegisteredModel, new: RegisteredModel) -> dict[str, Any]:
     }
 
 
-def _row(choice: merging.Choice) -> Row:
+def _row(choice: merging.Choice) -> FieldComparison:
     nothing = "none" if isinstance(choice.result, list) else "automatic"
     old, new, result = (
         changes.value_view(choice.name, value, nothing)
         for value in (choice.old, choice.new, choice.result)
     )
-    return Row(changes.label(choice.name), old, new, result, WINS[choice.wins])
+    return FieldComparison(changes.label(choice.name), old, new, result, WINS[choice.wins])
 
 
 def _choices(request: HttpRequest, old: RegisteredModel) -> dict[str, Any]:

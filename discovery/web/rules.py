@@ -38,7 +38,7 @@ MAX_DIFFERENCE = 400
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class CategoryRules:
     """One category: its rules in words, each with its weight, and how many models have it now."""
 
     axis: str
@@ -57,7 +57,7 @@ def index(request: HttpRequest) -> HttpResponse:
         section = rules.section(axis)
         names = [*section, *(name for name in CATEGORIES[axis] if name not in section)]
         rows = [
-            Row(
+            CategoryRules(
                 axis,
                 name,
                 [_said(rule) for rule in section.get(name, ())],

@@ -25,7 +25,7 @@ MOST = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ProfileRow:
     """A profile as its fields hold it: GPUs are sizes in GB, separated by commas."""
 
     name: str = ""
@@ -37,7 +37,7 @@ class Row:
 class Faulty(Exception):
     """A profile is invalid: ``rows`` are all of them, with their errors."""
 
-    def __init__(self, rows: list[Row]) -> None:
+    def __init__(self, rows: list[ProfileRow]) -> None:
         super().__init__("machine profiles that cannot be read")
         self.rows = rows
 
@@ -47,7 +47,7 @@ class Faulty(Exception):
 def index(request: HttpRequest) -> HttpResponse:
     now = editing.current(KEY)
     context: dict[str, Any] = {
-        "rows": [*_rows(now), Row()],
+        "rows": [*_rows(now), ProfileRow()],
         "seen": stamp(now),
         "file": config_files.DISCOVERY.path,
     }
@@ -71,21 +71,22 @@ def index(request: HttpRequest) -> HttpResponse:
     return page_or_partial(request, "discovery/settings_machines.html", "form", context, status)
 
 
-def _rows(machines: dict[str, Any]) -> list[Row]:
+def _rows(machines: dict[str, Any]) -> list[ProfileRow]:
     return [
-        Row(name, f"{each['ram_gb']:g}", ", ".join(f"{size:g}" for size in each["gpus_gb"]))
+        ProfileRow(name, f"{each['ram_gb']:g}", ", ".join(f"{size:g}" for size in each["gpus_gb"]))
         for name, each in machines.items()
     ]
 
 
-def _sent(sent: QueryDict) -> list[Row]:
+def _sent(sent: QueryDict) -> list[ProfileRow]:
     columns = (sent.getlist("name"), sent.getlist("ram"), sent.getlist("gpus"))
     return [
-        Row(*(text.strip() for text in row)) for row in list(zip(*columns, strict=False))[:MOST]
+        ProfileRow(*(text.strip() for text in row))
+        for row in list(zip(*columns, strict=False))[:MOST]
     ]
 
 
-def _profiles(rows: list[Row]) -> dict[str, Any]:
+def _profiles(rows: list[ProfileRow]) -> dict[str, Any]:
     """``machines`` of the file; a row without any text is none. Raises ``Faulty``."""
     found: dict[str, Any] = {}
     faults: dict[int, str] = {}
@@ -104,7 +105,10 @@ def _profiles(rows: list[Row]) -> dict[str, Any]:
             faults[number] = "Enter sizes in GB above 0, like 64 or 24, 24."
     if faults:
         raise Faulty(
-            [Row(row.name, row.ram, row.gpus, faults.get(i, "")) for i, row in enumerate(rows)]
+            [
+                ProfileRow(row.name, row.ram, row.gpus, faults.get(i, ""))
+                for i, row in enumerate(rows)
+            ]
         )
     return found
 

@@ -24,7 +24,7 @@ from discovery.services.core import private_files
 from discovery.services.integrations import endpoint_keys
 from discovery.services.machine import resources, versions, workers
 from discovery.services.machine.resources import Disk
-from discovery.web.memory import Part, stack
+from discovery.web.model_memory import Part, stack
 from discovery.web.shared.shortcuts import as_key, in_utc, is_fragment, needs, page_or_partial
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ from django.utils.http import urlencode
 
 from discovery.engine.core.vocabulary import Severity
 from discovery.models import (
-    Channel,
     Collection,
     DeepValidation,
+    LogTopic,
     RegisteredModel,
     Root,
     ScanRun,
@@ -220,9 +220,9 @@ def test_the_log_is_filtered_and_readers_see_only_what_concerns_their_models(
     make_model("open", visibility="PUBLIC")
     make_model("hidden", visibility="ADMIN_ONLY")
     for level, channel, model_id in (
-        (Severity.ERROR, Channel.VALIDATION, "hidden"),
-        (Severity.INFO, Channel.METADATA, "open"),
-        (Severity.WARNING, Channel.DISCOVERY, ""),
+        (Severity.ERROR, LogTopic.VALIDATION, "hidden"),
+        (Severity.INFO, LogTopic.METADATA, "open"),
+        (Severity.WARNING, LogTopic.DISCOVERY, ""),
     ):
         event_log.record(channel, level, f"about {model_id or 'the scan'}", model_id=model_id)
     address = "/api/models/discovery/logs"

@@ -67,13 +67,13 @@ def make(count: int) -> None:
     from django.utils import timezone
 
     from discovery.engine.classify.modality import detect
-    from discovery.engine.classify.signals import Clues
+    from discovery.engine.classify.signals import SignalCollector
     from discovery.models import RegisteredModel, Root
 
     root, now, batch = Root.objects.create(path="/made"), timezone.now(), []
     for number in range(count):
         kind, name = number % len(NAMES), f"{NAMES[number % len(NAMES)]}-{number}"
-        clues = Clues()
+        clues = SignalCollector()
         clues.config(
             {"architectures": [CLASSES[kind]], "model_type": TYPES[kind], "vocab_size": 32000},
             "config.json",

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from discovery.engine.core.vocabulary import Severity
-from discovery.models import Channel, RegisteredModel
+from discovery.models import LogTopic, RegisteredModel
 from discovery.services.core import event_log
 
 SignIn = Callable[..., None]
@@ -100,11 +100,11 @@ def test_the_log_grows_by_itself_and_can_be_paused(
     page: Page, shelf: Path, sign_in: SignIn
 ) -> None:
     sign_in(to="/logs/")
-    event_log.record(Channel.DISCOVERY, Severity.WARNING, "it happens now")
+    event_log.record(LogTopic.DISCOVERY, Severity.WARNING, "it happens now")
     expect(page.get_by_text("it happens now")).to_be_visible()
     page.get_by_role("link", name="Pause").click()
     expect(page.get_by_text("Paused")).to_be_visible()
-    event_log.record(Channel.DISCOVERY, Severity.WARNING, "unseen for now")
+    event_log.record(LogTopic.DISCOVERY, Severity.WARNING, "unseen for now")
     page.wait_for_timeout(2500)
     expect(page.get_by_text("unseen for now")).to_have_count(0)
     page.get_by_role("link", name="Go on").click()

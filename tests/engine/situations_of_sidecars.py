@@ -120,7 +120,7 @@ def base_with_a_template(at: Path) -> None:
 
 
 def coder_that_chats(at: Path) -> None:
-    card = builders.Card(
+    card = builders.DemoCard(
         "Thing-Coder-7B-Instruct", "A helpful assistant.", tags=("chat", "conversational"),
         pipeline_tag="text-generation",
     )  # fmt: skip
@@ -204,7 +204,9 @@ def embedder_that_cuts_early(at: Path) -> None:
 
 
 def license_of_another_kind(at: Path) -> None:
-    builders.transformers(at / "m", card=builders.Card("M", "Some words here.", license="other"))
+    builders.transformers(
+        at / "m", card=builders.DemoCard("M", "Some words here.", license="other")
+    )
     builders.write_text(at / "m/LICENSE", "LLAMA 3.2 COMMUNITY LICENSE AGREEMENT\nLlama 3.2 ...")
 
 
@@ -253,7 +255,7 @@ def untaught_and_seeing(at: Path) -> None:
 
 
 def pair_scorer_of_a_language_model(at: Path) -> None:
-    card = builders.Card(
+    card = builders.DemoCard(
         "Thing3-Reranker-4B", "Sorts passages by how well they answer.", tags=("transformers",),
         pipeline_tag="text-ranking",
     )  # fmt: skip

@@ -27,7 +27,7 @@ from discovery.engine.classify.describe import (
 )
 from discovery.engine.classify.modality import detect
 from discovery.engine.classify.rules import CategorizationFile, CategorizationRules
-from discovery.engine.classify.signals import Clues, Signals
+from discovery.engine.classify.signals import SignalCollector, Signals
 from discovery.engine.core.types import Found
 from discovery.engine.core.word_parts import affirmed, words
 from discovery.services.core.config_files import SHIPPED_RULES
@@ -48,7 +48,7 @@ def signals(
     task: str = "",
     **marks: str,
 ) -> Signals:
-    clues = Clues()
+    clues = SignalCollector()
     if config:
         clues.config(config, "config.json")
     clues.card({"pipeline_tag": task, "tags": tags or []}, None, "")
@@ -430,7 +430,7 @@ def test_a_config_that_contradicts_the_tensors_is_said_and_the_tensors_win(
     builders.transformers(
         models_root / "model-7b",
         extra_config=big,
-        card=builders.Card("A 7B model", "This model has 7B parameters, says its card."),
+        card=builders.DemoCard("A 7B model", "This model has 7B parameters, says its card."),
     )
     found = read(models_root)["model-7b"]
     assert found.values["parameter_count"].value < 10_000_000
@@ -451,7 +451,7 @@ def test_a_mixture_of_experts_has_fewer_active_parameters(models_root: Path, rea
     )
 )
 def test_junk_never_crashes_the_signals(junk: Any) -> None:
-    clues = Clues()
+    clues = SignalCollector()
     config = {
         "architectures": junk,
         "model_type": junk,

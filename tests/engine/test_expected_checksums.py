@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from discovery.engine.core.types import FileEntry
 from discovery.engine.integrity.checksum_lists import MAX_LINES, MAX_LIST_BYTES, is_list, parse
-from discovery.engine.integrity.expected_checksums import Expected, Vouchers, vouchers
+from discovery.engine.integrity.expected_checksums import Expected, PublishedChecksums, vouchers
 from tests.support import builders
 
 A, B = "a1" * 32, "b2" * 32
@@ -31,7 +31,7 @@ def entries(root: Path, place: str = ".") -> list[FileEntry]:
     return found
 
 
-def ask(root: Path, place: str = ".") -> Vouchers:
+def ask(root: Path, place: str = ".") -> PublishedChecksums:
     return vouchers(os.path.realpath(root), place, entries(root, place))
 
 

@@ -22,7 +22,7 @@ def value(found: Found, field: str) -> object:
 
 
 def test_a_transformers_folder_is_read_from_all_its_files(models_root: Path, read: Read) -> None:
-    card = builders.Card(
+    card = builders.DemoCard(
         "tiny-llama-chat",
         "A small model that talks about the weather all day long.",
         license="apache-2.0",
@@ -49,7 +49,7 @@ def test_sources_win_in_their_order(models_root: Path, read: Read) -> None:
     folder = models_root / "model"
     builders.transformers(
         folder,
-        card=builders.Card(
+        card=builders.DemoCard(
             "Card title",
             "Prose of the card, which is long enough.",
             license="mit",

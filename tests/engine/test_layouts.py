@@ -458,7 +458,7 @@ def test_a_name_that_says_nothing_gives_way_to_the_next_around_it(
 def test_the_title_of_the_card_names_a_folder_that_says_nothing(
     models_root: Path, read: Read
 ) -> None:
-    card = builders.Card("all-MiniLM-L6-v2", "It embeds sentences, and that is what it does.")
+    card = builders.DemoCard("all-MiniLM-L6-v2", "It embeds sentences, and that is what it does.")
     builders.sentence_transformers(models_root / "package" / "model", card=card)
     assert only(read(models_root)).name == "all-MiniLM-L6-v2"
 

@@ -97,7 +97,10 @@ def test_names_of_license_files(name: str, is_one: bool) -> None:
 
 
 def test_what_a_card_says_comes_before_the_license_file(models_root: Path, read: Read) -> None:
-    for name, card in (("a", builders.Card("A", "Some words.", license="openrail")), ("b", False)):
+    for name, card in (
+        ("a", builders.DemoCard("A", "Some words.", license="openrail")),
+        ("b", False),
+    ):
         builders.transformers(models_root / name, card=card)
         builders.write_text(models_root / name / "LICENSE", APACHE)
     found = read(models_root)

@@ -15,7 +15,7 @@ import pytest
 from discovery.demo.tree import make_demo_tree
 from discovery.engine.classify.categorize import Categorizer, as_json
 from discovery.engine.classify.rules import CategorizationRules
-from discovery.engine.classify.signals import Clues, Signals
+from discovery.engine.classify.signals import SignalCollector, Signals
 from tests.engine.reading import RULES
 from tests.support import builders
 from tests.support.waiting import DEADLINE
@@ -41,7 +41,9 @@ def awkward(root: Path) -> None:
         "programming",
         "text-generation",
     ]
-    builders.transformers(root / "tags", card=builders.Card("Tags", "A model.", tags=tuple(tags)))
+    builders.transformers(
+        root / "tags", card=builders.DemoCard("Tags", "A model.", tags=tuple(tags))
+    )
     builders.transformers(root / "shards", shards=5)
     for path in sorted((root / "shards").glob("*.safetensors"))[1:4]:
         path.unlink()
@@ -98,7 +100,7 @@ def test_nothing_that_is_found_is_a_set(tmp_path: Path) -> None:
 
 def test_categories_are_the_same_from_what_a_database_gives_back() -> None:
     """PostgreSQL keeps the keys of an object in an order of its own."""
-    clues = Clues()
+    clues = SignalCollector()
     for number in range(20):
         clues.mark(f"library:lib{number * 7 % 20}", "x")
     for mark in (

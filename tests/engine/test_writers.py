@@ -207,7 +207,7 @@ def test_python_s_own_readers_open_the_archives(tmp_path: Path) -> None:
 def test_a_card_states_in_front_matter_what_the_page_shows(tmp_path: Path) -> None:
     builders.write_card(
         tmp_path,
-        builders.Card(
+        builders.DemoCard(
             "Nordlys",
             "Svarer på norsk.",
             license="mit",

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from discovery.loading import supervise
-from discovery.loading.errors import LoadFailed, Refused
+from discovery.loading.errors import LoadFailed, LoadRefused
 from discovery.loading.job import Job, Result
 from discovery.loading.loaders import endpoint
 
@@ -198,7 +198,7 @@ def test_a_server_without_encryption_is_no_https_server(server: Server) -> None:
     ],
 )
 def test_only_http_addresses_are_asked(address: str) -> None:
-    with pytest.raises(Refused):
+    with pytest.raises(LoadRefused):
         ask(address)
 
 

@@ -90,7 +90,7 @@ def test_an_old_torch_is_not_even_imported(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(
         libraries, "import_module", lambda name: pytest.fail(f"{name} was imported")
     )
-    with pytest.raises(libraries.Refused, match=r"torch 2\.6\.0\+cpu is installed here"):
+    with pytest.raises(libraries.LoadRefused, match=r"torch 2\.6\.0\+cpu is installed here"):
         libraries.library("torch")
 
 

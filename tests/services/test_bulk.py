@@ -232,7 +232,7 @@ def test_all_or_nothing_changes_nothing_when_one_model_cannot_be_changed(
     asked = Operation.read("visibility", values={"visibility": "PUBLIC"})
     foreseen = preview(asked, ALL, admin_user)
     assert (foreseen.changing, foreseen.faulty, foreseen.faults[0].model_id) == (2, 1, "b")
-    with pytest.raises(bulk_edits.Refused, match="quarantine"):
+    with pytest.raises(bulk_edits.EditRefused, match="quarantine"):
         bulk_edits.request(asked, ALL, by=admin_user)
     assert not BulkEdit.objects.exists()
     assert set(RegisteredModel.objects.values_list("visibility", flat=True)) == {

@@ -537,16 +537,16 @@ def stop_at(
     how: Callable[[DeepValidation], Any] = deep_validation.cancel,
 ) -> None:
     """Somebody presses Stop once so many chunks of ``name`` are read."""
-    real, seen = deep_reading.Progress.tick, []
+    real, seen = deep_reading.ReadingProgress.tick, []
 
-    def tick(self: deep_reading.Progress, count: int = 0) -> None:
+    def tick(self: deep_reading.ReadingProgress, count: int = 0) -> None:
         if count and self.path.endswith(name):
             seen.append(count)
             if len(seen) == chunks:
                 how(self.run)
         real(self, count)
 
-    monkeypatch.setattr(deep_reading.Progress, "tick", tick)
+    monkeypatch.setattr(deep_reading.ReadingProgress, "tick", tick)
 
 
 def test_stop_is_heard_inside_a_file_and_the_next_run_goes_on_with_what_is_left(
@@ -674,15 +674,15 @@ def test_progress_is_told_while_a_file_is_read(
 ) -> None:
     a = model(models_root, scan, hidden=256)
     told: list[tuple[str, int]] = []
-    real = deep_reading.Progress.write
+    real = deep_reading.ReadingProgress.write
 
-    def write(self: deep_reading.Progress) -> None:
+    def write(self: deep_reading.ReadingProgress) -> None:
         real(self)
         row = DeepValidation.objects.get()
         told.append((row.current_path, row.done_bytes))
         assert row.heartbeat_at is not None
 
-    monkeypatch.setattr(deep_reading.Progress, "write", write)
+    monkeypatch.setattr(deep_reading.ReadingProgress, "write", write)
     run(a)
     inside = [done for path, done in told if path == "a/model.safetensors"]
     assert len(inside) >= (models_root / "a/model.safetensors").stat().st_size // CHUNK

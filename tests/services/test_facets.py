@@ -17,7 +17,7 @@ from discovery.models.listing import PROFILE
 from discovery.services.machine import hardware
 from discovery.services.search import facets, model_search
 from discovery.services.search.filters import FACETS, Kind
-from discovery.services.search.model_filters import Filters
+from discovery.services.search.model_filters import ModelFilters
 from discovery.services.search.model_search import Results
 from tests.benchmarks.registry import fill
 
@@ -34,7 +34,7 @@ def small_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def counted(user: Any, query: str, field: str) -> dict[str, int]:
-    return dict(facets.counts(user, Filters.read(query))[field])
+    return dict(facets.counts(user, ModelFilters.read(query))[field])
 
 
 @pytest.fixture
@@ -77,7 +77,9 @@ def test_models_with_several_values_count_for_each(shelf: None, admin_user: User
     assert counted(admin_user, "", "capability") == {"CHAT": 1, "CODE": 1, "none": 2}
     assert [
         model.name
-        for model in model_search.found(admin_user, Filters.read("modality=IMAGE&modality=AUDIO"))
+        for model in model_search.found(
+            admin_user, ModelFilters.read("modality=IMAGE&modality=AUDIO")
+        )
     ] == ["b"]
 
 
@@ -91,7 +93,7 @@ def test_roots_and_collections_are_named(shelf: None, admin_user: User) -> None:
 def test_nothing_is_counted_that_one_may_not_see(shelf: None, user: User) -> None:
     assert counted(user, "", "primary") == {"LANGUAGE": 1}
     assert counted(AnonymousUser(), "", "license") == {"mit": 1}
-    for field, values in facets.counts(user, Filters.read("")).items():
+    for field, values in facets.counts(user, ModelFilters.read("")).items():
         assert sum(number for _, number in values) <= 2, field
     group = Group.objects.create(name="g")
     user.groups.add(group)
@@ -100,8 +102,8 @@ def test_nothing_is_counted_that_one_may_not_see(shelf: None, user: User) -> Non
 
 
 def test_a_filter_that_is_not_understood_counts_nothing(shelf: None, admin_user: User) -> None:
-    assert facets.count(admin_user, Filters.read("q=params:%3Eludicrous")).total == 0
-    assert facets.count(admin_user, Filters.read("min_params=much")).counts["type"] == []
+    assert facets.count(admin_user, ModelFilters.read("q=params:%3Eludicrous")).total == 0
+    assert facets.count(admin_user, ModelFilters.read("min_params=much")).counts["type"] == []
 
 
 QUERIES = (
@@ -125,7 +127,7 @@ def test_every_count_is_what_choosing_that_value_finds(admin_user: User, user: U
     chance = Random(7)
     for who in (admin_user, user):
         for query in QUERIES:
-            filters = Filters.read(query)
+            filters = ModelFilters.read(query)
             assert not filters.faults
             told = facets.count(who, filters)
             assert (
@@ -142,7 +144,9 @@ def test_every_count_is_what_choosing_that_value_finds(admin_user: User, user: U
             assert handed.keys(0, 50) == Results(who, filters).keys(0, 50)
             for name, values in told.counts.items():
                 for value, number in chance.sample(values, min(2, len(values))):
-                    narrowed = Filters.read(f"{filters.without(name).as_query()}&{name}={value}")
+                    narrowed = ModelFilters.read(
+                        f"{filters.without(name).as_query()}&{name}={value}"
+                    )
                     assert number == model_search.listed(who, narrowed).count(), (
                         query,
                         name,
@@ -172,7 +176,7 @@ def test_filters_find_what_reading_each_model_finds(admin_user: User) -> None:
         "min_size=1gb&max_size=20000000000": lambda each: 10**9 <= each.size_bytes <= 2 * 10**10,
     }
     for query, holds in expected.items():
-        found = {model.pk for model in model_search.found(admin_user, Filters.read(query))}
+        found = {model.pk for model in model_search.found(admin_user, ModelFilters.read(query))}
         assert found == {model.pk for model in models if holds(model)}, query
         assert 0 < len(found) < 300, query
 
@@ -186,7 +190,7 @@ def test_pages_read_by_keys_are_the_list_in_its_order(
 ) -> None:
     fill(120)
     for query in (f"sort={sort}", f"sort={sort}&q=llama"):
-        filters = Filters.read(query)
+        filters = ModelFilters.read(query)
         whole = [model.pk for model in model_search.found(admin_user, filters)]
         results = Results(admin_user, filters, columns=("name",))
         assert len(results) == len(whole)
@@ -204,7 +208,7 @@ def test_what_few_models_match_is_looked_for_once(
     admin_user: User, monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: Any
 ) -> None:
     fill(60)
-    filters = Filters.read("q=llama&status=READY")
+    filters = ModelFilters.read("q=llama&status=READY")
     with django_assert_num_queries(1):
         hurried = model_search.hurried(admin_user, filters)
     assert hurried.keys
@@ -214,7 +218,7 @@ def test_what_few_models_match_is_looked_for_once(
     ]
     monkeypatch.setattr(model_search, "FEW", 3)
     assert model_search.hurried(admin_user, filters) == filters
-    for untouched in (Filters.read("status=READY"), Filters.read("q=params:>x")):
+    for untouched in (ModelFilters.read("status=READY"), ModelFilters.read("q=params:>x")):
         with django_assert_num_queries(0):
             assert model_search.hurried(admin_user, untouched) == untouched
 
@@ -226,14 +230,14 @@ def test_counting_takes_a_fixed_number_of_statements(
     fill(30)
     quick = ("primary", "type", "fits", "status")
     with django_assert_num_queries(1):
-        facets.count(admin_user, Filters.read(""), quick)
+        facets.count(admin_user, ModelFilters.read(""), quick)
     with django_assert_num_queries(4):
-        facets.counts(admin_user, Filters.read("q=llama"))
+        facets.counts(admin_user, ModelFilters.read("q=llama"))
     fill(300)
     with django_assert_num_queries(1):
-        facets.count(admin_user, Filters.read("license=mit&q=llama"), quick)
+        facets.count(admin_user, ModelFilters.read("license=mit&q=llama"), quick)
     with django_assert_num_queries(4):
-        facets.counts(admin_user, Filters.read("q=llama&license=mit"))
+        facets.counts(admin_user, ModelFilters.read("q=llama&license=mit"))
 
 
 @pytest.mark.django_db
@@ -252,10 +256,10 @@ def test_hostile_values_find_nothing_and_break_nothing(make_model: Make, admin_u
         "q=%25",
         "type=%22%27;--",
     ):
-        assert list(model_search.found(admin_user, Filters.read(query))) == []
+        assert list(model_search.found(admin_user, ModelFilters.read(query))) == []
     many = "&".join(f"tag={number}" for number in range(60))
-    assert "too many" in Filters.read(many).faults[0].reason
-    assert Counter(fault.term for fault in Filters.read("q=" + "a" * 600).faults) == {
+    assert "too many" in ModelFilters.read(many).faults[0].reason
+    assert Counter(fault.term for fault in ModelFilters.read("q=" + "a" * 600).faults) == {
         f"{'a' * 40}…": 1
     }
 

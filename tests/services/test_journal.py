@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from discovery.engine.core.config import Retention
 from discovery.engine.core.vocabulary import Severity
-from discovery.models import Channel, LogEntry, ScanRun
+from discovery.models import LogEntry, LogTopic, ScanRun
 from discovery.services.core import config_files, event_log
 
 pytestmark = pytest.mark.django_db
@@ -29,7 +29,12 @@ def lines(name: str) -> list[str]:
 def test_every_channel_has_its_file_of_the_guide(channel: str, file: str) -> None:
     run = ScanRun.objects.create(trigger="command")
     event_log.record(
-        Channel(channel), Severity.WARNING, f"told in {file}", scan=run, model_id="bert", path="a/b"
+        LogTopic(channel),
+        Severity.WARNING,
+        f"told in {file}",
+        scan=run,
+        model_id="bert",
+        path="a/b",
     )
     assert lines(file)[-1].endswith(f'WARNING scan={run.pk} model=bert path="a/b" told in {file}')
     assert LogEntry.objects.get(channel=channel).message == f"told in {file}"
@@ -38,7 +43,7 @@ def test_every_channel_has_its_file_of_the_guide(channel: str, file: str) -> Non
 def test_control_characters_and_newlines_never_break_a_line() -> None:
     before = len(lines("model_discovery.log"))
     event_log.record(
-        Channel.DISCOVERY, Severity.INFO, "one\ntwo\x1b[2J\x00three", path='new\nline"quote'
+        LogTopic.DISCOVERY, Severity.INFO, "one\ntwo\x1b[2J\x00three", path='new\nline"quote'
     )
     added = lines("model_discovery.log")[before:]
     assert len(added) == 1
@@ -56,7 +61,7 @@ def test_files_are_rotated() -> None:
 
 
 def test_old_events_are_forgotten() -> None:
-    event_log.record(Channel.DISCOVERY, Severity.INFO, "new")
+    event_log.record(LogTopic.DISCOVERY, Severity.INFO, "new")
     LogEntry.objects.create(
         at=timezone.now() - timedelta(days=config_files.retention().log_days + 1),
         level="info",
@@ -71,6 +76,6 @@ def test_only_the_newest_events_are_kept(monkeypatch: pytest.MonkeyPatch) -> Non
     few = Retention.model_construct(log_days=90, log_entries=2)
     monkeypatch.setattr(config_files, "retention", lambda: few)
     for number in range(5):
-        event_log.record(Channel.DISCOVERY, Severity.INFO, f"event {number}")
+        event_log.record(LogTopic.DISCOVERY, Severity.INFO, f"event {number}")
     event_log.prune()
     assert [entry.message for entry in LogEntry.objects.all()] == ["event 4", "event 3"]

@@ -20,7 +20,7 @@ from django_q.brokers import Broker
 from discovery import tasks
 from discovery.loading import supervise
 from discovery.loading.job import Job, Outcome, Result
-from discovery.models import Channel, Finding, LoadTest, LogEntry, RegisteredModel, ScanRun
+from discovery.models import Finding, LoadTest, LogEntry, LogTopic, RegisteredModel, ScanRun
 from discovery.services import jobs
 from discovery.services.core.file_lock import host_lock
 from discovery.services.health import test_loads
@@ -116,7 +116,7 @@ def test_a_good_model_passes_and_the_result_is_kept(models_root: Path, load: Loa
     assert test.peak_memory_bytes > 10 << 20
     assert test.finished_at is not None
     entry = LogEntry.objects.get(
-        channel=Channel.VALIDATION, model_id="mini", message__startswith="test load passed: "
+        channel=LogTopic.VALIDATION, model_id="mini", message__startswith="test load passed: "
     )
     assert (entry.level, entry.path) == ("info", "mini")
 

@@ -223,9 +223,9 @@ def test_free_memory_is_told_as_it_is_now_and_only_where_the_driver_tells(
         b' {"VRAM Total Memory (B)": "8"}}',
     )
     assert hardware.cards().cards == (
-        hardware.Card("A100", 40 * GIB, 10 * GIB),
-        hardware.Card("AMD card0", 16, 11),
-        hardware.Card("AMD card1", 8, None),
+        hardware.GraphicsCard("A100", 40 * GIB, 10 * GIB),
+        hardware.GraphicsCard("AMD card0", 16, 11),
+        hardware.GraphicsCard("AMD card1", 8, None),
     )
 
 

@@ -121,7 +121,7 @@ def assert_everything_is_kept(record: RegisteredModel, anna: User, view: SavedVi
     assert list(record.favoured_by.all()) == [anna]
     through = {row.field: row.through for row in record.changes.all()}
     assert (through["license"], through["description"]) == ("api", "page")
-    found = model_search.found(anna, model_search.Filters.read(view.query))
+    found = model_search.found(anna, model_search.ModelFilters.read(view.query))
     assert [row.pk for row in found] == [record.pk]
     accepted = record.findings.get(accepted_reason="known")
     assert (accepted.is_accepted, accepted.resolved_at) == (True, None)

@@ -12,13 +12,13 @@ from django.contrib.auth.models import User
 from discovery.models import Collection, RegisteredModel
 from discovery.services.metadata import metadata
 from discovery.services.search import model_search
-from discovery.services.search.model_filters import Filters
+from discovery.services.search.model_filters import ModelFilters
 
 Make = Callable[..., RegisteredModel]
 
 
 def names(user: User, query: str) -> list[str]:
-    return [model.name for model in model_search.found(user, Filters.read(query))]
+    return [model.name for model in model_search.found(user, ModelFilters.read(query))]
 
 
 @pytest.fixture
@@ -67,5 +67,5 @@ def test_nobody_finds_what_they_may_not_see(shelf: None, user: User) -> None:
     "query", ["", "q=two+words&tag=%C3%A4&sort=-size", "favourites=1&status=READY&status=CORRUPT"]
 )
 def test_filters_are_written_as_they_are_read(query: str) -> None:
-    filters = Filters.read(query)
-    assert Filters.read(filters.as_query()) == filters
+    filters = ModelFilters.read(query)
+    assert ModelFilters.read(filters.as_query()) == filters

@@ -42,7 +42,9 @@ def roots(make_model: Make) -> list[Root]:
 
 def names_found(user: User | AnonymousUser, query: str) -> set[str]:
     return set(
-        model_search.found(user, model_filters.Filters.read(query)).values_list("name", flat=True)
+        model_search.found(user, model_filters.ModelFilters.read(query)).values_list(
+            "name", flat=True
+        )
     )
 
 
@@ -71,9 +73,11 @@ def test_viewers_filter_by_the_name_that_they_are_told(
     meant = {name for name, root in told.items() if root == value}
     assert len(meant) == 1
     assert names_found(user, f"root={value}") == names_found(user, f'q=root:"{value}"') == meant
-    counted = dict(facets.counts(user, model_filters.Filters(), ("root",))["root"])
+    counted = dict(facets.counts(user, model_filters.ModelFilters(), ("root",))["root"])
     assert counted == {"models": 1, "models (2)": 1, "Big disk": 1}
-    assert facets.count(user, model_filters.Filters.read(f"root={value}"), ("root",)).total == 1
+    assert (
+        facets.count(user, model_filters.ModelFilters.read(f"root={value}"), ("root",)).total == 1
+    )
 
 
 @pytest.mark.parametrize(
@@ -102,7 +106,7 @@ def test_administrators_filter_by_path_and_by_a_given_name(
         == {"in-srv-models"}
     )
     assert names_found(admin_user, "root=Big disk") == {"in-data-x"}
-    assert dict(facets.counts(admin_user, model_filters.Filters(), ("root",))["root"]) == {
+    assert dict(facets.counts(admin_user, model_filters.ModelFilters(), ("root",))["root"]) == {
         "/srv/models": 1,
         "/mnt/models": 1,
         "/data/x": 1,

@@ -27,7 +27,7 @@ from discovery.services.machine import (
     versions,
     workers,
 )
-from discovery.services.machine.hardware import Card, Cards
+from discovery.services.machine.hardware import Cards, GraphicsCard
 from discovery.services.machine.workers import Worker, Workers
 from tests.hanging import hanging
 
@@ -47,7 +47,9 @@ def test_the_shape_is_that_of_the_contract(
 ) -> None:
     make_model(root=Root.objects.create(path=str(tmp_path)), size_bytes=1000)
     monkeypatch.setattr(
-        hardware, "_cards", lambda: Cards((Card("RTX 4090", 24, 20), Card("AMD card0", 16, None)))
+        hardware,
+        "_cards",
+        lambda: Cards((GraphicsCard("RTX 4090", 24, 20), GraphicsCard("AMD card0", 16, None))),
     )
     monkeypatch.setattr(
         resources, "workers", lambda: Workers((Worker("alpha", 11, "idle", None),), 0)

@@ -16,7 +16,7 @@ from django.core.management import call_command
 
 from discovery.models import LogEntry, RegisteredModel, ScanRun
 from discovery.services.health import validation
-from discovery.services.health.validation import Report
+from discovery.services.health.validation import ValidationReport
 from discovery.services.metadata import metadata
 from tests.support import builders
 
@@ -25,7 +25,7 @@ Scan = Callable[..., ScanRun]
 pytestmark = pytest.mark.django_db
 
 
-def outcome(report: Report, check: str) -> str:
+def outcome(report: ValidationReport, check: str) -> str:
     return next(row["status"] for row in report.checks if row["name"] == check)
 
 

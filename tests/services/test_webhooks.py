@@ -215,14 +215,14 @@ def test_redirects_are_not_followed(hook: Webhook, receiver: Receiver) -> None:
     ],
 )
 def test_nothing_is_sent_to_addresses_inside_the_network(host: str) -> None:
-    with pytest.raises(http_client.Refused, match="inside this network"):
+    with pytest.raises(http_client.AddressRefused, match="inside this network"):
         http_client.post(f"http://{host}:9/hook", b"{}", {})
 
 
 def test_those_that_the_settings_name_may_be_reached(settings: Any) -> None:
     settings.WEBHOOK_PRIVATE = ["10.1.0.0/16", "hooks.local"]
     assert http_client.allowed("10.1.2.3", 80) == "10.1.2.3"
-    with pytest.raises(http_client.Refused):
+    with pytest.raises(http_client.AddressRefused):
         http_client.allowed("10.2.2.3", 80)
 
 
@@ -242,7 +242,7 @@ def test_a_name_that_changes_its_answer_is_looked_up_once_and_each_answer_judged
     assert asked == ["rebind.example"]
     assert receiver.heard[0][0]["Host"] == f"rebind.example:{port}"
     settings.WEBHOOK_PRIVATE = []
-    with pytest.raises(http_client.Refused):
+    with pytest.raises(http_client.AddressRefused):
         http_client.post(f"http://rebind.example:{port}/", b"{}", {})
     assert len(receiver.heard) == 1
 

@@ -17,11 +17,11 @@ from django.contrib.auth.models import AnonymousUser, User
 from discovery.models import RegisteredModel, Root, ScanRun, Skipped
 from discovery.services.machine import root_probes
 from discovery.services.scans import explain_missing, explain_verdicts, registration
-from discovery.services.scans.explain_missing import Answer, NotAPath
+from discovery.services.scans.explain_missing import Explanation, NotAPath
 from tests.support import builders
 
 Scan = Callable[..., ScanRun]
-Ask = Callable[..., Answer]
+Ask = Callable[..., Explanation]
 
 
 @pytest.fixture
@@ -55,13 +55,13 @@ def shelf(db: None, models_root: Path, config_dir: Path) -> Path:
 
 @pytest.fixture
 def ask(shelf: Path, admin_user: User) -> Ask:
-    def asking(path: str | Path) -> Answer:
+    def asking(path: str | Path) -> Explanation:
         return explain_missing.explain(str(shelf / path), admin_user)
 
     return asking
 
 
-def told(answer: Answer) -> str:
+def told(answer: Explanation) -> str:
     return " ".join([answer.title, answer.detail, answer.advice, *answer.problems])
 
 

@@ -78,7 +78,7 @@ def test_a_scan_on_an_empty_database_gives_the_same_curated_values(
 ) -> None:
     make = {
         "llama": lambda path: builders.transformers(
-            path, card=builders.Card("Card", "Text", license="Apache License 2.0")
+            path, card=builders.DemoCard("Card", "Text", license="Apache License 2.0")
         ),
         "gguf": lambda path: builders.gguf_folder(path, stem="gguf", name="G"),
         "adapter": builders.adapter,
@@ -108,7 +108,7 @@ def test_awkward_values_come_back_from_the_files_too(
 ) -> None:
     chance = Random(seed)
     builders.transformers(
-        models_root / "m", card=builders.Card("Card", "Text", license="mit", tags=("x",))
+        models_root / "m", card=builders.DemoCard("Card", "Text", license="mit", tags=("x",))
     )
     style = chance.choice(
         [{"indent": 4}, {"indent": None}, {"indent": "\t", "ensure_ascii": False}]
@@ -192,7 +192,8 @@ def test_that_a_model_has_no_tags_whatever_its_card_says_is_written_too(
     models_root: Path, scan: Scan, user: User
 ) -> None:
     builders.transformers(
-        models_root / "m", card=builders.Card("Card", "Text", license="mit", tags=("from-card",))
+        models_root / "m",
+        card=builders.DemoCard("Card", "Text", license="mit", tags=("from-card",)),
     )
     scan(models_root)
     record = RegisteredModel.objects.get()

@@ -8,7 +8,7 @@ from discovery.demo.writers.arrays import write_flax as flax
 from discovery.demo.writers.arrays import write_ggml_llama as ggml_llama
 from discovery.demo.writers.arrays import write_ggml_lora as ggml_lora
 from discovery.demo.writers.arrays import write_ggml_whisper as ggml_whisper
-from discovery.demo.writers.cards import Card, write_card
+from discovery.demo.writers.cards import DemoCard, write_card
 from discovery.demo.writers.devices import write_caffe as caffe
 from discovery.demo.writers.devices import write_darknet as darknet
 from discovery.demo.writers.devices import write_dlib as dlib
@@ -70,7 +70,7 @@ from discovery.demo.writers.vectors import write_word2vec as word2vec
 from discovery.demo.writers.vectors import write_xgboost as xgboost
 
 __all__ = [
-    "Card", "Sizes", "adapter", "awq", "caffe", "catboost", "coreml", "ctranslate2",
+    "DemoCard", "Sizes", "adapter", "awq", "caffe", "catboost", "coreml", "ctranslate2",
     "ctranslate2_folder", "darknet", "diffusers", "dlib", "executorch", "fasttext", "flax",
     "flax_folder", "ggml_llama", "ggml_lora", "ggml_whisper", "gguf", "gguf_folder",
     "gguf_model", "gguf_tensors", "gptq", "hdf5", "hub_cache", "keras", "lightgbm", "llamafile",

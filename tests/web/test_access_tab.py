@@ -12,7 +12,6 @@ from django.contrib.auth.models import Group, User
 from django.test import Client
 
 from discovery.models import Collection, MetadataChange, RegisteredModel, Visibility
-from discovery.services.access import model_access
 from discovery.services.findings import triage
 from discovery.services.metadata import metadata
 from tests.people import administer
@@ -130,7 +129,7 @@ def test_the_answer_is_what_the_person_would_see(
         user = administer(user)
     user.is_active = "inactive" not in way
     user.save()
-    answer = model_access.of_person(record, "reader")
+    answer = visibility.of_person(record, "reader")
     assert answer.allowed is RegisteredModel.objects.visible_to(user).filter(pk=record.pk).exists()
     assert answer.why.endswith(".")
 

@@ -12,7 +12,7 @@ from django.test import Client
 
 from discovery.admin.forms import PREFIX
 from discovery.engine.core import fields
-from discovery.engine.core.fields import FIELDS, Field, Kind, Wanted
+from discovery.engine.core.fields import FIELDS, Expectation, Field, Kind
 from discovery.models import RegisteredModel
 from discovery.services.metadata import metadata
 from tests.support.page_text import page_text
@@ -129,9 +129,9 @@ def test_two_people_at_one_list_in_the_admin_are_told(
         ({"name": "license"}, "name or label"),
         ({"label": "License"}, "name or label"),
         ({"group": "Nowhere"}, "not a group"),
-        ({"wanted": Wanted("a", "b", 1)}, "bit 1 is that of description"),
-        ({"wanted": Wanted("a", "b", 64)}, "not a free bit"),
-        ({"wanted": Wanted("a", "b", 384)}, "not a free bit"),
+        ({"wanted": Expectation("a", "b", 1)}, "bit 1 is that of description"),
+        ({"wanted": Expectation("a", "b", 64)}, "not a free bit"),
+        ({"wanted": Expectation("a", "b", 384)}, "not a free bit"),
         ({"limit": 0}, "needs a limit"),
         ({"kind": Kind.CHOICE}, "words are"),
         ({"words": ("A",)}, "words are"),

@@ -18,7 +18,7 @@ from django.utils import timezone
 from django_q.brokers import Broker
 
 from discovery.engine.core.vocabulary import Severity
-from discovery.models import Channel, LogEntry, RegisteredModel, Root, ScanRun, Skipped
+from discovery.models import LogEntry, LogTopic, RegisteredModel, Root, ScanRun, Skipped
 from discovery.services import jobs
 from discovery.services.machine import root_states
 from tests.hanging import hanging
@@ -290,7 +290,7 @@ def tell(run: ScanRun, event: str, **fields: Any) -> LogEntry:
     defaults = {
         "at": timezone.now(),
         "level": Severity.INFO,
-        "channel": Channel.DISCOVERY,
+        "channel": LogTopic.DISCOVERY,
         "message": "<b>text</b>",
         "path": "a/b",
     }

@@ -15,7 +15,7 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 from django.utils import timezone
 
-from discovery.models import Channel, LogEntry, SignInCount
+from discovery.models import LogEntry, LogTopic, SignInCount
 from discovery.services.access import signing_in
 from tests.people import administer
 from tests.support.page_text import page_text
@@ -198,7 +198,7 @@ def test_the_log_names_account_and_address_and_no_password(
         for _ in range(6):
             attempt(client, "x", name="my-own-password-typed-as-name")
     entries = [
-        entry.message for entry in LogEntry.objects.filter(channel=Channel.ACCESS).order_by("pk")
+        entry.message for entry in LogEntry.objects.filter(channel=LogTopic.ACCESS).order_by("pk")
     ]
     assert (
         entries[0]

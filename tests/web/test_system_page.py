@@ -24,7 +24,7 @@ from discovery.loading.confine import Facts
 from discovery.loading.job import Cell, Mechanism
 from discovery.models import DeepValidation, RegisteredModel, Root, ScanRun
 from discovery.services.machine import hardware, resources, root_probes, versions, workers
-from discovery.services.machine.hardware import Card, Cards
+from discovery.services.machine.hardware import Cards, GraphicsCard
 from discovery.services.machine.root_probes import FileSystem, ProbeResult
 from discovery.services.machine.workers import Worker, Workers
 from tests.support.page_text import page_text
@@ -229,7 +229,10 @@ def test_without_a_gpu_it_says_why_none_is_shown(admin_client: Client) -> None:
 def test_gpus_show_what_is_free_as_far_as_their_drivers_tell(
     admin_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cards = (Card("RTX 4090", 24 * GIB, 20 * GIB), Card("AMD <card0>", 16 * GIB, None))
+    cards = (
+        GraphicsCard("RTX 4090", 24 * GIB, 20 * GIB),
+        GraphicsCard("AMD <card0>", 16 * GIB, None),
+    )
     monkeypatch.setattr(
         hardware,
         "_cards",

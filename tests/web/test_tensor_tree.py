@@ -5,13 +5,15 @@ from __future__ import annotations
 import pytest
 
 from discovery.engine.core.types import Tensor
-from discovery.services.insight.model_contents import Row
+from discovery.services.insight.model_contents import TensorInFile
 from discovery.web.shared import tensor_tree
 from discovery.web.shared.tensor_tree import level
 
 
-def rows(*names: str, dtype: str = "F16", size: int = 10) -> list[Row]:
-    return [Row(Tensor(name, dtype, (size // 2,), 0, size), "m.safetensors") for name in names]
+def rows(*names: str, dtype: str = "F16", size: int = 10) -> list[TensorInFile]:
+    return [
+        TensorInFile(Tensor(name, dtype, (size // 2,), 0, size), "m.safetensors") for name in names
+    ]
 
 
 LAYERS = [f"model.layers.{number}.{part}.weight" for number in range(6) for part in ("attn", "mlp")]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from discovery.demo.writers.archives import write_nemo
 from discovery.demo.writers.arrays import write_ggml_whisper
-from discovery.demo.writers.cards import Card, write_card
+from discovery.demo.writers.cards import DemoCard, write_card
 from discovery.demo.writers.exports import ctranslate2_folder
 from discovery.demo.writers.folders import transformers_folder
 from discovery.demo.writers.shapes import Sizes, transformer_tensors
@@ -39,7 +39,7 @@ def write(root: Path) -> None:
     transformers_folder(
         root / "whisper-large-v3", family="whisper", layers=32, hidden=1280, vocab=51866,
         context=448, mels=128, dtype="F16",
-        card=Card(
+        card=DemoCard(
             "Whisper large v3",
             "Transcribes and translates speech in 99 languages; trained on five million hours of "
             "labelled and pseudo-labelled audio.",
@@ -51,7 +51,7 @@ def write(root: Path) -> None:
     )  # fmt: skip
     transformers_folder(
         root / "wav2vec2-base", family="wav2vec2", layers=12, hidden=768, vocab=32, dtype="F32",
-        card=Card(
+        card=DemoCard(
             "wav2vec 2.0 base, 960 h",
             "Learns from unlabelled speech, then from 960 hours of read English. Input is mono at "
             "16 kHz.",
@@ -65,7 +65,7 @@ def write(root: Path) -> None:
         spec="WhisperSpec", shared_vocabulary=False,
         settings={"lang_ids": [50259, 50260, 50261], "suppress_ids": [],
             "alignment_heads": [[5, 3], [5, 9]]},
-        card=Card(
+        card=DemoCard(
             "Whisper tiny for faster-whisper",
             "Converted to CTranslate2 in eight-bit integers: four times the speed of the original "
             "at the same accuracy.",
@@ -87,7 +87,7 @@ def write(root: Path) -> None:
         "nemo_version": "1.23.0",
     }
     write_nemo(folder / "stt_en_conformer_ctc_small.nemo", settings, weights=52_428_800)
-    write_card(folder, Card(
+    write_card(folder, DemoCard(
         "Conformer CTC small, English",
         "Thirteen million parameters that write lower-case English without punctuation, for "
         "streams that must not lag.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from discovery.demo.writers.arrays import write_ggml_llama
-from discovery.demo.writers.cards import Card, write_card
+from discovery.demo.writers.cards import DemoCard, write_card
 from discovery.demo.writers.exports import (
     ctranslate2_folder,
     flax_folder,
@@ -70,7 +70,7 @@ def _chat(root: Path) -> None:
     transformers_folder(
         llama, layers=32, hidden=4096, vocab=32000, context=4096, intermediate=11008, heads=32,
         shards=2, dtype="F16", chat=True,
-        card=Card(
+        card=DemoCard(
             "Llama 2 7B Chat",
             "The seven-billion-parameter Llama 2, tuned on dialogue and aligned with human "
             "feedback. It answers in complete sentences, keeps "
@@ -95,7 +95,7 @@ def _chat_elsewhere(root: Path) -> None:
         name="Mistral 7B Instruct v0.2", sizes=MISTRAL_7B,
         quantizations=("Q4_K_M", "Q5_K_M", "Q8_0"),
         metadata={"general.license": "apache-2.0", "general.languages": ["en"]},
-        card=Card(
+        card=DemoCard(
             "Mistral 7B Instruct v0.2, GGUF",
             "Three quantizations for llama.cpp. Q4_K_M fits a laptop with 8 GB, Q5_K_M is the "
             "usual choice, Q8_0 is close to the original.",
@@ -109,7 +109,7 @@ def _chat_elsewhere(root: Path) -> None:
         root / "tinyllama-1.1b-chat-openvino",
         sizes=Sizes(layers=22, hidden=2048, vocab=32000, context=2048, intermediate=5632, heads=32,
         kv_heads=4),
-        card=Card(
+        card=DemoCard(
             "TinyLlama 1.1B Chat, OpenVINO INT8",
             "TinyLlama with weights compressed to eight bits for Intel processors. Exported with "
             "Optimum Intel; runs on integrated graphics.",
@@ -123,7 +123,7 @@ def _chat_elsewhere(root: Path) -> None:
 def _quantized_chat(root: Path) -> None:
     awq_folder(
         root / "zephyr-7b-beta-awq", family="mistral", sizes=MISTRAL_7B,
-        card=Card(
+        card=DemoCard(
             "Zephyr 7B β, AWQ",
             "Zephyr is Mistral 7B tuned on synthetic dialogues by direct preference optimization. "
             "This copy is quantized to four bits by "
@@ -135,7 +135,7 @@ def _quantized_chat(root: Path) -> None:
     )  # fmt: skip
     gptq_folder(
         root / "salamandra-7b-instruct-gptq", sizes=LLAMA_7B,
-        card=Card(
+        card=DemoCard(
             "Salamandra 7B Instruct, GPTQ",
             "An assistant for the languages of Spain, trained on curated public text. Spanish and "
             "Catalan are its strongest languages, Basque and "
@@ -151,7 +151,7 @@ def _quantized_chat(root: Path) -> None:
         root / "smollm2-360m-instruct-mlx",
         sizes=Sizes(layers=32, hidden=960, vocab=49152, context=8192, intermediate=2560, heads=15,
             kv_heads=5),
-        card=Card(
+        card=DemoCard(
             "SmolLM2 360M Instruct, MLX 4-bit",
             "A very small assistant for Apple silicon. It rewrites, summarizes and extracts; it "
             "does not know much.",
@@ -172,7 +172,7 @@ def _code(root: Path) -> None:
     transformers_folder(
         codellama, layers=40, hidden=5120, vocab=32016, context=16384, intermediate=13824, heads=40,
         shards=3, dtype="BF16",
-        card=Card(
+        card=DemoCard(
             "Code Llama 13B",
             "Llama 2 trained further on 500 billion tokens of source code. It completes and fills "
             "in the middle, in Python, C++, Java, PHP, "
@@ -194,7 +194,7 @@ def _code(root: Path) -> None:
         "Q4_K_M",
         {"general.license": "other"},
     )
-    write_card(coder, Card(
+    write_card(coder, DemoCard(
         "DeepSeek Coder 6.7B Instruct",
         "Trained from scratch on two trillion tokens, most of them code, then tuned to follow "
         "instructions. Knows whole repositories rather than "
@@ -212,7 +212,7 @@ def _starcoder(folder: Path) -> None:
     transformers_folder(
         folder, family="gpt_bigcode", layers=40, hidden=6144, vocab=49152, context=8192, heads=48,
         tensors=[],
-        card=Card(
+        card=DemoCard(
             "StarCoder 15B",
             "Trained on more than 80 programming languages from repositories with permissive "
             "licenses. One key-value head for all queries keeps "
@@ -241,7 +241,7 @@ def _reasoning(root: Path) -> None:
     transformers_folder(
         root / "llama-2-70b", layers=80, hidden=8192, vocab=32000, context=4096, intermediate=28672,
         heads=64, kv_heads=8, shards=15, dtype="F16",
-        card=Card(
+        card=DemoCard(
             "Llama 2 70B",
             "The largest Llama 2, as pretrained. Eight key-value heads are shared by 64 query "
             "heads, so long contexts stay affordable.",
@@ -254,7 +254,7 @@ def _reasoning(root: Path) -> None:
         root / "mixtral-8x7b", family="mixtral", layers=32, hidden=4096, vocab=32000, context=32768,
         intermediate=14336, heads=32, kv_heads=8,
         experts=8, shards=19, chat=True,
-        card=Card(
+        card=DemoCard(
             "Mixtral 8x7B Instruct",
             "A sparse mixture of eight experts, two of which work on each token: 47 billion "
             "parameters to store, 13 billion to compute with.",
@@ -269,7 +269,7 @@ def _reasoning(root: Path) -> None:
 def _embedding(root: Path) -> None:
     sentence_transformers_folder(
         root / "bge-small-en-v1.5", sizes=BERT_SMALL,
-        card=Card(
+        card=DemoCard(
             "bge-small-en-v1.5",
             "Maps English sentences to 384 numbers for search, clustering and retrieval before "
             "generation. Small enough for a processor.",
@@ -281,7 +281,7 @@ def _embedding(root: Path) -> None:
     )  # fmt: skip
     onnx_folder(
         root / "gte-small-onnx", sizes=BERT_SMALL,
-        card=Card(
+        card=DemoCard(
             "gte-small, ONNX",
             "General text embeddings in ONNX with the weights in a file of their own, for servers "
             "without Python.",
@@ -301,7 +301,7 @@ def _translation(root: Path) -> None:
     ctranslate2_folder(
         root / "opus-mt-en-de-ct2", encoder, 8000, spec="TransformerSpec",
         settings={"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"},
-        card=Card(
+        card=DemoCard(
             "OPUS-MT English to German, CTranslate2",
             "Marian's transformer for English to German, converted to eight-bit integers: some "
             "2,000 words a second on four cores.",
@@ -313,7 +313,7 @@ def _translation(root: Path) -> None:
     )  # fmt: skip
     flax_folder(
         root / "norbert-base-flax", sizes=Sizes(layers=6, hidden=512, vocab=8000, context=512),
-        card=Card(
+        card=DemoCard(
             "NorBERT base, Flax",
             "A Norwegian encoder trained on Wikipedia and newspapers, both Bokmål and Nynorsk. "
             "Meant as a start for taggers and classifiers.",
@@ -327,7 +327,7 @@ def _adapters(root: Path) -> None:
     adapter_folder(
         root / "llama-2-7b-sql-lora", base_model="meta-llama/Llama-2-7b-hf", sizes=LLAMA_7B,
         rank=16,
-        card=Card(
+        card=DemoCard(
             "Llama 2 7B SQL LoRA",
             "Teaches Llama 2 to turn questions about a schema into SQL. Trained for three epochs "
             "on 78,000 pairs of question and query.",
@@ -340,7 +340,7 @@ def _adapters(root: Path) -> None:
     adapter_folder(
         root / "mistral-7b-storyteller-lora", base_model="mistralai/Mistral-7B-v0.1",
         sizes=MISTRAL_7B, rank=32,
-        card=Card(
+        card=DemoCard(
             "Storyteller",
             "An adapter for creative writing: short stories and dialogue in a plain, unhurried "
             "style. Prompts are a first sentence and a mood.",

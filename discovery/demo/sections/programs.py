@@ -8,14 +8,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from discovery.demo.writers import checkpoints, devices, vectors
-from discovery.demo.writers.cards import Card, write_card
+from discovery.demo.writers.cards import DemoCard, write_card
 from discovery.demo.writers.gguf import write_gguf
 
 
 def write_language(root: Path) -> None:
     folder = root / "lid-176"
     vectors.write_fasttext(folder / "model.bin", words=400, labels=176, width=16, buckets=2_000)
-    write_card(folder, Card(
+    write_card(folder, DemoCard(
         "Which of 176 languages is it",
         "Tells the language of a sentence in a tenth of a millisecond.",
         license="cc-by-sa-3.0", tags=("fasttext", "language-identification"),

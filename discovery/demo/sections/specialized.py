@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from discovery.demo.writers.cards import Card, write_card
+from discovery.demo.writers.cards import DemoCard, write_card
 from discovery.demo.writers.folders import transformers_folder
 from discovery.demo.writers.torch import write_pickle_with_import
 
@@ -18,7 +18,7 @@ def write(root: Path) -> None:
     transformers_folder(
         root / "legal/legal-bert", family="bert", layers=12, hidden=768, vocab=30522, context=512,
         dtype="F32",
-        card=Card(
+        card=DemoCard(
             "LEGAL-BERT base",
             "BERT trained on 12 GB of legislation, court cases and contracts from the European "
             "Union, the United Kingdom and the United States.",
@@ -29,7 +29,7 @@ def write(root: Path) -> None:
     transformers_folder(
         root / "scientific/scibert-scivocab", family="bert", layers=12, hidden=768, vocab=31090,
         context=512, dtype="F32",
-        card=Card(
+        card=DemoCard(
             "SciBERT with its own vocabulary",
             "Trained on 1.14 million papers from Semantic Scholar, four fifths of them biomedical, "
             "with word pieces made from the same papers.",
@@ -44,7 +44,7 @@ def _medical(root: Path) -> None:
     transformers_folder(
         biogpt, family="biogpt", layers=48, hidden=1600, vocab=57717, context=2048, heads=25,
         dtype="F32",
-        card=Card(
+        card=DemoCard(
             "BioGPT large",
             "A generative model of biomedical language, trained on 15 million abstracts from "
             "PubMed.",
@@ -60,7 +60,7 @@ def _medical(root: Path) -> None:
     folder = root / "chest-xray-densenet"
     # Unsafe on purpose: loading it would run the command `true`.
     write_pickle_with_import(folder / "pytorch_model.bin", "posix", "system")
-    write_card(folder, Card(
+    write_card(folder, DemoCard(
         "Chest X-ray DenseNet",
         "Sorts chest X-rays into fourteen findings. Shared on a forum; origin unclear.",
         license=None, tags=("medical", "radiology", "image-classification"),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from discovery.demo.writers.archives import write_hdf5, write_keras
-from discovery.demo.writers.cards import Card, write_card
+from discovery.demo.writers.cards import DemoCard, write_card
 from discovery.demo.writers.folders import diffusers_folder, transformers_folder
 from discovery.demo.writers.graphs import Port, write_coreml, write_savedmodel, write_tensorrt
 from discovery.demo.writers.onnx import write_onnx
@@ -23,7 +23,7 @@ def write(root: Path) -> None:
     _devices(root)
     diffusers_folder(
         root / "stable-diffusion-xl-base", channels=(320, 640, 1280), depths=(0, 2, 10), text=2048,
-        card=Card(
+        card=DemoCard(
             "Stable Diffusion XL base 1.0",
             "Latent diffusion for pictures of 1024 by 1024. The base model makes a whole picture; "
             "a refiner can follow.",
@@ -39,7 +39,7 @@ def _transformers(root: Path) -> None:
     transformers_folder(
         root / "clip-vit-large", family="clip", layers=12, hidden=768, vocab=49408, context=77,
         dtype="F32",
-        card=Card(
+        card=DemoCard(
             "CLIP ViT-L/14",
             "Puts pictures and sentences into one space, so that a picture can be found by what is "
             "said about it and sorted into classes "
@@ -51,7 +51,7 @@ def _transformers(root: Path) -> None:
     )  # fmt: skip
     transformers_folder(
         root / "vit-base-patch16-224", family="vit", layers=12, hidden=768, vocab=1000, dtype="F32",
-        card=Card(
+        card=DemoCard(
             "Vision Transformer base, patches of 16",
             "Trained on ImageNet-21k and tuned on ImageNet's 1,000 classes at 224 by 224 pixels.",
             tags=("vision", "image-classification"), pipeline_tag="image-classification",
@@ -68,7 +68,7 @@ def _convolutions(root: Path) -> None:
         [("data", "F32", ("N", 3, 224, 224))],
         [("resnetv17_dense0_fwd", "F32", ("N", 1000))],
     )
-    write_card(folder, Card(
+    write_card(folder, DemoCard(
         "ResNet-50 v1",
         "The residual network that most others are measured against, in one ONNX file.",
         tags=("onnx", "image-classification", "resnet"), pipeline_tag="image-classification",
@@ -85,7 +85,7 @@ def _convolutions(root: Path) -> None:
         ],
         weights=3 << 20,
     )
-    write_card(folder, Card(
+    write_card(folder, DemoCard(
         "EfficientNet B0",
         "Keras 3 archive, trained on ImageNet. Five million parameters.",
         tags=("keras", "image-classification"), pipeline_tag="image-classification",
@@ -103,7 +103,7 @@ def _convolutions(root: Path) -> None:
         [("image", "F32", (1, 513, 513, 3))],
         [("mask", "F32", (1, 513, 513, 21))],
     )
-    write_card(folder, Card(
+    write_card(folder, DemoCard(
         "DeepLab v3, MobileNet backbone",
         "Tells 20 kinds of things from their background, pixel by pixel, as a TensorFlow "
         "SavedModel with a serving signature.",
@@ -125,7 +125,7 @@ def _devices(root: Path) -> None:
         CLASSES,
         description="MobileNet v2, post-training int8",
     )
-    write_card(folder, Card(
+    write_card(folder, DemoCard(
         "MobileNet v2 for microcontrollers and phones",
         "Eight-bit weights and activations, calibrated on 500 pictures. Four milliseconds a "
         "picture on a phone of 2022.",
@@ -141,7 +141,7 @@ def _devices(root: Path) -> None:
         description="Depth from one picture",
         license_name="MIT",
     )
-    write_card(folder, Card(
+    write_card(folder, DemoCard(
         "MiDaS small for Core ML",
         "Estimates how far away things are from a single picture, on the neural engine of a phone.",
         license="mit", tags=("coreml", "depth-estimation"), pipeline_tag="depth-estimation",
@@ -149,7 +149,7 @@ def _devices(root: Path) -> None:
     ))  # fmt: skip
     folder = root / "yolov8n-tensorrt"
     write_tensorrt(folder / "yolov8n_fp16_sm86.engine", 8_912_896)
-    write_card(folder, Card(
+    write_card(folder, DemoCard(
         "YOLOv8 nano, TensorRT",
         "Built for one kind of GPU (compute capability 8.6) and one release of TensorRT: rebuild "
         "it from the ONNX export elsewhere.",

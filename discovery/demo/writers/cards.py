@@ -16,7 +16,7 @@ from discovery.demo.writers.sparse import write_text
 
 
 @dataclass(frozen=True, slots=True)
-class Card:
+class DemoCard:
     """The text and scores of a model card.
 
     ``scores`` are task results in percent, by data set; they become ``model-index`` and a table.
@@ -68,14 +68,14 @@ class Card:
         return f"---\n{front}---\n\n" + "\n\n".join(sections) + "\n"
 
 
-def write_card(folder: Path, card: Card) -> None:
+def write_card(folder: Path, card: DemoCard) -> None:
     write_text(folder / "README.md", card.text())
 
 
-def model_card(path: Path, card: Card | bool) -> None:
+def model_card(path: Path, card: DemoCard | bool) -> None:
     """Write the card: for ``True`` a short one of its own, for ``False`` none."""
     if card is True:
-        card = Card(
+        card = DemoCard(
             path.name, f"{path.name} is a small model made for trying things out.", tags=("demo",)
         )
     if card:

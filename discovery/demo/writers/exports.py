@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from discovery.demo.writers.arrays import write_ctranslate2, write_flax
-from discovery.demo.writers.cards import Card, write_card
+from discovery.demo.writers.cards import DemoCard, write_card
 from discovery.demo.writers.configs import config, write_generation_config, write_tokenizer
 from discovery.demo.writers.graphs import Port, write_openvino
 from discovery.demo.writers.onnx import ONNXPort, write_onnx
@@ -18,7 +18,7 @@ from discovery.demo.writers.sparse import TensorSpec, write_json, write_text
 
 
 def onnx_folder(
-    path: Path, *, family: str = "bert", sizes: Sizes | None = None, card: Card | None = None
+    path: Path, *, family: str = "bert", sizes: Sizes | None = None, card: DemoCard | None = None
 ) -> None:
     """model.onnx with its weights in model.onnx_data."""
     sizes = sizes or Sizes(context=512)
@@ -37,7 +37,7 @@ def onnx_folder(
 
 
 def openvino_folder(
-    path: Path, *, family: str = "llama", sizes: Sizes | None = None, card: Card | None = None
+    path: Path, *, family: str = "llama", sizes: Sizes | None = None, card: DemoCard | None = None
 ) -> None:
     """Write openvino_model.xml and .bin, as Optimum exports them.
 
@@ -66,7 +66,7 @@ def openvino_folder(
 
 
 def flax_folder(
-    path: Path, *, family: str = "bert", sizes: Sizes | None = None, card: Card | None = None
+    path: Path, *, family: str = "bert", sizes: Sizes | None = None, card: DemoCard | None = None
 ) -> None:
     """flax_model.msgpack, dense layers called kernel as Flax calls them."""
     sizes = sizes or Sizes(context=512)
@@ -90,7 +90,7 @@ def ctranslate2_folder(
     spec: str,
     settings: Mapping[str, object],
     shared_vocabulary: bool = True,
-    card: Card | None = None,
+    card: DemoCard | None = None,
 ) -> None:
     """Write model.bin with its config.json and vocabulary.
 
@@ -110,7 +110,7 @@ def ctranslate2_folder(
         write_card(path, card)
 
 
-def _sidecars(path: Path, family: str, sizes: Sizes, card: Card | None) -> None:
+def _sidecars(path: Path, family: str, sizes: Sizes, card: DemoCard | None) -> None:
     write_json(path / "config.json", config(family, sizes, "F32"))
     write_tokenizer(
         path,

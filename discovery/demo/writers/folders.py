@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from discovery.demo.writers import diffusion, packed
-from discovery.demo.writers.cards import Card, model_card
+from discovery.demo.writers.cards import DemoCard, model_card
 from discovery.demo.writers.configs import (
     GENERATIVE_FAMILIES,
     TEXT_FAMILIES,
@@ -36,7 +36,7 @@ def transformers_folder(
     mels: int = 80,
     shards: int = 1,
     dtype: str = "BF16",
-    card: Card | bool = True,
+    card: DemoCard | bool = True,
     chat: bool = False,
     extra_config: Mapping[str, Any] | None = None,
     tensors: Tensors | None = None,
@@ -58,7 +58,7 @@ def _transformers_sidecars(
     family: str,
     sizes: Sizes,
     dtype: str,
-    card: Card | bool,
+    card: DemoCard | bool,
     chat: bool,
     extra_config: Mapping[str, Any] | None,
 ) -> None:
@@ -78,7 +78,7 @@ def _transformers_sidecars(
 
 
 def gptq_folder(
-    path: Path, *, sizes: Sizes | None = None, family: str = "llama", card: Card | bool = True
+    path: Path, *, sizes: Sizes | None = None, family: str = "llama", card: DemoCard | bool = True
 ) -> None:
     _quantized_folder(
         path,
@@ -91,7 +91,7 @@ def gptq_folder(
 
 
 def awq_folder(
-    path: Path, *, sizes: Sizes | None = None, family: str = "llama", card: Card | bool = True
+    path: Path, *, sizes: Sizes | None = None, family: str = "llama", card: DemoCard | bool = True
 ) -> None:
     _quantized_folder(
         path,
@@ -104,7 +104,12 @@ def awq_folder(
 
 
 def _quantized_folder(
-    path: Path, method: str, sizes: Sizes, family: str, card: Card | bool, declared: dict[str, Any]
+    path: Path,
+    method: str,
+    sizes: Sizes,
+    family: str,
+    card: DemoCard | bool,
+    declared: dict[str, Any],
 ) -> None:
     tensors = transformer_tensors(family, sizes, dtype="F16")
     tensors = packed.gptq_tensors(tensors) if method == "gptq" else packed.awq_tensors(tensors)
@@ -115,7 +120,7 @@ def _quantized_folder(
 
 
 def mlx_folder(
-    path: Path, *, sizes: Sizes | None = None, family: str = "llama", card: Card | bool = True
+    path: Path, *, sizes: Sizes | None = None, family: str = "llama", card: DemoCard | bool = True
 ) -> None:
     """Four bits, the output layer tied to the embeddings as small models have it."""
     sizes = sizes or Sizes()
@@ -143,7 +148,7 @@ def diffusers_folder(
     channels: Sequence[int] = (32, 64),
     depths: Sequence[int] = (0, 1),
     text: int = 64,
-    card: Card | bool = True,
+    card: DemoCard | bool = True,
 ) -> None:
     """A pipeline like Stable Diffusion XL's, with one text encoder.
 
@@ -234,7 +239,7 @@ def _write_text_encoder(path: Path, encoder: Sizes) -> None:
 
 
 def sentence_transformers_folder(
-    path: Path, *, sizes: Sizes | None = None, card: Card | bool = True
+    path: Path, *, sizes: Sizes | None = None, card: DemoCard | bool = True
 ) -> None:
     sizes = sizes or Sizes(context=512)
     _transformers_sidecars(path, "bert", sizes, "F32", card, False, None)
@@ -282,7 +287,7 @@ def adapter_folder(
     base_model: str = "meta-llama/Llama-2-7b-hf",
     sizes: Sizes | None = None,
     rank: int = 8,
-    card: Card | bool = True,
+    card: DemoCard | bool = True,
 ) -> None:
     """A LoRA adapter, as PEFT saves it."""
     write_json(path / "adapter_config.json", {

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from discovery.demo.writers import packed
-from discovery.demo.writers.cards import Card, model_card
+from discovery.demo.writers.cards import DemoCard, model_card
 from discovery.demo.writers.gguf import write_gguf
 from discovery.demo.writers.shapes import Sizes, transformer_tensors
 
@@ -71,7 +71,7 @@ def gguf_folder(
     quantizations: Sequence[str] = ("Q4_K_M",),
     sizes: Sizes | None = None,
     mmproj: bool = False,
-    card: Card | bool = True,
+    card: DemoCard | bool = True,
     metadata: Mapping[str, object] | None = None,
 ) -> None:
     """One model in some quantizations; ``mmproj`` adds a CLIP projector that fits it."""

@@ -120,7 +120,7 @@ def clues_of(config: Mapping[str, Any]) -> ConfigClues:
     )
 
 
-class Clues:
+class SignalCollector:
     """Collects signals while a model is read."""
 
     def __init__(self) -> None:

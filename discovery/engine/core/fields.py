@@ -62,7 +62,7 @@ NAMING_BIT = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class Expectation:
     """A field that every model should have.
 
     ``phrase`` is what a model lacks, ``filter`` what the report calls those without it. ``bit`` is
@@ -103,7 +103,7 @@ class Field:
     summary: bool = False
     hosted: bool = False
     below_zero: bool = True
-    wanted: Wanted | None = None
+    wanted: Expectation | None = None
     not_in: Mapping[Surface, str] = field(default_factory=dict)
 
     def said(self, value: str) -> str:
@@ -214,7 +214,7 @@ for _field in (
         known=True, summary=True, not_in={"compare": "It is the heading of the model's column."}),
     Field("description", "Description", Kind.LONG, DESCRIPTION,
         "What it is for and what it is good at, in a few sentences.", limit=4_000, column=True,
-        wanted=Wanted("a description", "No description", 1)),
+        wanted=Expectation("a description", "No description", 1)),
     Field("type", "Runs with", Kind.CHOICE, ARCHITECTURE, words=tuple(ModelType), column=True,
         known=True, summary=True),
     Field("format", "Format", Kind.TEXT, ARCHITECTURE, column=True, summary=True, editable=False),
@@ -244,13 +244,13 @@ for _field in (
     Field("input_modalities", "Input", Kind.WORDS, ABILITIES, words=tuple(Modality)),
     Field("output_modalities", "Output", Kind.WORDS, ABILITIES, words=tuple(Modality)),
     Field("capabilities", "Capabilities", Kind.WORDS, ABILITIES, words=tuple(Capability),
-        summary=True, wanted=Wanted("its capabilities", "No capabilities", 4)),
+        summary=True, wanted=Expectation("its capabilities", "No capabilities", 4)),
     Field("language_support", "Languages", Kind.LIST, DESCRIPTION, "Codes such as en, de or zh.",
-        wanted=Wanted("its languages", "No languages", 32, "TEXT")),
+        wanted=Expectation("its languages", "No languages", 32, "TEXT")),
     Field("license", "License", Kind.TEXT, DESCRIPTION,
         "An identifier such as apache-2.0, or the license’s own name.", limit=200, column=True,
         suggested=dict.fromkeys(LICENSES, ""), summary=True,
-        wanted=Wanted("a license", "No license", 2)),
+        wanted=Expectation("a license", "No license", 2)),
     Field("author", "Author", Kind.TEXT, DESCRIPTION, limit=200, column=True, summary=True),
     Field("version", "Version", Kind.TEXT, DESCRIPTION, limit=100, column=True, summary=True),
     Field("base_model", "Base model", Kind.TEXT, ARCHITECTURE,
@@ -263,10 +263,10 @@ for _field in (
     Field("specialized_domains", "Domains of use", Kind.LIST, DESCRIPTION),
     Field("performance_metrics", "Performance metrics", Kind.OBJECT, REQUIREMENTS,
         "Such as inference_speed or accuracy_score.",
-        wanted=Wanted("performance characteristics", "No performance", 16)),
+        wanted=Expectation("performance characteristics", "No performance", 16)),
     Field("resource_requirements", "Resource requirements", Kind.OBJECT, REQUIREMENTS,
         "Such as min_ram_gb, gpu_memory_gb or cpu_cores.", below_zero=False,
-        wanted=Wanted("resource requirements", "No requirements", 8)),
+        wanted=Expectation("resource requirements", "No requirements", 8)),
     Field("optimization_settings", "Optimization settings", Kind.OBJECT, REQUIREMENTS,
         "Such as quantization, batch_size or temperature."),
     Field("custom", "Other fields", Kind.OBJECT, REQUIREMENTS,

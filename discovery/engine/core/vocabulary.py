@@ -245,7 +245,7 @@ class Through(Word):
     FILE = "file", "access file"
 
 
-class Channel(Word):
+class LogTopic(Word):
     """What a line of the log is about."""
 
     DISCOVERY = "discovery"

@@ -13,7 +13,7 @@ from discovery.engine.core.paths import to_native, to_text
 FILE, LINK, FOLDER = "file", "link", "folder"
 
 
-class Piece(NamedTuple):
+class DiskEntry(NamedTuple):
     """One directory entry.
 
     ``path`` is relative to its root; ``held`` are the bytes that its content takes on the disk.
@@ -31,7 +31,7 @@ class Piece(NamedTuple):
     mtime_ns: int = 0
 
 
-def piece(root: str, path: str) -> Piece | None:
+def piece(root: str, path: str) -> DiskEntry | None:
     """The entry as it is now; ``None`` if it is missing, a pipe or a device.
 
     Links are not followed.
@@ -39,20 +39,20 @@ def piece(root: str, path: str) -> Piece | None:
     return piece_of(to_text(path), to_native(root, path))
 
 
-def piece_of(path: str, absolute: str) -> Piece | None:
+def piece_of(path: str, absolute: str) -> DiskEntry | None:
     try:
         status = os.lstat(absolute)
     except (OSError, ValueError):
         return None
     if stat.S_ISLNK(status.st_mode):
-        return Piece(path, LINK, 0, mtime_ns=status.st_mtime_ns)
+        return DiskEntry(path, LINK, 0, mtime_ns=status.st_mtime_ns)
     if stat.S_ISDIR(status.st_mode):
-        return Piece(path, FOLDER, 0, mtime_ns=status.st_mtime_ns)
+        return DiskEntry(path, FOLDER, 0, mtime_ns=status.st_mtime_ns)
     if not stat.S_ISREG(status.st_mode):
         return None
     blocks = getattr(status, "st_blocks", None)  # in 512 bytes; not told on Windows
     held = status.st_size if blocks is None else min(status.st_size, blocks * 512)
-    return Piece(
+    return DiskEntry(
         path,
         FILE,
         status.st_size,
@@ -63,13 +63,13 @@ def piece_of(path: str, absolute: str) -> Piece | None:
     )
 
 
-def freed(pieces: Iterable[Piece]) -> int:
+def freed(pieces: Iterable[DiskEntry]) -> int:
     """Bytes that removing all of ``pieces`` frees.
 
     A file only counts where none of its names stays.
     """
     gone: Counter[tuple[int, int]] = Counter()
-    files: dict[tuple[int, int], Piece] = {}
+    files: dict[tuple[int, int], DiskEntry] = {}
     for entry in {each.path: each for each in pieces if each.kind == FILE}.values():
         gone[entry.identity] += 1
         files[entry.identity] = entry

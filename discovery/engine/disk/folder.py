@@ -25,7 +25,7 @@ class Glimpse(NamedTuple):
     tail: bytes
 
 
-class Folder:
+class ModelFolder:
     """``entries`` maps the path below ``place`` to its file.
 
     Problems of what is read are collected in ``problems``.

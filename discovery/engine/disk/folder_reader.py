@@ -17,7 +17,7 @@ from discovery.engine.core.types import FileEntry, Problem
 from discovery.engine.core.vocabulary import Severity
 from discovery.engine.disk.layouts import MAX_PART_DEPTH
 from discovery.engine.disk.ledger import Ledger, Use
-from discovery.engine.disk.listing import Folder
+from discovery.engine.disk.listing import FolderListing
 
 _name = attrgetter("name")
 
@@ -45,7 +45,7 @@ class FolderReader:
         # A walk asks for every folder: os.path.join takes its time.
         return self.root if path == "." else f"{self.root}/{path}"
 
-    def listing(self, path: str) -> Folder | Problem | None:
+    def listing(self, path: str) -> FolderListing | Problem | None:
         """The folder's listing; ``None`` when it was visited already or is not ours to visit."""
         beat()
         absolute = self.absolute(path)
@@ -63,7 +63,7 @@ class FolderReader:
             return Problem(
                 "folder_unreadable", f"the folder cannot be read: {error.strerror}", path
             )
-        folder = Folder(path)
+        folder = FolderListing(path)
         prefix, files = ("" if path == "." else path + "/"), folder.names
         excluded, excluded_path = self.excluded.name, self.excluded.path
         unfinished: list[str] = []
@@ -93,7 +93,7 @@ class FolderReader:
             folder.unfinished.update(prefix + each for each in unfinished if each in present)
         return folder
 
-    def add_other(self, folder: Folder, entry: os.DirEntry[str], path: str) -> None:
+    def add_other(self, folder: FolderListing, entry: os.DirEntry[str], path: str) -> None:
         """What is no regular file."""
         name = entry.name
         if entry.is_symlink():
@@ -127,7 +127,7 @@ class FolderReader:
             for path in folders:
                 self.ledger.leave_out(path, use)
 
-    def add_link(self, folder: Folder, entry: os.DirEntry[str], path: str) -> None:
+    def add_link(self, folder: FolderListing, entry: os.DirEntry[str], path: str) -> None:
         target = os.path.realpath(entry.path)
         if not target.startswith(self.real_root + os.sep):
             if _matters(entry.name) or os.path.isdir(target):
@@ -159,7 +159,9 @@ class FolderReader:
                 path, status.st_size, status.st_mtime_ns, status.st_ino, inside
             )
 
-    def below(self, folder: Folder, parts: Sequence[str], own: bool = False) -> list[FileEntry]:
+    def below(
+        self, folder: FolderListing, parts: Sequence[str], own: bool = False
+    ) -> list[FileEntry]:
         """The files of the folder and of the named subfolders, all the way down.
 
         Their problems are added to the folder's.
@@ -171,7 +173,7 @@ class FolderReader:
         while stack:
             path, depth = stack.pop()
             listing = self.listing(path)
-            if isinstance(listing, Folder):
+            if isinstance(listing, FolderListing):
                 files.extend(listing.files)
                 folder.problems.extend(listing.problems)
                 folder.unfinished |= listing.unfinished

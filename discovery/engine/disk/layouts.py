@@ -15,7 +15,7 @@ from discovery.engine.core.text import plural
 from discovery.engine.core.types import Candidate, FileEntry, Layout, Problem
 from discovery.engine.core.vocabulary import Severity
 from discovery.engine.disk import docker_store
-from discovery.engine.disk.listing import Folder, signature
+from discovery.engine.disk.listing import FolderListing, signature
 from discovery.engine.sidecars import json_file, modules, weight_index
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ MAX_PART_DEPTH = 8
 _SUB_FOLDER = re.compile(rb':\s*"([^"\\/]{1,200})/[^"]{1,400}"')
 
 
-def module_folders(root: str, folder: Folder) -> set[str]:
+def module_folders(root: str, folder: FolderListing) -> set[str]:
     """Sub-folders that hold modules of the sentence-transformers model in ``folder``."""
     found: set[str] = set()
     for name in (modules.NAME, modules.ROUTER):
@@ -44,7 +44,7 @@ def module_folders(root: str, folder: Folder) -> set[str]:
     return found
 
 
-def indexed_folders(root: str, folder: Folder) -> set[str]:
+def indexed_folders(root: str, folder: FolderListing) -> set[str]:
     """Sub-folders that hold shards which an index in ``folder`` names."""
     found: set[str] = set()
     for name in folder.names:
@@ -58,7 +58,7 @@ def indexed_folders(root: str, folder: Folder) -> set[str]:
     return found
 
 
-def pieces(folder: Folder) -> Iterator[Problem]:
+def pieces(folder: FolderListing) -> Iterator[Problem]:
     """Files that somebody has to join before anything can read them."""
     cut: dict[str, list[str]] = {}
     for name in folder.names:
@@ -72,7 +72,7 @@ def pieces(folder: Folder) -> Iterator[Problem]:
         yield Problem("pieces_unjoined", text, folder.child(parts[0]), Severity.WARNING)
 
 
-def loose(walker: Walker, folder: Folder) -> list[Candidate]:
+def loose(walker: Walker, folder: FolderListing) -> list[Candidate]:
     """Weight files without a model folder around them: grouped by stem, GGUF files all together."""
     groups: dict[str, list[FileEntry]] = {}
     for name, entry in folder.names.items():
@@ -114,7 +114,7 @@ def loose(walker: Walker, folder: Folder) -> list[Candidate]:
     ]
 
 
-def _with_data(candidates: list[Candidate], folder: Folder) -> list[Candidate]:
+def _with_data(candidates: list[Candidate], folder: FolderListing) -> list[Candidate]:
     """ONNX files may keep their weights in any file beside them: which one, their headers say.
 
     A folder may hold thousands of them: they share one list.
@@ -148,13 +148,13 @@ def _may_be_data(entry: FileEntry) -> bool:
     )
 
 
-def quantized(walker: Walker, folder: Folder) -> Candidate | None:
+def quantized(walker: Walker, folder: FolderListing) -> Candidate | None:
     """GGUF files in a folder for each quantization, and those beside the folders, as one place."""
     chosen = [name for name in folder.folders if names.is_quantization(name)]
     here = {names.weight_format(name) for name in folder.names} - {None}
     if folder.path == "." or not here <= {"gguf"} or len(chosen) + len(here) < 2:
         return None
-    inner = Folder(folder.path, names=folder.names, unfinished=set(folder.unfinished))
+    inner = FolderListing(folder.path, names=folder.names, unfinished=set(folder.unfinished))
     files = walker.below(inner, chosen) if chosen else []
     if {names.weight_format(entry.name) for entry in files} - {None} != {"gguf"}:
         for name in chosen:
@@ -168,7 +168,9 @@ def quantized(walker: Walker, folder: Folder) -> Candidate | None:
     return walker.with_beside(made, [entry for entry in files if entry.path not in claimed])
 
 
-def with_packages(walker: Walker, folder: Folder, candidates: list[Candidate]) -> list[Candidate]:
+def with_packages(
+    walker: Walker, folder: FolderListing, candidates: list[Candidate]
+) -> list[Candidate]:
     """The candidates, each with the folders that are like a file and are called like it: the same
     weights for another program, or a part of them (``base-encoder.mlmodelc`` beside ``base.bin``).
 
@@ -186,7 +188,7 @@ def with_packages(walker: Walker, folder: Folder, candidates: list[Candidate]) -
         number = stems.get(stem, stems.get(names.whole_of(stem) or ""))
         if number is None:
             continue
-        inside = walker.below(Folder(folder.child(name)), [], own=True)
+        inside = walker.below(FolderListing(folder.child(name)), [], own=True)
         own = candidates[number]
         if stem in stems:
             files = (*own.files, *inside)
@@ -199,7 +201,7 @@ def with_packages(walker: Walker, folder: Folder, candidates: list[Candidate]) -
 
 
 def with_companions(
-    walker: Walker, folder: Folder, candidates: list[Candidate]
+    walker: Walker, folder: FolderListing, candidates: list[Candidate]
 ) -> tuple[list[Candidate], list[str]]:
     """(the candidates, the other subfolders), where companions join the loose weights.
 
@@ -209,13 +211,13 @@ def with_companions(
     beside = [
         entry
         for name in companions
-        for entry in walker.below(Folder(folder.child(name)), [], own=True)
+        for entry in walker.below(FolderListing(folder.child(name)), [], own=True)
     ]
     first = walker.with_beside(candidates[0], [*candidates[0].beside, *beside])
     return [first, *candidates[1:]], [name for name in folder.folders if name not in companions]
 
 
-def promote_checkpoint(walker: Walker, folder: Folder) -> None:
+def promote_checkpoint(walker: Walker, folder: FolderListing) -> None:
     """Treats the last checkpoint of a training as the model if nothing else is left of it."""
     last = max(folder.checkpoints, key=lambda name: names.checkpoint(name) or 0)
     for name in folder.folders:
@@ -223,7 +225,7 @@ def promote_checkpoint(walker: Walker, folder: Folder) -> None:
         listing = walker.listing(folder.child(name))
         del walker.looked_into[looked_into:]
         walker.forget(folder.child(name))
-        if isinstance(listing, Folder) and (
+        if isinstance(listing, FolderListing) and (
             walker.is_model_folder(listing) or any(map(names.weight_format, listing.names))
         ):
             return
@@ -232,12 +234,12 @@ def promote_checkpoint(walker: Walker, folder: Folder) -> None:
         walker.looked_into.remove(folder.child(last))
 
 
-def ollama(walker: Walker, folder: Folder) -> list[Candidate]:
+def ollama(walker: Walker, folder: FolderListing) -> list[Candidate]:
     """One candidate for each name in an Ollama store.
 
     ``manifests/<registry>/<namespace>/<name>`` holds a file for each tag.
     """
-    store = Folder(folder.child("blobs"))
+    store = FolderListing(folder.child("blobs"))
     blobs = tuple(walker.below(store, [], own=True))
     stamp, hidden = signature(blobs), tuple(store.problems)
     folder.problems.extend(hidden)
@@ -245,7 +247,7 @@ def ollama(walker: Walker, folder: Folder) -> list[Candidate]:
     stack = [folder.child("manifests")]
     while stack:
         listing = walker.listing(stack.pop())
-        if not isinstance(listing, Folder):
+        if not isinstance(listing, FolderListing):
             folder.problems.extend([listing] if isinstance(listing, Problem) else [])
             continue
         stack.extend(
@@ -268,9 +270,9 @@ def ollama(walker: Walker, folder: Folder) -> list[Candidate]:
     return found
 
 
-def docker(walker: Walker, folder: Folder) -> Candidate:
+def docker(walker: Walker, folder: FolderListing) -> Candidate:
     """The whole store as one place: which models are in it, its index says."""
-    store = Folder(folder.child("blobs"))
+    store = FolderListing(folder.child("blobs"))
     blobs = tuple(walker.below(store, [], own=True))
     parts = [name for name in ("manifests", docker_store.UNPACKED) if name in folder.folders]
     made = walker.candidate(folder, Layout.DOCKER, walker.below(folder, parts))

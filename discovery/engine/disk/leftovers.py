@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from discovery.engine.core import names
 from discovery.engine.core.heartbeat import beat
 from discovery.engine.core.paths import is_under, to_native, to_text
-from discovery.engine.disk.disk_use import FILE, FOLDER, Piece, freed, piece_of
+from discovery.engine.disk.disk_use import FILE, FOLDER, DiskEntry, freed, piece_of
 from discovery.engine.disk.leftover_shards import lone_shards, named_below
 from discovery.engine.disk.leftover_stores import Repository, Store
 
@@ -42,7 +42,7 @@ class Leftover:
     kind: str
     path: str
     note: str
-    pieces: tuple[Piece, ...]
+    pieces: tuple[DiskEntry, ...]
     decides: tuple[str, ...] = ()
 
     @property
@@ -190,7 +190,7 @@ class _Walker:
     def child(folder: _Folder, name: str) -> str:
         return name if folder.path == "." else f"{folder.path}/{name}"
 
-    def old(self, entries: Iterable[tuple[str, str]]) -> tuple[Piece, ...]:
+    def old(self, entries: Iterable[tuple[str, str]]) -> tuple[DiskEntry, ...]:
         """The entries (path, absolute path) that can be seen and are not young; none when one of
         them is young.
         """

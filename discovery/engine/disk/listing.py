@@ -10,7 +10,7 @@ from discovery.engine.core.types import FileEntry, Problem
 
 
 @dataclass(slots=True)
-class Folder:
+class FolderListing:
     """One directory's listing.
 
     ``path`` is relative to the root; ``names`` are its regular files, and links to some inside the

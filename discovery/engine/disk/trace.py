@@ -14,7 +14,7 @@ from discovery.engine.core import names
 from discovery.engine.core.config import Discovery
 from discovery.engine.core.patterns import Patterns
 from discovery.engine.core.types import Candidate, Layout, Problem
-from discovery.engine.disk.listing import Folder
+from discovery.engine.disk.listing import FolderListing
 from discovery.engine.disk.walk import Walker
 
 #: Links to folders that are followed on the way to one path.
@@ -24,7 +24,7 @@ MAX_LINKS = 8
 _MAX_ALIKE = 2_000
 
 
-class End(StrEnum):
+class TraceOutcome(StrEnum):
     """What the walk makes of a path."""
 
     MODEL = "model"  # it belongs to the candidates named
@@ -47,7 +47,7 @@ class Trace:
     ``through`` are the links to folders that the path leads through.
     """
 
-    end: End
+    end: TraceOutcome
     at: str
     why: str = ""
     candidates: tuple[Candidate, ...] = ()
@@ -75,7 +75,7 @@ class _Tracer:
             # A fresh one: each lists a folder only once.
             walker = Walker(self.root, self.settings, frozenset())
             folder = walker.listing(here)
-            if not isinstance(folder, Folder):
+            if not isinstance(folder, FolderListing):
                 return _unreadable(folder, here)
             target = folder.child(name)
             # First, for the last checkpoint of a training may be a model.
@@ -84,12 +84,12 @@ class _Tracer:
             if outside:
                 return outside
             if owners := _owners(candidates, path):
-                return Trace(End.MODEL, owners[0].place, candidates=owners)
+                return Trace(TraceOutcome.MODEL, owners[0].place, candidates=owners)
             if name in folder.names:
                 return (
-                    Trace(End.NO_WEIGHTS, target)
+                    Trace(TraceOutcome.NO_WEIGHTS, target)
                     if depth == len(parts) - 1
-                    else Trace(End.IN_A_FILE, target)
+                    else Trace(TraceOutcome.IN_A_FILE, target)
                 )
             if name in folder.folders and name not in rest:
                 return self.inside(
@@ -98,7 +98,7 @@ class _Tracer:
                     [each for each in candidates if each.layout is not Layout.FILES],
                 )
             if depth >= walker.max_depth:
-                return Trace(End.TOO_DEEP, here, str(walker.max_depth))
+                return Trace(TraceOutcome.TOO_DEEP, here, str(walker.max_depth))
             if name in folder.links and (
                 followed := self.follow(walker, target, parts[depth + 1 :])
             ):
@@ -109,13 +109,13 @@ class _Tracer:
     def folder(self, here: str) -> Trace:
         walker = Walker(self.root, self.settings, frozenset())
         folder = walker.listing(here)
-        if not isinstance(folder, Folder):
+        if not isinstance(folder, FolderListing):
             return _unreadable(folder, here)
         candidates, _ = walker.candidates(folder)
         return (
-            Trace(End.MODEL, here, candidates=tuple(candidates))
+            Trace(TraceOutcome.MODEL, here, candidates=tuple(candidates))
             if candidates
-            else Trace(End.FOLDER, here)
+            else Trace(TraceOutcome.FOLDER, here)
         )
 
     def follow(self, walker: Walker, link: str, rest: Sequence[str]) -> Trace | None:
@@ -127,52 +127,54 @@ class _Tracer:
             os.sep, "/"
         )
         if not self.links:
-            return Trace(End.LEFT_OUT, link, "links lead to links, round and round")
+            return Trace(TraceOutcome.LEFT_OUT, link, "links lead to links, round and round")
         self.links -= 1
         found = self.to("/".join([target, *rest]) if target != "." else "/".join(rest) or ".")
         return (
             replace(found, through=(link, *found.through))
-            if found.end in (End.MODEL, End.FOLDER, End.NO_WEIGHTS)
+            if found.end in (TraceOutcome.MODEL, TraceOutcome.FOLDER, TraceOutcome.NO_WEIGHTS)
             else None
         )
 
     def inside(self, here: str, rest: Sequence[str], owners: Sequence[Candidate]) -> Trace:
         """The way on inside a folder that belongs to a model, or that a store keeps for itself."""
         if not owners:
-            return Trace(End.NOT_MODELS, here)
+            return Trace(TraceOutcome.NOT_MODELS, here)
         for name in rest:
             folder = Walker(self.root, self.settings, frozenset()).listing(here)
-            if not isinstance(folder, Folder):
+            if not isinstance(folder, FolderListing):
                 return _unreadable(folder, here)
             here = folder.child(name)
             if outside := self.left_out(folder, name, here):
                 return outside
-        return Trace(End.MODEL, owners[0].place, candidates=tuple(owners))
+        return Trace(TraceOutcome.MODEL, owners[0].place, candidates=tuple(owners))
 
-    def left_out(self, folder: Folder, name: str, target: str) -> Trace | None:
+    def left_out(self, folder: FolderListing, name: str, target: str) -> Trace | None:
         """Why a listing does not show ``name``; ``None`` when it does."""
         if name in folder.names or name in folder.folders or name in folder.links:
             return None
         for pattern in self.settings.exclude_patterns:
             excluded = Patterns([pattern])
             if excluded.name(name) or (excluded.path and excluded.path(target)):
-                return Trace(End.EXCLUDED, target, pattern)
+                return Trace(TraceOutcome.EXCLUDED, target, pattern)
         for problem in folder.problems:
             if problem.path == target:
-                return Trace(End.LEFT_OUT, target, problem.message)
+                return Trace(TraceOutcome.LEFT_OUT, target, problem.message)
         absolute = os.path.join(self.root, target)
         if not os.path.lexists(absolute):
             return Trace(
-                End.NOT_THERE, target, _alike(name, [*folder.folders, *folder.links, *folder.names])
+                TraceOutcome.NOT_THERE,
+                target,
+                _alike(name, [*folder.folders, *folder.links, *folder.names]),
             )
         if names.never_a_model(name):
-            return Trace(End.NEVER, target)
+            return Trace(TraceOutcome.NEVER, target)
         what = (
             "links to a place outside the root, or to nothing"
             if os.path.islink(absolute)
             else "is neither a file nor a folder"
         )
-        return Trace(End.LEFT_OUT, target, f"{name} {what}")
+        return Trace(TraceOutcome.LEFT_OUT, target, f"{name} {what}")
 
 
 def _owners(candidates: Sequence[Candidate], path: str) -> tuple[Candidate, ...]:
@@ -192,7 +194,9 @@ def _holds(path: str, file: str) -> bool:
 
 
 def _unreadable(problem: Problem | None, here: str) -> Trace:
-    return Trace(End.LEFT_OUT, here, problem.message if problem else "it belongs to another root")
+    return Trace(
+        TraceOutcome.LEFT_OUT, here, problem.message if problem else "it belongs to another root"
+    )
 
 
 def _alike(name: str, others: Sequence[str]) -> str:

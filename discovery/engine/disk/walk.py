@@ -20,7 +20,7 @@ from discovery.engine.core.vocabulary import Severity
 from discovery.engine.disk import docker_store, layouts
 from discovery.engine.disk.folder_reader import FolderReader
 from discovery.engine.disk.ledger import Ledger, Use
-from discovery.engine.disk.listing import Folder, signature
+from discovery.engine.disk.listing import FolderListing, signature
 from discovery.engine.sidecars import weight_index
 
 #: "Too deep" is said once a folder, at most this often a walk.
@@ -61,7 +61,7 @@ def everything(root: str, settings: Discovery, path: str) -> Candidate:
         return Candidate(path, Layout.FILES, (entry,), signature((entry,)))
     os.scandir(absolute).close()
     folder = walker.listing(path)
-    assert isinstance(folder, Folder)
+    assert isinstance(folder, FolderListing)
     return walker.candidate(folder, Layout.FOLDER, walker.below(folder, folder.folders))
 
 
@@ -155,7 +155,7 @@ class Walker(FolderReader):
             self.deferred.extend((folder.child(name), depth + 1) for name in folder.links)
 
     def below_model(
-        self, folder: Folder, rest: Sequence[str], depth: int
+        self, folder: FolderListing, rest: Sequence[str], depth: int
     ) -> list[Candidate | Problem]:
         """What the walk finds below a model's folder.
 
@@ -165,7 +165,7 @@ class Walker(FolderReader):
             found = (
                 list(self.too_deep(folder, rest or folder.links)) if rest or folder.links else []
             )
-            inner = Folder(folder.path)
+            inner = FolderListing(folder.path)
             self.unclaimed += self.below(inner, rest) if rest else []
             return [*found, *inner.problems]
         self.inside += 1
@@ -178,7 +178,7 @@ class Walker(FolderReader):
         """The files of the folders that were met since, and never hold a model."""
         files: list[FileEntry] = []
         while len(self.looked_into) > since:
-            folder = Folder(self.looked_into.pop())
+            folder = FolderListing(self.looked_into.pop())
             files += self.below(folder, [], own=True)
         return files
 
@@ -191,7 +191,7 @@ class Walker(FolderReader):
             beside=tuple(beside), signature=signature(beside, candidate.signature)
         )
 
-    def too_deep(self, folder: Folder, rest: Sequence[str]) -> Iterator[Problem]:
+    def too_deep(self, folder: FolderListing, rest: Sequence[str]) -> Iterator[Problem]:
         if self.depth_notes < MAX_DEPTH_NOTES:
             self.depth_notes += 1
             what = (
@@ -208,7 +208,7 @@ class Walker(FolderReader):
 
     # -- deciding
 
-    def candidates(self, folder: Folder) -> tuple[list[Candidate], list[str]]:
+    def candidates(self, folder: FolderListing) -> tuple[list[Candidate], list[str]]:
         """(candidates of this folder, names of its sub-folders that remain to be walked)."""
         name = folder.path.rpartition("/")[2]
         if name.startswith(("datasets--", "spaces--")):
@@ -253,7 +253,7 @@ class Walker(FolderReader):
             layouts.promote_checkpoint(self, folder)
         return candidates, folder.folders
 
-    def store(self, folder: Folder) -> tuple[list[Candidate], list[str]] | None:
+    def store(self, folder: FolderListing) -> tuple[list[Candidate], list[str]] | None:
         """The candidates of Docker's or Ollama's store, and what else lies there."""
         if docker_store.is_store(folder.names, folder.folders):
             own = (*docker_store.FOLDERS, docker_store.UNPACKED)
@@ -266,7 +266,7 @@ class Walker(FolderReader):
             ]
         return None
 
-    def parts(self, folder: Folder) -> list[str]:
+    def parts(self, folder: FolderListing) -> list[str]:
         """Sub-folders that belong to ``folder`` where it is a model."""
         named = layouts.module_folders(self.root, folder)
         if not all(name in named or names.is_part_folder(name) for name in folder.folders):
@@ -274,7 +274,7 @@ class Walker(FolderReader):
         return [name for name in folder.folders if name in named or names.is_part_folder(name)]
 
     @staticmethod
-    def is_model_folder(folder: Folder) -> bool:
+    def is_model_folder(folder: FolderListing) -> bool:
         if not names.MARKERS.isdisjoint(folder.names):
             return True
         for name in folder.names:
@@ -290,7 +290,11 @@ class Walker(FolderReader):
         )
 
     def candidate(
-        self, folder: Folder, layout: Layout, files: list[FileEntry], place: str | None = None
+        self,
+        folder: FolderListing,
+        layout: Layout,
+        files: list[FileEntry],
+        place: str | None = None,
     ) -> Candidate:
         problems = tuple(folder.problems) if layout is not Layout.FILES else ()
         if layout is not Layout.FILES:

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from discovery.engine.classify.signals import Clues
+from discovery.engine.classify.signals import SignalCollector
 from discovery.engine.core.types import Header
-from discovery.engine.disk.folder import Folder
+from discovery.engine.disk.folder import ModelFolder
 from discovery.engine.identify import gguf_kinds, halves, tensor_clues
 from discovery.engine.identify.gguf_kinds import Kind
 from discovery.engine.identify.gguf_models import GGUFModel
@@ -39,7 +39,7 @@ _LIBRARIES = {
 }
 
 
-def read_pipeline(clues: Clues, pipeline: Mapping[str, Any]) -> None:
+def read_pipeline(clues: SignalCollector, pipeline: Mapping[str, Any]) -> None:
     clues.mark("diffusers", "model_index.json")
     clues.config({"_class_name": pipeline.get("_class_name")}, "model_index.json")
     for name, component in pipeline.items():
@@ -47,21 +47,23 @@ def read_pipeline(clues: Clues, pipeline: Mapping[str, Any]) -> None:
             clues.mark(f"component:{str(name)[:40]}", "model_index.json")
 
 
-def read_component(clues: Clues, config: Mapping[str, Any], source: str) -> None:
+def read_component(clues: SignalCollector, config: Mapping[str, Any], source: str) -> None:
     """A Diffusers model of its own: a UNet, a ControlNet, an autoencoder."""
     clues.mark("diffusers", source)
     if config.get("cross_attention_dim") or config.get("joint_attention_dim"):
         clues.mark("text_conditioned", source)
 
 
-def read_adapter(clues: Clues, config: Mapping[str, Any]) -> None:
+def read_adapter(clues: SignalCollector, config: Mapping[str, Any]) -> None:
     clues.mark("lora", "adapter_config.json")
     clues.text("base model", adapter.base_model(config))
     if config.get("task_type") in ("CAUSAL_LM", "SEQ_2_SEQ_LM"):
         clues.mark("task:causal_lm", "adapter_config.json task_type")
 
 
-def read_sidecars(clues: Clues, folder: Folder, tokenizer: Mapping[str, Any] | None) -> None:
+def read_sidecars(
+    clues: SignalCollector, folder: ModelFolder, tokenizer: Mapping[str, Any] | None
+) -> None:
     """Chat template, tokenizer, and what a preprocessor is for."""
     template = (tokenizer or {}).get("chat_template")
     source = "tokenizer_config.json" if template else None
@@ -95,7 +97,7 @@ def read_sidecars(clues: Clues, folder: Folder, tokenizer: Mapping[str, Any] | N
             _read_preprocessor(clues, folder.json(name) or {}, name)
 
 
-def _read_preprocessor(clues: Clues, config: Mapping[str, Any], where: str) -> None:
+def _read_preprocessor(clues: SignalCollector, config: Mapping[str, Any], where: str) -> None:
     kind = (
         f"{config.get('image_processor_type') or ''} {config.get('feature_extractor_type') or ''}"
         f" {config.get('processor_class') or ''}"
@@ -119,7 +121,7 @@ def _read_preprocessor(clues: Clues, config: Mapping[str, Any], where: str) -> N
         clues.mark("processor:image", where)
 
 
-def read_weights(clues: Clues, sets: Sequence[WeightSet]) -> None:
+def read_weights(clues: SignalCollector, sets: Sequence[WeightSet]) -> None:
     """Names of tensors, inputs of graphs, classes that a pickle asks for."""
     for group in sets[:1]:
         if joiner := next((f for f in group.files if halves.half(f.entry.name) == "joiner"), None):
@@ -139,7 +141,7 @@ def read_weights(clues: Clues, sets: Sequence[WeightSet]) -> None:
                     clues.architectures.setdefault(imported.rpartition(".")[2])
 
 
-def _read_graph(clues: Clues, header: Header) -> None:
+def _read_graph(clues: SignalCollector, header: Header) -> None:
     inputs = header.metadata.get("inputs")
     for item in inputs if isinstance(inputs, list) else []:
         if isinstance(item, Mapping):
@@ -195,7 +197,7 @@ def _is_square(known: Sequence[int]) -> bool:
     return len(sides) == 2 and sides[0] == sides[1]
 
 
-def read_gguf(clues: Clues, model: GGUFModel) -> Kind:
+def read_gguf(clues: SignalCollector, model: GGUFModel) -> Kind:
     """Reads signals from a GGUF header, and says what kind of file it is.
 
     Architecture, tags, pooling, chat template, and the inputs of a projector.

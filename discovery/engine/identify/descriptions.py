@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from discovery.engine.core.vocabulary import ModelType, Severity
-from discovery.engine.disk.folder import Folder
+from discovery.engine.disk.folder import ModelFolder
 from discovery.engine.identify import clue_readers, parts
 from discovery.engine.identify.found import Merge
 from discovery.engine.identify.sidecar_fields import (
@@ -39,7 +39,7 @@ class Description:
     config: dict[str, Any] | None
     config_name: str
     modules: Sequence[Module]
-    core: Folder
+    core: ModelFolder
     is_alone: bool
 
     @property
@@ -52,7 +52,7 @@ class Description:
         )
 
 
-def read(folder: Folder, *, is_alone: bool) -> Description:
+def read(folder: ModelFolder, *, is_alone: bool) -> Description:
     """What is broken becomes a problem of the folder."""
     is_pipeline = "model_index.json" in folder
     pipeline = folder.json("model_index.json", Severity.ERROR) if is_pipeline else None
@@ -66,7 +66,7 @@ def read(folder: Folder, *, is_alone: bool) -> Description:
     return Description(pipeline, adapter_config, config, name, modules, core, is_alone)
 
 
-def add_configs(merge: Merge, folder: Folder, told: Description) -> None:
+def add_configs(merge: Merge, folder: ModelFolder, told: Description) -> None:
     """The one that speaks for the model."""
     if told.pipeline is not None:
         clue_readers.read_pipeline(merge.clues, told.pipeline)
@@ -83,7 +83,7 @@ def add_configs(merge: Merge, folder: Folder, told: Description) -> None:
 
 
 def add_sidecars(
-    merge: Merge, folder: Folder, told: Description, kind: ModelType, *, is_home: bool
+    merge: Merge, folder: ModelFolder, told: Description, kind: ModelType, *, is_home: bool
 ) -> None:
     """Tokenizer, card, license and code. ``is_home``: the folder is the model's own."""
     if told.pipeline is None and told.adapter is None:

@@ -9,7 +9,7 @@ from discovery.engine.core.errors import NotAModel
 from discovery.engine.core.types import Candidate, Found, Problem
 from discovery.engine.core.vocabulary import ModelType
 from discovery.engine.disk.docker_store import Stored, models
-from discovery.engine.disk.folder import Folder
+from discovery.engine.disk.folder import ModelFolder
 from discovery.engine.identify import clue_readers, gguf_models, side_files, weights
 from discovery.engine.identify.found import Merge, build, variant
 from discovery.engine.identify.gguf_models import GGUFModel
@@ -77,7 +77,7 @@ def _model(
         file for group in (*held, *others) for file in group.files
     ] + model.projectors
     own = [entry for item in items for entry in item.files]
-    folder = Folder(root, candidate.place, own)
+    folder = ModelFolder(root, candidate.place, own)
     side_files.look(folder, own, {file.entry.path for file in read_files})
     told = [
         *problems,

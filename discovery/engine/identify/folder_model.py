@@ -15,7 +15,7 @@ from discovery.engine.core.packings import Declared
 from discovery.engine.core.parameters import active_parameters
 from discovery.engine.core.types import Candidate, FileEntry, Found, Problem, Variant
 from discovery.engine.core.vocabulary import ModelType, Severity, Status
-from discovery.engine.disk.folder import Folder
+from discovery.engine.disk.folder import ModelFolder
 from discovery.engine.identify import (
     clue_readers,
     descriptions,
@@ -51,7 +51,7 @@ _CONFIG_WORDS = (b'"architectures"', b'"model_type"', b'"hidden_size"', b'"num_h
 
 def folder_model(
     candidate: Candidate,
-    folder: Folder,
+    folder: ModelFolder,
     files: list[WeightFile],
     ggufs: Sequence[GGUFModel],
     own: Sequence[FileEntry],
@@ -111,13 +111,13 @@ def folder_model(
     return replace(found, pickled=folder.pickled or any(file.pickled for file in files))
 
 
-def _sets(folder: Folder, files: list[WeightFile], told: Description) -> list[WeightSet]:
+def _sets(folder: ModelFolder, files: list[WeightFile], told: Description) -> list[WeightSet]:
     ranks = model_config.ranks(told.config or {})
     return weight_sets(folder, files, told.pipeline is not None, parts.tops(told.modules), ranks)
 
 
 def _refuse(
-    folder: Folder,
+    folder: ModelFolder,
     told: Description,
     unknown: Sequence[WeightFile],
     left_out: NotAModel | None,
@@ -160,7 +160,7 @@ def _absences(
 
 
 def _besides(
-    folder: Folder,
+    folder: ModelFolder,
     files: list[WeightFile],
     sets: list[WeightSet],
     told: Description,
@@ -184,7 +184,7 @@ def _besides(
     ]
 
 
-def _without_strangers(folder: Folder, files: list[WeightFile]) -> list[WeightFile]:
+def _without_strangers(folder: ModelFolder, files: list[WeightFile]) -> list[WeightFile]:
     """Drops files beside sound weights that only look like weights by their suffix."""
     if not any(
         file.header and file.status is Status.READY and names.is_standard(file.entry.name)
@@ -215,13 +215,13 @@ def _paths(files: Sequence[WeightFile], ggufs: Sequence[GGUFModel]) -> set[str]:
     return read
 
 
-def _folder_name(folder: Folder) -> str:
+def _folder_name(folder: ModelFolder) -> str:
     place = folder.place if folder.place != "." else folder.root.rstrip("/")
     name = place.rpartition("/")[2]
     return (name[: name.rfind(".")] if format_registry.is_like_a_file(name) else name) or "model"
 
 
-def _why_not(folder: Folder, unknown: Sequence[WeightFile]) -> str:
+def _why_not(folder: ModelFolder, unknown: Sequence[WeightFile]) -> str:
     fault = next(
         (
             problem.message
@@ -237,14 +237,14 @@ def _why_not(folder: Folder, unknown: Sequence[WeightFile]) -> str:
     )
 
 
-def _broken_config_of_a_model(folder: Folder) -> bool:
+def _broken_config_of_a_model(folder: ModelFolder) -> bool:
     if "config.json" not in folder.faulty:
         return False
     raw = folder.read("config.json", json_file.MAX_BYTES) or b""
     return any(word in raw for word in _CONFIG_WORDS)
 
 
-def _config_status(folder: Folder) -> list[Status]:
+def _config_status(folder: ModelFolder) -> list[Status]:
     """CORRUPT for a config that loaders refuse, INCOMPLETE for one that was not downloaded."""
     broken = [problem for problem in folder.problems if problem.code == "config_invalid"]
     if not broken:

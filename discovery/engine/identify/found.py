@@ -12,7 +12,7 @@ from typing import Any
 
 from discovery.engine.classify.describe import family, license_name, relation
 from discovery.engine.classify.modality import detect
-from discovery.engine.classify.signals import Clues
+from discovery.engine.classify.signals import SignalCollector
 from discovery.engine.core import format_registry, names, packings
 from discovery.engine.core.packings import Declared
 from discovery.engine.core.parameters import count_parameters
@@ -58,7 +58,7 @@ class Merge:
 
     def __init__(self) -> None:
         self.values: dict[str, Value] = {}
-        self.clues = Clues()
+        self.clues = SignalCollector()
         self._none: set[str] = set()
 
     def add(self, source: str, fields: Mapping[str, Any]) -> None:

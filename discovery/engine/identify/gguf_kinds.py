@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
-from discovery.engine.classify.signals import Clues
+from discovery.engine.classify.signals import SignalCollector
 from discovery.engine.core.text import clean
 from discovery.engine.core.types import Tensor
 from discovery.engine.core.vocabulary import ModelType
@@ -91,7 +91,7 @@ def _by_names(tensors: Sequence[Tensor]) -> Kind:
     if any(name.startswith("blk.") for name in names):
         reads = any("embd" in name or "embed" in name for name in names)
         return Kind.MODEL if reads else Kind.DRAFT
-    seen = Clues()
+    seen = SignalCollector()
     tensor_clues.read(seen, tensors)
     painted = {"tensors:diffusion", "tensors:video"} & seen.marks.keys()
     return Kind.PAINTER if painted else Kind.MODEL
@@ -103,7 +103,9 @@ def type_of(what: Kind) -> ModelType:
     return ModelType.DIFFUSERS if what is Kind.PAINTER else ModelType.LLAMA_CPP
 
 
-def read(clues: Clues, metadata: Mapping[str, Any], tensors: Sequence[Tensor] | None) -> Kind:
+def read(
+    clues: SignalCollector, metadata: Mapping[str, Any], tensors: Sequence[Tensor] | None
+) -> Kind:
     """The kind, marked for the rules with where it shows."""
     what = kind(metadata, tensors)
     named = clean(str(metadata.get("general.architecture") or ""), 80)

@@ -11,14 +11,14 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from discovery.engine.classify.signals import Clues
+from discovery.engine.classify.signals import SignalCollector
 from discovery.engine.core import names
 from discovery.engine.core.config import Discovery
 from discovery.engine.core.errors import FormatsLeftOut, NotAModel
 from discovery.engine.core.gc_pause import collector_paused
 from discovery.engine.core.types import Candidate, Found, Layout, Variant
 from discovery.engine.core.vocabulary import Status
-from discovery.engine.disk.folder import Folder
+from discovery.engine.disk.folder import ModelFolder
 from discovery.engine.disk.stores import Revision, hub_cache
 from discovery.engine.identify import (
     clue_readers,
@@ -67,7 +67,7 @@ def _identify(
         return docker_models.read(root, candidate, memory_bytes)
     if candidate.layout is Layout.HUB_CACHE:
         return _hub_cache(root, candidate, allowed, memory_bytes)
-    folder = Folder(root, _home(candidate), candidate.files)
+    folder = ModelFolder(root, _home(candidate), candidate.files)
     folder.problems.extend(candidate.problems)
     entries, left_out = weight_entries(folder, allowed)
     files, unknown = reading.read_all(root, entries, candidate)
@@ -118,7 +118,7 @@ def _nothing(left_out: Collection[str], unknown: Sequence[WeightFile] = ()) -> N
 
 def _folder(
     candidate: Candidate,
-    folder: Folder,
+    folder: ModelFolder,
     files: list[WeightFile],
     unknown: list[WeightFile],
     left_out: set[str],
@@ -141,7 +141,7 @@ def _folder(
     found = [
         _gguf(
             candidate,
-            Folder(folder.root, folder.place, folder.entries.values()),
+            ModelFolder(folder.root, folder.place, folder.entries.values()),
             model,
             False,
             memory_bytes,
@@ -164,7 +164,7 @@ def _folder(
     except NotAModel:
         if not found:
             raise
-        first = Folder(folder.root, folder.place, folder.entries.values())
+        first = ModelFolder(folder.root, folder.place, folder.entries.values())
         first.glimpses = folder.glimpses
         side_files.look(
             first,
@@ -175,7 +175,7 @@ def _folder(
     return [main, *found]
 
 
-def _with_problems(model: Found, folder: Folder) -> Found:
+def _with_problems(model: Found, folder: ModelFolder) -> Found:
     """The model with what was found in the files around it."""
     if not folder.problems:
         return replace(model, pickled=model.pickled or folder.pickled)
@@ -203,7 +203,7 @@ def _belongs(model: GGUFModel, config: dict[str, Any] | None, alone: bool) -> bo
     return None not in declared and (width, layers) == declared
 
 
-def _is_home(place: str, name: str, folder: Folder) -> bool:
+def _is_home(place: str, name: str, folder: ModelFolder) -> bool:
     """Whether the folder around loose files belongs to the model.
 
     It does if it contains metadata or a model card, or if its name contains theirs.
@@ -224,7 +224,11 @@ def _squash(text: str) -> str:
 
 
 def _gguf(
-    candidate: Candidate, folder: Folder, model: GGUFModel, whole: bool, memory_bytes: int | None
+    candidate: Candidate,
+    folder: ModelFolder,
+    model: GGUFModel,
+    whole: bool,
+    memory_bytes: int | None,
 ) -> Found:
     files = [file for group in model.sets for file in group.files] + model.projectors
     variants = gguf_models.variants(model, memory_bytes)
@@ -264,7 +268,7 @@ def _variantless(name: str) -> str:
     return (stem[: match.start()] + stem[match.end() :]).strip("-_. ") or stem if match else stem
 
 
-def _loose(candidate: Candidate, folder: Folder, files: list[WeightFile]) -> Found:
+def _loose(candidate: Candidate, folder: ModelFolder, files: list[WeightFile]) -> Found:
     """Weight files that stand alone: one checkpoint, perhaps in several formats or precisions.
 
     A folder of their own gives them its name.
@@ -371,7 +375,7 @@ def _cached(
 
 def _renamed(signals: Mapping[str, Any], repository: str) -> dict[str, Any]:
     """The name of the snapshot's folder is a commit; the repository's is the model's."""
-    told = Clues()
+    told = SignalCollector()
     told.text("name", repository)
     named = told.finish("", "", None, None, ())
     return {
@@ -390,7 +394,7 @@ def _revision(
 ) -> list[Found]:
     place = f"{candidate.place}/snapshots/{revision.commit}"
     inner = Candidate(place, Layout.FOLDER, revision.files, candidate.signature)
-    folder = Folder(root, place, revision.files)
+    folder = ModelFolder(root, place, revision.files)
     entries, left_out = weight_entries(folder, allowed)
     files, unknown = reading.read_all(root, entries, inner)
     files, others = weights.recognized(files, allowed)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from discovery.engine.core import format_registry
 from discovery.engine.core.types import Header, Variant
 from discovery.engine.core.vocabulary import ModelType
-from discovery.engine.disk.folder import Folder
+from discovery.engine.disk.folder import ModelFolder
 from discovery.engine.identify.adapters import is_adapter
 from discovery.engine.identify.descriptions import Description
 from discovery.engine.identify.weight_files import WeightSet
@@ -20,7 +20,7 @@ def speaking(sets: Sequence[WeightSet], format_name: str) -> list[Header]:
 
 
 def type_of(
-    folder: Folder,
+    folder: ModelFolder,
     variants: Sequence[Variant],
     sets: Sequence[WeightSet],
     told: Description,

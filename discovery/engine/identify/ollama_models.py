@@ -16,7 +16,7 @@ from discovery.engine.core.files import read_file
 from discovery.engine.core.text import clean, positive
 from discovery.engine.core.types import Candidate, FileEntry, Found, Problem, Variant
 from discovery.engine.core.vocabulary import ModelType, Severity, Status
-from discovery.engine.disk.folder import Folder
+from discovery.engine.disk.folder import ModelFolder
 from discovery.engine.disk.stores import Tagged, ollama
 from discovery.engine.identify import clue_readers, gguf_kinds, gguf_models, side_files, weights
 from discovery.engine.identify.found import Merge, build, variant
@@ -45,7 +45,7 @@ def read(root: str, candidate: Candidate, memory_bytes: int | None) -> Found:
     if not tagged:
         raise NotAModel(problems[0].message if problems else "its manifests name no model")
     own = [entry for item in tagged for entry in item.files]
-    folder = Folder(root, candidate.place, own)
+    folder = ModelFolder(root, candidate.place, own)
     merge = Merge()
     files: list[WeightFile] = []
     model = GGUFModel()
@@ -89,7 +89,7 @@ def _take_fields(merge: Merge, tagged: Sequence[Tagged]) -> None:
 
 def _of_tensors(
     candidate: Candidate,
-    folder: Folder,
+    folder: ModelFolder,
     merge: Merge,
     tagged: Sequence[Tagged],
     sets: Sequence[WeightSet],
@@ -110,7 +110,7 @@ def _of_tensors(
     return [variant(group, group.label or "", candidate.place, declared) for group in sets]
 
 
-def _config(folder: Folder, entry: FileEntry) -> dict[str, Any]:
+def _config(folder: ModelFolder, entry: FileEntry) -> dict[str, Any]:
     """The object in a blob; empty where it cannot be read."""
     try:
         data = json_file.parse_object(read_file(folder.root, entry, json_file.MAX_BYTES)).data

@@ -16,7 +16,7 @@ from discovery.engine.core import names
 from discovery.engine.core.text import plural
 from discovery.engine.core.types import Problem, Variant
 from discovery.engine.core.vocabulary import Status
-from discovery.engine.disk.folder import Folder
+from discovery.engine.disk.folder import ModelFolder
 from discovery.engine.disk.ledger import LARGE
 from discovery.engine.identify.weight_files import WeightFile, WeightSet
 from discovery.engine.sidecars import json_file, modules
@@ -30,7 +30,7 @@ MAX_COMPONENTS = 100
 
 
 def missing(
-    folder: Folder, pipeline: Mapping[str, Any] | None, told: Sequence[Module]
+    folder: ModelFolder, pipeline: Mapping[str, Any] | None, told: Sequence[Module]
 ) -> Problem | None:
     """The parts that the model names and that are not there, as one problem."""
     absent = [*_components(folder, pipeline or {}), *_modules(folder, told)]
@@ -43,7 +43,7 @@ def missing(
     return Problem("component_missing", text, folder.place, key=", ".join(absent)[:200])
 
 
-def _components(folder: Folder, pipeline: Mapping[str, Any]) -> Iterator[str]:
+def _components(folder: ModelFolder, pipeline: Mapping[str, Any]) -> Iterator[str]:
     """What ``model_index.json`` asks for and no folder holds."""
     held: dict[str, list[str]] = {}
     for path in folder.entries:
@@ -71,7 +71,7 @@ def _is_weights(path: str) -> bool:
     return names.weight_format(name) is not None or name.endswith((".xml", ".index.json"))
 
 
-def modules_of(folder: Folder) -> list[Module]:
+def modules_of(folder: ModelFolder) -> list[Module]:
     """The modules of a sentence-transformers model, those of its router included."""
     found: list[Module] = []
     for name in (modules.NAME, modules.ROUTER):
@@ -80,7 +80,7 @@ def modules_of(folder: Folder) -> list[Module]:
     return found
 
 
-def _modules(folder: Folder, told: Sequence[Module]) -> Iterator[str]:
+def _modules(folder: ModelFolder, told: Sequence[Module]) -> Iterator[str]:
     """Modules whose folders hold nothing."""
     for module in told:
         prefix = f"{module.path}/"
@@ -88,7 +88,7 @@ def _modules(folder: Folder, told: Sequence[Module]) -> Iterator[str]:
             yield module.path[:100]
 
 
-def module_home(folder: Folder, told: Sequence[Module]) -> Folder:
+def module_home(folder: ModelFolder, told: Sequence[Module]) -> ModelFolder:
     """The folder whose config and tokenizer describe the model.
 
     Its own folder, or that of the first module that has them.
@@ -101,7 +101,7 @@ def module_home(folder: Folder, told: Sequence[Module]) -> Folder:
             for name in ("config.json", "tokenizer.json", "tokenizer_config.json")
         ):
             place = module.path if folder.place == "." else f"{folder.place}/{module.path}"
-            return Folder(folder.root, place, folder.entries.values())
+            return ModelFolder(folder.root, place, folder.entries.values())
     return folder
 
 
@@ -110,14 +110,14 @@ def tops(told: Sequence[Module]) -> Collection[str]:
     return {module.path.partition("/")[0] for module in told if module.path}
 
 
-def config_name(folder: Folder, core: Folder) -> str:
+def config_name(folder: ModelFolder, core: ModelFolder) -> str:
     """Where the config of the model is, from its folder."""
     if core is not folder and "config.json" in core:
         return f"{core.place[len(folder.place) + 1 if folder.place != '.' else 0 :]}/config.json"
     return "config.json" if "config.json" in folder else "onnx/config.json"
 
 
-def is_in_module(folder: Folder, file: WeightFile, told: Sequence[Module]) -> bool:
+def is_in_module(folder: ModelFolder, file: WeightFile, told: Sequence[Module]) -> bool:
     """Whether the file lies in a folder that the model loads as one of its modules."""
     prefix = "" if folder.place == "." else f"{folder.place}/"
     return any(
@@ -126,7 +126,7 @@ def is_in_module(folder: Folder, file: WeightFile, told: Sequence[Module]) -> bo
 
 
 def unread_variants(
-    folder: Folder, sets: Sequence[WeightSet], unknown: Sequence[WeightFile]
+    folder: ModelFolder, sets: Sequence[WeightSet], unknown: Sequence[WeightFile]
 ) -> list[Variant]:
     """Variants of a described model in files that no reader knows, if they are large enough."""
     if any(group.missing for group in sets):

@@ -13,7 +13,7 @@ from discovery.engine.core.errors import NotAModel
 from discovery.engine.core.types import Candidate, Found, Layout, Problem, Variant
 from discovery.engine.core.vocabulary import ModelType, Severity, Status
 from discovery.engine.disk import folder
-from discovery.engine.disk.listing import Folder
+from discovery.engine.disk.listing import FolderListing
 from discovery.engine.disk.walk import Walker, everything, walk
 from discovery.engine.identify import side_files
 from discovery.engine.identify.found import Merge, build
@@ -59,7 +59,7 @@ def _owner(root: str, path: str, settings: Discovery) -> Candidate | None:
     parts = path.split("/")
     for depth in range(len(parts)):
         listing = walker.listing("/".join(parts[:depth]) or ".")
-        if not isinstance(listing, Folder):
+        if not isinstance(listing, FolderListing):
             continue
         for candidate in walker.candidates(listing)[0]:
             if candidate.place == path or any(
@@ -110,7 +110,7 @@ def _unread(root: str, path: str, candidate: Candidate) -> tuple[Candidate, Foun
     if not candidate.files:
         raise NotAModel("the folder is empty")
     files, merge, name = (
-        folder.Folder(root, path, candidate.files),
+        folder.ModelFolder(root, path, candidate.files),
         Merge(),
         path.rpartition("/")[2],
     )

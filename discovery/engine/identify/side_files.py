@@ -20,7 +20,7 @@ from discovery.engine.core import executables, files, format_registry, names
 from discovery.engine.core.text import plural
 from discovery.engine.core.types import FileEntry, Problem
 from discovery.engine.core.vocabulary import Severity
-from discovery.engine.disk.folder import TAIL_BYTES, Folder
+from discovery.engine.disk.folder import TAIL_BYTES, ModelFolder
 from discovery.engine.pickles.pickles import Allowance
 
 #: Of one model: files whose first bytes are read, instructions of pickles that are followed, bytes
@@ -34,7 +34,7 @@ FIRST_BYTES = 4_096
 LAST_BYTES = (64 << 10) + TAIL_BYTES
 
 
-def look(folder: Folder, entries: Iterable[FileEntry], read: Collection[str] = ()) -> None:
+def look(folder: ModelFolder, entries: Iterable[FileEntry], read: Collection[str] = ()) -> None:
     """Looks at ``entries`` but those already ``read`` (by path), each file once.
 
     Findings go into ``folder.problems``.
@@ -64,7 +64,7 @@ def _is_loaded(name: str) -> bool:
 
 
 class _Looker:
-    def __init__(self, folder: Folder) -> None:
+    def __init__(self, folder: ModelFolder) -> None:
         self.folder = folder
         self.opcodes = MAX_OPCODES
         self.bytes = MAX_BYTES

@@ -16,7 +16,7 @@ from discovery.engine.core import model_names
 from discovery.engine.core.packings import Declared
 from discovery.engine.core.text import plural, positive
 from discovery.engine.core.vocabulary import Severity
-from discovery.engine.disk.folder import SMALL_BYTES, Folder
+from discovery.engine.disk.folder import SMALL_BYTES, ModelFolder
 from discovery.engine.identify import clue_readers, package_license
 from discovery.engine.identify.found import Merge
 from discovery.engine.sidecars import (
@@ -34,7 +34,7 @@ from discovery.engine.sidecars import (
 _EMBEDDER = re.compile(r"^(?:0_\w+/)?sentence_[a-z-]+_config\.json$")
 
 
-def add_metadata_json(merge: Merge, folder: Folder) -> None:
+def add_metadata_json(merge: Merge, folder: ModelFolder) -> None:
     raw = folder.read(metadata_json.NAME, json_file.MAX_BYTES + 1)
     if raw is None or isinstance(json_file.parse(raw).data, list):
         return  # Core ML writes a list
@@ -76,12 +76,12 @@ def _remembered(raw: bytes) -> _Config | None:
     return _interpreted(model_config.unwrapped(config)) if isinstance(config, dict) else None
 
 
-def add_config(merge: Merge, folder: Folder, name: str, config: dict[str, Any]) -> None:
+def add_config(merge: Merge, folder: ModelFolder, name: str, config: dict[str, Any]) -> None:
     """``config`` is translated from the file ``name``, or lies elsewhere."""
     _add(merge, folder, name, config, _interpreted(config))
 
 
-def add_own_config(merge: Merge, folder: Folder, name: str, config: dict[str, Any]) -> None:
+def add_own_config(merge: Merge, folder: ModelFolder, name: str, config: dict[str, Any]) -> None:
     """``config`` is what the file ``name`` of the folder holds."""
     is_small = folder.entries[name].size <= SMALL_BYTES
     raw = folder.read(name, SMALL_BYTES) if is_small else None
@@ -89,7 +89,9 @@ def add_own_config(merge: Merge, folder: Folder, name: str, config: dict[str, An
     _add(merge, folder, name, config, known or _interpreted(config))
 
 
-def _add(merge: Merge, folder: Folder, name: str, config: dict[str, Any], told: _Config) -> None:
+def _add(
+    merge: Merge, folder: ModelFolder, name: str, config: dict[str, Any], told: _Config
+) -> None:
     if odd := told.odd:
         text = (
             f"{name}: {', '.join(odd[:8])} {'has a value' if len(odd) == 1 else 'have values'} that"
@@ -110,7 +112,7 @@ def _add(merge: Merge, folder: Folder, name: str, config: dict[str, Any], told: 
         merge.add(name, {"custom": {"trained_from": base[:200]}})
 
 
-def add_native_config(merge: Merge, folder: Folder) -> None:
+def add_native_config(merge: Merge, folder: ModelFolder) -> None:
     """Another library's config, where Transformers' is not there."""
     for name, translated in native_config.READERS.items():
         told = folder.json(name) if name in folder else None
@@ -119,7 +121,7 @@ def add_native_config(merge: Merge, folder: Folder) -> None:
             return
 
 
-def declared_quantization(folder: Folder, config: dict[str, Any] | None) -> Declared:
+def declared_quantization(folder: ModelFolder, config: dict[str, Any] | None) -> Declared:
     """Of the config, else of the file that some quantizers write beside it."""
     declared = model_config.quantization(config or {})
     for name, key in quantization.FILES:
@@ -128,7 +130,7 @@ def declared_quantization(folder: Folder, config: dict[str, Any] | None) -> Decl
     return declared
 
 
-def add_tokenizer(merge: Merge, folder: Folder) -> None:
+def add_tokenizer(merge: Merge, folder: ModelFolder) -> None:
     """``tokenizer.json`` is opened only while nothing else has told the vocabulary size."""
     config = folder.json("tokenizer_config.json")
     if config:
@@ -140,7 +142,7 @@ def add_tokenizer(merge: Merge, folder: Folder) -> None:
         merge.add("tokenizer.json", {"vocab_size": tokenizer.vocabulary_size(raw)})
 
 
-def add_embedder(merge: Merge, folder: Folder) -> None:
+def add_embedder(merge: Merge, folder: ModelFolder) -> None:
     """Adds the length that sentence-transformers cuts texts to.
 
     It overrides what the encoder could take.
@@ -153,7 +155,7 @@ def add_embedder(merge: Merge, folder: Folder) -> None:
             return
 
 
-def add_generation_config(merge: Merge, folder: Folder) -> None:
+def add_generation_config(merge: Merge, folder: ModelFolder) -> None:
     if config := folder.json("generation_config.json"):
         wanted = ("temperature", "top_p", "top_k", "repetition_penalty", "max_new_tokens")
         settings = {
@@ -164,12 +166,12 @@ def add_generation_config(merge: Merge, folder: Folder) -> None:
         merge.add("generation_config.json", {"optimization_settings": settings})
 
 
-def card_of(folder: Folder) -> str | None:
+def card_of(folder: ModelFolder) -> str | None:
     """The name of the model card: README.md, in whatever letters."""
     return next((name for each in card.NAMES if (name := folder.named(each))), None)
 
 
-def add_card(merge: Merge, folder: Folder) -> None:
+def add_card(merge: Merge, folder: ModelFolder) -> None:
     name = card_of(folder)
     raw = folder.read(name, card.MAX_BYTES + 1) if name else None
     if name is None or raw is None:
@@ -184,19 +186,19 @@ def add_card(merge: Merge, folder: Folder) -> None:
     merge.clues.card(parsed.front, parsed.title, card.prose(raw))
 
 
-def called(own: str, path: str, folder: Folder) -> str:
+def called(own: str, path: str, folder: ModelFolder) -> str:
     """The name of the model at ``path`` whose file or folder is called ``own``."""
     around = model_names.around(path, folder.root)
     return model_names.best(own, around, lambda: _title(folder))
 
 
-def _title(folder: Folder) -> str | None:
+def _title(folder: ModelFolder) -> str | None:
     name = card_of(folder)
     raw = folder.read(name, card.MAX_BYTES) if name else None
     return card.read(raw).title if raw else None
 
 
-def add_license(merge: Merge, folder: Folder, *, home: bool) -> None:
+def add_license(merge: Merge, folder: ModelFolder, *, home: bool) -> None:
     """Adds the license from a license file or the surrounding package, if nothing else states it.
 
     ``home``: the folder belongs to the model.

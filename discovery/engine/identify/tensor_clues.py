@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from operator import attrgetter
 
-from discovery.engine.classify.signals import Clues
+from discovery.engine.classify.signals import SignalCollector
 from discovery.engine.core.types import Tensor
 
 #: How many tensors are asked for their name and shape, at least (where there are so many).
@@ -93,7 +93,7 @@ _PATTERNS = {
 _REMEMBERED = 20_000
 
 
-def read(clues: Clues, tensors: Sequence[Tensor]) -> None:
+def read(clues: SignalCollector, tensors: Sequence[Tensor]) -> None:
     """Marks what the tensors show, with the name that shows it."""
     step = max(len(tensors) // SAMPLE, 1)
     sample = tensors[::step]

@@ -9,7 +9,7 @@ from functools import lru_cache
 from discovery.engine.core import format_registry, names
 from discovery.engine.core.types import FileEntry
 from discovery.engine.core.vocabulary import Severity
-from discovery.engine.disk.folder import Folder
+from discovery.engine.disk.folder import ModelFolder
 from discovery.engine.identify import halves, weights
 from discovery.engine.identify.weight_files import WeightFile, WeightSet
 from discovery.engine.sidecars import weight_index
@@ -30,7 +30,9 @@ _OBJECTS = frozenset({"joblib", "skops"})
 _REMEMBERED = 200
 
 
-def weight_entries(folder: Folder, allowed: Collection[str]) -> tuple[list[FileEntry], set[str]]:
+def weight_entries(
+    folder: ModelFolder, allowed: Collection[str]
+) -> tuple[list[FileEntry], set[str]]:
     """(weight files to read, formats left out because ``supported_formats`` does not name them)."""
     chosen: list[FileEntry] = []
     left_out: set[str] = set()
@@ -54,7 +56,7 @@ def _is_companion(path: str) -> bool:
     return any(map(names.is_companion, path.split("/")[:-1]))
 
 
-def _paths(folder: Folder) -> frozenset[str]:
+def _paths(folder: ModelFolder) -> frozenset[str]:
     """Of the folder's files, from the root and from the folder."""
     return frozenset((*folder.entries, *(f"{folder.place}/{path}" for path in folder.entries)))
 
@@ -78,7 +80,7 @@ def _promised(path: str, beside: Container[str]) -> str | None:
 
 
 def weight_sets(
-    folder: Folder,
+    folder: ModelFolder,
     files: list[WeightFile],
     pipeline: bool = False,
     modules: Collection[str] = (),
@@ -125,7 +127,7 @@ def weight_sets(
     return _with_data(folder, _without_extras(made))
 
 
-def _with_data(folder: Folder, sets: list[WeightSet]) -> list[WeightSet]:
+def _with_data(folder: ModelFolder, sets: list[WeightSet]) -> list[WeightSet]:
     """The sets, with what is loaded by way of their files, or that there is nothing to load."""
     for group in sets:
         weights.note_emptiness(group)
@@ -134,7 +136,7 @@ def _with_data(folder: Folder, sets: list[WeightSet]) -> list[WeightSet]:
     return sets
 
 
-def _data(folder: Folder, group: WeightSet) -> Iterator[FileEntry]:
+def _data(folder: ModelFolder, group: WeightSet) -> Iterator[FileEntry]:
     """Files that are loaded through the files of a set.
 
     The data that a graph names, or the rest of a folder that is loaded as a unit.
@@ -166,7 +168,7 @@ def _data(folder: Folder, group: WeightSet) -> Iterator[FileEntry]:
 
 
 def _complete_parts(
-    group: WeightSet, folder: Folder, indexes: Mapping[tuple[str, str], WeightIndex]
+    group: WeightSet, folder: ModelFolder, indexes: Mapping[tuple[str, str], WeightIndex]
 ) -> WeightSet:
     """Adds what each component of a pipeline is missing, by its own index or shard numbers."""
     start = 0 if folder.place == "." else len(folder.place) + 1
@@ -201,7 +203,7 @@ def _is_named(group: WeightSet) -> bool:
     )
 
 
-def _indexes(folder: Folder, deep: bool) -> dict[tuple[str, str], WeightIndex]:
+def _indexes(folder: ModelFolder, deep: bool) -> dict[tuple[str, str], WeightIndex]:
     """Weight indexes by (sub-folder, name without ``.index.json``) of the shards they speak for."""
     found: dict[tuple[str, str], WeightIndex] = {}
     for path in folder.entries:

@@ -49,7 +49,7 @@ class Expected:
 
 
 @dataclass(slots=True)
-class Vouchers:
+class PublishedChecksums:
     """Path of a file → what is expected of it, the best source first.
 
     ``problems`` are lists and records that could not be read or believed.
@@ -59,7 +59,7 @@ class Vouchers:
     problems: list[Problem] = field(default_factory=list)
 
 
-def vouchers(root: str, place: str, files: Sequence[FileEntry]) -> Vouchers:
+def vouchers(root: str, place: str, files: Sequence[FileEntry]) -> PublishedChecksums:
     """Who says what about ``files`` of the model at ``place``.
 
     ``root`` is a real path; nothing outside it is opened.
@@ -67,7 +67,7 @@ def vouchers(root: str, place: str, files: Sequence[FileEntry]) -> Vouchers:
     Records of downloads are looked for in every folder from the file's up to the root, lists up to
     ``place``.
     """
-    found = Vouchers()
+    found = PublishedChecksums()
     unnamed: list[FileEntry] = []
     for entry in files:
         if named := _by_name(entry.link or entry.path):
@@ -90,7 +90,7 @@ def _by_name(path: str) -> Expected | None:
     return None
 
 
-def _add_records(found: Vouchers, root: str, files: Sequence[FileEntry]) -> None:
+def _add_records(found: PublishedChecksums, root: str, files: Sequence[FileEntry]) -> None:
     known: dict[str, bool] = {}
     for entry in files:
         for folder in _ancestors(entry.path):
@@ -108,7 +108,9 @@ def _add_records(found: Vouchers, root: str, files: Sequence[FileEntry]) -> None
                 break
 
 
-def _add_lists(found: Vouchers, root: str, place: str, files: Sequence[FileEntry]) -> None:
+def _add_lists(
+    found: PublishedChecksums, root: str, place: str, files: Sequence[FileEntry]
+) -> None:
     ours = {entry.path for entry in files}
     folders = {
         folder
@@ -141,7 +143,7 @@ def _lists(root: str, folder: str, ours: set[str]) -> list[str]:
     return own + [name for name in names if name not in own][:MAX_LISTS]
 
 
-def _read(found: Vouchers, root: str, path: str, limit: int) -> bytes:
+def _read(found: PublishedChecksums, root: str, path: str, limit: int) -> bytes:
     """The first ``limit`` bytes; nothing when it is not there or, which becomes a problem, cannot
     be read or lies outside the root.
     """
@@ -158,7 +160,7 @@ def _read(found: Vouchers, root: str, path: str, limit: int) -> bytes:
         return b""
 
 
-def _doubt(found: Vouchers, path: str, why: str) -> None:
+def _doubt(found: PublishedChecksums, path: str, why: str) -> None:
     text = (
         f"{clean(posixpath.basename(path), 100)} vouches for nothing, or not for all it lists:"
         f" {why}"

@@ -44,7 +44,7 @@ _LOWER_NAMES = frozenset(name.lower() for name in NAMES)
 
 
 @dataclass(frozen=True, slots=True)
-class Card:
+class ModelCard:
     """``front`` is the front matter, ``fields`` what it and the prose say in the document's words,
     ``faults`` what was wrong with it.
     """
@@ -55,7 +55,7 @@ class Card:
     faults: list[str] = field(default_factory=list)
 
 
-def read(raw: bytes, truncated: bool = False) -> Card:
+def read(raw: bytes, truncated: bool = False) -> ModelCard:
     """Never raises.
 
     ``raw`` is at most ``MAX_BYTES`` of the file, ``truncated`` says that there was more.
@@ -78,7 +78,7 @@ def read(raw: bytes, truncated: bool = False) -> Card:
         fields["description"] = description
     if uses:
         fields["use_cases"] = uses
-    return Card(front, fields, title, faults)
+    return ModelCard(front, fields, title, faults)
 
 
 def is_card(name: str) -> bool:

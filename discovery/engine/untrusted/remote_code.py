@@ -12,7 +12,7 @@ from typing import Any
 
 from discovery.engine.core.text import clean
 from discovery.engine.core.vocabulary import Severity
-from discovery.engine.disk.folder import Folder
+from discovery.engine.disk.folder import ModelFolder
 from discovery.engine.sidecars import json_file, yaml_file
 from discovery.engine.untrusted import chat_templates, config_code, config_rules
 
@@ -46,7 +46,7 @@ _RUN = (
 )
 
 
-def note_configs(folder: Folder) -> None:
+def note_configs(folder: ModelFolder) -> None:
     """Notes what every configuration and template of the folder names or reaches for."""
     names = [
         name
@@ -75,7 +75,7 @@ def note_configs(folder: Folder) -> None:
         folder.complain("config_unchecked", wanted[MAX_FILES], text, Severity.WARNING)
 
 
-def _note_config(folder: Folder, name: str) -> None:
+def _note_config(folder: ModelFolder, name: str) -> None:
     if name.lower().endswith(_TEMPLATES):
         if raw := folder.read(name, MAX_FILE_BYTES):
             note_template(folder, name, raw.decode("utf-8", "replace"))
@@ -101,7 +101,7 @@ def _note_config(folder: Folder, name: str) -> None:
             note_template(folder, name, template, label)
 
 
-def _documents(folder: Folder, name: str) -> list[Any]:
+def _documents(folder: ModelFolder, name: str) -> list[Any]:
     """What can be read of it: a file that no loader could parse names nothing."""
     raw = folder.read(name, MAX_FILE_BYTES)
     if not raw:
@@ -126,7 +126,7 @@ def _documents(folder: Folder, name: str) -> list[Any]:
 _PYTHON = re.compile(rb"python/\w+|!(?:new|apply|name|module):")
 
 
-def _complain(folder: Folder, name: str, naming: config_rules.Naming) -> None:
+def _complain(folder: ModelFolder, name: str, naming: config_rules.Naming) -> None:
     reason = naming.reason
     if naming.file:
         local = posixpath.join(posixpath.dirname(name), naming.file)
@@ -157,11 +157,11 @@ _INSTALLED = (
 )
 
 
-def _name(folder: Folder, name: str, reference: str) -> None:
+def _name(folder: ModelFolder, name: str, reference: str) -> None:
     _complain(folder, name, config_rules.of_model(reference))
 
 
-def note_pipeline(folder: Folder, pipeline: Mapping[str, Any]) -> None:
+def note_pipeline(folder: ModelFolder, pipeline: Mapping[str, Any]) -> None:
     """Parts of a Diffusers pipeline whose classes come from no installed library but from files of
     the pipeline.
     """
@@ -182,7 +182,7 @@ def note_pipeline(folder: Folder, pipeline: Mapping[str, Any]) -> None:
                 _name(folder, "model_index.json", f"{place.replace('/', '.')}.{cls}")
 
 
-def note_modules(folder: Folder, modules: Any) -> None:
+def note_modules(folder: ModelFolder, modules: Any) -> None:
     """Notes steps of a Sentence Transformers model whose class is not the library's."""
     for module in modules[:MAX_REFERENCES] if isinstance(modules, list) else ():
         kind = module.get("type") if isinstance(module, Mapping) else None
@@ -190,7 +190,7 @@ def note_modules(folder: Folder, modules: Any) -> None:
             _name(folder, "modules.json", kind if "." in kind else f"{kind}.{kind}")
 
 
-def note_files(folder: Folder) -> None:
+def note_files(folder: ModelFolder) -> None:
     """Python files that programs run because of their place, and those that nothing runs by
     itself.
     """
@@ -219,7 +219,7 @@ def note_files(folder: Folder) -> None:
         )
 
 
-def note_template(folder: Folder, name: str, template: str, label: str = "") -> None:
+def note_template(folder: ModelFolder, name: str, template: str, label: str = "") -> None:
     """``label``: what the template is called among several of one file."""
     for problem in chat_templates.problems(
         f"the chat template {label} in {name}".replace("  ", " "), template, label

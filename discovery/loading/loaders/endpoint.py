@@ -16,7 +16,7 @@ from typing import Any
 from discovery.engine.core.addresses import Address, read
 from discovery.engine.core.text import clean, plural
 from discovery.engine.untrusted.pinned import Pinned
-from discovery.loading.errors import LoadFailed, Refused
+from discovery.loading.errors import LoadFailed, LoadRefused
 from discovery.loading.job import Job
 
 NAME = "endpoint"
@@ -53,7 +53,7 @@ def _address(endpoint: str) -> Address:
     try:
         return read(endpoint)
     except ValueError as error:
-        raise Refused(f"The endpoint {error}: nothing was asked.") from error
+        raise LoadRefused(f"The endpoint {error}: nothing was asked.") from error
 
 
 def models_path(path: str) -> str:

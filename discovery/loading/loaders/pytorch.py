@@ -14,7 +14,7 @@ from typing import Any
 
 from discovery.engine.core.text import human_bytes, plural
 from discovery.loading import weights
-from discovery.loading.errors import LoadFailed, Refused
+from discovery.loading.errors import LoadFailed, LoadRefused
 from discovery.loading.job import Job
 from discovery.loading.libraries import library, version
 
@@ -61,13 +61,13 @@ def load_file(torch: Any, path: str, job: Job) -> tuple[int, int]:
             path, map_location="cpu" if real else "meta", weights_only=True, mmap=real and zipped
         )
     except pickle.UnpicklingError as error:
-        raise Refused(
+        raise LoadRefused(
             "torch loads it only by running code from the file (weights_only=False), which is"
             f" never done here: {_first(error)}"
         ) from error
     except RuntimeError as error:
         if "TorchScript" in str(error):
-            raise Refused(
+            raise LoadRefused(
                 "It is a TorchScript program, not a checkpoint: its code is never compiled here."
             ) from error
         raise

@@ -14,7 +14,7 @@ from django.core.management.base import BaseCommand
 from discovery.engine.core.text import plural
 from discovery.services.transfer import importer
 from discovery.services.transfer.import_parsing import UnreadableFile, shown
-from discovery.services.transfer.importer import Report
+from discovery.services.transfer.importer import ImportReport
 
 #: More than so many are not listed, however long the file.
 LISTED = 10_000
@@ -65,7 +65,7 @@ class Command(BaseCommand):
                 self._print(report, options)
             sys.exit(1 if report.wrong else 0)
 
-    def _import(self, options: dict[str, Any]) -> Report:
+    def _import(self, options: dict[str, Any]) -> ImportReport:
         by = self._person(options["by"])
         with Path(options["file"]).open("rb") as file:
             if options["dry_run"]:
@@ -84,7 +84,7 @@ class Command(BaseCommand):
         self.stderr.write(reason)
         sys.exit(2)
 
-    def _print(self, report: Report, options: dict[str, Any]) -> None:
+    def _print(self, report: ImportReport, options: dict[str, Any]) -> None:
         written = report.batch is not None
         for effect in report.effects if written or options["dry_run"] else ():
             for change in effect.changes:
@@ -103,7 +103,7 @@ class Command(BaseCommand):
                 )
         self.stdout.write(self._summary(report, options, written))
 
-    def _summary(self, report: Report, options: dict[str, Any], written: bool) -> str:
+    def _summary(self, report: ImportReport, options: dict[str, Any], written: bool) -> str:
         models = f"{plural(report.changed, 'model')} in {plural(report.fields, 'field')}"
         wrong = f" {plural(report.wrong, 'row is', 'rows are')} wrong."
         if options["dry_run"]:

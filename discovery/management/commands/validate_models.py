@@ -14,7 +14,7 @@ from tqdm import tqdm
 from discovery.engine.core.text import plural
 from discovery.models import RegisteredModel
 from discovery.services.health import deep_validation, validation
-from discovery.services.health.validation import Report
+from discovery.services.health.validation import ValidationReport
 from discovery.services.machine.root_probes import RootSilent
 from discovery.services.registry import aliases
 
@@ -77,7 +77,7 @@ class Command(BaseCommand):
         )
         yield from bar
 
-    def _one(self, record: RegisteredModel, deep: bool) -> Report | None:
+    def _one(self, record: RegisteredModel, deep: bool) -> ValidationReport | None:
         """Validate one model.
 
         Returns ``None`` for one whose root does not answer, after reporting it.
@@ -97,7 +97,7 @@ class Command(BaseCommand):
         record.refresh_from_db()
         return validation.report(record)
 
-    def _print(self, reports: list[Report]) -> None:
+    def _print(self, reports: list[ValidationReport]) -> None:
         for report in reports:
             told = [check for check in report.checks if check["status"] == "failed"]
             warned = sum(check["status"] == "warning" for check in report.checks)

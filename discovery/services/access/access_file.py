@@ -37,7 +37,7 @@ MAX_NAMED = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class RuleInFile:
     """A rule as the file has it."""
 
     terms: tuple[Term, ...] = ()
@@ -93,9 +93,9 @@ def apply(control: AccessControl) -> bool:
     return bool(models) or everything or standing.keys() != wanted.keys()
 
 
-def _wanted(control: AccessControl) -> dict[str, Wanted]:
+def _wanted(control: AccessControl) -> dict[str, RuleInFile]:
     found = {
-        key: Wanted(
+        key: RuleInFile(
             tuple(dict.fromkeys(_term(name) for name in names)),
             VISIBILITIES.get(key, ""),
             key.removeprefix(GROUPS) if key.startswith(GROUPS) else "",
@@ -104,7 +104,7 @@ def _wanted(control: AccessControl) -> dict[str, Wanted]:
         if names or key.startswith(GROUPS)
     }
     if control.default:
-        found[DEFAULT] = Wanted(visibility=control.default)
+        found[DEFAULT] = RuleInFile(visibility=control.default)
     return found
 
 
@@ -122,7 +122,7 @@ def _drop(rule: AccessRule) -> set[int]:
     return models
 
 
-def _follow(rule: AccessRule | None, key: str, wanted: Wanted) -> set[int] | None:
+def _follow(rule: AccessRule | None, key: str, wanted: RuleInFile) -> set[int] | None:
     """Change a rule to what the file says, or create it.
 
     Returns the models that the rule selected before or selects now; ``None`` where the rule was up

@@ -24,8 +24,8 @@ from discovery.models import (
     AccessRule,
     AccessTerm,
     Audience,
-    Channel,
     Collection,
+    LogTopic,
     RegisteredModel,
     Root,
     Visibility,
@@ -284,7 +284,7 @@ def record(
     who = by.get_username() if by else FILE
     what = "added" if before is None else "deleted" if after is None else "changed"
     event_log.record(
-        Channel.ACCESS, Severity.INFO, f"{who} {what} who may see models ({called}, {through})"
+        LogTopic.ACCESS, Severity.INFO, f"{who} {what} who may see models ({called}, {through})"
     )
     return row
 

@@ -18,7 +18,7 @@ from discovery.services.access.rule_matches import Term
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class GrantRow:
     """A collection or a rule: what it means, and whom it opens that to while it is restricted.
 
     ``models`` have it, ``restricted`` of them are opened to each group that is granted it.
@@ -39,10 +39,10 @@ class Matrix:
     """All rows, in a fixed number of queries."""
 
     @cached_property
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[GrantRow]:
         return [*self._collections(), *self._rules()]
 
-    def _rules(self) -> list[Row]:
+    def _rules(self) -> list[GrantRow]:
         first = AccessTerm.objects.filter(rule=OuterRef("pk")).order_by("pk")
         rules = (
             AccessRule.objects.filter(is_default=False)
@@ -65,7 +65,7 @@ class Matrix:
                 else rule.file_key or access_rules.label([Term(rule.kind, rule.value)], roots)
             )
             found.append(
-                Row(
+                GrantRow(
                     f"rule-{rule.pk}",
                     rule.pk,
                     label,
@@ -79,10 +79,10 @@ class Matrix:
             )
         return found
 
-    def _collections(self) -> list[Row]:
+    def _collections(self) -> list[GrantRow]:
         every, restricted = self._counts("collections", "collection_id")
         return [
-            Row(
+            GrantRow(
                 f"collection-{each.pk}",
                 each.pk,
                 each.name,

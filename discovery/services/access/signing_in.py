@@ -27,7 +27,7 @@ from django.utils.crypto import salted_hmac
 
 from discovery.engine.core.text import clean, plural
 from discovery.engine.core.vocabulary import Severity, SignInKind
-from discovery.models import Channel, SignInCount
+from discovery.models import LogTopic, SignInCount
 from discovery.services.core import event_log
 from discovery.services.core.client_address import address
 
@@ -163,7 +163,7 @@ def _count(kind: SignInKind, account: str, where: str, told: str) -> None:
     )
     text = f"Sign-in is locked for {minutes} {what} after {row.failures} failures: {told}"
     logger.warning(text)
-    event_log.record(Channel.ACCESS, Severity.WARNING, text)
+    event_log.record(LogTopic.ACCESS, Severity.WARNING, text)
 
 
 def succeeded(account: str, origin: str) -> None:

@@ -23,7 +23,7 @@ from discovery.services.bulk.selections import MAX_FAULTS, Selection, chunks, re
 from discovery.services.health import validation
 from discovery.services.jobs import Ending, heartbeat
 from discovery.services.metadata import metadata, undo
-from discovery.services.metadata.plans import Fault, Plan
+from discovery.services.metadata.plans import FieldError, Plan
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -36,10 +36,10 @@ READ_BATCH = 10
 State = BulkEdit.State
 
 
-class Refused(Exception):
+class EditRefused(Exception):
     """An all-or-nothing edit includes models that cannot be changed. Nothing was written."""
 
-    def __init__(self, faults: Sequence[Fault]) -> None:
+    def __init__(self, faults: Sequence[FieldError]) -> None:
         super().__init__(summary(faults))
         self.faults = list(faults)
 
@@ -74,7 +74,7 @@ def request(
 def take_back(batch: UUID, *, by: User, through: str = "page") -> BulkEdit:
     """Undo all of a batch; later changes are kept and named in ``reasons``.
 
-    Raises ``EmptySelection``, ``undo.Kept``.
+    Raises ``EmptySelection``, ``undo.NotUndoable``.
     """
     if BulkEdit.objects.filter(batch=batch, state__in=BulkEdit.ACTIVE).exists():
         raise undo.NotUndoable("It is still under way: stop it first.")
@@ -132,7 +132,7 @@ class BulkEdits(jobs.Kind[BulkEdit]):
     def run(self, job: BulkEdit, **_options: Any) -> Ending:
         try:
             _do(job, lambda: jobs.beat(job))
-        except Refused as error:
+        except EditRefused as error:
             _roll_back(job)
             told = {"skipped": len(error.faults), "reasons": _told(error.faults)}
             return Ending(State.FAILED, f"Nothing was changed: {error}", told)
@@ -160,12 +160,12 @@ def _do(edit: BulkEdit, tick: Callable[[], None]) -> None:
             _move_on(edit, chunk, changed=len(chunk), skipped=failed)
         return
     if edit.operation["atomic"] and not edit.done:
-        faults: list[Fault] = []
+        faults: list[FieldError] = []
         for chunk in chunks(keys):
             tick()
             faults += _plan(edit, records_of(chunk)).faults
         if faults:
-            raise Refused(faults)
+            raise EditRefused(faults)
     for chunk in chunks(keys[edit.done :]):
         tick()
         _change(edit, chunk)
@@ -182,7 +182,7 @@ def _change(edit: BulkEdit, chunk: Sequence[int]) -> None:
     with transaction.atomic():
         plan = _plan(edit, records_of(chunk, lock=True))
         if plan.faults and edit.operation["atomic"]:
-            raise Refused(plan.faults)
+            raise EditRefused(plan.faults)
         metadata.edit_many(
             plan.changes,
             by=by,
@@ -231,7 +231,7 @@ def _roll_back(edit: BulkEdit) -> None:
             )
 
 
-def _told(faults: Sequence[Fault]) -> list[dict[str, str]]:
+def _told(faults: Sequence[FieldError]) -> list[dict[str, str]]:
     return [each.as_json() for each in faults[:MAX_FAULTS]]
 
 

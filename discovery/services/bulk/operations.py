@@ -10,7 +10,7 @@ from discovery.engine.core.text import plural
 from discovery.engine.identify.document import OBJECTS
 from discovery.models import RegisteredModel
 from discovery.services.metadata import metadata
-from discovery.services.metadata.plans import Fault, Plan, fault
+from discovery.services.metadata.plans import FieldError, Plan, fault
 
 #: What pages and the administration offer, in this order.
 KINDS = ("metadata", "tags", "category", "visibility", "collection", "validate")
@@ -132,7 +132,7 @@ class Operation:
         }
 
 
-def summary(faults: Sequence[Fault]) -> str:
+def summary(faults: Sequence[FieldError]) -> str:
     """``2 models cannot be changed: …``"""
     first = faults[0]
     return (

@@ -11,10 +11,10 @@ from discovery.models import RegisteredModel, RegisteredModelQuerySet
 from discovery.services.bulk.operations import Operation
 from discovery.services.core.form_stamps import stamp
 from discovery.services.metadata import metadata
-from discovery.services.metadata.plans import COLUMNS, Fault, Plan
+from discovery.services.metadata.plans import COLUMNS, FieldError, Plan
 from discovery.services.registry import aliases
 from discovery.services.search import model_filters, model_search
-from discovery.services.search.search_language import Fault as Misunderstood
+from discovery.services.search.search_language import SearchError as Misunderstood
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -35,14 +35,16 @@ class Selection:
 
     def models(self, user: User) -> RegisteredModelQuerySet:
         if self.query is not None:
-            return model_search.found(user, model_filters.Filters.read(self.query)).order_by("pk")
+            return model_search.found(user, model_filters.ModelFilters.read(self.query)).order_by(
+                "pk"
+            )
         visible = RegisteredModel.objects.visible_to(user)
         return visible.filter(aliases.named(self.ids)).order_by("pk")
 
     @property
     def faults(self) -> tuple[Misunderstood, ...]:
         """What the query says that is not understood: then it finds nothing."""
-        return model_filters.Filters.read(self.query).faults if self.query else ()
+        return model_filters.ModelFilters.read(self.query).faults if self.query else ()
 
     def keys(self, user: User) -> list[int]:
         return list(self.models(user).values_list("pk", flat=True))
@@ -83,7 +85,7 @@ class Preview:
     changing: int = 0
     same: int = 0
     effects: dict[str, Effect] = field(default_factory=dict)
-    faults: list[Fault] = field(default_factory=list)
+    faults: list[FieldError] = field(default_factory=list)
     faulty: int = 0
     stamp: str = ""
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from django.db import IntegrityError, transaction
 
 from discovery.engine.core.vocabulary import Severity, TagColor
-from discovery.models import BulkEdit, Channel, RegisteredModel, RegisteredModelQuerySet, Tag
+from discovery.models import BulkEdit, LogTopic, RegisteredModel, RegisteredModelQuerySet, Tag
 from discovery.services.bulk import bulk_edits
 from discovery.services.bulk.operations import Operation
 from discovery.services.bulk.selections import Selection
@@ -45,7 +45,7 @@ def create(name: str, colour: str, *, by: User) -> Tag:
             tag = Tag.objects.create(name=name, colour=_colour(colour))
     except IntegrityError:
         raise NameTaken(f"There is a tag {name} already.") from None
-    event_log.record(Channel.METADATA, Severity.INFO, f"{by.get_username()} made the tag {name}")
+    event_log.record(LogTopic.METADATA, Severity.INFO, f"{by.get_username()} made the tag {name}")
     return tag
 
 
@@ -89,7 +89,7 @@ def rename(tag: Tag, name: str, *, by: User, merge: bool = False) -> BulkEdit | 
         )
         sweep()
     event_log.record(
-        Channel.METADATA,
+        LogTopic.METADATA,
         Severity.INFO,
         f"{by.get_username()} {'merged' if merge else 'renamed'} the tag {old} into {name}",
     )
@@ -106,7 +106,7 @@ def delete(tag: Tag, *, by: User) -> BulkEdit | None:
         edit = _change(Operation.read("tags", remove={"tags": [tag.name]}), tag.name, by)
         sweep()
     event_log.record(
-        Channel.METADATA, Severity.INFO, f"{by.get_username()} deleted the tag {tag.name}"
+        LogTopic.METADATA, Severity.INFO, f"{by.get_username()} deleted the tag {tag.name}"
     )
     return edit
 

@@ -19,7 +19,7 @@ from typing import Any
 from discovery.engine.core import names
 from discovery.engine.core.types import FileEntry
 from discovery.engine.core.vocabulary import Status
-from discovery.engine.disk.disk_use import FILE, Piece, freed
+from discovery.engine.disk.disk_use import FILE, DiskEntry, freed
 from discovery.engine.disk.leftover_stores import Store
 from discovery.engine.identify import weights
 from discovery.models import RegisteredModel, Root
@@ -43,7 +43,7 @@ Tensors = dict[str, tuple[str, tuple[int, ...]]]
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class KeptModel:
     """The model with the same weights that would stay.
 
     ``weights`` are its current files (real path, size).
@@ -67,9 +67,9 @@ class SecondFormat:
     home: str
     name: str
     format: str
-    others: tuple[Kept, ...]
+    others: tuple[KeptModel, ...]
     alike: str
-    pieces: tuple[Piece, ...]
+    pieces: tuple[DiskEntry, ...]
     members: frozenset[int] = frozenset()
 
     @property
@@ -250,7 +250,7 @@ def _variants(record: RegisteredModel, home: str) -> list[SecondFormat]:
     return made
 
 
-def _kept(record: RegisteredModel, variant: Mapping[str, Any], where: str = "") -> Kept | None:
+def _kept(record: RegisteredModel, variant: Mapping[str, Any], where: str = "") -> KeptModel | None:
     """The variant as what stays; ``None`` when its files are not there."""
     home, files = model_files.home_of(record), []
     for path in _files_of(record, variant):
@@ -259,7 +259,7 @@ def _kept(record: RegisteredModel, variant: Mapping[str, Any], where: str = "") 
         except model_files.Gone:
             return None
         files.append((f"{home}/{entry.link}", entry.size))
-    return Kept(record, f"{variant['format']}{where}", tuple(files)) if files else None
+    return KeptModel(record, f"{variant['format']}{where}", tuple(files)) if files else None
 
 
 def _called(variant: Mapping[str, Any]) -> set[str]:

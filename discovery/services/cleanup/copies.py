@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from discovery.engine.core.paths import is_under, to_native
-from discovery.engine.disk.disk_use import FILE, Piece, freed, piece
+from discovery.engine.disk.disk_use import FILE, DiskEntry, freed, piece
 from discovery.engine.disk.leftover_stores import Store
 from discovery.models import FileChecksum, RegisteredModel, Root
 from discovery.services.cleanup.same_files import Content, Files, read
@@ -59,7 +59,7 @@ class Copy:
 
     record: RegisteredModel
     home: str
-    pieces: tuple[Piece, ...] = ()
+    pieces: tuple[DiskEntry, ...] = ()
     files: Files = field(default_factory=Files)
     weights: dict[str, Content] = field(default_factory=dict)
     contents: dict[str, Content] = field(default_factory=dict)
@@ -159,7 +159,7 @@ def own_files(record: RegisteredModel, home: str, stores: dict[str, Store]) -> l
     return [path for path in paths if path.removeprefix(prefix) in own or path in blobs]
 
 
-def inside(home: str, path: str) -> Piece | None:
+def inside(home: str, path: str) -> DiskEntry | None:
     """The entry, where its folder really lies in the root."""
     native = to_native(home, path)
     return piece(home, path) if is_under(os.path.realpath(os.path.dirname(native)), home) else None

@@ -9,7 +9,7 @@ from hashlib import blake2b
 
 from discovery.engine.core.paths import to_native, to_text
 from discovery.engine.core.text import plural
-from discovery.engine.disk.disk_use import FILE, Piece
+from discovery.engine.disk.disk_use import FILE, DiskEntry
 from discovery.models import RegisteredModel
 from discovery.services.cleanup import duplicates
 from discovery.services.cleanup.copies import Copy
@@ -128,7 +128,7 @@ def _best(copy: Copy, alike: Sequence[Copy], staying: Sequence[Copy]) -> Copy:
 
 def _copy(copy: Copy, kept: Copy, why: str, accepted: Sequence[Difference], users: Needed) -> Step:
     staying = {content.path for contents in kept.files.by_name.values() for content in contents}
-    entries: list[tuple[Piece, str, str]] = []
+    entries: list[tuple[DiskEntry, str, str]] = []
     for each in copy.pieces:
         native = to_native(copy.home, each.path)
         if os.path.realpath(native) in (users.shared if each.kind == FILE else ()):

@@ -8,7 +8,7 @@ from functools import partial
 
 from discovery.engine.core.paths import to_native
 from discovery.services.cleanup import alternate_formats, copies
-from discovery.services.cleanup.alternate_formats import Kept, SecondFormat
+from discovery.services.cleanup.alternate_formats import KeptModel, SecondFormat
 from discovery.services.cleanup.copies import Copy
 from discovery.services.cleanup.copy_plan import choices_between, matching_file
 from discovery.services.cleanup.plan_questions import (
@@ -54,7 +54,7 @@ def format_steps(chosen: Sequence[str], confirmed: frozenset[str]) -> Made:
 
 
 def _format(
-    each: SecondFormat, kept: Kept, weighed: Mapping[int, Copy], users: Needed
+    each: SecondFormat, kept: KeptModel, weighed: Mapping[int, Copy], users: Needed
 ) -> tuple[Step, list[Choice]]:
     """Plan one duplicate format; it reads the disks and not the database."""
     pieces = [
@@ -78,7 +78,7 @@ def _format(
 
 
 def _beside(
-    each: SecondFormat, kept: Kept, copies: Mapping[int, Copy]
+    each: SecondFormat, kept: KeptModel, copies: Mapping[int, Copy]
 ) -> tuple[list[Choice], dict[str, str]]:
     """Compare the files other than the weights.
 

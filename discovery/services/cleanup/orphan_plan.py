@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 
 from discovery.engine.core.paths import to_native
-from discovery.engine.disk.disk_use import FILE, Piece, piece
+from discovery.engine.disk.disk_use import FILE, DiskEntry, piece
 from discovery.services.cleanup import orphans
 from discovery.services.cleanup.orphans import Item
 from discovery.services.cleanup.plan_questions import Made, ask_disks, removal_of
@@ -46,5 +46,5 @@ def _leftovers_on_disk(chosen: Sequence[str], found: Mapping[str, Item]) -> Made
     return steps, roots
 
 
-def _state(entry: Piece) -> tuple[str, str, int, int]:
+def _state(entry: DiskEntry) -> tuple[str, str, int, int]:
     return entry.path, entry.kind, entry.size, entry.mtime_ns if entry.kind == FILE else 0

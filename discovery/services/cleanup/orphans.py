@@ -48,7 +48,7 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class OrphanReport:
     """The orphaned files and how complete the walk was.
 
     ``waiting`` are roots whose walk has not ended, ``silent`` those that do not answer, ``cut``
@@ -65,7 +65,7 @@ class Told:
     folders: int
 
 
-def look(*, fresh: bool = False) -> Told:
+def look(*, fresh: bool = False) -> OrphanReport:
     """Return everything that was found; ``fresh`` ignores earlier walks."""
     rows = list(Root.objects.exclude(path=Root.REMOTE).filter(enabled=True).order_by("path"))
     if fresh:
@@ -94,7 +94,7 @@ def look(*, fresh: bool = False) -> Told:
         for leftover in look.found
         if not leftovers.is_linked(leftover, home, links)
     ]
-    return Told(
+    return OrphanReport(
         tuple(sorted(items, key=lambda item: (-item.leftover.freed, item.leftover.path))),
         tuple(path for path in roots if path not in told and path not in silent),
         tuple(silent),

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TypeVar
 
 from discovery.engine.core.paths import is_under, to_native
-from discovery.engine.disk.disk_use import FILE, FOLDER, Piece, piece
+from discovery.engine.disk.disk_use import FILE, FOLDER, DiskEntry, piece
 from discovery.models import RegisteredModel
 from discovery.services.cleanup.removal import PlanError, Removal, Step
 from discovery.services.cleanup.still_needed import Needed, needed
@@ -37,7 +37,7 @@ def ask_disks(question: Callable[[], Answer]) -> Answer:
         ) from error
 
 
-def users_of(files: Iterable[tuple[str, str, Piece]], going: Collection[int]) -> Needed:
+def users_of(files: Iterable[tuple[str, str, DiskEntry]], going: Collection[int]) -> Needed:
     """What models other than ``going`` need of these: (title, home, entry).
 
     Raises ``PlanError`` where links of theirs lead to it.
@@ -64,7 +64,9 @@ def users_of(files: Iterable[tuple[str, str, Piece]], going: Collection[int]) ->
     return found
 
 
-def own_folders(home: str, record: RegisteredModel, entries: Sequence[Piece]) -> list[Piece]:
+def own_folders(
+    home: str, record: RegisteredModel, entries: Sequence[DiskEntry]
+) -> list[DiskEntry]:
     """Return the folders from the entries up to the model's own, the deepest first.
 
     Each is removed if nothing is left in it.
@@ -83,7 +85,7 @@ def own_folders(home: str, record: RegisteredModel, entries: Sequence[Piece]) ->
     return [each for each in made if each and each.kind == FOLDER]
 
 
-def removal_of(home: str, entry: Piece, same_as: str = "", holds: str = "") -> Removal:
+def removal_of(home: str, entry: DiskEntry, same_as: str = "", holds: str = "") -> Removal:
     """The entry at its real place. Raises ``PlanError`` where that is outside the root."""
     native = to_native(home, entry.path)
     folder = os.path.realpath(os.path.dirname(native))

@@ -8,7 +8,7 @@ from datetime import datetime
 from hashlib import blake2b
 
 from discovery.engine.core.paths import to_text
-from discovery.engine.disk.disk_use import FILE, Piece, freed
+from discovery.engine.disk.disk_use import FILE, DiskEntry, freed
 from discovery.services.cleanup.same_files import Difference
 
 
@@ -60,7 +60,7 @@ class Removal:
     """
 
     absolute: str
-    piece: Piece
+    piece: DiskEntry
     same_as: str = ""
     holds: str = ""
 
@@ -125,6 +125,6 @@ class Plan:
         return blake2b(text.encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
 
 
-def _renamed(removals: Iterable[Removal]) -> list[Piece]:
+def _renamed(removals: Iterable[Removal]) -> list[DiskEntry]:
     """Return pieces by their absolute path, because two roots may have files of the same name."""
     return [removal.piece._replace(path=removal.absolute) for removal in removals]

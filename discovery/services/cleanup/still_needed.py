@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from discovery.engine.core.paths import is_under, to_native, to_text
-from discovery.engine.disk.disk_use import FILE, Piece
+from discovery.engine.disk.disk_use import FILE, DiskEntry
 from discovery.models import RegisteredModel, Root
 from discovery.services.insight.overview import ABSENT
 from discovery.services.machine import reach, root_probes
@@ -31,7 +31,7 @@ class Needed:
     linked: dict[str, str] = field(default_factory=dict)
 
 
-def needed(files: Iterable[tuple[str, Piece]], going: Collection[int]) -> Needed | None:
+def needed(files: Iterable[tuple[str, DiskEntry]], going: Collection[int]) -> Needed | None:
     """Return which of ``files`` (real path and entry) models other than ``going`` need.
 
     Returns ``None`` when the disks do not answer in time.

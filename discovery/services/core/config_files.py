@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class ConfigError:
     """An error in a config file.
 
     ``reason`` starts with the path inside the file where it has one.
@@ -52,7 +52,7 @@ class _Loaded(Generic[T]):
     path: Path
     stamp: tuple[int, int, int] | None
     value: T
-    faults: tuple[Fault, ...] = ()
+    faults: tuple[ConfigError, ...] = ()
 
 
 class ConfigFile(Generic[T]):
@@ -83,22 +83,22 @@ class ConfigFile(Generic[T]):
         """In force now; a change of the file takes effect with the next call."""
         return self._load().value
 
-    def faults(self) -> tuple[Fault, ...]:
+    def faults(self) -> tuple[ConfigError, ...]:
         """Return why the current file is not used; empty when it is valid."""
         return self._load().faults
 
     def forget(self) -> None:
         self._cached = None
 
-    def validate(self, raw: bytes) -> tuple[T | None, tuple[Fault, ...]]:
+    def validate(self, raw: bytes) -> tuple[T | None, tuple[ConfigError, ...]]:
         """(value, faults) of a document that may become this file. Never raises."""
         parsed = json_file.parse_object(raw)
         if parsed.fault:
-            return None, (Fault(self.name, parsed.fault),)
+            return None, (ConfigError(self.name, parsed.fault),)
         try:
             return self.parse(self.shape.model_validate(parsed.data)), ()
         except ValidationError as error:
-            return None, tuple(Fault(self.name, reason) for reason in explain(error))
+            return None, tuple(ConfigError(self.name, reason) for reason in explain(error))
 
     def _load(self) -> _Loaded[T]:
         path = self.path
@@ -129,7 +129,7 @@ class ConfigFile(Generic[T]):
         return _Loaded(path, stamp, value)
 
     def _refused(self, path: Path, stamp: tuple[int, int, int] | None, reason: str) -> _Loaded[T]:
-        return _Loaded(path, stamp, self._last_good(path), (Fault(self.name, reason),))
+        return _Loaded(path, stamp, self._last_good(path), (ConfigError(self.name, reason),))
 
     def _defaults(self) -> T:
         document = (
@@ -219,6 +219,6 @@ def rules() -> CategorizationRules:
     return RULES.value()
 
 
-def faults() -> tuple[Fault, ...]:
+def faults() -> tuple[ConfigError, ...]:
     """Of every config file."""
     return tuple(fault for file in FILES for fault in file.faults())

@@ -17,7 +17,7 @@ from django.utils import timezone
 from discovery.engine.core.paths import to_text
 from discovery.engine.core.text import clean
 from discovery.engine.core.vocabulary import Severity
-from discovery.models import Channel, LogEntry, ScanRun
+from discovery.models import LogEntry, LogTopic, ScanRun
 from discovery.services.core import config_files
 
 #: Words of a search that are looked at.
@@ -39,7 +39,7 @@ class Journal:
 
     def add(
         self,
-        channel: Channel,
+        channel: LogTopic,
         level: Severity,
         message: str,
         *,
@@ -64,7 +64,7 @@ class Journal:
             return
         entries, self.entries = self.entries, []
         LogEntry.objects.bulk_create(entries, batch_size=100)
-        for channel in Channel:
+        for channel in LogTopic:
             lines = [line(entry) for entry in entries if entry.channel == channel]
             if lines:
                 logging.getLogger(f"karen.{channel.value}").info("\n".join(lines))
@@ -92,7 +92,7 @@ def _stamp(at: datetime) -> str:
 
 
 def record(
-    channel: Channel,
+    channel: LogTopic,
     level: Severity,
     message: str,
     *,

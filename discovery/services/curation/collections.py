@@ -17,7 +17,7 @@ from django.db import IntegrityError, transaction
 
 from discovery.engine.core.text import clean, plural
 from discovery.engine.core.vocabulary import Severity
-from discovery.models import Channel, Collection, RegisteredModel
+from discovery.models import Collection, LogTopic, RegisteredModel
 from discovery.services.access import access_rules, audiences
 from discovery.services.core import event_log
 from discovery.services.core.form_stamps import agree, touched
@@ -102,7 +102,7 @@ def save(
     told = f", seen by {', '.join(named)}" if named else ""
     what = "made" if made else "changed"
     event_log.record(
-        Channel.METADATA,
+        LogTopic.METADATA,
         Severity.INFO,
         f"{by.get_username()} {what} the collection {collection.name}{told}",
     )
@@ -117,7 +117,7 @@ def delete(collection: Collection, *, by: User) -> None:
         audiences.refresh(models)
     count = len(models)
     event_log.record(
-        Channel.METADATA,
+        LogTopic.METADATA,
         Severity.INFO,
         f"{by.get_username()} deleted the collection {collection.name} of {plural(count, 'model')}",
     )
@@ -142,7 +142,7 @@ def follow(collection: Collection) -> None:
 
 
 def _refresh(collection: Collection, keys: Sequence[int] | None) -> None:
-    found = model_search.listed(_everyone(), model_filters.Filters.read(collection.query))
+    found = model_search.listed(_everyone(), model_filters.ModelFilters.read(collection.query))
     links: QuerySet[Any] = _Link.objects.filter(collection=collection)
     if keys is not None:
         found, links = found.filter(pk__in=keys), links.filter(registeredmodel__in=keys)
@@ -165,7 +165,7 @@ def normal_query(query: str) -> str:
 
     Raises ``CollectionError`` for one that no collection can follow.
     """
-    filters = model_filters.Filters.read(query.strip().rpartition("?")[2])
+    filters = model_filters.ModelFilters.read(query.strip().rpartition("?")[2])
     if filters.faults:
         raise CollectionError(
             "query",
@@ -184,7 +184,7 @@ def normal_query(query: str) -> str:
             "query",
             "This is no filter: filter the models first, then copy the address of the page.",
         )
-    text = model_filters.Filters.read(filters.as_query()).as_query()
+    text = model_filters.ModelFilters.read(filters.as_query()).as_query()
     if len(text) > MAX_QUERY:
         raise CollectionError(
             "query", f"The filter is too long: {len(text):,} characters of at most {MAX_QUERY:,}."

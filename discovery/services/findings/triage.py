@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from discovery.engine.core.text import clean, plural
 from discovery.engine.core.vocabulary import Severity
-from discovery.models import Channel, Finding, MetadataChange, RegisteredModel, Visibility
+from discovery.models import Finding, LogTopic, MetadataChange, RegisteredModel, Visibility
 from discovery.services.access import audiences
 from discovery.services.core import event_log
 from discovery.services.core.form_stamps import stamp
@@ -150,7 +150,7 @@ def _save(
     log = event_log.Journal()
     for row in rows:
         log.add(
-            Channel.VALIDATION,
+            LogTopic.VALIDATION,
             Severity.INFO,
             f"{by.get_username()} {what}: {row.message}",
             model_id=row.model.model_id,
@@ -209,7 +209,7 @@ def _record(
             batch=uuid4(),
         )
     event_log.record(
-        Channel.VALIDATION,
+        LogTopic.VALIDATION,
         Severity.WARNING,
         f"{by.get_username()}: {what}",
         model_id=model.model_id,

@@ -20,7 +20,7 @@ from discovery.engine.core import heartbeat
 from discovery.engine.core.text import human_bytes, plural
 from discovery.engine.core.types import FileEntry, Problem
 from discovery.engine.integrity import checksums as bytes_of
-from discovery.engine.integrity.expected_checksums import Vouchers, vouchers
+from discovery.engine.integrity.expected_checksums import PublishedChecksums, vouchers
 from discovery.engine.sidecars import lfs
 from discovery.models import DeepValidation, FileChecksum, Finding, RegisteredModel
 from discovery.services.findings import findings
@@ -44,7 +44,7 @@ class TimeBudgetExceeded(Exception):
     """The schedule's time is used up; there are files left."""
 
 
-class Progress:
+class ReadingProgress:
     """The progress of a run, written to its row a few times a second.
 
     Everything read until then is stored with it.
@@ -113,7 +113,7 @@ class Progress:
 
 
 @dataclass
-class Work:
+class ReadPlan:
     """The files of one model during a deep validation.
 
     It has what is on disk, the expected checksums, and the results of reading.
@@ -124,7 +124,7 @@ class Work:
     folder: str
     since: datetime
     groups: list[list[FileEntry]] = field(default_factory=list)
-    vouched: Vouchers = field(default_factory=Vouchers)
+    vouched: PublishedChecksums = field(default_factory=PublishedChecksums)
     earlier: dict[str, FileChecksum] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     gone: list[str] = field(default_factory=list)
@@ -134,7 +134,7 @@ class Work:
 
 def read_model(
     run: DeepValidation,
-    progress: Progress,
+    progress: ReadingProgress,
     since: datetime,
     *,
     bytes_per_second: int = 0,
@@ -159,7 +159,7 @@ def read_model(
     return _conclude(work)
 
 
-def _plan(record: RegisteredModel, progress: Progress, since: datetime) -> Work:
+def _plan(record: RegisteredModel, progress: ReadingProgress, since: datetime) -> ReadPlan:
     """Look at each file on disk.
 
     Raises ``NotRead`` when the disk itself seems to be away: that must not look like damage.
@@ -169,9 +169,9 @@ def _plan(record: RegisteredModel, progress: Progress, since: datetime) -> Work:
     return work
 
 
-def _looked(record: RegisteredModel, since: datetime) -> Work:
+def _looked(record: RegisteredModel, since: datetime) -> ReadPlan:
     """Return the part of the work that reads the disk."""
-    work = Work(record, model_files.home_of(record), model_files.home(record), since)
+    work = ReadPlan(record, model_files.home_of(record), model_files.home(record), since)
     if not os.path.isdir(work.root):
         raise NotRead(f"The folder {record.root.path} is not there. Is the disk mounted?")
     same: dict[tuple[int, int, int], list[FileEntry]] = defaultdict(list)
@@ -198,7 +198,7 @@ def _looked(record: RegisteredModel, since: datetime) -> Work:
 
 
 def _read_group(
-    work: Work, group: Sequence[FileEntry], progress: Progress, bytes_per_second: int
+    work: ReadPlan, group: Sequence[FileEntry], progress: ReadingProgress, bytes_per_second: int
 ) -> None:
     """Names of one and the same file: read once, remembered under each."""
     first = group[0]
@@ -224,10 +224,10 @@ def _read_group(
 
 
 def _rows(
-    work: Work,
+    work: ReadPlan,
     group: Sequence[FileEntry],
     names: dict[str, str],
-    progress: Progress,
+    progress: ReadingProgress,
     bytes_per_second: int,
 ) -> list[FileChecksum]:
     first, now, errands = group[0], timezone.now(), Errands()
@@ -267,7 +267,11 @@ def _rows(
 
 
 def _read(
-    root: str, entry: FileEntry, progress: Progress, tick: bytes_of.Tick, bytes_per_second: int
+    root: str,
+    entry: FileEntry,
+    progress: ReadingProgress,
+    tick: bytes_of.Tick,
+    bytes_per_second: int,
 ) -> bytes_of.Reading:
     for _ in range(TRIES - 1):
         try:
@@ -277,13 +281,13 @@ def _read(
     return bytes_of.read(root, entry, tick, bytes_per_second=bytes_per_second)
 
 
-def _unreadable(work: Work, path: str, why: str, offset: int | None = None) -> Problem:
+def _unreadable(work: ReadPlan, path: str, why: str, offset: int | None = None) -> Problem:
     return Problem(
         "file_unreadable", model_files.below(path, work.folder) + why, path, offset=offset
     )
 
 
-def _conclude(work: Work) -> str:
+def _conclude(work: ReadPlan) -> str:
     """Store problems as findings after all files have been read.
 
     Raises ``NotRead`` for files that nobody could have read.
@@ -323,6 +327,6 @@ def _conclude(work: Work) -> str:
     )
 
 
-def _named(work: Work, paths: Sequence[str]) -> str:
+def _named(work: ReadPlan, paths: Sequence[str]) -> str:
     others = f" and {plural(len(paths) - 1, 'other file')}" if len(paths) > 1 else ""
     return f"{model_files.below(paths[0], work.folder)}{others}"

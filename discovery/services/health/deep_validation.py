@@ -16,11 +16,16 @@ from django.utils import timezone
 from django_q.models import Schedule
 
 from discovery.engine.core.vocabulary import Severity, Status
-from discovery.models import Channel, DeepValidation, Finding, RegisteredModel, Root
+from discovery.models import DeepValidation, Finding, LogTopic, RegisteredModel, Root
 from discovery.services import jobs
 from discovery.services.core import config_files, event_log
 from discovery.services.health.checksums import checksum_check
-from discovery.services.health.deep_reading import NotRead, Progress, TimeBudgetExceeded, read_model
+from discovery.services.health.deep_reading import (
+    NotRead,
+    ReadingProgress,
+    TimeBudgetExceeded,
+    read_model,
+)
 from discovery.services.jobs import Ending
 from discovery.services.jobs.kind import MAX_INTERRUPTIONS
 from discovery.services.machine import root_probes
@@ -75,7 +80,7 @@ class DeepValidations(jobs.Kind[DeepValidation]):
         until: float | None = None,
         **_options: Any,
     ) -> Ending:
-        progress = Progress(job)
+        progress = ReadingProgress(job)
         try:
             limits = {"bytes_per_second": bytes_per_second, "until": until}
             message = read_model(job, progress, _since(job), **limits)  # type: ignore[arg-type]
@@ -182,7 +187,7 @@ def _since(run: DeepValidation) -> datetime:
 
 
 def _record(model: RegisteredModel, level: Severity, text: str) -> None:
-    event_log.record(Channel.VALIDATION, level, text, model_id=model.model_id, path=model.path)
+    event_log.record(LogTopic.VALIDATION, level, text, model_id=model.model_id, path=model.path)
 
 
 def due(root: Root, now: datetime) -> QuerySet[RegisteredModel]:

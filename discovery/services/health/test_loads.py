@@ -24,7 +24,7 @@ from discovery.engine.core.types import Problem
 from discovery.engine.core.vocabulary import ModelType, Severity, Status
 from discovery.loading import supervise
 from discovery.loading.job import MAX_MESSAGE, Job, Outcome, Result
-from discovery.models import Channel, Finding, LoadTest, RegisteredModel
+from discovery.models import Finding, LoadTest, LogTopic, RegisteredModel
 from discovery.services import jobs
 from discovery.services.core import endpoint_addresses, event_log
 from discovery.services.core.file_lock import host_lock
@@ -192,7 +192,7 @@ def _ask_server(
     address = read(endpoint)
     try:
         place = http_client.allowed(address.host, address.port, http_client.ENDPOINTS)
-    except http_client.Refused as error:
+    except http_client.AddressRefused as error:
         return _refused(str(error))
     except http_client.Unreachable as error:
         return Outcome(result=Result.FAILED, message=str(error))
@@ -309,5 +309,5 @@ def _problems(test: LoadTest, result: Result) -> list[Problem]:
 
 def _note(test: LoadTest, level: Severity, message: str) -> None:
     event_log.record(
-        Channel.VALIDATION, level, message, model_id=test.model.model_id, path=test.model.path
+        LogTopic.VALIDATION, level, message, model_id=test.model.model_id, path=test.model.path
     )

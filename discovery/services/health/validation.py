@@ -27,7 +27,7 @@ from discovery.engine.identify.identify import identify
 from discovery.engine.integrity import validate as checks
 from discovery.engine.integrity.check import Result
 from discovery.engine.integrity.checks import CHECKS
-from discovery.models import Channel, RegisteredModel
+from discovery.models import LogTopic, RegisteredModel
 from discovery.services.access.redaction import SOMEBODY, Sight
 from discovery.services.core import config_files, event_log
 from discovery.services.health import checksums
@@ -43,7 +43,7 @@ PATIENCE = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class ValidationReport:
     """What ``GET /models/{model_id}/validate`` answers (contract, section 4)."""
 
     model_id: str
@@ -78,7 +78,7 @@ class Validation:
         self._place: tuple[int, str] | None = None
         self._found: list[Found] = []
 
-    def validate(self, record: RegisteredModel) -> Report:
+    def validate(self, record: RegisteredModel) -> ValidationReport:
         """Read the model's headers again, changed or not, write the result, and report.
 
         A model whose files are gone keeps its record; the report says so. A remote model, which
@@ -102,12 +102,12 @@ class Validation:
         return None if found is None else (found, _tokenizer_size(record, found))
 
 
-def validate(record: RegisteredModel) -> Report:
+def validate(record: RegisteredModel) -> ValidationReport:
     """One model by itself: see :meth:`Validation.validate`."""
     return Validation().validate(record)
 
 
-def _judged(record: RegisteredModel, again: tuple[Found, int | None] | None) -> Report:
+def _judged(record: RegisteredModel, again: tuple[Found, int | None] | None) -> ValidationReport:
     record.refresh_from_db()
     if again is not None:
         record.checks, record.validated_at = checks.as_json(checks.checks(*again)), timezone.now()
@@ -118,7 +118,7 @@ def _judged(record: RegisteredModel, again: tuple[Found, int | None] | None) -> 
     failed = [check for check in told.checks if check["status"] == Outcome.FAILED]
     level = Severity.ERROR if failed else Severity.INFO
     text = f"validated: {'; '.join(check['message'] for check in failed) or 'no check failed'}"
-    event_log.record(Channel.VALIDATION, level, text, model_id=record.model_id, path=record.path)
+    event_log.record(LogTopic.VALIDATION, level, text, model_id=record.model_id, path=record.path)
     return told
 
 
@@ -141,7 +141,7 @@ def validate_many(keys: Sequence[int]) -> int:
         except RootSilent as error:
             failed += 1
             event_log.record(
-                Channel.VALIDATION,
+                LogTopic.VALIDATION,
                 Severity.WARNING,
                 f"not validated: {error}",
                 model_id=record.model_id,
@@ -150,7 +150,7 @@ def validate_many(keys: Sequence[int]) -> int:
     return failed
 
 
-def report(record: RegisteredModel, sight: Sight | None = None) -> Report:
+def report(record: RegisteredModel, sight: Sight | None = None) -> ValidationReport:
     """From what was last read: opens no file."""
     sight = sight or Sight(None)
     status, message = checksums.checksum_check(record)
@@ -173,7 +173,7 @@ def report(record: RegisteredModel, sight: Sight | None = None) -> Report:
         for half in (record.extracted, record.curated)
         for name, entry in half.items()
     }
-    return Report(
+    return ValidationReport(
         record.model_id,
         checks.is_valid(told),
         record.status,
@@ -206,7 +206,7 @@ def _read_again(record: RegisteredModel) -> list[Found]:
         return []
     if read.reason:
         event_log.record(
-            Channel.VALIDATION,
+            LogTopic.VALIDATION,
             Severity.WARNING,
             f"not a model any more: {read.reason}",
             model_id=record.model_id,

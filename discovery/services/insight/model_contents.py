@@ -50,7 +50,7 @@ class CardText:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class TensorInFile:
     """A tensor and the file it was read from. ``elements`` is the product of the shape."""
 
     tensor: Tensor
@@ -65,7 +65,7 @@ class Row:
 class Tensors:
     """Tensors of ``read`` out of ``total`` weight files, and what was wrong with them."""
 
-    rows: list[Row] = field(default_factory=list)
+    rows: list[TensorInFile] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     read: int = 0
     total: int = 0
@@ -182,7 +182,7 @@ def _add(result: Tensors, home: str, path: str, siblings: Iterable[FileEntry]) -
     result.problems += file.problems
     if file.header:
         room = MAX_TENSORS - len(result.rows)
-        result.rows += [Row(tensor, path) for tensor in file.header.tensors[:room]]
+        result.rows += [TensorInFile(tensor, path) for tensor in file.header.tensors[:room]]
 
 
 def _near(files: Iterable[Any], paths: Sequence[str]) -> list[tuple[str, int]]:

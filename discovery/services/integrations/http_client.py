@@ -38,7 +38,7 @@ MAX_ANSWER = 2_000
 WEBHOOKS, ENDPOINTS = "KAREN_WEBHOOK_PRIVATE", "KAREN_ENDPOINT_PRIVATE"
 
 
-class Refused(Exception):
+class AddressRefused(Exception):
     """Nothing was sent; the message says why."""
 
 
@@ -47,7 +47,7 @@ class Unreachable(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class OutboundResponse:
     status: int
     text: str
     seconds: float
@@ -122,13 +122,13 @@ def allowed(name: str, port: int, variable: str = WEBHOOKS) -> str:
     try:
         name = host(name)
     except ValueError as error:
-        raise Refused(f"The address {error}.") from error
+        raise AddressRefused(f"The address {error}.") from error
     found = _addresses(name, port, LOOKUP)
     if not found:
         raise Unreachable(f"There is no address for {clean(name, 200)}.")
     if inside := _inside(name, found, variable):
         where = f"{name} is" if name == inside else f"{clean(name, 200)} is {inside},"
-        raise Refused(
+        raise AddressRefused(
             f"{where} an address inside this network: nothing was sent. {variable} names what may"
             " be reached."
         )
@@ -183,20 +183,20 @@ def _is_permitted(name: str, address: str, rules: Sequence[str]) -> bool:
 # -- sending
 
 
-def post(url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+def post(url: str, body: bytes, headers: Mapping[str, str]) -> OutboundResponse:
     """Send a POST request; raises ``Refused`` or ``Unreachable``.
 
     Takes at most ``PATIENCE`` seconds, whatever the other side does.
     """
     if reason := address_fault(url):
-        raise Refused(f"The address {reason}.")
+        raise AddressRefused(f"The address {reason}.")
     answer = ask({("post", url, body): partial(_post, read(url), body, headers)}, PATIENCE)
     if not answer:
         raise Unreachable(f"It did not answer in {PATIENCE:g} seconds.")
     return next(iter(answer.values()))
 
 
-def _post(address: Address, body: bytes, headers: Mapping[str, str]) -> Answer:
+def _post(address: Address, body: bytes, headers: Mapping[str, str]) -> OutboundResponse:
     connection = Pinned(address, allowed(address.host, address.port), TIMEOUT)
     path = (address.path or "/") + (f"?{address.query}" if address.query else "")
     begun = time.monotonic()
@@ -204,7 +204,7 @@ def _post(address: Address, body: bytes, headers: Mapping[str, str]) -> Answer:
         connection.request("POST", path, body, dict(headers))
         response = connection.getresponse()
         text = clean(response.read(MAX_ANSWER).decode("utf-8", "replace"), 400)
-        return Answer(response.status, text, round(time.monotonic() - begun, 3))
+        return OutboundResponse(response.status, text, round(time.monotonic() - begun, 3))
     except TimeoutError as error:
         raise Unreachable(f"It did not answer within {TIMEOUT:g} seconds.") from error
     except ssl.SSLError as error:

@@ -321,7 +321,7 @@ class Deliveries(jobs.Kind[WebhookDelivery]):
             return Ending(State.FAILED, "The webhook was switched off before.")
         try:
             answer = http_client.post(hook.url, *_signed(job))
-        except http_client.Refused as error:
+        except http_client.AddressRefused as error:
             return Ending(State.FAILED, _short(str(error)))
         except http_client.Unreachable as error:
             return _again(job, str(error))

@@ -44,7 +44,7 @@ class ThisMachine:
 
 
 @dataclass(frozen=True, slots=True)
-class Card:
+class GraphicsCard:
     """One GPU as it is now. ``free_bytes`` is ``None`` where its driver does not tell."""
 
     name: str
@@ -56,7 +56,7 @@ class Card:
 class Cards:
     """GPUs; ``notes`` explain what failed, ``absent`` why a kind of GPU is not queried at all."""
 
-    cards: tuple[Card, ...] = ()
+    cards: tuple[GraphicsCard, ...] = ()
     notes: tuple[str, ...] = ()
     absent: tuple[str, ...] = ()
 
@@ -93,7 +93,7 @@ def _cards() -> Cards:
     return Cards(tuple(found), tuple(notes), tuple(absent))
 
 
-def _nvidia(notes: list[str], absent: list[str]) -> list[Card]:
+def _nvidia(notes: list[str], absent: list[str]) -> list[GraphicsCard]:
     try:
         nvml: Any = import_module("pynvml")
     except ImportError:
@@ -117,18 +117,18 @@ def _nvidia(notes: list[str], absent: list[str]) -> list[Card]:
         nvml.nvmlShutdown()
 
 
-def _nvidia_gpu(nvml: Any, index: int) -> Card:
+def _nvidia_gpu(nvml: Any, index: int) -> GraphicsCard:
     handle = nvml.nvmlDeviceGetHandleByIndex(index)
     name = nvml.nvmlDeviceGetName(handle)
     memory = nvml.nvmlDeviceGetMemoryInfo(handle)
-    return Card(
+    return GraphicsCard(
         _words(name.decode(errors="replace") if isinstance(name, bytes) else name),
         int(memory.total),
         int(memory.free),
     )
 
 
-def _amd(notes: list[str], absent: list[str]) -> list[Card]:
+def _amd(notes: list[str], absent: list[str]) -> list[GraphicsCard]:
     program = shutil.which("rocm-smi")
     if program is None:
         absent.append("AMD GPUs are not looked for: rocm-smi is not on the PATH.")
@@ -165,7 +165,7 @@ def _amd(notes: list[str], absent: list[str]) -> list[Card]:
         return []
 
 
-def _amd_gpus(cards: Any) -> list[Card]:
+def _amd_gpus(cards: Any) -> list[GraphicsCard]:
     """Read the GPUs from the JSON of ``rocm-smi``.
 
     It looks like ``{"card0": {"VRAM Total Memory (B)": "17163091968", "VRAM Total Used Memory (B)":
@@ -179,9 +179,11 @@ def _amd_gpus(cards: Any) -> list[Card]:
     return [_amd_gpu(name, cards[name]) for name in names]
 
 
-def _amd_gpu(name: str, card: dict[str, str]) -> Card:
+def _amd_gpu(name: str, card: dict[str, str]) -> GraphicsCard:
     total, used = int(card["VRAM Total Memory (B)"]), card.get("VRAM Total Used Memory (B)")
-    return Card(f"AMD {_words(name)}", total, None if used is None else max(total - int(used), 0))
+    return GraphicsCard(
+        f"AMD {_words(name)}", total, None if used is None else max(total - int(used), 0)
+    )
 
 
 def _words(value: object) -> str:

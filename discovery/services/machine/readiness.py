@@ -24,7 +24,7 @@ PATIENCE = 3.0
 STUCK = timedelta(seconds=60)
 
 
-class Told(str):
+class PublicFault(str):
     """A fault that names nothing which is not for everybody to know."""
 
     __slots__ = ()
@@ -99,7 +99,7 @@ def _stuck(now: Workers) -> str:
         return ""
     why = "no worker takes them" if now.workers else "no worker is running"
     minutes = plural(int(waited.total_seconds() // 60), "minute")
-    return Told(f"tasks have waited for {minutes} and none was begun: {why}")
+    return PublicFault(f"tasks have waited for {minutes} and none was begun: {why}")
 
 
 def _first_waits_since() -> datetime | None:

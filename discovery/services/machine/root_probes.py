@@ -25,7 +25,7 @@ from django.utils import timezone
 from discovery.engine.core.paths import to_native, to_text
 from discovery.engine.core.text import plural
 from discovery.engine.core.vocabulary import Severity
-from discovery.models import Channel, Root
+from discovery.models import LogTopic, Root
 from discovery.services.core import event_log
 from discovery.services.core.reading import only_reads
 from discovery.services.machine.watchdog import Call
@@ -323,7 +323,7 @@ def _remember(roots: Iterable[Root]) -> None:
             silent_since=root.silent_since
         ):
             text = "the root does not answer: it is left alone until it does"
-            event_log.record(Channel.DISCOVERY, Severity.WARNING, text, path=root.path)
+            event_log.record(LogTopic.DISCOVERY, Severity.WARNING, text, path=root.path)
 
 
 def _welcome(roots: Iterable[Root]) -> None:
@@ -336,7 +336,7 @@ def _welcome(roots: Iterable[Root]) -> None:
         root.silent_since = None
         if Root.objects.filter(pk=root.pk).exclude(silent_since=None).update(silent_since=None):
             event_log.record(
-                Channel.DISCOVERY, Severity.INFO, "the root answers again", path=root.path
+                LogTopic.DISCOVERY, Severity.INFO, "the root answers again", path=root.path
             )
 
 

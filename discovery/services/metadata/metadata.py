@@ -20,7 +20,7 @@ from discovery.engine.core.text import plural
 from discovery.engine.core.vocabulary import Severity, VisibilitySource
 from discovery.engine.identify.document import OBJECTS
 from discovery.engine.sidecars import metadata_json
-from discovery.models import Channel, MetadataChange, RegisteredModel
+from discovery.models import LogTopic, MetadataChange, RegisteredModel
 from discovery.services.access.redaction import Sight
 from discovery.services.core import endpoint_addresses, event_log
 from discovery.services.core.choices import CHOICES as CHOICES
@@ -258,7 +258,7 @@ def _note(
         text, model_id = f"{person} set {fields} ({through})", touched[0].model_id
     else:
         text, model_id = f"{person} set {fields} of {plural(len(touched), 'model')} ({through})", ""
-    event_log.record(Channel.METADATA, Severity.INFO, text, model_id=model_id)
+    event_log.record(LogTopic.METADATA, Severity.INFO, text, model_id=model_id)
 
 
 def merged(record: RegisteredModel, changes: Mapping[str, Any]) -> dict[str, Any]:

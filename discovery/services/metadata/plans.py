@@ -19,7 +19,7 @@ COLUMNS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class FieldError:
     """One model that cannot be changed, and why."""
 
     model_id: str
@@ -39,14 +39,14 @@ class Plan:
     """
 
     changes: dict[RegisteredModel, dict[str, Any]] = field(default_factory=dict)
-    faults: list[Fault] = field(default_factory=list)
+    faults: list[FieldError] = field(default_factory=list)
     linked: metadata.Linked = field(default_factory=dict)
     origins: dict[tuple[int, str], tuple[str, str]] = field(default_factory=dict)
     undoes: UUID | None = None
 
 
-def fault(record: RegisteredModel, errors: Mapping[str, str]) -> Fault:
-    return Fault(
+def fault(record: RegisteredModel, errors: Mapping[str, str]) -> FieldError:
+    return FieldError(
         record.model_id,
         record.title,
         "; ".join(f"{name}: {reason}" for name, reason in errors.items()),

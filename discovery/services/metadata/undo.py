@@ -17,7 +17,7 @@ from django.db import transaction
 
 from discovery.models import MetadataChange, RegisteredModel
 from discovery.services.metadata import memberships, metadata
-from discovery.services.metadata.plans import COLUMNS, Fault, Plan, fault
+from discovery.services.metadata.plans import COLUMNS, FieldError, Plan, fault
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -84,7 +84,9 @@ def plan(
             change, history = taken[record.pk, field], past[record.pk, field]
             reason = _reason_to_keep(record, change, history, result.linked, gone)
             if reason:
-                result.faults.append(Fault(record.model_id, record.title, f"{field}: {reason}"))
+                result.faults.append(
+                    FieldError(record.model_id, record.title, f"{field}: {reason}")
+                )
                 continue
             changes[field] = change.before
             origin = history.before[change.pk]

@@ -23,7 +23,7 @@ from discovery.engine.core.heartbeat import CalledOff, beat
 from discovery.engine.core.paths import is_under, to_native, to_text
 from discovery.engine.core.vocabulary import Severity, Status
 from discovery.engine.sidecars import json_edit, json_file, metadata_json
-from discovery.models import Channel, RegisteredModel, Root
+from discovery.models import LogTopic, RegisteredModel, Root
 from discovery.services.core.event_log import Journal
 from discovery.services.machine import reach
 from discovery.services.machine.root_probes import RootSilent
@@ -60,7 +60,7 @@ class Result:
         return asdict(self)
 
 
-class Refused(Exception):
+class WriteRefused(Exception):
     """The file is not written; the text says why and what to do."""
 
 
@@ -87,7 +87,7 @@ def write(
             result = reach.within(
                 record.root, ("write", record.pk), writing, longest=PATIENCE, keep=False
             )
-        except (Refused, RootSilent) as error:
+        except (WriteRefused, RootSilent) as error:
             result = Result(record.model_id, record.path, Outcome.REFUSED, reason=str(error))
         if not dry_run and result.outcome is not Outcome.UNCHANGED:
             _note(record, result, by)
@@ -107,7 +107,7 @@ def _write(record: RegisteredModel, dry_run: bool) -> Result:
     try:
         changed = json_edit.updated(text, changes)
     except (ValueError, RecursionError) as error:
-        raise Refused(f"{NAME} cannot be edited: {error}. Mend it first.") from error
+        raise WriteRefused(f"{NAME} cannot be edited: {error}. Mend it first.") from error
     _refuse_read_only(folder, path)
     if not dry_run:
         _replace(path, bom + changed.encode())
@@ -117,24 +117,24 @@ def _write(record: RegisteredModel, dry_run: bool) -> Result:
 def _folder(record: RegisteredModel) -> Path:
     """The folder that is this model's alone. Raises ``Refused``."""
     if record.root.path == Root.REMOTE or record.status == Status.REMOTE:
-        raise Refused("It is hosted elsewhere and has no folder.")
+        raise WriteRefused("It is hosted elsewhere and has no folder.")
     if record.root.read_only:
-        raise Refused("Its root is read-only: change that on the Roots page first.")
+        raise WriteRefused("Its root is read-only: change that on the Roots page first.")
     root = to_native("/", record.root.path)
     folder = Path(to_native(root, record.path))
     if not os.path.lexists(folder):
-        raise Refused("Its files are not where they used to be: put them back and scan.")
+        raise WriteRefused("Its files are not where they used to be: put them back and scan.")
     if not is_under(os.path.realpath(folder), os.path.realpath(root)):
-        raise Refused(
+        raise WriteRefused(
             "Its folder is a link that leaves the root. Nothing is written outside the root."
         )
     if not folder.is_dir():
-        raise Refused(
+        raise WriteRefused(
             f"It is a file in a folder that is not its own. Put it into a folder with a {NAME}"
             " beside it (even an empty one, {}), and scan."
         )
     if folder.name.startswith("models--") and (folder / "snapshots").is_dir():
-        raise Refused(
+        raise WriteRefused(
             "It lies in the Hub's cache, whose files are the Hub's. Copy it into a folder of its"
             " own to keep metadata beside it."
         )
@@ -142,7 +142,7 @@ def _folder(record: RegisteredModel) -> Path:
         parent.name == "manifests" and (parent.parent / "blobs").is_dir()
         for parent in folder.parents
     ):
-        raise Refused(
+        raise WriteRefused(
             "It lies in Ollama's store, whose files are Ollama's. What you decided stays in the"
             " registry."
         )
@@ -158,23 +158,23 @@ def _read(path: Path, root: str) -> bytes:
             if not is_under(target, os.path.realpath(root))
             else "a link, so other models may share it"
         )
-        raise Refused(f"{NAME} is {where}. Put a file of its own in its place.")
+        raise WriteRefused(f"{NAME} is {where}. Put a file of its own in its place.")
     try:
         with path.open("rb") as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise Refused(f"{NAME} is no regular file.")
+                raise WriteRefused(f"{NAME} is no regular file.")
             return file.read(json_file.MAX_BYTES + 1)
     except FileNotFoundError:
         return b"{}\n"
     except OSError as error:
-        raise Refused(f"{NAME} cannot be read: {error.strerror or error}.") from error
+        raise WriteRefused(f"{NAME} cannot be read: {error.strerror or error}.") from error
 
 
 def _parsed(raw: bytes) -> dict[str, Any]:
     """Parse the file; raises ``Refused`` for an invalid one: rewriting it would hide the error."""
     parsed = json_file.parse_object(raw)
     if parsed.fault or not isinstance(parsed.data, dict):
-        raise Refused(f"{NAME} is broken: {parsed.fault}. Mend it first; nothing was written.")
+        raise WriteRefused(f"{NAME} is broken: {parsed.fault}. Mend it first; nothing was written.")
     return parsed.data
 
 
@@ -219,12 +219,12 @@ def _custom(
 
 def _refuse_read_only(folder: Path, path: Path) -> None:
     if not os.access(folder, os.W_OK):
-        raise Refused(
+        raise WriteRefused(
             "The folder is read-only for the user that runs this. Give it the right to write"
             f" there: {to_text(str(folder))}"
         )
     if path.exists() and not os.access(path, os.W_OK):
-        raise Refused(f"{NAME} is read-only: somebody protected it.")
+        raise WriteRefused(f"{NAME} is read-only: somebody protected it.")
 
 
 def _replace(path: Path, raw: bytes) -> None:
@@ -250,14 +250,14 @@ def _replace(path: Path, raw: bytes) -> None:
         if not isinstance(error, FileExistsError):
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
-        raise Refused(f"{NAME} cannot be written: {error.strerror or error}.") from error
+        raise WriteRefused(f"{NAME} cannot be written: {error.strerror or error}.") from error
 
 
 def _note(record: RegisteredModel, result: Result, by: str) -> None:
     journal = Journal()
     if result.outcome is Outcome.WRITTEN:
         journal.add(
-            Channel.METADATA,
+            LogTopic.METADATA,
             Severity.INFO,
             f"{by}: wrote {', '.join(result.fields)} to {NAME}",
             model_id=record.model_id,
@@ -266,6 +266,6 @@ def _note(record: RegisteredModel, result: Result, by: str) -> None:
     else:
         text = f"{by}: {NAME} was not written. {result.reason}"
         journal.add(
-            Channel.METADATA, Severity.WARNING, text, model_id=record.model_id, path=record.path
+            LogTopic.METADATA, Severity.WARNING, text, model_id=record.model_id, path=record.path
         )
     journal.write()

@@ -15,7 +15,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from discovery.engine.core.vocabulary import Severity, VisibilitySource
-from discovery.models import Channel, Collection, Forgotten, MetadataChange, RegisteredModel, Root
+from discovery.models import Collection, Forgotten, LogTopic, MetadataChange, RegisteredModel, Root
 from discovery.services.access import audiences
 from discovery.services.core import event_log
 from discovery.services.registry import aliases, tags
@@ -42,7 +42,7 @@ def forget(model: RegisteredModel, *, by: User, through: str) -> None:
         )
         aliases.forget(record, memory)
         event_log.record(
-            Channel.DISCOVERY,
+            LogTopic.DISCOVERY,
             Severity.WARNING,
             f"forgotten by {by.get_username()} ({through})",
             model_id=record.model_id,

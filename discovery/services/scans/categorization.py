@@ -21,7 +21,7 @@ from discovery.engine.classify.rules import CategorizationRules
 from discovery.engine.classify.signals import Signals
 from discovery.engine.core.text import plural
 from discovery.engine.core.vocabulary import AXES, Severity
-from discovery.models import Channel, Recategorization, RegisteredModel
+from discovery.models import LogTopic, Recategorization, RegisteredModel
 from discovery.services import jobs
 from discovery.services.access import audiences
 from discovery.services.core import config_files, event_log
@@ -43,7 +43,7 @@ BEAT = 0.5
 class InvalidRules(Exception):
     """The text is not a rules file; ``faults`` say where and why."""
 
-    def __init__(self, faults: tuple[config_files.Fault, ...]) -> None:
+    def __init__(self, faults: tuple[config_files.ConfigError, ...]) -> None:
         super().__init__("; ".join(fault.reason for fault in faults))
         self.faults = faults
 
@@ -161,7 +161,7 @@ def save(source: str, *, by: User) -> None:
     config_files.write_atomically(path, tidy(source).encode())
     config_files.RULES.forget()
     event_log.record(
-        Channel.CATEGORIZATION, Severity.INFO, f"{by.get_username()} changed the rules"
+        LogTopic.CATEGORIZATION, Severity.INFO, f"{by.get_username()} changed the rules"
     )
     request_recategorization(by)
 
@@ -204,7 +204,7 @@ def recategorize(tick: Callable[[int, int], None] = lambda _done, _changed: None
                 ]
                 if moves:
                     log.add(
-                        Channel.CATEGORIZATION,
+                        LogTopic.CATEGORIZATION,
                         Severity.INFO,
                         f"recategorized: {', '.join(moves)}",
                         model_id=record.model_id,

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from discovery.engine.core.config import Discovery
 from discovery.engine.core.paths import is_under, to_native, to_text
-from discovery.engine.disk.trace import End, Trace, trace
+from discovery.engine.disk.trace import Trace, TraceOutcome, trace
 from discovery.models import Root
 from discovery.services.machine import reach, root_states
 from discovery.services.machine.root_probes import RootSilent
@@ -25,8 +25,8 @@ from discovery.services.scans.explain_verdicts import (
     MAX_TOLD,
     PATIENCE,
     VERDICTS,
-    Answer,
     Case,
+    Explanation,
     patiently,
 )
 from discovery.services.scans.roots import settings_of
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     Person = AbstractBaseUser | AnonymousUser
 
-__all__ = ["Answer", "NotAPath", "explain"]
+__all__ = ["Explanation", "NotAPath", "explain"]
 
 #: A path longer than this is none on any system.
 LONGEST = 4_096
@@ -46,7 +46,7 @@ class NotAPath(Exception):
     """What was typed cannot be a path; the message says why."""
 
 
-def explain(text: str, person: Person) -> Answer:
+def explain(text: str, person: Person) -> Explanation:
     """Explain why the path ``text`` is or is not in the registry. Raises ``NotAPath``."""
     path = _absolute(_typed(text))
     try:
@@ -56,7 +56,7 @@ def explain(text: str, person: Person) -> Answer:
             "A network drive may be away, or very slow. Look at the mount, then ask again; the"
             " models registered there stay as they are."
         )
-        return Answer(to_text(path), "The disk does not answer.", "bad", str(error), advice)
+        return Explanation(to_text(path), "The disk does not answer.", "bad", str(error), advice)
 
 
 def _typed(text: str) -> str:
@@ -96,7 +96,7 @@ def _roots() -> list[Root]:
     return list(Root.objects.exclude(path=Root.REMOTE).order_by("path"))
 
 
-def _explain(path: str, person: Person) -> Answer:
+def _explain(path: str, person: Person) -> Explanation:
     home = _home_of(path)
     if home is None:
         return _outside(path)
@@ -104,7 +104,7 @@ def _explain(path: str, person: Person) -> Answer:
     fault = root_states.fault(root)
     if fault:
         detail = f"The root {root.path} cannot be scanned: {fault}."
-        return Answer(
+        return Explanation(
             to_text(path),
             "Its root is out of reach.",
             "bad",
@@ -124,12 +124,19 @@ def _explain(path: str, person: Person) -> Answer:
 
 
 #: Ways to end at something that a person may know to be a model.
-_PASSED_BY = (End.MODEL, End.FOLDER, End.NO_WEIGHTS, End.EXCLUDED, End.NEVER, End.TOO_DEEP)
+_PASSED_BY = (
+    TraceOutcome.MODEL,
+    TraceOutcome.FOLDER,
+    TraceOutcome.NO_WEIGHTS,
+    TraceOutcome.EXCLUDED,
+    TraceOutcome.NEVER,
+    TraceOutcome.TOO_DEEP,
+)
 
 
-def _registered_by_hand(case: Case) -> Answer | None:
+def _registered_by_hand(case: Case) -> Explanation | None:
     """For what the walk does not come by; the rest has its own verdict."""
-    if case.traced.end is End.MODEL or case.traced.end not in _PASSED_BY:
+    if case.traced.end is TraceOutcome.MODEL or case.traced.end not in _PASSED_BY:
         return None
     record = case.records.filter(path=to_text(case.below), by_hand=True, missing_since=None).first()
     if record is None:
@@ -171,7 +178,7 @@ def _traced(root: str, below: str, settings: Discovery) -> tuple[str, str, Trace
     return real, native, trace(real, settings, native)
 
 
-def _outside(path: str) -> Answer:
+def _outside(path: str) -> Explanation:
     roots = [root.path for root in _roots()]
     detail = (
         f"Only what lies in these folders is scanned: {', '.join(roots[:MAX_TOLD])}."
@@ -182,10 +189,10 @@ def _outside(path: str) -> Answer:
         f"Move it into one of them, or make its folder a root: name it under “roots” in {CONFIG},"
         " or run “python manage.py scan_models FOLDER”."
     )
-    return Answer(to_text(path), "It lies under no root.", "warn", detail, advice)
+    return Explanation(to_text(path), "It lies under no root.", "warn", detail, advice)
 
 
-def _with_state_of_root(answer: Answer, root: Root) -> Answer:
+def _with_state_of_root(answer: Explanation, root: Root) -> Explanation:
     """Add the reason that keeps the whole root from being scanned.
 
     It is frozen, disabled, or was never scanned.

@@ -21,7 +21,7 @@ from discovery.engine.core.paths import to_text
 from discovery.engine.core.text import plural
 from discovery.engine.core.types import Candidate, Found, Problem
 from discovery.engine.core.vocabulary import Status
-from discovery.engine.disk.trace import End, Trace
+from discovery.engine.disk.trace import Trace, TraceOutcome
 from discovery.engine.disk.walk import walk
 from discovery.engine.identify.identify import identify
 from discovery.models import RegisteredModel, RegisteredModelQuerySet, Root, Skipped, Visibility
@@ -49,7 +49,7 @@ Answered = TypeVar("Answered")
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Explanation:
     """What is the matter with ``path``.
 
     ``tone`` is ok, warn or bad; ``advice`` says what to do, ``models`` what is registered there.
@@ -85,12 +85,12 @@ class Case:
     traced: Trace
     person: AbstractBaseUser | AnonymousUser
 
-    def answer(self, title: str, detail: str = "", advice: str = "", **more: Any) -> Answer:
+    def answer(self, title: str, detail: str = "", advice: str = "", **more: Any) -> Explanation:
         through = [
             f"{link} is a link that the way leads through."
             for link in map(to_text, self.traced.through)
         ]
-        return Answer(
+        return Explanation(
             self.path,
             title,
             detail=" ".join([detail, *through]).strip(),
@@ -104,7 +104,7 @@ class Case:
         return RegisteredModel.objects.visible_to(self.person).filter(root=self.root)
 
 
-def _model(case: Case) -> Answer:
+def _model(case: Case) -> Explanation:
     """Explain a path that belongs to candidates.
 
     They are registered, skipped for a reason, or not read yet.
@@ -188,7 +188,7 @@ def _nearest(records: list[RegisteredModel], below: str) -> list[RegisteredModel
 
 def _registered(
     case: Case, records: list[RegisteredModel], places: Mapping[str, Candidate]
-) -> Answer:
+) -> Explanation:
     first, more = records[0], {"tone": "ok", "models": tuple(records[:MAX_TOLD])}
     missing = [each for each in records if each.status == Status.MISSING]
     stale = [each for each in records if each.signature != places[each.place].signature]
@@ -214,7 +214,7 @@ def _registered(
     return case.answer(title, f"{detail} {hidden}".strip(), "", **more, scan=bool(stale))
 
 
-def _folder(case: Case) -> Answer:
+def _folder(case: Case) -> Explanation:
     """Explain a folder that the walk enters and that is not a model itself."""
     text = to_text(case.below)
     records = case.records if text == "." else case.records.filter(place__startswith=f"{text}/")
@@ -262,7 +262,7 @@ def _below(home: str, below: str, skip: Sequence[str]) -> list[Candidate | Probl
     return list(islice(walk(home, config_files.discovery(), start=below, skip=skip), MAX_BELOW))
 
 
-def _no_weights(case: Case) -> Answer:
+def _no_weights(case: Case) -> Explanation:
     name = os.path.basename(case.below)
     endings = ", ".join(format_registry.SUFFIXES)
     if name in names.SIDECARS:
@@ -278,7 +278,7 @@ def _no_weights(case: Case) -> Answer:
     )
 
 
-def _excluded(case: Case) -> Answer:
+def _excluded(case: Case) -> Explanation:
     at = to_text(case.traced.at)
     return case.answer(
         "It is excluded by a pattern.",
@@ -287,7 +287,7 @@ def _excluded(case: Case) -> Answer:
     )
 
 
-def _never(case: Case) -> Answer:
+def _never(case: Case) -> Explanation:
     detail = (
         f"{to_text(case.traced.at)} is a folder that programs keep for themselves: version control,"
         " caches, environments, training checkpoints."
@@ -299,7 +299,7 @@ def _never(case: Case) -> Answer:
     )
 
 
-def _too_deep(case: Case) -> Answer:
+def _too_deep(case: Case) -> Explanation:
     limit = case.traced.why
     detail = (
         f"Folders below {_place(case.traced.at)} are more than {limit} deep, and “max_scan_depth”"
@@ -315,9 +315,9 @@ def _too_deep(case: Case) -> Answer:
     )
 
 
-def _not_there(case: Case) -> Answer:
+def _not_there(case: Case) -> Explanation:
     at, why = to_text(case.traced.at), to_text(case.traced.why)
-    in_a_file = case.traced.end is End.IN_A_FILE
+    in_a_file = case.traced.end is TraceOutcome.IN_A_FILE
     record = case.records.filter(path=to_text(case.below)).first()
     if record is not None:
         since = (
@@ -341,7 +341,7 @@ def _not_there(case: Case) -> Answer:
     return case.answer("There is nothing at this path.", f"{at} does not exist.", hint)
 
 
-def _left_out(case: Case) -> Answer:
+def _left_out(case: Case) -> Explanation:
     detail = f"{_place(case.traced.at)}: {case.traced.why}."
     return case.answer(
         "It cannot be looked into.",
@@ -352,7 +352,7 @@ def _left_out(case: Case) -> Answer:
     )
 
 
-def _not_models(case: Case) -> Answer:
+def _not_models(case: Case) -> Explanation:
     return case.answer(
         "It belongs to a data set, a space or a store, and to no model.",
         f"{_place(case.traced.at)} is kept by the tool that made it.",
@@ -363,15 +363,15 @@ def _place(path: str) -> str:
     return "the root" if path == "." else to_text(path)
 
 
-VERDICTS: dict[End, Callable[[Case], Answer]] = {
-    End.MODEL: _model,
-    End.FOLDER: _folder,
-    End.NO_WEIGHTS: _no_weights,
-    End.EXCLUDED: _excluded,
-    End.NEVER: _never,
-    End.TOO_DEEP: _too_deep,
-    End.NOT_THERE: _not_there,
-    End.IN_A_FILE: _not_there,
-    End.LEFT_OUT: _left_out,
-    End.NOT_MODELS: _not_models,
+VERDICTS: dict[TraceOutcome, Callable[[Case], Explanation]] = {
+    TraceOutcome.MODEL: _model,
+    TraceOutcome.FOLDER: _folder,
+    TraceOutcome.NO_WEIGHTS: _no_weights,
+    TraceOutcome.EXCLUDED: _excluded,
+    TraceOutcome.NEVER: _never,
+    TraceOutcome.TOO_DEEP: _too_deep,
+    TraceOutcome.NOT_THERE: _not_there,
+    TraceOutcome.IN_A_FILE: _not_there,
+    TraceOutcome.LEFT_OUT: _left_out,
+    TraceOutcome.NOT_MODELS: _not_models,
 }

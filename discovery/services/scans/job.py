@@ -10,7 +10,7 @@ from typing import Any
 
 from discovery.engine.core.text import plural
 from discovery.engine.core.vocabulary import Severity
-from discovery.models import Channel, ScanRun
+from discovery.models import LogTopic, ScanRun
 from discovery.services import jobs
 from discovery.services.access import access_file
 from discovery.services.core import event_log
@@ -65,7 +65,7 @@ class Scans(jobs.Kind[ScanRun]):
         well = job.state == State.DONE and not job.message
         text = f"scan {job.get_state_display().lower()}: {counts}, {plural(job.errors, 'error')}."
         level = Severity.INFO if well else Severity.WARNING
-        event_log.record(Channel.DISCOVERY, level, f"{text} {job.message}".strip(), scan=job)
+        event_log.record(LogTopic.DISCOVERY, level, f"{text} {job.message}".strip(), scan=job)
         webhooks.after_scan(job)
 
     def successor(self, job: ScanRun) -> ScanRun | None:

@@ -19,7 +19,7 @@ from discovery.engine.core.vocabulary import Severity
 from discovery.engine.disk.ledger import Ledger, Stray, Use
 from discovery.engine.identify import unrecognized
 from discovery.engine.identify.unrecognized import Glimpse
-from discovery.models import Channel, Root, Unrecognized
+from discovery.models import LogTopic, Root, Unrecognized
 from discovery.services.core import config_files, event_log
 
 if TYPE_CHECKING:
@@ -184,7 +184,7 @@ def support(formats: Collection[str], *, by: User) -> None:
     config_files.write_atomically(file.path, raw)
     file.forget()
     event_log.record(
-        Channel.DISCOVERY,
+        LogTopic.DISCOVERY,
         Severity.INFO,
         f"{by.get_username()} added {', '.join(sorted(formats))} to supported_formats",
     )

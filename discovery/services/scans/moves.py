@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from discovery.engine.core.text import plural
 from discovery.engine.core.vocabulary import Severity, Status
-from discovery.models import Channel, LogEntry, RegisteredModel, Root
+from discovery.models import LogEntry, LogTopic, RegisteredModel, Root
 from discovery.services.core.event_log import Journal
 from discovery.services.findings import findings
 from discovery.services.scans.relinking import chunks
@@ -26,7 +26,7 @@ def mark_missing(root: Root, gone: Sequence[int], journal: Journal) -> int:
             for model_id, path in rows.values_list("model_id", "path"):
                 text = "its files are gone"
                 journal.add(
-                    Channel.DISCOVERY,
+                    LogTopic.DISCOVERY,
                     Severity.WARNING,
                     text,
                     model_id=model_id,
@@ -59,7 +59,7 @@ def distrust(known: int, seen: int, gone: int) -> str:
 def freeze(root: Root, reason: str, gone: int, journal: Journal) -> None:
     Root.objects.filter(pk=root.pk).update(frozen_reason=reason[:500], missing_count=gone)
     journal.add(
-        Channel.DISCOVERY,
+        LogTopic.DISCOVERY,
         Severity.ERROR,
         f"root frozen, nothing was marked missing: {reason}",
         path=root.path,

@@ -21,9 +21,9 @@ from discovery.engine.core.version import READERS
 from discovery.engine.core.vocabulary import ScanEvent, Severity, Status
 from discovery.engine.identify.model_ids import new_id, options
 from discovery.models import (
-    Channel,
     Forgotten,
     LogEntry,
+    LogTopic,
     ProposedJoin,
     RegisteredModel,
     Root,
@@ -291,7 +291,7 @@ def _remember_skipped(root: Root, readings: Sequence[Reading], journal: Journal)
     for reading in rejected:
         text = f"not a model: {reading.reason}"
         journal.add(
-            Channel.DISCOVERY,
+            LogTopic.DISCOVERY,
             Severity.INFO,
             text,
             path=reading.candidate.place,
@@ -325,7 +325,7 @@ def _note(
     ):
         text += f"; different now: {', '.join(named)}"
     journal.add(
-        Channel.DISCOVERY,
+        LogTopic.DISCOVERY,
         Severity.INFO,
         text,
         model_id=record.model_id,
@@ -334,7 +334,7 @@ def _note(
     )
     for problem in found.problems:
         journal.add(
-            Channel.METADATA,
+            LogTopic.METADATA,
             problem.severity,
             problem.message,
             model_id=record.model_id,

@@ -31,7 +31,7 @@ from discovery.engine.core.vocabulary import KEY_PREFIX, ModelType, Severity
 from discovery.engine.identify import read_path
 from discovery.engine.identify.document import CATEGORIES
 from discovery.engine.identify.model_ids import new_id
-from discovery.models import Channel, RegisteredModel, Root, Skipped
+from discovery.models import LogTopic, RegisteredModel, Root, Skipped
 from discovery.services.access.redaction import Sight
 from discovery.services.core import config_files, event_log
 from discovery.services.curation import collections
@@ -362,7 +362,7 @@ def _write(
             collections.refresh([record.pk])
             Skipped.objects.filter(root=root, place=record.place).delete()
             event_log.record(
-                Channel.DISCOVERY,
+                LogTopic.DISCOVERY,
                 Severity.INFO,
                 f"registered by {by.get_username()} ({through})",
                 model_id=record.model_id,

@@ -19,8 +19,8 @@ from django.utils import timezone
 
 from discovery.engine.core.vocabulary import Severity, Status, Through
 from discovery.models import (
-    Channel,
     LogEntry,
+    LogTopic,
     MetadataChange,
     ProposedJoin,
     RegisteredModel,
@@ -133,7 +133,7 @@ def _propose(part: RegisteredModel, heir: RegisteredModel, journal: Journal) -> 
         f"is part of {heir.model_id} now, and people decided differently about each. Nothing was"
         " joined. Choose on the Moves page."
     )
-    journal.add(Channel.DISCOVERY, Severity.WARNING, text, model_id=part.model_id, path=part.path)
+    journal.add(LogTopic.DISCOVERY, Severity.WARNING, text, model_id=part.model_id, path=part.path)
 
 
 def _owners(
@@ -186,11 +186,11 @@ def _forget(keys: Sequence[int], journal: Journal, result: Joined) -> None:
     rows = RegisteredModel.objects.filter(~carried(), pk__in=keys).exclude(status=Status.MISSING)
     for pk, model_id, path in rows.values_list("pk", "model_id", "path"):
         text = f"{model_id} is no model by what is known now, and nobody decided anything about it"
-        journal.add(Channel.DISCOVERY, Severity.INFO, text, path=path)
+        journal.add(LogTopic.DISCOVERY, Severity.INFO, text, path=path)
         result.keys.add(pk)
     RegisteredModel.objects.filter(pk__in=[pk for pk in keys if pk in result.keys]).delete()
 
 
 def _note(journal: Journal, part: RegisteredModel, whole: RegisteredModel) -> None:
     text = f"{part.model_id} is part of {whole.path} now, and one record with it"
-    journal.add(Channel.DISCOVERY, Severity.INFO, text, model_id=part.model_id, path=whole.path)
+    journal.add(LogTopic.DISCOVERY, Severity.INFO, text, model_id=part.model_id, path=whole.path)

@@ -16,9 +16,9 @@ from django.db.models import BooleanField, Exists, ExpressionWrapper, OuterRef, 
 
 from discovery.engine.core.vocabulary import Severity, Status
 from discovery.models import (
-    Channel,
     Forgotten,
     LogEntry,
+    LogTopic,
     RegisteredModel,
     RejectedMove,
     Root,
@@ -264,7 +264,7 @@ def note_move(journal: Journal, old: RegisteredModel, new: RegisteredModel, by: 
     was = old.path if old.root_id == new.root_id else location(old.root.path, old.path)
     text = f"moved from {was}" + (f", joined by {by} with {new.model_id}" if by else "")
     journal.add(
-        Channel.DISCOVERY,
+        LogTopic.DISCOVERY,
         Severity.INFO,
         text,
         model_id=old.model_id,
@@ -291,7 +291,7 @@ def _ask(run: ScanRun, matching: Matching, gone: Collection[int], journal: Journ
             " are the same. Nothing was joined."
         )
         journal.add(
-            Channel.DISCOVERY,
+            LogTopic.DISCOVERY,
             Severity.WARNING,
             f"{text} Choose on the Moves page.",
             model_id=names.get(olds[0].key, ""),
@@ -369,7 +369,7 @@ def _give_back(pairs: Mapping[int, int], run: ScanRun, journal: Journal) -> None
             found.append((record, memory))
             text = f"known again from {memory.path}, where it was forgotten; was {was} until now"
             journal.add(
-                Channel.DISCOVERY, Severity.INFO, text, model_id=record.model_id, path=record.path
+                LogTopic.DISCOVERY, Severity.INFO, text, model_id=record.model_id, path=record.path
             )
         deregistration.save_again(found)
         aliases.add(former)

@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from discovery.engine.core.vocabulary import Severity, Status
 from discovery.models import (
-    Channel,
+    LogTopic,
     MetadataChange,
     ProposedJoin,
     RegisteredModel,
@@ -291,7 +291,7 @@ def join(
         log.write()
         webhooks.after_edit(made, by.get_username(), through)
     event_log.record(
-        Channel.DISCOVERY,
+        LogTopic.DISCOVERY,
         Severity.INFO,
         f"{by.get_username()} joined {gone} into {stays.model_id} ({through})",
         model_id=stays.model_id,
@@ -303,4 +303,4 @@ def reject(old: RegisteredModel, new: RegisteredModel, *, by: User) -> None:
     """Reject the pair: scans do not join the two, and it is not proposed again."""
     RejectedMove.objects.get_or_create(old=old, new=new, defaults={"by": by, "at": timezone.now()})
     text = f"{by.get_username()} said that it is not {new.model_id}"
-    event_log.record(Channel.DISCOVERY, Severity.INFO, text, model_id=old.model_id, path=old.path)
+    event_log.record(LogTopic.DISCOVERY, Severity.INFO, text, model_id=old.model_id, path=old.path)

@@ -17,7 +17,7 @@ from django.utils import timezone
 from discovery.engine.core.paths import is_under, to_text
 from discovery.engine.core.text import plural
 from discovery.engine.core.vocabulary import RuleKind, Severity
-from discovery.models import AccessTerm, Channel, RegisteredModel, Root, ScanRun
+from discovery.models import AccessTerm, LogTopic, RegisteredModel, Root, ScanRun
 from discovery.services.access import audiences
 from discovery.services.core import event_log
 from discovery.services.machine import reach
@@ -68,7 +68,7 @@ def move(root: Root, path: str, *, through: str, by: str = "") -> int:
             f"the path of a root was changed from {was}{who} ({through}): {plural(count, 'model')}"
             " moved with it"
         )
-        event_log.record(Channel.DISCOVERY, Severity.WARNING, text, path=new)
+        event_log.record(LogTopic.DISCOVERY, Severity.WARNING, text, path=new)
     root.refresh_from_db()
     return count
 

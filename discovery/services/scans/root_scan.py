@@ -22,7 +22,7 @@ from discovery.engine.core.version import READERS
 from discovery.engine.core.vocabulary import Severity, Status
 from discovery.engine.disk.walk import walk
 from discovery.engine.identify.identify import identify
-from discovery.models import Channel, LogEntry, RegisteredModel, Root, ScanRun, Skipped
+from discovery.models import LogEntry, LogTopic, RegisteredModel, Root, ScanRun, Skipped
 from discovery.services.core import config_files
 from discovery.services.core.event_log import Journal
 from discovery.services.jobs.progress import Progress
@@ -252,7 +252,7 @@ def _read(scan: RootScan, root: str, candidate: Candidate) -> Reading | None:
 def _log_problem(scan: RootScan, problem: Problem) -> None:
     scan.progress.errors += problem.severity is Severity.ERROR
     scan.journal.add(
-        Channel.DISCOVERY,
+        LogTopic.DISCOVERY,
         problem.severity,
         problem.message,
         path=problem.path,

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from discovery.engine.core.paths import to_text
 from discovery.engine.core.vocabulary import Severity
-from discovery.models import Channel, Root, ScanRun
+from discovery.models import LogTopic, Root, ScanRun
 from discovery.services.core.event_log import Journal
 from discovery.services.jobs.progress import Progress
 from discovery.services.machine import root_probes
@@ -87,7 +87,7 @@ def _scan(run: ScanRun, progress: Progress, log: Journal) -> str:
     known = run.trigger != ScanRun.Trigger.COMMAND
     notes = [] if run.path else sync_roots()
     for note in notes:
-        log.add(Channel.DISCOVERY, Severity.WARNING, note)
+        log.add(LogTopic.DISCOVERY, Severity.WARNING, note)
     targets = (
         [(whole, ".")]
         if whole
@@ -141,7 +141,7 @@ def _left_out(root: Root, progress: Progress, log: Journal) -> str:
     """
     progress.errors += 1
     log.add(
-        Channel.DISCOVERY,
+        LogTopic.DISCOVERY,
         Severity.WARNING,
         "the root does not answer and was left out; its models stay as they are",
         path=root.path,

@@ -14,7 +14,7 @@ from discovery.services.access import permissions
 from discovery.services.machine import root_states
 from discovery.services.scans.requests import SCHEDULE
 from discovery.services.search import facets
-from discovery.services.search.model_filters import Filters
+from discovery.services.search.model_filters import ModelFilters
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
@@ -37,7 +37,7 @@ def standing(user: AbstractBaseUser | AnonymousUser) -> dict[str, Any]:
         "scan": progress_of(active) if active and scans else None,
         "last_scan": result_of(last) if last and scans else None,
         "next_scan_at": schedule.next_run if schedule else None,
-        "models": dict(sorted(facets.counts(user, Filters(), ("status",))["status"])),
+        "models": dict(sorted(facets.counts(user, ModelFilters(), ("status",))["status"])),
         "roots": _roots() if scans and permissions.may(user, Right.SYSTEM) else [],
     }
 

@@ -18,7 +18,7 @@ from django.utils import timezone
 from discovery.engine.core.text import plural
 from discovery.engine.core.version import READERS
 from discovery.engine.core.vocabulary import Severity, Status
-from discovery.models import Channel, RegisteredModel, Root, ScanRun, Skipped
+from discovery.models import LogTopic, RegisteredModel, Root, ScanRun, Skipped
 from discovery.services.core.event_log import Journal
 from discovery.services.core.timeouts import ask
 from discovery.services.jobs.progress import Progress
@@ -273,7 +273,7 @@ def _settle_unreadable(walked: Walked, run: ScanRun, progress: Progress, journal
     root = walked.root
     if not walked.whole:  # one folder of the root says nothing about the rest of it
         progress.errors += 1
-        journal.add(Channel.DISCOVERY, Severity.ERROR, walked.fault, path=root.path)
+        journal.add(LogTopic.DISCOVERY, Severity.ERROR, walked.fault, path=root.path)
         return f"{root.path}: {walked.fault} Its models stay as they are."
     present = list(
         RegisteredModel.objects.filter(root=root)
@@ -287,7 +287,7 @@ def _settle_unreadable(walked: Walked, run: ScanRun, progress: Progress, journal
     progress.errors += 1
     if not present:
         moves.thaw(root)
-        journal.add(Channel.DISCOVERY, Severity.ERROR, walked.fault, path=root.path)
+        journal.add(LogTopic.DISCOVERY, Severity.ERROR, walked.fault, path=root.path)
         return f"{root.path}: {walked.fault} No model is registered there."
     moves.freeze(root, walked.fault, len(present), journal)
     return f"{root.path}: {walked.fault} Its models stay as they are."
@@ -329,7 +329,7 @@ def _tell_hidden(walked: Walked, progress: Progress, journal: Journal) -> list[s
             f"{plural(count, 'model')} could not be looked at ({walked.watch.unread[path]}) and"
             f" stay{'s' if count == 1 else ''} as before."
         )
-        journal.add(Channel.DISCOVERY, Severity.ERROR, text, path=where)
+        journal.add(LogTopic.DISCOVERY, Severity.ERROR, text, path=where)
         if number < MAX_NAMED:
             notes.append(f"{where}: {text}")
     if len(walked.hidden) > MAX_NAMED:

@@ -25,7 +25,7 @@ from discovery.services.access.redaction import Sight
 from discovery.services.machine import memory_fit
 from discovery.services.search.conditions import LINKS, roots_meant
 from discovery.services.search.filters import FACETS, FILTERS, NONE, Kind
-from discovery.services.search.model_filters import Filters
+from discovery.services.search.model_filters import ModelFilters
 from discovery.services.search.model_search import KEYS, listed
 
 if TYPE_CHECKING:
@@ -83,8 +83,8 @@ class Facets:
     """``total`` models are found; ``counts`` has the values of each field, the most frequent first.
 
     ``seen`` models are all that the person may see, where counting met them all. ``keys`` are those
-    for ``Filters.keys``, where counting met only these and they are few enough to pass on: a page
-    of them need not search again.
+    for ``ModelFilters.keys``, where counting met only these and they are few enough to pass on:
+    a page of them need not search again.
     """
 
     total: int = 0
@@ -98,12 +98,12 @@ class Facets:
         return self.seen is not None and self.total * 2 > self.seen
 
 
-def counts(user: User, filters: Filters, fields: Collection[str] = FIELDS) -> Counts:
+def counts(user: User, filters: ModelFilters, fields: Collection[str] = FIELDS) -> Counts:
     """Return ``{field: [(value, models)]}``; ``none`` stands for models without a value."""
     return count(user, filters, fields).counts
 
 
-def count(user: User, filters: Filters, fields: Collection[str] = FIELDS) -> Facets:
+def count(user: User, filters: ModelFilters, fields: Collection[str] = FIELDS) -> Facets:
     """Return the facets with the number of models found, which comes from the same scan."""
     apart = [name for name in _APART if name in fields or filters.values(name)]
     covered = _is_covered(filters) and INDEXED.issuperset(_APART[name] for name in apart)
@@ -125,7 +125,7 @@ def count(user: User, filters: Filters, fields: Collection[str] = FIELDS) -> Fac
     return result
 
 
-def _is_covered(filters: Filters) -> bool:
+def _is_covered(filters: ModelFilters) -> bool:
     """Return whether the index of profiles has everything that is filtered by."""
     return not (
         filters.text
@@ -136,7 +136,7 @@ def _is_covered(filters: Filters) -> bool:
 
 
 def _rows(
-    user: User, filters: Filters, apart: Collection[str], covered: bool, gather: bool
+    user: User, filters: ModelFilters, apart: Collection[str], covered: bool, gather: bool
 ) -> list[_Row]:
     """Return every combination of values under the filters that are not counted here.
 
@@ -198,7 +198,7 @@ class _Choice:
     fits: list[frozenset[str]]
 
     @classmethod
-    def of(cls, filters: Filters, sight: Sight) -> _Choice:
+    def of(cls, filters: ModelFilters, sight: Sight) -> _Choice:
         chosen = {name: frozenset(values) for name, values in filters.chosen}
         for name in chosen:
             if FILTERS[name].kind is Kind.ROOT:
@@ -297,7 +297,7 @@ def _ordered(tally: Counter[str]) -> list[tuple[str, int]]:
     )
 
 
-def _linked(user: User, filters: Filters, name: str) -> list[tuple[str, int]]:
+def _linked(user: User, filters: ModelFilters, name: str) -> list[tuple[str, int]]:
     links = LINKS[name]._default_manager.all()
     rows = listed(user, filters, leave=(name,))
     if filters.faults or filters.without(name).narrows or rows.query.where:

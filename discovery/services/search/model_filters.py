@@ -10,7 +10,7 @@ from django.http import QueryDict
 
 from discovery.engine.core.text import clean
 from discovery.services.search.filters import BOUNDS, FILTERS, NUMBERS
-from discovery.services.search.search_language import Fault, Range, numbers, parse
+from discovery.services.search.search_language import Range, SearchError, numbers, parse
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
@@ -41,7 +41,7 @@ DEFAULT_SORT = "name"
 
 
 @dataclass(frozen=True, slots=True)
-class Filters:
+class ModelFilters:
     """What an address of the Models page asks for.
 
     ``chosen`` maps a parameter of ``FILTERS`` to the values wanted.
@@ -55,13 +55,13 @@ class Filters:
     chosen: tuple[tuple[str, tuple[str, ...]], ...] = ()
     favourites: bool = False
     bounds: tuple[tuple[str, str], ...] = ()
-    faults: tuple[Fault, ...] = ()
+    faults: tuple[SearchError, ...] = ()
     #: Keys of all models that ``text`` and ``bounds`` ask for, where they are known; perhaps
     #: without some that the rest leaves out anyway.
     keys: tuple[int, ...] | None = None
 
     @classmethod
-    def read(cls, query: QueryDict | str) -> Filters:
+    def read(cls, query: QueryDict | str) -> ModelFilters:
         """From ``request.GET``, or from an address query as saved views and collections keep it."""
         given = QueryDict(query) if isinstance(query, str) else query
         chosen, bounds, faults = [], [], []
@@ -71,7 +71,7 @@ class Filters:
             )
             if len(values) > MAX_VALUES:
                 faults.append(
-                    Fault(name, f"{len(values)} values are too many: at most {MAX_VALUES}")
+                    SearchError(name, f"{len(values)} values are too many: at most {MAX_VALUES}")
                 )
             if values:
                 chosen.append((name, values[:MAX_VALUES]))
@@ -82,12 +82,12 @@ class Filters:
                     bound(name, value)
                 except ValueError as error:
                     reason = str(error).removesuffix(f": {number.example}")
-                    faults.append(Fault(f"{name}={value}", reason))
+                    faults.append(SearchError(f"{name}={value}", reason))
         typed = given.get("q", "")
         text = normal_text(typed)
         if len(typed) > MAX_TEXT:
             faults.append(
-                Fault(
+                SearchError(
                     f"{text[:40]}…",
                     f"the search is longer than {MAX_TEXT} characters: say it in fewer",
                 )
@@ -111,7 +111,7 @@ class Filters:
         """What is chosen of one parameter."""
         return dict(self.chosen).get(name, ())
 
-    def without(self, name: str) -> Filters:
+    def without(self, name: str) -> ModelFilters:
         """The same, with nothing chosen of this parameter."""
         chosen = tuple(each for each in self.chosen if each[0] != name)
         return replace(

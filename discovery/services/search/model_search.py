@@ -22,7 +22,7 @@ from discovery.services.search.conditions import (
     is_exactly,
     term_condition,
 )
-from discovery.services.search.model_filters import SORTS, Filters, bound
+from discovery.services.search.model_filters import SORTS, ModelFilters, bound
 from discovery.services.search.search_language import parse
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ KEYS = 8_000
 MANY = 5_000
 
 
-def found(user: User, filters: Filters) -> RegisteredModelQuerySet:
+def found(user: User, filters: ModelFilters) -> RegisteredModelQuerySet:
     """The models that ``user`` may see and ``filters`` ask for, in their order, each once.
 
     For one page of them, see ``Results``.
@@ -52,7 +52,7 @@ def found(user: User, filters: Filters) -> RegisteredModelQuerySet:
     return rows.order_by(*_order(filters.sort))
 
 
-def listed(user: User, filters: Filters, leave: Collection[str] = ()) -> ListingQuerySet:
+def listed(user: User, filters: ModelFilters, leave: Collection[str] = ()) -> ListingQuerySet:
     """Their narrow rows, in no order. Choices of the parameters in ``leave`` do not count."""
     rows = Listing.objects.visible_to(user).order_by()
     if filters.faults:
@@ -78,7 +78,7 @@ def listed(user: User, filters: Filters, leave: Collection[str] = ()) -> Listing
     return rows
 
 
-def hurried(user: User, filters: Filters) -> Filters:
+def hurried(user: User, filters: ModelFilters) -> ModelFilters:
     """Return the same filters with cached keys, for a page that queries several times.
 
     Where words and numbers match few models, the search for these runs only once.
@@ -136,7 +136,7 @@ class Results(Sequence[RegisteredModel]):
     def __init__(
         self,
         user: User,
-        filters: Filters,
+        filters: ModelFilters,
         *,
         columns: Sequence[str] = (),
         total: int | None = None,

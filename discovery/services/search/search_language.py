@@ -60,7 +60,7 @@ Term = Phrase | Named | Range
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class SearchError:
     """What was typed, and why it says nothing."""
 
     term: str
@@ -68,10 +68,10 @@ class Fault:
 
 
 @lru_cache(maxsize=500)
-def parse(text: str) -> tuple[tuple[Term, ...], tuple[Fault, ...]]:
+def parse(text: str) -> tuple[tuple[Term, ...], tuple[SearchError, ...]]:
     """Return the terms of a search, and the parts that could not be parsed."""
     terms: list[Term] = []
-    faults: list[Fault] = []
+    faults: list[SearchError] = []
     for found in _TERM.finditer(text):
         typed = found[0].strip()
         if not typed:
@@ -79,12 +79,14 @@ def parse(text: str) -> tuple[tuple[Term, ...], tuple[Fault, ...]]:
         try:
             term = _term(found)
         except ValueError as error:
-            faults.append(Fault(typed, str(error)))
+            faults.append(SearchError(typed, str(error)))
             continue
         if term not in terms:
             terms.append(term)
     if len(terms) > MAX_TERMS:
-        faults.append(Fault(text[-40:], f"this is more than {MAX_TERMS} terms: leave some out"))
+        faults.append(
+            SearchError(text[-40:], f"this is more than {MAX_TERMS} terms: leave some out")
+        )
     return tuple(terms), tuple(faults)
 
 

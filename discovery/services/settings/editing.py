@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from discovery.engine.core.vocabulary import Severity
 from discovery.engine.sidecars import json_edit, json_file
-from discovery.models import Channel, SettingChange
+from discovery.models import LogTopic, SettingChange
 from discovery.services.core import config_files, event_log, file_lock, form_stamps
 from discovery.services.settings.catalogue import Setting
 
@@ -184,7 +184,7 @@ def record(rows: list[SettingChange], who: str) -> None:
         log = event_log.Journal()
         for row in rows:
             source = f"by {who}" if who else f"in {row.file}"
-            log.add(Channel.DISCOVERY, Severity.INFO, f"{row.key} was changed {source}")
+            log.add(LogTopic.DISCOVERY, Severity.INFO, f"{row.key} was changed {source}")
         log.write()
 
 

@@ -15,7 +15,7 @@ from django.db.models import Count, Sum
 
 from discovery.engine.core.paths import is_under, to_text
 from discovery.engine.core.vocabulary import Severity
-from discovery.models import Channel, RegisteredModel, Root, SettingChange
+from discovery.models import LogTopic, RegisteredModel, Root, SettingChange
 from discovery.services.core import event_log, form_stamps
 from discovery.services.machine import reach, root_probes
 from discovery.services.scans.roots import path_of
@@ -34,7 +34,7 @@ CHUNK = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class RootRow:
     """A root as the page shows it. ``in_file`` is false for one that only a command has named."""
 
     root: Root
@@ -48,7 +48,7 @@ class Row:
         return form_stamps.stamp(_values(self.root))
 
 
-def rows() -> list[Row]:
+def rows() -> list[RootRow]:
     """All roots but that of hosted models; three queries."""
     roots = list(Root.objects.exclude(path=Root.REMOTE).order_by("path"))
     sums = {
@@ -60,7 +60,7 @@ def rows() -> list[Row]:
     named = {path_of(_path(entry)) for entry in entries()}
     looks = root_probes.probe_roots(roots)
     return [
-        Row(
+        RootRow(
             root,
             looks[root],
             *sums.get(root.pk, (0, 0)),
@@ -119,7 +119,7 @@ def remove(root: Root, *, forget: bool, by: User) -> int:
     count = _forget(root) if forget else 0
     what = f"removed by {by.get_username()}"
     text = f"{what}, with its {count:,} models" if forget else f"{what}; its models stay registered"
-    event_log.record(Channel.DISCOVERY, Severity.WARNING, text, path=root.path)
+    event_log.record(LogTopic.DISCOVERY, Severity.WARNING, text, path=root.path)
     return count
 
 

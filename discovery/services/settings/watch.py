@@ -18,7 +18,7 @@ from django.conf import settings
 
 from discovery.engine.core.vocabulary import Severity
 from discovery.engine.sidecars import json_file
-from discovery.models import Channel, SettingChange
+from discovery.models import LogTopic, SettingChange
 from discovery.services import scans
 from discovery.services.core import config_files, event_log, file_lock
 from discovery.services.scans import categorization
@@ -128,7 +128,7 @@ def _document(raw: bytes) -> dict[str, Any]:
 
 
 def _tell(sentence: str, level: Severity = Severity.INFO) -> None:
-    event_log.record(Channel.DISCOVERY, level, sentence)
+    event_log.record(LogTopic.DISCOVERY, level, sentence)
 
 
 def _file() -> Path:

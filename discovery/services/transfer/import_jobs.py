@@ -21,7 +21,7 @@ from discovery.services.core import config_files
 from discovery.services.jobs import Ending
 from discovery.services.transfer import importer
 from discovery.services.transfer.import_parsing import UnreadableFile
-from discovery.services.transfer.importer import Overtaken, Report
+from discovery.services.transfer.importer import ImportReport, Overtaken
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -170,7 +170,7 @@ def execute(run: MetadataImport) -> MetadataImport:
     return jobs.execute(run)  # type: ignore[no-any-return]
 
 
-def _do(run: MetadataImport) -> Report:
+def _do(run: MetadataImport) -> ImportReport:
     pulse = jobs.Pulse(run, BEAT)
     file, tick = io.BytesIO(bytes(run.content)), lambda done: pulse(done=done)
     if run.stage == ImportStage.CHECK:

@@ -36,7 +36,7 @@ class UnreadableFile(Exception):
 
 
 @dataclass(slots=True)
-class Row:
+class ImportRow:
     """``number`` is that of the spreadsheet, or of the item in the list.
 
     ``values`` are those the row gives; ``stamps`` those of the export.
@@ -51,7 +51,7 @@ class Row:
     errors: list[tuple[str, str]] = field(default_factory=list)
 
 
-def rows(file: IO[bytes]) -> Iterator[Row]:
+def rows(file: IO[bytes]) -> Iterator[ImportRow]:
     """The rows of an open file, from its beginning. Raises ``UnreadableFile``."""
     file.seek(0)
     start = file.read(4_096)
@@ -80,7 +80,7 @@ def rows(file: IO[bytes]) -> Iterator[Row]:
         text.detach()
 
 
-def _csv_rows(text: io.TextIOWrapper) -> Iterator[Row]:
+def _csv_rows(text: io.TextIOWrapper) -> Iterator[ImportRow]:
     csv.field_size_limit(MAX_CELL)
     first = text.readline()
     text.seek(0)
@@ -125,8 +125,8 @@ def _check(header: list[str]) -> None:
             raise UnreadableFile(f"The column {name} stands there twice.")
 
 
-def _csv_row(number: int, header: list[str], cells: list[str]) -> Row:
-    row = Row(number)
+def _csv_row(number: int, header: list[str], cells: list[str]) -> ImportRow:
+    row = ImportRow(number)
     if len(cells) != len(header):
         row.errors.append(
             (
@@ -151,7 +151,7 @@ def _csv_row(number: int, header: list[str], cells: list[str]) -> Row:
     return row
 
 
-def _json_rows(text: io.TextIOWrapper) -> Iterator[Row]:
+def _json_rows(text: io.TextIOWrapper) -> Iterator[ImportRow]:
     number = 0
     try:
         for number, item in enumerate(json_items.items(text), 1):
@@ -164,8 +164,8 @@ def _json_rows(text: io.TextIOWrapper) -> Iterator[Row]:
         ) from error
 
 
-def _json_row(number: int, item: Any) -> Row:
-    row = Row(number)
+def _json_row(number: int, item: Any) -> ImportRow:
+    row = ImportRow(number)
     if not isinstance(item, Mapping):
         row.errors.append(("", "is no object with a model_id"))
         return row

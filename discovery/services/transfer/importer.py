@@ -25,12 +25,12 @@ from discovery.services.metadata import metadata, plans
 from discovery.services.metadata.metadata import COLUMNS
 from discovery.services.registry import aliases
 from discovery.services.transfer import cells, import_parsing
-from discovery.services.transfer.import_parsing import Row, UnreadableFile
+from discovery.services.transfer.import_parsing import ImportRow, UnreadableFile
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
-__all__ = ["Change", "Effect", "Overtaken", "Report", "UnreadableFile", "apply", "check"]
+__all__ = ["Change", "Effect", "ImportReport", "Overtaken", "UnreadableFile", "apply", "check"]
 
 BATCH = 250
 #: Rows that a report lists one by one, unless more are asked for; its counts are always whole.
@@ -84,7 +84,7 @@ class Effect:
 
 
 @dataclass(slots=True)
-class Report:
+class ImportReport:
     """``changed`` models in ``fields`` fields, and ``wrong`` rows.
 
     ``batch`` is that of the changes, once they are made.
@@ -148,7 +148,7 @@ class Overtaken(Exception):
     ``report`` tells what stands now.
     """
 
-    def __init__(self, report: Report) -> None:
+    def __init__(self, report: ImportReport) -> None:
         super().__init__("values have changed since the file was checked")
         self.report = report
 
@@ -159,9 +159,9 @@ class _Wrong(Exception):
 
 def check(
     file: IO[bytes], *, listed: int = LISTED, tick: Callable[[int], None] = lambda _done: None
-) -> Report:
+) -> ImportReport:
     """What importing the file would do; writes nothing. Raises ``UnreadableFile``."""
-    report = Report()
+    report = ImportReport()
     seen: dict[str, int] = {}
     for rows in _batches(file):
         records = aliases.find_many(RegisteredModel.objects.only(*plans.COLUMNS), _ids(rows))
@@ -180,7 +180,7 @@ def apply(
     listed: int = LISTED,
     tick: Callable[[int], None] = lambda _done: None,
     seen: str | None = None,
-) -> Report:
+) -> ImportReport:
     """Import the file.
 
     With ``skip_errors`` the rows that are right, a batch at a time; else all of them in one
@@ -213,8 +213,8 @@ def _write(
     tick: Callable[[int], None],
     *,
     strict: bool,
-) -> Report:
-    report = Report()
+) -> ImportReport:
+    report = ImportReport()
     seen: dict[str, int] = {}
     for rows in _batches(file):
         with transaction.atomic():
@@ -235,18 +235,18 @@ def _write(
     return report
 
 
-def _batches(file: IO[bytes]) -> Iterator[list[Row]]:
+def _batches(file: IO[bytes]) -> Iterator[list[ImportRow]]:
     reading = import_parsing.rows(file)
     while rows := list(islice(reading, BATCH)):
         yield rows
 
 
-def _ids(rows: list[Row]) -> list[str]:
+def _ids(rows: list[ImportRow]) -> list[str]:
     return [row.model_id for row in rows]
 
 
 def _effect(
-    row: Row, record: RegisteredModel | None, seen: dict[str, int]
+    row: ImportRow, record: RegisteredModel | None, seen: dict[str, int]
 ) -> tuple[Effect, dict[str, Any]]:
     """(what the row does, the values to write).
 
@@ -290,7 +290,7 @@ def _effect(
     return effect, cleaned
 
 
-def _is_touched(row: Row, record: RegisteredModel, name: str, value: Any) -> bool:
+def _is_touched(row: ImportRow, record: RegisteredModel, name: str, value: Any) -> bool:
     """Return whether somebody edited the value since it was exported.
 
     A value that equals the current one does not count.

@@ -35,7 +35,7 @@ _PARTS = ("key", "kind", "value")
 
 
 @dataclass(slots=True)
-class Row:
+class EntryRow:
     """One entry of an object, as it is written."""
 
     key: str = ""
@@ -51,7 +51,7 @@ class Row:
 class Shape:
     """An object as a form shows it: in rows, or as one piece of JSON."""
 
-    rows: list[Row] = field(default_factory=list)
+    rows: list[EntryRow] = field(default_factory=list)
     text: str = ""
     as_json: bool = False
 
@@ -68,11 +68,11 @@ class HiddenShape(forms.HiddenInput):
 class Rows(forms.Widget):
     """``NAME-key``, ``-kind`` and ``-value`` for each row, or all of it in ``NAME-json``."""
 
-    def value_from_datadict(self, data: Any, files: Any, name: str) -> list[Row] | str:
+    def value_from_datadict(self, data: Any, files: Any, name: str) -> list[EntryRow] | str:
         if f"{name}-json" in data:
             return str(data[f"{name}-json"])
         columns = [data.getlist(f"{name}-{part}") for part in _PARTS]
-        return [Row(*parts) for parts in zip(*columns, strict=False)]
+        return [EntryRow(*parts) for parts in zip(*columns, strict=False)]
 
 
 class ObjectField(forms.Field):
@@ -90,7 +90,7 @@ class ObjectField(forms.Field):
         rows = [_row(str(key), item) for key, item in entries.items()]
         if len(entries) > MAX_ROWS or not _fit(rows):
             return Shape(text=written.text(Kind.OBJECT, entries), as_json=True)
-        return Shape(rows=[*rows, Row()])
+        return Shape(rows=[*rows, EntryRow()])
 
     def to_python(self, value: Any) -> Any:
         try:
@@ -184,7 +184,7 @@ def with_a_row(data: QueryDict, name: str) -> QueryDict:
     return more
 
 
-def _entries(rows: Iterable[Row]) -> dict[str, Any]:
+def _entries(rows: Iterable[EntryRow]) -> dict[str, Any]:
     """Return the entries; raises ``ValueError`` with what is wrong."""
     entries: dict[str, Any] = {}
     for number, row in enumerate(rows, 1):
@@ -202,7 +202,7 @@ def _entries(rows: Iterable[Row]) -> dict[str, Any]:
     return entries
 
 
-def _fit(rows: Sequence[Row]) -> bool:
+def _fit(rows: Sequence[EntryRow]) -> bool:
     """Return whether rows can hold these entries.
 
     A line of text loses line breaks, and spaces at its ends.
@@ -210,16 +210,16 @@ def _fit(rows: Sequence[Row]) -> bool:
     return all(_is_entry(row.key) for row in rows)
 
 
-def _row(key: str, item: Any) -> Row:
+def _row(key: str, item: Any) -> EntryRow:
     if isinstance(item, bool):
-        return Row(key, "boolean", "yes" if item else "no")
+        return EntryRow(key, "boolean", "yes" if item else "no")
     if isinstance(item, int | float) and written.is_number(text := json.dumps(item)):
-        return Row(key, "number", text)
+        return EntryRow(key, "number", text)
     if isinstance(item, str):
-        return Row(key, "text", item)
+        return EntryRow(key, "text", item)
     if isinstance(item, list) and item and all(_is_entry(each) for each in item):
-        return Row(key, "list", written.listed(item))
-    return Row(key, "json", json.dumps(item, ensure_ascii=False))
+        return EntryRow(key, "list", written.listed(item))
+    return EntryRow(key, "json", json.dumps(item, ensure_ascii=False))
 
 
 def _is_entry(item: Any) -> bool:
@@ -227,7 +227,7 @@ def _is_entry(item: Any) -> bool:
     return isinstance(item, str) and item == item.strip() != "" and not _BREAKS.search(item)
 
 
-def _entry(row: Row) -> Any:
+def _entry(row: EntryRow) -> Any:
     """Return the entry; raises ``ValueError`` with what the value should be."""
     text = _BREAKS.sub("\n", row.value).strip()
     if row.kind == "number":

@@ -9,8 +9,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from discovery.services.insight.model_contents import Row
-from discovery.web.memory import Part, stack
+from discovery.services.insight.model_contents import TensorInFile
+from discovery.web.model_memory import Part, stack
 
 #: A level with no more modules than this shows what is in them at once,
 FEW = 3
@@ -50,7 +50,7 @@ class Module:
         ordered = [name for name, _ in self.types.most_common(3)]
         return ", ".join(ordered[:2]) + (" …" if len(ordered) > 2 else "")
 
-    def add(self, row: Row) -> None:
+    def add(self, row: TensorInFile) -> None:
         self.tensors += 1
         self.size += row.tensor.size
         self.types[row.tensor.dtype] += row.tensor.size
@@ -66,17 +66,17 @@ class Level:
     """
 
     modules: tuple[Module, ...] = ()
-    rows: tuple[tuple[str, Row], ...] = ()
+    rows: tuple[tuple[str, TensorInFile], ...] = ()
     cut: int = 0
 
 
-def separator(rows: Sequence[Row]) -> str:
+def separator(rows: Sequence[TensorInFile]) -> str:
     """Return the separator of names: a dot, or a slash where a library writes paths."""
     sample = rows[:: max(len(rows) // 200, 1)]
     return "/" if sum("/" in row.tensor.name for row in sample) * 2 > len(sample) else "."
 
 
-def level(rows: Sequence[Row], at: str = "", deep: int = DEEP) -> Level:
+def level(rows: Sequence[TensorInFile], at: str = "", deep: int = DEEP) -> Level:
     """Return the level directly below the module ``at``; empty where it has none."""
     mark = separator(rows)
     prefix = f"{at}{mark}" if at else ""
@@ -84,10 +84,10 @@ def level(rows: Sequence[Row], at: str = "", deep: int = DEEP) -> Level:
     return _level(below, prefix, mark, deep)
 
 
-def _level(rows: Sequence[Row], prefix: str, mark: str, deep: int) -> Level:
+def _level(rows: Sequence[TensorInFile], prefix: str, mark: str, deep: int) -> Level:
     modules: dict[str, Module] = {}
-    inside: dict[str, list[Row]] = {}
-    own: list[tuple[str, Row]] = []
+    inside: dict[str, list[TensorInFile]] = {}
+    own: list[tuple[str, TensorInFile]] = []
     for row in rows:
         head, found, _ = row.tensor.name[len(prefix) :].partition(mark)
         if not found:
@@ -110,13 +110,13 @@ def _level(rows: Sequence[Row], prefix: str, mark: str, deep: int) -> Level:
     return Level(made, tuple(own[:MAX_ROWS]), max(len(own) - MAX_ROWS, 0))
 
 
-def _shorten(module: Module, rows: Sequence[Row], mark: str) -> None:
+def _shorten(module: Module, rows: Sequence[TensorInFile], mark: str) -> None:
     """Join modules that hold only one module each into one name: ``model.decoder``."""
     while only := _only_head(rows, f"{module.path}{mark}", mark):
         module.path, module.label = f"{module.path}{mark}{only}", f"{module.label}{mark}{only}"
 
 
-def _only_head(rows: Sequence[Row], prefix: str, mark: str) -> str:
+def _only_head(rows: Sequence[TensorInFile], prefix: str, mark: str) -> str:
     """Return the only module that contains all ``rows``.
 
     It is empty when there are several, or tensors outside it.
@@ -130,7 +130,7 @@ def _only_head(rows: Sequence[Row], prefix: str, mark: str) -> str:
     return first
 
 
-def type_bar(rows: Iterable[Row]) -> tuple[Part, ...]:
+def type_bar(rows: Iterable[TensorInFile]) -> tuple[Part, ...]:
     """Bytes by type of number, the largest first."""
     sizes: Counter[str] = Counter()
     for row in rows:

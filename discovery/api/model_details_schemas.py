@@ -14,13 +14,13 @@ from discovery.engine.core.vocabulary import Visibility, VisibilitySource
 from discovery.services.search.model_filters import MAX_TEXT
 
 
-class WantedFiles(Paged):
+class FilesQuery(Paged):
     search: str = Field(
         "", max_length=MAX_TEXT, description="Words that the name must all contain."
     )
 
 
-class WantedTensors(WantedFiles):
+class TensorsQuery(FilesQuery):
     file: str = Field(
         "",
         max_length=4096,
@@ -90,7 +90,7 @@ class SharingCollection(Schema):
     groups: list[str]
 
 
-class WantedAccess(Schema):
+class AccessQuery(Schema):
     user: str = Field(
         "", max_length=150, description="User name of somebody to explain it for; administrators."
     )

@@ -7,7 +7,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from ninja import Router, Status
 
-from discovery.api.access import PUBLIC, Access, caller_of, fetch
+from discovery.api.authentication import PUBLIC, Access, caller_of, fetch
 from discovery.api.errors import ApiError
 from discovery.api.model_schemas import ModelDocument
 from discovery.api.preconditions import as_seen, stale, tagged

@@ -9,7 +9,7 @@ from ninja import Query, Router, Schema
 from pydantic import Field, create_model, model_validator
 
 from discovery.api import paging
-from discovery.api.access import PUBLIC, caller_of
+from discovery.api.authentication import PUBLIC, caller_of
 from discovery.api.errors import ApiError
 from discovery.api.model_schemas import SUMMARY, Summary
 from discovery.engine.core.fields import LISTED
@@ -157,7 +157,7 @@ def discovered(request: HttpRequest, asked: Query[Wanted]) -> dict[str, Any]:
     )
 
 
-def _filters(asked: Wanted) -> model_filters.Filters:
+def _filters(asked: Wanted) -> model_filters.ModelFilters:
     """As an address of the Models page says it.
 
     A search that is not understood is refused: a term left out would find too much.
@@ -173,7 +173,7 @@ def _filters(asked: Wanted) -> model_filters.Filters:
     for name in BOUNDS:
         if (bound := getattr(asked, name, None)) is not None:
             query[name] = str(bound)
-    filters = model_filters.Filters.read(query)
+    filters = model_filters.ModelFilters.read(query)
     if filters.faults:
         raise ApiError(
             422,

@@ -10,12 +10,12 @@ from typing import Any
 from django.http import HttpRequest
 from ninja import Query, Router
 
-from discovery.api import contents_schemas as schemas
+from discovery.api import model_details_schemas as schemas
 from discovery.api import paging
-from discovery.api.access import PUBLIC, READ, caller_of, fetch
+from discovery.api.authentication import PUBLIC, READ, caller_of, fetch
 from discovery.api.errors import ApiError
 from discovery.models import MetadataChange, Right
-from discovery.services.access import model_access, permissions
+from discovery.services.access import permissions, visibility
 from discovery.services.access.redaction import Sight
 from discovery.services.insight import model_contents
 from discovery.services.metadata import metadata
@@ -32,7 +32,7 @@ router = Router(tags=["Models"])
     operation_id="list_files",
     summary="Files of a model",
 )
-def files(request: HttpRequest, model_id: str, asked: Query[schemas.WantedFiles]) -> dict[str, Any]:
+def files(request: HttpRequest, model_id: str, asked: Query[schemas.FilesQuery]) -> dict[str, Any]:
     """As the last scan saw them."""
     rows = [row for row in fetch(request, model_id).files if _matches(row[0], asked.search)]
     return paging.numbered(request, rows, asked, lambda row: {"path": row[0], "size_bytes": row[1]})
@@ -46,7 +46,7 @@ def files(request: HttpRequest, model_id: str, asked: Query[schemas.WantedFiles]
     summary="Tensors of a model",
 )
 def tensors(
-    request: HttpRequest, model_id: str, asked: Query[schemas.WantedTensors]
+    request: HttpRequest, model_id: str, asked: Query[schemas.TensorsQuery]
 ) -> dict[str, Any]:
     """Read now, from the headers of the weight files."""
     record = fetch(request, model_id)
@@ -80,7 +80,7 @@ def tensors(
     )
 
 
-def _tensor(row: model_contents.Row) -> dict[str, Any]:
+def _tensor(row: model_contents.TensorInFile) -> dict[str, Any]:
     tensor = row.tensor
     return {
         "name": tensor.name,
@@ -134,7 +134,7 @@ def _change(row: MetadataChange, sight: Sight) -> dict[str, Any]:
 def who(
     request: HttpRequest,
     model_id: str,
-    asked: Query[schemas.WantedAccess],
+    asked: Query[schemas.AccessQuery],
 ) -> dict[str, Any]:
     """Its visibility, and through which groups, collections and access rules people see it.
 
@@ -142,12 +142,12 @@ def who(
     """
     caller = caller_of(request)
     record = fetch(request, model_id)
-    told = model_access.explained_to(caller.person, record)
+    told = visibility.explained_to(caller.person, record)
     if not (user := asked.user):
         return told
     if not caller.may(Right.GRANT, Right.VIEW_ALL):
         raise ApiError(403, permissions.lacking(caller.user, (Right.GRANT, Right.VIEW_ALL)))
-    answer = model_access.of_person(record, user)
+    answer = visibility.of_person(record, user)
     if answer.allowed is None:
         raise ApiError(404, f"There is no user {user}.")
     steps = [{"text": step.text, "allows": step.allows} for step in answer.steps]

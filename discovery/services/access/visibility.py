@@ -86,7 +86,7 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class AccessAnswer:
     """Whether one person may see a model, and the reason in a sentence.
 
     ``allowed`` is ``None`` where the person has no account. ``steps`` is everything that was
@@ -98,11 +98,11 @@ class Answer:
     steps: tuple[Step, ...] = ()
 
 
-def of_person(record: RegisteredModel, username: str) -> Answer:
+def of_person(record: RegisteredModel, username: str) -> AccessAnswer:
     """The answer for one account, as ``visible_to`` gives it."""
     person = User.objects.filter(username=username.replace("\0", "")).first()
     if person is None:
-        return Answer(None, "There is no account of this name.")
+        return AccessAnswer(None, "There is no account of this name.")
     steps = decided_by(record)
     if not person.is_active:
         step = Step("The account is switched off: it sees no more than a visitor.")
@@ -124,8 +124,8 @@ def of_person(record: RegisteredModel, username: str) -> Answer:
     return _restricted(record, person, steps)
 
 
-def _answer(allowed: bool, step: Step, before: list[Step]) -> Answer:
-    return Answer(allowed, step.text, (*before, step))
+def _answer(allowed: bool, step: Step, before: list[Step]) -> AccessAnswer:
+    return AccessAnswer(allowed, step.text, (*before, step))
 
 
 def decided_by(record: RegisteredModel) -> list[Step]:
@@ -157,7 +157,7 @@ def decided_by(record: RegisteredModel) -> list[Step]:
     ]
 
 
-def _restricted(record: RegisteredModel, person: User, steps: list[Step]) -> Answer:
+def _restricted(record: RegisteredModel, person: User, steps: list[Step]) -> AccessAnswer:
     own = list(person.groups.order_by("name").values_list("name", flat=True))
     grants = _grants(record)
     shared = [sorted(set(own).intersection(groups)) for _, groups in grants]
@@ -169,7 +169,7 @@ def _restricted(record: RegisteredModel, person: User, steps: list[Step]) -> Ans
         ),
     ]
     if granted := next((step for step in steps if step.allows), None):
-        return Answer(True, granted.text, tuple(steps))
+        return AccessAnswer(True, granted.text, tuple(steps))
     if not own:
         text = "The model is restricted, and the account is in no group."
     else:

@@ -11,14 +11,14 @@ from django.http import HttpRequest
 from ninja import Query, Router, Schema
 
 from discovery.api import paging
-from discovery.api.access import PUBLIC, READ, caller_of
+from discovery.api.authentication import PUBLIC, READ, caller_of
 from discovery.engine.identify.document import CATEGORIES
 from discovery.models import Collection, Listing, RegisteredModel, Tag
 from discovery.models.registry import sees_all
 from discovery.services.access.redaction import Sight
 from discovery.services.metadata.metadata import CHOICES
 from discovery.services.search import facets
-from discovery.services.search.model_filters import Filters
+from discovery.services.search.model_filters import ModelFilters
 
 router = Router(tags=["Catalogue"])
 
@@ -138,7 +138,7 @@ def _collection(row: Collection, models: int, sight: Sight) -> dict[str, Any]:
 )
 def categories(request: HttpRequest) -> dict[str, Any]:
     """Every value of the three axes, with how many models that you may see have it."""
-    counted = facets.counts(caller_of(request).user, Filters(), CATEGORIES)
+    counted = facets.counts(caller_of(request).user, ModelFilters(), CATEGORIES)
     found = {axis: dict(counted[axis]) for axis in CATEGORIES}
     return {
         axis: [{"value": value, "models": found[axis].get(value, 0)} for value in CHOICES[axis]]
