@@ -11,6 +11,7 @@ import socket
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -891,7 +892,9 @@ def test_the_schedule_stops_between_files_when_its_time_is_used_up_and_goes_on_n
     builders.transformers(models_root / "a", shards=4)
     scan(models_root)
     now = [1000.0]
-    monkeypatch.setattr(deep_reading.time, "monotonic", lambda: now[0])
+    clock = SimpleNamespace(monotonic=lambda: now[0])
+    for module in (deep_reading, deep_validation):
+        monkeypatch.setattr(module, "time", clock)
 
     def pass_time(run: DeepValidation) -> None:
         now[0] += 100
@@ -907,6 +910,30 @@ def test_the_schedule_stops_between_files_when_its_time_is_used_up_and_goes_on_n
     opened.clear()
     assert deep_validation.run_due(60, bytes_per_second=0) == 1
     assert not before & set(opened)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [({}, 7_000_000), ({"bytes_per_second": 0}, 0), ({"bytes_per_second": 5}, 5)],
+)
+def test_the_schedule_reads_as_fast_as_it_is_told_or_as_the_settings_allow(
+    models_root: Path,
+    scan: Scan,
+    monkeypatch: pytest.MonkeyPatch,
+    config_dir: Path,
+    given: dict[str, int],
+    expected: int,
+) -> None:
+    (config_dir / "model_discovery.json").write_text(
+        '{"throttles": {"deep_validation_mb_per_second": 7}}'
+    )
+    shelf(models_root, scan, "a")
+    seen: list[int] = []
+    monkeypatch.setattr(
+        deep_reading, "_read_group", lambda work, group, progress, speed: seen.append(speed)
+    )
+    deep_validation.run_due(60, **given)
+    assert set(seen) == {expected}
 
 
 def test_no_time_means_no_reading(models_root: Path, scan: Scan) -> None:

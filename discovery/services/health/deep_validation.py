@@ -211,12 +211,15 @@ def due(root: Root, now: datetime) -> QuerySet[RegisteredModel]:
 def run_due(seconds: float = SCHEDULED_SECONDS, *, bytes_per_second: int | None = None) -> int:
     """Validate the models that are due, the oldest first, until ``seconds`` are used up.
 
-    The current file is always read to its end.
+    The current file is always read to its end, no faster than ``bytes_per_second``: 0 is as fast as
+    it goes, ``None`` what ``model_discovery.json`` allows.
 
     People's requests come first. Returns how many models were read to their end.
     """
     until = time.monotonic() + seconds
-    speed = bytes_per_second or config_files.throttles().deep_validation_mb_per_second * 10**6
+    speed = bytes_per_second
+    if speed is None:
+        speed = config_files.throttles().deep_validation_mb_per_second * 10**6
     jobs.reap_all()
     count = 0
     tried: list[int] = []
