@@ -56,8 +56,8 @@ def staff(*rights: str, some: Iterable[str] = ()) -> Who:
     return Who(every=frozenset(map(str, rights)), some=frozenset(map(str, some)), staff=True)
 
 
-def token(scope: str, *rights: str) -> Who:
-    return Who(every=frozenset(map(str, rights)), scope=scope)
+def token(scope: str, *rights: str, some: Iterable[str] = ()) -> Who:
+    return Who(every=frozenset(map(str, rights)), some=frozenset(map(str, some)), scope=scope)
 
 
 def reading(who: Who) -> Cells:
@@ -304,6 +304,17 @@ API: dict[str, Cells] = {
     },
     "api/models/<model_id>/test-load": posting(token(TokenScope.WRITE, Right.VALIDATE)),
     "api/models/<model_id>/test-load/<test_id>": reading(READ),
+    "api/changes": reading(READ),
+    "api/changes/<change_id>": reading(READ),
+    "api/changes/<change_id>/undo": posting(token(TokenScope.WRITE, Right.EDIT)),
+    "api/changes/batches/<batch>": reading(READ),
+    "api/changes/batches/<batch>/undo": posting(token(TokenScope.WRITE, Right.EDIT)),
+    "api/bulk-edits": reading(token(TokenScope.READ, some=OF_BULK.values())),
+    "api/bulk-edits/<edit_id>": reading(token(TokenScope.READ, ALL, some=(*OF_BULK.values(), ALL))),
+    "api/bulk-edits/<edit_id>/cancel": posting(
+        token(TokenScope.WRITE, ALL, some=(*OF_BULK.values(), ALL))
+    ),
+    "api/bulk-edits/<edit_id>/resume": posting(token(TokenScope.WRITE, Right.EDIT, ALL)),
     "api/tags": reading(EVERYBODY),
     "api/collections": reading(READ),
     "api/categories": reading(EVERYBODY),
@@ -408,6 +419,8 @@ PARTS: dict[str, dict[str, Any]] = {
     "users/groups/": {"pk": "group"},
     "set-password/": {"uidb64": "nobody", "token": "nothing"},
     "views/": {"pk": "view"},
+    "api/changes/": {"change_id": "change", "batch": "batch"},
+    "api/bulk-edits/": {"edit_id": "edit"},
     "api/models/discovery/": {"scan_id": "scan"},
     "api/models/<model_id>/test-load/": {"test_id": "test"},
     "admin/auth/user/": {"object_id": "person", "id": "person"},

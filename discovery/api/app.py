@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property, wraps
 from typing import Any, NoReturn, TypeVar
 
 from django.http import HttpRequest
 from ninja import NinjaAPI
+from ninja.errors import ValidationError, ValidationErrorContext
 from ninja.parser import Parser
 
-from discovery.api import errors
+from discovery.api import closed_lists, errors
 from discovery.api.errors import ApiError
 from discovery.api.openapi import Document
 
@@ -25,7 +26,7 @@ class StrictParser(Parser):
 
 
 def _refuse(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON number")
+    raise ValueError(f"{name} is not a JSON number")
 
 
 class KarenAPI(NinjaAPI):
@@ -33,6 +34,23 @@ class KarenAPI(NinjaAPI):
     def document(self) -> Document:
         """Made once: endpoints do not change while the server runs."""
         return Document(self, "api/")
+
+    def validation_error_from_error_contexts(
+        self, error_contexts: list[ValidationErrorContext[Any]]
+    ) -> ValidationError:
+        """Ninja's, with the nearest word where a value is not of its closed list.
+
+        Values themselves are left out of errors: they may be secrets.
+        """
+        found = super().validation_error_from_error_contexts(error_contexts)
+        faults = [
+            fault
+            for context in error_contexts
+            for fault in context.pydantic_validation_error.errors(include_url=False)
+        ]
+        for told, fault in zip(found.errors, faults, strict=True):
+            told["msg"] = closed_lists.of_validation(dict(fault), fault["input"]) or told["msg"]
+        return found
 
     def get_openapi_schema(self, **_: Any) -> Document:
         return self.document
@@ -54,8 +72,8 @@ Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
 
 @api.add_decorator
-def _no_unknown_query(endpoint: Endpoint) -> Endpoint:
-    """Reject query parameters that the OpenAPI document does not name.
+def _only_known_query(endpoint: Endpoint) -> Endpoint:
+    """Reject query parameters that the OpenAPI document does not name, or that come twice or empty.
 
     An ignored parameter would seem to have worked.
     """
@@ -68,14 +86,33 @@ def _no_unknown_query(endpoint: Endpoint) -> Endpoint:
             else ""
         )
         known = api.document.queries[(route, str(request.method))]
-        unknown = [name for name in request.GET if name not in known]
-        if unknown:
-            may_be = f"known are {', '.join(sorted(known))}" if known else "none is known here"
+        if unknown := [name for name in request.GET if name not in known]:
             raise ApiError(
                 422,
                 "There is no such query parameter.",
-                errors=[(("query", name[:80]), f"unknown; {may_be}") for name in unknown],
+                errors=[(("query", name[:80]), _not_there(name, known)) for name in unknown],
             )
+        faults = [(name, _fault(request.GET.getlist(name), known[name])) for name in request.GET]
+        if wrong := [(("query", name), text) for name, text in faults if text]:
+            raise ApiError(422, "A query parameter cannot be used.", errors=wrong)
         return endpoint(request, *args, **kwargs)
 
     return checked  # type: ignore[return-value]
+
+
+def _not_there(name: str, known: Mapping[str, Any]) -> str:
+    if not known:
+        return "unknown; none is known here"
+    meant = closed_lists.nearest(name, known)
+    meant = f"did you mean {meant}? " if meant else ""
+    return f"unknown; {meant}known are {', '.join(sorted(known))}"
+
+
+def _fault(values: list[str], parameter: Mapping[str, Any]) -> str:
+    """What is wrong with how often, or how empty, a parameter comes."""
+    schema = parameter["schema"]
+    if schema.get("type") != "array" and len(values) > 1:
+        return f"it comes {len(values)} times, and takes one value"
+    if "" in values and schema.get("default") != "" and parameter["name"] != "cursor":
+        return closed_lists.EMPTY
+    return ""

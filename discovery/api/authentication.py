@@ -5,6 +5,7 @@ A caller is a signed-in session (CSRF enforced), a bearer token, or anonymous.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -18,6 +19,7 @@ from discovery.api import throttle
 from discovery.api.errors import ApiError
 from discovery.engine.core.vocabulary import TokenScope
 from discovery.models import RegisteredModel, Right
+from discovery.models.permissions import WORDS
 from discovery.services.access import permissions, signing_in
 from discovery.services.core import config_files
 from discovery.services.core.client_address import address
@@ -55,13 +57,16 @@ class Caller:
 class Access:
     """The access check of an endpoint.
 
-    It has the scope that a token needs, and the permissions that its owner needs.
+    It has the scope that a token needs, the permissions that its owner needs, and those of which
+    one is enough (``some``).
 
     Without a scope the endpoint is open to everybody, for what they may see.
     """
 
-    def __init__(self, needed: TokenScope | None, *rights: Right) -> None:
-        self.needed, self.rights = needed, rights
+    def __init__(
+        self, needed: TokenScope | None, *rights: Right, some: Iterable[Right] = ()
+    ) -> None:
+        self.needed, self.rights, self.some = needed, rights, tuple(dict.fromkeys(some))
 
     def __call__(self, request: HttpRequest) -> Caller:
         if _length(request) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
@@ -76,12 +81,19 @@ class Access:
             raise ApiError(401)
         if reason := permissions.lacking(caller.user, self.rights):
             raise ApiError(403, reason)
+        if self.some and not permissions.may_any(caller.user, self.some):
+            raise ApiError(403, f"You need one of the permissions {words(self.some, ' or ')}.")
         if not caller.has(self.needed):
             raise ApiError(
                 403,
                 f"This needs a token with the scope {self.needed}; this one has {caller.scope}.",
             )
         return caller
+
+
+def words(rights: Iterable[Right], between: str) -> str:
+    """``“Can change model” and “Can change tag”``."""
+    return between.join(f"“{WORDS[right]}”" for right in rights)
 
 
 PUBLIC = Access(None)

@@ -13,8 +13,9 @@ from ninja import Query, Router
 from discovery.api import model_details_schemas as schemas
 from discovery.api import paging
 from discovery.api.authentication import PUBLIC, READ, caller_of, fetch
+from discovery.api.changes import documents, light
 from discovery.api.errors import ApiError
-from discovery.models import MetadataChange, Right
+from discovery.models import Right
 from discovery.services.access import permissions, visibility
 from discovery.services.access.redaction import Sight
 from discovery.services.insight import model_contents
@@ -99,29 +100,25 @@ def _tensor(row: model_contents.TensorInFile) -> dict[str, Any]:
     operation_id="list_changes",
     summary="What people changed",
 )
-def history(request: HttpRequest, model_id: str, asked: Query[paging.Paged]) -> dict[str, Any]:
+def history(request: HttpRequest, model_id: str, asked: Query[paging.Walked]) -> dict[str, Any]:
     """Who changed what, when and through what, the newest first.
 
     Only administrators see who made a change, and changes of groups.
     """
     sight = Sight(caller_of(request).user)
-    rows = (
-        metadata.changes_told_to(sight).filter(model=fetch(request, model_id)).select_related("by")
+    rows = metadata.changes_told_to(sight).filter(model=fetch(request, model_id))
+    if asked.cursor is None:
+        return paging.numbered(
+            request, light(rows), asked, together=lambda page: documents(page, sight)
+        )
+    return paging.by_cursor(
+        request,
+        rows,
+        asked.cursor,
+        asked.page_size,
+        lambda keys: documents(light(rows.filter(pk__in=keys)), sight),
+        newest=True,
     )
-    return paging.numbered(request, rows, asked, lambda row: _change(row, sight))
-
-
-def _change(row: MetadataChange, sight: Sight) -> dict[str, Any]:
-    return {
-        "field": row.field,
-        "before": sight.change(row.field, row.before),
-        "after": sight.change(row.field, row.after),
-        "by": (sight.person(row.by.get_username()) or None) if row.by else None,
-        "at": row.at,
-        "through": row.through,
-        "batch": str(row.batch),
-        "undoes": str(row.undoes) if row.undoes else None,
-    }
 
 
 @router.get(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 from ninja import Schema
 from pydantic import Field
 
+from discovery.api.changes_schemas import ChangeRow
 from discovery.api.model_schemas import Problem
-from discovery.api.paging import Paged
+from discovery.api.paging import Listed, Paged
 from discovery.engine.core.vocabulary import Visibility, VisibilitySource
 from discovery.services.search.model_filters import MAX_TEXT
 
@@ -67,22 +67,8 @@ class Tensors(Schema):
     problems: list[Problem]
 
 
-class Change(Schema):
-    field: str
-    before: Any
-    after: Any
-    by: str | None
-    at: datetime
-    through: str
-    batch: str
-    undoes: str | None = Field(description="The batch that this change took back.")
-
-
-class History(Schema):
-    count: int
-    next: str | None
-    previous: str | None
-    results: list[Change]
+class History(Listed):
+    results: list[ChangeRow] = Field(description="The newest first.")
 
 
 class SharingCollection(Schema):

@@ -129,7 +129,8 @@ class Discovered(Schema):
 def discovered(request: HttpRequest, asked: Query[Wanted]) -> dict[str, Any]:
     """Summaries of the models that you may see."""
     user, filters, shown = caller_of(request).user, _filters(asked), _Shown(caller_of(request).user)
-    more, results = {}, search.Results(user, filters, columns=_COLUMNS)
+    more: dict[str, Any] = {}
+    results = search.Results(user, filters, columns=_COLUMNS)
     if asked.facets:
         told = [
             name

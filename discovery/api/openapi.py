@@ -9,8 +9,8 @@ from typing import Any
 from ninja.openapi.schema import OpenAPISchema
 from ninja.operation import Operation
 
-from discovery.api.authentication import Access
-from discovery.models.permissions import WORDS
+from discovery.api import openapi_details
+from discovery.api.authentication import Access, words
 
 SECURITY = {
     "token": {
@@ -56,8 +56,8 @@ _MEETING = {
     },
     "forget_model": {409: "An alias was named: forget the model by its own id"},
     "refresh": {409: "The first request with this Idempotency-Key is under way"},
-    "update_metadata": {412: "Changed since it was read (If-Match)"},
-    "update_category": {412: "Changed since it was read (If-Match)"},
+    "undo_change": {409: "It is undone already, or what it set was changed again since"},
+    "undo_batch": {409: "Nothing of it can be undone, or it is still under way"},
 }
 
 _ALWAYS = {422: "Well-formed but wrong", 429: "Too many requests", 503: "Not now"}
@@ -79,8 +79,18 @@ class Document(OpenAPISchema):
                 f"there are two schemas called {name}"
             )
 
+    def _extract_parameters(self, model: Any) -> list[dict[str, Any]]:
+        """Ninja lists several examples, where OpenAPI has one or names each."""
+        found: list[dict[str, Any]] = super()._extract_parameters(model)
+        for parameter in found:
+            if examples := parameter.pop("examples", None):
+                parameter["example"] = examples[0]
+            openapi_details.describe_part(parameter)
+        return found
+
     def operation_details(self, operation: Operation) -> dict[str, Any]:
         details: dict[str, Any] = super().operation_details(operation)
+        details["parameters"] += openapi_details.sent(details["operationId"])
         door = next(door for door in operation.auth_callbacks if isinstance(door, Access))
         needed = door.needed
         open_to_all: list[dict[str, list[str]]] = [] if needed else [{}]
@@ -95,10 +105,13 @@ class Document(OpenAPISchema):
                 else _CONTENT
             )
             details["responses"][status] = {"description": text, "content": either}
-        rights = " and ".join(f"“{WORDS[right]}”" for right in door.rights)
+        self._add_examples(details)
+        many = "s" if len(door.rights) > 1 else ""
         owner = (
-            f" of somebody with the permission{'s' if len(door.rights) > 1 else ''} {rights}"
-            if rights
+            f" of somebody with the permission{many} {words(door.rights, ' and ')}"
+            if door.rights
+            else f" of somebody with one of the permissions {words(door.some, ' or ')}"
+            if door.some
             else ""
         )
         note = (
@@ -108,6 +121,18 @@ class Document(OpenAPISchema):
         )
         details["description"] = f"{details.get('description', '').strip()}\n\n{note}".strip()
         return details
+
+    def _add_examples(self, details: dict[str, Any]) -> None:
+        """An example of the body and of each answer, and the headers of the answers."""
+        bodies = [details["requestBody"]] if "requestBody" in details else []
+        for status, response in details["responses"].items():
+            if status < 300:
+                bodies.append(response)
+            if headers := openapi_details.given(details["operationId"], status):
+                response["headers"] = headers
+        for body in bodies:
+            for content in body.get("content", {}).values():
+                content["example"] = openapi_details.example_of(content["schema"], self.schemas)
 
     @staticmethod
     def _errors(operation: Operation, details: Mapping[str, Any], needed: object) -> dict[int, str]:
@@ -120,15 +145,17 @@ class Document(OpenAPISchema):
             found[404] = "Not there, or not to be seen"
         if "requestBody" in details:
             found |= {400: "Malformed JSON", 413: "Body over 5 MiB"}
+        if openapi_details.IF_MATCH in openapi_details.SENT.get(operation.operation_id or "", ()):
+            found[412] = "Changed since it was read (If-Match)"
         return found | _MEETING.get(operation.operation_id or "", {})
 
     @cached_property
-    def queries(self) -> dict[tuple[str, str], frozenset[str]]:
-        """{(path, METHOD): names of the query parameters that exist}."""
+    def queries(self) -> dict[tuple[str, str], dict[str, Any]]:
+        """{(path, METHOD): {name: query parameter that exists}}."""
         return {
-            (path, method.upper()): frozenset(
-                item["name"] for item in details["parameters"] if item["in"] == "query"
-            )
+            (path, method.upper()): {
+                item["name"]: item for item in details["parameters"] if item["in"] == "query"
+            }
             for path, methods in self["paths"].items()
             for method, details in methods.items()
         }

@@ -8,13 +8,13 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from django.core.paginator import Paginator
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from ninja import Schema
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from discovery.api.errors import ApiError
 
@@ -28,18 +28,60 @@ Row = TypeVar("Row")
 class Paged(Schema):
     """What every list takes."""
 
-    page: int = Field(1, ge=1, le=MAX_PAGE, description="Past the end there are no results.")
-    page_size: int = Field(DEFAULT_SIZE, ge=1, le=MAX_SIZE)
+    page: int = Field(
+        1, ge=1, le=MAX_PAGE, description="Past the end there are no results.", examples=[1]
+    )
+    page_size: int = Field(
+        DEFAULT_SIZE, ge=1, le=MAX_SIZE, description="Results on a page.", examples=[50]
+    )
+
+
+class Walked(Paged):
+    """What a list takes that can also be walked by cursor."""
+
+    cursor: str | None = Field(
+        None,
+        max_length=200,
+        description=(
+            "Empty for the first page, then as `next` has it: each row comes once, whatever is"
+            " added meanwhile."
+        ),
+        examples=[""],
+    )
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if self.cursor is not None and self.page != 1:
+            raise ValueError("a cursor has an order of its own: leave out page")
+        return self
+
+
+class Listed(Schema):
+    """What every list answers; ``results`` are declared by each."""
+
+    count: int = Field(description="Rows on all pages together.", examples=[1])
+    next: str | None = Field(
+        description="Address of the next page, if there is one.",
+        examples=["http://127.0.0.1:8000/api/changes?page=2"],
+    )
+    previous: str | None = Field(
+        description="Address of the page before, if there is one.", examples=[None]
+    )
 
 
 def numbered(
     request: HttpRequest,
     rows: QuerySet[Any] | Sequence[Any],
     asked: Paged,
-    shown: Callable[[Any], dict[str, Any]],
+    shown: Callable[[Any], dict[str, Any]] | None = None,
+    *,
+    together: Callable[[list[Any]], list[dict[str, Any]]] | None = None,
     **more: Any,
 ) -> dict[str, Any]:
-    """``{"count", "next", "previous", "results"}``."""
+    """``{"count", "next", "previous", "results"}``.
+
+    ``shown`` describes one row, ``together`` those of a page, where that takes fewer queries.
+    """
     count = Paginator(rows, asked.page_size).count
     first = (asked.page - 1) * asked.page_size
     found = rows[first : first + asked.page_size] if first < count else []
@@ -51,7 +93,9 @@ def numbered(
             if asked.page > 1
             else None
         ),
-        "results": [shown(row) for row in found],
+        "results": (
+            together(list(found)) if together else [shown(row) for row in found] if shown else []
+        ),
         **more,
     }
 
@@ -62,14 +106,20 @@ def by_cursor(
     cursor: str,
     size: int,
     shown: Callable[[list[int]], list[dict[str, Any]]],
+    newest: bool = False,
     **more: Any,
 ) -> dict[str, Any]:
-    """Return rows in the order of registration, which never changes.
+    """Return rows in the order of registration, which never changes, or the ``newest`` first.
 
     Each row comes once, however many are added, edited or moved in the meantime.
     """
-    after = _read(cursor) if cursor else 0
-    found = list(keys.filter(pk__gt=after).order_by("pk").values_list("pk", flat=True)[: size + 1])
+    last = _read(cursor) if cursor else None
+    if last is not None:
+        rest = keys.filter(pk__lt=last) if newest else keys.filter(pk__gt=last)
+    else:
+        rest = keys
+    ordered = rest.order_by("-pk" if newest else "pk")
+    found = list(ordered.values_list("pk", flat=True)[: size + 1])
     following = _address(request, cursor=_written(found[size - 1])) if len(found) > size else None
     return {
         "count": keys.count(),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from django.urls import URLPattern, path
 
 from discovery.api import (
+    bulk_edits,
+    changes,
     discovery,
     docs,
     health,
@@ -30,6 +32,8 @@ for resource in (
     model_details,
     health,
     taxonomies,
+    changes,
+    bulk_edits,
     system,
 ):
     api.add_router("", resource.router)

@@ -9,7 +9,7 @@ function address(form) {
     const values = field.multiple ? [...field.selectedOptions].map((option) => option.value) : [field.value];
     for (const value of values) {
       if (field.dataset.in === "path") path = path.replace(`{${field.dataset.name}}`, encodeURIComponent(value));
-      else if (value !== "") query.append(field.dataset.name, value);
+      else if (field.dataset.in === "query" && value !== "") query.append(field.dataset.name, value);
     }
   }
   return query.size ? `${path}?${query}` : path;
@@ -20,6 +20,7 @@ function request(form) {
   const headers = { Accept: "application/json" };
   if (bearer) headers.Authorization = `Bearer ${bearer}`;
   else headers["X-CSRFToken"] = document.querySelector("#credentials [name=csrfmiddlewaretoken]").value;
+  for (const field of form.querySelectorAll("[data-in=header]")) if (field.value) headers[field.dataset.name] = field.value;
   const body = form.querySelector("[data-body]")?.value;
   if (body) headers["Content-Type"] = "application/json";
   return { method: form.dataset.method, headers, body: body || undefined, credentials: bearer ? "omit" : "same-origin" };

@@ -414,7 +414,10 @@ def test_a_forgotten_model_is_gone_and_a_scan_that_finds_it_brings_all_of_it_bac
     scan()
     again = editor.get(f"/api/models/{model.model_id}").json()
     assert {**again, "last_seen_at": None} == {**before, "last_seen_at": None}
-    assert editor.get(f"/api/models/{model.model_id}/history").json() == history
+    again = editor.get(f"/api/models/{model.model_id}/history").json()
+    for row in (*history["results"], *again["results"]):
+        del row["change_id"]
+    assert again == history
     back = RegisteredModel.objects.get()
     assert (
         list(back.groups.all()),

@@ -140,6 +140,7 @@ def known(
         "setting": SettingChange.objects.get().pk,
         "entry": LogEntry.objects.filter(model_id="bert-base").latest("pk").pk,
         "change": last("license"),
+        "batch": MetadataChange.objects.get(pk=last("license")).batch,
         "finding": Finding.objects.get().pk,
         "skipped": Skipped.objects.latest("pk").pk,
         "kind": ContentType.objects.get_for_model(RegisteredModel).pk,

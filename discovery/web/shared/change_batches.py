@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -11,7 +11,7 @@ from django.db.models import Count, Q, QuerySet
 
 from discovery.models import MetadataChange
 from discovery.services.access.redaction import Sight
-from discovery.services.metadata import undo
+from discovery.services.metadata import undo, undone
 from discovery.web.shared import changes
 
 #: Changes of a batch that the list of batches shows.
@@ -131,9 +131,9 @@ def _batches_of(
     )
     for row in counted:
         counts[row["batch"]].append((row["field"], changes.label(row["field"]), row["count"]))
-    undone, gone = (
-        _undone_counts(batches, rows),
-        _undone_changes([change for group in groups for change in group]),
+    taken, gone = (
+        undone.counts(batches, rows),
+        undone.changes([change for group in groups for change in group]),
     )
     told = []
     for group in groups:
@@ -141,7 +141,7 @@ def _batches_of(
             group[0],
             counts[group[0].batch],
             [_row(change, gone, sight) for change in group],
-            undone.get(group[0].batch, 0),
+            taken.get(group[0].batch, 0),
         )
         batch.can_undo = (
             any(undo.is_undoable(name) for name, _, _ in batch.fields)
@@ -149,45 +149,3 @@ def _batches_of(
         )
         told.append(batch)
     return told
-
-
-def _undone_counts(batches: Sequence[UUID], rows: QuerySet[MetadataChange]) -> Mapping[UUID, int]:
-    """Return how many changes of each batch are undone and have not been redone."""
-    undos = _undos(batches, rows)
-    again = _undos([each for _, each, _ in undos], rows)
-    brought: dict[UUID, int] = defaultdict(int)
-    for undone, _, count in again:
-        brought[undone] += count
-    result: dict[UUID, int] = defaultdict(int)
-    for undone, each, count in undos:
-        result[undone] += count - brought[each]
-    return result
-
-
-def _undone_changes(shown: Sequence[MetadataChange]) -> set[tuple[UUID, int, str]]:
-    """Return (batch, model, field) of those changes that are undone and have not been redone."""
-    rows = (
-        MetadataChange.objects.order_by()
-        .filter(model__in={change.model_id for change in shown})
-        .values_list("undoes", "model_id", "field", "batch")
-    )
-    undos = list(rows.filter(undoes__in={change.batch for change in shown}))
-    again = {
-        (undone, model, name)
-        for undone, model, name, _ in rows.filter(undoes__in={batch for *_, batch in undos})
-    }
-    return {
-        (undone, model, name)
-        for undone, model, name, batch in undos
-        if undone and (batch, model, name) not in again
-    }
-
-
-def _undos(batches: Sequence[UUID], rows: QuerySet[MetadataChange]) -> list[tuple[UUID, UUID, int]]:
-    counted = (
-        rows.filter(undoes__in=batches)
-        .order_by("undoes", "batch")
-        .values_list("undoes", "batch")
-        .annotate(count=Count("pk"))
-    )
-    return [(undone, batch, count) for undone, batch, count in counted if undone]

@@ -1,0 +1,40 @@
+"""What to say of a word that a closed list does not have: the known ones, and the nearest."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import Any
+
+_QUOTED = re.compile(r"'((?:[^'\\]|\\.)*)'")
+#: Words of a list that are named at most.
+MAX_NAMED = 60
+EMPTY = "it is empty: give it a value, or leave it out"
+
+
+def not_known(value: Any, known: Iterable[str]) -> str:
+    """``“GGUF” is not known; did you mean gguf? Known are ggml, gguf.``"""
+    words = [word for word in known if word]
+    more = f" and {len(words) - MAX_NAMED} more" if len(words) > MAX_NAMED else ""
+    shown = f"Known are {', '.join(words[:MAX_NAMED])}{more}." if words else "None is known."
+    meant = nearest(value, words) if isinstance(value, str) else ""
+    return f"“{str(value)[:80]}” is not known{f'; did you mean {meant}?' if meant else '.'} {shown}"
+
+
+def nearest(value: str, known: Iterable[str]) -> str:
+    """The word that somebody most likely meant, or an empty text."""
+    folded: dict[str, str] = {}
+    for word in known:
+        folded.setdefault(word.casefold(), word)
+    found = get_close_matches(value[:200].casefold(), folded, n=1, cutoff=0.6)
+    return folded[found[0]] if found else ""
+
+
+def of_validation(fault: dict[str, Any], value: Any) -> str | None:
+    """The text for a fault of pydantic's, where the value is of a closed list, or empty."""
+    if fault["type"] == "string_too_short" and value == "":
+        return EMPTY
+    if fault["type"] not in ("literal_error", "enum"):
+        return None
+    return not_known(value, _QUOTED.findall(str(fault.get("ctx", {}).get("expected", ""))))

@@ -1,0 +1,141 @@
+"""What the OpenAPI document says of the parts of addresses and of headers, and its examples.
+
+Each is described here once, whichever calls have it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+Schemas = Mapping[str, dict[str, Any]]
+
+#: Part of an address → (what it is, an example).
+PARTS: dict[str, tuple[str, Any]] = {
+    "model_id": ("The id of the model, or one that it had before.", "llama-2-7b-chat"),
+    "change_id": ("The id of the change, as lists of changes have it.", 4711),
+    "batch": (
+        "What changes that were made together share.",
+        "6f1c2a0e-4b7d-4f0e-9a55-0d3c5f6b7a81",
+    ),
+    "edit_id": ("The id of the change of many models.", 12),
+    "scan_id": ("The id of the scan.", 25),
+    "test_id": ("The id of the test load.", 3),
+}
+
+IF_MATCH = "If-Match"
+IDEMPOTENCY_KEY = "Idempotency-Key"
+
+#: Header of a request → (what it does, an example).
+_SENT = {
+    IF_MATCH: (
+        "The `ETag` of what was read: nothing is written once it has changed (412).",
+        '"0f3c5f6b7a816f1c2a0e4b7d4f0e9a55"',
+    ),
+    IDEMPOTENCY_KEY: (
+        (
+            "1 to 200 visible characters of your choice. A repeated request with the same key gets"
+            " the first answer again, and does nothing twice."
+        ),
+        "a6c1-nightly-2026-11-29",
+    ),
+}
+
+#: Header of a response → (what it says, an example).
+_GIVEN = {
+    "ETag": ("Names this state, for `If-Match` and `If-None-Match`.", '"0f3c5f6b7a816f1c"'),
+    "Location": ("The address of what was made, or of what tells how far it is.", "/api/changes/7"),
+    "Retry-After": ("Seconds to wait before the next try.", 1),
+}
+
+#: Call → the headers that it takes.
+SENT: dict[str, tuple[str, ...]] = {
+    "update_metadata": (IF_MATCH,),
+    "update_category": (IF_MATCH,),
+    "forget_model": (IF_MATCH,),
+    "register_model": (IDEMPOTENCY_KEY,),
+    "refresh": (IDEMPOTENCY_KEY,),
+}
+
+#: Call → the headers of its answers, by status.
+GIVEN: dict[str, dict[int, tuple[str, ...]]] = {
+    "get_model": {200: ("ETag",)},
+    "update_metadata": {200: ("ETag",)},
+    "update_category": {200: ("ETag",)},
+    "undo_change": {201: ("Location",)},
+    "undo_batch": {201: ("Location",), 202: ("Location",)},
+}
+
+
+def sent(operation: str) -> list[dict[str, Any]]:
+    """The headers that a call takes, as parameters."""
+    return [
+        {
+            "in": "header",
+            "name": name,
+            "schema": {"type": "string", "maxLength": 1_000},
+            "required": False,
+            "description": _SENT[name][0],
+            "example": _SENT[name][1],
+        }
+        for name in SENT.get(operation, ())
+    ]
+
+
+def given(operation: str, status: int) -> dict[str, Any]:
+    """The headers of an answer."""
+    names = ("Retry-After",) if status in (429, 503) else GIVEN.get(operation, {}).get(status, ())
+    return {
+        name: {
+            "description": _GIVEN[name][0],
+            "schema": {"type": "integer" if name == "Retry-After" else "string"},
+            "example": _GIVEN[name][1],
+        }
+        for name in names
+    }
+
+
+def describe_part(parameter: dict[str, Any]) -> None:
+    """Adds description and example to a part of an address."""
+    if parameter["in"] == "path" and parameter["name"] in PARTS:
+        text, example = PARTS[parameter["name"]]
+        parameter.setdefault("description", text)
+        parameter.setdefault("example", example)
+
+
+def example_of(schema: Mapping[str, Any], schemas: Schemas, depth: int = 0) -> Any:
+    """An instance of a schema, from the examples of its properties."""
+    if "$ref" in schema:
+        if depth > 6:
+            return {}
+        return example_of(schemas[schema["$ref"].rpartition("/")[2]], schemas, depth + 1)
+    if schema.get("examples"):
+        return schema["examples"][0]
+    if "example" in schema:
+        return schema["example"]
+    if "properties" in schema:
+        return {
+            name: example_of(each, schemas, depth + 1)
+            for name, each in schema["properties"].items()
+            if not each.get("deprecated")
+        }
+    if "default" in schema:
+        return schema["default"]
+    if "const" in schema:
+        return schema["const"]
+    if "enum" in schema:
+        return schema["enum"][0]
+    if "anyOf" in schema:
+        return example_of(schema["anyOf"][0], schemas, depth + 1)
+    return _plain(schema, schemas, depth)
+
+
+def _plain(schema: Mapping[str, Any], schemas: Schemas, depth: int) -> Any:
+    kind = schema.get("type")
+    if kind == "array":
+        return [example_of(schema["items"], schemas, depth + 1)] if "items" in schema else []
+    if kind == "integer":
+        return schema.get("minimum", 1)
+    if kind == "string" and schema.get("format") == "date-time":
+        return "2026-11-29T08:30:00Z"
+    return {"number": 1.5, "boolean": True, "object": {}, "null": None}.get(str(kind), "text")
