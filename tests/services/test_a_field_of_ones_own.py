@@ -19,8 +19,8 @@ REPOSITORY = Path(__file__).parents[2]
 
 #: One of each kind: all that somebody writes who adds them.
 MADE_UP = """
-from discovery.engine.core.fields import ABILITIES, DESCRIPTION, REQUIREMENTS, Field, Kind, Wanted
-from discovery.engine.core.fields import register
+from discovery.engine.core.fields import ABILITIES, DESCRIPTION, REQUIREMENTS, register
+from discovery.engine.core.fields import Expectation, Field, Kind
 from discovery.engine.core.vocabulary import Word
 from tests.support.waiting import DEADLINE
 
@@ -36,7 +36,7 @@ class Sense(Word):
 
 
 register(Field("birthplace", "Place of birth", group=DESCRIPTION, help="A city.", limit=20,
-    summary=True, wanted=Wanted("a place of birth", "No place of birth", 128)))
+    summary=True, wanted=Expectation("a place of birth", "No place of birth", 128)))
 register(Field("trained_on", "Trained on", Kind.LIST, DESCRIPTION, summary=True))
 register(Field("training_tokens", "Training tokens", Kind.NUMBER, REQUIREMENTS))
 register(Field("watts", "Watts", Kind.FRACTION, REQUIREMENTS))

@@ -12,6 +12,7 @@ from django.contrib.auth.models import Group, User
 from django.test import Client
 
 from discovery.models import Collection, MetadataChange, RegisteredModel, Visibility
+from discovery.services.access import visibility
 from discovery.services.findings import triage
 from discovery.services.metadata import metadata
 from tests.people import administer
@@ -109,14 +110,14 @@ def test_it_is_for_administrators_alone(reader_client: Client, make_model: Make)
     assert "access/" not in page_text(reader_client.get("/models/tiny-model/"))
 
 
-@pytest.mark.parametrize("visibility", Visibility.values)
+@pytest.mark.parametrize("who_sees", Visibility.values)
 @pytest.mark.parametrize(
     "way", ["none", "other group", "group", "collection", "staff", "inactive", "inactive staff"]
 )
 def test_the_answer_is_what_the_person_would_see(
-    visibility: str, way: str, user: User, make_model: Make
+    who_sees: str, way: str, user: User, make_model: Make
 ) -> None:
-    record, group = make_model(visibility=visibility), Group.objects.create(name="g")
+    record, group = make_model(visibility=who_sees), Group.objects.create(name="g")
     if way in ("other group", "group", "collection"):
         user.groups.add(group)
     if way == "group":

@@ -57,7 +57,7 @@ HOW: Mapping[Kind, str] = {
 Surface = Literal["bulk", "compare"]
 
 
-#: What stands for an unusual name where ``Wanted`` fields have their bits.
+#: What stands for an unusual name where ``Expectation`` fields have their bits.
 NAMING_BIT = 64
 
 
