@@ -8,9 +8,10 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from discovery import startup
+from karen_admin import streams
 
 
 def main() -> None:
@@ -19,6 +20,7 @@ def main() -> None:
     gc.set_threshold(50_000, 20, 20)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "karen_admin.settings")
     startup.keep_files_private()
+    streams.open_standard()
     sys.exit(run(sys.argv))
 
 
@@ -36,7 +38,8 @@ def run(argv: Sequence[str]) -> int:
         # Django puts off what is wrong with the settings until something asks for them: a command,
         # or none at all.
         _ = settings.INSTALLED_APPS
-        execute_from_command_line(list(argv))
+        code = _ended(execute_from_command_line, list(argv))
+        streams.flush()
     except KeyboardInterrupt:
         return 130
     except Exception as error:
@@ -45,6 +48,18 @@ def run(argv: Sequence[str]) -> int:
             raise
         sys.stderr.write(f"{failure}\n")
         return 2
+    return code
+
+
+def _ended(command: Callable[[list[str]], None], argv: list[str]) -> int:
+    """Run the command; return the code that it exits with."""
+    try:
+        command(argv)
+    except SystemExit as ended:
+        if isinstance(ended.code, str):  # as Python itself does
+            sys.stderr.write(f"{ended.code}\n")
+            return 1
+        return ended.code or 0
     return 0
 
 

@@ -123,6 +123,9 @@ class Skipped(models.Model):
     read_by = models.PositiveSmallIntegerField(
         default=0, editable=False, help_text="Version of the readers that found it to be none."
     )
+    errors = models.PositiveIntegerField(
+        default=0, editable=False, help_text="Errors of the place when it was last read."
+    )
 
     class Meta:
         ordering = ["root", "place"]

@@ -4,9 +4,12 @@ command.
 
 from __future__ import annotations
 
+import json
 import logging
+import sqlite3
 import subprocess
 import sys
+from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
 
 import pytest
@@ -14,6 +17,7 @@ from django.conf import settings
 from django.core.management import ManagementUtility
 from django.db import DatabaseError
 
+from discovery.management import database
 from karen_admin import command_line
 from karen_admin.log_files import EventFile
 from tests.support import builders
@@ -37,14 +41,47 @@ def sentence(ended: subprocess.CompletedProcess[str]) -> str:
     return line
 
 
+def foreign(tmp_path: Path) -> None:
+    """A database that holds something else."""
+    (tmp_path / "data").mkdir()
+    with closing(sqlite3.connect(tmp_path / "data" / "karen.sqlite3")) as database:
+        database.execute("CREATE TABLE of_another_program (id INTEGER)")
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "command", ["scan_models", "validate_models", "export_models", "write_metadata"]
-)
+@pytest.mark.parametrize("command", ["validate_models", "export_models"])
 def test_a_database_that_is_not_set_up_is_told_with_what_sets_it_up(
     command: str, tmp_path: Path
 ) -> None:
+    foreign(tmp_path)
     assert "is not set up for this version" in sentence(manage(tmp_path, command))
+
+
+@pytest.mark.slow
+def test_a_command_before_the_first_serve_sets_up_an_empty_database(tmp_path: Path) -> None:
+    builders.transformers(tmp_path / "models" / "m")
+    ended = manage(tmp_path, "scan_models", "--json", LANG="C")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert json.loads(ended.stdout)["found"] == 1
+
+
+def test_commands_that_start_together_set_the_database_up_once(
+    monkeypatch: pytest.MonkeyPatch, config_dir: Path
+) -> None:
+    tables: list[str] = []
+    calls: list[str] = []
+    monkeypatch.setattr(database, "_is_empty", lambda: not tables)
+    monkeypatch.setattr(database, "call_command", lambda name, **_: calls.append(name))
+
+    def meanwhile(_path: Path, _wait: object) -> AbstractContextManager[None]:
+        tables.append("by another process")
+        return nullcontext()
+
+    monkeypatch.setattr(database, "host_lock", meanwhile)
+    database.migrate(only_empty=True)
+    assert calls == []
+    database.migrate()
+    assert calls == ["migrate"]
 
 
 @pytest.mark.slow
@@ -65,6 +102,7 @@ def test_a_damaged_database_a_wrong_setting_and_a_folder_in_the_way_are_told(
 
 
 def test_the_traceback_is_there_for_who_asks_for_it(tmp_path: Path) -> None:
+    foreign(tmp_path)
     ended = manage(tmp_path, "scan_models", "--traceback")
     assert ended.returncode == 1
     assert "Traceback" in ended.stderr

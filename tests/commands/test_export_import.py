@@ -7,7 +7,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable
-from io import StringIO
+from io import BytesIO, StringIO, TextIOWrapper
 from pathlib import Path
 
 import pytest
@@ -119,3 +119,14 @@ def test_an_exported_file_is_as_open_as_the_one_it_replaces_or_as_the_person_wan
     path.chmod(0o600)
     run("export_models", "--output", str(path))
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_dash_is_standard_output_and_standard_input(
+    shelf: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exported = run("export_models", "--output", "-")[1]
+    assert [each["model_id"] for each in json.loads(exported)] == ["alpha", "beta"]
+    monkeypatch.setattr("sys.stdin", TextIOWrapper(BytesIO(b"model_id,author\nalpha,A\n")))
+    code, out, _ = run("import_metadata", "-")
+    assert (code, "1 model in 1 field changed" in out) == (0, True)
+    assert RegisteredModel.objects.get(model_id="alpha").author == "A"

@@ -9,13 +9,18 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.conf import settings
 from django.core.management import call_command
 
+from discovery.engine.core.errors import NotAModel
+from discovery.engine.core.types import Candidate, Found, Problem
 from discovery.models import RegisteredModel, Root
+from discovery.services.scans import root_scan
 from tests.support import builders
 from tests.support.waiting import until
 
@@ -63,6 +68,57 @@ def test_problems_found_are_exit_code_one(
     assert code == 1
     assert "1 model found" in out
     assert "1 model or place has errors" in out
+
+
+@pytest.mark.django_db
+def test_cron_twice_over_one_broken_disk_is_the_same_exit_code_and_the_same_figures(
+    models_root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    builders.transformers(models_root / "whole")
+    builders.write_text(models_root / "broken" / "config.json", '{"model_type": "bert",}')
+    builders.write_text(models_root / "two" / "config.json", '{"model_type": "gpt2",}')
+    told = [run(capsys, str(models_root), "--json", *more) for more in ((), (), ("--full",))]
+    told.append(run(capsys, str(models_root / "broken"), "--json"))
+    told.append(run(capsys, str(models_root), "--json", "--dry-run"))
+    errors = [json.loads(out)["errors"] for _, out, _ in told]
+    assert [code for code, _, _ in told] == [1] * 5
+    assert errors == [2, 2, 2, 1, 2]
+    builders.write_text(models_root / "broken" / "config.json", '{"model_type": "bert"}')
+    (models_root / "two" / "config.json").unlink()
+    code, out, _ = run(capsys, str(models_root), "--json")
+    assert json.loads(out)["errors"] == (1 if code else 0)
+
+
+@pytest.mark.django_db
+def test_a_place_that_is_no_model_keeps_its_errors(
+    models_root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    builders.transformers(models_root / "m")
+
+    problem = Problem("folder_unreadable", "it cannot be read", "m/part")
+    whole = root_scan.walk
+
+    def walk(*arguments: Any, **options: Any) -> Iterator[Candidate | Problem]:
+        for item in whole(*arguments, **options):
+            yield item._replace(problems=(problem,)) if isinstance(item, Candidate) else item
+
+    monkeypatch.setattr(root_scan, "walk", walk)
+    monkeypatch.setattr(root_scan, "identify", not_a_model)
+    told = [run(capsys, str(models_root), "--json") for _ in range(2)]
+    assert [(code, json.loads(out)["errors"]) for code, out, _ in told] == [(1, 1), (1, 1)]
+
+
+def not_a_model(*_: object) -> list[Found]:
+    raise NotAModel("it only looks like one")
+
+
+@pytest.mark.django_db
+def test_a_new_root_is_told(models_root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sentence = f"root {models_root}: later scans without PATH include it."
+    assert f"The scan would add the {sentence}" in run(capsys, str(models_root), "--dry-run")[1]
+    assert f"The scan added the {sentence}" in run(capsys, str(models_root))[1]
+    assert "added" not in run(capsys, str(models_root))[1]
+    assert json.loads(run(capsys, str(models_root), "--json")[1])["added_roots"] == []
 
 
 @pytest.mark.django_db

@@ -7,15 +7,14 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.contrib.auth.models import User
-from django.core.management.base import BaseCommand
 
 from discovery.engine.core.vocabulary import TokenScope
+from discovery.management.database import DatabaseCommand
 from discovery.services.integrations import api_tokens
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     help = "Create a token for the HTTP API and print it, once. It acts for USER."
-    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
@@ -40,9 +39,7 @@ class Command(BaseCommand):
     def handle(self, *_args: Any, **options: Any) -> None:
         user = User.objects.filter(username=options["user"]).first()
         if user is None:
-            self.stderr.write(
-                f"There is no user {options['user']}: make one in the admin, or name another."
-            )
+            self.stderr.write(f"There is no user {options['user']}: create one on the Users page.")
             sys.exit(2)
         days = options["days"]
         try:

@@ -9,14 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand
-
 from discovery import startup
+from discovery.management.database import DatabaseCommand
 from discovery.models import RegisteredModel
 from discovery.services.transfer import exports
+from karen_admin import streams
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     help = (
         "Write all models to standard output or a file: edit what people may set, and"
         " import_metadata reads it back."
@@ -32,23 +32,21 @@ class Command(BaseCommand):
         parser.add_argument(
             "--output",
             metavar="FILE",
-            help="write to FILE instead of standard output; a file that is there is replaced",
+            help=("write to FILE, replacing one that is there; - or nothing: to standard output"),
         )
 
     def handle(self, *_args: Any, **options: Any) -> None:
         pieces = exports.FORMATS[options["format"]][0](
             RegisteredModel.objects.order_by("name", "pk")
         )
+        if options["output"] in (None, "", "-"):
+            for piece in pieces:
+                self.stdout.write(piece, ending="")
+                if streams.reader_is_gone():
+                    break
+            return
         try:
-            if options["output"]:
-                self._save(Path(options["output"]), pieces)
-            else:
-                for piece in pieces:
-                    self.stdout.write(piece, ending="")
-        except BrokenPipeError:
-            # Whoever read has had enough. What Python still holds for the pipe goes nowhere, so
-            # that it does not complain at exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            self._save(Path(options["output"]), pieces)
         except OSError as error:
             self.stderr.write(f"{options['output']} cannot be written: {error.strerror or error}.")
             sys.exit(2)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from argparse import ArgumentParser
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryFile
+from typing import IO, Any
 
 from django.contrib.auth.models import User
-from django.core.management.base import BaseCommand
 
 from discovery.engine.core.text import plural
+from discovery.management.database import DatabaseCommand
 from discovery.services.transfer import importer
 from discovery.services.transfer.import_parsing import UnreadableFile, shown
 from discovery.services.transfer.importer import ImportReport
@@ -20,7 +24,7 @@ from discovery.services.transfer.importer import ImportReport
 LISTED = 10_000
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     help = (
         "Import edited metadata from a CSV or JSON export. All rows or, if one is wrong, none,"
         " unless --skip-errors."
@@ -31,7 +35,8 @@ class Command(BaseCommand):
             "file",
             metavar="FILE",
             help=(
-                "CSV or JSON as export_models writes it; only model_id and what changes are needed"
+                "CSV or JSON as export_models writes it, - for standard input; only model_id"
+                " and what changes are needed"
             ),
         )
         parser.add_argument(
@@ -67,7 +72,7 @@ class Command(BaseCommand):
 
     def _import(self, options: dict[str, Any]) -> ImportReport:
         by = self._person(options["by"])
-        with Path(options["file"]).open("rb") as file:
+        with _opened(options["file"]) as file:
             if options["dry_run"]:
                 return importer.check(file, listed=LISTED)
             return importer.apply(file, by=by, skip_errors=options["skip_errors"], listed=LISTED)
@@ -120,3 +125,17 @@ class Command(BaseCommand):
             f" not.{wrong + ' They were left out.' if report.wrong else ''}"
         )
         return f"{told} Batch {report.batch}." if written else told
+
+
+@contextmanager
+def _opened(path: str) -> Iterator[IO[bytes]]:
+    """Open the file, or what standard input holds: a file is read twice, and a pipe cannot be."""
+    if path != "-":
+        with Path(path).open("rb") as file:
+            yield file
+        return
+    with TemporaryFile() as copy:
+        if sys.stdin is not None:
+            shutil.copyfileobj(sys.stdin.buffer, copy)
+        copy.seek(0)
+        yield copy

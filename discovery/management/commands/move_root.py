@@ -9,25 +9,23 @@ import json
 import os
 import sys
 from argparse import ArgumentParser
-from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand
 from django.db import DatabaseError
 from django.db.models import Q
 
 from discovery.engine.core.paths import to_text
 from discovery.engine.core.text import plural
+from discovery.management.database import DatabaseCommand
 from discovery.models import Root
 from discovery.services import scans
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     help = (
         "Change the path of a root whose folder was moved. Nothing is read again; the next scan"
         " follows."
     )
-    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("old", metavar="OLD", help="the root's path until now, or its name")
@@ -39,7 +37,7 @@ class Command(BaseCommand):
             root = self._root(options["old"])
             was = root.path
             count = scans.move_root(
-                root, os.path.abspath(Path(options["new"]).expanduser()), through="command"
+                root, os.path.abspath(os.path.expanduser(options["new"])), through="command"
             )
         except scans.NotMoved as error:
             self.stderr.write(str(error))
@@ -58,7 +56,7 @@ class Command(BaseCommand):
             )
 
     def _root(self, given: str) -> Root:
-        path = to_text(os.path.abspath(Path(given).expanduser()))
+        path = to_text(os.path.abspath(os.path.expanduser(given)))
         roots = Root.objects.exclude(path=Root.REMOTE)
         found = (
             roots.filter(Q(path=path) | Q(path=given)).first()

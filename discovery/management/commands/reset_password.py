@@ -7,15 +7,16 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
+from discovery.management.database import DatabaseCommand
 from discovery.services.access import accounts
 
 #: Where ``serve`` listens by default.
 HERE = "http://127.0.0.1:8000"
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     help = (
         "Print a one-time link with which USER chooses a new password. To set one here instead:"
         " manage.py changepassword USER."

@@ -8,11 +8,11 @@ from argparse import ArgumentParser
 from collections.abc import Callable
 from typing import Any
 
-from django.core.management.base import BaseCommand
 from django.db.models import Count, Sum
 from tqdm import tqdm
 
 from discovery.engine.core.text import human_bytes, plural
+from discovery.management.database import DatabaseCommand
 from discovery.models import Root, ScanRun, Unrecognized
 from discovery.services import scans
 from discovery.services.core import config_files
@@ -22,10 +22,8 @@ from discovery.services.machine.root_probes import RootSilent
 REPORTED = ("found", "new", "changed", "unchanged", "moved", "missing", "errors")
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     help = "Scan for models. Only new and changed ones are read, unless --full."
-    # Faults of config files are told below; checking the rest would import every page and endpoint.
-    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
@@ -59,6 +57,8 @@ class Command(BaseCommand):
         sys.exit(1 if report["errors"] or report["status"] != "done" else 0)
 
     def _preview(self, options: dict[str, Any]) -> dict[str, Any]:
+        targets = [scans.locate(path, add=False) for path in options["paths"]]
+        added = list(dict.fromkeys(root.path for root, _ in targets if root.pk is None))
         with _Bar() as listener:
             progress = scans.preview(options["paths"], full=options["full"], listener=listener)
         return {
@@ -66,10 +66,13 @@ class Command(BaseCommand):
             "status": "done",
             **{name: progress.counts()[name] for name in REPORTED},
             "seconds": None,
+            "added_roots": added,
         }
 
     def _scan(self, options: dict[str, Any]) -> dict[str, Any]:
+        known = set(Root.objects.values_list("pk", flat=True))
         targets = [scans.locate(path, add=True) for path in options["paths"]]
+        added = list(dict.fromkeys(root.path for root, _ in targets if root.pk not in known))
         if not targets:
             scans.sync_roots()
         paths = [
@@ -86,6 +89,7 @@ class Command(BaseCommand):
             merged["status"] = other["status"] if merged["status"] == "done" else merged["status"]
             merged["message"] = " ".join(filter(None, (merged["message"], other["message"])))
         strays = Unrecognized.objects.aggregate(files=Count("pk"), bytes=Sum("size_bytes"))
+        merged["added_roots"] = added
         merged["unrecognized"] = {"files": strays["files"], "bytes": strays["bytes"] or 0}
         return merged
 
@@ -110,6 +114,11 @@ class Command(BaseCommand):
     def _print(self, report: dict[str, Any], dry_run: bool) -> None:
         if dry_run:
             self.stdout.write("Dry run: nothing was written.")
+        for path in report["added_roots"]:
+            does = "would add" if dry_run else "added"
+            self.stdout.write(
+                f"The scan {does} the root {path}: later scans without PATH include it."
+            )
         counts = ", ".join(
             f"{report[name]:,} {name}"
             for name in ("new", "changed", "unchanged", "moved", "missing")

@@ -23,12 +23,12 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
-from django.core.management import call_command
 from django.core.management.base import BaseCommand
 from django.db import DatabaseError
 
 from discovery import startup
 from discovery.management import demo_registry
+from discovery.management.database import migrate
 from discovery.models import Root, ScanRun
 from discovery.services import jobs, scans
 from discovery.services.access import access_file
@@ -117,7 +117,7 @@ class Command(BaseCommand):
         )
         if refusal:
             return self._refuse(refusal)
-        call_command("migrate", interactive=False, verbosity=0)
+        migrate()
         try:
             password = _first_administrator(lenient=options["demo"])
         except ValidationError as error:

@@ -6,12 +6,13 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.contrib.auth import get_user_model
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
+from discovery.management.database import DatabaseCommand
 from discovery.services.access import signing_in
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     help = (
         "Let an account, an address, or everybody sign in again at once after wrong passwords or"
         " tokens."

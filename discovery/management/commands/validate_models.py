@@ -8,10 +8,10 @@ from argparse import ArgumentParser
 from collections.abc import Iterator
 from typing import Any
 
-from django.core.management.base import BaseCommand
 from tqdm import tqdm
 
 from discovery.engine.core.text import plural
+from discovery.management.database import DatabaseCommand
 from discovery.models import RegisteredModel
 from discovery.services.health import deep_validation, validation
 from discovery.services.health.validation import ValidationReport
@@ -19,11 +19,10 @@ from discovery.services.machine.root_probes import RootSilent
 from discovery.services.registry import aliases
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     help = (
         "Check models: headers and names, with --deep also every byte. Without MODEL_ID all models."
     )
-    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
@@ -99,15 +98,25 @@ class Command(BaseCommand):
 
     def _print(self, reports: list[ValidationReport]) -> None:
         for report in reports:
-            told = [check for check in report.checks if check["status"] == "failed"]
-            warned = sum(check["status"] == "warning" for check in report.checks)
-            state = "valid" if report.valid else plural(len(told), "check failed", "checks failed")
-            remarks = f", {plural(warned, 'warning')}" if warned else ""
+            failed, warned = (
+                [check for check in report.checks if check["status"] == status]
+                for status in ("failed", "warning")
+            )
+            state = (
+                "valid" if report.valid else plural(len(failed), "check failed", "checks failed")
+            )
+            remarks = f", {plural(len(warned), 'warning')}" if warned else ""
             self.stdout.write(f"{report.model_id}: {state}{remarks}")
-            for check in told:
+            for check in (*failed, *warned):
                 where = f" ({check['path']})" if check["path"] else ""
-                self.stdout.write(f"  {check['name']}: {check['message']}{where}")
-        broken = sum(not report.valid for report in reports)
+                self.stdout.write(
+                    f"  {check['status']}: {check['name']}: {check['message']}{where}"
+                )
+        broken, doubtful = (
+            sum(any(check["status"] == status for check in report.checks) for report in reports)
+            for status in ("failed", "warning")
+        )
         self.stdout.write(
-            f"{plural(len(reports), 'model')} checked, {broken:,} with failed checks."
+            f"{plural(len(reports), 'model')} checked, {broken:,} with failed checks,"
+            f" {doubtful:,} with warnings."
         )

@@ -9,16 +9,15 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from django.core.management.base import BaseCommand
-
 from discovery.engine.core.text import plural
+from discovery.management.database import DatabaseCommand
 from discovery.models import RegisteredModel
 from discovery.services.metadata import write_back
 from discovery.services.metadata.write_back import Outcome, Result
 from discovery.services.registry import aliases
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     help = (
         "Write what people decided about models into the metadata.json of their folders. Without"
         " MODEL_ID: of all models that were edited."

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
+from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.utils import timezone
 
@@ -38,7 +39,12 @@ class TokenError(Exception):
 def create(
     user: User, name: str, scope: str = TokenScope.READ, *, expires_at: datetime | None = None
 ) -> tuple[ApiToken, str]:
-    """Return (row, the token itself, which cannot be read again). Raises ``TokenError``."""
+    """Return (row, the token itself, which cannot be read again).
+
+    The names of somebody's tokens differ. One that has expired leaves its name to its successor.
+
+    Raises ``TokenError``.
+    """
     name = " ".join(clean(name, MAX_NAME).split())
     if not name:
         raise TokenError("Give the token a name that says what it is for.")
@@ -56,14 +62,25 @@ def create(
             f"A token that expires does so within {MAX_DAYS:,} days: choose an earlier day."
         )
     token = MARK + secrets.token_urlsafe(32)
-    row = ApiToken.objects.create(
-        user=user,
-        name=name,
-        prefix=token[:_PREFIX],
-        digest=_digest(token),
-        scope=scope,
-        expires_at=expires_at,
-    )
+    namesakes = ApiToken.objects.filter(user=user, name=name, revoked_at=None)
+    try:
+        with transaction.atomic():
+            namesakes.filter(expires_at__lte=timezone.now()).update(revoked_at=timezone.now())
+            row = ApiToken.objects.create(
+                user=user,
+                name=name,
+                prefix=token[:_PREFIX],
+                digest=_digest(token),
+                scope=scope,
+                expires_at=expires_at,
+            )
+    except IntegrityError:
+        if not namesakes.exists():
+            raise
+        raise TokenError(
+            f"{user.get_username()} has a token named {name} already: choose another name, or"
+            " revoke that one first."
+        ) from None
     return row, token
 
 

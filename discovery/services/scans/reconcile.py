@@ -56,13 +56,15 @@ BATCH = 100
 class Reading:
     """The result of reading one candidate: models, or the reason why there are none.
 
-    ``left_out`` are its formats when the reason is that the configuration does not name them.
+    ``left_out`` are its formats when the reason is that the configuration does not name them;
+    ``errors`` are then the errors of the place itself.
     """
 
     candidate: Candidate
     found: Sequence[Found] = ()
     reason: str = ""
     left_out: Sequence[str] = ()
+    errors: int = 0
 
 
 @dataclass(slots=True)
@@ -284,6 +286,7 @@ def _remember_skipped(root: Root, readings: Sequence[Reading], journal: Journal)
             signature=r.candidate.signature,
             reason=to_text(r.reason)[:1000],
             left_out=" ".join(r.left_out)[:200],
+            errors=r.errors,
             read_by=READERS,
         )
         for r in rejected

@@ -10,6 +10,7 @@ from datetime import datetime
 from functools import cached_property
 
 import psutil
+from django.db.models import Count
 from django.utils import timezone
 
 from discovery.engine.classify.categorize import Categorizer
@@ -22,7 +23,15 @@ from discovery.engine.core.version import READERS
 from discovery.engine.core.vocabulary import Severity, Status
 from discovery.engine.disk.walk import walk
 from discovery.engine.identify.identify import identify
-from discovery.models import LogEntry, LogTopic, RegisteredModel, Root, ScanRun, Skipped
+from discovery.models import (
+    Finding,
+    LogEntry,
+    LogTopic,
+    RegisteredModel,
+    Root,
+    ScanRun,
+    Skipped,
+)
 from discovery.services.core import config_files
 from discovery.services.core.event_log import Journal
 from discovery.services.jobs.progress import Progress
@@ -43,10 +52,12 @@ class Known:
     """What the registry knows about a place: enough to see that nothing changed.
 
     ``settled``: all its records are there, and of one reading; ``outdated``: by older readers.
+    ``errors`` is what reading it again would count: a scan that finds it unchanged counts them too.
     """
 
     signature: str
     records: int = 0
+    errors: int = 0
     settled: bool = True
     outdated: bool = False
     left_out: str = ""
@@ -116,24 +127,23 @@ def _known(root: Root, start: str, settings: Discovery) -> dict[str, Known]:
     It reads one row of three values for each model, whatever the model holds.
     """
     known: dict[str, Known] = {}
+    broken = _broken(root)
     records = RegisteredModel.objects.filter(root=root)
     skipped = Skipped.objects.filter(root=root)
     for place, signature, status, read_by in records.values_list(
         "place", "signature", "status", "read_by"
     ).iterator(chunk_size=5000):
-        entry = known.setdefault(place, Known(signature))
+        entry = known.setdefault(place, Known(signature, errors=broken.get(place, 0)))
         entry.records += 1
         if status == Status.MISSING or entry.signature != signature:
             entry.settled = False
         entry.outdated |= read_by < READERS
-    for place, signature, read_by, left_out in skipped.values_list(
-        "place", "signature", "read_by", "left_out"
+    for place, signature, read_by, left_out, errors in skipped.values_list(
+        "place", "signature", "read_by", "left_out", "errors"
     ).iterator(chunk_size=5000):
         is_still = not left_out or settings.supports.isdisjoint(left_out.split())
-        known.setdefault(
-            place,
-            Known(signature, settled=is_still, outdated=read_by < READERS, left_out=left_out),
-        )
+        is_outdated = read_by < READERS
+        known.setdefault(place, Known(signature, 0, errors, is_still, is_outdated, left_out))
     if start == ".":
         return known
     return {
@@ -141,6 +151,18 @@ def _known(root: Root, start: str, settings: Discovery) -> dict[str, Known]:
         for place, entry in known.items()
         if place == start or place.startswith(start + "/")
     }
+
+
+def _broken(root: Root) -> dict[str, int]:
+    """Return {place: models in it that have an error}, from what the last reading of each found."""
+    errors = Finding.objects.filter(
+        model__root=root,
+        source=Finding.Source.SCAN,
+        severity=Severity.ERROR,
+        resolved_at=None,
+    )
+    counts = errors.order_by().values_list("model__place").annotate(Count("model", distinct=True))
+    return dict(counts)
 
 
 def batches(scan: RootScan) -> Iterator[list[Reading]]:
@@ -174,6 +196,7 @@ def batches(scan: RootScan) -> Iterator[list[Reading]]:
         if known and known.is_unchanged(item.signature) and not scan.full:
             scan.progress.unchanged += known.records
             scan.progress.found += known.records
+            scan.progress.errors += known.errors
             scan.found += known.records
             scan.ledger.unchanged(item, known.records, known.left_out)
         elif len(place) > MAX_PATH:
@@ -213,6 +236,7 @@ def _read_pointed(scan: RootScan, path: str, known: Known | None) -> Reading | N
     if known and known.is_unchanged(candidate.signature) and not scan.full:
         scan.progress.unchanged += 1
         scan.progress.found += 1
+        scan.progress.errors += known.errors
         scan.found += 1
         return None
     read = scan.by_hand.read(path, scan.skip)
@@ -234,7 +258,8 @@ def _read(scan: RootScan, root: str, candidate: Candidate) -> Reading | None:
         for problem in candidate.problems:
             _log_problem(scan, problem)
         left_out = error.formats if isinstance(error, FormatsLeftOut) else ()
-        return Reading(candidate, reason=error.reason, left_out=left_out)
+        errors = sum(problem.severity is Severity.ERROR for problem in candidate.problems)
+        return Reading(candidate, reason=error.reason, left_out=left_out, errors=errors)
     except Exception as error:
         logger.exception("reading %r failed", candidate.place)
         _log_problem(

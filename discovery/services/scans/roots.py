@@ -69,7 +69,7 @@ def _follow(wanted: ConfiguredRoot, known: dict[str, Root], named: dict[str, Roo
 
 def path_of(written: str) -> str:
     """The path of a root as the registry keeps it; a relative one is below the program's folder."""
-    return to_text(os.path.abspath(Path(settings.BASE_DIR) / Path(written).expanduser()))
+    return to_text(os.path.abspath(Path(settings.BASE_DIR) / os.path.expanduser(written)))
 
 
 def _set(path: str, wanted: ConfiguredRoot) -> None:
@@ -158,7 +158,7 @@ def locate(path: str, *, add: bool) -> tuple[Root, str]:
     Links are resolved before anything is compared: a link out of a root is outside, and another
     name of a root is that root. Raises ``NoSuchFolder`` or ``RootSilent``.
     """
-    absolute = os.path.abspath(Path(path).expanduser())
+    absolute = os.path.abspath(os.path.expanduser(path))
     text, rows = to_text(absolute), list(Root.objects.all())
     near = innermost(text, {root: root.path for root in rows if root.path != Root.REMOTE})
     key, question = ("folder", absolute), partial(_fault, absolute)
@@ -187,7 +187,7 @@ def add_root(path: str) -> None:
     try:
         locate(path, add=True)
     except root_probes.RootSilent:
-        text = to_text(os.path.abspath(Path(path).expanduser()))
+        text = to_text(os.path.abspath(os.path.expanduser(path)))
         if (
             innermost(text, {root: root.path for root in Root.objects.exclude(path=Root.REMOTE)})
             is None
