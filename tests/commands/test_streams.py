@@ -40,11 +40,8 @@ def test_a_pipe_closed_at_every_byte_ends_quietly(held: int) -> None:
 def test_a_command_whose_reader_left_keeps_its_exit_code(redirection: str, tmp_path: Path) -> None:
     manage = f"{sys.executable} {settings.BASE_DIR / 'manage.py'} help {redirection}"
     command = ["bash", "-c", f"set -o pipefail; {manage}"]
-    env = {
-        "PATH": "/usr/bin:/bin",
-        "KAREN_DATA_DIR": str(tmp_path),
-        "KAREN_LOGS_DIR": str(tmp_path),
-    }
+    places = {"KAREN_DATA_DIR": str(tmp_path), "KAREN_LOGS_DIR": str(tmp_path)}
+    env = {"PATH": "/usr/bin:/bin", **places}
     ended = subprocess.run(command, env=env, capture_output=True, text=True, timeout=DEADLINE)
     assert (ended.returncode, ended.stderr) == (0, "")
 

@@ -7,7 +7,6 @@ import json
 from datetime import timedelta
 
 import pytest
-from django.apps import apps
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 from django.db import connection
@@ -92,4 +91,3 @@ def test_names_that_were_given_twice_are_numbered_by_the_migration(user: User) -
 
     migration.tell_names_apart(Apps, connection.schema_editor)
     assert [row.name for row in rows] == ["a", "a (2)", "a (3)"]
-    assert apps.get_model("discovery", "ApiToken") is ApiToken
