@@ -64,6 +64,7 @@ MIDDLEWARE = [
     "discovery.api.middleware.ApiMiddleware",
     "discovery.api.middleware.ApiConditionalGetMiddleware",
     "csp.middleware.CSPMiddleware",
+    "karen_admin.hosts.known_host",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",

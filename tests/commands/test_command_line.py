@@ -146,3 +146,19 @@ def test_events_that_cannot_be_written_are_told_once_and_written_again_when_they
     assert (tmp_path / "logs" / "x.log").read_text() == "an event\n"
     assert (tmp_path / "logs" / "x.log").stat().st_mode & 0o777 == 0o600
     assert "Traceback" not in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_the_shell_completion_of_the_docs_completes(tmp_path: Path) -> None:
+    page = (settings.BASE_DIR / "docs" / "set-up.md").read_text("utf-8")
+    script = page.partition("```bash\n_karen_admin")[2].partition("```")[0]
+    (tmp_path / "completion.bash").write_text(f"_karen_admin{script}")
+    ask = (
+        f". {tmp_path}/completion.bash; cd {settings.BASE_DIR};"
+        f" COMP_WORDS=({sys.executable} manage.py scan_models --f); COMP_CWORD=3;"
+        ' _karen_admin; echo "${COMPREPLY[*]}"'
+    )
+    places = {"KAREN_DATA_DIR": str(tmp_path), "KAREN_LOGS_DIR": str(tmp_path)}
+    env = {"PATH": "/usr/bin:/bin", **places}
+    done = subprocess.run(["bash", "-c", ask], env=env, capture_output=True, text=True)
+    assert "--full" in done.stdout.split(), done.stderr
