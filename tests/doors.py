@@ -276,6 +276,13 @@ API: dict[str, Cells] = {
     "api/models/discovery/refresh": posting(token(TokenScope.ADMIN, Right.SCAN)),
     "api/models/discovery/scans/<scan_id>/cancel": posting(token(TokenScope.ADMIN, Right.SCAN)),
     "api/models/discovery/logs": reading(READ),
+    "api/models/discovery/comparison": reading(token(TokenScope.READ, Right.VIEW_SCANS, ALL)),
+    "api/models/discovery/skipped": reading(token(TokenScope.READ, Right.VIEW_SCANS, ALL)),
+    "api/models/discovery/explain": reading(token(TokenScope.READ, Right.SYSTEM, ALL)),
+    "api/models/discovery/scans/<scan_id>": reading(token(TokenScope.READ, Right.VIEW_SCANS, ALL)),
+    "api/models/discovery/scans/<scan_id>/events": reading(
+        token(TokenScope.READ, Right.VIEW_SCANS, ALL)
+    ),
     "api/models/discovery/unrecognized": reading(token(TokenScope.READ, Right.VIEW_SCANS, ALL)),
     "api/models/register": posting(token(TokenScope.WRITE, Right.REGISTER)),
     "api/models/<model_id>/metadata": {
@@ -315,6 +322,24 @@ API: dict[str, Cells] = {
         token(TokenScope.WRITE, ALL, some=(*OF_BULK.values(), ALL))
     ),
     "api/bulk-edits/<edit_id>/resume": posting(token(TokenScope.WRITE, Right.EDIT, ALL)),
+    "api/models/<model_id>/test-load/<test_id>/cancel": posting(
+        token(TokenScope.WRITE, Right.VALIDATE)
+    ),
+    "api/models/<model_id>/validations": reading(READ),
+    "api/models/<model_id>/validations/<validation_id>": reading(READ),
+    "api/models/<model_id>/validations/<validation_id>/cancel": posting(
+        token(TokenScope.WRITE, Right.VALIDATE)
+    ),
+    "api/models/<model_id>/problems": reading(READ),
+    "api/models/<model_id>/quarantine": {
+        "PUT": token(TokenScope.WRITE, Right.GRANT),
+        "DELETE": token(TokenScope.WRITE, Right.GRANT),
+    },
+    "api/problems": reading(token(TokenScope.READ, Right.VIEW_FINDINGS)),
+    **{
+        f"api/problems/{name}": posting(token(TokenScope.WRITE, Right.VIEW_FINDINGS, Right.DECIDE))
+        for name in ("accept", "snooze", "reopen")
+    },
     "api/tags": reading(EVERYBODY),
     "api/collections": reading(READ),
     "api/categories": reading(EVERYBODY),
@@ -423,6 +448,7 @@ PARTS: dict[str, dict[str, Any]] = {
     "api/bulk-edits/": {"edit_id": "edit"},
     "api/models/discovery/": {"scan_id": "scan"},
     "api/models/<model_id>/test-load/": {"test_id": "test"},
+    "api/models/<model_id>/validations/": {"validation_id": "deep"},
     "admin/auth/user/": {"object_id": "person", "id": "person"},
     "admin/auth/group/": {"object_id": "group"},
     "admin/discovery/registeredmodel/": {"object_id": "model"},

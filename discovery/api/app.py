@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from functools import cached_property, wraps
 from typing import Any, NoReturn, TypeVar
 
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from ninja import NinjaAPI
 from ninja.errors import ValidationError, ValidationErrorContext
 from ninja.parser import Parser
@@ -15,18 +15,31 @@ from ninja.parser import Parser
 from discovery.api import closed_lists, errors
 from discovery.api.errors import ApiError
 from discovery.api.openapi import Document
+from discovery.services.core.endpoint_addresses import UNSTORABLE
 
 
 class StrictParser(Parser):
     """JSON as its standard has it: neither NaN nor Infinity."""
 
     def parse_body(self, request: HttpRequest) -> dict[str, Any]:
-        body: dict[str, Any] = json.loads(request.body, parse_constant=_refuse)
+        body: dict[str, Any] = json.loads(
+            request.body, parse_constant=_refuse, object_pairs_hook=_object
+        )
         return body
 
 
 def _refuse(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a JSON number")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object, each of whose names stands there once: the first one would be lost unseen."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"an object has “{twice[:80]}” twice")
+    return found
 
 
 class KarenAPI(NinjaAPI):
@@ -80,24 +93,35 @@ def _only_known_query(endpoint: Endpoint) -> Endpoint:
 
     @wraps(endpoint)
     def checked(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        route = (
-            f"/{request.resolver_match.route}".replace("<", "{").replace(">", "}")
-            if request.resolver_match
-            else ""
-        )
-        known = api.document.queries[(route, str(request.method))]
-        if unknown := [name for name in request.GET if name not in known]:
-            raise ApiError(
-                422,
-                "There is no such query parameter.",
-                errors=[(("query", name[:80]), _not_there(name, known)) for name in unknown],
-            )
-        faults = [(name, _fault(request.GET.getlist(name), known[name])) for name in request.GET]
-        if wrong := [(("query", name), text) for name, text in faults if text]:
-            raise ApiError(422, "A query parameter cannot be used.", errors=wrong)
+        if refused := _refused_query(request):
+            raise refused
         return endpoint(request, *args, **kwargs)
 
     return checked  # type: ignore[return-value]
+
+
+@api.exception_handler(ValidationError)
+def _invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:
+    """Tell what is wrong with the query itself first: that is why its values cannot be read."""
+    if refused := _refused_query(request):
+        return api.on_exception(request, refused)
+    return errors.validation_error(request, error)
+
+
+def _refused_query(request: HttpRequest) -> ApiError | None:
+    match = request.resolver_match
+    route = f"/{match.route}".replace("<", "{").replace(">", "}") if match else ""
+    known = api.document.queries[(route, str(request.method))]
+    if unknown := [name for name in request.GET if name not in known]:
+        return ApiError(
+            422,
+            "There is no such query parameter.",
+            errors=[(("query", name[:80]), _not_there(name, known)) for name in unknown],
+        )
+    faults = [(name, _fault(request.GET.getlist(name), known[name])) for name in request.GET]
+    if wrong := [(("query", name), text) for name, text in faults if text]:
+        return ApiError(422, "A query parameter cannot be used.", errors=wrong)
+    return None
 
 
 def _not_there(name: str, known: Mapping[str, Any]) -> str:
@@ -109,10 +133,11 @@ def _not_there(name: str, known: Mapping[str, Any]) -> str:
 
 
 def _fault(values: list[str], parameter: Mapping[str, Any]) -> str:
-    """What is wrong with how often, or how empty, a parameter comes."""
-    schema = parameter["schema"]
-    if schema.get("type") != "array" and len(values) > 1:
+    """What is wrong with how often, or how empty, a parameter comes, or with its characters."""
+    if parameter["schema"].get("type") != "array" and len(values) > 1:
         return f"it comes {len(values)} times, and takes one value"
-    if "" in values and schema.get("default") != "" and parameter["name"] != "cursor":
+    if parameter["name"] != "cursor" and not all(map(str.strip, values)):
         return closed_lists.EMPTY
+    if any(map(UNSTORABLE.search, values)):
+        return "it has characters that cannot be stored, such as NUL"
     return ""

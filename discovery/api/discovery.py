@@ -6,34 +6,34 @@ from datetime import UTC
 from typing import Any
 
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
-from ninja import Path, Query, Router
+from django.http import HttpRequest
+from ninja import Query, Router
 
 from discovery.api import paging
 from discovery.api.authentication import PUBLIC, READ, Access, caller_of
 from discovery.api.discovery_schemas import (
-    Asked,
-    Cancelled,
     DiscoveryStatus,
+    ExplainQuery,
     Log,
     LogQuery,
-    Refresh,
-    ScanId,
-    Scans,
+    PathExplanation,
+    SkippedPlaces,
+    SkippedQuery,
     UnrecognizedFiles,
 )
 from discovery.api.errors import ApiError
-from discovery.api.preconditions import once
 from discovery.engine.core.vocabulary import TokenScope
 from discovery.models import LogEntry, RegisteredModel, Right, Root, ScanRun, Unrecognized
 from discovery.services import scans
 from discovery.services.access import permissions
 from discovery.services.access.redaction import Sight
-from discovery.services.metadata import input_checks
 from discovery.services.registry import aliases
-from discovery.services.scans import ledgers
+from discovery.services.scans import explain_missing, ledgers
+from discovery.services.search.model_filters import normal_text
 
 router = Router(tags=["Discovery"])
+
+SCANS = Access(TokenScope.READ, Right.VIEW_SCANS, Right.VIEW_ALL)
 
 
 @router.get(
@@ -49,88 +49,54 @@ def status(request: HttpRequest) -> dict[str, Any]:
 
 
 @router.get(
-    "/models/discovery/scans",
-    auth=Access(TokenScope.READ, Right.VIEW_SCANS, Right.VIEW_ALL),
-    response=Scans,
-    operation_id="list_scans",
-    summary="Past scans",
+    "/models/discovery/skipped",
+    auth=SCANS,
+    response=SkippedPlaces,
+    operation_id="list_skipped",
+    summary="Places that are not models",
 )
-def past(request: HttpRequest, asked: Query[paging.Paged]) -> dict[str, Any]:
-    """Scans that are finished or running, the newest first."""
+def skipped(request: HttpRequest, asked: Query[SkippedQuery]) -> dict[str, Any]:
+    """Every place that looks like a model and is not one, with the reason."""
     return paging.numbered(
-        request, ScanRun.objects.select_related("requested_by"), asked, scans.result_of
+        request,
+        ledgers.skipped(normal_text(asked.search)),
+        asked,
+        lambda row: {"path": row.place, "root": row.root.path, "reason": row.reason},
     )
 
 
-@router.post(
-    "/models/discovery/refresh",
-    auth=Access(TokenScope.ADMIN, Right.SCAN),
-    response={202: Asked},
-    operation_id="refresh",
-    summary="Scan now",
+@router.get(
+    "/models/discovery/explain",
+    auth=Access(TokenScope.READ, Right.SYSTEM, Right.VIEW_ALL),
+    response=PathExplanation,
+    operation_id="explain_path",
+    summary="Why a path is not a model",
 )
-def refresh(request: HttpRequest, payload: Refresh | None = None) -> HttpResponse:
-    """Queues a scan; while one of the same folders is queued or running it is that one.
-
-    Takes an `Idempotency-Key`.
-    """
-
-    def act() -> tuple[int, Any]:
-        path = (
-            _scope(payload.path, Sight(caller_of(request).user)) if payload and payload.path else ""
-        )
-        full = payload.full if payload else False
-        run, created = scans.request(
-            ScanRun.Trigger.API, path=path, full=full, user_id=caller_of(request).user.pk
-        )
-        if run.state == ScanRun.State.FAILED:
-            raise ApiError(503, run.message)
-        return 202, {"scan_id": run.pk, "status": str(run.state), "created": created}
-
-    return once(request, act, Asked)
-
-
-def _scope(given: str, sight: Sight) -> str:
-    """The folder as scans name it. Only what lies in a root may be scanned by a program."""
+def explain(request: HttpRequest, asked: Query[ExplainQuery]) -> dict[str, Any]:
+    """What a scan makes of one path, and what the registry knows about it."""
     try:
-        if fault := input_checks.fault("path", given):
-            raise scans.NoSuchFolder(fault)
-        root, below = scans.locate(given, add=False)
-        if root.pk is None:
-            raise scans.NoSuchFolder("it is in no root: add the root in the admin first")
-    except scans.NoSuchFolder as error:
+        told = explain_missing.explain(asked.path, caller_of(request).user)
+    except explain_missing.NotAPath as error:
         raise ApiError(
-            422,
-            "This folder cannot be scanned.",
-            errors=[(("body", "path"), sight.text(str(error)))],
+            422, "This is not a path.", errors=[(("query", "path"), str(error))]
         ) from None
-    return root.path if below == "." else f"{root.path.rstrip('/')}/{below}"
-
-
-@router.post(
-    "/models/discovery/scans/{scan_id}/cancel",
-    auth=Access(TokenScope.ADMIN, Right.SCAN),
-    response=Cancelled,
-    operation_id="cancel_scan",
-    summary="Stop a scan",
-)
-# Ninja passes it.
-def cancel(request: HttpRequest, scan_id: Path[ScanId]) -> dict[str, Any]:  # noqa: ARG001
-    """A queued scan ends at once, a running one within a second.
-
-    Models that it has read stay registered.
-    """
-    run = ScanRun.objects.filter(pk=scan_id).first()
-    if run is None:
-        raise Http404(f"There is no scan {scan_id}.")
-    cancelled = scans.cancel(run)
-    run.refresh_from_db()
-    return {"scan_id": run.pk, "status": str(run.state), "cancelled": cancelled}
+    return {
+        "path": told.path,
+        "title": told.title,
+        "tone": told.tone,
+        "detail": told.detail,
+        "advice": told.advice or None,
+        "root": told.root.path if told.root else None,
+        "models": [record.model_id for record in told.models],
+        "problems": list(told.problems),
+        "scan_helps": told.scan,
+        "register_helps": told.by_hand,
+    }
 
 
 @router.get(
     "/models/discovery/unrecognized",
-    auth=Access(TokenScope.READ, Right.VIEW_SCANS, Right.VIEW_ALL),
+    auth=SCANS,
     response=UnrecognizedFiles,
     operation_id="list_unrecognized",
     summary="Files that no reader knows",
@@ -160,7 +126,12 @@ def _unrecognized(file: Unrecognized) -> dict[str, Any]:
 
 
 @router.get(
-    "/models/discovery/logs", auth=READ, response=Log, operation_id="discovery_logs", summary="Log"
+    "/models/discovery/logs",
+    auth=READ,
+    response=Log,
+    operation_id="discovery_logs",
+    summary="Log",
+    exclude_unset=True,
 )
 def logs(request: HttpRequest, asked: Query[LogQuery]) -> dict[str, Any]:
     """Events, the newest first.
@@ -168,9 +139,26 @@ def logs(request: HttpRequest, asked: Query[LogQuery]) -> dict[str, Any]:
     Without the permission to view log entries you read what concerns the models you see.
     """
     sight = Sight(caller_of(request).user)
-    return paging.numbered(
+    answer = paging.numbered(
         request, _entries(request, asked), asked, lambda entry: _event(entry, sight)
     )
+    if not answer["count"] and (unknown := _unknown(request, asked)):
+        answer["unknown"] = unknown
+    return answer
+
+
+def _unknown(request: HttpRequest, asked: LogQuery) -> dict[str, list[str]]:
+    """What an empty list was asked for that does not exist for the caller."""
+    caller, found = caller_of(request), {}
+    seen = RegisteredModel.objects.visible_to(caller.user)
+    if asked.model_id is not None and aliases.find(seen, asked.model_id) is None:
+        found["model_id"] = [asked.model_id]
+    scans_seen = caller.may(Right.VIEW_SCANS)
+    if asked.scan_id is not None and not (
+        scans_seen and ScanRun.objects.filter(pk=asked.scan_id).exists()
+    ):
+        found["scan_id"] = [str(asked.scan_id)]
+    return found
 
 
 def _entries(request: HttpRequest, asked: LogQuery) -> QuerySet[LogEntry]:

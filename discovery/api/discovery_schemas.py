@@ -9,9 +9,10 @@ from ninja import Schema
 from pydantic import BeforeValidator, ConfigDict, Field
 
 from discovery.api.paging import Paged
-from discovery.engine.core.vocabulary import Severity
+from discovery.api.waiting import MAX_WAIT
+from discovery.engine.core.vocabulary import JobState, ScanEvent, Severity, Trigger
 from discovery.models import LogTopic
-from discovery.services.search.model_filters import MAX_VALUES
+from discovery.services.search.model_filters import MAX_TEXT, MAX_VALUES
 
 
 def _is_iso(value: Any) -> Any:
@@ -22,6 +23,7 @@ def _is_iso(value: Any) -> Any:
 
 
 Moment = Annotated[datetime, BeforeValidator(_is_iso)]
+DifferenceKind = Literal["added", "gone", "changed"]
 ScanId = Annotated[int, Field(ge=1, lt=1 << 63)]
 
 
@@ -47,16 +49,122 @@ class Progress(Counts):
 
 class ScanResult(Counts):
     scan_id: int
-    status: str
+    status: JobState
     path: str | None
     full: bool
-    trigger: str
+    trigger: Trigger
     requested_by: str | None
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
     seconds: float | None
     message: str | None
+
+
+class ScanDetails(ScanResult):
+    """One scan: queued, running or over."""
+
+    expected: int = Field(description="Models known before the scan.")
+    current_path: str | None
+    events: dict[ScanEvent, int] = Field(description="How many models and places had each event.")
+    previous_scan_id: int | None = Field(description="The scan of the same folders before it.")
+
+
+class EventsQuery(Paged):
+    event: list[ScanEvent] = Field([], max_length=MAX_VALUES, description="What happened.")
+    search: str = Field(
+        "", max_length=MAX_TEXT, description="Words in the sentence, the path or the model's id."
+    )
+
+
+class ScanEventRow(Schema):
+    """What a scan did to one model, or found at one place."""
+
+    event: ScanEvent
+    model_id: str | None
+    path: str | None
+    message: str
+
+
+class ScanEvents(Schema):
+    count: int
+    next: str | None
+    previous: str | None
+    results: list[ScanEventRow]
+
+
+class ComparisonQuery(Paged):
+    first: ScanId | None = Field(
+        None, description="Number of the earlier scan; by default the last but one."
+    )
+    second: ScanId | None = Field(
+        None, description="Number of the later scan; by default the last one."
+    )
+    kind: list[DifferenceKind] = Field(
+        [], max_length=MAX_VALUES, description="Kinds of differences."
+    )
+
+
+class ScanDifference(Schema):
+    """A model that is not the same after the second scan as after the first."""
+
+    model_id: str
+    path: str
+    kind: DifferenceKind
+    events: list[ScanEvent] = Field(description="What happened in between, the oldest first.")
+
+
+class ScanComparison(Schema):
+    count: int
+    next: str | None
+    previous: str | None
+    results: list[ScanDifference]
+    first: int
+    second: int
+    scans: int = Field(description="Scans after the first one, with the second.")
+    untold: int = Field(description="Those of them whose log is not kept any more.")
+
+
+class SkippedQuery(Paged):
+    search: str = Field(
+        "", max_length=MAX_TEXT, description="Words in the place, the reason or the root."
+    )
+
+
+class SkippedPlace(Schema):
+    """A place that looks like a model and is not one."""
+
+    path: str = Field(description="Relative to the root.")
+    root: str
+    reason: str = Field(description="Why it is not a model.")
+
+
+class SkippedPlaces(Schema):
+    count: int
+    next: str | None
+    previous: str | None
+    results: list[SkippedPlace]
+
+
+class ExplainQuery(Schema):
+    path: str = Field(
+        min_length=1, max_length=4096, description="Absolute, or below a root: a file or a folder."
+    )
+
+
+class PathExplanation(Schema):
+    """Why a path is or is not a model."""
+
+    path: str = Field(description="The path that was looked at.")
+    title: str = Field(description="The answer in a sentence.")
+    tone: Literal["ok", "warn", "bad"] = Field(description="How bad it is.")
+    detail: str
+    advice: str | None = Field(description="What to do about it.")
+    root: str | None
+    models: list[str] = Field(description="Ids of the models there.")
+    problems: list[str] = Field(description="What is wrong there, a sentence each.")
+    scan_helps: bool = Field(description="A scan would find it.")
+    register_helps: bool = Field(description="A person may register it by hand all the same.")
 
 
 class RootStatus(Schema):
@@ -91,20 +199,27 @@ class Refresh(Schema):
     full: bool = Field(False, strict=True, description="Read every model again, changed or not.")
 
 
+class RefreshQuery(Schema):
+    wait: int = Field(
+        0, ge=0, le=MAX_WAIT, description="Seconds to wait for the end of the scan: 200 with it."
+    )
+
+
 class Asked(Schema):
     scan_id: int
-    status: str
+    status: JobState
     created: bool = Field(
         description=(
             "False while a scan of the same folders was queued or running already: then it is that"
             " one."
         )
     )
+    location: str = Field(description="Where its progress and its result are.")
 
 
 class Cancelled(Schema):
     scan_id: int
-    status: str
+    status: JobState
     cancelled: bool = Field(description="False when it was over already.")
 
 
@@ -165,3 +280,6 @@ class Log(Schema):
     next: str | None
     previous: str | None
     results: list[Event]
+    unknown: dict[str, list[str]] | None = Field(
+        None, description="Scans and models that are asked for and do not exist for you."
+    )

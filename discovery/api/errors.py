@@ -98,7 +98,6 @@ def add_handlers(api: NinjaAPI) -> None:
     handlers: dict[type[Exception], Any] = {
         ApiError: _api_error,
         HttpError: _http_error,
-        ValidationError: _validation_error,
         Http404: _not_found,
         InvalidMetadata: _invalid_metadata,
         RootSilent: _silent,
@@ -128,7 +127,7 @@ def _why(cause: BaseException) -> str:
     return str(cause)[:200]
 
 
-def _validation_error(_request: HttpRequest, error: ValidationError) -> HttpResponse:
+def validation_error(_request: HttpRequest, error: ValidationError) -> HttpResponse:
     errors = [
         (_loc(item["loc"]), str(item["msg"]).removeprefix("Value error, ")) for item in error.errors
     ]

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import threading
-import time
-from typing import Any
+from typing import Any, TypeVar
 
+from django.db.models import Manager
 from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import reverse
 from ninja import Path, Query, Router, Status
 
 from discovery.api import health_schemas as schemas
+from discovery.api import paging, waiting
 from discovery.api.authentication import PUBLIC, READ, Access, caller_of, fetch, own_path
 from discovery.api.errors import ApiError
 from discovery.engine.core.vocabulary import TokenScope
@@ -20,11 +21,6 @@ from discovery.services.health import deep_validation, test_loads, validation
 router = Router(tags=["Health"])
 
 VALIDATE = Access(TokenScope.WRITE, Right.VALIDATE)
-#: Seconds between looks at a test that is waited for.
-LOOK = 0.1
-#: Callers that wait hold a thread of the web server each: more of them than this are sent to look
-#: later, so that others are answered.
-_SEATS = threading.BoundedSemaphore(2)
 
 
 @router.api_operation(
@@ -48,35 +44,128 @@ def validate(request: HttpRequest, model_id: str) -> Any:
     ["POST"],
     "/models/{model_id}/validate",
     auth=VALIDATE,
-    response={200: schemas.Report, 202: schemas.DeepRun},
+    response={200: schemas.Report | schemas.DeepResult, 202: schemas.DeepRun},
     operation_id="validate_model_now",
     summary="Validate a model",
 )
-def validate_now(request: HttpRequest, model_id: str, asked: Query[schemas.ReportQuery]) -> Any:
+def validate_now(
+    request: HttpRequest,
+    model_id: str,
+    asked: Query[schemas.ReportQuery],
+    response: HttpResponse,
+) -> Any:
     """Reads the headers of the model again and returns its checks.
 
-    With `deep`, a worker also reads every byte; the response then describes the queued validation.
+    With `deep`, a worker reads every byte: `Location` then answers its progress and its result.
     """
     caller, record = caller_of(request), fetch(request, model_id)
     if asked.deep:
         run, created = deep_validation.request(record, user_id=caller.user.pk)
         if run.state == DeepValidation.State.FAILED:
             raise ApiError(503, run.message)
-        return Status(202, _deep(request, run, record, created))
+        waiting.wait(run, asked.wait)
+        return _followed(request, run, record, response, created=created)
+    if asked.wait:
+        fault = (("query", "wait"), "is for `deep=true`; a validation of headers ends at once")
+        raise ApiError(422, "There is nothing to wait for.", errors=[fault])
     return Status(200, validation.validate(record).as_json())
 
 
-def _deep(
-    request: HttpRequest, run: DeepValidation, record: RegisteredModel, created: bool
+@router.get(
+    "/models/{model_id}/validations",
+    auth=READ,
+    response=schemas.Validations,
+    operation_id="list_validations",
+    summary="Deep validations of a model",
+)
+def validations(request: HttpRequest, model_id: str, asked: Query[paging.Paged]) -> dict[str, Any]:
+    """The newest first."""
+    record = fetch(request, model_id)
+    sight = Sight(caller_of(request).user)
+    return paging.numbered(
+        request,
+        DeepValidation.objects.filter(model=record),
+        asked,
+        lambda run: _deep(request, run, record, sight),
+    )
+
+
+@router.get(
+    "/models/{model_id}/validations/{validation_id}",
+    auth=READ,
+    response={200: schemas.DeepResult, 202: schemas.DeepRun},
+    operation_id="get_validation",
+    url_name="get_validation",
+    summary="A deep validation",
+)
+def validated(
+    request: HttpRequest, model_id: str, validation_id: Path[schemas.RunId], response: HttpResponse
+) -> Any:
+    """202 with its progress while it is queued or running, 200 with its result afterwards."""
+    record = fetch(request, model_id)
+    run = _of(DeepValidation.objects, record, validation_id, "deep validation")
+    return _followed(request, run, record, response)
+
+
+@router.post(
+    "/models/{model_id}/validations/{validation_id}/cancel",
+    auth=VALIDATE,
+    response=schemas.StoppedRun,
+    operation_id="cancel_validation",
+    summary="Stop a deep validation",
+)
+def stop_validation(
+    request: HttpRequest, model_id: str, validation_id: Path[schemas.RunId]
 ) -> dict[str, Any]:
+    """What was read so far is kept: the next validation goes on from there."""
+    record = fetch(request, model_id)
+    run = _of(DeepValidation.objects, record, validation_id, "deep validation")
+    stopped = deep_validation.cancel(run)
+    run.refresh_from_db()
+    return {"model_id": record.model_id, "status": str(run.state), "cancelled": stopped}
+
+
+Run = TypeVar("Run", DeepValidation, LoadTest)
+
+
+def _of(rows: Manager[Run], record: RegisteredModel, key: int, name: str) -> Run:
+    run = rows.filter(pk=key, model=record).first()
+    if run is None:
+        raise Http404(f"There is no {name} {key} of {record.model_id}.")
+    return run
+
+
+def _followed(
+    request: HttpRequest,
+    run: DeepValidation,
+    record: RegisteredModel,
+    response: HttpResponse,
+    *,
+    created: bool = False,
+) -> Status[dict[str, Any]]:
+    sight = Sight(caller_of(request).user)
+    told = _deep(request, run, record, sight)
+    response["Location"] = told["location"]
+    if run.is_active:
+        return Status(202, {**told, "created": created})
+    return Status(200, {**told, "report": validation.report(record, sight).as_json()})
+
+
+def _deep(
+    request: HttpRequest, run: DeepValidation, record: RegisteredModel, sight: Sight
+) -> dict[str, Any]:
+    place = reverse("api:get_validation", args=[record.model_id, run.pk])
     return {
         "model_id": record.model_id,
         "validation_id": run.pk,
         "status": str(run.state),
-        "created": created,
         "done_bytes": run.done_bytes,
         "total_bytes": run.total_bytes,
-        "location": request.build_absolute_uri(own_path(request, record)),
+        "current_path": run.current_path or None,
+        "started_at": run.started_at,
+        "finished_at": run.finished_at,
+        "message": sight.text(run.message) or None,
+        "location": request.build_absolute_uri(place),
     }
 
 
@@ -108,19 +197,8 @@ def test_load(
         ) from None
     if created and test.state == LoadTest.State.FAILED:
         raise ApiError(503, test.message)
-    if asked.wait and _SEATS.acquire(blocking=False):
-        try:
-            _wait(test, asked.wait)
-        finally:
-            _SEATS.release()
+    waiting.wait(test, asked.wait)
     return _told(request, test, record, created, response)
-
-
-def _wait(test: LoadTest, seconds: int) -> None:
-    until = time.monotonic() + seconds
-    while test.is_active and time.monotonic() < until:
-        time.sleep(LOOK)
-        test.refresh_from_db()
 
 
 @router.get(
@@ -131,14 +209,28 @@ def _wait(test: LoadTest, seconds: int) -> None:
     summary="Result of a test load",
 )
 def tested(
-    request: HttpRequest, model_id: str, test_id: Path[schemas.TestId], response: HttpResponse
+    request: HttpRequest, model_id: str, test_id: Path[schemas.RunId], response: HttpResponse
 ) -> Any:
     """200 with the result, 202 while the test is running."""
     record = fetch(request, model_id)
-    test = LoadTest.objects.filter(pk=test_id, model=record).first()
-    if test is None:
-        raise Http404(f"There is no test load {test_id} of {record.model_id}.")
+    test = _of(LoadTest.objects, record, test_id, "test load")
     return _told(request, test, record, False, response)
+
+
+@router.post(
+    "/models/{model_id}/test-load/{test_id}/cancel",
+    auth=VALIDATE,
+    response=schemas.StoppedRun,
+    operation_id="cancel_test_load",
+    summary="Stop a test load",
+)
+def stop_test(request: HttpRequest, model_id: str, test_id: Path[schemas.RunId]) -> dict[str, Any]:
+    """Ends the process that loads the model."""
+    record = fetch(request, model_id)
+    test = _of(LoadTest.objects, record, test_id, "test load")
+    stopped = test_loads.cancel(test)
+    test.refresh_from_db()
+    return {"model_id": record.model_id, "status": str(test.state), "cancelled": stopped}
 
 
 def _told(

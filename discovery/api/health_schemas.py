@@ -8,12 +8,11 @@ from typing import Annotated, Literal
 from ninja import Schema
 from pydantic import Field
 
-from discovery.engine.core.vocabulary import Outcome
+from discovery.api.waiting import MAX_WAIT
+from discovery.engine.core.vocabulary import JobState, Outcome
 from discovery.engine.integrity.checks import CHECKS
 
-MAX_WAIT = 120
-
-TestId = Annotated[int, Field(ge=1, lt=1 << 63)]
+RunId = Annotated[int, Field(ge=1, lt=1 << 63)]
 
 
 class Check(Schema):
@@ -38,21 +37,52 @@ class Report(Schema):
     completeness: Completeness
 
 
-class DeepRun(Schema):
-    """Reading all bytes of a model. Its outcome is the check ``checksum`` of the next report."""
+class Validation(Schema):
+    """Reading all bytes of a model, and comparing them with what they should be."""
 
     model_id: str
     validation_id: int
-    status: str
-    created: bool = Field(description="False while one of this model was under way already.")
+    status: JobState
     done_bytes: int
     total_bytes: int
-    location: str = Field(description="Where the report is.")
+    current_path: str | None = Field(description="The file that is read now.")
+    started_at: datetime | None
+    finished_at: datetime | None
+    message: str | None = Field(description="How it ended, or why it waits.")
+    location: str = Field(description="Where its progress and its result are.")
+
+
+class DeepRun(Validation):
+    """A deep validation that is queued or running."""
+
+    created: bool = Field(description="False while one of this model was under way already.")
+
+
+class DeepResult(Validation):
+    """A deep validation that is over. The check ``checksum`` of its report is the outcome."""
+
+    report: Report
+
+
+class Validations(Schema):
+    count: int
+    next: str | None
+    previous: str | None
+    results: list[Validation]
+
+
+class StoppedRun(Schema):
+    model_id: str
+    status: JobState
+    cancelled: bool = Field(description="False when it was over already.")
 
 
 class ReportQuery(Schema):
     deep: bool = Field(
         False, description="Queue reading all bytes, and answer 202. Needs the scope `write`."
+    )
+    wait: int = Field(
+        0, ge=0, le=MAX_WAIT, description="With `deep`, seconds to wait for the result."
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -12,11 +13,13 @@ from discovery.api import metadata_schemas as schemas
 from discovery.api.authentication import Access, caller_of, fetch
 from discovery.api.errors import ApiError
 from discovery.api.model_schemas import ModelDocument
-from discovery.api.preconditions import as_seen, stale, tagged
+from discovery.api.preconditions import as_seen, plain, stale, tagged
 from discovery.engine.core.vocabulary import TokenScope
-from discovery.models import Right
+from discovery.models import RegisteredModel, Right
 from discovery.services.access import permissions
-from discovery.services.metadata import merge_patch
+from discovery.services.access.redaction import Sight
+from discovery.services.metadata import documents, merge_patch
+from discovery.services.registry import records
 
 router = Router(tags=["Curating"])
 CHANGE = Access(TokenScope.WRITE, Right.EDIT)
@@ -32,14 +35,16 @@ CHANGE = Access(TokenScope.WRITE, Right.EDIT)
 def metadata(
     request: HttpRequest,
     model_id: str,
-    payload: schemas.Metadata,  # type: ignore[valid-type]
+    payload: schemas.MetadataChange,  # type: ignore[valid-type]
     response: HttpResponse,
 ) -> dict[str, Any]:
     """Only the fields that are sent.
 
-    With `If-Match` nothing is written once the model has changed: 412.
+    A document that was read may be sent whole: fields that nobody sets and that are as they were
+    are passed over, and so are values in it that did not change. With `If-Match` nothing is
+    written once the model has changed: 412.
     """
-    return _changed(request, model_id, payload.given(), response)  # type: ignore[attr-defined]
+    return _changed(request, model_id, given(payload), response)
 
 
 @router.put(
@@ -50,16 +55,33 @@ def metadata(
     summary="Change the category",
 )
 def category(
-    request: HttpRequest, model_id: str, payload: schemas.CategoryChange, response: HttpResponse
+    request: HttpRequest,
+    model_id: str,
+    payload: schemas.CategoryChange,  # type: ignore[valid-type]
+    response: HttpResponse,
 ) -> dict[str, Any]:
     """Any of the three axes."""
-    return _changed(request, model_id, payload.given(), response)
+    return _changed(request, model_id, given(payload), response)
+
+
+def given(payload: Any) -> dict[str, Any]:
+    """Return what was sent; a nested ``category`` as an object."""
+    sent: dict[str, Any] = payload.given()
+    if isinstance(category := sent.get("category"), schemas.Strict):
+        sent["category"] = category.given()
+    return sent
+
+
+def _read(given: Mapping[str, Any], record: RegisteredModel, sight: Sight) -> Mapping[str, Any]:
+    """Return the changes in what was sent, which may be the whole document of the model."""
+    return documents.changes(given, lambda: plain(records.document(record, sight), ModelDocument))
 
 
 def _changed(
-    request: HttpRequest, model_id: str, changes: dict[str, Any], response: HttpResponse
+    request: HttpRequest, model_id: str, sent: dict[str, Any], response: HttpResponse
 ) -> dict[str, Any]:
     record = fetch(request, model_id)
+    changes = _read(sent, record, Sight(caller_of(request).user))
     if refused := permissions.refusals(caller_of(request).user, changes, record):
         raise ApiError(
             403,
@@ -98,6 +120,7 @@ def bulk(
         through="api",
         atomic=asked.atomic,
         may=partial(permissions.refusals, person),
+        read=partial(_read, sight=Sight(person)),
     )
     failed = sum(bool(result.errors) for result in told)
     undone = asked.atomic and failed

@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from ninja import Schema
-from pydantic import ConfigDict, Field, create_model
+from pydantic import BeforeValidator, ConfigDict, Field, create_model
 
+from discovery.api.model_schemas import ModelDocument
 from discovery.engine.core import fields
 from discovery.engine.core.text import MAX_INTEGER, MAX_ITEM_TEXT, MAX_ITEMS
 from discovery.engine.core.vocabulary import Primary, Secondary, Specialization, Visibility
@@ -19,8 +20,22 @@ MAX_UPDATES = 1_000
 Item = Annotated[str, Field(min_length=1, max_length=MAX_ITEM_TEXT)]
 
 
-def _optional(kind: Any, **limits: Any) -> Any:
-    return (Annotated[kind, Field(**limits)] | None, Field(None))
+def _optional(kind: Any, *, description: str | None = None, **limits: Any) -> Any:
+    """Type and field of what may be left out, and given back by ``null`` or a blank string."""
+    value: Any = Annotated[kind, Field(**limits)] | None
+    if kind is str:
+        return (value, Field(None, description=description))
+    value = Annotated[value, BeforeValidator(_given_back)]
+    return (value, Field(None, description=description, json_schema_extra=_or_blank))
+
+
+def _given_back(value: Any) -> Any:
+    return None if isinstance(value, str) and not value.strip() else value
+
+
+def _or_blank(schema: dict[str, Any]) -> None:
+    """The schema of a field takes a blank string beside its values."""
+    schema.setdefault("anyOf", []).append({"type": "string", "pattern": r"^\s*$"})
 
 
 class Strict(Schema):
@@ -72,12 +87,35 @@ Metadata: type[Strict] = create_model(
 )
 
 
-class CategoryChange(Strict):
-    """What is left out stays as it is; ``null`` is what the rules say."""
+CategoryChange: type[Strict] = create_model(
+    "CategoryChange",
+    __base__=Strict,
+    __doc__="What is left out stays as it is; ``null`` is what the rules say.",
+    primary=_optional(Primary),
+    secondary=_optional(Secondary),
+    specialization=_optional(Specialization),
+)
 
-    primary: Primary | None = None
-    secondary: Secondary | None = None
-    specialization: Specialization | None = None
+_NESTED: dict[str, Any] = {
+    "category": (CategoryChange | None, Field(None, description="Any of the three axes."))
+}
+#: What documents have that nobody sets: accepted where it is as it was read.
+_READ_ONLY: dict[str, Any] = {
+    name: (Any, Field(None, json_schema_extra={"readOnly": True}))
+    for name in ModelDocument.model_fields
+    if name not in (*_FIELDS, "category")
+}
+
+MetadataChange: type[Strict] = create_model(
+    "MetadataChange",
+    __base__=Metadata,
+    __doc__=(
+        "Objects are merged key by key, lists replaced, and null or a blank string makes a field"
+        " automatic. A whole model document is taken too: what is in it as it was read stays."
+    ),
+    **_NESTED,
+    **_READ_ONLY,
+)
 
 
 class BulkItem(Strict):

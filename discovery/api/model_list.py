@@ -8,17 +8,17 @@ from django.http import HttpRequest, QueryDict
 from ninja import Query, Router, Schema
 from pydantic import Field, create_model, model_validator
 
-from discovery.api import paging
+from discovery.api import closed_lists, paging
 from discovery.api.authentication import PUBLIC, caller_of
 from discovery.api.errors import ApiError
 from discovery.api.model_schemas import SUMMARY, Summary
 from discovery.engine.core.fields import LISTED
-from discovery.engine.core.text import MAX_INTEGER
+from discovery.engine.core.text import MAX_INTEGER, plural
 from discovery.engine.core.vocabulary import AXES
 from discovery.models import RegisteredModel
 from discovery.services.access.redaction import Sight
 from discovery.services.registry.records import values
-from discovery.services.search import facets, model_filters
+from discovery.services.search import facets, model_filters, unknown_values
 from discovery.services.search import model_search as search
 from discovery.services.search.filters import BOUNDS, FACETS, FILTERS, NONE, NUMBERS, Filter
 from discovery.services.search.model_filters import MAX_TEXT, MAX_VALUES
@@ -116,6 +116,10 @@ class Discovered(Schema):
     previous: str | None
     results: list[Summary]  # type: ignore[valid-type]
     facets: dict[str, list[FacetValue]] | None = None
+    unknown: dict[str, list[str]] | None = Field(
+        None,
+        description="Where nothing is found: values of filters that no model has which you see.",
+    )
 
 
 @router.get(
@@ -128,7 +132,8 @@ class Discovered(Schema):
 )
 def discovered(request: HttpRequest, asked: Query[Wanted]) -> dict[str, Any]:
     """Summaries of the models that you may see."""
-    user, filters, shown = caller_of(request).user, _filters(asked), _Shown(caller_of(request).user)
+    user = caller_of(request).user
+    filters, shown = _filters(asked, user), _Shown(user)
     more: dict[str, Any] = {}
     results = search.Results(user, filters, columns=_COLUMNS)
     if asked.facets:
@@ -146,19 +151,22 @@ def discovered(request: HttpRequest, asked: Query[Wanted]) -> dict[str, Any]:
             user, filters, columns=_COLUMNS, total=counted.total, most=counted.most
         )
     if asked.cursor is None:
-        return paging.numbered(request, results, asked, shown, **more)
-    keys = search.listed(user, filters)
-    return paging.by_cursor(
-        request,
-        keys,
-        asked.cursor,
-        asked.page_size,
-        lambda found: [shown(row) for row in results.models(found)],
-        **more,
-    )
+        answer = paging.numbered(request, results, asked, shown, **more)
+    else:
+        answer = paging.by_cursor(
+            request,
+            search.listed(user, filters),
+            asked.cursor,
+            asked.page_size,
+            lambda found: [shown(row) for row in results.models(found)],
+            **more,
+        )
+    if not answer["count"] and (unknown := unknown_values.without_models(user, filters)):
+        answer["unknown"] = unknown
+    return answer
 
 
-def _filters(asked: Wanted) -> model_filters.ModelFilters:
+def _filters(asked: Wanted, user: User | AnonymousUser) -> model_filters.ModelFilters:
     """As an address of the Models page says it.
 
     A search that is not understood is refused: a term left out would find too much.
@@ -181,6 +189,15 @@ def _filters(asked: Wanted) -> model_filters.ModelFilters:
             "The search is not understood.",
             errors=[
                 (("query", "search"), f"{fault.term}: {fault.reason}") for fault in filters.faults
+            ],
+        )
+    if wrong := unknown_values.of_closed_lists(user, filters):
+        raise ApiError(
+            422,
+            f"{plural(len(wrong), 'value')} of filters cannot be used.",
+            errors=[
+                (("query", name), closed_lists.not_known(value, known))
+                for name, value, known in wrong
             ],
         )
     return filters

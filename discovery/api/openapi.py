@@ -9,7 +9,7 @@ from typing import Any
 from ninja.openapi.schema import OpenAPISchema
 from ninja.operation import Operation
 
-from discovery.api import openapi_details
+from discovery.api import glossary, openapi_details
 from discovery.api.authentication import Access, words
 
 SECURITY = {
@@ -58,6 +58,9 @@ _MEETING = {
     "refresh": {409: "The first request with this Idempotency-Key is under way"},
     "undo_change": {409: "It is undone already, or what it set was changed again since"},
     "undo_batch": {409: "Nothing of it can be undone, or it is still under way"},
+    "accept_problems": {409: "Somebody has decided since they were read (`seen`)"},
+    "snooze_problems": {409: "Somebody has decided since they were read (`seen`)"},
+    "reopen_problems": {409: "Somebody has decided since they were read (`seen`)"},
 }
 
 _ALWAYS = {422: "Well-formed but wrong", 429: "Too many requests", 503: "Not now"}
@@ -75,6 +78,8 @@ class Document(OpenAPISchema):
     def add_schema_definitions(self, definitions: dict[str, Any]) -> None:
         """Two schemas of one name would silently become one."""
         for name, schema in definitions.items():
+            for each, described in schema.get("properties", {}).items():
+                glossary.describe(each, described, name)
             assert self.schemas.setdefault(name, schema) == schema, (
                 f"there are two schemas called {name}"
             )
@@ -86,6 +91,7 @@ class Document(OpenAPISchema):
             if examples := parameter.pop("examples", None):
                 parameter["example"] = examples[0]
             openapi_details.describe_part(parameter)
+            glossary.describe_parameter(parameter)
         return found
 
     def operation_details(self, operation: Operation) -> dict[str, Any]:

@@ -21,6 +21,7 @@ PARTS: dict[str, tuple[str, Any]] = {
     "edit_id": ("The id of the change of many models.", 12),
     "scan_id": ("The id of the scan.", 25),
     "test_id": ("The id of the test load.", 3),
+    "validation_id": ("The id of the deep validation.", 8),
 }
 
 IF_MATCH = "If-Match"
@@ -53,6 +54,8 @@ SENT: dict[str, tuple[str, ...]] = {
     "update_metadata": (IF_MATCH,),
     "update_category": (IF_MATCH,),
     "forget_model": (IF_MATCH,),
+    "quarantine_model": (IF_MATCH,),
+    "lift_quarantine": (IF_MATCH,),
     "register_model": (IDEMPOTENCY_KEY,),
     "refresh": (IDEMPOTENCY_KEY,),
 }
@@ -62,6 +65,12 @@ GIVEN: dict[str, dict[int, tuple[str, ...]]] = {
     "get_model": {200: ("ETag",)},
     "update_metadata": {200: ("ETag",)},
     "update_category": {200: ("ETag",)},
+    "register_model": {201: ("ETag", "Location")},
+    "refresh": {200: ("Location",), 202: ("Location",)},
+    "validate_model_now": {200: ("Location",), 202: ("Location",)},
+    "get_validation": {200: ("Location",), 202: ("Location",)},
+    "test_load": {202: ("Location",)},
+    "get_test_load": {202: ("Location",)},
     "undo_change": {201: ("Location",)},
     "undo_batch": {201: ("Location",), 202: ("Location",)},
 }

@@ -74,9 +74,7 @@ def once(
 
     def answer() -> tuple[int, Any]:
         status, body = act()
-        return status, json.loads(
-            json.dumps(schema.model_validate(body).model_dump(), cls=NinjaJSONEncoder)
-        )
+        return status, plain(body, schema)
 
     key = request.headers.get("Idempotency-Key", "")
     if not key:
@@ -106,6 +104,16 @@ def once(
     if again:
         response["Idempotency-Replayed"] = "true"
     return response
+
+
+def as_json(status: int, body: Any, schema: type[Schema]) -> HttpResponse:
+    """Return the response with ``body`` in the shape of ``schema``."""
+    return _json(status, plain(body, schema))
+
+
+def plain(body: Any, schema: type[Schema]) -> Any:
+    """Return ``body`` as a program reads it in the shape of ``schema``."""
+    return json.loads(json.dumps(schema.model_validate(body).model_dump(), cls=NinjaJSONEncoder))
 
 
 def _json(status: int, body: Any) -> HttpResponse:

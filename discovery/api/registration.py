@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Router
 from pydantic import Field, create_model
 
-from discovery.api import metadata_schemas
+from discovery.api import metadata, metadata_schemas
 from discovery.api.authentication import Access, caller_of
 from discovery.api.errors import ApiError
 from discovery.api.model_schemas import ModelDocument
@@ -54,9 +54,7 @@ def register(
 
     Takes an `Idempotency-Key`.
     """
-    given = payload.given()  # type: ignore[attr-defined]
-    if isinstance(given.get("category"), metadata_schemas.CategoryChange):
-        given["category"] = given["category"].given()
+    given = metadata.given(payload)
     set_too = {
         name: value
         for name, value in given.items()

@@ -16,7 +16,9 @@ from discovery.api import (
     models,
     openai,
     probes,
+    problems,
     registration,
+    scans,
     system,
     taxonomies,
 )
@@ -26,11 +28,13 @@ from discovery.api.app import api
 for resource in (
     model_list,
     discovery,
+    scans,
     registration,
     metadata,
     models,
     model_details,
     health,
+    problems,
     taxonomies,
     changes,
     bulk_edits,

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 from django.contrib import messages
-from django.db.models import Count, F, Q, QuerySet
+from django.db.models import Count, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils import timezone
@@ -15,21 +15,17 @@ from django.views.decorators.http import require_POST, require_safe
 
 from discovery.engine.core.text import plural
 from discovery.engine.core.vocabulary import Severity
-from discovery.models import Finding, RegisteredModel, Right
-from discovery.models.registry import sees_all
+from discovery.models import Finding, Right
 from discovery.services.access import permissions
 from discovery.services.bulk import bulk_edits
 from discovery.services.bulk.operations import Operation
 from discovery.services.bulk.selections import Selection
-from discovery.services.findings import triage
-from discovery.services.registry import aliases
+from discovery.services.findings import listing, triage
 from discovery.services.search import model_filters
 from discovery.web.shared.shortcuts import needs, numbered, page_or_partial, require
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
-
-    from discovery.models.trust import FindingQuerySet
 
 PAGE_SIZE = 50
 
@@ -38,28 +34,6 @@ MAX_CHOSEN = 1_000
 
 #: Severity → its label: nothing that is only told is a problem.
 _SEVERITIES = {each.value: each.label for each in (Severity.ERROR, Severity.WARNING)}
-STATES = {"open": "Open", "snoozed": "Put off", "accepted": "Accepted", "resolved": "Resolved"}
-
-_ACCEPTED = Q(accepted_content=F("model__content")) & ~Q(accepted_content="")
-
-
-def _seen(request: HttpRequest) -> FindingQuerySet:
-    """Of the models that this person may see."""
-    rows = Finding.objects.all()
-    if sees_all(request.user):
-        return rows
-    return rows.filter(model__in=RegisteredModel.objects.visible_to(request.user).values("pk"))
-
-
-def _in_state(seen: FindingQuerySet, state: str) -> QuerySet[Finding]:
-    if state == "resolved":
-        return seen.exclude(resolved_at=None)
-    rows = seen.filter(resolved_at=None)
-    if state == "accepted":
-        return rows.filter(_ACCEPTED)
-    if state == "snoozed":
-        return rows.exclude(_ACCEPTED).filter(snoozed_until__gt=timezone.now())
-    return seen.open()
 
 
 class NotStarted(Exception):
@@ -70,33 +44,20 @@ class NotStarted(Exception):
 @needs(Right.VIEW_FINDINGS)
 def index(request: HttpRequest) -> HttpResponse:
     state = request.GET.get("state", "")
-    state = state if state in STATES else "open"
+    state = state if state in listing.STATES else "open"
     severity = request.GET.get("severity", "")
     severity = severity if severity in _SEVERITIES else ""
     text = model_filters.normal_text(request.GET.get("q", ""))
-    rows = _in_state(_seen(request), state)
+    rows = listing.in_state(listing.seen_by(request.user), state)
     codes = list(rows.values("code").annotate(count=Count("pk")).order_by("-count", "code")[:40])
     code = request.GET.get("code", "")
     code = code if any(row["code"] == code for row in codes) else ""
     found = _narrowed(rows, severity, code, text).select_related("model", "accepted_by")
-    heavy = (
-        "files",
-        "variants",
-        "extracted",
-        "curated",
-        "problems",
-        "signals",
-        "evidence",
-        "attention",
-        "checks",
-    )
-    found = found.defer(*(f"model__{name}" for name in heavy)).order_by(
-        "severity", "-first_seen_at", "-pk"
-    )
+    found = found.defer(*listing.HEAVY).order_by("severity", "-first_seen_at", "-pk")
     context = {
         "page": numbered(request, found, PAGE_SIZE),
         "state": state,
-        "states": STATES,
+        "states": listing.STATES,
         "severity": severity,
         "severities": _SEVERITIES,
         "code": code,
@@ -116,15 +77,7 @@ def _narrowed(rows: QuerySet[Finding], severity: str, code: str, text: str) -> Q
         rows = rows.filter(severity=severity)
     if code:
         rows = rows.filter(code=code)
-    for word in text.split()[: model_filters.MAX_WORDS]:
-        rows = rows.filter(
-            Q(message__icontains=word)
-            | Q(path__icontains=word)
-            | Q(model__name__icontains=word)
-            | Q(model__model_id__icontains=word)
-            | Q(model__in=aliases.like(word))
-        )
-    return rows
+    return listing.containing(rows, text)
 
 
 @require_POST
@@ -168,11 +121,8 @@ def _chosen(request: HttpRequest) -> list[Finding]:
         for key in request.POST.getlist("finding")[:MAX_CHOSEN]
         if key.isascii() and key.isdigit() and len(key) < 19
     ]
-    return (
-        list(_seen(request).filter(pk__in=keys).select_related("model", "accepted_by"))
-        if keys
-        else []
-    )
+    seen = listing.seen_by(request.user).filter(pk__in=keys)
+    return list(seen.select_related("model", "accepted_by")) if keys else []
 
 
 def _act(action: str, rows: list[Finding], user: User, sent: Any) -> str:

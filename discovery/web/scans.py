@@ -17,7 +17,7 @@ from discovery.models import LogEntry, Right, Root, ScanRun, Skipped, Unrecogniz
 from discovery.services import scans
 from discovery.services.access import permissions
 from discovery.services.machine import root_states
-from discovery.services.scans import reviewing
+from discovery.services.scans import ledgers, reviewing
 from discovery.services.search import model_filters
 from discovery.web.shared.context import frame
 from discovery.web.shared.shortcuts import (
@@ -184,12 +184,7 @@ def compare(request: HttpRequest) -> HttpResponse:
 def skipped(request: HttpRequest) -> HttpResponse:
     """Every place that looks like a model and is none, with the reason."""
     text = model_filters.normal_text(request.GET.get("q", ""))
-    rows = Skipped.objects.select_related("root").order_by("root__path", "place")
-    for word in text.split()[: model_filters.MAX_WORDS]:
-        rows = rows.filter(
-            Q(place__icontains=word) | Q(reason__icontains=word) | Q(root__path__icontains=word)
-        )
-    context = {"text": text, "page": numbered(request, rows, EVENTS_PAGE)}
+    context = {"text": text, "page": numbered(request, ledgers.skipped(text), EVENTS_PAGE)}
     return page_or_partial(request, "discovery/skipped.html", "results", context)
 
 

@@ -68,7 +68,6 @@ def shelf(make_model: Make) -> None:
         ("status=CORRUPT", ["plain"]),
         ("visibility=RESTRICTED&search=plain", ["plain"]),
         ("root=/srv/models&search=chat", ["chat"]),
-        ("root=/elsewhere", []),
         ("ordering=size_bytes", ["seeing", "plain", "chat"]),
         ("ordering=-parameter_count", ["chat", "seeing", "plain"]),
         ("ordering=parameter_count", ["seeing", "chat", "plain"]),

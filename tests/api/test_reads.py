@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from django.contrib.auth.models import Group, User
@@ -13,6 +14,7 @@ from django.test import Client
 from django.utils import timezone
 from django.utils.http import urlencode
 
+from discovery.api import waiting
 from discovery.engine.core.vocabulary import Severity
 from discovery.models import (
     Collection,
@@ -25,6 +27,7 @@ from discovery.models import (
 )
 from discovery.services import scans
 from discovery.services.core import event_log
+from discovery.services.health import deep_validation
 from discovery.services.machine import readiness
 from discovery.services.metadata import metadata
 from discovery.services.registry import tags
@@ -114,7 +117,68 @@ def test_deep_validation_is_queued_once_and_only_by_administrators(
     assert (first.status_code, second.status_code) == (202, 202)
     assert (first.json()["created"], second.json()["created"]) == (True, False)
     assert first.json()["validation_id"] == second.json()["validation_id"]
-    assert first.json()["location"].startswith("http://testserver/api/models/")
+    key, record = first.json()["validation_id"], on_disk.model_id
+    place = f"http://testserver/api/models/{record}/validations/{key}"
+    assert first["Location"] == first.json()["location"] == place
+
+
+def test_a_deep_validation_is_followed_to_its_result(
+    on_disk: RegisteredModel, task_queue: Any, reader: Client, administrator: Client
+) -> None:
+    base = f"/api/models/{on_disk.model_id}"
+    place = administrator.post(f"{base}/validate?deep=true")["Location"]
+    under_way = reader.get(place)
+    assert under_way.status_code == 202
+    assert under_way.json()["status"] == "queued"
+    assert under_way.json()["total_bytes"] == on_disk.size_bytes
+    deep_validation.execute(DeepValidation.objects.get())
+    over = reader.get(place)
+    assert over.status_code == 200
+    assert over.json()["status"] == "done"
+    assert over.json()["done_bytes"] == over.json()["total_bytes"]
+    checks = {check["name"]: check["status"] for check in over.json()["report"]["checks"]}
+    assert checks["checksum"] == "warning", "nobody says what it should be"
+    assert [row["status"] for row in reader.get(f"{base}/validations").json()["results"]] == [
+        "done"
+    ]
+    assert_error(reader.get(f"{base}/validations/999999"), 404)
+
+
+def test_a_deep_validation_is_stopped_and_one_that_is_over_is_not(
+    on_disk: RegisteredModel, task_queue: Any, reader: Client, administrator: Client
+) -> None:
+    base = f"/api/models/{on_disk.model_id}"
+    key = administrator.post(f"{base}/validate?deep=true").json()["validation_id"]
+    address = f"{base}/validations/{key}/cancel"
+    assert_error(reader.post(address), 403)
+    told = {"model_id": on_disk.model_id, "status": "cancelled"}
+    assert administrator.post(address).json() == {**told, "cancelled": True}
+    assert administrator.post(address).json() == {**told, "cancelled": False}
+
+
+def test_a_deep_validation_that_is_waited_for_is_answered_with_its_result(
+    on_disk: RegisteredModel, task_queue: Any, administrator: Client
+) -> None:
+    def work(_seconds: float) -> None:
+        deep_validation.execute(DeepValidation.objects.get())
+
+    address = f"/api/models/{on_disk.model_id}/validate"
+    with patch.object(waiting.time, "sleep", work):
+        over = administrator.post(f"{address}?deep=true&wait=60")
+    assert over.status_code == 200
+    assert over.json()["status"] == "done"
+    errors = assert_error(administrator.post(f"{address}?wait=5"), 422)["errors"]
+    assert errors[0]["loc"] == ["query", "wait"]
+
+
+def test_a_test_load_is_stopped(
+    on_disk: RegisteredModel, task_queue: Any, administrator: Client
+) -> None:
+    base = f"/api/models/{on_disk.model_id}/test-load"
+    key = administrator.post(base).json()["test_id"]
+    told = administrator.post(f"{base}/{key}/cancel").json()
+    assert (told["status"], told["cancelled"]) == ("cancelled", True)
+    assert administrator.get(f"{base}/{key}").json()["status"] == "cancelled"
 
 
 def test_history_says_who_did_what_through_what(

@@ -134,7 +134,7 @@ def test_a_category_is_set_in_part_and_given_back(make_model: Make, editor: Clie
         ({"tags": ["ok", 5]}, 422, ["body", "tags", 1]),
         ({"tags": ["x" * 10_000]}, 422, ["body", "tags", 0]),
         ({"modalities": ["SMELL"]}, 422, ["body", "modalities", 0]),
-        ({"status": "READY"}, 422, ["body", "status"]),
+        ({"status": "MISSING"}, 422, ["body", "status"]),
         ({"context_length": 1 << 70}, 422, ["body", "context_length"]),
         ({"context_length": True}, 422, ["body", "context_length"]),
         ({"description": "nul \0"}, 422, ["body", "description"]),

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 #: (changes, record) → {field: why it may not be set}.
 May = Callable[[Mapping[str, Any], RegisteredModel], Mapping[str, str]]
 
+#: (what was sent, record) → the changes in it; raises ``InvalidMetadata``.
+Read = Callable[[Mapping[str, Any], RegisteredModel], Mapping[str, Any]]
+
 
 class Stale(Exception):
     """The model is not what the caller has seen; nothing was written."""
@@ -72,15 +75,20 @@ def update_many(
     through: str,
     atomic: bool,
     may: May | None = None,
+    read: Read = lambda changes, _record: changes,
 ) -> list[Update]:
     """Update models one by one, in one transaction and one batch; return the results in order.
 
     An invalid update does not affect the others, unless ``atomic``: then nothing is written. It
     takes a fixed number of statements. ``may`` tells which fields of a model this person may not
-    set.
+    set, ``read`` makes changes of what was sent, or raises ``InvalidMetadata``.
     """
     with transaction.atomic():
-        visible = RegisteredModel.objects.visible_to(by).select_for_update()
+        visible = (
+            RegisteredModel.objects.visible_to(by)
+            .select_related("root")
+            .select_for_update(of=("self",))
+        )
         records = aliases.find_many(visible.order_by("pk"), (model_id for model_id, _ in updates))
         unknown = _unknown(changes for _, changes in updates)
         results: list[Update] = []
@@ -90,7 +98,12 @@ def update_many(
             if record is None:
                 results.append(Update(model_id, {"model_id": "there is no such model"}))
                 continue
-            errors = _twice(record, wanted) or (may(changes, record) if may else {})
+            errors = _twice(record, wanted)
+            try:
+                changes = read(changes, record)
+            except InvalidMetadata as error:
+                errors = errors or error.errors
+            errors = errors or (may(changes, record) if may else {})
             errors = errors or _into(wanted, record, changes, unknown)
             alias = model_id if model_id != record.model_id else ""
             results.append(Update(record.model_id, errors, alias))

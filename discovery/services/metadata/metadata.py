@@ -306,7 +306,9 @@ def _cleaned(name: str, value: Any, unknown: Unknown) -> Any:
     """Return the cleaned value; raises ``ValueError`` with what is wrong."""
     if name in LINKS:
         return _names(name, value, unknown)
-    if value is None or (name not in COLUMNS and (value == "" or value == [] or value == {})):
+    if value is None or (isinstance(value, str) and not value.strip()):
+        return None
+    if name not in COLUMNS and (value == [] or value == {}):
         return None
     if name in CHOICES:
         if not isinstance(value, str) or value not in CHOICES[name]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
+from django.db.models import Q, QuerySet
 
 from discovery.engine.core.paths import to_native, to_text
 from discovery.engine.core.types import Candidate, FileEntry, Found
@@ -19,8 +20,9 @@ from discovery.engine.core.vocabulary import Severity
 from discovery.engine.disk.ledger import Ledger, Stray, Use
 from discovery.engine.identify import unrecognized
 from discovery.engine.identify.unrecognized import Glimpse
-from discovery.models import LogTopic, Root, Unrecognized
+from discovery.models import LogTopic, Root, Skipped, Unrecognized
 from discovery.services.core import config_files, event_log
+from discovery.services.search.model_filters import MAX_WORDS
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -192,3 +194,16 @@ def support(formats: Collection[str], *, by: User) -> None:
 
 def _is_below(path: str, folder: str) -> bool:
     return path == folder or path.startswith(folder + "/")
+
+
+def skipped(text: str = "") -> QuerySet[Skipped]:
+    """Places that look like models and are not, by root and place.
+
+    ``text`` limits them to those that contain each of its words.
+    """
+    rows = Skipped.objects.select_related("root").order_by("root__path", "place")
+    for word in text.split()[:MAX_WORDS]:
+        rows = rows.filter(
+            Q(place__icontains=word) | Q(reason__icontains=word) | Q(root__path__icontains=word)
+        )
+    return rows

@@ -37,13 +37,15 @@ from discovery.services.core import config_files, event_log
 from discovery.services.curation import collections
 from discovery.services.findings import findings
 from discovery.services.integrations import http_client, webhooks
-from discovery.services.machine import reach, root_probes
+from discovery.services.machine import reach
 from discovery.services.metadata import input_checks, metadata
 from discovery.services.metadata.metadata import InvalidMetadata
 from discovery.services.registry import aliases, deregistration, tags
 from discovery.services.registry.records import resolve, take
 from discovery.services.scans.roots import (
+    NoSuchFolder,
     OutsideRoots,
+    below_a_root,
     others,
     resolve_path,
     settings_of,
@@ -230,11 +232,13 @@ def _found(given: str, sight: Sight) -> tuple[Root, Found]:
     ``OSError`` or ``RootSilent``.
     """
     roots = list(Root.objects.exclude(path=Root.REMOTE).order_by("path"))
-    path = os.path.normpath(given if os.path.isabs(given) else _below_one(given, roots))
     try:
+        path = os.path.normpath(given if os.path.isabs(given) else below_a_root(given, roots))
         home, below = resolve_path(path, roots)
         if reach.within(home, ("dangling", path), partial(_dangles, path)):
             raise _Unusable("is a link to something that is not there")
+    except NoSuchFolder as error:
+        raise _Unusable(str(error)) from None
     except OutsideRoots as error:
         if error.lexical:
             raise _Unusable("leads through a link to a place outside the roots") from None
@@ -258,26 +262,6 @@ def _read(
     home = to_native("/", root)
     _readable(os.path.join(home, below))
     return read_path.read(home, below, settings, memory_bytes, inside)[1]
-
-
-def _below_one(given: str, roots: list[Root]) -> str:
-    asked = {root: (("lies", given), partial(_lies, root.path, given)) for root in roots}
-    answers = reach.within_each(asked)
-    places = [answer for answer in answers.values() if isinstance(answer, str) and answer]
-    if len(places) > 1:
-        raise _Unusable("is below several roots: give the absolute path")
-    if not places:
-        silent = next(
-            (answer for answer in answers.values() if isinstance(answer, root_probes.RootSilent)),
-            None,
-        )
-        raise silent or _Unusable("does not exist below any root")
-    return places[0]
-
-
-def _lies(root: str, given: str) -> str:
-    path = to_native(to_native("/", root), given)
-    return path if os.path.lexists(path) else ""
 
 
 def _dangles(path: str) -> bool:

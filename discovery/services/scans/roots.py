@@ -179,6 +179,30 @@ def locate(path: str, *, add: bool) -> tuple[Root, str]:
     return root, to_text(below)
 
 
+def below_a_root(given: str, roots: Iterable[Root]) -> str:
+    """Return the absolute path of what a relative path names: it is looked for below each root.
+
+    Raises ``NoSuchFolder`` where it is below none or several, or ``RootSilent``.
+    """
+    asked = {root: (("lies", given), partial(_lies, root.path, given)) for root in roots}
+    answers = reach.within_each(asked)
+    places = [answer for answer in answers.values() if isinstance(answer, str) and answer]
+    if len(places) > 1:
+        raise NoSuchFolder("is below several roots: give the absolute path")
+    if not places:
+        silent = next(
+            (answer for answer in answers.values() if isinstance(answer, root_probes.RootSilent)),
+            None,
+        )
+        raise silent or NoSuchFolder("does not exist below any root")
+    return places[0]
+
+
+def _lies(root: str, given: str) -> str:
+    path = to_native(to_native("/", root), given)
+    return path if os.path.lexists(path) else ""
+
+
 def add_root(path: str) -> None:
     """Add the folder as a root where it lies in none; a silent folder is accepted unchecked.
 
