@@ -127,6 +127,10 @@ WORDS: dict[str, tuple[str, Any]] = {
     "Completeness.missing": ("What nobody has filled in, in words.", ["a license"]),
     "Check.name": ("Name of the check.", "header_parses"),
     "Check.path": ("The file that it is about.", None),
+    **{
+        f"{name}.problems": ("Ids of problems.", [7, 9])
+        for name in ("AcceptProblems", "SnoozeProblems", "ReopenProblems")
+    },
     # -- jobs
     "location": ("Where its progress and its result are.", "http://127.0.0.1:8000/api/…"),
     "created": ("False while the same was under way already.", True),
@@ -181,6 +185,7 @@ WORDS: dict[str, tuple[str, Any]] = {
     "frozen_reason": ("Why nothing is marked missing until a person confirms.", None),
     "title": ("The answer in a few words.", "It is registered as llama-2-7b-chat."),
     "detail": ("The answer in a sentence or two.", "Its files are as the last scan saw them."),
+    "PathExplanation.problems": ("What is wrong there, a sentence each.", []),
     # -- catalogue
     "models": ("How many models.", 12),
     "PathExplanation.models": ("Ids of the models there.", ["llama-2-7b-chat"]),
@@ -291,7 +296,11 @@ def _known(name: str, of: str) -> tuple[str, Any]:
 
 
 def _is_shown(schema: Mapping[str, Any]) -> bool:
-    return any(word in schema for word in ("examples", "example", "enum", "const", "$ref"))
+    """Whether an example can be made of it without one of its own."""
+    if any(word in schema for word in ("examples", "example", "enum", "const", "$ref")):
+        return True
+    inner = [schema["items"]] if isinstance(schema.get("items"), dict) else schema.get("anyOf", [])
+    return any("$ref" in part or "enum" in part for part in inner)
 
 
 def _takes(schema: Mapping[str, Any], example: Any) -> bool:

@@ -115,7 +115,7 @@ def describe_part(parameter: dict[str, Any]) -> None:
 def example_of(schema: Mapping[str, Any], schemas: Schemas, depth: int = 0) -> Any:
     """An instance of a schema, from the examples of its properties."""
     if "$ref" in schema:
-        if depth > 6:
+        if depth > 12:
             return {}
         return example_of(schemas[schema["$ref"].rpartition("/")[2]], schemas, depth + 1)
     if schema.get("examples"):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 from ninja import Router
 from pydantic import Field, create_model
 
@@ -12,7 +14,7 @@ from discovery.api import metadata, metadata_schemas
 from discovery.api.authentication import Access, caller_of
 from discovery.api.errors import ApiError
 from discovery.api.model_schemas import ModelDocument
-from discovery.api.preconditions import once
+from discovery.api.preconditions import etag, once
 from discovery.engine.core.vocabulary import TokenScope
 from discovery.models import RegisteredModel, Right
 from discovery.services.access import permissions
@@ -89,4 +91,9 @@ def register(
             ) from None
         return 201, records.document(record, Sight(person))
 
-    return once(request, act, ModelDocument)
+    response = once(request, act, ModelDocument)
+    made = json.loads(response.content)["model_id"]
+    response["Location"] = request.build_absolute_uri(reverse("api:document", args=[made]))
+    if record := RegisteredModel.objects.select_related("root").filter(model_id=made).first():
+        response["ETag"] = etag(records.document(record, Sight(person)))
+    return response

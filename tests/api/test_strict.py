@@ -217,7 +217,7 @@ def test_a_blank_string_gives_a_field_back(
         ({"category": {"primary": "VISON"}}, ["body", "category", "primary"], "did you mean"),
         ({"modalities": ["TEXT", "IMGE"]}, ["body", "modalities", 1], "did you mean IMAGE?"),
         ({"context_length": "many"}, ["body", "context_length"], "integer"),
-        ({"tags": ["x", ""]}, ["body", "tags", 1], "at least 1"),
+        ({"tags": ["x", ""]}, ["body", "tags", 1], "empty"),
         ({"licence": "mit"}, ["body", "licence"], "not permitted"),
         ([], ["body"], ""),
     ],

@@ -492,7 +492,8 @@ def test_registering_reads_what_can_be_read_and_answers_with_the_document(
         ["CHAT", "CODE"],
     )
     assert document["parameter_count"] > 0
-    assert document == editor.get("/api/models/custom-model").json()
+    read = editor.get(made["Location"])
+    assert (document, made["ETag"]) == (read.json(), read["ETag"])
     again = assert_error(post(editor, "/api/models/register", body), 409)
     assert "custom-model" in again["detail"]
 
