@@ -10,6 +10,7 @@ from django.contrib.auth.models import User
 from django.core.cache import cache
 from django.test import Client
 
+from discovery.models import ApiToken
 from discovery.services.integrations import api_tokens
 
 
@@ -30,7 +31,8 @@ def caller(db: None) -> Callable[..., Client]:
     """``caller(user, "write")``: a program that comes with a token of that user."""
 
     def make(user: User, scope: str = "read", **more: Any) -> Client:
-        _, token = api_tokens.create(user, "test", scope, **more)
+        name = f"test {ApiToken.objects.filter(user=user).count() + 1}"
+        _, token = api_tokens.create(user, name, scope, **more)
         return Client(raise_request_exception=False, headers={"Authorization": f"Bearer {token}"})
 
     return make
