@@ -12,7 +12,13 @@ class DiscoveryConfig(AppConfig):
     def ready(self) -> None:
         from discovery import checks  # noqa: F401  (registers the system checks)
         from discovery.models import listing
-        from discovery.services.access import account_journal, audiences, signed_in, signing_in
+        from discovery.services.access import (
+            account_journal,
+            audiences,
+            external_groups,
+            signed_in,
+            signing_in,
+        )
         from discovery.services.jobs import allowed_tasks
 
         pre_migrate.connect(listing.uninstall, sender=self)
@@ -22,6 +28,7 @@ class DiscoveryConfig(AppConfig):
         signed_in.listen()
         account_journal.listen()
         audiences.listen()
+        external_groups.listen()
         allowed_tasks.guard()
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from django.core import checks
 from django.db import OperationalError, ProgrammingError
 
-from discovery.services.access import access_file
+from discovery.services.access import access_file, elsewhere
 from discovery.services.core import config_files as configs
 from discovery.services.core import private_files
 from discovery.services.integrations import endpoint_keys
@@ -38,6 +38,24 @@ def access_names(**_: Any) -> list[checks.CheckMessage]:
 def endpoint_environment(**_: Any) -> list[checks.CheckMessage]:
     """Warnings: a key that is bound to no host stops nothing, it is not sent."""
     return [checks.Warning(fault, id="discovery.W002") for fault in endpoint_keys.faults()]
+
+
+@checks.register()
+def sign_in_from_elsewhere(**_: Any) -> list[checks.CheckMessage]:
+    """Errors: what is half configured is off, and nobody should have to find out at the door."""
+    found: list[checks.CheckMessage] = [
+        checks.Error(text, id="discovery.E001") for text in elsewhere.errors()
+    ]
+    try:
+        return found + [checks.Warning(text, id="discovery.W006") for text in elsewhere.warnings()]
+    except (OperationalError, ProgrammingError):
+        return found  # before the first ``migrate`` no group is there
+
+
+@checks.register(deploy=True)
+def sign_in_from_elsewhere_deployed(**_: Any) -> list[checks.CheckMessage]:
+    """Warnings of ``check --deploy``."""
+    return [checks.Warning(text, id="discovery.W007") for text in elsewhere.deployment_warnings()]
 
 
 @checks.register()

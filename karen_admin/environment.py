@@ -5,12 +5,14 @@ What cannot be used is told in a sentence that names the variable.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import secrets
 import warnings
 from contextlib import suppress
 from importlib.util import find_spec
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -93,6 +95,114 @@ def origins(name: str) -> list[str]:
                 f"{name} holds {origin!r}: write origins with http:// or https:// and without a"
                 " path, separated by commas."
             )
+    return given
+
+
+def secret(name: str) -> str:
+    """What the variable says, else the text of the file that ``<name>_FILE`` names."""
+    given: str = env.str(name, default="").strip()
+    path: str = env.str(f"{name}_FILE", default="").strip()
+    if given or not path:
+        return given
+    try:
+        return Path(path).expanduser().read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError, RuntimeError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "it is not text"
+        raise ImproperlyConfigured(
+            f"{name}_FILE names {path}, which cannot be read ({reason}): let the user that runs"
+            " Karen Admin read it."
+        ) from None
+
+
+def choice(name: str, options: tuple[str, ...]) -> str:
+    """One of ``options``, the first of which is the default."""
+    given: str = env.str(name, default="").strip().lower() or options[0]
+    if given not in options:
+        raise ImproperlyConfigured(f"{name} is {given!r}: write {' or '.join(options)}.")
+    return given
+
+
+def names(name: str) -> frozenset[str]:
+    """``admins,ops``; a JSON list where a name has a comma of its own."""
+    given: str = env.str(name, default="").strip()
+    if not given.startswith("["):
+        return frozenset(part.strip() for part in given.split(",") if part.strip())
+    found = _json(name, given)
+    if not all(isinstance(part, str) for part in found):
+        raise ImproperlyConfigured(f"{name} is not a list of names.")
+    return frozenset(found)
+
+
+def groups(name: str) -> dict[str, tuple[str, ...]]:
+    """``admins=Registry administrators,ops=Editors``, or the same as a JSON object, whose values
+    may be lists: what a sign-in provider calls its groups, and the groups here.
+    """
+    given: str = env.str(name, default="").strip()
+    if given.startswith("{"):
+        pairs = [
+            (key, each if isinstance(each, list) else [each])
+            for key, each in _json(name, given).items()
+        ]
+    else:
+        parts = [part.rpartition("=") for part in given.split(",") if part.strip()]
+        pairs = [(key.strip(), [each.strip()]) for key, _, each in parts]
+    found: dict[str, tuple[str, ...]] = {}
+    for key, values in pairs:
+        if not key or not all(isinstance(each, str) and each for each in values):
+            raise ImproperlyConfigured(
+                f"{name} cannot be used: write provider-group=Group,other-group=Other group, or a"
+                " JSON object where names hold commas or equals signs."
+            )
+        found[key] = (*found.get(key, ()), *values)
+    return found
+
+
+def _json(name: str, given: str) -> Any:
+    try:
+        return json.loads(given)
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name} is not valid JSON: {error}.") from None
+
+
+def networks(name: str) -> list[IPv4Network | IPv6Network]:
+    """``10.0.0.5,10.1.0.0/16``"""
+    found: list[IPv4Network | IPv6Network] = []
+    for part in env.list(name, default=[]):
+        try:
+            found.append(ip_network(part.strip()))
+        except ValueError as error:
+            raise ImproperlyConfigured(
+                f"{name} holds {part.strip()!r} ({error}): write addresses or networks, separated"
+                " by commas, like 127.0.0.1,10.1.0.0/16."
+            ) from None
+    return found
+
+
+#: Headers that say something else, or that anybody sends.
+_NO_NAMES = frozenset(
+    {"authorization", "cookie", "host", "origin", "referer", "user-agent", "x-forwarded-for",
+     "x-forwarded-host", "x-forwarded-proto"}
+)  # fmt: skip
+
+
+def header(name: str) -> str:
+    """The name of a header that carries a name, such as ``Remote-User``."""
+    given: str = env.str(name, default="").strip()
+    if given and (not re.fullmatch(r"[A-Za-z][A-Za-z0-9-]*", given) or given.lower() in _NO_NAMES):
+        raise ImproperlyConfigured(
+            f"{name} is {given!r}: write the name of a header that only the proxy sets, like"
+            " Remote-User."
+        )
+    return given
+
+
+def url(name: str) -> str:
+    """A path of this server, or an address with ``https://`` or ``http://``."""
+    given: str = env.str(name, default="").strip()
+    if given and not re.fullmatch(r"(/(?!/)|https?://[^\s/])\S*", given):
+        raise ImproperlyConfigured(
+            f"{name} is {given!r}: write a path like /oauth2/sign_out, or an address with https://."
+        )
     return given
 
 

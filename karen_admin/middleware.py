@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from typing import Any
+from typing import Any, cast
 
 from django.conf import settings
 from django.contrib.auth.middleware import LoginRequiredMiddleware
+from django.contrib.auth.models import AnonymousUser
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
@@ -19,7 +20,8 @@ from django.utils import timezone
 from django.utils.cache import add_never_cache_headers
 from django_htmx.http import HttpResponseClientRedirect
 
-from discovery.services.access import account_journal, signed_in
+from discovery.services.access import account_journal, proxy_header, signed_in
+from discovery.services.access.external_accounts import Refused
 from discovery.services.access.signing_in import Locked
 from discovery.services.core.reading import reading
 
@@ -69,6 +71,30 @@ def reading_writes_nothing(
             return get_response(request)
 
     return answered
+
+
+class ProxySignInMiddleware:
+    """Signs in whom a trusted proxy names in its header.
+
+    Programs use tokens: no call of the API or of a probe signs anybody in, and a session that
+    began by the header counts there only while the proxy names the same person.
+    """
+
+    _PROGRAMS = ("/api/", "/v1/", "/healthz", "/readyz", "/metrics")
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if proxy_header.is_on():
+            if not request.path_info.startswith(self._PROGRAMS):
+                try:
+                    proxy_header.follow(request)
+                except Refused as refused:
+                    cast("Any", request).sign_in_refused = str(refused)
+            elif not proxy_header.holds(request):
+                request.user = AnonymousUser()
+        return self.get_response(request)
 
 
 class PersonMiddleware:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "karen_admin.middleware.ProxySignInMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "karen_admin.middleware.PersonMiddleware",
     "discovery.web.view_as.ViewAsMiddleware",
@@ -182,6 +184,44 @@ CSRF_FAILURE_VIEW = "discovery.web.shared.errors.csrf_failure"
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "login"
+
+# Sign-in from elsewhere: docs/access.md. Off unless the variables are there.
+OIDC_ISSUER = env.str("KAREN_OIDC_ISSUER", default="").strip()
+OIDC_CLIENT_ID = env.str("KAREN_OIDC_CLIENT_ID", default="").strip()
+OIDC_CLIENT_SECRET = environment.secret("KAREN_OIDC_CLIENT_SECRET")
+OIDC_LABEL = env.str("KAREN_OIDC_LABEL", default="").strip() or "Sign in with single sign-on"
+OIDC_SCOPES = env.str("KAREN_OIDC_SCOPES", default="openid profile email").split()
+OIDC_USERNAME_CLAIM = env.str("KAREN_OIDC_USERNAME_CLAIM", default="preferred_username").strip()
+OIDC_GROUPS_CLAIM = env.str("KAREN_OIDC_GROUPS_CLAIM", default="groups").strip()
+PROXY_USER_HEADER = environment.header("KAREN_PROXY_USER_HEADER")
+PROXY_GROUPS_HEADER = environment.header("KAREN_PROXY_GROUPS_HEADER")
+#: The only direct peers whose header is believed.
+PROXY_ADDRESSES = environment.networks("KAREN_PROXY_ADDRESSES")
+PROXY_SIGN_OUT_URL = environment.url("KAREN_PROXY_SIGN_OUT_URL")
+#: What the provider or the proxy calls its groups → groups here.
+SIGN_IN_GROUPS = environment.groups("KAREN_SIGN_IN_GROUPS")
+SIGN_IN_UNKNOWN_GROUPS = environment.choice("KAREN_SIGN_IN_UNKNOWN_GROUPS", ("ignore", "create"))
+SIGN_IN_REQUIRE_GROUP = environment.flag("KAREN_SIGN_IN_REQUIRE_GROUP", default=False)
+SIGN_IN_SUPERUSERS = environment.names("KAREN_SIGN_IN_SUPERUSERS")
+SIGN_IN_STAFF = environment.names("KAREN_SIGN_IN_STAFF")
+SIGN_IN_CREATE_ACCOUNTS = environment.flag("KAREN_SIGN_IN_CREATE_ACCOUNTS", default=True)
+SIGN_IN_MATCH = environment.choice("KAREN_SIGN_IN_MATCH", ("nothing", "username", "email"))
+#: Without it only superusers sign in with a password.
+SIGN_IN_LOCAL = environment.flag("KAREN_SIGN_IN_LOCAL", default=True)
+
+#: What django-allauth needs, where the provider is configured and the extra is installed.
+OIDC_APPS = [
+    "allauth.account",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
+]
+OIDC_MIDDLEWARE = "allauth.account.middleware.AccountMiddleware"
+OIDC_INSTALLED = all(find_spec(name) is not None for name in ("allauth", "jwt", "cryptography"))
+if OIDC_ISSUER and OIDC_CLIENT_ID and OIDC_CLIENT_SECRET and OIDC_INSTALLED:
+    INSTALLED_APPS[-1:-1] = OIDC_APPS  # before ours, which takes their pages out of the admin
+    MIDDLEWARE.append(OIDC_MIDDLEWARE)
+SOCIALACCOUNT_ADAPTER = "discovery.web.openid.Adapter"
+ACCOUNT_EMAIL_VERIFICATION = SOCIALACCOUNT_EMAIL_VERIFICATION = "none"
 
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"

@@ -2,11 +2,10 @@
 
 from django.contrib import admin
 from django.contrib.auth.decorators import login_not_required
-from django.contrib.auth.views import LogoutView
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from discovery.web.sign_in import SetPassword, SignIn
+from discovery.web.sign_in import SetPassword, SignIn, SignOut, from_provider, to_provider
 
 urlpatterns = [
     path(
@@ -19,7 +18,9 @@ urlpatterns = [
         login_not_required(SetPassword.as_view()),
         name="set-password",
     ),
-    path("logout/", LogoutView.as_view(), name="logout"),
+    path("login/provider/", to_provider, name="openid"),
+    path("login/provider/callback/", from_provider, name="openid-callback"),
+    path("logout/", SignOut.as_view(), name="logout"),
     path("admin/password_change/", RedirectView.as_view(pattern_name="account")),
     path("admin/password_change/done/", RedirectView.as_view(pattern_name="account")),
     path("admin/", admin.site.urls),

@@ -84,6 +84,9 @@ HOOKS = (Right.VIEW_WEBHOOKS, ALL)
 PAGES: dict[str, Cells] = {
     "": reading(SIGNED_IN),
     "login/": form(EVERYBODY),
+    # Without a provider they do not exist; tests/web/test_openid_sign_in.py asks them with one.
+    "login/provider/": reading(NOBODY),
+    "login/provider/callback/": reading(NOBODY),
     "logout/": posting(SIGNED_IN),
     "set-password/<uidb64>/<token>/": form(EVERYBODY),
     "account/": form(SIGNED_IN),
@@ -417,8 +420,17 @@ ADMIN: dict[str, Cells] = {
 
 #: Addresses that were open once and lead nowhere now, for nobody.
 HOLES: dict[str, Cells] = {
-    f"admin/django_q/{model}/{page}": form(NOBODY)
-    for model in ("schedule", "success", "failure", "ormq")
+    f"admin/{model}/{page}": form(NOBODY)
+    for model in (
+        "django_q/schedule",
+        "django_q/success",
+        "django_q/failure",
+        "django_q/ormq",
+        "account/emailaddress",
+        "socialaccount/socialaccount",
+        "socialaccount/socialapp",
+        "socialaccount/socialtoken",
+    )
     for page in ("", "add/", "1/change/", "1/delete/")
 }
 

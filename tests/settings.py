@@ -27,5 +27,9 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":  # noqa: F405
     # sharing one in memory.
     DATABASES["default"]["TEST"] = {"NAME": str(_FOLDER / "test.sqlite3")}  # noqa: F405
 
+# What sign-in through a provider needs is there; a test configures one, and none is by default.
+INSTALLED_APPS[-1:-1] = OIDC_APPS  # noqa: F405
+MIDDLEWARE.append(OIDC_MIDDLEWARE)  # noqa: F405
+
 # Each process of the suite has a queue of its own: on Redis they would share one.
 Q_CLUSTER["name"] = f"karen-tests-{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}"  # noqa: F405

@@ -46,6 +46,19 @@ WRONG: list[tuple[Callable[[Path], object], str, str]] = [
     (lambda p: environment.database(NAME, "", p), "sqlite://:memory:", "postgres://user"),
     (lambda _: environment.redis(NAME), "http://127.0.0.1", "redis://host"),
     (lambda _: environment.redis(NAME), "127.0.0.1:6379", "redis://host"),
+    (lambda _: environment.choice(NAME, ("ignore", "create")), "drop", "ignore or create"),
+    (lambda _: environment.networks(NAME), "10.0.0.1,here", "like 127.0.0.1"),
+    (lambda _: environment.networks(NAME), "10.0.0.1/8", "like 127.0.0.1"),
+    (lambda _: environment.header(NAME), "Remote User", "like Remote-User"),
+    (lambda _: environment.header(NAME), "Remote_User", "like Remote-User"),
+    (lambda _: environment.header(NAME), "X-Forwarded-For", "like Remote-User"),
+    (lambda _: environment.url(NAME), "//evil.example", "a path like"),
+    (lambda _: environment.url(NAME), "javascript:x", "a path like"),
+    (lambda _: environment.groups(NAME), "admins", "provider-group=Group"),
+    (lambda _: environment.groups(NAME), "admins=", "provider-group=Group"),
+    (lambda _: environment.groups(NAME), '{"admins": 7}', "provider-group=Group"),
+    (lambda _: environment.groups(NAME), '{"admins"', "not valid JSON"),
+    (lambda _: environment.names(NAME), "[7]", "not a list of names"),
 ]
 
 
@@ -168,3 +181,38 @@ def test_a_full_disk_leaves_no_half_a_key(tmp_path: Path, monkeypatch: pytest.Mo
 def test_a_key_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     with pytest.raises(ImproperlyConfigured, match=r"secret key in .* cannot be read"):
         environment.secret_key(NAME, tmp_path)
+
+
+def test_groups_of_a_provider_are_pairs_or_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert environment.groups(NAME) == {}
+    monkeypatch.setenv(NAME, "/admins=Registry administrators, a=b=Editors ,/admins=Lab,")
+    found = environment.groups(NAME)
+    assert found == {"/admins": ("Registry administrators", "Lab"), "a=b": ("Editors",)}
+    monkeypatch.setenv(NAME, '{"CN=a,OU=b": ["Editors", "Lab"], "x": "Viewers"}')
+    assert environment.groups(NAME) == {"CN=a,OU=b": ("Editors", "Lab"), "x": ("Viewers",)}
+
+
+def test_names_networks_and_headers(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert environment.names(NAME) == frozenset()
+    assert environment.header(NAME) == ""
+    assert environment.url(NAME) == ""
+    assert environment.choice(NAME, ("ignore", "create")) == "ignore"
+    monkeypatch.setenv(NAME, "a, b,")
+    assert environment.names(NAME) == {"a", "b"}
+    monkeypatch.setenv(NAME, '["CN=a,OU=b"]')
+    assert environment.names(NAME) == {"CN=a,OU=b"}
+    monkeypatch.setenv(NAME, "10.1.0.0/16, ::1")
+    assert [str(each) for each in environment.networks(NAME)] == ["10.1.0.0/16", "::1/128"]
+    monkeypatch.setenv(NAME, "/oauth2/sign_out?rd=%2F")
+    assert environment.url(NAME) == "/oauth2/sign_out?rd=%2F"
+
+
+def test_a_secret_may_be_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert environment.secret(NAME) == ""
+    monkeypatch.setenv(f"{NAME}_FILE", str(tmp_path / "secret"))
+    with pytest.raises(ImproperlyConfigured, match=f"{NAME}_FILE names .*cannot be read"):
+        environment.secret(NAME)
+    (tmp_path / "secret").write_text("from-the-file\n")
+    assert environment.secret(NAME) == "from-the-file"
+    monkeypatch.setenv(NAME, "from-the-variable")
+    assert environment.secret(NAME) == "from-the-variable"

@@ -8,23 +8,38 @@ from __future__ import annotations
 from typing import Any, cast
 
 from django.contrib import admin
+from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.forms import UserChangeForm
 from django.contrib.auth.models import Group, User
+from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 
-from discovery.services.access import accounts, permissions
+from discovery.services.access import accounts, elsewhere, permissions
 
 #: What gives rights. Groups do: by their permissions, and by the models that are shared with them.
 PRIVILEGES = ("is_staff", "is_superuser", "groups", "user_permissions")
 
 #: Of django-q2: the function of a task or a schedule is as good as a shell. Schedules are looked
-#: after on the System page.
-for _model in [model for model in admin.site._registry if model._meta.app_label == "django_q"]:
+#: after on the System page. Of django-allauth nothing but its sign-in is used.
+_NOT_OURS = ("django_q", "account", "socialaccount")
+for _model in [model for model in admin.site._registry if model._meta.app_label in _NOT_OURS]:
     admin.site.unregister(_model)
 
 admin.site.unregister(User)
 admin.site.unregister(Group)
+
+
+class PasswordForm(AdminAuthenticationForm):
+    """Where signing in with a password is turned off, superusers still may."""
+
+    def confirm_login_allowed(self, user: Any) -> None:
+        super().confirm_login_allowed(user)
+        if fault := elsewhere.password_fault(user):
+            raise ValidationError(fault, code="local_off")
+
+
+admin.site.login_form = PasswordForm
 
 
 def _is_superuser(request: HttpRequest) -> bool:

@@ -29,7 +29,7 @@ from discovery.models.integrations import (
 )
 from discovery.models.job import Job, QueueKey, TimedJob
 from discovery.models.listing import Listing
-from discovery.models.people import AccountChange, Profile
+from discovery.models.people import AccountChange, ExternalGrant, ExternalIdentity, Profile
 from discovery.models.permissions import Right
 from discovery.models.registry import RegisteredModel, RegisteredModelQuerySet
 from discovery.models.roots import Root, Skipped, Unrecognized
@@ -49,6 +49,8 @@ __all__ = [
     "BulkEdit",
     "Collection",
     "DeepValidation",
+    "ExternalGrant",
+    "ExternalIdentity",
     "FileChecksum",
     "Finding",
     "Forgotten",

@@ -1,11 +1,11 @@
-"""People's preferences, and the history of accounts and groups."""
+"""People's preferences, the history of accounts and groups, and who signs in from elsewhere."""
 
 from __future__ import annotations
 
 from django.conf import settings
 from django.db import models
 
-from discovery.engine.core.vocabulary import AccountKind, Theme
+from discovery.engine.core.vocabulary import AccountKind, ProviderStatus, SignInSource, Theme
 from discovery.models.word_field import WordField
 
 
@@ -50,3 +50,58 @@ class AccountChange(models.Model):
 
     def __str__(self) -> str:
         return f"{self.by}: {self.text}"
+
+
+class ExternalIdentity(models.Model):
+    """The account of somebody whom a sign-in provider or a trusted proxy names.
+
+    An account is known by these two alone, never by its name or email address: names are given
+    anew, and some providers let people choose them.
+    """
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="external_identities"
+    )
+    issuer = models.CharField(max_length=255, help_text="URL of the provider, or “proxy”.")
+    subject = models.CharField(max_length=255, help_text="What the provider calls the person.")
+    linked_at = models.DateTimeField()
+
+    class Meta:
+        default_permissions = ()
+        constraints = [
+            models.UniqueConstraint(fields=["issuer", "subject"], name="one_account_an_identity")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.subject} of {self.issuer}"
+
+
+class ExternalGrant(models.Model):
+    """A membership or a status that somebody has because a provider said so.
+
+    What people gave by hand has no row, and no provider takes it away. Either ``group`` or
+    ``status`` is set.
+    """
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="external_grants"
+    )
+    source = WordField(max_length=8, choices=SignInSource.choices)
+    group = models.ForeignKey("auth.Group", on_delete=models.CASCADE, null=True)
+    status = WordField(max_length=12, choices=ProviderStatus.choices, blank=True)
+
+    class Meta:
+        default_permissions = ()
+        constraints = [
+            models.UniqueConstraint(
+                fields=["user", "source", "group"], name="one_membership_a_source"
+            ),
+            models.UniqueConstraint(
+                fields=["user", "source", "status"],
+                condition=~models.Q(status=""),
+                name="one_status_a_source",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.source}: {self.group_id or self.status}"

@@ -340,6 +340,20 @@ class SignInKind(Word):
     KNOWN = "known", "Signed in from there"
 
 
+class SignInSource(Word):
+    """Who vouches for somebody that does not sign in with a password."""
+
+    OPENID = "openid", "Sign-in provider"
+    PROXY = "proxy", "Trusted proxy"
+
+
+class ProviderStatus(Word):
+    """What a provider can make an account, beside a member of groups."""
+
+    SUPERUSER = "superuser", "Superuser"
+    STAFF = "staff", "Staff"
+
+
 class TagColor(Word):
     """The color that a tag is shown in."""
 
