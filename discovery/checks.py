@@ -1,4 +1,4 @@
-"""``manage.py check``: errors in config files, endpoint keys and the product's own folders."""
+"""``manage.py check``: errors in config files, keys, plugin files and the product's folders."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from discovery.services.access import access_file, elsewhere
 from discovery.services.core import config_files as configs
 from discovery.services.core import private_files
 from discovery.services.integrations import endpoint_keys
+from discovery.services.plugins import sources
 
 HINT = "The last good version stays in force until the file is mended."
 
@@ -56,6 +57,12 @@ def sign_in_from_elsewhere(**_: Any) -> list[checks.CheckMessage]:
 def sign_in_from_elsewhere_deployed(**_: Any) -> list[checks.CheckMessage]:
     """Warnings of ``check --deploy``."""
     return [checks.Warning(text, id="discovery.W007") for text in elsewhere.deployment_warnings()]
+
+
+@checks.register()
+def plugin_files(**_: Any) -> list[checks.CheckMessage]:
+    """Warnings: a plugin that is not loaded stops nothing."""
+    return [checks.Warning(fault, id="discovery.W008") for fault in sources.faults()]
 
 
 @checks.register()

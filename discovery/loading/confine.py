@@ -24,7 +24,7 @@ from discovery.loading.job import Job, Mechanism
 
 #: Beside the places of Python and of the model: the child's own process, the machine's size, and
 #: devices that hold nothing.
-_LOOKED_AT = (
+LOOKED_AT = (
     "/proc/self",
     "/proc/cpuinfo",
     "/proc/meminfo",
@@ -79,7 +79,7 @@ def _unshare(spaces: int) -> bool:
 
 
 def _restrict(job: Job, scratch: str) -> None:
-    rights = dict.fromkeys((*map(os.path.realpath, _LOOKED_AT), *job.cell.readable), landlock.READ)
+    rights = dict.fromkeys((*map(os.path.realpath, LOOKED_AT), *job.cell.readable), landlock.READ)
     listed = {path: landlock.LIST for path in job.cell.listable if path not in rights}
     landlock.restrict(
         [*rights.items(), *listed.items(), (os.devnull, landlock.USE), (scratch, landlock.CHANGE)],

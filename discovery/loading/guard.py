@@ -63,30 +63,35 @@ def server(job: Job) -> tuple[str, int] | None:
         return None  # the loader refuses the address
 
 
-def install(scratch: str, *, server: tuple[str, int] | None) -> None:
+def install(scratch: str, *, server: tuple[str, int] | None, where: str = "a test load") -> None:
     """For good: an audit hook cannot be taken off.
 
-    ``server`` allows connecting there, and nothing else.
+    ``server`` allows connecting there, and nothing else. ``where`` is what the reasons call the
+    process.
     """
-    sys.addaudithook(_hook(os.path.realpath(scratch) + os.sep, server))
+    sys.addaudithook(_hook(os.path.realpath(scratch) + os.sep, server, where))
 
 
-def _hook(scratch: str, server: tuple[str, int] | None) -> Callable[[str, tuple[Any, ...]], None]:
+def _hook(
+    scratch: str, server: tuple[str, int] | None, where: str = "a test load"
+) -> Callable[[str, tuple[Any, ...]], None]:
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
         if (
             event in _REFUSED
             or (event == "os.kill" and arguments[0] != os.getpid())
             or _reaches_out(event, arguments, server)
         ):
-            raise NotAllowed(errno.EPERM, f"{event} is not allowed in a test load")
+            raise NotAllowed(errno.EPERM, f"{event} is not allowed in {where}")
         if event == "open" and _writes(arguments):
-            _judge(event, arguments[0], None, scratch, relative=arguments[1] is not None)
+            relative = arguments[1] is not None
+            _judge(event, arguments[0], None, scratch, relative=relative, where=where)
         for path, folder in _CHANGING.get(event, ()):
             _judge(
                 event,
                 arguments[path],
                 arguments[folder] if folder is not None and folder < len(arguments) else None,
                 scratch,
+                where=where,
             )
 
     return hook
@@ -114,7 +119,13 @@ def _writes(arguments: tuple[Any, ...]) -> bool:
 
 
 def _judge(
-    event: str, path: Any, folder: int | None, scratch: str, *, relative: bool = True
+    event: str,
+    path: Any,
+    folder: int | None,
+    scratch: str,
+    *,
+    where: str,
+    relative: bool = True,
 ) -> None:
     """Raise ``NotAllowed`` unless the path of an audit event may be written.
 
@@ -128,7 +139,7 @@ def _judge(
             return
     except _Unknown:
         named = repr(path)
-    raise NotAllowed(errno.EPERM, f"{event} of {named[:200]!r} is not allowed in a test load")
+    raise NotAllowed(errno.EPERM, f"{event} of {named[:200]!r} is not allowed in {where}")
 
 
 def _named(path: Any, folder: int | None) -> str:

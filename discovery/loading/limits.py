@@ -37,14 +37,19 @@ THREADS = {"VECLIB_MAXIMUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"} | {
 
 def apply(job: Job) -> None:
     """Memory, CPU time, no core dump, lowest priority. Ends the process if the parent is gone."""
-    _die_with(job.parent)
+    hold(job.parent, job.memory_bytes, job.cpu_seconds)
+    _step_back()
+
+
+def hold(parent: int, memory_bytes: int, cpu_seconds: int) -> None:
+    """The limits without the lowest priority: for a child that somebody waits for."""
+    _die_with(parent)
     if sys.platform != "win32":
         _bound(resource.RLIMIT_CORE, 0)
         _bound(resource.RLIMIT_FSIZE, MAX_WRITTEN_BYTES)
-        _bound(resource.RLIMIT_CPU, job.cpu_seconds, CPU_GRACE)
+        _bound(resource.RLIMIT_CPU, cpu_seconds, CPU_GRACE)
         # Mapped files are not counted: a checkpoint larger than the limit can be looked through.
-        _bound(resource.RLIMIT_DATA, job.memory_bytes)
-    _step_back()
+        _bound(resource.RLIMIT_DATA, memory_bytes)
 
 
 def _die_with(parent: int) -> None:

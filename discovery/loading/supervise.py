@@ -71,8 +71,8 @@ def run(
         assert child.stdout is not None
         assert child.stderr is not None
         answer, noise = (
-            _Drain(child.stdout, MAX_ANSWER_BYTES, first=True),
-            _Drain(child.stderr, MAX_STDERR_BYTES, first=False),
+            Drain(child.stdout, MAX_ANSWER_BYTES, first=True),
+            Drain(child.stderr, MAX_STDERR_BYTES, first=False),
         )
         peak, ended_for = 0, ""
         try:
@@ -86,16 +86,16 @@ def run(
                 peak = max(peak, now_used)
                 ended_for = _over_limit(
                     job, wall_seconds, time.monotonic() - started, now_used, answer
-                ) or _over_disk(scratch)
+                ) or over_disk(scratch)
         finally:
-            _end(child)
+            end(child)
             answer.close()
             noise.close()
     outcome = _failed(ended_for) if ended_for else _believed(_code(child, job), answer, noise, job)
     return _completed(outcome, job, round(time.monotonic() - started, 3), peak)
 
 
-class _Drain(threading.Thread):
+class Drain(threading.Thread):
     """A pipe reader that keeps the first or the last ``limit`` bytes.
 
     It empties the pipe so that the child never waits.
@@ -136,7 +136,7 @@ def _used(pid: int) -> int:
     return used
 
 
-def _over_disk(scratch: str) -> str:
+def over_disk(scratch: str) -> str:
     """Return why the child has to be ended for its disk use, or an empty string.
 
     In bubblewrap it is always empty, because the scratch folder lies in memory and cannot grow.
@@ -163,7 +163,7 @@ def _code(child: subprocess.Popen[bytes], job: Job) -> int:
     )
 
 
-def _over_limit(job: Job, wall_seconds: float, elapsed: float, used: int, answer: _Drain) -> str:
+def _over_limit(job: Job, wall_seconds: float, elapsed: float, used: int, answer: Drain) -> str:
     """Return why the child has to be ended, or an empty string while it may continue."""
     if elapsed > wall_seconds:
         return f"It took longer than {plural(round(wall_seconds), 'second')} and was ended."
@@ -174,7 +174,7 @@ def _over_limit(job: Job, wall_seconds: float, elapsed: float, used: int, answer
     return ""
 
 
-def _end(child: subprocess.Popen[bytes]) -> None:
+def end(child: subprocess.Popen[bytes]) -> None:
     """End the child and everything that it started in its process group.
 
     Nothing of it is left afterwards but what the kernel holds.
@@ -203,16 +203,16 @@ def _signal(child: subprocess.Popen[bytes], number: int) -> None:
         return  # gone already; on macOS a group of zombies is not to be signalled
 
 
-def _believed(code: int, answer: _Drain, noise: _Drain, job: Job) -> Outcome:
+def _believed(code: int, answer: Drain, noise: Drain, job: Job) -> Outcome:
     if code == 0:
         try:
             return Outcome.from_json(answer.data)
         except ValueError:
-            return _failed(f"The test process ended without a result.{_last_words(noise)}")
+            return _failed(f"The test process ended without a result.{last_words(noise)}")
     if speaks_of_memory(noise.data.decode(errors="replace")):
         return _failed(_too_little(job))
     if code > 0:
-        return _failed(f"The test process ended with status {code}.{_last_words(noise)}")
+        return _failed(f"The test process ended with status {code}.{last_words(noise)}")
     if -code == getattr(signal, "SIGXCPU", None):
         return _failed(
             f"It computed for longer than {plural(job.cpu_seconds, 'second')} and was ended."
@@ -221,7 +221,16 @@ def _believed(code: int, answer: _Drain, noise: _Drain, job: Job) -> Outcome:
         return _failed(
             "The test process was killed from outside: the system may have run out of memory."
         )
-    return _failed(f"The library crashed ({signal.Signals(-code).name}).{_last_words(noise)}")
+    return _failed(f"The library crashed ({signal.Signals(-code).name}).{last_words(noise)}")
+
+
+def ending(code: int | None, noise: Drain) -> str:
+    """Why a process that was to answer is gone, in a sentence or two."""
+    if speaks_of_memory(noise.data.decode(errors="replace")):
+        return f"It ran out of memory.{last_words(noise)}"
+    if code is not None and code < 0:
+        return f"Its process was ended by {signal.Signals(-code).name}.{last_words(noise)}"
+    return f"Its process ended with status {code}.{last_words(noise)}"
 
 
 def _too_little(job: Job) -> str:
@@ -231,7 +240,7 @@ def _too_little(job: Job) -> str:
     )
 
 
-def _last_words(noise: _Drain) -> str:
+def last_words(noise: Drain) -> str:
     lines = [line for line in noise.data.decode(errors="replace").splitlines() if line.strip()]
     return f" Its last words: {clean(lines[-1], 300)}" if lines else ""
 

@@ -31,6 +31,7 @@ from discovery.models.job import Job, QueueKey, TimedJob
 from discovery.models.listing import Listing
 from discovery.models.people import AccountChange, ExternalGrant, ExternalIdentity, Profile
 from discovery.models.permissions import Right
+from discovery.models.plugins import Plugin, PluginAnswers
 from discovery.models.registry import RegisteredModel, RegisteredModelQuerySet
 from discovery.models.roots import Root, Skipped, Unrecognized
 from discovery.models.scans import LogEntry, ScanRun
@@ -63,6 +64,8 @@ __all__ = [
     "MetadataChange",
     "MetadataImport",
     "Notice",
+    "Plugin",
+    "PluginAnswers",
     "Profile",
     "ProposedJoin",
     "QueueKey",

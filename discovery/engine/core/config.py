@@ -57,10 +57,15 @@ class ConfiguredRoot(BaseModel):
         return name.strip()
 
 
+#: Dotted path of a plugin's class.
+PluginName = Annotated[str, Field(max_length=300, pattern=r"^[^\W\d]\w*(\.[^\W\d]\w*)+$")]
+
+
 class Discovery(BaseModel):
     """``discovery`` of ``model_discovery.json``.
 
     Patterns are globs on a name, or on the path below the root when they hold a ``/``.
+    ``plugins`` come in the order in which they are asked.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -72,6 +77,7 @@ class Discovery(BaseModel):
     supported_formats: tuple[str, ...] = Field(default_factory=format_registry.names)
     exclude_patterns: tuple[Annotated[str, Field(min_length=1, max_length=500)], ...] = EXCLUDED
     roots: tuple[ConfiguredRoot, ...] = ()
+    plugins: tuple[PluginName, ...] = ()
 
     @property
     def supports(self) -> frozenset[str]:
@@ -208,6 +214,8 @@ def explain(error: ValidationError) -> list[str]:
 def _sentence(fault: Any) -> str:
     if fault["type"] == "extra_forbidden":
         return "this key is not known here; check its spelling"
+    if fault["type"] == "string_pattern_mismatch" and "plugins" in fault["loc"]:
+        return "write the dotted path of a class, like my_plugins.CustomPlugin"
     if fault["type"] == "string_pattern_mismatch":
         return "write a number and s, min or h, like 600/min, or nothing for no limit"
     message: str = fault["msg"].removeprefix("Value error, ")

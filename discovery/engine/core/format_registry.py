@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import BinaryIO
 
+from discovery.engine.core.path_reader import PathReader
 from discovery.engine.core.types import Header
 from discovery.engine.core.vocabulary import ModelType
 
@@ -54,6 +55,9 @@ class Format:
     the others beside it, ``is_entry`` tells whether it is the file that is read of a model, and
     ``is_data`` whether it is read by way of another one. Files with code as well as weights are
     programs (``is_program``), never one of several formats of the checkpoint beside them.
+
+    ``paths`` is asked about files and folders that no other format knows, in the order of the
+    ranks; such a format has neither suffixes nor names, and ``supported_formats`` does not name it.
     """
 
     name: str
@@ -75,6 +79,7 @@ class Format:
     is_entry: Callable[[str, Container[str]], bool] | None = None
     is_data: Callable[[str, Container[str]], bool] | None = None
     read: Reader | None = None
+    paths: PathReader | None = None
     loader: str = ""
     usage: Usage | None = None
 
@@ -207,7 +212,13 @@ def get(name: str | None) -> Format | None:
 
 
 def names() -> tuple[str, ...]:
-    return tuple(each.name for each in every())
+    """Of the formats that ``supported_formats`` may name."""
+    return tuple(each.name for each in every() if each.paths is None)
+
+
+def of_paths() -> tuple[Format, ...]:
+    """Those that are asked about whole paths, the one that is asked first before the others."""
+    return tuple(each for each in every() if each.paths is not None)
 
 
 def label(name: str | None) -> str:

@@ -29,6 +29,15 @@ class ProblemCode:
 _AGAIN = "Download the file again, then scan."
 
 PROBLEM_CODES: dict[str, ProblemCode] = {
+    "plugin_failed": ProblemCode(
+        "Correct the plugin, or switch it off on the Plugins page; then scan."
+    ),
+    "plugin_answer_invalid": ProblemCode(
+        "Correct the plugin so that it returns what its documentation describes; then scan."
+    ),
+    "plugin_finding": ProblemCode(
+        "A discovery plugin reported this. Its author can say what to do about it."
+    ),
     "file_empty": ProblemCode(_AGAIN, check="weights_present", absent=True, unseen=True),
     "lfs_pointer": ProblemCode(
         "Run “git lfs pull” in the model's folder, or download the file again; then scan.",

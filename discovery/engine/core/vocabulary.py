@@ -255,6 +255,14 @@ class LogTopic(Word):
     ACCESS = "access"
 
 
+class PluginSource(Word):
+    """Where a discovery plugin was found."""
+
+    FOLDER = "folder", "Plugins folder"
+    CONFIG = "config", "model_discovery.json"
+    ENTRY_POINT = "entry point", "Installed package"
+
+
 class JobState(Word):
     """How far a job is."""
 

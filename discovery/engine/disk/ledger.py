@@ -10,7 +10,7 @@ from __future__ import annotations
 import heapq
 import os
 import sys
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property, lru_cache
@@ -84,6 +84,8 @@ class Ledger:
     left_out_formats: dict[str, Tally] = field(default_factory=dict)
     #: Folders left out that are file systems of their own, and not looked into.
     unmeasured: list[str] = field(default_factory=list)
+    #: Told of the files of no model, as they are met.
+    on_loose: Callable[[Iterable[FileEntry]], None] | None = None
     _strays: list[Stray] = field(default_factory=list)
     #: Blobs that several candidates share, and whether one of these is a model.
     _stores: dict[str, tuple[tuple[FileEntry, ...], bool]] = field(default_factory=dict)
@@ -116,6 +118,9 @@ class Ledger:
 
     def loose(self, entries: Iterable[FileEntry], place: str = "") -> None:
         """Files of no model; ``place`` is that of the candidate which turned out to be none."""
+        if self.on_loose is not None:
+            entries = list(entries)
+            self.on_loose(entries)
         for entry in entries:
             if entry.link is None:
                 self._count(_use_alone(entry), entry, place)
@@ -166,6 +171,10 @@ class Ledger:
                 model.add(entry.size)
             else:
                 companion.add(entry.size)
+
+    def claim(self, entries: Iterable[FileEntry]) -> None:
+        """Files that were told of as loose and turned out to be a model's."""
+        self._claimed |= {entry.path: entry for entry in entries if entry.link is None}
 
     def formats_left_out(self, candidate: Candidate, formats: Iterable[str]) -> None:
         """A candidate whose weights are in formats that the configuration does not name."""

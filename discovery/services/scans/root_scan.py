@@ -35,8 +35,9 @@ from discovery.models import (
 from discovery.services.core import config_files
 from discovery.services.core.event_log import Journal
 from discovery.services.jobs.progress import Progress
-from discovery.services.scans import ledgers
+from discovery.services.scans import ledgers, plugin_models
 from discovery.services.scans.manual_models import ByHand
+from discovery.services.scans.plugin_models import PluginModels
 from discovery.services.scans.reconcile import BATCH, Reading
 from discovery.services.scans.roots import others, settings_of
 from discovery.services.scans.watch import Watch
@@ -86,6 +87,11 @@ class RootScan:
     found: int = 0
     began: datetime = field(default_factory=timezone.now)
     skip: list[str] = field(default_factory=list)
+    plugins: PluginModels = field(init=False)
+
+    def note(self, problem: Problem) -> None:
+        """A problem that concerns no model."""
+        _log_problem(self, problem)
 
     @cached_property
     def categorizer(self) -> Categorizer:
@@ -112,8 +118,13 @@ def root_scan(
         Watch(root.path, root.mounts),
         ledgers.RootLedger(root, start),
     )
+    scan.plugins = plugin_models.load(root, start, scan.settings, full=full)
+    if scan.plugins.desk is not None:
+        scan.ledger.book.on_loose = scan.plugins.desk.loose
+        scan.plugins.desk.own = scan.ledger.book.claim
     if root.pk is not None:
-        scan.known = _known(root, start, scan.settings)
+        scan.known = _known(root, start, scan.settings, ask_again=scan.plugins.is_changed)
+        scan.plugins.heed(scan.known)
         scan.skip = others(root)
         scan.ledger.load(scan.skip)
         scan.by_hand.load()
@@ -121,21 +132,25 @@ def root_scan(
     return scan
 
 
-def _known(root: Root, start: str, settings: Discovery) -> dict[str, Known]:
+def _known(
+    root: Root, start: str, settings: Discovery, *, ask_again: bool = False
+) -> dict[str, Known]:
     """Return the known places below ``start`` with their signatures.
 
-    It reads one row of three values for each model, whatever the model holds.
+    It reads one row of a few values for each model, whatever the model holds. ``ask_again``: models
+    without weights are read again, because a plugin may know what is in their folders.
     """
     known: dict[str, Known] = {}
     broken = _broken(root)
     records = RegisteredModel.objects.filter(root=root)
     skipped = Skipped.objects.filter(root=root)
-    for place, signature, status, read_by in records.values_list(
-        "place", "signature", "status", "read_by"
+    for place, signature, status, read_by, kind in records.values_list(
+        "place", "signature", "status", "read_by", "format"
     ).iterator(chunk_size=5000):
         entry = known.setdefault(place, Known(signature, errors=broken.get(place, 0)))
         entry.records += 1
-        if status == Status.MISSING or entry.signature != signature:
+        is_asked = ask_again and status == Status.INCOMPLETE and not kind
+        if status == Status.MISSING or entry.signature != signature or is_asked:
             entry.settled = False
         entry.outdated |= read_by < READERS
     for place, signature, read_by, left_out, errors in skipped.values_list(
@@ -209,19 +224,24 @@ def batches(scan: RootScan) -> Iterator[list[Reading]]:
                     item.place,
                 ),
             )
-        elif (reading := _read(scan, native_root, item)) is not None:
+        elif (reading := _read(scan, native_root, item)) is not None and not scan.plugins.offer(
+            reading
+        ):
             scan.ledger.read(item, reading.found, reading.left_out)
             batch.append(reading)
         scan.progress.current_path = item.place
-        if len(batch) >= BATCH:
-            yield batch
-            batch = []
+        if scan.plugins.is_full:
+            batch += scan.plugins.readings(scan)
+        while len(batch) >= BATCH:
+            yield batch[:BATCH]
+            batch = batch[BATCH:]
+    batch += scan.plugins.readings(scan)
     for place, path in scan.by_hand.beyond(scan.seen):
         reading = _read_pointed(scan, path, scan.known.get(place))
         batch += [reading] if reading else []
     scan.ledger.look()
-    if batch:
-        yield batch
+    for first in range(0, len(batch), BATCH):
+        yield batch[first : first + BATCH]
 
 
 def _read_pointed(scan: RootScan, path: str, known: Known | None) -> Reading | None:

@@ -187,6 +187,7 @@ def _scan_root(scan: RootScan) -> Walked:
     except OSError as error:
         walked.fault = f"The folder cannot be read: {error.strerror}."
         return walked
+    scan.plugins.save(scan)
     scan.journal.write()
     walked.found = scan.found
     scan.ledger.save()

@@ -1,0 +1,1 @@
+"""Discovery plugins: which there are, what they may be loaded from, and asking them."""
