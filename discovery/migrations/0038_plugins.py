@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('discovery', '0036_audiences'),
+        ('discovery', '0037_commands'),
     ]
 
     operations = [
