@@ -126,6 +126,7 @@ class PluginModels:
         scan.seen.add(place)
         scan.progress.unchanged += known.records
         scan.progress.found += known.records
+        scan.progress.errors += known.errors
         scan.found += known.records
 
     def save(self, scan: RootScan) -> None:

@@ -185,13 +185,23 @@ def batches(scan: RootScan) -> Iterator[list[Reading]]:
 
     It reads the disk and not the database, because it runs in watched threads.
     """
+    batch: list[Reading] = []
+    for reading in _readings(scan):
+        batch.append(reading)
+        if len(batch) >= BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _readings(scan: RootScan) -> Iterator[Reading]:
     native_root = to_native("/", scan.root.path)
     start = (
         os.path.relpath(to_native(native_root, scan.start), native_root)
         if scan.start != "."
         else "."
     )
-    batch: list[Reading] = []
     items = walk(
         native_root,
         scan.settings,
@@ -205,43 +215,39 @@ def batches(scan: RootScan) -> Iterator[list[Reading]]:
             _log_problem(scan, item)
             continue
         scan.watch.note_candidate(item)
-        place = to_text(item.place)
-        scan.seen.add(place)
-        known = scan.known.get(place)
-        if known and known.is_unchanged(item.signature) and not scan.full:
-            scan.progress.unchanged += known.records
-            scan.progress.found += known.records
-            scan.progress.errors += known.errors
-            scan.found += known.records
-            scan.ledger.unchanged(item, known.records, known.left_out)
-        elif len(place) > MAX_PATH:
-            _log_problem(
-                scan,
-                Problem(
-                    "path_too_long",
-                    f"the path has more than {MAX_PATH:,} characters; the model cannot be"
-                    " registered",
-                    item.place,
-                ),
-            )
-        elif (reading := _read(scan, native_root, item)) is not None and not scan.plugins.offer(
-            reading
-        ):
-            scan.ledger.read(item, reading.found, reading.left_out)
-            batch.append(reading)
+        if (reading := _met(scan, native_root, item)) is not None:
+            yield reading
         scan.progress.current_path = item.place
         if scan.plugins.is_full:
-            batch += scan.plugins.readings(scan)
-        while len(batch) >= BATCH:
-            yield batch[:BATCH]
-            batch = batch[BATCH:]
-    batch += scan.plugins.readings(scan)
+            yield from scan.plugins.readings(scan)
+    yield from scan.plugins.readings(scan)
     for place, path in scan.by_hand.beyond(scan.seen):
-        reading = _read_pointed(scan, path, scan.known.get(place))
-        batch += [reading] if reading else []
+        if (reading := _read_pointed(scan, path, scan.known.get(place))) is not None:
+            yield reading
     scan.ledger.look()
-    for first in range(0, len(batch), BATCH):
-        yield batch[first : first + BATCH]
+
+
+def _met(scan: RootScan, native_root: str, item: Candidate) -> Reading | None:
+    """A candidate of the walk; ``None`` where nothing new comes of it, at least not yet."""
+    place = to_text(item.place)
+    scan.seen.add(place)
+    known = scan.known.get(place)
+    if known and known.is_unchanged(item.signature) and not scan.full:
+        scan.progress.unchanged += known.records
+        scan.progress.found += known.records
+        scan.progress.errors += known.errors
+        scan.found += known.records
+        scan.ledger.unchanged(item, known.records, known.left_out)
+        return None
+    if len(place) > MAX_PATH:
+        text = f"the path has more than {MAX_PATH:,} characters; the model cannot be registered"
+        _log_problem(scan, Problem("path_too_long", text, item.place))
+        return None
+    reading = _read(scan, native_root, item)
+    if reading is None or scan.plugins.offer(reading):
+        return None
+    scan.ledger.read(item, reading.found, reading.left_out)
+    return reading
 
 
 def _read_pointed(scan: RootScan, path: str, known: Known | None) -> Reading | None:
