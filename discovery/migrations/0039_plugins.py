@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('discovery', '0037_commands'),
+        ('discovery', '0038_external_sign_in'),
     ]
 
     operations = [
