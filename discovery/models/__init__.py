@@ -18,7 +18,7 @@ from discovery.models.curation import (
     SavedView,
     Tag,
 )
-from discovery.models.grants import AccessChange, AccessRule, AccessTerm, Audience
+from discovery.models.grants import AccessChange, AccessRule, AccessTerm, Audience, Opening
 from discovery.models.integrations import (
     ApiToken,
     IdempotentCall,
@@ -64,6 +64,7 @@ __all__ = [
     "MetadataChange",
     "MetadataImport",
     "Notice",
+    "Opening",
     "Plugin",
     "PluginAnswers",
     "Profile",

@@ -11,7 +11,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth.models import Group
 from django.db import models
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 
 from discovery.engine.core.vocabulary import RuleKind, Through, Visibility
 from discovery.models.word_field import WordField
@@ -87,16 +87,40 @@ class Audience(models.Model):
     def __str__(self) -> str:
         return self.key
 
-    @classmethod
-    def opened_to(cls, groups: QuerySet[Group]) -> QuerySet[Any, int]:
-        """Keys of the combinations that let one of ``groups`` see restricted models."""
-        through: list[QuerySet[Any]] = [
-            cls.groups.through._default_manager.filter(group__in=groups),
-            cls.collections.through._default_manager.filter(collection__groups__in=groups),
-            cls.rules.through._default_manager.filter(accessrule__groups__in=groups),
+
+class Opening(models.Model):
+    """A group that may see the restricted models of an audience.
+
+    It is one of the audience's groups, or is granted one of its collections or access rules:
+    ``services.access.openings`` keeps the rows with these, so that each list of models asks one
+    table.
+    """
+
+    group = models.ForeignKey(Group, on_delete=models.CASCADE, related_name="+", db_index=False)
+    audience = models.ForeignKey(
+        Audience, on_delete=models.CASCADE, related_name="openings", db_index=False
+    )
+
+    class Meta:
+        default_permissions = ()
+        constraints = [
+            models.UniqueConstraint(fields=["group", "audience"], name="one_opening_a_group")
         ]
-        direct, collected, ruled = (rows.values_list("audience_id", flat=True) for rows in through)
-        return direct.union(collected, ruled)
+        indexes = [models.Index(fields=["audience", "group"], name="openings_of_one")]
+
+    def __str__(self) -> str:
+        return f"{self.audience_id} to {self.group_id}"
+
+    @classmethod
+    def audiences_for(cls, groups: QuerySet[Group]) -> QuerySet[Any, int]:
+        """Keys of the audiences whose restricted models one of ``groups`` may see."""
+        return cls._default_manager.filter(group__in=groups).values_list("audience_id", flat=True)
+
+    @classmethod
+    def opens(cls, groups: QuerySet[Group]) -> Exists:
+        """Whether one of ``groups`` may see the row, by its ``audience_id``: asked row by row."""
+        rows = cls._default_manager.filter(audience=OuterRef("audience_id"), group__in=groups)
+        return Exists(rows)
 
 
 class AccessChange(models.Model):

@@ -32,9 +32,11 @@ SEPARATOR = "\x1f"
 
 
 class ListingQuerySet(QuerySet["Listing"]):
-    def visible_to(self, user: AbstractBaseUser | AnonymousUser) -> ListingQuerySet:
+    def visible_to(
+        self, user: AbstractBaseUser | AnonymousUser, few: bool = False
+    ) -> ListingQuerySet:
         """As ``RegisteredModelQuerySet.visible_to``: the same condition on the same columns."""
-        return self.filter(seen_by(user))
+        return self.filter(seen_by(user, few))
 
 
 class Listing(models.Model):

@@ -23,9 +23,9 @@ from discovery.models import (
     AccessChange,
     AccessRule,
     AccessTerm,
-    Audience,
     Collection,
     LogTopic,
+    Opening,
     RegisteredModel,
     Root,
     Visibility,
@@ -404,7 +404,7 @@ def preview(wanted: Term, visibility: str, groups: Sequence[Group]) -> list[str]
         told.append(f"{plural(other, 'model')} would become {named}.")
     restricted = models.filter(visibility=Visibility.RESTRICTED)
     for group in groups:
-        opened = Audience.opened_to(Group.objects.filter(pk=group.pk))
+        opened = Opening.audiences_for(Group.objects.filter(pk=group.pk))
         new = restricted.exclude(audience_id__in=opened).count()
         told.append(f"{group.name} would see {plural(new, 'more restricted model')}.")
     return told

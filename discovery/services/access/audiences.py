@@ -26,10 +26,17 @@ from django.db.models.signals import m2m_changed
 from django.utils import timezone
 
 from discovery.engine.core.vocabulary import VisibilitySource
-from discovery.models import AccessRule, Audience, RegisteredModel, Visibility
-from discovery.services.access import rule_matches
+from discovery.models import AccessRule, Audience, Opening, RegisteredModel, Visibility
+from discovery.services.access import openings, rule_matches
 
 _CHUNK = 5_000
+
+#: After a change of so many models, audiences that none has any more are looked for.
+_MANY = 1_000
+
+#: Key of the lock that those who give audiences to models share, on PostgreSQL: SQLite has one
+#: writer at a time.
+_LOCK = 0x6B6172656E617564
 
 #: From the weakest on: of contradicting rules the last one wins.
 STRICTNESS = (Visibility.PUBLIC, Visibility.RESTRICTED, Visibility.ADMIN_ONLY)
@@ -49,7 +56,32 @@ def refresh(keys: Iterable[int] | None = None) -> int:
     if keys is None:
         keys = RegisteredModel.objects.order_by("pk").values_list("pk", flat=True)
     wanted = sorted(set(keys))
-    return sum(_refresh(wanted[start : start + _CHUNK]) for start in range(0, len(wanted), _CHUNK))
+    count = sum(_refresh(wanted[start : start + _CHUNK]) for start in range(0, len(wanted), _CHUNK))
+    if count >= _MANY:
+        prune()
+    return count
+
+
+def prune() -> int:
+    """Delete the audiences that no model has any more; return how many there were.
+
+    It does nothing while somebody else gives audiences to models, who may just have found one of
+    these.
+    """
+    with transaction.atomic():
+        if not _alone():
+            return 0
+        unused = list(Audience.objects.filter(models=None).values_list("pk", flat=True))
+        for start in range(0, len(unused), _CHUNK):
+            _delete(unused[start : start + _CHUNK])
+    return len(unused)
+
+
+def _delete(keys: Sequence[int]) -> None:
+    linked = (Opening, *(getattr(Audience, relation).through for relation, _ in _LINKS.values()))
+    for model in linked:
+        model._default_manager.filter(audience__in=keys)._raw_delete("default")
+    Audience.objects.filter(pk__in=keys)._raw_delete("default")
 
 
 def touched_by(rule: AccessRule) -> set[int]:
@@ -72,8 +104,25 @@ def strictest(visibilities: Iterable[str]) -> str:
     return max(visibilities, key=lambda each: STRICTNESS.index(Visibility(each)))
 
 
+def _alone() -> bool:
+    """Whether nobody gives audiences to models until the end of this transaction."""
+    if connection.vendor != "postgresql":
+        return True
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [_LOCK])
+        return bool(cursor.fetchone()[0])
+
+
+def _share() -> None:
+    """Until the end of this transaction, no audience is deleted."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock_shared(%s)", [_LOCK])
+
+
 def _refresh(keys: Sequence[int]) -> int:
     with transaction.atomic():
+        _share()
         rows = list(
             RegisteredModel.objects.filter(pk__in=keys).values_list(
                 "pk", "audience_id", "visibility", "visibility_source", "quarantined_at"
@@ -134,8 +183,10 @@ def _audiences(found: Collection[str]) -> Mapping[str, int]:
         Audience.objects.bulk_create(
             [Audience(key=digest) for digest in missing], ignore_conflicts=True
         )
-        known |= _known(missing)
-        _link({known[digest]: text for digest, text in missing.items()})
+        made = _known(missing)
+        known |= made
+        _link({made[digest]: text for digest, text in missing.items()})
+        openings.add(made.values())
     return {text: known[digest] for text, digest in digests.items()}
 
 
@@ -198,6 +249,7 @@ def _on_links(instance: Any, action: str, reverse: bool, pk_set: set[int] | None
 
 def listen() -> None:
     """Called once, when the application is ready."""
+    openings.listen()
     for relation in (RegisteredModel.groups, RegisteredModel.collections, RegisteredModel.tagged):
         through: Any = relation.through
         m2m_changed.connect(_on_links, sender=through, dispatch_uid=f"audience-{through.__name__}")

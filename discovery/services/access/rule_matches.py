@@ -98,7 +98,7 @@ def _like(column: str) -> str:
     return f"{column} LIKE {escaped}"
 
 
-def _numbers() -> str:
+def numbers() -> str:
     """SQL: the numbers of a list of JSON, which is one parameter."""
     if connection.vendor == "sqlite":
         return "SELECT value FROM json_each(%s)"
@@ -117,7 +117,7 @@ def _matches(term: str, kinds: Collection[str], some: bool) -> tuple[str, int]:
     for of, tables, key, condition in _WAYS:
         if not (wanted := [f"'{kind}'" for kind in of if kind in kinds]):
             continue
-        limit = f" AND {key} IN ({_numbers()})" if some else ""
+        limit = f" AND {key} IN ({numbers()})" if some else ""
         parts.append(
             f"SELECT {key} AS model, t.rule_id AS rule FROM {tables} JOIN {term} t ON"  # noqa: S608
             f" t.kind IN ({', '.join(wanted)}) AND {condition}{limit}".format(**names)
@@ -133,7 +133,7 @@ def sources(keys: Sequence[int] | None) -> dict[int, str]:
     """
     some = keys is not None
     granted, collected = _TABLES["granted"], _TABLES["collected"]
-    limit = f" WHERE registeredmodel_id IN ({_numbers()})" if some else ""
+    limit = f" WHERE registeredmodel_id IN ({numbers()})" if some else ""
     kinds = set(AccessTerm.objects.order_by().values_list("kind", flat=True).distinct())
     parts = [
         f"SELECT registeredmodel_id AS model, 'g' || group_id AS source FROM {granted}{limit}",  # noqa: S608

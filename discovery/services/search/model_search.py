@@ -52,9 +52,14 @@ def found(user: User, filters: ModelFilters) -> RegisteredModelQuerySet:
     return rows.order_by(*_order(filters.sort))
 
 
-def listed(user: User, filters: ModelFilters, leave: Collection[str] = ()) -> ListingQuerySet:
-    """Their narrow rows, in no order. Choices of the parameters in ``leave`` do not count."""
-    rows = Listing.objects.visible_to(user).order_by()
+def listed(
+    user: User, filters: ModelFilters, leave: Collection[str] = (), few: bool = False
+) -> ListingQuerySet:
+    """Their narrow rows, in no order. Choices of the parameters in ``leave`` do not count.
+
+    ``few``: only some of them will be looked at.
+    """
+    rows = Listing.objects.visible_to(user, few).order_by()
     if filters.faults:
         return rows.none()
     if filters.keys is not None:
@@ -162,16 +167,17 @@ class Results(Sequence[RegisteredModel]):
 
     def models(self, keys: Sequence[int]) -> list[RegisteredModel]:
         """Return those of these models that still exist, in this order."""
-        rows = RegisteredModel.objects.visible_to(self._user).filter(pk__in=keys)
+        rows = RegisteredModel.objects.visible_to(self._user, few=True).filter(pk__in=keys)
         models = {row.pk: row for row in (rows.only(*self._columns) if self._columns else rows)}
         return [models[key] for key in keys if key in models]
 
     def keys(self, start: int, stop: int) -> list[int]:
-        rows = listed(self._user, self._filters)
-        order = _order(self._filters.sort)
-        if self._filters.sort.removeprefix("-") == "name" and (
-            self._filters.keys is not None or (not self._most and len(self) < MANY)
-        ):
+        order, by_name = _order(self._filters.sort), self._filters.sort.removeprefix("-") == "name"
+        along = by_name and self._filters.keys is None and (self._most or len(self) >= MANY)
+        rows = listed(
+            self._user, self._filters, few=along and stop <= FEW and (self._total or 0) >= MANY
+        )
+        if by_name and not along:
             # Few among many: SQLite would walk its index of names and look up nearly every row to
             # find them; looking at each row once is quicker.
             name = Concat(F("sort_name"), Value(""))
