@@ -343,8 +343,51 @@ API: dict[str, Cells] = {
         f"api/problems/{name}": posting(token(TokenScope.WRITE, Right.VIEW_FINDINGS, Right.DECIDE))
         for name in ("accept", "snooze", "reopen")
     },
-    "api/tags": reading(EVERYBODY),
-    "api/collections": reading(READ),
+    "api/tags": {
+        "GET": EVERYBODY,
+        'POST {"name": "n", "color": "blue"}': token(TokenScope.WRITE, Right.ADD_TAG),
+    },
+    "api/tags/<tag_id>": {
+        "GET": EVERYBODY,
+        'PUT {"color": "blue"}': token(TokenScope.WRITE, Right.CHANGE_TAG),
+        'PUT {"name": "n"}': token(TokenScope.WRITE, Right.CHANGE_TAG, Right.EDIT),
+        "DELETE": token(TokenScope.WRITE, Right.CHANGE_TAG, Right.EDIT, Right.DELETE_TAG),
+    },
+    "api/tags/<tag_id>/merge": posting(token(TokenScope.WRITE, Right.CHANGE_TAG, Right.EDIT)),
+    "api/models/<model_id>/tags": {'POST {"add": ["n"]}': token(TokenScope.WRITE, Right.EDIT)},
+    "api/models/<model_id>/collections": {
+        'POST {"add": ["Shortlist"]}': token(TokenScope.WRITE, Right.CHANGE_COLLECTION),
+        'POST {"add": ["Granting"]}': token(TokenScope.WRITE, Right.CHANGE_COLLECTION, Right.GRANT),
+    },
+    "api/collections": {
+        "GET": READ,
+        'POST {"name": "n"}': token(TokenScope.WRITE, Right.ADD_COLLECTION),
+        'POST {"name": "n", "groups": ["readers"]}': token(
+            TokenScope.WRITE, Right.ADD_COLLECTION, Right.GRANT
+        ),
+    },
+    "api/collections/<collection_id>": {
+        "GET": READ,
+        'PUT {"name": "n"}': token(TokenScope.WRITE, Right.CHANGE_COLLECTION),
+        'PUT {"groups": ["readers"]}': token(
+            TokenScope.WRITE, Right.CHANGE_COLLECTION, Right.GRANT
+        ),
+        "DELETE": token(TokenScope.WRITE, Right.DELETE_COLLECTION),
+    },
+    "api/collections/<collection_id>/models": posting(
+        token(TokenScope.WRITE, Right.CHANGE_COLLECTION)
+    ),
+    "api/views": {"GET": READ, 'POST {"name": "n"}': token(TokenScope.WRITE)},
+    "api/views/<view_id>": {
+        "GET": READ,
+        'PUT {"name": "n"}': token(TokenScope.WRITE, Right.SHARE_VIEWS),
+        "DELETE": token(TokenScope.WRITE, Right.SHARE_VIEWS),
+    },
+    "api/favorites": reading(READ),
+    "api/models/<model_id>/favorite": {
+        "PUT": token(TokenScope.WRITE),
+        "DELETE": token(TokenScope.WRITE),
+    },
     "api/categories": reading(EVERYBODY),
     "api/system/resources": reading(token(TokenScope.ADMIN, Right.SYSTEM)),
     "v1/models": reading(EVERYBODY),
@@ -458,6 +501,9 @@ PARTS: dict[str, dict[str, Any]] = {
     "views/": {"pk": "view"},
     "api/changes/": {"change_id": "change", "batch": "batch"},
     "api/bulk-edits/": {"edit_id": "edit"},
+    "api/tags/": {"tag_id": "tag"},
+    "api/collections/": {"collection_id": "collection"},
+    "api/views/": {"view_id": "view"},
     "api/models/discovery/": {"scan_id": "scan"},
     "api/models/<model_id>/test-load/": {"test_id": "test"},
     "api/models/<model_id>/validations/": {"validation_id": "deep"},

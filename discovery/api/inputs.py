@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
 from discovery.engine.core.text import MAX_INTEGER
 from discovery.services.core.endpoint_addresses import UNSTORABLE
+from discovery.services.search.model_filters import MAX_TEXT as MAX_SEARCH
 
 
 def _storable(text: str) -> str:
@@ -31,10 +32,12 @@ def _in_utc(moment: datetime) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-#: A text that any database stores; it says nothing of its length.
-Storable = Annotated[str, AfterValidator(_storable)]
+#: On a text that any database is to store; it stands after what limits its length.
+STORABLE = AfterValidator(_storable)
 #: The id of a model, a user name, the name of a tag, a group or a collection.
-Name = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_storable)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200), STORABLE]
+#: Words that a list is searched for.
+SearchText = Annotated[str, StringConstraints(max_length=MAX_SEARCH), STORABLE]
 Moment = Annotated[datetime, BeforeValidator(_is_iso), AfterValidator(_in_utc)]
 #: The key of a row.
 Key = Annotated[int, Field(ge=1, le=MAX_INTEGER)]

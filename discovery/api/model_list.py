@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 else:
     Ordering = Literal[tuple(f"{sign}{name}" for name in ORDERINGS for sign in ("", "-"))]
 
-_COLUMNS = (
+COLUMNS = (
     "model_id", "name", "path", "root", "status", "size_bytes", "file_count", "memory_bytes",
     "modified_at", "added_at", "visibility", "extracted", "curated",
     *(field.name for field in SUMMARY if field.column),
@@ -133,9 +133,9 @@ class Discovered(Schema):
 def discovered(request: HttpRequest, asked: Query[Wanted]) -> dict[str, Any]:
     """Summaries of the models that you may see."""
     user = caller_of(request).user
-    filters, shown = _filters(asked, user), _Shown(user)
+    filters, shown = _filters(asked, user), Shown(user)
     more: dict[str, Any] = {}
-    results = search.Results(user, filters, columns=_COLUMNS)
+    results = search.Results(user, filters, columns=COLUMNS)
     if asked.facets:
         told = [
             name
@@ -148,7 +148,7 @@ def discovered(request: HttpRequest, asked: Query[Wanted]) -> dict[str, Any]:
             for name in told
         }
         results = search.Results(
-            user, filters, columns=_COLUMNS, total=counted.total, most=counted.most
+            user, filters, columns=COLUMNS, total=counted.total, most=counted.most
         )
     if asked.cursor is None:
         answer = paging.numbered(request, results, asked, shown, **more)
@@ -203,7 +203,7 @@ def _filters(asked: Wanted, user: User | AnonymousUser) -> model_filters.ModelFi
     return filters
 
 
-class _Shown:
+class Shown:
     """Rows as summaries; their roots are looked up once."""
 
     def __init__(self, user: User | AnonymousUser) -> None:

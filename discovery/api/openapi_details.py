@@ -10,6 +10,9 @@ from typing import Any
 
 Schemas = Mapping[str, dict[str, Any]]
 
+#: Schemas that hold themselves end somewhere.
+MAX_DEPTH = 12
+
 #: Part of an address → (what it is, an example).
 PARTS: dict[str, tuple[str, Any]] = {
     "model_id": ("The id of the model, or one that it had before.", "llama-2-7b-chat"),
@@ -19,6 +22,9 @@ PARTS: dict[str, tuple[str, Any]] = {
         "6f1c2a0e-4b7d-4f0e-9a55-0d3c5f6b7a81",
     ),
     "edit_id": ("The id of the change of many models.", 12),
+    "tag_id": ("The id of the tag.", 7),
+    "collection_id": ("The id of the collection.", 3),
+    "view_id": ("The id of the saved view.", 5),
     "scan_id": ("The id of the scan.", 25),
     "test_id": ("The id of the test load.", 3),
     "validation_id": ("The id of the deep validation.", 8),
@@ -56,6 +62,15 @@ SENT: dict[str, tuple[str, ...]] = {
     "forget_model": (IF_MATCH,),
     "quarantine_model": (IF_MATCH,),
     "lift_quarantine": (IF_MATCH,),
+    "update_tag": (IF_MATCH,),
+    "merge_tag": (IF_MATCH,),
+    "delete_tag": (IF_MATCH,),
+    "change_tags": (IF_MATCH,),
+    "change_collections": (IF_MATCH,),
+    "update_collection": (IF_MATCH,),
+    "delete_collection": (IF_MATCH,),
+    "update_view": (IF_MATCH,),
+    "delete_view": (IF_MATCH,),
     "register_model": (IDEMPOTENCY_KEY,),
     "refresh": (IDEMPOTENCY_KEY,),
 }
@@ -71,6 +86,17 @@ GIVEN: dict[str, dict[int, tuple[str, ...]]] = {
     "get_validation": {200: ("Location",), 202: ("Location",)},
     "test_load": {202: ("Location",)},
     "get_test_load": {202: ("Location",)},
+    "change_tags": {200: ("ETag",)},
+    "change_collections": {200: ("ETag",)},
+    **{f"create_{what}": {201: ("ETag", "Location")} for what in ("tag", "collection", "view")},
+    **{f"get_{what}": {200: ("ETag",)} for what in ("tag", "collection", "view")},
+    **{f"update_{what}": {200: ("ETag",)} for what in ("collection", "view")},
+    **{
+        f"{what}_tag": {200: ("ETag", "Location"), 202: ("ETag", "Location")}
+        for what in ("update", "merge")
+    },
+    "delete_tag": {200: ("Location",), 202: ("Location",)},
+    "change_members": {200: ("ETag",), 202: ("ETag",)},
     "undo_change": {201: ("Location",)},
     "undo_batch": {201: ("Location",), 202: ("Location",)},
 }
@@ -115,7 +141,7 @@ def describe_part(parameter: dict[str, Any]) -> None:
 def example_of(schema: Mapping[str, Any], schemas: Schemas, depth: int = 0) -> Any:
     """An instance of a schema, from the examples of its properties."""
     if "$ref" in schema:
-        if depth > 12:
+        if depth > MAX_DEPTH:
             return {}
         return example_of(schemas[schema["$ref"].rpartition("/")[2]], schemas, depth + 1)
     if schema.get("examples"):
@@ -126,7 +152,6 @@ def example_of(schema: Mapping[str, Any], schemas: Schemas, depth: int = 0) -> A
         return {
             name: example_of(each, schemas, depth + 1)
             for name, each in schema["properties"].items()
-            if not each.get("deprecated")
         }
     if "default" in schema:
         return schema["default"]

@@ -43,7 +43,34 @@ def etag(shown: dict[str, Any]) -> str:
     unchanged.
     """
     shown = {name: value for name, value in shown.items() if name != "last_seen_at"}
-    return f'"{blake2b(json.dumps(shown, sort_keys=True).encode(), digest_size=16).hexdigest()}"'
+    text = json.dumps(shown, sort_keys=True, cls=NinjaJSONEncoder)
+    return f'"{blake2b(text.encode(), digest_size=16).hexdigest()}"'
+
+
+def answered(shown: dict[str, Any], response: HttpResponse) -> dict[str, Any]:
+    """Return a document, and set its ``ETag`` in the response."""
+    response["ETag"] = etag(shown)
+    return shown
+
+
+def require_seen(request: HttpRequest, shown: dict[str, Any]) -> bool:
+    """Raise 412 unless the document is the one that ``If-Match`` names.
+
+    Returns whether the header was sent.
+    """
+    tags = _named(request)
+    if tags is not None and etag(shown) not in tags:
+        raise ApiError(412, "It was changed since you read it: read it again, and decide anew.")
+    return tags is not None
+
+
+def _named(request: HttpRequest) -> set[str] | None:
+    """The tags of ``If-Match``; ``None`` where any document will do.
+
+    Compression makes a tag weak on its way out (``W/``); it still names the same document.
+    """
+    given = request.headers.get("If-Match", "").strip()
+    return None if not given or given == "*" else set(_TAG.findall(given))
 
 
 def stale() -> ApiError:
@@ -54,13 +81,11 @@ def as_seen(request: HttpRequest) -> Callable[[RegisteredModel], bool]:
     """Return a check whether the model still is the one that the caller has read.
 
     The caller sends its ``ETag`` as ``If-Match``; without the header the check always passes.
-
-    Compression makes a tag weak on its way out (``W/``); it still names the same document.
     """
-    given = request.headers.get("If-Match", "").strip()
-    if not given or given == "*":
+    tags = _named(request)
+    if tags is None:
         return lambda _: True
-    tags, sight = set(_TAG.findall(given)), Sight(caller_of(request).user)
+    sight = Sight(caller_of(request).user)
     return lambda record: etag(records.document(record, sight)) in tags
 
 

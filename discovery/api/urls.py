@@ -7,6 +7,7 @@ from django.urls import URLPattern, path
 from discovery.api import (
     bulk_edits,
     changes,
+    collections,
     discovery,
     docs,
     health,
@@ -18,8 +19,10 @@ from discovery.api import (
     probes,
     problems,
     registration,
+    saved_views,
     scans,
     system,
+    tags,
     taxonomies,
 )
 from discovery.api.app import api
@@ -36,6 +39,9 @@ for resource in (
     health,
     problems,
     taxonomies,
+    tags,
+    collections,
+    saved_views,
     changes,
     bulk_edits,
     system,

@@ -103,13 +103,8 @@ def _edit(request: HttpRequest) -> dict[str, Any]:
     return {"edit": edit, "said": bulk_edits.in_words(edit)} if edit else {}
 
 
-def _require_reach(request: HttpRequest, models: QuerySet[Any]) -> None:
-    """A tag is renamed on all its models or on none."""
-    if sees_all(request.user):
-        return
-    if models.exclude(
-        pk__in=RegisteredModel.objects.visible_to(request.user).values("pk")
-    ).exists():
+def _require_reach(user: User, tag: Tag) -> None:
+    if not tag_edits.is_within_reach(tag, user):
         raise PermissionDenied(
             "Models that you do not see have this tag: only who sees every model may change it."
         )
@@ -123,7 +118,7 @@ def change(request: HttpRequest, pk: int) -> HttpResponse:
     action, name = request.POST.get("action", ""), request.POST.get("name", "")
     if action in ("rename", "merge", "delete"):  # they change the models that have the tag
         require(request, Right.EDIT, *([Right.DELETE_TAG] if action == "delete" else []))
-        _require_reach(request, tag.models.all())
+        _require_reach(user, tag)
     edit: BulkEdit | None = None
     try:
         if action == "colour":

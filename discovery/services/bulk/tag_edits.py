@@ -13,6 +13,7 @@ from django.db import IntegrityError, transaction
 
 from discovery.engine.core.vocabulary import Severity, TagColor
 from discovery.models import BulkEdit, LogTopic, RegisteredModel, RegisteredModelQuerySet, Tag
+from discovery.models.registry import sees_all
 from discovery.services.bulk import bulk_edits
 from discovery.services.bulk.operations import Operation
 from discovery.services.bulk.selections import Selection
@@ -109,6 +110,15 @@ def delete(tag: Tag, *, by: User) -> BulkEdit | None:
         LogTopic.METADATA, Severity.INFO, f"{by.get_username()} deleted the tag {tag.name}"
     )
     return edit
+
+
+def is_within_reach(tag: Tag, user: User) -> bool:
+    """Return whether this person sees all models that have the tag.
+
+    A tag is renamed on all its models or on none.
+    """
+    visible = RegisteredModel.objects.visible_to(user).values("pk")
+    return sees_all(user) or not tag.models.exclude(pk__in=visible).exists()
 
 
 def sweep() -> None:

@@ -111,15 +111,17 @@ def change(
     user: User,
     *,
     name: str | None = None,
+    query: str | None = None,
     shared: bool | None = None,
     seen: Mapping[str, str] | None = None,
 ) -> None:
-    """Rename or share a view.
+    """Rename or share a view, or let it list something else.
 
-    ``seen`` maps ``name`` to the stamp of the one that was shown. Raises ``SavedViewError``,
-    ``NameTaken``, ``Conflict``.
+    ``seen`` maps fields to the stamps of what was shown. Raises ``SavedViewError``, ``NameTaken``,
+    ``Conflict``.
     """
     given = {} if name is None else {"name": _name(name)}
+    given |= {} if query is None else {"query": normal_query(query)}
     changes: dict[str, Any] = touched(given, seen or {})
     if shared is not None:
         _may_share(user, shared)
@@ -127,8 +129,8 @@ def change(
     try:
         with transaction.atomic():
             SavedView.objects.select_for_update().get(pk=view.pk)
-            view.refresh_from_db(fields=["name", "shared"])
-            agree(changes, {"name": view.name, "shared": view.shared}, seen or {})
+            view.refresh_from_db(fields=["name", "query", "shared"])
+            agree(changes, fields_of(view), seen or {})
             for field, value in changes.items():
                 setattr(view, field, value)
             view.save(update_fields=list(changes))
@@ -136,6 +138,11 @@ def change(
         raise NameTaken(
             f"There is a view called {view.name} already. Choose another name."
         ) from None
+
+
+def fields_of(view: SavedView) -> dict[str, Any]:
+    """What people change of a view."""
+    return {"name": view.name, "query": view.query, "shared": view.shared}
 
 
 def _may_share(user: User, shared: bool) -> None:
