@@ -12,15 +12,18 @@ from functools import cached_property
 from typing import Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.admin.apps import AdminConfig
+from django.contrib.admin.utils import unquote
 from django.db import transaction
 from django.db.models import Model
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.utils.html import format_html
 
 KEEP = "keep-"
+#: Changes that the front page shows.
+LATEST = 10
 
 
 class Shown(forms.MultipleHiddenInput):
@@ -166,6 +169,46 @@ class ComparingAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         )
         return super().get_object(request, object_id, from_field)
 
+    def own_history(self, obj: Model) -> str:
+        """Return the address of the history that services keep; empty: Django keeps one."""
+        return ""
+
+    def log_addition(self, request: HttpRequest, obj: Model, message: Any) -> Any:
+        return None if self.own_history(obj) else super().log_addition(request, obj, message)
+
+    def log_change(self, request: HttpRequest, obj: Model, message: Any) -> Any:
+        """Nothing is logged where nothing changed, and nothing twice."""
+        request.nothing_changed = not message  # type: ignore[attr-defined]
+        if not message or self.own_history(obj):
+            return None
+        return super().log_change(request, obj, message)
+
+    def log_deletions(self, request: HttpRequest, queryset: Any) -> Any:
+        rows: Any = [obj for obj in queryset if not self.own_history(obj)]
+        return super().log_deletions(request, rows) if rows else None
+
+    def message_user(
+        self,
+        request: HttpRequest,
+        message: Any,
+        level: int | str = messages.INFO,
+        extra_tags: str = "",
+        fail_silently: bool = False,
+    ) -> None:
+        if level == messages.SUCCESS and getattr(request, "nothing_changed", False):
+            message, level = "Nothing was changed.", messages.INFO
+        super().message_user(request, message, level, extra_tags, fail_silently)
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        obj = self.get_object(request, unquote(object_id))
+        address = self.own_history(obj) if obj and self.has_view_permission(request, obj) else ""
+        if address:
+            return HttpResponseRedirect(address)
+        response: HttpResponse = super().history_view(request, object_id, extra_context)
+        return response
+
     def save_model(self, request: HttpRequest, obj: Model, form: Any, change: bool) -> None:
         if not change or not isinstance(form, Compares):
             super().save_model(request, obj, form, change)
@@ -186,8 +229,20 @@ def _written(names: Iterable[str], columns: Iterable[str]) -> list[str]:
     return [name for name in names if name in set(columns)]
 
 
+#: Django's own names of applications and tables → what pages call them.
+CALLED = {"auth": "Users and groups", "discovery": "Registry", "ApiToken": "API tokens"}
+
+
 class Site(admin.AdminSite):
     """The administration whose every change form compares."""
+
+    def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> Any:
+        apps = super().get_app_list(request, app_label)
+        for app in apps:
+            app["name"] = CALLED.get(app["app_label"], app["name"])
+            for table in app["models"]:
+                table["name"] = CALLED.get(table["object_name"], table["name"])
+        return apps
 
     def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
         wanted = admin_class or admin.ModelAdmin
@@ -196,6 +251,21 @@ class Site(admin.AdminSite):
                 wanted.__name__, (wanted, ComparingAdmin), {"__module__": wanted.__module__}
             )
         super().register(model_or_iterable, wanted, **options)
+
+    def index(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> TemplateResponse:
+        """The front page, with what this person changed last by our own history."""
+        # Models load after the administration.
+        from discovery.models import MetadataChange, RegisteredModel
+        from discovery.words import FIELD_LABELS
+
+        seen = RegisteredModel.objects.visible_to(request.user).values("pk")
+        mine = MetadataChange.objects.filter(by=request.user.pk, model__in=seen)
+        columns = ("field", "at", "model__model_id", "model__name", "model__display_name")
+        rows = mine.select_related("model").order_by("-pk").only(*columns)[:LATEST]
+        latest = [(row, FIELD_LABELS.get(row.field, row.field)) for row in rows]
+        return super().index(request, {"latest_changes": latest, **(extra_context or {})})
 
 
 class Config(AdminConfig):

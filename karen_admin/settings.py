@@ -228,6 +228,8 @@ TIME_ZONE = "UTC"
 USE_I18N = False
 USE_TZ = True
 USE_THOUSAND_SEPARATOR = True
+# As on the pages: 28 Nov 2026, 23:29.
+DATE_FORMAT, DATETIME_FORMAT = "j M Y", "j M Y, H:i"
 
 STATIC_URL = "static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]

@@ -5,9 +5,25 @@ What scans write is shown, not edited; what people decide goes through the servi
 
 from django.contrib import admin
 
-from discovery.admin import accounts, collections, records, registered_models, roots
+from discovery.admin import (
+    accounts,
+    collections,
+    curation,
+    integrations,
+    records,
+    registered_models,
+    roots,
+)
 
-__all__ = ["accounts", "collections", "records", "registered_models", "roots"]
+__all__ = [
+    "accounts",
+    "collections",
+    "curation",
+    "integrations",
+    "records",
+    "registered_models",
+    "roots",
+]
 
 admin.site.site_header = "Karen Admin"
 admin.site.site_title = "Karen Admin"

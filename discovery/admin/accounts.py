@@ -14,6 +14,7 @@ from django.contrib.auth.forms import UserChangeForm
 from django.contrib.auth.models import Group, User
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
+from django.urls import reverse
 
 from discovery.services.access import accounts, elsewhere, permissions
 
@@ -73,6 +74,9 @@ class AccountAdmin(UserAdmin):  # type: ignore[type-arg]
 
     form = AccountForm
 
+    def own_history(self, obj: Any) -> str:
+        return reverse("account-changes")
+
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> tuple[str, ...]:
         fields = tuple(super().get_readonly_fields(request, obj))
         return fields if _is_superuser(request) else (*fields, *PRIVILEGES)
@@ -117,6 +121,9 @@ class PeopleAdmin(GroupAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return super().has_delete_permission(request, obj) and self._reaches(request, obj)
+
+    def own_history(self, obj: Any) -> str:
+        return reverse("account-changes")
 
     @staticmethod
     def _reaches(request: HttpRequest, obj: Group | None) -> bool:

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any, cast
 
 from django import forms
-from django.utils.html import escape
+from django.http import QueryDict
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
 from discovery.engine.core.fields import FIELDS, HOW, Kind, grouped
 from discovery.engine.core.paths import to_text
-from discovery.engine.core.vocabulary import ModelType
+from discovery.engine.core.vocabulary import VisibilitySource
 from discovery.field_forms import Written, form_field
 from discovery.models import Collection, RegisteredModel, Root, Visibility
 from discovery.services import scans
@@ -24,6 +27,8 @@ from discovery.services.machine.root_probes import RootSilent
 from discovery.services.metadata import metadata
 
 PREFIX = "set_"
+#: Before the name of a field: it goes back to what the files say.
+AUTOMATIC = "automatic-"
 
 #: Fields that can be set in the list, where they are shown as they count.
 INLINE = ("license", "visibility")
@@ -47,7 +52,7 @@ def _field(name: str) -> forms.Field:
     field = FIELDS[name]
     said = [(each.value, each.label) for each in field.words]
     if field.kind is Kind.CHOICE:
-        choices = [("", "As the files say"), *said]
+        choices = [("", "Automatic"), *said]
         return forms.ChoiceField(required=False, label=field.label, choices=choices)
     if field.kind is Kind.WORDS:
         return forms.MultipleChoiceField(
@@ -57,6 +62,20 @@ def _field(name: str) -> forms.Field:
     return form_field(field.kind, label=field.label, widget=widget)
 
 
+def _automatic(name: str) -> SafeString:
+    return format_html(
+        '<label class="automatic"><input type="checkbox" name="{}{}"> Back to automatic</label>',
+        AUTOMATIC,
+        name,
+    )
+
+
+def _day(at: str) -> str:
+    """The day of a decision, as ``curated`` keeps its time."""
+    day = datetime.fromisoformat(at)
+    return f"{day.day} {day:%b %Y}"
+
+
 def _sentence(reason: str) -> str:
     return f"{reason[0].upper()}{reason[1:]}" + ("" if reason.endswith(".") else ".")
 
@@ -64,7 +83,7 @@ def _sentence(reason: str) -> str:
 class RegisteredModelForm(forms.ModelForm):  # type: ignore[type-arg]
     """Access as it is, and people's decisions about the model as ``set_<field>``.
 
-    An empty field means that the files decide.
+    An empty field means that the files decide; ``automatic-<field>`` empties it by one click.
     """
 
     class Meta:
@@ -88,8 +107,27 @@ class RegisteredModelForm(forms.ModelForm):  # type: ignore[type-arg]
             field = self.fields[PREFIX + name]
             decided = self.instance.curated.get(name)
             field.initial = decided["value"] if decided else None
-            # Django puts help texts into the page as they are.
-            field.help_text = escape(" ".join(filter(None, (*self._told(name), self._read(name)))))
+            field.help_text = format_html(
+                "{}{}{}",
+                " ".join(filter(None, (*self._told(name), self._read(name)))),
+                f" Edited on {_day(decided['at'])}." if decided else "",
+                _automatic(PREFIX + name) if decided else "",
+            )
+            if AUTOMATIC + PREFIX + name in self.data:
+                self._empty(PREFIX + name)
+        if "visibility" in self.fields:
+            is_own = self.instance.visibility_source == VisibilitySource.PERSON
+            self.fields["visibility"].help_text = format_html(
+                "Decided by: {}.{}",
+                VisibilitySource.label_of(self.instance.visibility_source),
+                _automatic("visibility") if is_own else "",
+            )
+
+    def _empty(self, name: str) -> None:
+        """Take the value of a field out of what was sent: nobody has decided it then."""
+        sent = cast("QueryDict", self.data).copy()
+        sent.setlist(self.add_prefix(name), [])
+        self.data = sent
 
     def add_error(self, field: str | None, error: Any) -> None:
         if isinstance(self.fields.get(field or ""), Written) and hasattr(error, "message"):
@@ -105,8 +143,9 @@ class RegisteredModelForm(forms.ModelForm):  # type: ignore[type-arg]
         read = self.instance.extracted.get(name)
         shown = written.text(FIELDS[name].kind, read["value"])[:300] if read else ""
         if not read or not shown:
-            return "The files say nothing about it."
-        return f"Read in {read['source']}: {ModelType.label_of(shown) if name == 'type' else shown}"
+            return "No value detected."
+        said = FIELDS[name].said(shown) if FIELDS[name].words else shown
+        return _sentence(f"Detected in {read['source']}: {said}")
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
@@ -123,7 +162,9 @@ class RegisteredModelForm(forms.ModelForm):  # type: ignore[type-arg]
         changes = {name: self.cleaned_data[PREFIX + name] or None for name in changed}
         for name in metadata.LINKS & set(self.changed_data) & self.cleaned_data.keys():
             changes[name] = [each.name for each in self.cleaned_data[name]]
-        if "visibility" in self.changed_data and "visibility" in self.cleaned_data:
+        if AUTOMATIC + "visibility" in self.data and "visibility" in self.fields:
+            changes["visibility"] = None
+        elif "visibility" in self.changed_data and "visibility" in self.cleaned_data:
             changes["visibility"] = self.cleaned_data["visibility"]
         return changes
 

@@ -11,9 +11,32 @@ from django.http import HttpRequest
 from django.urls import reverse
 
 from discovery.admin.by_permission import OfAllModels, ReadOnlyAdmin, visible_models
-from discovery.models import Finding, LogEntry, MetadataChange, ScanRun, Skipped
+from discovery.admin.filters import words_filter
+from discovery.engine.core.fields import FIELDS
+from discovery.engine.core.vocabulary import Visibility
+from discovery.models import (
+    Finding,
+    LogEntry,
+    MetadataChange,
+    RegisteredModel,
+    ScanRun,
+    Skipped,
+)
 from discovery.models.registry import sees_all
 from discovery.services.access import permissions
+from discovery.words import FIELD_LABELS
+
+
+def _field(name: str) -> str:
+    return FIELD_LABELS.get(name) or _code(name)
+
+
+def _code(code: str) -> str:
+    return code.replace("_", " ").capitalize()
+
+
+def _history_of(model: RegisteredModel) -> str:
+    return reverse("model-history", args=[model.model_id])
 
 
 @admin.register(ScanRun)
@@ -49,8 +72,9 @@ class LogEntryAdmin(ReadOnlyAdmin):
 
 @admin.register(MetadataChange)
 class MetadataChangeAdmin(ReadOnlyAdmin):
-    list_display = ("at", "model", "field", "shown_before", "shown_after", "by", "through")
-    list_filter = ("through", "field")
+    list_display = ("at", "model", "shown_field", "shown_before", "shown_after", "by", "through")
+    list_filter = ("through", words_filter("field", "field", _field))
+    fields = ("model", "shown_field", "shown_before", "shown_after", "by", "at", "through")
     list_select_related = ("model", "by")
     search_fields = ("model__model_id", "model__name", "field")
 
@@ -61,13 +85,20 @@ class MetadataChangeAdmin(ReadOnlyAdmin):
             rows = rows.filter(model__in=visible_models(request))
         return rows.defer(*(f"model__{name}" for name in heavy))
 
+    def own_history(self, obj: Any) -> str:
+        return _history_of(obj.model)
+
+    @admin.display(description="field", ordering="field")
+    def shown_field(self, change: MetadataChange) -> str:
+        return _field(change.field)
+
     @admin.display(description="before")
     def shown_before(self, change: MetadataChange) -> str:
-        return _shortened(change.before)
+        return _shortened(change.field, change.before)
 
     @admin.display(description="after")
     def shown_after(self, change: MetadataChange) -> str:
-        return _shortened(change.after)
+        return _shortened(change.field, change.after)
 
 
 @admin.register(Finding)
@@ -93,7 +124,7 @@ class FindingAdmin(ReadOnlyAdmin):
         "source",
         ("resolved_at", admin.EmptyFieldListFilter),
         ("accepted_at", admin.EmptyFieldListFilter),
-        "code",
+        words_filter("code", "problem", _code),
     )
     list_select_related = ("model", "accepted_by")
     search_fields = ("message", "path", "model__model_id", "model__name")
@@ -122,7 +153,7 @@ class FindingAdmin(ReadOnlyAdmin):
 
     @admin.display(description="problem", ordering="code")
     def shown_code(self, finding: Finding) -> str:
-        return finding.code.replace("_", " ")
+        return _code(finding.code)
 
 
 @admin.register(Skipped)
@@ -133,10 +164,20 @@ class SkippedAdmin(OfAllModels):
     search_fields = ("place", "reason")
 
 
-def _shortened(value: Any) -> str:
-    text = (
-        ", ".join(map(str, value))
-        if isinstance(value, list)
-        else str(display_for_value(value, "–"))
-    )
-    return text if len(text) <= 100 else f"{text[:99]}…"
+def _shortened(field: str, value: Any) -> str:
+    """A value in the words of the pages; what the absence of one means is automatic."""
+    if value is None:
+        return "Automatic"
+    known = FIELDS.get(field)
+    say = known.said if known and known.words else _said
+    values = value if isinstance(value, list) else [value]
+    text = ", ".join(say(each) if isinstance(each, str) else _plain(each) for each in values)
+    return (text if len(text) <= 100 else f"{text[:99]}…") or "None"
+
+
+def _said(value: str) -> str:
+    return Visibility.label_of(value)
+
+
+def _plain(value: Any) -> str:
+    return str(display_for_value(value, "–"))

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, cast
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.auth.models import User
-from django.db.models import Model, QuerySet
+from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.html import format_html_join
+from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 
 from discovery.admin.by_permission import ByRight
+from discovery.admin.filters import Edited, Missing, Quarantined, catalogue_filters
 from discovery.admin.forms import (
     INLINE,
     PREFIX,
@@ -22,6 +24,7 @@ from discovery.admin.forms import (
     InlineFormWithoutAccess,
     RegisteredModelForm,
 )
+from discovery.engine.core import format_registry
 from discovery.engine.core.fields import grouped
 from discovery.engine.core.text import human_bytes, plural
 from discovery.engine.core.vocabulary import ModelType, Status
@@ -32,6 +35,8 @@ from discovery.services.bulk.operations import KINDS
 from discovery.services.metadata import metadata
 from discovery.services.registry import aliases
 from discovery.services.registry.deregistration import forget
+from discovery.services.search.model_filters import ModelFilters
+from discovery.services.search.model_search import listed
 from discovery.services.transfer import exports
 
 #: Kind of bulk edit → what its action is called.
@@ -46,7 +51,7 @@ _ASKS = {"visibility": "grant", "collection": "collect", "validate": "validate"}
 MAX_NAMED = 20
 
 SCANNED = (
-    "model_id", "shown_aliases", "name", "root", "path", "shown_status", "format", "size",
+    "model_id", "shown_aliases", "name", "root", "path", "shown_status", "shown_format", "size",
     "file_count",
     "shown_problems", "modified_at", "added_at", "changed_at",
     "missing_since",
@@ -115,7 +120,7 @@ class RegisteredModelAdmin(ByRight):
     list_display = (
         "title",
         "shown_type",
-        "format",
+        "shown_format",
         "shown_status",
         "visibility",
         "license",
@@ -127,20 +132,16 @@ class RegisteredModelAdmin(ByRight):
     change_list_template = "admin/models.html"
     delete_confirmation_template = "admin/forget.html"
     delete_selected_confirmation_template = "admin/forget_selected.html"
-    list_filter = (
-        "status",
-        "type",
-        "format",
-        "visibility",
-        "root",
-        "primary",
-    )
+    list_filter = (*catalogue_filters(), Edited, Quarantined, Missing)
+    show_facets = admin.ShowFacets.NEVER  # the filters count by themselves
     list_select_related = ("root",)
     list_per_page = 50
     list_max_show_all = 100  # each row is four fields of a form, and a form has at most a thousand
     show_full_result_count = False
-    search_fields = ("name", "display_name", "path", "model_id")
-    search_help_text = "Name, display name, path or model ID"
+    search_fields = ("name",)
+    search_help_text = (
+        "As on the Models page: words, license:mit, size:>10GB, -tag:old; also a model ID."
+    )
     ordering = ("name", "pk")
     readonly_fields = SCANNED
 
@@ -151,11 +152,19 @@ class RegisteredModelAdmin(ByRight):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[RegisteredModel], search_term: str
     ) -> tuple[QuerySet[RegisteredModel], bool]:
-        """An alias finds its model too."""
-        found, may_repeat = super().get_search_results(request, queryset, search_term)
-        if not search_term:
-            return found, may_repeat
-        return found | queryset.filter(aliases.named([search_term])), may_repeat
+        """The search language of the Models page; a model ID and an alias find their model too.
+
+        What is not understood finds nothing, and says so.
+        """
+        filters = ModelFilters.read(urlencode({"q": search_term}))
+        if not filters.text:
+            return queryset, False
+        for fault in filters.faults:
+            text = f"The search was not understood: {fault.term}: {fault.reason}."
+            self.message_user(request, text, messages.WARNING)
+        by_text = Q(pk__in=listed(request.user, filters).values("pk"))
+        by_id = aliases.named([search_term.strip()])
+        return queryset.filter(by_text | by_id), False
 
     @admin.display(description="Aliases")
     def shown_aliases(self, record: RegisteredModel) -> str:
@@ -168,7 +177,7 @@ class RegisteredModelAdmin(ByRight):
             for group, fields in grouped().items()
             if not fields[0].hosted or (obj and obj.is_hosted)
         ]
-        curated[0][1]["description"] = "A field that is empty is filled in from the files."
+        curated[0][1]["description"] = "Leave a field empty to use the detected value."
         return [
             ("Who may see it", {"fields": ("visibility", "groups", "collections")}),
             *curated,
@@ -259,12 +268,19 @@ class RegisteredModelAdmin(ByRight):
             protected,
         )
 
+    def own_history(self, obj: Model) -> str:
+        return reverse("model-history", args=[cast("RegisteredModel", obj).model_id])
+
     def view_on_site(self, obj: RegisteredModel) -> str:
         return reverse("model", args=[obj.model_id])
 
     @admin.display(description="runs with", ordering="type")
     def shown_type(self, record: RegisteredModel) -> str:
         return ModelType.label_of(record.type)
+
+    @admin.display(description="format", ordering="format")
+    def shown_format(self, record: RegisteredModel) -> str:
+        return format_registry.label(record.format) if record.format else "No weights"
 
     @admin.display(description="status", ordering="status")
     def shown_status(self, record: RegisteredModel) -> str:

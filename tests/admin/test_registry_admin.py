@@ -236,7 +236,7 @@ def test_a_field_says_what_the_files_say(admin_client: Client, make_model: Make)
         ],
     )
     html = page_text(admin_client.get(f"{LIST}{record.pk}/change/"))
-    assert "Read in config.json: &lt;mit&gt;" in html
+    assert "Detected in config.json: &lt;mit&gt;." in html
     assert "&lt;b&gt;cut&lt;/b&gt;" in html
     assert 'href="/models/tiny-model/"' in html or "/admin/r/" in html
 
