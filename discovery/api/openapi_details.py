@@ -26,6 +26,10 @@ PARTS: dict[str, tuple[str, Any]] = {
     "collection_id": ("The id of the collection.", 3),
     "view_id": ("The id of the saved view.", 5),
     "scan_id": ("The id of the scan.", 25),
+    "plugin_key": (
+        "The key of the plugin, as the list of plugins has it.",
+        "tensor_pack.TensorPackPlugin",
+    ),
     "test_id": ("The id of the test load.", 3),
     "validation_id": ("The id of the deep validation.", 8),
 }

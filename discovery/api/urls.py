@@ -16,6 +16,7 @@ from discovery.api import (
     model_list,
     models,
     openai,
+    plugins,
     probes,
     problems,
     registration,
@@ -45,6 +46,7 @@ for resource in (
     changes,
     bulk_edits,
     system,
+    plugins,
 ):
     api.add_router("", resource.router)
 

@@ -31,6 +31,7 @@ TOPICS = (
     "metadata",
     "categories",
     "loading",
+    "plugins",
     "slow",
     "access",
     "commands",

@@ -30,6 +30,7 @@ from discovery.web import (
     scans,
     settings,
     settings_machines,
+    settings_plugins,
     settings_roots,
     system,
     tags,
@@ -136,6 +137,11 @@ urlpatterns = [
     path("settings/scanning/", settings.scanning, name="settings-scanning"),
     path("settings/limits/", settings.limits, name="settings-limits"),
     path("settings/machines/", settings_machines.index, name="settings-machines"),
+    path("settings/plugins/", settings_plugins.index, name="settings-plugins"),
+    path("settings/plugins/reload/", settings_plugins.reload, name="settings-plugins-reload"),
+    path(
+        "settings/plugins/<int:pk>/switch/", settings_plugins.switch, name="settings-plugin-switch"
+    ),
     path("settings/history/", settings.history, name="settings-history"),
     path("settings/history/<int:pk>/undo/", settings.undo, name="settings-undo"),
     path("system/", system.index, name="system"),

@@ -25,6 +25,7 @@ from discovery.models import (
     MetadataChange,
     MetadataImport,
     Notice,
+    Plugin,
     RegisteredModel,
     Root,
     SavedView,
@@ -61,6 +62,7 @@ KEYS: dict[str, Callable[[], Any]] = {
     "token": ApiToken.objects.first,
     "access-rule": AccessRule.objects.first,
     "settings-root": Root.objects.first,
+    "settings-plugin": Plugin.objects.first,
     "settings-undo": SettingChange.objects.first,
     "system": Notice.objects.first,
     "user": lambda: User.objects.order_by("pk").first(),
@@ -143,6 +145,18 @@ def furnish(user: User) -> None:
         after={"value": 4},
         by=user,
         through="page",
+    )
+    Plugin.objects.create(
+        key="shelf.ShelfPlugin",
+        module="shelf",
+        class_name="ShelfPlugin",
+        source="folder",
+        label="Shelf",
+        version="1.0",
+        format="shelf",
+        off_reason="It failed 5 times in a row. The last time: ValueError: x",
+        enabled=False,
+        failures=[{"at": now.isoformat(), "path": "/models/a.shelf", "reason": "ValueError: x"}],
     )
     Notice.objects.create(title="Staff are in a group now", text="Look at it.", names=["ada"])
     LogEntry.objects.create(

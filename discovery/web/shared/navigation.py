@@ -120,6 +120,7 @@ ENTRIES = (
             Page("rules", "Rules"),
             Page("access", "Access"),
             Page("settings-machines", "Machines"),
+            Page("settings-plugins", "Plugins"),
             Page("settings-limits", "Retention and limits"),
             Page("settings-history", "History"),
         ),
