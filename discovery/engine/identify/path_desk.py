@@ -6,6 +6,7 @@ as when all readers that there are now were asked is not asked about again.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -20,6 +21,8 @@ from discovery.engine.core.types import Candidate, FileEntry, Found, Layout
 from discovery.engine.disk.listing import signature
 from discovery.engine.disk.walk import everything
 from discovery.engine.identify import plugged
+
+logger = logging.getLogger(__name__)
 
 #: Paths that are gathered before they are asked about.
 ROUND = 5_000
@@ -229,9 +232,12 @@ class PathDesk:
             session.object_to(self._absolute(place), f"{complaint}.")
         if not told.complaints:
             session.approve()
-        return Answer(
-            claim, plugged.found(self.root, claim.candidate, claim.kind, told, home=claim.home)
-        )
+        try:
+            found = plugged.found(self.root, claim.candidate, claim.kind, told, home=claim.home)
+        except Exception as error:  # as for every other candidate: it must not end the scan
+            logger.exception("reading %r failed", place)
+            return Answer(claim, None, f"reading it failed unexpectedly ({error})")
+        return Answer(claim, found)
 
     def rest(self) -> None:
         for session in self.sessions.values():

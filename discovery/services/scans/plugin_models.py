@@ -117,7 +117,7 @@ class PluginModels:
             self._keep(scan, place)
             return None
         scan.seen.add(place)
-        return Reading(candidate, reason=answer.reason)
+        return Reading(candidate, reason=answer.reason, errors=1)
 
     @staticmethod
     def _keep(scan: RootScan, place: str) -> None:

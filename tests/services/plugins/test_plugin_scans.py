@@ -228,7 +228,7 @@ def test_a_plugin_that_fails_to_read_a_new_file_is_named_with_it(
     assert (problem.path, "Sample" in problem.message) == ("thing.custom", True)
     assert "ValueError: odd" in Skipped.objects.get().reason
     asked.clear()
-    scan(models_root)
+    assert scan(models_root).errors == 1
     assert asked == []
     assert Skipped.objects.count() == 1
 
