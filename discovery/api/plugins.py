@@ -71,7 +71,7 @@ class Plugins(Schema):
     count: int = Field(description="How many there are.", examples=[1])
     results: list[PluginState] = Field(description="The plugins.")
     refused: list[str] = Field(
-        description="A sentence for each file that is not loaded.",
+        description="A sentence for each file that is not loaded and not in the list.",
         examples=[["/srv/karen/plugins/x.py is not loaded: other users may change it."]],
     )
 

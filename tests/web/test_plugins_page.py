@@ -132,3 +132,11 @@ def test_the_api_lists_and_switches_them(
         "/api/plugins/bad.Sample", {"enabled": True}, content_type="application/json"
     )
     assert missing.status_code == 404
+
+
+def test_a_refused_file_is_told_of_once(plugins_dir: Path, admin_client: Client) -> None:
+    write_plugin(plugins_dir, "open", "").chmod(0o666)
+    catalogue.refresh()
+    html = page_text(admin_client.get(PAGE))
+    assert html.count("Run chmod go-w on it") == 1
+    assert "Not loaded" in html

@@ -7,7 +7,14 @@ from typing import Any, Protocol
 
 
 class PathFailed(Exception):
-    """The reader did not say anything about a path; the text is a sentence that says why."""
+    """The reader did not say anything about a path; the text is a sentence that says why.
+
+    ``asked`` is false where it was not even asked: the next scan does.
+    """
+
+    def __init__(self, reason: str, *, asked: bool = True) -> None:
+        super().__init__(reason)
+        self.asked = asked
 
 
 class PathSession(Protocol):

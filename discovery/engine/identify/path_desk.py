@@ -43,7 +43,10 @@ class Claim(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What came of a claim: a model, or the reason why it could not be read."""
+    """What came of a claim: a model, or the reason why it could not be read.
+
+    Without either the format was not asked: the next walk does.
+    """
 
     claim: Claim
     found: Found | None
@@ -225,6 +228,8 @@ class PathDesk:
 
     def _answer(self, claim: Claim, answer: object, session: PathSession) -> Answer:
         place = claim.candidate.place
+        if isinstance(answer, PathFailed) and not answer.asked:
+            return Answer(claim, None)
         if isinstance(answer, PathFailed):
             return Answer(claim, None, f"the plugin {claim.kind.label} failed: {answer}")
         told = plugged.checked(answer)

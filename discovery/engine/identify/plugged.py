@@ -117,7 +117,7 @@ def found(root: str, candidate: Candidate, kind: Format, told: Told, *, home: bo
     source = f"plugin {kind.label}"
     merge.add(source, {**told.fields, "modalities": list(told.modalities)})
     merge.add(source, {"type": kind.type or ModelType.PLUGIN, "format": kind.name})
-    _add_evidence(merge, told.evidence)
+    _add_evidence(merge, told.evidence, source)
     if home:
         add_card(merge, folder)
     add_license(merge, folder, home=home)
@@ -145,12 +145,15 @@ def found(root: str, candidate: Candidate, kind: Format, told: Told, *, home: bo
     return replace(made, pickled=folder.pickled, status=unsafe)
 
 
-def _add_evidence(merge: Merge, evidence: Mapping[str, Any]) -> None:
+def _add_evidence(merge: Merge, evidence: Mapping[str, Any], source: str) -> None:
     clues = merge.clues
-    for name in _EVIDENCE:
+    for name in ("architectures", "model_types", "tags"):
         collected: dict[str, None] = getattr(clues, name)
         collected.update(dict.fromkeys(evidence.get(name) or ()))
-    clues.text("card", evidence.get("text"))
+    if tags := evidence.get("pipeline_tags"):
+        clues.task = tags[0].lower()  # a card's own word outranks it
+        clues.mark("header_task", source)
+    clues.text("description", evidence.get("text"))
 
 
 def _problems(kind: Format, told: Told, path: str) -> Iterator[Problem]:

@@ -118,7 +118,7 @@ class PluginSession:
             if self.is_off or self.is_over:
                 self.unasked += len(paths) - done
                 reason = "it failed too often" if self.is_off else "its time was used up"
-                yield from (PathFailed(f"{reason}.") for _ in paths[done:])
+                yield from (PathFailed(f"{reason}.", asked=False) for _ in paths[done:])
                 return
             # What fails with the process gone is the path that was asked about last.
             for answer in self._answers(about, paths[done:]):

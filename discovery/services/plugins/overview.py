@@ -61,7 +61,9 @@ class PluginRow:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """``waiting`` are files that the next scan or a reload loads."""
+    """``waiting`` are files that the next scan or a reload loads, ``refused`` sentences about those
+    that are not loaded as they are and have no row yet.
+    """
 
     rows: list[PluginRow]
     waiting: list[PluginFile]
@@ -83,10 +85,11 @@ def overview(*, with_paths: bool) -> Overview:
     )
     rows = [_row(row, files, counts.get(row.format, 0), with_paths=with_paths) for row in plugins]
     known = {(row.module, row.digest) for row in plugins}
+    told = {row.key for row in plugins}
     return Overview(
         rows,
         [each for each in files if not each.fault and (each.module, each.digest) not in known],
-        [each.fault for each in files if each.fault],
+        [each.fault for each in files if each.fault and each.source.key not in told],
     )
 
 

@@ -112,7 +112,7 @@ class PluginModels:
             scan.seen.add(place)
             return Reading(candidate, [categorized(answer.found, scan.categorizer)])
         known = scan.known.get(place)
-        if known and known.records:
+        if (known and known.records) or not answer.reason:
             self.desk.keys.discard(answer.claim.key)
             self._keep(scan, place)
             return None

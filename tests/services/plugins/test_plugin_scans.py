@@ -196,6 +196,7 @@ def test_its_checks_are_problems_and_its_evidence_decides_the_category(
     scan(models_root)
     record = RegisteredModel.objects.get()
     assert record.primary == "AUDIO"
+    assert record.evidence["modalities"][0]["where"] == "plugin Sample"
     assert [problem["code"] for problem in record.problems] == ["plugin_finding"]
     assert "The vocabulary is empty." in record.problems[0]["message"]
 
