@@ -35,6 +35,8 @@ NAMES = (
     "visibility",
     "root",
 )
+#: Filters that the Models page does not have: beside them nothing is counted.
+UNCOUNTED = ("edited", "quarantined", "missing")
 
 
 def _counts(request: HttpRequest) -> facets.Counts:
@@ -59,6 +61,8 @@ class CatalogueFilter(admin.SimpleListFilter):
         chosen = request.GET.get(self.declared.name)
         if chosen and chosen not in dict(offered):
             offered = [*offered, (chosen, 0)]
+        if any(request.GET.get(name) for name in UNCOUNTED):
+            return [(value, self.declared.say(value)) for value, _ in offered]
         return [(value, f"{self.declared.say(value)} ({count:,})") for value, count in offered]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:

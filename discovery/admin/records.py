@@ -108,6 +108,22 @@ class FindingAdmin(ReadOnlyAdmin):
     Decisions are made on the Problems page.
     """
 
+    fields = (
+        "shown_code",
+        "severity",
+        "model",
+        "message",
+        "path",
+        "source",
+        "first_seen_at",
+        "last_seen_at",
+        "resolved_at",
+        "snoozed_until",
+        "accepted_by",
+        "accepted_at",
+        "accepted_reason",
+    )
+
     list_display = (
         "shown_code",
         "severity",
@@ -180,4 +196,6 @@ def _said(value: str) -> str:
 
 
 def _plain(value: Any) -> str:
+    if isinstance(value, dict) and "message" in value:  # what was decided about a problem
+        return f"{_said(str(value.get('decision', ''))).capitalize()}: {value['message']}"
     return str(display_for_value(value, "–"))

@@ -94,6 +94,7 @@ def test_filters_offer_what_is_there_in_words_with_counts(
     for text in ("By use", "Chat (1)", "Medical (1)", "By license", "mit (1)", "Edited by people"):
         assert text in html
     assert "ONNX Runtime (" not in html
+    assert "Chat (1)" not in page_text(admin_client.get(f"{LIST}?edited=1"))
 
 
 def test_a_search_that_is_not_understood_finds_nothing_and_says_so(

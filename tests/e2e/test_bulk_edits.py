@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group, User
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from discovery.models import BulkEdit, Collection, MetadataChange, RegisteredModel
 from discovery.services.bulk import bulk_edits
@@ -19,6 +19,7 @@ from discovery.services.findings import triage
 from tests.e2e.test_every_page import barriers
 
 SignIn = Callable[..., None]
+Make = Callable[..., RegisteredModel]
 
 #: What the Models page sends when models are chosen there.
 CHOOSE = """fields => {
@@ -197,3 +198,41 @@ def test_without_javascript_models_are_chosen_in_the_administration_changed_and_
     expect(plain.locator("#edit-title")).to_have_text("2 models restored")
     assert tags() == before
     plain.context.close()
+
+
+def test_five_hundred_models_are_changed_in_the_administration_by_few_clicks_and_taken_back(
+    page: Page,
+    live_server: Any,
+    make_model: Make,
+    sign_in: SignIn,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(bulk_edits, "AT_ONCE", 1_000)  # no worker runs here
+    for number in range(500):
+        make_model(f"m{number:03}", license="mit" if number else "gpl-3.0")
+    sign_in()
+    page.goto(f"{live_server.url}/admin/discovery/registeredmodel/")
+    clicked = 0
+
+    def click(target: Locator) -> None:
+        nonlocal clicked
+        target.click()
+        clicked += 1
+
+    click(page.get_by_role("link", name="Restricted (500)"))
+    page.wait_for_url("**visibility=RESTRICTED")
+    click(page.locator("#action-toggle"))
+    click(page.locator(".actions .question a"))
+    page.locator("select[name=action]").select_option("bulk_tags")
+    clicked += 1
+    click(page.get_by_role("button", name="Go", exact=True))
+    click(page.get_by_role("button", name="Continue"))
+    page.get_by_label("Add", exact=True).fill("in-review")
+    click(page.get_by_role("button", name="Preview"))
+    click(page.get_by_role("button", name="Change 500 models"))
+    expect(page.locator("#edit-title")).to_have_text("500 models changed")
+    assert RegisteredModel.objects.filter(tagged__name="in-review").count() == 500
+    click(page.get_by_role("button", name="Undo all of it"))
+    expect(page.locator("#edit-title")).to_have_text("500 models restored")
+    assert not RegisteredModel.objects.filter(tagged__name="in-review").exists()
+    assert clicked < 10
