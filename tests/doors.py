@@ -103,7 +103,15 @@ PAGES: dict[str, Cells] = {
     "users/<int:pk>/act/": {
         **{
             f"POST action={name}": has(Right.CHANGE_USER)
-            for name in ("link", "activate", "deactivate", "sign-out", "revoke", "nonsense")
+            for name in (
+                "link",
+                "activate",
+                "deactivate",
+                "sign-out",
+                "revoke",
+                "unlink",
+                "nonsense",
+            )
         },
         **{
             f"POST action={name}": SUPERUSER

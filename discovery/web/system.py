@@ -19,7 +19,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from discovery.models import Notice, Right
 from discovery.services import schedules
-from discovery.services.access import permissions
+from discovery.services.access import elsewhere, permissions
 from discovery.services.core import private_files
 from discovery.services.integrations import endpoint_keys
 from discovery.services.machine import resources, versions, workers
@@ -74,6 +74,7 @@ def index(request: HttpRequest) -> HttpResponse:
             "sandbox_tone": SANDBOX_TONES[held.level],
         }
         context |= {"keys": endpoint_keys.keys(), "key_faults": endpoint_keys.faults()}
+        context["sign_in_faults"] = [*elsewhere.errors(), *elsewhere.warnings()]
     return page_or_partial(request, "discovery/system.html", "resources", context)
 
 

@@ -15,8 +15,14 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from discovery.engine.core.text import plural
 from discovery.engine.core.vocabulary import AccountKind
-from discovery.models import AccountChange, ApiToken, Right, roles
-from discovery.services.access import accounts, permissions, signed_in
+from discovery.models import AccountChange, ApiToken, ExternalIdentity, Right, roles
+from discovery.services.access import (
+    accounts,
+    external_accounts,
+    external_groups,
+    permissions,
+    signed_in,
+)
 from discovery.services.core.form_stamps import Conflict, agree, touched
 from discovery.services.integrations import api_tokens
 from discovery.web import users
@@ -87,6 +93,8 @@ def _shown(request: HttpRequest, person: User) -> dict[str, Any]:
             if group.pk in own or group.pk in givable
         ],
         "allowed": roles.allowed(permissions.rights(permissions.switched_on(person))),
+        "provided": external_groups.given(person),
+        "identities": ExternalIdentity.objects.filter(user=person).order_by("pk"),
         "places": signed_in.places(person, None),
         "tokens": ApiToken.objects.filter(user=person).order_by("-pk"),
         "changes": changes[:CHANGES],
@@ -204,9 +212,20 @@ def _revoke(request: HttpRequest, person: User) -> None:
         messages.warning(request, "The token is already revoked.")
 
 
+def _unlink(request: HttpRequest, person: User) -> None:
+    key = as_key(request.POST.get("identity", ""))
+    row = ExternalIdentity.objects.filter(user=person, pk=key).first() if key else None
+    if row is None:
+        messages.warning(request, "The account is no longer linked with it.")
+        return
+    external_accounts.unlink(row)
+    messages.success(request, f"The account {person.username} was unlinked.")
+
+
 _ACTIONS: dict[str, Callable[[HttpRequest, User], None]] = {
     "activate": _activate,
     "deactivate": _deactivate,
     "sign-out": _sign_out,
     "revoke": _revoke,
+    "unlink": _unlink,
 }

@@ -313,6 +313,14 @@ def test_optional_packages_name_the_extra_that_installs_them(
     assert ".[torch]" in page, "transformers is not installed"
 
 
+def test_what_keeps_people_from_signing_in_elsewhere_is_told(
+    admin_client: Client, settings: Any
+) -> None:
+    assert "Sign-in from elsewhere" not in html(admin_client)
+    settings.OIDC_ISSUER = "https://id.example.org"
+    assert "KAREN_OIDC_CLIENT_ID and KAREN_OIDC_CLIENT_SECRET are not set" in html(admin_client)
+
+
 def test_it_costs_the_same_queries_however_much_there_is(
     admin_client: Client, make_model: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

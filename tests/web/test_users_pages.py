@@ -8,8 +8,17 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Group, User
 from django.test import Client
+from django.utils import timezone
 
-from discovery.models import AccountChange, ApiToken, Right, UserSession, roles
+from discovery.models import (
+    AccountChange,
+    ApiToken,
+    ExternalGrant,
+    ExternalIdentity,
+    Right,
+    UserSession,
+    roles,
+)
 from tests.people import join, permit
 from tests.support.page_text import page_text
 
@@ -276,3 +285,27 @@ def test_sessions_and_tokens_of_somebody_end_by_a_button(
     assert "There is no such action." in page_text(
         admin_client.post(address, {"action": "nonsense"}, follow=True)
     )
+
+
+def test_the_page_of_a_user_says_what_a_provider_gave_and_unlinks_them(
+    admin_client: Client,
+) -> None:
+    ada = User.objects.create_user("ada")
+    editors, curators = (Group.objects.get(name=name) for name in ("Editors", "Curators"))
+    ada.groups.add(editors, curators)
+    ExternalGrant.objects.create(user=ada, source="openid", group=editors)
+    link = ExternalIdentity.objects.create(
+        user=ada, issuer="https://id.example.org", subject="u-1", linked_at=timezone.now()
+    )
+    page = page_text(admin_client.get(f"/users/{ada.pk}/"))
+    assert page.count("From the sign-in provider") == 1
+    assert "https://id.example.org" in page
+    assert f'name="identity" value="{link.pk}"' in page
+    sent = {"action": "unlink", "identity": str(link.pk)}
+    for said in ("The account ada was unlinked.", "is no longer linked"):
+        response = admin_client.post(f"/users/{ada.pk}/act/", sent, follow=True)
+        assert said in page_text(response)
+    assert set(ada.groups.all()) == {curators}
+    assert not ExternalIdentity.objects.exists()
+    text = f"unlinked the account {ada.username} from https://id.example.org"
+    assert AccountChange.objects.filter(text=text, by="admin").exists()

@@ -115,8 +115,9 @@ def _first_time(person: Person) -> User:
     ExternalIdentity.objects.create(
         user=account, issuer=person.issuer, subject=person.subject, linked_at=timezone.now()
     )
-    who = "the proxy" if person.issuer == PROXY else person.issuer
-    account_journal.of_user(account, f"linked the account {account.username} with {who}")
+    account_journal.of_user(
+        account, f"linked the account {account.username} with {_called(person.issuer)}"
+    )
     external_groups.follow(account, person.source, person.values, groups)
     return account
 
@@ -190,6 +191,24 @@ def _created(person: Person) -> User:
         raise Refused("You do not have an account here. Ask an administrator to create one.")
     account.save()
     return account
+
+
+@transaction.atomic
+def unlink(link: ExternalIdentity) -> None:
+    """Whom the provider calls so no longer signs in as this account.
+
+    What the provider gave goes along; somebody who comes again begins anew.
+    """
+    source = SignInSource.PROXY if link.issuer == PROXY else SignInSource.OPENID
+    external_groups.follow(link.user, source, frozenset(), [])
+    link.delete()
+    account_journal.of_user(
+        link.user, f"unlinked the account {link.user.username} from {_called(link.issuer)}"
+    )
+
+
+def _called(issuer: str) -> str:
+    return "the proxy" if issuer == PROXY else issuer
 
 
 def _is_address(text: str) -> bool:

@@ -40,6 +40,7 @@ EXTRAS = (
     Extra("transformers", "test loads of Transformers models", "torch"),
     Extra("llama-cpp-python", "test loads of GGUF models", "llama"),
     Extra("nvidia-ml-py", "memory of NVIDIA GPUs", "nvidia"),
+    Extra("django-allauth", "sign-in through an OpenID Connect provider", "oidc"),
 )
 
 
