@@ -170,6 +170,12 @@ class Adapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
         )
         return Provider(request, app=app)
 
+    def get_requests_session(self) -> Any:
+        """A provider that fails by itself is as good as away."""
+        session = super().get_requests_session()
+        session.hooks["response"].append(_require_answer)
+        return session
+
     def pre_social_login(self, request: HttpRequest, sociallogin: Any) -> None:
         account = external_accounts.admit(person(sociallogin.claims))
         login(request, account, backend=_BACKEND)
@@ -241,6 +247,11 @@ def claim(claims: dict[str, Any], name: str) -> Any:
     return found
 
 
+def _require_answer(answer: Any, *_: Any, **__: Any) -> None:
+    if answer.status_code >= 500:
+        answer.raise_for_status()
+
+
 def _json(url: str, *, bearer: str = "") -> dict[str, Any]:
     """What the provider answers; raises ``Refused`` where it does not, or not with an object."""
     headers = {"Accept": "application/json"}
@@ -251,8 +262,6 @@ def _json(url: str, *, bearer: str = "") -> dict[str, Any]:
             answer = session.get(url, headers=headers)
     except requests.RequestException:
         raise Refused(AWAY) from None
-    if answer.status_code >= 500:
-        raise Refused(AWAY)
     try:
         found = answer.json() if answer.ok and len(answer.content) <= _MOST_BYTES else None
     except ValueError:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from io import StringIO
 from ipaddress import ip_network
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.core import checks
+from django.core.management import call_command
 
 from discovery import checks as ours
 from discovery.services.access import elsewhere
@@ -107,6 +110,23 @@ def test_cookies_that_are_not_secure_are_told_for_deployment(settings: Any, db: 
 def test_the_checks_are_django_s(settings: Any, db: None) -> None:
     settings.OIDC_CLIENT_ID, settings.SIGN_IN_LOCAL = "karen", False
     found = {(row.id, row.level) for row in ours.sign_in_from_elsewhere()}
-    assert found == {("discovery.E001", checks.ERROR), ("discovery.W006", checks.WARNING)}
+    assert found == {("discovery.W009", checks.WARNING), ("discovery.W006", checks.WARNING)}
+    output = StringIO()
+    with pytest.raises(SystemExit) as ended:
+        call_command("check", stderr=output)
+    assert ended.value.code == 1
+    assert "KAREN_OIDC_ISSUER and KAREN_OIDC_CLIENT_SECRET are not set" in output.getvalue()
+
+
+def test_a_broken_configuration_stops_no_emergency_access(settings: Any, db: None) -> None:
+    settings.OIDC_CLIENT_ID, settings.SIGN_IN_LOCAL = "karen", False
+    User.objects.create_superuser("root")
+    output = StringIO()
+    call_command("reset_password", "root", stdout=output)
+    assert "/set-password/" in output.getvalue()
+    assert not [row for row in checks.run_checks() if row.is_serious()], "commands would stop"
+
+
+def test_what_is_for_deployment_is_told_there(settings: Any, db: None) -> None:
     told(settings, **WHOLE)
     assert [row.id for row in ours.sign_in_from_elsewhere_deployed()] == ["discovery.W007"]

@@ -220,5 +220,5 @@ def _is_address(text: str) -> bool:
 
 
 def text_of(claim: Any) -> str:
-    """A claim that should be text; empty for anything else."""
-    return claim.strip() if isinstance(claim, str) else ""
+    """A claim that should be text; empty for anything else, and for what no database stores."""
+    return claim.strip() if isinstance(claim, str) and "\0" not in claim else ""
