@@ -24,6 +24,7 @@ from discovery.engine.identify.identify import identify
 from discovery.engine.identify.model_ids import new_id
 from discovery.services.core import config_files
 from discovery.services.machine.hardware import this_machine
+from discovery.services.plugins.inspecting import Inspection
 
 
 class Command(BaseCommand):
@@ -98,10 +99,10 @@ def _inspect(root: str, problems: list[Problem]) -> list[dict[str, Any]]:
     categorizer = Categorizer(config_files.rules())
     machine = this_machine().machine
     memory = machine.ram_bytes
-    taken: set[str] = set()
-    documents = []
+    found: list[Found] = []
+    plugins = Inspection(root, settings)
     items = tqdm(
-        walk(root, settings),
+        walk(root, settings, ledger=plugins.ledger),
         desc="Reading",
         unit=" models",
         file=sys.stderr,
@@ -112,10 +113,17 @@ def _inspect(root: str, problems: list[Problem]) -> list[dict[str, Any]]:
         if isinstance(item, Problem):
             problems.append(item)
             continue
-        for found in _read(root, item, settings, memory, categorizer, problems):
-            model_id = new_id(to_text(found.name), to_text(found.path), taken.__contains__)
-            taken.add(model_id)
-            documents.append(document(found, root, model_id, machine))
+        models = _read(root, item, settings, memory, problems)
+        if not plugins.offer(item, models):
+            found += models
+    found += plugins.found()
+    problems += plugins.problems
+    taken: set[str] = set()
+    documents = []
+    for each in found:
+        model_id = new_id(to_text(each.name), to_text(each.path), taken.__contains__)
+        taken.add(model_id)
+        documents.append(document(categorized(each, categorizer), root, model_id, machine))
     return documents
 
 
@@ -124,13 +132,10 @@ def _read(
     candidate: Candidate,
     settings: Any,
     memory: int,
-    categorizer: Categorizer,
     problems: list[Problem],
 ) -> list[Found]:
     try:
-        return [
-            categorized(found, categorizer) for found in identify(root, candidate, settings, memory)
-        ]
+        return identify(root, candidate, settings, memory)
     except NotAModel as error:
         problems.extend(candidate.problems)
         problems.append(

@@ -72,6 +72,7 @@ def refresh(*, again: bool = False) -> list[Loaded]:
                 loaded[row.key] = Loaded(row, file)
     _name_formats([each.plugin for each in loaded.values()], known.values())
     for key, each in loaded.items():
+        _tell(each.plugin, before.get(key))
         _save(each.plugin, before.get(key))
     gone = [row.pk for row in known.values() if row.key not in loaded and row.enabled]
     Plugin.objects.filter(pk__in=gone).delete()
@@ -80,8 +81,27 @@ def refresh(*, again: bool = False) -> list[Loaded]:
     return rows
 
 
+def load() -> list[str]:
+    """Load and register all plugins without the database; returns why some are not loaded."""
+    rows: dict[str, Loaded] = {}
+    for file in sources.find():
+        for row in _rows(file, {}, again=True):
+            row.position = len(rows)
+            rows.setdefault(row.key, Loaded(row, file))
+    ordered = list(rows.values())
+    _name_formats([each.plugin for each in ordered], ())
+    register(ordered)
+    return [each.plugin.load_error for each in ordered if each.plugin.load_error]
+
+
 def _columns(row: Plugin) -> tuple[object, ...]:
     return tuple(getattr(row, name) for name in _OWN)
+
+
+def _tell(row: Plugin, before: tuple[object, ...] | None) -> None:
+    told = before[_OWN.index("load_error")] if before else ""
+    if row.load_error and row.load_error != told:
+        event_log.record(LogTopic.DISCOVERY, Severity.WARNING, row.load_error)
 
 
 def _save(row: Plugin, before: tuple[object, ...] | None) -> None:
@@ -118,8 +138,6 @@ def _rows(file: PluginFile, known: dict[str, Plugin], *, again: bool) -> list[Pl
 def _failed(file: PluginFile, known: dict[str, Plugin], reason: str) -> Plugin:
     key = file.source.key
     row = known.get(key) or Plugin(key=key, module=file.module, class_name=file.class_name)
-    if row.load_error != reason[:500]:
-        event_log.record(LogTopic.DISCOVERY, Severity.WARNING, reason)
     row.source, row.path, row.digest = file.kind, file.path, file.digest
     row.load_error, row.loaded_at = clean(reason, 500), timezone.now()
     row.label = row.label or file.source.key
