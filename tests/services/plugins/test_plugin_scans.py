@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 
 from discovery.models import LogEntry, Plugin, RegisteredModel, ScanRun, Skipped
 from discovery.services.metadata import metadata
@@ -62,7 +63,7 @@ def test_the_guides_sample_registers_its_paths(
 
 
 def test_what_it_says_has_the_plugin_as_its_source_and_edits_outlive_rescans(
-    plugins_dir: Path, models_root: Path, scan: Scan, asked: list[str]
+    plugins_dir: Path, models_root: Path, scan: Scan, asked: list[str], admin_user: User
 ) -> None:
     write_plugin(plugins_dir, "reads", READING)
     (models_root / "a").mkdir()
@@ -78,7 +79,7 @@ def test_what_it_says_has_the_plugin_as_its_source_and_edits_outlive_rescans(
     assert record.extracted["license"]["source"] == "plugin Sample"
     assert record.extracted["custom"]["value"]["made"] == "yes"
     assert record.extracted["language_support"]["value"] == ["en"]
-    metadata.edit(record, {"license": "gpl-3.0"}, by=None, through="command")
+    metadata.edit(record, {"license": "gpl-3.0"}, by=admin_user, through="page")
     asked.clear()
     again = scan(models_root)
     assert (again.unchanged, again.changed, asked) == (1, 0, [])
