@@ -67,13 +67,15 @@ class PluginModels:
         try:
             known = {reading.candidate.place for reading in self.waiting or ()}
             claims = [each for each in self.desk.claims() if each.candidate.place not in known]
-            yield from self._unclaimed(scan, claims)
-            yield from self._read(scan, claims)
+            # All of them at once: a child ends with the thread that started it, and the next
+            # batch is fetched by another one.
+            found = [*self._unclaimed(scan, claims), *self._read(scan, claims)]
         finally:
             self.desk.rest()
         kept, self.desk.kept = self.desk.kept, set()
         for place in kept:
             self._keep(scan, place)
+        yield from found
 
     def _unclaimed(self, scan: RootScan, claims: Collection[Claim]) -> Iterator[Reading]:
         """Those that wait: models without weights, unless a plugin has claimed one of theirs."""

@@ -109,6 +109,16 @@ def test_only_what_has_changed_is_asked_about_again(
     assert len(asked) == 4
 
 
+def test_more_files_than_a_batch_are_read_by_one_child(
+    plugins_dir: Path, models_root: Path, scan: Scan
+) -> None:
+    write_plugin(plugins_dir, "reads", READING)
+    for number in range(230):
+        (models_root / f"{number:03d}.custom").write_bytes(b"weights")
+    run = scan(models_root)
+    assert (run.found, run.errors) == (230, 0)
+
+
 def test_a_folder_can_be_a_model(plugins_dir: Path, models_root: Path, scan: Scan) -> None:
     write_plugin(plugins_dir, "reads", READING)
     (models_root / "x.custom/inner").mkdir(parents=True)
