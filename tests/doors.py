@@ -330,7 +330,20 @@ API: dict[str, Cells] = {
     "api/changes/<change_id>/undo": posting(token(TokenScope.WRITE, Right.EDIT)),
     "api/changes/batches/<batch>": reading(READ),
     "api/changes/batches/<batch>/undo": posting(token(TokenScope.WRITE, Right.EDIT)),
-    "api/bulk-edits": reading(token(TokenScope.READ, some=OF_BULK.values())),
+    "api/bulk-edits": {
+        "GET": token(TokenScope.READ, some=OF_BULK.values()),
+        'POST {"filter": {}, "set": {"license": "mit"}}': token(TokenScope.WRITE, Right.EDIT),
+        'POST {"filter": {}, "set": {"visibility": "PUBLIC"}}': token(
+            TokenScope.WRITE, Right.GRANT
+        ),
+        'POST {"filter": {}, "add": {"collections": ["Granting"]}}': token(
+            TokenScope.WRITE, Right.CHANGE_COLLECTION, Right.GRANT
+        ),
+        'POST {"filter": {}, "action": "validate"}': token(TokenScope.WRITE, Right.VALIDATE),
+    },
+    "api/bulk-edits/preview": {
+        'POST {"filter": {}, "set": {"license": "mit"}}': token(TokenScope.READ, Right.EDIT)
+    },
     "api/bulk-edits/<edit_id>": reading(token(TokenScope.READ, ALL, some=(*OF_BULK.values(), ALL))),
     "api/bulk-edits/<edit_id>/cancel": posting(
         token(TokenScope.WRITE, ALL, some=(*OF_BULK.values(), ALL))

@@ -90,6 +90,15 @@ def _parameter(each: Filter) -> tuple[Any, Any]:
 
 _BOUND = Annotated[int, Field(ge=0, le=MAX_INTEGER)] | None
 
+#: Filters as the fields of a body, for ``create_model``.
+FIELDS_OF_FILTERS: dict[str, Any] = {
+    **{name: _parameter(each) for name, each in FILTERS.items()},
+    **{
+        name: (_BOUND, Field(None, description=number.description))
+        for name, (number, _) in BOUNDS.items()
+    },
+}
+
 if TYPE_CHECKING:
     Wanted = _Asked
 else:
@@ -97,11 +106,7 @@ else:
         "Wanted",
         __base__=_Asked,
         __doc__=_Asked.__doc__,
-        **{name: _parameter(each) for name, each in FILTERS.items()},
-        **{
-            name: (_BOUND, Field(None, description=number.description))
-            for name, (number, _) in BOUNDS.items()
-        },
+        **FIELDS_OF_FILTERS,
     )
 
 
@@ -133,7 +138,7 @@ class Discovered(Schema):
 def discovered(request: HttpRequest, asked: Query[Wanted]) -> dict[str, Any]:
     """Summaries of the models that you may see."""
     user = caller_of(request).user
-    filters, shown = _filters(asked, user), Shown(user)
+    filters, shown = filters_of(asked, user, "query"), Shown(user)
     more: dict[str, Any] = {}
     results = search.Results(user, filters, columns=COLUMNS)
     if asked.facets:
@@ -166,16 +171,19 @@ def discovered(request: HttpRequest, asked: Query[Wanted]) -> dict[str, Any]:
     return answer
 
 
-def _filters(asked: Wanted, user: User | AnonymousUser) -> model_filters.ModelFilters:
-    """As an address of the Models page says it.
+def filters_of(asked: Any, user: User | AnonymousUser, *place: str) -> model_filters.ModelFilters:
+    """Filters as an address of the Models page says them; ``place`` is where they were sent.
 
     A search that is not understood is refused: a term left out would find too much.
     """
+    ordering = getattr(asked, "ordering", "name")
     query = QueryDict(mutable=True)
     query["q"] = asked.search
-    query["sort"] = ("-" if asked.ordering.startswith("-") else "") + ORDERINGS[
-        asked.ordering.removeprefix("-")
+    query["sort"] = ("-" if ordering.startswith("-") else "") + ORDERINGS[
+        ordering.removeprefix("-")
     ]
+    if getattr(asked, "favorites", False):
+        query["favourites"] = "1"
     for name in FILTERS:
         if chosen := getattr(asked, name, None):
             query.setlist(name, chosen)
@@ -188,7 +196,7 @@ def _filters(asked: Wanted, user: User | AnonymousUser) -> model_filters.ModelFi
             422,
             "The search is not understood.",
             errors=[
-                (("query", "search"), f"{fault.term}: {fault.reason}") for fault in filters.faults
+                ((*place, "search"), f"{fault.term}: {fault.reason}") for fault in filters.faults
             ],
         )
     if wrong := unknown_values.of_closed_lists(user, filters):
@@ -196,7 +204,7 @@ def _filters(asked: Wanted, user: User | AnonymousUser) -> model_filters.ModelFi
             422,
             f"{plural(len(wrong), 'value')} of filters cannot be used.",
             errors=[
-                (("query", name), closed_lists.not_known(value, known))
+                ((*place, name), closed_lists.not_known(value, known))
                 for name, value, known in wrong
             ],
         )

@@ -56,6 +56,9 @@ _MEETING = {
     },
     "forget_model": {409: "An alias was named: forget the model by its own id"},
     "refresh": {409: "The first request with this Idempotency-Key is under way"},
+    "create_bulk_edit": {
+        409: "No model was chosen, one cannot be changed, or the first request is under way"
+    },
     "create_tag": {409: "There is a tag of that name"},
     "update_tag": {409: "There is a tag of the new name: merge the two"},
     "change_tags": {409: "The model cannot be changed now"},

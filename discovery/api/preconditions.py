@@ -58,13 +58,13 @@ def require_seen(request: HttpRequest, shown: dict[str, Any]) -> bool:
 
     Returns whether the header was sent.
     """
-    tags = _named(request)
+    tags = named_tags(request)
     if tags is not None and etag(shown) not in tags:
         raise ApiError(412, "It was changed since you read it: read it again, and decide anew.")
     return tags is not None
 
 
-def _named(request: HttpRequest) -> set[str] | None:
+def named_tags(request: HttpRequest) -> set[str] | None:
     """The tags of ``If-Match``; ``None`` where any document will do.
 
     Compression makes a tag weak on its way out (``W/``); it still names the same document.
@@ -82,7 +82,7 @@ def as_seen(request: HttpRequest) -> Callable[[RegisteredModel], bool]:
 
     The caller sends its ``ETag`` as ``If-Match``; without the header the check always passes.
     """
-    tags = _named(request)
+    tags = named_tags(request)
     if tags is None:
         return lambda _: True
     sight = Sight(caller_of(request).user)

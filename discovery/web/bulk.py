@@ -18,9 +18,8 @@ from discovery.engine.core.text import plural
 from discovery.models import BulkEdit, MetadataChange, Right, Tag
 from discovery.services.access import permissions
 from discovery.services.bulk import bulk_edits
-from discovery.services.bulk.operations import KINDS, NothingToDo, Operation
-from discovery.services.bulk.selections import MAX_FAULTS, Preview, Selection, preview
-from discovery.services.core.form_stamps import stamp
+from discovery.services.bulk.operations import KINDS, NothingToDo
+from discovery.services.bulk.selections import MAX_FAULTS, Preview, Selection, mark, preview
 from discovery.services.metadata import metadata
 from discovery.web import bulk_form
 from discovery.web.scans import STOP_POLLING
@@ -89,18 +88,18 @@ def index(request: HttpRequest) -> HttpResponse:
         form.blame(refused)
         return _render(request, {**context, "faulty": True}, status=403)
     now = preview(operation, selection, user)
-    mark = _mark(operation, count, now)
-    if step == "apply" and request.POST.get("mark") == mark:
+    seen = mark(operation, now)
+    if step == "apply" and request.POST.get("mark") == seen:
         try:
             edit = bulk_edits.request(
                 operation, selection, by=user, through=_through(request.POST), atomic=atomic
             )
         except bulk_edits.EditRefused:
-            faulty = {"refused": True, "mark": mark, **_foreseen(now)}
+            faulty = {"refused": True, "mark": seen, **_foreseen(now)}
             return _render(request, {**context, **faulty}, status=422)
         return redirect("bulk-edit", edit.pk)
     overtaken = step == "apply"
-    context |= {"mark": mark, "overtaken": overtaken, **_foreseen(now)}
+    context |= {"mark": seen, "overtaken": overtaken, **_foreseen(now)}
     return _render(request, context, status=409 if overtaken else 200)
 
 
@@ -130,14 +129,6 @@ def _selection(sent: QueryDict) -> Selection:
 
 def _through(sent: QueryDict) -> str:
     return "admin" if sent.get("through") == "admin" else "page"
-
-
-def _mark(operation: Operation, count: int, shown: Preview) -> str:
-    """Return a stamp of what the preview showed.
-
-    It changes when the operation, the number of models or the values to replace change.
-    """
-    return stamp([operation.as_json(), count, shown.stamp])
 
 
 def _foreseen(result: Preview) -> dict[str, Any]:

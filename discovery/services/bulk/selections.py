@@ -123,6 +123,14 @@ def preview(operation: Operation, selection: Selection, user: User) -> Preview:
     return result
 
 
+def mark(operation: Operation, shown: Preview) -> str:
+    """Return a stamp of what a preview showed.
+
+    It changes when the operation, the number of models or the values to replace change.
+    """
+    return stamp([operation.as_json(), shown.total, shown.stamp])
+
+
 def _example(record: RegisteredModel, name: str, after: Any, plan: Plan) -> Example:
     """Return an example of the result.
 
