@@ -412,6 +412,30 @@ API: dict[str, Cells] = {
         "PUT": token(TokenScope.WRITE),
         "DELETE": token(TokenScope.WRITE),
     },
+    "api/access/matrix": reading(token(TokenScope.READ, Right.GRANT, ALL)),
+    "api/access/rules": {
+        "GET": token(TokenScope.READ, Right.GRANT, ALL),
+        'POST {"kind": "tag", "value": "n", "visibility": "PUBLIC"}': token(
+            TokenScope.WRITE, Right.GRANT, ALL
+        ),
+    },
+    "api/access/rules/preview": posting(token(TokenScope.READ, Right.GRANT, ALL)),
+    "api/access/rules/<rule_id>": {
+        "GET": token(TokenScope.READ, Right.GRANT, ALL),
+        "PUT": token(TokenScope.WRITE, Right.GRANT, ALL),
+        "DELETE": token(TokenScope.WRITE, Right.GRANT, ALL),
+    },
+    "api/access/default": {
+        "GET": token(TokenScope.READ, Right.GRANT, ALL),
+        "PUT": token(TokenScope.WRITE, Right.GRANT, ALL),
+    },
+    "api/access/changes": reading(token(TokenScope.READ, Right.GRANT, ALL)),
+    "api/access/changes/<access_change_id>/undo": posting(
+        token(TokenScope.WRITE, Right.GRANT, ALL)
+    ),
+    "api/users": reading(token(TokenScope.READ, Right.VIEW_USERS)),
+    "api/users/changes": reading(token(TokenScope.READ, Right.VIEW_USERS)),
+    "api/groups": reading(token(TokenScope.READ, Right.VIEW_GROUPS)),
     "api/categories": reading(EVERYBODY),
     "api/plugins": reading(token(TokenScope.ADMIN, Right.SETTINGS)),
     "api/plugins/<plugin_key>": {'PUT {"enabled": true}': token(TokenScope.ADMIN, Right.SETTINGS)},
@@ -531,6 +555,7 @@ PARTS: dict[str, dict[str, Any]] = {
     "views/": {"pk": "view"},
     "api/changes/": {"change_id": "change", "batch": "batch"},
     "api/bulk-edits/": {"edit_id": "edit"},
+    "api/access/": {"rule_id": "rule", "access_change_id": "access_change"},
     "api/tags/": {"tag_id": "tag"},
     "api/collections/": {"collection_id": "collection"},
     "api/views/": {"view_id": "view"},

@@ -56,6 +56,10 @@ _MEETING = {
     },
     "forget_model": {409: "An alias was named: forget the model by its own id"},
     "refresh": {409: "The first request with this Idempotency-Key is under way"},
+    "create_access_rule": {409: "There is a rule for this already"},
+    "update_access_rule": {409: "It stands in the access file"},
+    "delete_access_rule": {409: "It stands in the access file"},
+    "undo_access_change": {409: "It is undone already, or was changed again since"},
     "create_bulk_edit": {
         409: "No model was chosen, one cannot be changed, or the first request is under way"
     },

@@ -5,6 +5,8 @@ from __future__ import annotations
 from django.urls import URLPattern, path
 
 from discovery.api import (
+    access,
+    accounts,
     bulk_edits,
     changes,
     collections,
@@ -43,6 +45,8 @@ for resource in (
     tags,
     collections,
     saved_views,
+    access,
+    accounts,
     changes,
     bulk_edits,
     system,
