@@ -57,12 +57,12 @@ class KarenAPI(NinjaAPI):
         """
         found = super().validation_error_from_error_contexts(error_contexts)
         faults = [
-            fault
+            (dict(fault), context.model)
             for context in error_contexts
             for fault in context.pydantic_validation_error.errors(include_url=False)
         ]
-        for told, fault in zip(found.errors, faults, strict=True):
-            told["msg"] = closed_lists.of_validation(dict(fault), fault["input"]) or told["msg"]
+        for told, (fault, model) in zip(found.errors, faults, strict=True):
+            told["msg"] = closed_lists.of_validation(fault, model) or told["msg"]
         return found
 
     def get_openapi_schema(self, **_: Any) -> Document:

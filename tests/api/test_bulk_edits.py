@@ -108,7 +108,16 @@ def test_a_repeated_request_changes_nothing_twice(
         ({"models": ["a"], "filter": {}, "set": {"license": "x"}}, ["body"], "one of the two"),
         ({"filter": {}}, ["body"], "say in set, add or remove"),
         ({"models": ["a", "gone"], "set": {"license": "x"}}, ["body", "models", 1], "gone"),
-        ({"filter": {"frmat": ["gguf"]}, "set": {}}, ["body", "filter", "frmat"], ""),
+        (
+            {"filter": {"frmat": ["gguf"]}, "set": {}},
+            ["body", "filter", "frmat"],
+            "did you mean format?",
+        ),
+        (
+            {"filter": {}, "set": {"licence": "mit"}},
+            ["body", "set", "licence"],
+            "did you mean license?",
+        ),
         (
             {"filter": {"format": ["GGUF"]}, "set": {"license": "x"}},
             ["body", "filter", "format"],
