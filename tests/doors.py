@@ -362,6 +362,47 @@ API: dict[str, Cells] = {
         "PUT": token(TokenScope.WRITE, Right.GRANT),
         "DELETE": token(TokenScope.WRITE, Right.GRANT),
     },
+    "api/tokens": {"GET": READ, "POST": token(TokenScope.WRITE)},
+    "api/tokens/<token_id>": reading(token(TokenScope.READ, Right.TOKENS)),
+    "api/tokens/<token_id>/revoke": posting(token(TokenScope.WRITE, Right.TOKENS)),
+    "api/webhooks": {
+        "GET": token(TokenScope.READ, *HOOKS),
+        "POST": token(TokenScope.ADMIN, *HOOKS, Right.ADD_WEBHOOK),
+    },
+    "api/webhooks/deliveries": reading(token(TokenScope.READ, *HOOKS)),
+    "api/webhooks/<webhook_id>": {
+        "GET": token(TokenScope.READ, *HOOKS),
+        "PUT": token(TokenScope.ADMIN, *HOOKS, Right.CHANGE_WEBHOOK),
+        "DELETE": token(TokenScope.ADMIN, *HOOKS, Right.DELETE_WEBHOOK),
+    },
+    "api/webhooks/<webhook_id>/test": posting(
+        token(TokenScope.ADMIN, *HOOKS, Right.CHANGE_WEBHOOK)
+    ),
+    "api/webhooks/<webhook_id>/deliveries": reading(token(TokenScope.READ, *HOOKS)),
+    "api/roots": {
+        "GET": token(TokenScope.READ, Right.ROOTS, ALL),
+        "POST": token(TokenScope.ADMIN, Right.ROOTS, ALL),
+    },
+    "api/roots/found": reading(token(TokenScope.READ, Right.ROOTS, ALL)),
+    "api/roots/<root_id>": {
+        "GET": token(TokenScope.READ, Right.ROOTS, ALL),
+        "PUT": token(TokenScope.ADMIN, Right.ROOTS, ALL),
+        "DELETE": token(TokenScope.ADMIN, Right.ROOTS, Right.FORGET, ALL),
+    },
+    "api/roots/<root_id>/move": posting(token(TokenScope.ADMIN, Right.ROOTS)),
+    "api/schedules": reading(token(TokenScope.ADMIN, Right.SYSTEM)),
+    "api/schedules/<name>": {"PUT": token(TokenScope.ADMIN, Right.SCHEDULES)},
+    "api/schedules/<name>/run": posting(token(TokenScope.ADMIN, Right.SCHEDULES)),
+    "api/schedules/strays/<schedule_id>": {"DELETE": token(TokenScope.ADMIN, Right.SCHEDULES)},
+    "api/system/queue": reading(token(TokenScope.ADMIN, Right.SYSTEM)),
+    "api/settings": {
+        "GET": token(TokenScope.ADMIN, Right.SETTINGS),
+        "PUT": token(TokenScope.ADMIN, Right.SETTINGS),
+    },
+    "api/settings/changes": reading(token(TokenScope.ADMIN, Right.SETTINGS)),
+    "api/settings/changes/<setting_change_id>/undo": posting(
+        token(TokenScope.ADMIN, Right.SETTINGS)
+    ),
     "api/problems": reading(token(TokenScope.READ, Right.VIEW_FINDINGS)),
     **{
         f"api/problems/{name}": posting(token(TokenScope.WRITE, Right.VIEW_FINDINGS, Right.DECIDE))
@@ -559,6 +600,11 @@ PARTS: dict[str, dict[str, Any]] = {
     "api/tags/": {"tag_id": "tag"},
     "api/collections/": {"collection_id": "collection"},
     "api/views/": {"view_id": "view"},
+    "api/tokens/": {"token_id": "token"},
+    "api/webhooks/": {"webhook_id": "webhook"},
+    "api/roots/": {"root_id": "root"},
+    "api/schedules/": {"name": "schedule", "schedule_id": "stray"},
+    "api/settings/": {"setting_change_id": "setting"},
     "api/models/discovery/": {"scan_id": "scan"},
     "api/models/<model_id>/test-load/": {"test_id": "test"},
     "api/models/<model_id>/validations/": {"validation_id": "deep"},

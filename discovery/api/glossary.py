@@ -79,7 +79,15 @@ WORDS: dict[str, tuple[str, Any]] = {
     "max_memory": ("Bytes to run it up to.", 24_000_000_000),
     **{
         f"{name}.path": ("Absolute path of the folder.", "/srv/models")
-        for name in ("Disk", "RootStatus", "PathExplanation")
+        for name in (
+            "Disk",
+            "RootStatus",
+            "PathExplanation",
+            "RootRow",
+            "NewRoot",
+            "RootMove",
+            "RemovedRoot",
+        )
     },
     **{
         f"{name}.path": ("The only folder that is scanned; null: every root.", None)
@@ -179,6 +187,10 @@ WORDS: dict[str, tuple[str, Any]] = {
     "next_scan_at": ("When the schedule scans next.", _TIME),
     "DiscoveryStatus.models": ("Models by status.", {"READY": 40, "CORRUPT": 1}),
     "roots": ("The roots.", []),
+    "enabled": ("Whether it is scanned.", True),
+    "read_only": ("Nothing is written below it.", False),
+    "interval_minutes": ("Minutes between scans by the clock; null: as the others.", 60),
+    "max_depth": ("Folders that scans go down into; null: as the others.", 8),
     "reachable": ("The folder can be read now.", True),
     "last_scan_at": ("End of the last scan that saw all of it.", _TIME),
     "fault": ("Why it cannot be read.", None),
@@ -210,6 +222,7 @@ WORDS: dict[str, tuple[str, Any]] = {
     "failed": ("How many were not.", 0),
     "loc": ("Where in the request.", ["body", "license"]),
     "msg": ("What is wrong there.", "must be a text"),
+    "scope": ("What a token may do at most.", "read"),
     # -- machine
     "cpu": ("The processor.", {}),
     "cores": ("Cores of the processor.", 16),
@@ -268,8 +281,12 @@ def describe(name: str, schema: dict[str, Any], of: str = "") -> None:
     text, example = _known(name, of)
     if not schema.get("description") and text:
         schema["description"] = text
-    if not _is_shown(schema) and _takes(schema, example):
+    if _is_shown(schema):
+        return
+    if text and _takes(schema, example):
         schema["examples"] = [example]
+    elif any(part.get("format") == "date-time" for part in (schema, *schema.get("anyOf", ()))):
+        schema["examples"] = [_TIME]
 
 
 def describe_parameter(parameter: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import deepcopy
 from functools import cached_property
 from typing import Any
 
@@ -74,6 +75,11 @@ _MEETING = {
     "update_view": {409: "Its owner has a view of the new name"},
     "undo_change": {409: "It is undone already, or what it set was changed again since"},
     "undo_batch": {409: "Nothing of it can be undone, or it is still under way"},
+    "revoke_token": {409: "This call comes with that token"},
+    "remove_root": {409: "A scan of it is running"},
+    "run_schedule": {409: "It does not exist yet, or is off"},
+    "update_settings": {409: "Somebody has changed one since they were read (`seen`)"},
+    "undo_setting_change": {409: "The value has changed since, or is not valid any more"},
     "accept_problems": {409: "Somebody has decided since they were read (`seen`)"},
     "snooze_problems": {409: "Somebody has decided since they were read (`seen`)"},
     "reopen_problems": {409: "Somebody has decided since they were read (`seen`)"},
@@ -96,7 +102,7 @@ class Document(OpenAPISchema):
         for name, schema in definitions.items():
             for each, described in schema.get("properties", {}).items():
                 glossary.describe(each, described, name)
-            assert self.schemas.setdefault(name, schema) == schema, (
+            assert self.schemas.setdefault(name, deepcopy(schema)) == schema, (
                 f"there are two schemas called {name}"
             )
 

@@ -33,6 +33,12 @@ PARTS: dict[str, tuple[str, Any]] = {
         "tensor_pack.TensorPackPlugin",
     ),
     "test_id": ("The id of the test load.", 3),
+    "name": ("Its name.", "scan-the-roots"),
+    "token_id": ("The id of the token.", 3),
+    "webhook_id": ("The id of the webhook.", 2),
+    "root_id": ("The id of the root.", 1),
+    "schedule_id": ("The id of the schedule.", 9),
+    "setting_change_id": ("The id of the change of a setting.", 5),
     "validation_id": ("The id of the deep validation.", 8),
 }
 
@@ -66,6 +72,7 @@ SENT: dict[str, tuple[str, ...]] = {
     "update_metadata": (IF_MATCH,),
     "update_category": (IF_MATCH,),
     "forget_model": (IF_MATCH,),
+    "update_root": (IF_MATCH,),
     "quarantine_model": (IF_MATCH,),
     "lift_quarantine": (IF_MATCH,),
     "create_bulk_edit": (IF_MATCH, IDEMPOTENCY_KEY),
@@ -112,6 +119,11 @@ GIVEN: dict[str, dict[int, tuple[str, ...]]] = {
     },
     "delete_tag": {200: ("Location",), 202: ("Location",)},
     "change_members": {200: ("ETag",), 202: ("ETag",)},
+    "create_token": {201: ("Location",)},
+    "create_webhook": {201: ("Location",)},
+    "add_root": {201: ("ETag", "Location")},
+    "get_root": {200: ("ETag",)},
+    "update_root": {200: ("ETag",)},
     "undo_change": {201: ("Location",)},
     "undo_batch": {201: ("Location",), 202: ("Location",)},
 }

@@ -26,6 +26,7 @@ from django.test import Client, RequestFactory
 from django.test.client import ClientHandler
 from django.urls import get_resolver, resolve
 from django.urls.resolvers import URLPattern, URLResolver
+from django_q.models import Schedule
 
 from discovery.engine.core.vocabulary import TokenScope
 from discovery.models import (
@@ -136,6 +137,8 @@ def known(
         "token": ApiToken.objects.get().pk,
         "view": SavedView.objects.get().pk,
         "test": LoadTest.objects.get().pk,
+        "schedule": "scan-the-roots",
+        "stray": Schedule.objects.create(func="os.system", name="stray").pk,
         "deep": DeepValidation.objects.get().pk,
         "model": model.pk,
         "root": Root.objects.get().pk,

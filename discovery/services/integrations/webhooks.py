@@ -79,17 +79,32 @@ def create(url: str, events: Sequence[str], *, by: User) -> Webhook:
 
     Its ``secret`` is shown to the person who makes it, for the other end to know.
     """
+    url = _checked(url, events)
+    return Webhook.objects.create(
+        url=url, events=sorted(set(events)), secret=_new_secret(), created_by=by
+    )
+
+
+def change(hook: Webhook, *, url: str | None = None, events: Sequence[str] | None = None) -> None:
+    """Change address and events of a webhook, where they are given; its secret stays.
+
+    Raises ``WebhookError``.
+    """
+    wanted = hook.events if events is None else sorted(set(events))
+    hook.url, hook.events = _checked(hook.url if url is None else url, wanted), wanted
+    hook.save(update_fields=["url", "events"])
+
+
+def _checked(url: str, events: Sequence[str]) -> str:
+    """Return the address as it is kept; raises ``WebhookError``."""
     url = url.strip()
     if reason := http_client.fault(url):
         raise WebhookError(f"The address {reason}.")
     if len(url) > 1_000:
         raise WebhookError("The address is longer than 1,000 characters.")
-    unknown = [event for event in events if event not in EVENTS]
-    if unknown or not events:
+    if not events or any(event not in EVENTS for event in events):
         raise WebhookError("Choose what it wants to be told.")
-    return Webhook.objects.create(
-        url=url, events=sorted(set(events)), secret=_new_secret(), created_by=by
-    )
+    return url
 
 
 def _new_secret() -> str:

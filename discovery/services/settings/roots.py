@@ -101,6 +101,9 @@ def change(
         return [_with(entry, root, others) for entry in _all(written, root)] if others else written
 
     _rewrite(changed, by=by)
+    # What is left out of the file says nothing of the row.
+    cleared = [key for key, value in values.items() if value is None]
+    Root.objects.filter(pk=root.pk).update(**dict.fromkeys(cleared))
 
 
 def remove(root: Root, *, forget: bool, by: User) -> int:
