@@ -77,7 +77,9 @@ def test_work_that_an_alias_asks_for_is_told_with_the_models_own_id(
     assert answer["Location"].startswith("http://testserver/api/models/now/test-load/")
     assert administrator.get(answer["Location"]).status_code == 202
     answer = administrator.post("/api/models/before/validate?deep=true")
-    assert answer.json()["location"] == "http://testserver/api/models/now/validate"
+    key = answer.json()["validation_id"]
+    place = f"http://testserver/api/models/now/validations/{key}"
+    assert answer.json()["location"] == place
 
 
 def test_a_model_is_forgotten_by_its_own_id_only(

@@ -72,7 +72,11 @@ def test_what_somebody_else_may_have_done_first_is_in_the_document(document: Any
 @pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_no_endpoint_breaks_its_promises(
-    live_server: Any, make_model: Callable[..., RegisteredModel], admin_user: User, tmp_path: Path
+    live_server: Any,
+    make_model: Callable[..., RegisteredModel],
+    admin_user: User,
+    tmp_path: Path,
+    config_dir: Path,
 ) -> None:
     make_model(
         "bert",
