@@ -403,6 +403,31 @@ API: dict[str, Cells] = {
     "api/settings/changes/<setting_change_id>/undo": posting(
         token(TokenScope.ADMIN, Right.SETTINGS)
     ),
+    "api/completeness": reading(token(TokenScope.READ, Right.EDIT)),
+    "api/models/<model_id>/family": reading(READ),
+    "api/models/<model_id>/memory": reading(READ),
+    "api/compare": reading(READ),
+    "api/disk-map": reading(READ),
+    "api/export": reading(READ),
+    "api/imports": {
+        "GET": token(TokenScope.READ, *IMPORTING),
+        "POST": token(TokenScope.WRITE, *IMPORTING),
+    },
+    "api/imports/<import_id>": {
+        "GET": token(TokenScope.READ, *IMPORTING),
+        "DELETE": token(TokenScope.WRITE, *IMPORTING),
+    },
+    "api/imports/<import_id>/apply": posting(token(TokenScope.WRITE, *IMPORTING)),
+    "api/rules": {
+        "GET": token(TokenScope.READ, Right.RULES, ALL),
+        "PUT": token(TokenScope.ADMIN, Right.RULES, ALL),
+    },
+    "api/rules/try": posting(token(TokenScope.READ, Right.RULES, ALL)),
+    "api/rules/undo": posting(token(TokenScope.ADMIN, Right.RULES, ALL)),
+    "api/clean-up/items/<kind>": reading(token(TokenScope.READ, Right.CLEAN_UP, ALL)),
+    "api/clean-up/plan": posting(token(TokenScope.READ, Right.CLEAN_UP, ALL)),
+    "api/clean-up/look": posting(token(TokenScope.READ, Right.CLEAN_UP, ALL)),
+    "api/clean-up/compare": posting(token(TokenScope.WRITE, Right.CLEAN_UP, ALL, Right.VALIDATE)),
     "api/problems": reading(token(TokenScope.READ, Right.VIEW_FINDINGS)),
     **{
         f"api/problems/{name}": posting(token(TokenScope.WRITE, Right.VIEW_FINDINGS, Right.DECIDE))
@@ -600,6 +625,8 @@ PARTS: dict[str, dict[str, Any]] = {
     "api/tags/": {"tag_id": "tag"},
     "api/collections/": {"collection_id": "collection"},
     "api/views/": {"view_id": "view"},
+    "api/imports/": {"import_id": "import"},
+    "api/clean-up/items/": {"kind": "leftovers"},
     "api/tokens/": {"token_id": "token"},
     "api/webhooks/": {"webhook_id": "webhook"},
     "api/roots/": {"root_id": "root"},

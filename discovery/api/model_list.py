@@ -98,6 +98,12 @@ FIELDS_OF_FILTERS: dict[str, Any] = {
         for name, (number, _) in BOUNDS.items()
     },
 }
+#: The same with search and order.
+PARAMETERS: dict[str, Any] = {
+    "search": (str, _Asked.model_fields["search"]),
+    "ordering": (Ordering, _Asked.model_fields["ordering"]),
+    **FIELDS_OF_FILTERS,
+}
 
 if TYPE_CHECKING:
     Wanted = _Asked

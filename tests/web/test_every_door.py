@@ -137,6 +137,7 @@ def known(
         "token": ApiToken.objects.get().pk,
         "view": SavedView.objects.get().pk,
         "test": LoadTest.objects.get().pk,
+        "leftovers": "empty",
         "schedule": "scan-the-roots",
         "stray": Schedule.objects.create(func="os.system", name="stray").pk,
         "deep": DeepValidation.objects.get().pk,

@@ -1,0 +1,186 @@
+"""``/export`` and ``/imports``: metadata out into a file, and back in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.urls import reverse
+from django.utils import timezone
+from ninja import Path, Query, Router, Schema, Status
+from pydantic import Field, create_model
+
+from discovery.api import paging
+from discovery.api import transfer_schemas as schemas
+from discovery.api.authentication import READ, Access, caller_of
+from discovery.api.errors import ApiError
+from discovery.api.inputs import Key
+from discovery.api.model_list import PARAMETERS, filters_of
+from discovery.engine.core.vocabulary import TokenScope
+from discovery.models import MetadataImport
+from discovery.services.access.permissions import IMPORTING
+from discovery.services.access.redaction import Sight
+from discovery.services.search import model_search
+from discovery.services.transfer import exports, import_jobs
+from discovery.services.transfer.import_parsing import UnreadableFile
+
+router = Router(tags=["Transfer"])
+
+LOOK = Access(TokenScope.READ, *IMPORTING)
+IMPORT = Access(TokenScope.WRITE, *IMPORTING)
+
+_FILE: Any = (
+    Literal[tuple(exports.FORMATS)],
+    Field("json", description="How the file is written."),
+)
+if TYPE_CHECKING:
+    ExportQuery = Any
+else:
+    ExportQuery = create_model(
+        "ExportQuery",
+        __base__=Schema,
+        __doc__="As the list of models takes them.",
+        file=_FILE,
+        **PARAMETERS,
+    )
+
+
+@router.get(
+    "/export",
+    auth=READ,
+    response={200: list[dict[str, Any]]},
+    operation_id="export_models",
+    summary="Export models",
+    openapi_extra={"responses": {200: {"content": {"text/csv": {"schema": {"type": "string"}}}}}},
+)
+def export(request: HttpRequest, asked: Query[ExportQuery]) -> StreamingHttpResponse:
+    """Every model of a filter in one file, as imports take it back.
+
+    It comes piece by piece, however many there are.
+    """
+    user = caller_of(request).user
+    pieces, kind = exports.FORMATS[asked.file]
+    rows = model_search.found(user, filters_of(asked, user, "query"))
+    name = f"models-{timezone.now():%Y-%m-%d}.{asked.file}"
+    return StreamingHttpResponse(
+        pieces(rows, Sight(user)),
+        content_type=kind,
+        headers={"Content-Disposition": f'attachment; filename="{name}"'},
+    )
+
+
+@router.get(
+    "/imports",
+    auth=LOOK,
+    response=schemas.Imports,
+    operation_id="list_imports",
+    summary="Imports",
+)
+def listed(request: HttpRequest, asked: Query[paging.Paged]) -> dict[str, Any]:
+    """Files that were sent, the newest first."""
+    rows = MetadataImport.objects.select_related("requested_by").defer("content", "report")
+    return paging.numbered(request, rows, asked, _row)
+
+
+@router.post(
+    "/imports",
+    auth=IMPORT,
+    response={201: schemas.ImportDetails},
+    operation_id="check_import",
+    summary="Check a file",
+)
+def check(
+    request: HttpRequest, payload: schemas.NewImport, response: HttpResponse
+) -> Status[dict[str, Any]]:
+    """Says what each row would change. Nothing is written before it is applied."""
+    try:
+        content = payload.content.encode()
+    except UnicodeEncodeError:
+        fault = (("body", "content"), "has halves of characters")
+        raise ApiError(422, "The file cannot be read.", errors=[fault]) from None
+    try:
+        run = import_jobs.submit(payload.name, content, caller_of(request).person)
+    except UnreadableFile as error:
+        raise ApiError(
+            422, "The file cannot be read.", errors=[(("body", "content"), str(error))]
+        ) from None
+    response["Location"] = request.build_absolute_uri(reverse("api:get_import", args=[run.pk]))
+    return Status(201, _details(run))
+
+
+@router.get(
+    "/imports/{import_id}",
+    auth=LOOK,
+    response=schemas.ImportDetails,
+    operation_id="get_import",
+    url_name="get_import",
+    summary="One import",
+)
+# Ninja passes it.
+def one(request: HttpRequest, import_id: Path[Key]) -> dict[str, Any]:  # noqa: ARG001
+    """What each row does, or has done; while a worker is at it, how far it is."""
+    return _details(_fetch(import_id))
+
+
+@router.post(
+    "/imports/{import_id}/apply",
+    auth=IMPORT,
+    response={200: schemas.ImportDetails, 202: schemas.ImportDetails},
+    operation_id="apply_import",
+    summary="Import a checked file",
+)
+def apply(
+    request: HttpRequest,
+    import_id: Path[Key],
+    payload: schemas.ApplyImport,
+    response: HttpResponse,
+) -> Status[dict[str, Any]]:
+    """200 once it is imported, 202 while a worker is at it. Its `batch` undoes all of it."""
+    run = _fetch(import_id)
+    if not import_jobs.apply(run, caller_of(request).person, skip_errors=payload.skip_errors):
+        raise ApiError(409, "This file is being imported already, or was.")
+    run = _fetch(import_id)
+    response["Location"] = request.build_absolute_uri(reverse("api:get_import", args=[run.pk]))
+    return Status(202 if run.is_active else 200, _details(run))
+
+
+@router.delete(
+    "/imports/{import_id}",
+    auth=IMPORT,
+    response={204: None},
+    operation_id="discard_import",
+    summary="Discard a file",
+)
+# Ninja passes it.
+def discard(request: HttpRequest, import_id: Path[Key]) -> Status[None]:  # noqa: ARG001
+    """What was imported from it stays. 409 while it is being read."""
+    if not import_jobs.discard(_fetch(import_id)):
+        raise ApiError(409, "It is being read at this moment: wait until that is over.")
+    return Status(204, None)
+
+
+def _fetch(key: int) -> MetadataImport:
+    rows = MetadataImport.objects.select_related("requested_by").defer("content")
+    run = rows.filter(pk=key).first()
+    if run is None:
+        raise Http404(f"There is no import {key}.")
+    return run
+
+
+def _row(run: MetadataImport) -> dict[str, Any]:
+    return {
+        "import_id": run.pk,
+        "name": run.name,
+        "stage": run.stage,
+        "state": run.state,
+        "done": run.done,
+        "requested_by": run.requested_by.get_username() if run.requested_by else None,
+        "created_at": run.created_at,
+        "finished_at": run.finished_at,
+        "message": run.message or None,
+        "batch": str(run.batch),
+    }
+
+
+def _details(run: MetadataImport) -> dict[str, Any]:
+    return {**_row(run), "report": run.report or None}
