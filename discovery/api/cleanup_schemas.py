@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from ninja import Schema
 from pydantic import ConfigDict, Field
@@ -13,15 +13,18 @@ from discovery.api.paging import Listed
 from discovery.engine.disk import leftovers
 from discovery.services.cleanup.removal_plan import COPIES, FORMATS, MAX_CHOSEN
 
-CleanUpKind = Literal[
-    COPIES,
-    FORMATS,
-    leftovers.REVISIONS,
-    leftovers.BLOBS,
-    leftovers.SHARDS,
-    leftovers.PARTIAL,
-    leftovers.EMPTY,
-]
+if TYPE_CHECKING:
+    CleanUpKind = str
+else:
+    CleanUpKind = Literal[
+        COPIES,
+        FORMATS,
+        leftovers.REVISIONS,
+        leftovers.BLOBS,
+        leftovers.SHARDS,
+        leftovers.PARTIAL,
+        leftovers.EMPTY,
+    ]
 MAX_CONFIRMED = 5_000
 
 

@@ -34,6 +34,8 @@ def _in_utc(moment: datetime) -> datetime:
 
 #: On a text that any database is to store; it stands after what limits its length.
 STORABLE = AfterValidator(_storable)
+#: A text that any database stores; it says nothing of its length.
+Storable = Annotated[str, AfterValidator(_storable)]
 #: The id of a model, a user name, the name of a tag, a group or a collection.
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200), STORABLE]
 #: Words that a list is searched for.
