@@ -8,8 +8,9 @@ from functools import cached_property, wraps
 from typing import Any, NoReturn, TypeVar
 
 from django.http import HttpRequest, HttpResponse
-from ninja import NinjaAPI
+from ninja import NinjaAPI, Router
 from ninja.errors import ValidationError, ValidationErrorContext
+from ninja.operation import Operation
 from ninja.parser import Parser
 
 from discovery.api import closed_lists, errors
@@ -64,6 +65,10 @@ class KarenAPI(NinjaAPI):
         for told, (fault, model) in zip(found.errors, faults, strict=True):
             told["msg"] = closed_lists.of_validation(fault, model) or told["msg"]
         return found
+
+    def get_operation_url_name(self, operation: Operation, router: Router) -> str:
+        """Functions of two modules may have one name, operations never do."""
+        return str(operation.operation_id)
 
     def get_openapi_schema(self, **_: Any) -> Document:
         return self.document

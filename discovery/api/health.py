@@ -95,7 +95,6 @@ def validations(request: HttpRequest, model_id: str, asked: Query[paging.Paged])
     auth=READ,
     response={200: schemas.DeepResult, 202: schemas.DeepRun},
     operation_id="get_validation",
-    url_name="get_validation",
     summary="A deep validation",
 )
 def validated(

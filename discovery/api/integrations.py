@@ -65,7 +65,6 @@ def tokens(request: HttpRequest, asked: Query[paging.Paged]) -> dict[str, Any]:
     auth=READ,
     response=schemas.TokenRow,
     operation_id="get_token",
-    url_name="get_token",
     summary="One API token",
 )
 def token(request: HttpRequest, token_id: Path[Key]) -> dict[str, Any]:
@@ -201,7 +200,6 @@ def _one(key: int) -> Any:
     auth=HOOKS,
     response=schemas.WebhookRow,
     operation_id="get_webhook",
-    url_name="get_webhook",
     summary="One webhook",
 )
 # Ninja passes it.

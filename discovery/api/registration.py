@@ -93,7 +93,7 @@ def register(
 
     response = once(request, act, ModelDocument)
     made = json.loads(response.content)["model_id"]
-    response["Location"] = request.build_absolute_uri(reverse("api:document", args=[made]))
+    response["Location"] = request.build_absolute_uri(reverse("api:get_model", args=[made]))
     if record := RegisteredModel.objects.select_related("root").filter(model_id=made).first():
         response["ETag"] = etag(records.document(record, Sight(person)))
     return response

@@ -83,7 +83,6 @@ def add(
     auth=READ,
     response=schemas.RootRow,
     operation_id="get_root",
-    url_name="get_root",
     summary="One root",
 )
 # Ninja passes it.

@@ -119,7 +119,6 @@ def _scope(given: str, sight: Sight) -> str:
     auth=SCANS,
     response=ScanDetails,
     operation_id="get_scan",
-    url_name="get_scan",
     summary="One scan",
 )
 # Ninja passes it.

@@ -113,7 +113,6 @@ def check(
     auth=LOOK,
     response=schemas.ImportDetails,
     operation_id="get_import",
-    url_name="get_import",
     summary="One import",
 )
 # Ninja passes it.
