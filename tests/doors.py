@@ -283,7 +283,7 @@ API: dict[str, Cells] = {
     "api/docs": reading(EVERYBODY),
     "api/examples": reading(EVERYBODY),
     "api/openapi.json": reading(EVERYBODY),
-    "api/": reading(NOBODY),
+    "api/": reading(EVERYBODY),
     "api/models/discovered": reading(EVERYBODY),
     "api/models/discovery/status": reading(EVERYBODY),
     "api/models/discovery/scans": reading(token(TokenScope.READ, Right.VIEW_SCANS, ALL)),

@@ -197,6 +197,11 @@ class Refresh(Schema):
 
     path: str | None = Field(None, max_length=4096, description="A root, or a folder below one.")
     full: bool = Field(False, strict=True, description="Read every model again, changed or not.")
+    accept_missing: bool = Field(
+        False,
+        strict=True,
+        description="With the `path` of a root: what is gone there is gone, however much it is.",
+    )
 
 
 class RefreshQuery(Schema):

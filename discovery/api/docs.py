@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.contrib.auth.decorators import login_not_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
+from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from discovery.api.app import api
+from discovery.api.errors import respond
 from discovery.api.examples import EXAMPLES
 
 
@@ -44,6 +46,35 @@ class Operation:
     parameters: list[Parameter]
     body: str
     responses: list[tuple[str, str]]
+
+
+@require_safe
+@login_not_required
+def root(request: HttpRequest) -> HttpResponse:
+    """What is there: where the documents are, and every call in a line."""
+    if request.GET:
+        place = (("query", next(iter(request.GET))[:80]), "unknown; none is known here")
+        return respond(422, "There is no such query parameter.", [place])
+    here = request.build_absolute_uri
+    calls = [
+        {
+            "call": f"{method.upper()} {path}",
+            "summary": details["summary"],
+            "operation_id": details["operationId"],
+        }
+        for path, methods in api.document["paths"].items()
+        for method, details in methods.items()
+    ]
+    told = {
+        "name": api.title,
+        "version": api.version,
+        "openapi": here(reverse("api:openapi-json")),
+        "docs": here(reverse("openapi-page")),
+        "examples": here(reverse("openapi-examples")),
+        "count": len(calls),
+        "calls": calls,
+    }
+    return JsonResponse(told)
 
 
 @require_safe

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.middleware.http import ConditionalGetMiddleware
 from django.utils.cache import patch_cache_control, patch_vary_headers
@@ -33,7 +33,7 @@ class ApiMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         if not is_api(request):
             return self.get_response(request)
-        response = self.get_response(request)
+        response = self._answer(request)
         if response.status_code >= 400 and not response.headers.get("Content-Type", "").startswith(
             "application/json"
         ):
@@ -44,6 +44,20 @@ class ApiMiddleware:
             patch_cache_control(response, private=True, no_cache=True)
         if response.status_code < 300 and hasattr(request, "own_path"):
             response.headers["Content-Location"] = request.own_path
+        return response
+
+    def _answer(self, request: HttpRequest) -> HttpResponseBase:
+        """HEAD is answered as GET is, without the body."""
+        if request.method != "HEAD":
+            return self.get_response(request)
+        request.method = "GET"
+        response = self.get_response(request)
+        request.method = "HEAD"
+        if isinstance(response, HttpResponse):
+            response.headers["Content-Length"] = str(len(response.content))
+            response.content = b""
+        elif isinstance(response, StreamingHttpResponse):
+            response.streaming_content = iter(())
         return response
 
 

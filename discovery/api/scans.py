@@ -75,8 +75,16 @@ def refresh(
             _scope(payload.path, Sight(caller_of(request).user)) if payload and payload.path else ""
         )
         full = payload.full if payload else False
+        accept = payload.accept_missing if payload else False
+        if accept and not Root.objects.filter(path=path).exists():
+            fault = (("body", "accept_missing"), "is for one root: give its path")
+            raise ApiError(422, "Only of one root can it be confirmed.", errors=[fault])
         run, created = scans.request(
-            ScanRun.Trigger.API, path=path, full=full, user_id=caller_of(request).user.pk
+            ScanRun.Trigger.API,
+            path=path,
+            full=full,
+            accept_missing=accept,
+            user_id=caller_of(request).user.pk,
         )
         if run.state == ScanRun.State.FAILED:
             raise ApiError(503, run.message)

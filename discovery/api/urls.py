@@ -76,6 +76,7 @@ for _address in _addresses:
 urlpatterns = [
     path("api/docs", docs.docs, name="openapi-page"),
     path("api/examples", docs.examples, name="openapi-examples"),
+    path("api/", docs.root, name="api"),
     path("api/", (_addresses, _app_name, _namespace)),
     path("v1/models", openai.listed, name="openai-models"),
     path("v1/models/<str:model_id>", openai.one, name="openai-model"),

@@ -65,6 +65,28 @@ def test_every_call_of_the_document_is_on_the_page_with_its_parameters(
                 assert f'id="{details["operationId"]}-{parameter["name"]}"' in page
 
 
+def test_the_root_of_the_api_says_what_is_there(anybody: Client, db: None) -> None:
+    told = anybody.get("/api/").json()
+    assert anybody.get(told["openapi"]).json()["info"]["title"] == told["name"]
+    for page in ("docs", "examples"):
+        assert anybody.get(told[page]).status_code == 200
+    calls = {each["call"] for each in told["calls"]}
+    assert len(calls) == told["count"]
+    assert "GET /api/models/discovered" in calls
+    assert anybody.get("/api/?page=1").status_code == 422
+
+
+@pytest.mark.parametrize("address", ["/api/", "/api/models/discovered", "/api/openapi.json"])
+def test_head_is_answered_as_get_without_the_body(address: str, anybody: Client, db: None) -> None:
+    got, head = anybody.get(address), anybody.head(address)
+    assert (head.status_code, head.content) == (200, b"")
+    assert head["ETag"] == got["ETag"]
+    assert head["Content-Length"] == str(len(got.content))
+    unchanged = anybody.head(address, headers={"If-None-Match": got["ETag"]})
+    assert unchanged.status_code == 304
+    assert anybody.head("/api/models/nope").status_code == 404
+
+
 def test_every_call_of_the_guide_has_an_example() -> None:
     shown = [(example.method, example.address.partition("?")[0]) for example in EXAMPLES]
     assert [call for call in GUIDE if call in shown] == GUIDE

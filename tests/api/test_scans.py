@@ -201,3 +201,17 @@ def test_a_repeated_refresh_under_its_key_may_wait_too(
     assert json.loads(again.content) == json.loads(first.content)
     assert again["Location"] == first["Location"]
     assert LogEntry.objects.exists()
+
+
+def test_what_is_gone_from_one_root_is_confirmed(
+    models_root: Path, task_queue: Any, administrator: Client
+) -> None:
+    Root.objects.create(path=str(models_root))
+
+    def send(body: Any) -> Any:
+        return administrator.post(f"{BASE}/refresh", body, content_type="application/json")
+
+    told = send({"accept_missing": True, "path": str(models_root)})
+    assert ScanRun.objects.get(pk=told.json()["scan_id"]).accept_missing
+    [error] = assert_error(send({"accept_missing": True}), 422)["errors"]
+    assert error["loc"] == ["body", "accept_missing"]
