@@ -151,7 +151,7 @@ def delete(request: HttpRequest, schedule_id: Path[Key]) -> Status[None]:
 def queue(request: HttpRequest) -> dict[str, Any]:  # noqa: ARG001
     """What runs now, and what waits for a worker."""
     now = workers.workers()
-    rows = [_job(kind.name, job) for kind in jobs.kinds() for job in _active(kind)]
+    rows = [_job(kind, job) for kind in jobs.kinds() for job in _active(kind)]
     return {
         "waiting": now.waiting,
         "fault": now.fault or None,
@@ -169,11 +169,12 @@ def _active(kind: Any) -> QuerySet[Any]:
     return rows.select_related("requested_by").order_by("pk")[:MAX_JOBS]
 
 
-def _job(kind: str, job: Any) -> dict[str, Any]:
+def _job(kind: Any, job: Any) -> dict[str, Any]:
+    """Messages have words of their own for these states."""
     return {
-        "kind": kind,
+        "kind": kind.name,
         "job_id": job.pk,
-        "state": job.state,
+        "state": "running" if job.state == kind.state.RUNNING else "queued",
         "requested_by": job.requested_by.get_username() if job.requested_by else None,
         "created_at": job.created_at,
         "started_at": job.started_at,

@@ -144,7 +144,7 @@ def sent(operation: str) -> list[dict[str, Any]]:
         {
             "in": "header",
             "name": name,
-            "schema": {"type": "string", "maxLength": 1_000},
+            "schema": {"type": "string"},
             "required": False,
             "description": _SENT[name][0],
             "example": _SENT[name][1],

@@ -10,7 +10,6 @@ from pydantic import ConfigDict, Field
 
 from discovery.api.inputs import Moment, Storable
 from discovery.api.paging import Listed
-from discovery.engine.core.vocabulary import JobState
 
 MAX_MINUTES, MAX_DEPTH, MAX_PATH = 525_600, 64, 1_000
 
@@ -155,7 +154,7 @@ class QueueJob(Schema):
 
     kind: str = Field(description="What it is.", examples=["deep validation"])
     job_id: int = Field(description="Its id among those of its kind.", examples=[8])
-    state: JobState = Field(description="How it stands.")
+    state: Literal["queued", "running"] = Field(description="How it stands.")
     requested_by: str | None = Field(description="Who asked for it.", examples=["anna"])
     created_at: datetime = Field(description="When it was asked for.")
     started_at: datetime | None = Field(description="When it began.")
