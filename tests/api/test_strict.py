@@ -218,7 +218,7 @@ def test_a_blank_string_gives_a_field_back(
         ({"modalities": ["TEXT", "IMGE"]}, ["body", "modalities", 1], "did you mean IMAGE?"),
         ({"context_length": "many"}, ["body", "context_length"], "integer"),
         ({"tags": ["x", ""]}, ["body", "tags", 1], "empty"),
-        ({"licence": "mit"}, ["body", "licence"], "not permitted"),
+        ({"licence": "mit"}, ["body", "licence"], "license"),
         ([], ["body"], ""),
     ],
 )
