@@ -19,7 +19,7 @@ from discovery.engine.core.text import clean, word
 from discovery.engine.core.vocabulary import ModelType, Severity
 from discovery.loading.plugin_host import PluginFailed, PluginProcess
 from discovery.loading.plugin_messages import Description, Source
-from discovery.models import LogTopic, Plugin
+from discovery.models import LogTopic, Plugin, RegisteredModel
 from discovery.services.core import event_log
 from discovery.services.plugins import sources
 from discovery.services.plugins.asking import PluginReader
@@ -74,8 +74,10 @@ def refresh(*, again: bool = False) -> list[Loaded]:
     for key, each in loaded.items():
         _tell(each.plugin, before.get(key))
         _save(each.plugin, before.get(key))
-    gone = [row.pk for row in known.values() if row.key not in loaded and row.enabled]
-    Plugin.objects.filter(pk__in=gone).delete()
+    gone = [row for row in known.values() if row.key not in loaded and row.enabled]
+    used = RegisteredModel.objects.filter(format__in=[row.format for row in gone if row.format])
+    kept = set(used.order_by().values_list("format", flat=True).distinct()) if gone else set()
+    Plugin.objects.filter(pk__in=[row.pk for row in gone if row.format not in kept]).delete()
     rows = list(loaded.values())
     register(rows)
     return rows
@@ -125,23 +127,29 @@ def _rows(file: PluginFile, known: dict[str, Plugin], *, again: bool) -> list[Pl
             row.source, row.path = file.kind, file.path
         return own
     if file.fault:
-        return [_failed(file, known, file.fault)]
+        return _failed(file, known, file.fault)
     try:
         with PluginProcess(file.source) as process:
             classes = process.classes
     except (PluginFailed, OSError) as error:
-        return [_failed(file, known, f"{file.path} is not loaded: {error}")]
+        return _failed(file, known, f"{file.path} is not loaded: {error}")
     wanted = [each for each in classes if file.class_name in ("", each.class_name)]
     return [_described(file, each, known) for each in wanted]
 
 
-def _failed(file: PluginFile, known: dict[str, Plugin], reason: str) -> Plugin:
+def _failed(file: PluginFile, known: dict[str, Plugin], reason: str) -> list[Plugin]:
+    """The classes that the file had when it was loaded last, or a row for the file itself."""
     key = file.source.key
-    row = known.get(key) or Plugin(key=key, module=file.module, class_name=file.class_name)
-    row.source, row.path, row.digest = file.kind, file.path, file.digest
-    row.load_error, row.loaded_at = clean(reason, 500), timezone.now()
-    row.label = row.label or file.source.key
-    return row
+    rows = [
+        row
+        for row in known.values()
+        if row.module == file.module and row.format and file.class_name in ("", row.class_name)
+    ] or [known.get(key) or Plugin(key=key, module=file.module, class_name=file.class_name)]
+    for row in rows:
+        row.source, row.path, row.digest = file.kind, file.path, file.digest
+        row.load_error, row.loaded_at = clean(reason, 500), timezone.now()
+        row.label = row.label or file.source.key
+    return rows
 
 
 def _described(file: PluginFile, told: Description, known: dict[str, Plugin]) -> Plugin:

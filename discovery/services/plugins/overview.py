@@ -13,6 +13,8 @@ from discovery.models import Plugin, RegisteredModel
 from discovery.services.plugins import sources
 from discovery.services.plugins.sources import PluginFile
 
+CHANGED = "Its file is another one than when it was loaded last."
+
 
 @dataclass(frozen=True, slots=True)
 class ShownFailure:
@@ -98,6 +100,8 @@ def _row(row: Plugin, files: list[PluginFile], models: int, *, with_paths: bool)
         (e for e in files if e.module == row.module and e.class_name in ("", row.class_name)), None
     )
     state, tone, note = _state(row, file)
+    if file is not None and state in ("On", "Failing") and row.digest != file.digest:
+        state, tone, note = "Changed", "warn", CHANGED
     kept = row.failures if with_paths else []
     failures = [
         ShownFailure(parse_datetime(each["at"]), each["path"], each["reason"]) for each in kept

@@ -163,6 +163,26 @@ def test_models_of_a_plugin_that_is_off_or_gone_stay_as_they_are(
     assert RegisteredModel.objects.get().status == "READY"
 
 
+@pytest.mark.parametrize("code", [None, "def broken(:\n"])
+def test_so_do_those_of_one_that_is_on_and_cannot_be_loaded_any_more(
+    code: str | None, plugins_dir: Path, models_root: Path, scan: Scan
+) -> None:
+    path = write_plugin(plugins_dir, "reads", READING)
+    (models_root / "thing.custom").write_bytes(b"weights")
+    scan(models_root)
+    path.unlink()
+    if code is not None:
+        write_plugin(plugins_dir, "reads", "").write_text(code)
+    for _ in range(2):
+        run = scan(models_root)
+        assert (run.missing, run.unchanged) == (0, 1)
+    row = Plugin.objects.get()
+    assert (row.key, bool(row.load_error)) == ("reads.Sample", code is not None)
+    write_plugin(plugins_dir, "reads", READING)
+    assert scan(models_root).found == 1
+    assert Plugin.objects.get().load_error == ""
+
+
 def test_the_first_plugin_that_says_yes_reads_it_and_the_config_sets_the_order(
     plugins_dir: Path, models_root: Path, scan: Scan, settings: Any, tmp_path: Path
 ) -> None:
