@@ -31,13 +31,14 @@ from discovery.engine.core.vocabulary import ModelType, Status
 from discovery.models import Finding, MetadataChange, RegisteredModel, Right
 from discovery.models.registry import seen_by
 from discovery.services.access import permissions
+from discovery.services.access.redaction import Sight
 from discovery.services.bulk.operations import KINDS
 from discovery.services.metadata import metadata
 from discovery.services.registry import aliases
 from discovery.services.registry.deregistration import forget
 from discovery.services.search.model_filters import ModelFilters
 from discovery.services.search.model_search import listed
-from discovery.services.transfer import exports
+from discovery.services.transfer.export_formats import FORMATS
 
 #: Kind of bulk edit → what its action is called.
 _ACTIONS = {
@@ -101,17 +102,19 @@ def _export_as(form: str) -> Callable[..., StreamingHttpResponse]:
         request: HttpRequest,
         queryset: QuerySet[RegisteredModel],
     ) -> StreamingHttpResponse:
-        pieces, kind = exports.FORMATS[form]
+        chosen = FORMATS[form]
         rows = (
             RegisteredModel.objects.visible_to(request.user)
             .filter(pk__in=queryset.order_by().values("pk"))
             .order_by("sort_name", "pk")
         )
-        headers = {"Content-Disposition": f'attachment; filename="models.{form}"'}
-        return StreamingHttpResponse(pieces(rows), content_type=kind, headers=headers)
+        headers = {"Content-Disposition": f'attachment; filename="{chosen.file_name()}"'}
+        pieces = chosen.write(rows, Sight(request.user))
+        return StreamingHttpResponse(pieces, content_type=chosen.content_type, headers=headers)
 
-    action.__name__ = f"export_{form}"
-    return admin.action(action, description=f"Export as {form.upper()}", permissions=["view"])
+    action.__name__ = f"export_{form.replace('-', '_')}"
+    label = FORMATS[form].label
+    return admin.action(action, description=f"Export as {label}", permissions=["view"])
 
 
 @admin.register(RegisteredModel)
@@ -128,7 +131,7 @@ class RegisteredModelAdmin(ByRight):
         "root",
     )
     list_editable = INLINE
-    actions = [*(_in_bulk(kind) for kind in KINDS), *(_export_as(form) for form in exports.FORMATS)]
+    actions = [*(_in_bulk(kind) for kind in KINDS), *(_export_as(form) for form in FORMATS)]
     change_list_template = "admin/models.html"
     delete_confirmation_template = "admin/forget.html"
     delete_selected_confirmation_template = "admin/forget_selected.html"

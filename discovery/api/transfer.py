@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.urls import reverse
-from django.utils import timezone
 from ninja import Path, Query, Router, Schema, Status
 from pydantic import Field, create_model
 
@@ -21,7 +20,9 @@ from discovery.models import MetadataImport
 from discovery.services.access.permissions import IMPORTING
 from discovery.services.access.redaction import Sight
 from discovery.services.search import model_search
-from discovery.services.transfer import exports, import_jobs
+from discovery.services.search.model_filters import MAX_VALUES
+from discovery.services.transfer import export_formats, import_jobs
+from discovery.services.transfer.export_formats import FORMATS
 from discovery.services.transfer.import_parsing import UnreadableFile
 
 router = Router(tags=["Transfer"])
@@ -30,9 +31,27 @@ LOOK = Access(TokenScope.READ, *IMPORTING)
 IMPORT = Access(TokenScope.WRITE, *IMPORTING)
 
 _FILE: Any = (
-    Literal[tuple(exports.FORMATS)],
-    Field("json", description="How the file is written."),
+    Literal[tuple(FORMATS)],
+    Field(
+        "json",
+        description="How the file is written: "
+        + "; ".join(f"`{name}` {each.help}" for name, each in FORMATS.items())
+        + ".",
+    ),
 )
+_MODELS: Any = (
+    list[str],
+    Field(
+        [], max_length=MAX_VALUES, description="IDs: only these models, whatever else is chosen."
+    ),
+)
+#: Content types of what is exported as text.
+_CONTENT = {
+    each.content_type.partition(";")[0]: {"schema": {"type": "string"}}
+    for name, each in FORMATS.items()
+    if name not in ("json", "cyclonedx")
+}
+_CONTENT["application/vnd.cyclonedx+json"] = {"schema": {"type": "object"}}
 if TYPE_CHECKING:
     ExportQuery = Any
 else:
@@ -41,6 +60,7 @@ else:
         __base__=Schema,
         __doc__="As the list of models takes them.",
         file=_FILE,
+        model_id=_MODELS,
         **PARAMETERS,
     )
 
@@ -51,21 +71,23 @@ else:
     response={200: list[dict[str, Any]]},
     operation_id="export_models",
     summary="Export models",
-    openapi_extra={"responses": {200: {"content": {"text/csv": {"schema": {"type": "string"}}}}}},
+    openapi_extra={"responses": {200: {"content": _CONTENT}}},
 )
 def export(request: HttpRequest, asked: Query[ExportQuery]) -> StreamingHttpResponse:
-    """Every model of a filter in one file, as imports take it back.
+    """Every model of a filter in one file. Imports take JSON and CSV back.
 
     It comes piece by piece, however many there are.
     """
-    user = caller_of(request).user
-    pieces, kind = exports.FORMATS[asked.file]
-    rows = model_search.found(user, filters_of(asked, user, "query"))
-    name = f"models-{timezone.now():%Y-%m-%d}.{asked.file}"
+    user, form = caller_of(request).user, FORMATS[asked.file]
+    rows = (
+        export_formats.named(user, asked.model_id)
+        if asked.model_id
+        else model_search.found(user, filters_of(asked, user, "query"))
+    )
     return StreamingHttpResponse(
-        pieces(rows, Sight(user)),
-        content_type=kind,
-        headers={"Content-Disposition": f'attachment; filename="{name}"'},
+        form.write(rows, Sight(user)),
+        content_type=form.content_type,
+        headers={"Content-Disposition": f'attachment; filename="{form.file_name()}"'},
     )
 
 

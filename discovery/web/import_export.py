@@ -10,17 +10,18 @@ from typing import TYPE_CHECKING, Any, cast
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect
-from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from discovery.engine.core.vocabulary import ImportStage
+from discovery.engine.identify.model_ids import slug
 from discovery.models import MetadataChange, MetadataImport
 from discovery.services.access import permissions
 from discovery.services.access.redaction import Sight
 from discovery.services.bulk import bulk_edits
 from discovery.services.metadata import undo
 from discovery.services.search import model_filters, model_search
-from discovery.services.transfer import exports, import_jobs
+from discovery.services.transfer import export_formats, import_jobs
+from discovery.services.transfer.export_formats import FORMATS
 from discovery.services.transfer.import_parsing import UnreadableFile
 from discovery.web.scans import STOP_POLLING
 from discovery.web.shared.shortcuts import is_fragment, needs, page_or_partial
@@ -36,21 +37,23 @@ RECENT = 10
 def export(request: HttpRequest) -> StreamingHttpResponse:
     """Export the models of the Models page's filter, in the order of the list.
 
-    ``?format=csv`` or ``json`` chooses the format; only models that this person may see are
-    included.
+    ``?format=`` chooses one of ``export_formats``, each ``?id=`` one model instead of the filter;
+    only models that this person may see are included.
     """
     asked = request.GET.copy()
-    formats = asked.getlist("format")
-    form = next((each for each in formats if each in exports.FORMATS), "csv")
-    # The Models page filters by a parameter of the same name: what is no format of a file is one of
-    # models.
-    asked.setlist("format", [each for each in formats if each not in exports.FORMATS])
-    pieces, kind = exports.FORMATS[form]
-    rows = model_search.found(request.user, model_filters.ModelFilters.read(asked))
-    name = f"models-{timezone.now():%Y-%m-%d}.{form}"
+    formats, ids = asked.getlist("format"), asked.getlist("id")
+    form = FORMATS[next((each for each in formats if each in FORMATS), "csv")]
+    if ids:
+        rows = export_formats.named(request.user, ids)
+    else:
+        # The Models page filters by a parameter of the same name: what is not a format of a file
+        # is one of models.
+        asked.setlist("format", [each for each in formats if each not in FORMATS])
+        rows = model_search.found(request.user, model_filters.ModelFilters.read(asked))
+    name = form.file_name(slug(ids[0]) if len(ids) == 1 else "models")
     return StreamingHttpResponse(
-        pieces(rows, Sight(request.user)),
-        content_type=kind,
+        form.write(rows, Sight(request.user)),
+        content_type=form.content_type,
         headers={"Content-Disposition": f'attachment; filename="{name}"'},
     )
 

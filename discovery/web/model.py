@@ -24,6 +24,7 @@ from discovery.services.insight import completeness_report, lineage, model_conte
 from discovery.services.machine.root_probes import RootSilent
 from discovery.services.registry import model_files
 from discovery.services.search import model_filters
+from discovery.services.transfer.export_formats import FORMATS
 from discovery.web import evidence, model_memory
 from discovery.web.shared import cards, family_graph, field_values, tensor_tree
 from discovery.web.shared.bars import Bar, percent
@@ -88,6 +89,7 @@ def overview(request: HttpRequest, model_id: str) -> HttpResponse:
         "card_html": cards.render(card.text) if card else "",
         "relatives": family_graph.brief(record, lineage.family(record, request.user)),
         "usages": usages,
+        "export_formats": FORMATS,
         "why_no_usage": snippets.why_none(record),
         "silent": _silence(sight, silent),
     }

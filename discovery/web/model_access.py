@@ -29,6 +29,8 @@ MAX_PEOPLE = 100
 
 #: Given back to access rules, access file and default.
 AUTOMATIC = "automatic"
+#: Is not a visibility, so that it is refused with the list of those.
+NOTHING_CHOSEN = "?"
 
 HINTS = {
     Visibility.PUBLIC: "everybody, through the API even without an account",
@@ -74,8 +76,9 @@ def tab(request: HttpRequest, model_id: str) -> HttpResponse:
 
 
 def _sent_visibility(sent: QueryDict) -> str | None:
+    """What was chosen; ``None`` is automatic. A form without a choice changes nothing."""
     value = "".join(shown.sent(sent, "visibility")[-1:])
-    return None if value == AUTOMATIC else value
+    return None if value == AUTOMATIC else value or NOTHING_CHOSEN
 
 
 def _now(record: RegisteredModel) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from discovery.services.access.redaction import Sight
 from discovery.services.machine import memory_fit
 from discovery.services.search import facets, model_filters, model_search
 from discovery.services.search.filters import FACETS, FILTERS, NUMBERS
+from discovery.services.transfer.export_formats import FORMATS
 from discovery.web import model_list
 from discovery.web.shared.shortcuts import is_fragment, numbered, page_or_partial
 
@@ -82,6 +83,7 @@ def index(request: HttpRequest) -> HttpResponse:
         "show": dict.fromkeys(shown, True),
         "rest_of_address": model_list.everything(request, "columns"),
         "compact": model_list.is_compact(request),
+        "export_formats": FORMATS,
         "bulk_kinds": [
             (kind, words)
             for kind, words in BULK.items()

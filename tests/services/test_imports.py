@@ -21,8 +21,9 @@ from django.test.utils import CaptureQueriesContext
 from discovery.models import MetadataChange, RegisteredModel
 from discovery.services.metadata import metadata
 from discovery.services.registry.records import resolve
-from discovery.services.transfer import exports, importer
+from discovery.services.transfer import batches, exports, importer
 from discovery.services.transfer.cells import FIELDS
+from discovery.services.transfer.export_formats import FORMATS as KINDS
 from discovery.services.transfer.import_parsing import UnreadableFile
 from tests.support.awkward import awkward
 
@@ -31,9 +32,7 @@ Edit = Callable[[dict[str, Any]], None]
 
 
 def exported(form: str) -> bytes:
-    return "".join(
-        exports.FORMATS[form][0](RegisteredModel.objects.order_by("name", "pk"))
-    ).encode()
+    return "".join(KINDS[form].write(RegisteredModel.objects.order_by("name", "pk"))).encode()
 
 
 def edited(form: str, edit: Edit) -> bytes:
@@ -325,11 +324,10 @@ def test_exporting_takes_a_fixed_number_of_queries_a_batch_and_little_memory(
     for n in range(1, 300):
         template.pk, template.model_id, template.path = None, f"m{n}", f"m{n}"
         template.save(force_insert=True)
-    monkeypatch.setattr(exports, "BATCH", 25)
+    monkeypatch.setattr(batches, "BATCH", 25)
     with CaptureQueriesContext(connection) as queries:
         assert (
-            sum(map(len, exports.FORMATS[form][0](RegisteredModel.objects.order_by("pk"))))
-            > 300 * 2_000
+            sum(map(len, KINDS[form].write(RegisteredModel.objects.order_by("pk")))) > 300 * 2_000
         )
     assert len(queries) <= 1 + 12 * 2
     assert peak(form, 300) < 1.3 * peak(form, 75)
@@ -341,7 +339,7 @@ def peak(form: str, count: int) -> int:
         pk__in=list(RegisteredModel.objects.order_by("pk").values_list("pk", flat=True)[:count])
     )
     tracemalloc.start()
-    for _piece in exports.FORMATS[form][0](rows.order_by("pk")):
+    for _piece in KINDS[form].write(rows.order_by("pk")):
         gc.collect()  # what is garbage is not held
     most = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()

@@ -123,7 +123,7 @@ def test_the_command_says_which_checks_failed_and_ends_with_1(
     assert "bad-llama: 2 checks failed" in said
     assert "size_matches_header: model.safetensors is cut short" in said
     assert "good-llama: valid" in said
-    assert "2 models checked, 1 with failed checks." in said
+    assert "2 models checked, 1 with failed checks, " in said
 
 
 def test_the_command_refuses_a_model_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""``export_models``: every model as JSON documents or as a table."""
+"""``export_models``: every model as JSON documents, a table, or a file of another program."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 from discovery import startup
 from discovery.management.database import DatabaseCommand
 from discovery.models import RegisteredModel
-from discovery.services.transfer import exports
+from discovery.services.transfer.export_formats import FORMATS
 from karen_admin import streams
 
 
@@ -25,9 +25,10 @@ class Command(DatabaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
             "--format",
-            choices=list(exports.FORMATS),
+            choices=list(FORMATS),
             default="json",
-            help="json: model documents; csv: a table (default: json)",
+            help="; ".join(f"{name}: {each.help}" for name, each in FORMATS.items())
+            + " (default: json)",
         )
         parser.add_argument(
             "--output",
@@ -36,8 +37,8 @@ class Command(DatabaseCommand):
         )
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        pieces = exports.FORMATS[options["format"]][0](
-            RegisteredModel.objects.order_by("name", "pk")
+        pieces = FORMATS[options["format"]].write(
+            RegisteredModel.objects.order_by("name", "pk"), None
         )
         if options["output"] in (None, "", "-"):
             for piece in pieces:

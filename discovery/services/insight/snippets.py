@@ -66,16 +66,12 @@ def usages(record: RegisteredModel, base: RegisteredModel | None = None) -> list
         record, home, absolute(record, main["path"]), _base_path(base)
     ):
         found.append(Usage(program, PYTHON, text, needs))
-    if (
-        record.type in _TEXT_MODELS
-        and main["format"] in ("safetensors", "pytorch")
-        and _writes(record)
-    ):
+    if served := vllm_folder(record):
         found.append(
             Usage(
                 "vLLM",
                 SHELL,
-                f"vllm serve {typed(home)} --served-model-name {typed(record.model_id)}",
+                f"vllm serve {typed(served)} --served-model-name {typed(record.model_id)}",
                 "pip install vllm",
             )
         )
@@ -105,6 +101,57 @@ def usages(record: RegisteredModel, base: RegisteredModel | None = None) -> list
         ModelType.MLX: "MLX",
     }.get(ModelType(record.type))
     return sorted(found, key=lambda usage: usage.program != own) if own else found
+
+
+def vllm_folder(record: RegisteredModel) -> str | None:
+    """The absolute folder that vLLM serves the model from; ``None`` where it does not."""
+    if why_none(record) or record.type not in _TEXT_MODELS or not _writes(record):
+        return None
+    if _main(record)["format"] not in ("safetensors", "pytorch"):
+        return None
+    return absolute(record, folder(record))
+
+
+def gguf_files(record: RegisteredModel) -> tuple[str, str] | None:
+    """The absolute paths of the GGUF file that llama.cpp serves, and of its projector (or ``""``).
+
+    ``None`` where it serves none: there is no GGUF, or one that runs inside of something else.
+    """
+    if why_none(record) or record.type == ModelType.OPENAI:
+        return None
+    variant = _first(record, "gguf")
+    if variant is None or not _runs_alone(record):
+        return None
+    eyes = _projector(record)
+    return absolute(record, _first_shard(variant)), absolute(record, eyes) if eyes else ""
+
+
+def context_of(record: RegisteredModel) -> int:
+    """The tokens of context that a local program is told to reserve memory for."""
+    return min(record.context_length or _CONTEXT, _CONTEXT)
+
+
+def _runs_alone(record: RegisteredModel) -> bool:
+    """Whether a GGUF file is a model of its own: no adapter, no part of a pipeline."""
+    inside = record.type in (ModelType.PEFT, ModelType.DIFFUSERS)
+    return not inside and "part" not in record.signals.get("marks", ())
+
+
+def _first_shard(variant: dict[str, Any]) -> str:
+    """Of shards the first: llama.cpp finds the others."""
+    return str(min(variant.get("files") or [variant["path"]]))
+
+
+def _projector(record: RegisteredModel) -> str:
+    """The path of the file that gives a GGUF model eyes or ears; empty where it has none."""
+    return next(
+        (
+            path
+            for path, _ in record.files
+            if names.is_projector(path.rpartition("/")[2]) and path.endswith(".gguf")
+        ),
+        "",
+    )
 
 
 def absolute(record: RegisteredModel, path: str) -> str:
@@ -169,30 +216,20 @@ def _writes(record: RegisteredModel) -> bool:
 
 
 def _llama_cpp(record: RegisteredModel, variant: dict[str, Any]) -> list[Usage]:
-    # Of shards the first: llama.cpp finds the others.
-    path = min(variant.get("files") or [variant["path"]])
     model, needs = (
-        typed(absolute(record, path)),
+        typed(absolute(record, _first_shard(variant))),
         "llama.cpp, from https://github.com/ggml-org/llama.cpp",
     )
     able = set(record.value("capabilities") or ())
     if record.type == ModelType.PEFT:
         return [Usage("llama.cpp", SHELL, f"llama-cli -m base.gguf --lora {model}", needs)]
-    if record.type == ModelType.DIFFUSERS or "part" in record.signals.get("marks", ()):
+    if not _runs_alone(record):
         return []  # it runs inside of something else, or beside it
     if "RERANKING" in able:
         return [Usage("llama.cpp", SHELL, f"llama-server -m {model} --reranking", needs)]
     if "EMBEDDING" in able:
         return [Usage("llama.cpp", SHELL, f"llama-embedding -m {model} -p 'Some text'", needs)]
-    length = min(record.context_length or _CONTEXT, _CONTEXT)
-    eyes = next(
-        (
-            path
-            for path, _ in record.files
-            if names.is_projector(path.rpartition("/")[2]) and path.endswith(".gguf")
-        ),
-        "",
-    )
+    length, eyes = context_of(record), _projector(record)
     projector = f" --mmproj {typed(absolute(record, eyes))}" if eyes else ""
     shell = (
         f"llama-server -m {model}{projector} -c {length} --port 8080"

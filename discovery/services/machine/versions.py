@@ -47,7 +47,7 @@ EXTRAS = (
 def programs() -> list[Program]:
     """What Karen Admin itself runs on."""
     return [
-        Program("Karen Admin", _installed("karen-admin")),
+        Program("Karen Admin", own()),
         Program("Python", platform.python_version()),
         Program("Django", _installed("django")),
         Program(connection.display_name, ".".join(map(str, connection.get_database_version()))),
@@ -56,6 +56,11 @@ def programs() -> list[Program]:
             _installed("django-q2"),
         ),
     ]
+
+
+def own() -> str | None:
+    """The version of Karen Admin; ``None`` in a checkout that nobody installed."""
+    return _installed("karen-admin")
 
 
 def _installed(distribution: str) -> str | None:

@@ -18,10 +18,8 @@ from discovery.models import RegisteredModel, RegisteredModelQuerySet
 from discovery.services.access.redaction import Sight
 from discovery.services.registry import records
 from discovery.services.transfer import cells
+from discovery.services.transfer.batches import batches
 from discovery.services.transfer.cells import FIELDS
-
-#: Models a batch: what is held in memory at once.
-BATCH = 250
 
 #: Columns that only tell: facts of the files and the registry.
 FACTS = ("status", "format", "path", "root", "size_bytes", "file_count", "modified_at", "added_at")
@@ -37,7 +35,7 @@ def as_json(rows: RegisteredModelQuerySet, sight: Sight | None = None) -> Iterat
     """
     sight = sight or Sight(None)
     lead = "[\n"
-    for batch in _batches(rows.select_related("root").prefetch_related("groups").defer(*_HEAVY)):
+    for batch in batches(rows.select_related("root").prefetch_related("groups").defer(*_HEAVY)):
         yield lead + ",\n".join(
             json.dumps(_document(record, sight), ensure_ascii=False) for record in batch
         )
@@ -53,13 +51,10 @@ def as_csv(rows: RegisteredModelQuerySet, sight: Sight | None = None) -> Iterato
     sight = sight or Sight(None)
     writer = csv.writer(_Echo())
     yield writer.writerow(COLUMNS)
-    for batch in _batches(
+    for batch in batches(
         rows.select_related("root").defer(*_HEAVY, "variants", "attention", "evidence", "problems")
     ):
         yield "".join(writer.writerow(_line(record, sight)) for record in batch)
-
-
-FORMATS = {"json": (as_json, "application/json"), "csv": (as_csv, "text/csv; charset=utf-8")}
 
 
 def values(record: RegisteredModel) -> dict[str, Any]:
@@ -104,18 +99,6 @@ def _fact(value: Any) -> str:
         if value is None
         else cells.escaped(value.isoformat() if hasattr(value, "isoformat") else str(value))
     )
-
-
-def _batches(rows: RegisteredModelQuerySet) -> Iterator[list[RegisteredModel]]:
-    """Yield the rows in batches, after reading all keys first.
-
-    No cursor stays open during somebody's download.
-    """
-    keys = list(rows.values_list("pk", flat=True))
-    for start in range(0, len(keys), BATCH):
-        found = {record.pk: record for record in rows.filter(pk__in=keys[start : start + BATCH])}
-        if batch := [found[key] for key in keys[start : start + BATCH] if key in found]:
-            yield batch
 
 
 class _Echo:
