@@ -14,10 +14,16 @@ def administer(user: User) -> User:
     return join(user, roles.ADMINISTRATOR)
 
 
-def join(user: User, role: roles.Role) -> User:
-    """Puts somebody into the group of a role, which is made where a test emptied the database."""
+def restore(role: roles.Role) -> Group:
+    """The group of a role, which is made where a test emptied the database."""
     group, _ = Group.objects.get_or_create(name=role.name)
     group.permissions.set(roles.rows(role.rights))
+    return group
+
+
+def join(user: User, role: roles.Role) -> User:
+    """Puts somebody into the group of a role."""
+    group = restore(role)
     user.groups.add(group)
     return User.objects.get(pk=user.pk)
 

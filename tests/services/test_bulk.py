@@ -452,7 +452,7 @@ def test_a_batch_needs_the_same_number_of_queries_whatever_its_models(
     monkeypatch.setattr(bulk_edits, "_change", counted)
     for operation, most in (
         (tag("new"), 29),
-        (Operation.read("collection", add={"collections": ["shelf"]}), 33),
+        (Operation.read("collection", add={"collections": ["shelf"]}), 34),
         (Operation.read("metadata", values={"license": "mit"}), 25),
     ):
         edit = None

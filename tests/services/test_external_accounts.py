@@ -10,9 +10,10 @@ from django.contrib.auth.models import Group, Permission, User
 from django.db import IntegrityError
 
 from discovery.engine.core.vocabulary import SignInSource
-from discovery.models import AccountChange, ExternalGrant, ExternalIdentity, LogEntry
+from discovery.models import AccountChange, ExternalGrant, ExternalIdentity, LogEntry, roles
 from discovery.services.access import external_accounts, external_groups
 from discovery.services.access.external_accounts import Person, Refused, admit
+from tests.people import restore
 
 pytestmark = pytest.mark.django_db
 
@@ -21,6 +22,8 @@ ISSUER = "https://id.example.org"
 
 @pytest.fixture(autouse=True)
 def mapped(settings: Any) -> None:
+    for role in roles.ROLES:
+        restore(role)
     settings.SIGN_IN_GROUPS = {"editors": ("Editors",), "all": ("Editors", "Curators")}
     settings.SIGN_IN_SUPERUSERS, settings.SIGN_IN_STAFF = frozenset({"root"}), frozenset({"staff"})
 

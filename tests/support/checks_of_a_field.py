@@ -142,7 +142,7 @@ def test_the_api_has_it_in_schema_document_list_and_writes(
     document = admin_client.get("/api/models/one").json()
     for name, (value, _, _) in VALUES.items():
         assert name in schema["ModelDocument"]["properties"]
-        assert name in schema["Metadata"]["properties"]
+        assert name in schema["MetadataChange"]["properties"]
         assert document[name] == value
         assert document["sources"][name]["curated"]
     listed = admin_client.get("/api/models/discovered").json()["results"]

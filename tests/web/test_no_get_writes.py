@@ -89,7 +89,7 @@ def asked(client: Client, known: dict[str, Any]) -> dict[str, list[str]]:
 def callers(admin_user: User, known: dict[str, Any]) -> dict[str, Client]:
     person = Client(raise_request_exception=False)
     person.force_login(admin_user)
-    plain = api_tokens.create(admin_user, "ci", TokenScope.ADMIN)
+    plain = api_tokens.create(admin_user, "reading", TokenScope.ADMIN)
     token = plain if isinstance(plain, str) else plain[1]
     program = Client(raise_request_exception=False, headers={"Authorization": f"Bearer {token}"})
     return {"person": person, "program": program, "anybody": Client(raise_request_exception=False)}
