@@ -19,6 +19,7 @@ from discovery.models import DeepValidation, MetadataImport, RegisteredModel, Ro
 from discovery.services import scans
 from discovery.services.cleanup import orphans
 from discovery.services.core import config_files
+from discovery.services.transfer.export_formats import FORMATS
 from tests.api.test_access import assert_error
 from tests.support import builders
 
@@ -218,3 +219,17 @@ def test_a_plan_of_nothing_is_refused(administrator: Client, body: Any, db: None
 
 def test_clean_up_is_for_administrators(reader: Client, admin_user: User) -> None:
     assert_error(reader.get("/api/clean-up/items/copies"), 403)
+
+
+def test_models_are_exported_for_other_programs_by_filter_and_by_id(
+    administrator: Client, make_model: Make
+) -> None:
+    for name in ("one", "two", "three"):
+        make_model(name)
+    whole = administrator.get("/api/export?file=cyclonedx&model_id=one&model_id=two&model_id=none")
+    assert whole["Content-Type"] == "application/vnd.cyclonedx+json; version=1.6"
+    bill = json.loads(b"".join(whole.streaming_content))
+    assert {each["bom-ref"] for each in bill["components"]} == {"one", "two"}
+    for form in FORMATS:
+        answer = administrator.get(f"/api/export?file={form}")
+        assert (answer.status_code, answer["Content-Type"]) == (200, FORMATS[form].content_type)
