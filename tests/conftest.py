@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -63,6 +65,8 @@ def fresh_configs() -> Iterator[None]:
         file.forget()
     access_file.forget()
     yield
+    if settings.CONFIG_DIR.is_relative_to(tempfile.gettempdir()):
+        shutil.rmtree(settings.CONFIG_DIR, ignore_errors=True)
     for file in config_files.FILES:
         file.forget()
 

@@ -610,6 +610,8 @@ PARTS: dict[str, dict[str, Any]] = {
     "scans/roots/": {"pk": "root"},
     "settings/roots/": {"pk": "root"},
     "settings/history/": {"pk": "setting"},
+    "settings/plugins/": {"pk": "plugin"},
+    "api/plugins/": {"plugin_key": "plugin_key"},
     "system/notices/": {"pk": "notice"},
     "tags/taken-back/": {"pk": "edit"},
     "tags/": {"pk": "tag"},

@@ -45,13 +45,14 @@ _MODELS: Any = (
         [], max_length=MAX_VALUES, description="IDs: only these models, whatever else is chosen."
     ),
 )
-#: Content types of what is exported as text.
-_CONTENT = {
+#: Content types of what is not a list of documents; YAML may be anything.
+_CONTENT: dict[str, dict[str, Any]] = {
     each.content_type.partition(";")[0]: {"schema": {"type": "string"}}
     for name, each in FORMATS.items()
-    if name not in ("json", "cyclonedx")
+    if name != "json"
 }
 _CONTENT["application/vnd.cyclonedx+json"] = {"schema": {"type": "object"}}
+_CONTENT["application/yaml"] = {"schema": {}}
 if TYPE_CHECKING:
     ExportQuery = Any
 else:

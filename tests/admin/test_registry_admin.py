@@ -4,6 +4,7 @@ quick.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -380,7 +381,9 @@ def test_chosen_models_are_exported_as_a_file_that_can_be_imported(
 ) -> None:
     one, _ = make_model("one"), make_model("two")
     response = admin_client.post(LIST, {"action": "export_csv", "_selected_action": [one.pk]})
-    assert response["Content-Disposition"] == 'attachment; filename="models.csv"'
+    assert re.fullmatch(
+        r'attachment; filename="models-\d{4}-\d\d-\d\d\.csv"', response["Content-Disposition"]
+    )
     lines = b"".join(response).decode().splitlines()
     assert (lines[0].split(",")[0], [line.split(",")[0] for line in lines[1:]]) == (
         "model_id",

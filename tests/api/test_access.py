@@ -135,7 +135,6 @@ def test_unknown_addresses_wrong_methods_and_wrong_hosts_are_answered_in_json(
     anybody: Client, db: None
 ) -> None:
     assert_error(anybody.get("/api/nothing"), 404)
-    assert_error(anybody.get("/api/"), 404)
     assert_error(anybody.get("/api/models/discovered/"), 404)
     refused = anybody.delete(LIST)
     assert_error(refused, 405)

@@ -41,6 +41,7 @@ from discovery.models import (
     MetadataChange,
     MetadataImport,
     Notice,
+    Plugin,
     RegisteredModel,
     Right,
     Root,
@@ -124,6 +125,7 @@ def known(
     rule = access_rules.make(
         access_rules.term("tag", "x"), visibility="", groups=[group], by=admin_user
     )
+    plugin, _ = Plugin.objects.get_or_create(key="reader.Reader", module="reader", source="folder")
     return {
         "rule": rule.pk,
         "access_change": AccessChange.objects.latest("pk").pk,
@@ -142,6 +144,8 @@ def known(
         "stray": Schedule.objects.create(func="os.system", name="stray").pk,
         "deep": DeepValidation.objects.get().pk,
         "model": model.pk,
+        "plugin": plugin.pk,
+        "plugin_key": plugin.key,
         "root": Root.objects.get().pk,
         "setting": SettingChange.objects.get().pk,
         "entry": LogEntry.objects.filter(model_id="bert-base").latest("pk").pk,

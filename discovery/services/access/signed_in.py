@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.models import User
@@ -66,9 +66,12 @@ def sign_out_elsewhere(user: User, here: str | None) -> int:
 
 
 def zone(user: Any) -> ZoneInfo | None:
-    """The time zone that somebody chose; ``None``: they did not."""
+    """The time zone that somebody chose; ``None``: they did not, or it is not known any more."""
     name = profile(user).time_zone
-    return ZoneInfo(name) if name in available_timezones() else None
+    try:
+        return ZoneInfo(name) if name else None
+    except (OSError, ValueError, ZoneInfoNotFoundError):
+        return None
 
 
 def theme(user: Any) -> str:
