@@ -539,7 +539,11 @@ def _of(
 
 #: Rights that put something on the front page of the admin.
 _LISTED = [
-    *(f"discovery.{action}_registeredmodel" for action in ("view", "change", "delete")),
+    *(
+        f"discovery.{action}_{model}"
+        for action in ("view", "change", "delete")
+        for model in ("registeredmodel", "savedview", "webhook")
+    ),
     *(
         f"discovery.{action}_{model}"
         for action in ("view", "add", "change", "delete")
@@ -548,9 +552,12 @@ _LISTED = [
     *(
         f"discovery.{action}_{model}"
         for action in ("view", "change")
-        for model in ("logentry", "finding", "metadatachange")
+        for model in ("logentry", "finding", "metadatachange", "apitoken")
     ),
+    "discovery.add_tag",
 ]
+
+_OTHERS_TOKEN = staff(Right.TOKENS, some=("discovery.view_apitoken", "discovery.change_apitoken"))
 
 ADMIN: dict[str, Cells] = {
     "admin/": reading(staff()),
@@ -571,8 +578,18 @@ ADMIN: dict[str, Cells] = {
     **_of("discovery", "root"),
     **_of("discovery", "collection"),
     **_of("discovery", "tag", also=(ALL,)),
+    "admin/discovery/tag/<path:object_id>/change/": {
+        "GET": staff(ALL, some=("discovery.view_tag", "discovery.change_tag")),
+        "POST": staff("discovery.change_tag", ALL, Right.EDIT),
+    },
+    "admin/discovery/tag/<path:object_id>/delete/": form(
+        staff("discovery.delete_tag", ALL, Right.EDIT)
+    ),
     **_of("discovery", "savedview", add=False),
     **_of("discovery", "apitoken", read_only=True),
+    # One's own can be seen without the right over those of others.
+    "admin/discovery/apitoken/<path:object_id>/history/": reading(_OTHERS_TOKEN),
+    "admin/discovery/apitoken/<path:object_id>/change/": {"GET": _OTHERS_TOKEN, "POST": NOBODY},
     **_of("discovery", "webhook", add=False),
     **_of("discovery", "logentry", read_only=True),
     **_of("discovery", "metadatachange", read_only=True),

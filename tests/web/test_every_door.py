@@ -125,7 +125,7 @@ def known(
     rule = access_rules.make(
         access_rules.term("tag", "x"), visibility="", groups=[group], by=admin_user
     )
-    plugin, _ = Plugin.objects.get_or_create(key="reader.Reader", module="reader", source="folder")
+    plugin = Plugin.objects.get()
     return {
         "rule": rule.pk,
         "access_change": AccessChange.objects.latest("pk").pk,
