@@ -501,7 +501,9 @@ def test_every_batch_costs_the_same_number_of_queries(
         with CaptureQueriesContext(connection) as queries:
             assert scan(models_root).new == total
         spent.append(len(queries))
-    assert spent[1] - spent[0] == spent[2] - spent[1] <= 24  # seven of them say who sees the models
+    # Seven of them say who sees the models; PostgreSQL is asked for a lock besides.
+    most = 24 + (connection.vendor == "postgresql")
+    assert spent[1] - spent[0] == spent[2] - spent[1] <= most
 
 
 def test_an_unchanged_rescan_costs_a_fixed_number_of_queries(models_root: Path, scan: Scan) -> None:
