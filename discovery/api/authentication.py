@@ -103,7 +103,7 @@ READ = Access(TokenScope.READ)
 def _length(request: HttpRequest) -> int:
     given = str(request.META.get("CONTENT_LENGTH") or "0")
     if not (given.isascii() and given.isdigit()):
-        raise ApiError(400, "The Content-Length is no number.")
+        raise ApiError(400, "The Content-Length is not a number.")
     return int(given[:20])
 
 

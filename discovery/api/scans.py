@@ -12,6 +12,7 @@ from ninja import Path, Query, Router
 
 from discovery.api import paging, waiting
 from discovery.api.authentication import Access, caller_of
+from discovery.api.discovery import SCANS
 from discovery.api.discovery_schemas import (
     Asked,
     Cancelled,
@@ -36,8 +37,6 @@ from discovery.services.scans import roots
 from discovery.services.search.model_filters import normal_text
 
 router = Router(tags=["Discovery"])
-
-SCANS = Access(TokenScope.READ, Right.VIEW_SCANS, Right.VIEW_ALL)
 
 
 @router.get(

@@ -126,6 +126,18 @@ def gguf_files(record: RegisteredModel) -> tuple[str, str] | None:
     return absolute(record, _first_shard(variant)), absolute(record, eyes) if eyes else ""
 
 
+def embeds(record: RegisteredModel) -> bool:
+    """Whether a server offers the model for embeddings and not for chat."""
+    able = set(record.value("capabilities") or ())
+    return "EMBEDDING" in able and "CHAT" not in able
+
+
+def endpoint_of(record: RegisteredModel) -> tuple[str, str]:
+    """The address of a hosted model, and the environment variable with its key, or ``""`` each."""
+    endpoint = str(record.value("endpoint") or "").rstrip("/")
+    return endpoint, str(record.value("api_key_variable") or "")
+
+
 def context_of(record: RegisteredModel) -> int:
     """The tokens of context that a local program is told to reserve memory for."""
     return min(record.context_length or _CONTEXT, _CONTEXT)
@@ -279,17 +291,17 @@ def _ollama_store(record: RegisteredModel) -> list[Usage]:
 
 
 def _hosted(record: RegisteredModel) -> list[Usage]:
-    endpoint = str(record.value("endpoint") or "").rstrip("/")
+    endpoint, variable = endpoint_of(record)
     if not endpoint:
         return []
-    variable = str(record.value("api_key_variable") or "")
-    able = record.value("capabilities") or ()
-    embeds = "EMBEDDING" in able and "CHAT" not in able
+    embedding = embeds(record)
     body: dict[str, Any] = {"model": record.name}
     body |= (
-        {"input": "Some text"} if embeds else {"messages": [{"role": "user", "content": "Hello"}]}
+        {"input": "Some text"}
+        if embedding
+        else {"messages": [{"role": "user", "content": "Hello"}]}
     )
-    call = "embeddings" if embeds else "chat/completions"
+    call = "embeddings" if embedding else "chat/completions"
     key = (
         f' \\\n  -H "Authorization: Bearer ${variable}"'
         if variable.isidentifier() and variable.isascii()
@@ -305,7 +317,7 @@ def _hosted(record: RegisteredModel) -> list[Usage]:
         Usage(
             "OpenAI client",
             PYTHON,
-            usage_python.openai(endpoint, record.name, variable, embeds=embeds),
+            usage_python.openai(endpoint, record.name, variable, embeds=embedding),
             "pip install openai",
         ),
     ]

@@ -143,7 +143,9 @@ def _server(record: RegisteredModel) -> str | None:
     if files := snippets.gguf_files(record):
         model, eyes = (typed(path) for path in files)
         options = f" --mmproj {eyes}" if files[1] else ""
-        options += " --embeddings" if _embeds(record) else f" -c {snippets.context_of(record)}"
+        options += (
+            " --embeddings" if snippets.embeds(record) else f" -c {snippets.context_of(record)}"
+        )
         return f"llama-server --port ${{PORT}} -m {model}{options}"
     if folder := snippets.vllm_folder(record):
         name = typed(record.model_id)
@@ -165,17 +167,16 @@ def _proxied(record: RegisteredModel) -> str | None:
     if parameters is None:
         return None
     entry: dict[str, Any] = {"model_name": record.model_id, "litellm_params": parameters}
-    entry["model_info"] = {"mode": "embedding" if _embeds(record) else "chat"}
+    entry["model_info"] = {"mode": "embedding" if snippets.embeds(record) else "chat"}
     if record.context_length:
         entry["model_info"]["max_input_tokens"] = record.context_length
     return _indented([entry], 2)
 
 
 def _hosted(record: RegisteredModel) -> dict[str, str] | None:
-    endpoint = str(record.value("endpoint") or "").rstrip("/")
+    endpoint, variable = snippets.endpoint_of(record)
     if not endpoint:
         return None
-    variable = str(record.value("api_key_variable") or "")
     key = f"os.environ/{variable}" if variable else "none"
     return {"model": f"openai/{record.name}", "api_base": endpoint, "api_key": key}
 
@@ -202,14 +203,9 @@ def _local(record: RegisteredModel) -> str | None:
         entry |= {"backend": "vllm", "parameters": {"model": folder}}
     else:
         return None
-    if _embeds(record):
+    if snippets.embeds(record):
         entry["embeddings"] = True
     return _yaml([entry])
-
-
-def _embeds(record: RegisteredModel) -> bool:
-    able = set(record.value("capabilities") or ())
-    return "EMBEDDING" in able and "CHAT" not in able
 
 
 def _registered(record: RegisteredModel) -> str | None:
