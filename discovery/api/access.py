@@ -19,7 +19,14 @@ from discovery.api.inputs import Key
 from discovery.api.preconditions import answered, require_seen
 from discovery.engine.core.vocabulary import RuleKind, TokenScope
 from discovery.models import AccessChange, AccessRule, Root
-from discovery.services.access import access_rules, audiences, matrix, view_as, visibility
+from discovery.services.access import (
+    access_rules,
+    audiences,
+    matrix,
+    rule_preview,
+    view_as,
+    visibility,
+)
 from discovery.services.access.rule_matches import Term
 
 router = Router(tags=["Access"])
@@ -84,7 +91,7 @@ def rules(request: HttpRequest, asked: Query[paging.Paged]) -> dict[str, Any]:
 def preview(request: HttpRequest, payload: schemas.NewRule) -> dict[str, Any]:  # noqa: ARG001
     """Takes the body of `POST /access/rules`, and writes nothing."""
     return {
-        "sentences": access_rules.preview(
+        "sentences": rule_preview.preview(
             _term(payload), payload.visibility or "", _groups(payload.groups)
         )
     }

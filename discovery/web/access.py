@@ -32,6 +32,7 @@ from discovery.services.access import (
     access_rules,
     audiences,
     matrix,
+    rule_preview,
     view_as,
     visibility,
 )
@@ -143,7 +144,7 @@ def rule(request: HttpRequest, pk: int | None = None) -> HttpResponse:
             else access_rules.term(given["kind"], given["value"])
         )
         if sent.get("step") != "save":
-            told = access_rules.preview(wanted, given["visibility"], groups)
+            told = rule_preview.preview(wanted, given["visibility"], groups)
             return _rule_form(request, standing, given, preview=told)
         if standing:
             access_rules.change(standing, visibility=given["visibility"], groups=groups, by=by)

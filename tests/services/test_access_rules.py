@@ -25,7 +25,7 @@ from discovery.models import (
     Root,
     Visibility,
 )
-from discovery.services.access import access_rules, audiences, rule_matches
+from discovery.services.access import access_rules, audiences, rule_matches, rule_preview
 from discovery.services.access.rule_matches import Term
 from discovery.services.bulk import bulk_edits
 from discovery.services.curation import collections
@@ -425,7 +425,7 @@ def test_a_preview_says_what_would_open_and_changes_nothing(
 ) -> None:
     make_model("m", license="mit")
     make_model("p", license="mit", visibility="PUBLIC")
-    told = access_rules.preview(Term("license", "mit"), "", [group])
+    told = rule_preview.preview(Term("license", "mit"), "", [group])
     assert told == ["2 models match now.", "developers would see 1 more restricted model."]
     assert not AccessRule.objects.exists()
     assert seen(user) == {"p"}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from django.contrib.auth.models import Group
 from django.db import transaction
 
-from discovery.engine.core.text import clean, plural
+from discovery.engine.core.text import clean
 from discovery.engine.core.vocabulary import (
     Primary,
     RuleKind,
@@ -25,8 +25,6 @@ from discovery.models import (
     AccessTerm,
     Collection,
     LogTopic,
-    Opening,
-    RegisteredModel,
     Root,
     Visibility,
 )
@@ -390,21 +388,3 @@ def _check(visibility: str, groups: Sequence[Group]) -> None:
 
 
 # -- before it is saved
-
-
-def preview(wanted: Term, visibility: str, groups: Sequence[Group]) -> list[str]:
-    """Sentences: what a rule that is not saved yet would do, nothing of which is done."""
-    models = RegisteredModel.objects.filter(pk__in=rule_matches.of_terms([wanted]))
-    count = models.count()
-    told = [f"{plural(count, 'model')} {'matches' if count == 1 else 'match'} now."]
-    if visibility:
-        free = models.filter(quarantined_at=None).exclude(visibility_source="person")
-        other = free.exclude(visibility=visibility).count()
-        named = Visibility(visibility).label.lower()
-        told.append(f"{plural(other, 'model')} would become {named}.")
-    restricted = models.filter(visibility=Visibility.RESTRICTED)
-    for group in groups:
-        opened = Opening.audiences_for(Group.objects.filter(pk=group.pk))
-        new = restricted.exclude(audience_id__in=opened).count()
-        told.append(f"{group.name} would see {plural(new, 'more restricted model')}.")
-    return told
