@@ -42,6 +42,7 @@ class Who:
 
 EVERYBODY, SIGNED_IN, SUPERUSER, NOBODY = Who("everybody"), Who(), Who("superuser"), Who("nobody")
 READ = Who(scope=TokenScope.READ)
+SUPERUSER_TOKEN = Who("superuser", scope=TokenScope.ADMIN)
 
 
 def has(*rights: str) -> Who:
@@ -298,6 +299,13 @@ API: dict[str, Cells] = {
         token(TokenScope.READ, Right.VIEW_SCANS, ALL)
     ),
     "api/models/discovery/unrecognized": reading(token(TokenScope.READ, Right.VIEW_SCANS, ALL)),
+    "api/models/discovery/unrecognized/support": posting(
+        token(TokenScope.ADMIN, Right.VIEW_SCANS, ALL, Right.ROOTS)
+    ),
+    "api/models/discovery/moves": reading(token(TokenScope.READ, Right.JOIN, ALL)),
+    "api/models/discovery/moves/comparison": reading(token(TokenScope.READ, Right.JOIN, ALL)),
+    "api/models/discovery/moves/join": posting(token(TokenScope.WRITE, Right.JOIN, ALL)),
+    "api/models/discovery/moves/reject": posting(token(TokenScope.WRITE, Right.JOIN, ALL)),
     "api/models/register": posting(token(TokenScope.WRITE, Right.REGISTER)),
     "api/models/<model_id>/metadata": {
         'PUT {"license": "mit"}': token(TokenScope.WRITE, Right.EDIT),
@@ -506,6 +514,8 @@ API: dict[str, Cells] = {
     "api/plugins": reading(token(TokenScope.ADMIN, Right.SETTINGS)),
     "api/plugins/<plugin_key>": {'PUT {"enabled": true}': token(TokenScope.ADMIN, Right.SETTINGS)},
     "api/system/resources": reading(token(TokenScope.ADMIN, Right.SYSTEM)),
+    "api/system/notices": reading(SUPERUSER_TOKEN),
+    "api/system/notices/<notice_id>/confirm": posting(SUPERUSER_TOKEN),
     "v1/models": reading(EVERYBODY),
     "v1/models/<str:model_id>": reading(EVERYBODY),
     "healthz": reading(EVERYBODY),
@@ -651,6 +661,7 @@ PARTS: dict[str, dict[str, Any]] = {
     "api/roots/": {"root_id": "root"},
     "api/schedules/": {"name": "schedule", "schedule_id": "stray"},
     "api/settings/": {"setting_change_id": "setting"},
+    "api/system/notices/": {"notice_id": "notice"},
     "api/models/discovery/": {"scan_id": "scan"},
     "api/models/<model_id>/test-load/": {"test_id": "test"},
     "api/models/<model_id>/validations/": {"validation_id": "deep"},

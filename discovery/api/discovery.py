@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from ninja import Query, Router
 
-from discovery.api import paging
+from discovery.api import closed_lists, paging
 from discovery.api.authentication import PUBLIC, READ, Access, caller_of
 from discovery.api.discovery_schemas import (
     DiscoveryStatus,
@@ -19,6 +19,8 @@ from discovery.api.discovery_schemas import (
     PathExplanation,
     SkippedPlaces,
     SkippedQuery,
+    SupportedFormats,
+    SupportFormats,
     UnrecognizedFiles,
 )
 from discovery.api.errors import ApiError
@@ -27,9 +29,12 @@ from discovery.models import LogEntry, RegisteredModel, Right, Root, ScanRun, Un
 from discovery.services import scans
 from discovery.services.access import permissions
 from discovery.services.access.redaction import Sight
+from discovery.services.core import config_files
 from discovery.services.registry import aliases
 from discovery.services.scans import explain_missing, ledgers
 from discovery.services.search.model_filters import normal_text
+from discovery.services.settings import formats
+from discovery.services.settings.editing import SettingsError
 
 router = Router(tags=["Discovery"])
 
@@ -103,6 +108,7 @@ def explain(request: HttpRequest, asked: Query[ExplainQuery]) -> dict[str, Any]:
 )
 def unrecognized(request: HttpRequest, asked: Query[paging.Paged]) -> dict[str, Any]:
     """Files of 1 MB or more under the roots, the largest first, and what all files there are."""
+    roots = list(Root.objects.filter(enabled=True))
     return paging.numbered(
         request,
         Unrecognized.objects.select_related("root"),
@@ -110,8 +116,12 @@ def unrecognized(request: HttpRequest, asked: Query[paging.Paged]) -> dict[str, 
         _unrecognized,
         totals={
             str(use): {"files": count.files, "bytes": count.bytes}
-            for use, count in ledgers.sums(Root.objects.filter(enabled=True)).items()
+            for use, count in ledgers.sums(roots).items()
         },
+        left_out=[
+            {"formats": told.split(), "files": count.files, "bytes": count.bytes}
+            for told, count in ledgers.formats_left_out(roots).items()
+        ],
     )
 
 
@@ -123,6 +133,30 @@ def _unrecognized(file: Unrecognized) -> dict[str, Any]:
         "first_bytes": file.first_bytes,
         "guess": file.guess or None,
     }
+
+
+@router.post(
+    "/models/discovery/unrecognized/support",
+    auth=Access(TokenScope.ADMIN, Right.VIEW_SCANS, Right.VIEW_ALL, Right.ROOTS),
+    response=SupportedFormats,
+    operation_id="support_formats",
+    summary="Read formats that are left out",
+)
+def support(request: HttpRequest, payload: SupportFormats) -> dict[str, Any]:
+    """They are added to `supported_formats`: the next scan reads their models."""
+    known = formats.left_out()
+    wrong = [
+        (("body", "formats", place), closed_lists.not_known(name, sorted(known)))
+        for place, name in enumerate(payload.formats)
+        if name not in known
+    ]
+    if wrong:
+        raise ApiError(422, "No such format is left out. Nothing changed.", errors=wrong)
+    try:
+        formats.support(payload.formats, by=caller_of(request).person)
+    except SettingsError as error:
+        raise ApiError(409, f"The configuration cannot be changed: {error}") from None
+    return {"supported_formats": sorted(config_files.discovery().supported_formats or ())}
 
 
 @router.get(

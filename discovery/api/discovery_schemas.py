@@ -248,12 +248,41 @@ class Total(Schema):
     bytes: int
 
 
+class LeftOut(Total):
+    """Models that ``supported_formats`` hides."""
+
+    formats: list[str] = Field(
+        description="The formats that it does not name.", examples=[["safetensors"]]
+    )
+
+
+class SupportFormats(Schema):
+    """Formats that scans have met and the configuration leaves out."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    formats: list[str] = Field(
+        min_length=1,
+        max_length=MAX_VALUES,
+        description="As `left_out` has them.",
+        examples=[["safetensors"]],
+    )
+
+
+class SupportedFormats(Schema):
+    supported_formats: list[str] = Field(
+        description="All formats that scans read now.", examples=[["gguf", "safetensors"]]
+    )
+
+
 class UnrecognizedFiles(Schema):
     """Files under the roots by kind.
 
     ``totals`` counts all files at the last full scans: `model`, `companion`, `excluded`, `junk`,
     `unrecognized`.
     """
+
+    left_out: list[LeftOut] = Field(description="What `supported_formats` hides.", examples=[[]])
 
     count: int
     next: str | None

@@ -73,6 +73,8 @@ _MEETING = {
     "change_members": {409: "It follows a filter"},
     "create_view": {409: "You have a view of that name"},
     "update_view": {409: "Its owner has a view of the new name"},
+    "join_move": {409: "The two cannot be joined, or not any more"},
+    "support_formats": {409: "The configuration file is broken or cannot be written"},
     "undo_change": {409: "It is undone already, or what it set was changed again since"},
     "undo_batch": {409: "Nothing of it can be undone, or it is still under way"},
     "apply_import": {409: "It is being imported already, or was"},

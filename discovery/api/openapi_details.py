@@ -41,6 +41,7 @@ PARTS: dict[str, tuple[str, Any]] = {
     "root_id": ("The id of the root.", 1),
     "schedule_id": ("The id of the schedule.", 9),
     "setting_change_id": ("The id of the change of a setting.", 5),
+    "notice_id": ("The id of the notice.", 1),
     "validation_id": ("The id of the deep validation.", 8),
 }
 
@@ -101,6 +102,7 @@ GIVEN: dict[str, dict[int, tuple[str, ...]]] = {
     "update_metadata": {200: ("ETag",)},
     "update_category": {200: ("ETag",)},
     "register_model": {201: ("ETag", "Location")},
+    "join_move": {200: ("ETag",)},
     "refresh": {200: ("Location",), 202: ("Location",)},
     "validate_model_now": {200: ("Location",), 202: ("Location",)},
     "get_validation": {200: ("Location",), 202: ("Location",)},

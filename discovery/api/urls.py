@@ -21,6 +21,7 @@ from discovery.api import (
     model_details,
     model_list,
     models,
+    moves,
     openai,
     plugins,
     probes,
@@ -41,6 +42,7 @@ from discovery.api.app import api
 for resource in (
     model_list,
     discovery,
+    moves,
     scans,
     registration,
     metadata,

@@ -19,7 +19,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from discovery.models import Notice, Right
 from discovery.services import schedules
-from discovery.services.access import elsewhere, permissions
+from discovery.services.access import elsewhere, notices, permissions
 from discovery.services.core import private_files
 from discovery.services.integrations import endpoint_keys
 from discovery.services.machine import resources, versions, workers
@@ -89,7 +89,7 @@ def live(request: HttpRequest) -> HttpResponse:
 
 def _notices(request: HttpRequest) -> list[Notice]:
     """What an upgrade did to accounts is for those who look after them."""
-    return list(Notice.objects.filter(confirmed_at=None)) if request.user.is_superuser else []
+    return list(notices.unconfirmed()) if request.user.is_superuser else []
 
 
 @require_POST
@@ -98,9 +98,7 @@ def confirm(request: HttpRequest, pk: int) -> HttpResponse:
     if not request.user.is_superuser:
         raise PermissionDenied("Only superusers look after accounts.")
     notice = get_object_or_404(Notice, pk=pk)
-    Notice.objects.filter(pk=notice.pk, confirmed_at=None).update(
-        confirmed_at=timezone.now(), confirmed_by=request.user.pk
-    )
+    notices.confirm(notice, by=cast("User", request.user))
     return redirect("system")
 
 

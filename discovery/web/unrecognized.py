@@ -18,6 +18,8 @@ from discovery.engine.disk.ledger import Use
 from discovery.models import Right, Root, Unrecognized
 from discovery.services.scans import ledgers
 from discovery.services.search import model_filters
+from discovery.services.settings import formats
+from discovery.services.settings.editing import SettingsError
 from discovery.web.shared.shortcuts import needs, numbered, page_or_partial
 
 if TYPE_CHECKING:
@@ -64,17 +66,12 @@ def index(request: HttpRequest) -> HttpResponse:
 def support(request: HttpRequest) -> HttpResponse:
     """Add formats that scans have found and the configuration leaves out."""
     asked = set(request.POST.getlist("format"))
-    met = {
-        name
-        for told in ledgers.formats_left_out(Root.objects.filter(enabled=True))
-        for name in told.split()
-    }
-    if not asked or not asked <= met:
+    if not asked or not asked <= formats.left_out():
         messages.error(request, "No such format is left out any more. Nothing was changed.")
         return redirect("unrecognized")
     try:
-        ledgers.support(asked, by=cast("User", request.user))
-    except (ledgers.InvalidConfig, OSError) as error:
+        formats.support(asked, by=cast("User", request.user))
+    except SettingsError as error:
         messages.error(request, f"The configuration was not changed: {error}")
     else:
         messages.success(

@@ -6,31 +6,20 @@ once.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from discovery.engine.core.paths import to_native, to_text
 from discovery.engine.core.types import Candidate, FileEntry, Found
-from discovery.engine.core.vocabulary import Severity
 from discovery.engine.disk.ledger import Ledger, Stray, Use
 from discovery.engine.identify import unrecognized
 from discovery.engine.identify.unrecognized import Glimpse
-from discovery.models import LogTopic, Root, Skipped, Unrecognized
-from discovery.services.core import config_files, event_log
+from discovery.models import Root, Skipped, Unrecognized
 from discovery.services.search.model_filters import MAX_WORDS
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import User
-
-
-class InvalidConfig(Exception):
-    """The configuration cannot be changed; the text says why."""
-
 
 #: Rows a statement.
 _CHUNK = 500
@@ -161,35 +150,6 @@ def formats_left_out(roots: Iterable[Root]) -> dict[str, Count]:
             before = found.get(told, Count(0, 0))
             found[told] = Count(before.files + each["files"], before.bytes + each["bytes"])
     return found
-
-
-def support(formats: Collection[str], *, by: User) -> None:
-    """Add ``formats`` to ``supported_formats``; the next scan reads what it left out.
-
-    Raises ``InvalidConfig`` or ``OSError`` (the file cannot be read or written): nothing has
-    changed then.
-    """
-    file = config_files.DISCOVERY
-    try:
-        document = json.loads(file.path.read_bytes())
-        named = document["discovery"]["supported_formats"]
-        document["discovery"]["supported_formats"] = [
-            *named,
-            *(each for each in sorted(formats) if each not in named),
-        ]
-    except (ValueError, KeyError, TypeError) as error:
-        raise InvalidConfig(f"{file.name} cannot be changed from here: {error}.") from error
-    raw = f"{json.dumps(document, indent=2, ensure_ascii=False)}\n".encode()
-    value, faults = file.validate(raw)
-    if value is None:
-        raise InvalidConfig(" ".join(map(str, faults)))
-    config_files.write_atomically(file.path, raw)
-    file.forget()
-    event_log.record(
-        LogTopic.DISCOVERY,
-        Severity.INFO,
-        f"{by.get_username()} added {', '.join(sorted(formats))} to supported_formats",
-    )
 
 
 def _is_below(path: str, folder: str) -> bool:
