@@ -98,7 +98,7 @@ def confirm(request: HttpRequest, pk: int) -> HttpResponse:
     if not request.user.is_superuser:
         raise PermissionDenied("Only superusers look after accounts.")
     notice = get_object_or_404(Notice, pk=pk)
-    notices.confirm(notice, by=cast("User", request.user))
+    notices.confirm(notice, by=request.user)
     return redirect("system")
 
 
