@@ -296,6 +296,8 @@ CORS_PREFLIGHT_MAX_AGE = 600
 WEBHOOK_PRIVATE = env.list("KAREN_WEBHOOK_PRIVATE", default=[])
 #: The same for the servers of hosted models (``127.0.0.1``); ``None``: those of webhooks.
 ENDPOINT_PRIVATE = env.list("KAREN_ENDPOINT_PRIVATE", default=None)
+#: The same for external registries and mirrors of them.
+REGISTRY_PRIVATE = env.list("KAREN_REGISTRY_PRIVATE", default=[])
 #: Proxies in front of the server whose X-Forwarded-For is to be believed.
 API_PROXIES = environment.count("KAREN_API_PROXIES", default=0)
 

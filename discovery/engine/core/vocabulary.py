@@ -263,6 +263,28 @@ class PluginSource(Word):
     ENTRY_POINT = "entry point", "Installed package"
 
 
+class RegistryFault(Word):
+    """Why an external registry does not answer, or not with what it was asked for."""
+
+    UNREACHABLE = "unreachable", "Not reachable", "bad"
+    REFUSED = "refused", "Address refused", "bad"
+    BUSY = "busy", "Too many requests", "warn"
+    KEY = "key", "Key refused", "bad"
+    UNREADABLE = "unreadable", "Answer cannot be read", "bad"
+    GONE = "gone", "Not there", "warn"
+    GATED = "gated", "Gated", "warn"
+    NAME = "name", "Not a name", "warn"
+    SETTINGS = "settings", "Settings are wrong", "bad"
+
+
+class MatchState(Word):
+    """Whether a local model is one of a registry's."""
+
+    PROPOSED = "proposed", "To review", "warn"
+    ACCEPTED = "accepted", "Linked", "ok"
+    REJECTED = "rejected", "Rejected"
+
+
 class JobState(Word):
     """How far a job is."""
 

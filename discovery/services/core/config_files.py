@@ -27,6 +27,7 @@ from discovery.engine.core.config import (
     Throttles,
     explain,
 )
+from discovery.engine.core.registries_config import RegistriesFile, RegistrySettings
 from discovery.engine.memory import Machines
 from discovery.engine.sidecars import json_file
 
@@ -58,7 +59,8 @@ class _Loaded(Generic[T]):
 class ConfigFile(Generic[T]):
     """One file of the config directory.
 
-    ``parse`` turns a validated document into the value; ``{}`` gives the defaults.
+    ``parse`` turns a validated document into the value; ``{}`` gives the defaults. ``secrets`` are
+    keys whose values are never kept anywhere but in the file itself.
     """
 
     def __init__(
@@ -67,8 +69,10 @@ class ConfigFile(Generic[T]):
         shape: type[BaseModel],
         parse: Callable[[Any], T],
         default: Path | None = None,
+        secrets: tuple[str, ...] = (),
     ) -> None:
         self.name = name
+        self.secrets = secrets
         self.shape = shape
         self.parse = parse
         self.default = default
@@ -89,6 +93,18 @@ class ConfigFile(Generic[T]):
 
     def forget(self) -> None:
         self._cached = None
+
+    def without_secrets(self, document: Any) -> Any:
+        """A document of this file as it may be kept elsewhere."""
+        if isinstance(document, dict):
+            return {
+                key: self.without_secrets(value)
+                for key, value in document.items()
+                if key not in self.secrets
+            }
+        if isinstance(document, list):
+            return [self.without_secrets(each) for each in document]
+        return document
 
     def validate(self, raw: bytes) -> tuple[T | None, tuple[ConfigError, ...]]:
         """(value, faults) of a document that may become this file. Never raises."""
@@ -152,6 +168,8 @@ class ConfigFile(Generic[T]):
 
     def _keep(self, raw: bytes) -> None:
         copy = self._copy
+        if self.secrets:
+            raw = json.dumps(self.without_secrets(json_file.parse(raw).data)).encode()
         try:
             if copy.exists() and copy.read_bytes() == raw:
                 return
@@ -187,13 +205,20 @@ def _access(document: AccessFile) -> AccessControl:
     return document.access_control
 
 
+def _registries(document: RegistriesFile) -> dict[str, RegistrySettings]:
+    return document.external_registries
+
+
 #: The rules that ship with the product apply where the config directory has none of its own.
 SHIPPED_RULES = Path(__file__).resolve().parents[3] / "config" / "model_categorization.json"
 
 DISCOVERY = ConfigFile("model_discovery.json", DiscoveryFile, _whole)
 RULES = ConfigFile("model_categorization.json", CategorizationFile, _rules, SHIPPED_RULES)
 ACCESS = ConfigFile("access_control.json", AccessFile, _access)
-FILES: tuple[ConfigFile[Any], ...] = (DISCOVERY, RULES, ACCESS)
+REGISTRIES = ConfigFile(
+    "external_registries.json", RegistriesFile, _registries, secrets=("api_key",)
+)
+FILES: tuple[ConfigFile[Any], ...] = (DISCOVERY, RULES, ACCESS, REGISTRIES)
 
 
 def discovery() -> Discovery:
@@ -217,6 +242,11 @@ def throttles() -> Throttles:
 def rules() -> CategorizationRules:
     """Categorization rules in force now."""
     return RULES.value()
+
+
+def registries() -> dict[str, RegistrySettings]:
+    """External registries by name; none is asked anything unless it is enabled."""
+    return REGISTRIES.value()
 
 
 def faults() -> tuple[ConfigError, ...]:

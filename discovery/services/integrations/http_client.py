@@ -1,6 +1,7 @@
 """Connect to servers that people entered, without being led into the internal network.
 
-These are the receivers of webhooks and the servers of hosted models.
+These are the receivers of webhooks and the servers of hosted models; ``filtered_client`` asks
+external registries through the same filter.
 
 The name is looked up once, every address is checked, and the connection goes to an address that was
 checked. Redirects are not followed. An address that would be refused is also refused when it is
@@ -36,6 +37,7 @@ LOOKUP, LOOKUP_OF_FORMS = 10.0, 3.0
 MAX_ANSWER = 2_000
 
 WEBHOOKS, ENDPOINTS = "KAREN_WEBHOOK_PRIVATE", "KAREN_ENDPOINT_PRIVATE"
+REGISTRIES = "KAREN_REGISTRY_PRIVATE"
 
 
 class AddressRefused(Exception):
@@ -61,6 +63,8 @@ def permitted(variable: str) -> Sequence[str]:
 
     Endpoints without a list of their own have the webhooks'.
     """
+    if variable == REGISTRIES:
+        return list(settings.REGISTRY_PRIVATE)
     if variable == ENDPOINTS and settings.ENDPOINT_PRIVATE is not None:
         return list(settings.ENDPOINT_PRIVATE)
     return list(settings.WEBHOOK_PRIVATE)
@@ -68,7 +72,11 @@ def permitted(variable: str) -> Sequence[str]:
 
 def permission_faults() -> list[str]:
     """Entries of those lists that name nothing, in sentences."""
-    named = {WEBHOOKS: settings.WEBHOOK_PRIVATE, ENDPOINTS: settings.ENDPOINT_PRIVATE or ()}
+    named = {
+        WEBHOOKS: settings.WEBHOOK_PRIVATE,
+        ENDPOINTS: settings.ENDPOINT_PRIVATE or (),
+        REGISTRIES: settings.REGISTRY_PRIVATE,
+    }
     return [
         f"{variable}: “{rule[:80]}” is neither a host name nor an address or network such as"
         " 10.1.0.0/16, and permits nothing."

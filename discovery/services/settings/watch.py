@@ -39,7 +39,11 @@ def follow() -> None:
             digest = blake2b(raw, digest_size=16).hexdigest()
             state = states.get(file.name)
             if state is None:
-                states[file.name] = {"digest": digest, "document": _document(raw), "fault": ""}
+                states[file.name] = {
+                    "digest": digest,
+                    "document": _document(file, raw),
+                    "fault": "",
+                }
             elif digest not in (state["digest"], state["fault"]):
                 _changed(file, raw, digest, state)
             elif digest == state["digest"] and state["fault"]:
@@ -59,7 +63,7 @@ def _changed(
         for fault in faults[:20]:
             _tell(f"{fault}; the last good version stays in force", Severity.WARNING)
         return
-    document = _document(raw)
+    document = _document(file, raw)
     if state["fault"]:
         _tell(f"{file.name} is in order again and in force")
     before = state["document"]
@@ -122,9 +126,9 @@ def _bytes(file: config_files.ConfigFile[Any]) -> bytes:
         return f"it cannot be read: {error.strerror}".encode()
 
 
-def _document(raw: bytes) -> dict[str, Any]:
+def _document(file: config_files.ConfigFile[Any], raw: bytes) -> dict[str, Any]:
     parsed = json_file.parse_object(raw or b"{}")
-    return dict(parsed.data) if not parsed.fault else {}
+    return dict(file.without_secrets(parsed.data)) if not parsed.fault else {}
 
 
 def _tell(sentence: str, level: Severity = Severity.INFO) -> None:
