@@ -23,6 +23,10 @@ urlpatterns = [
     path("logout/", SignOut.as_view(), name="logout"),
     path("admin/password_change/", RedirectView.as_view(pattern_name="account")),
     path("admin/password_change/done/", RedirectView.as_view(pattern_name="account")),
+    path(
+        "admin/discovery/skipped/",
+        RedirectView.as_view(pattern_name="admin:discovery_skippedpath_changelist"),
+    ),
     path("admin/", admin.site.urls),
     path("", include("discovery.api.urls")),
     path("", include("discovery.web.urls")),

@@ -575,6 +575,7 @@ ADMIN: dict[str, Cells] = {
     "admin/logout/": posting(staff()),
     "admin/password_change/": form(SIGNED_IN),
     "admin/password_change/done/": form(SIGNED_IN),
+    "admin/discovery/skipped/": form(SIGNED_IN),
     "admin/autocomplete/": reading(NOBODY),
     "admin/jsi18n/": reading(staff()),
     "admin/r/<path:content_type_id>/<path:object_id>/": reading(NOBODY),
@@ -605,7 +606,7 @@ ADMIN: dict[str, Cells] = {
     **_of("discovery", "metadatachange", read_only=True),
     **_of("discovery", "finding", read_only=True),
     **_of("discovery", "scanrun", read_only=True, also=(ALL,)),
-    **_of("discovery", "skipped", read_only=True, also=(ALL,)),
+    **_of("discovery", "skippedpath", read_only=True, also=(ALL,)),
 }
 
 #: Addresses that were open once and lead nowhere now, for nobody.
@@ -678,6 +679,6 @@ PARTS: dict[str, dict[str, Any]] = {
     "admin/discovery/metadatachange/": {"object_id": "change"},
     "admin/discovery/finding/": {"object_id": "finding"},
     "admin/discovery/scanrun/": {"object_id": "scan"},
-    "admin/discovery/skipped/": {"object_id": "skipped"},
+    "admin/discovery/skippedpath/": {"object_id": "skipped"},
     "admin/r/": {"content_type_id": "kind", "object_id": "model"},
 }

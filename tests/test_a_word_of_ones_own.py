@@ -38,7 +38,7 @@ for name, kind, status in (("beads", "ABACUS", "DORMANT"), ("other", "ONNX", "RE
         status=status, primary="TOUCH", size_bytes=1,
         added_at=timezone.now(), changed_at=timezone.now(),
     )
-LogEntry.objects.create(at=timezone.now(), level="info", channel="audit", message="looked at")
+LogEntry.objects.create(at=timezone.now(), level="info", topic="audit", message="looked at")
 result["list"] = client.get("/models/?type=ABACUS").text
 result["typed"] = client.get("/models/?q=type:abacus").text
 result["tab"] = client.get("/models/other/metadata/type/").text

@@ -20,7 +20,7 @@ from discovery.models import (
     MetadataChange,
     RegisteredModel,
     ScanRun,
-    Skipped,
+    SkippedPath,
 )
 from discovery.models.registry import sees_all
 from discovery.services.access import permissions
@@ -60,8 +60,8 @@ class ScanRunAdmin(OfAllModels):
 
 @admin.register(LogEntry)
 class LogEntryAdmin(ReadOnlyAdmin):
-    list_display = ("at", "level", "channel", "model_id", "message", "scan")
-    list_filter = ("level", "channel")
+    list_display = ("at", "level", "topic", "model_id", "message", "scan")
+    list_filter = ("level", "topic")
     list_select_related = ("scan",)
     search_fields = ("message", "model_id", "path")
 
@@ -72,9 +72,9 @@ class LogEntryAdmin(ReadOnlyAdmin):
 
 @admin.register(MetadataChange)
 class MetadataChangeAdmin(ReadOnlyAdmin):
-    list_display = ("at", "model", "shown_field", "shown_before", "shown_after", "by", "through")
-    list_filter = ("through", words_filter("field", "field", _field))
-    fields = ("model", "shown_field", "shown_before", "shown_after", "by", "at", "through")
+    list_display = ("at", "model", "shown_field", "shown_before", "shown_after", "by", "channel")
+    list_filter = ("channel", words_filter("field", "field", _field))
+    fields = ("model", "shown_field", "shown_before", "shown_after", "by", "at", "channel")
     list_select_related = ("model", "by")
     search_fields = ("model__model_id", "model__name", "field")
 
@@ -157,7 +157,7 @@ class FindingAdmin(ReadOnlyAdmin):
             "problems",
             "signals",
             "evidence",
-            "attention",
+            "memory_shape",
             "checks",
         )
         if not sees_all(request.user):
@@ -172,8 +172,8 @@ class FindingAdmin(ReadOnlyAdmin):
         return _code(finding.code)
 
 
-@admin.register(Skipped)
-class SkippedAdmin(OfAllModels):
+@admin.register(SkippedPath)
+class SkippedPathAdmin(OfAllModels):
     list_display = ("place", "root", "reason")
     list_filter = ("root",)
     list_select_related = ("root",)

@@ -234,13 +234,13 @@ class RegisteredModelAdmin(ByRight):
         """Save the form or a row of the list through the service, which keeps the history."""
         changes = form.changes()
         if changes:
-            metadata.edit(obj, changes, by=cast("User", request.user), through="admin")
+            metadata.edit(obj, changes, by=cast("User", request.user), channel="admin")
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         """Groups and collections are written with the rest, by the service."""
 
     def delete_model(self, request: HttpRequest, obj: RegisteredModel) -> None:
-        forget(obj, by=cast("User", request.user), through="admin")
+        forget(obj, by=cast("User", request.user), channel="admin")
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[RegisteredModel]) -> None:
         for record in queryset:

@@ -15,7 +15,7 @@ from django.utils.safestring import SafeString
 from discovery.admin.by_permission import ByRight
 from discovery.admin.forms import RootForm
 from discovery.engine.core.text import plural
-from discovery.models import RegisteredModel, Root, Skipped
+from discovery.models import RegisteredModel, Root, SkippedPath
 from discovery.services.settings import roots
 from discovery.services.settings.editing import SettingsError
 
@@ -113,4 +113,4 @@ class RootAdmin(ByRight):
         if kept:
             return [], {}, set(), kept
         shown, counts, lacking, protected = super().get_deleted_objects(objs, request)
-        return shown, counts, lacking - {Skipped._meta.verbose_name}, protected
+        return shown, counts, lacking - {SkippedPath._meta.verbose_name}, protected

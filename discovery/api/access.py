@@ -117,7 +117,7 @@ def create(
             visibility=payload.visibility or "",
             groups=_groups(payload.groups),
             by=caller_of(request).person,
-            through="api",
+            channel="api",
         )
     except access_rules.AccessRuleError as error:
         raise _refused(error) from None
@@ -164,7 +164,7 @@ def update(
                 visibility=wanted or "",
                 groups=_groups(groups),
                 by=caller_of(request).person,
-                through="api",
+                channel="api",
             )
         except access_rules.AccessRuleError as error:
             raise _refused(error) from None
@@ -184,7 +184,7 @@ def delete(request: HttpRequest, rule_id: Path[Key]) -> Status[None]:
         rule, shown = _fetch(rule_id, lock=True)
         require_seen(request, shown)
         try:
-            access_rules.delete(rule, by=caller_of(request).person, through="api")
+            access_rules.delete(rule, by=caller_of(request).person, channel="api")
         except access_rules.AccessRuleError as error:
             raise _refused(error) from None
     return Status(204, None)
@@ -212,7 +212,7 @@ def default(request: HttpRequest) -> dict[str, Any]:  # noqa: ARG001
 def set_default(request: HttpRequest, payload: schemas.DefaultEdit) -> dict[str, Any]:
     """Undo it in the history of access."""
     person = caller_of(request).person
-    access_rules.set_default(payload.visibility or "", by=person, through="api")
+    access_rules.set_default(payload.visibility or "", by=person, channel="api")
     return _default()
 
 
@@ -248,7 +248,7 @@ def undo(
     if row is None:
         raise Http404(f"There is no change of access {access_change_id}.")
     try:
-        access_rules.undo(row, by=caller_of(request).person, through="api")
+        access_rules.undo(row, by=caller_of(request).person, channel="api")
     except access_rules.AccessRuleError as error:
         place: list[tuple[Loc, str]] = [(("path", "access_change_id"), str(error))]
         raise ApiError(409, "Nothing was undone.", errors=place) from None
@@ -267,7 +267,7 @@ def _change(row: AccessChange) -> dict[str, Any]:
         "after": row.after,
         "by": row.by.get_username() if row.by else None,
         "at": row.at,
-        "through": str(row.through),
+        "through": str(row.channel),
         "undoes": row.undoes_id,
         "undone": bool(row.undone_by.all()),
     }

@@ -82,7 +82,7 @@ def create(request: HttpRequest, payload: schemas.BulkRequest) -> HttpResponse:
         _require_previewed(request, wanted)
         try:
             made = bulk_edits.request(
-                wanted.operation, wanted.selection, by=user, through="api", atomic=payload.atomic
+                wanted.operation, wanted.selection, by=user, channel="api", atomic=payload.atomic
             )
         except bulk_edits.EmptySelection:
             raise ApiError(409, "No model was chosen, so nothing was changed.") from None

@@ -28,7 +28,7 @@ router = Router(tags=["History"])
 WRITE = Access(TokenScope.WRITE)
 
 _COLUMNS = (
-    "field", "before", "after", "at", "through", "batch", "undoes", "by__username",
+    "field", "before", "after", "at", "channel", "batch", "undoes", "by__username",
     "model__model_id",
 )  # fmt: skip
 
@@ -77,7 +77,7 @@ def _found(sight: Sight, asked: schemas.ChangesQuery) -> tuple[QuerySet[Metadata
     if asked.batch is not None:
         rows = rows.filter(batch=asked.batch)
         notes += [] if rows.exists() else [f"There are no changes of the batch {asked.batch}."]
-    exact: dict[str, Any] = {"field": asked.field, "through": asked.through}
+    exact: dict[str, Any] = {"field": asked.field, "channel": asked.through}
     exact |= {"at__gte": asked.since, "at__lt": asked.until}
     return rows.filter(**{name: value for name, value in exact.items() if value is not None}), notes
 
@@ -123,7 +123,7 @@ def undo_one(
     if not undo.is_undoable(found.field):
         raise ApiError(409, f"A change of {found.field} is undone where it was decided, not here.")
     try:
-        [made] = undo.undo_change(found, by=person, through="api")
+        [made] = undo.undo_change(found, by=person, channel="api")
     except undo.NotUndoable as error:
         reason = [(("path", "change_id"), str(error))]
         raise ApiError(409, "Nothing was undone.", errors=reason) from None
@@ -178,7 +178,7 @@ def undo_batch(
         raise Http404(f"There are no changes of the batch {batch}.")
     _require_own(request, rows)
     try:
-        edit = bulk_edits.take_back(batch, by=person, through="api")
+        edit = bulk_edits.take_back(batch, by=person, channel="api")
     except undo.NotUndoable as error:
         raise ApiError(409, f"Nothing was undone. {error}") from None
     except bulk_edits.EmptySelection:
@@ -226,7 +226,7 @@ def _made(row: MetadataChange, sight: Sight) -> dict[str, Any]:
     return {
         "by": (sight.person(row.by.get_username()) or None) if row.by else None,
         "at": row.at,
-        "through": row.through,
+        "through": row.channel,
         "batch": str(row.batch),
         "undoes": str(row.undoes) if row.undoes else None,
     }

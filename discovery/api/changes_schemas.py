@@ -11,7 +11,7 @@ from pydantic import Field
 
 from discovery.api.inputs import Moment, Name
 from discovery.api.paging import Listed, Walked
-from discovery.engine.core.vocabulary import JobState, Through
+from discovery.engine.core.vocabulary import Channel, JobState
 from discovery.services.metadata.metadata import SETTABLE
 
 BATCH = "6f1c2a0e-4b7d-4f0e-9a55-0d3c5f6b7a81"
@@ -36,7 +36,7 @@ class ChangesQuery(Walked):
     field: ChangedField | None = Field(
         None, description="The field that was changed, as documents name it.", examples=["license"]
     )
-    through: Through | None = Field(
+    through: Channel | None = Field(
         None, description="Where they were made: on a page, by the API …", examples=["api"]
     )
     batch: UUID | None = Field(

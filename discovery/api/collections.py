@@ -166,7 +166,7 @@ def change_members(
                 lists = {"collections": [record.name]}
                 operation = Operation.read("collection", **{how: lists})
                 person = caller_of(request).person
-                made.append(bulk_edits.request(operation, selection, by=person, through="api"))
+                made.append(bulk_edits.request(operation, selection, by=person, channel="api"))
     for edit in made:
         edit.refresh_from_db()
     told = {

@@ -95,7 +95,7 @@ def explain(request: HttpRequest, asked: Query[ExplainQuery]) -> dict[str, Any]:
         "models": [record.model_id for record in told.models],
         "problems": list(told.problems),
         "scan_helps": told.scan,
-        "register_helps": told.by_hand,
+        "register_helps": told.may_register,
     }
 
 
@@ -206,7 +206,7 @@ def _entries(request: HttpRequest, asked: LogQuery) -> QuerySet[LogEntry]:
     if asked.level:
         rows = rows.filter(level__in=asked.level)
     if asked.channel:
-        rows = rows.filter(channel__in=asked.channel)
+        rows = rows.filter(topic__in=asked.channel)
     if asked.scan_id is not None:
         rows = rows.filter(scan=asked.scan_id)
     if asked.model_id is not None:
@@ -222,7 +222,7 @@ def _event(entry: LogEntry, sight: Sight) -> dict[str, Any]:
     return {
         "at": entry.at,
         "level": entry.level,
-        "channel": entry.channel,
+        "channel": entry.topic,
         "scan_id": entry.scan_id,
         "model_id": entry.model_id or None,
         "path": sight.text(entry.path) or None,

@@ -295,7 +295,7 @@ def _change(row: SettingChange) -> dict[str, Any]:
         "after": row.after["value"] if row.after else None,
         "by": row.by.get_username() if row.by else None,
         "at": row.at,
-        "through": row.through,
+        "through": row.channel,
         "undone_at": row.undone_at,
     }
 

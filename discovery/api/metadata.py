@@ -90,7 +90,7 @@ def _changed(
         )
     try:
         record = merge_patch.update(
-            record, changes, by=caller_of(request).person, through="api", as_seen=as_seen(request)
+            record, changes, by=caller_of(request).person, channel="api", as_seen=as_seen(request)
         )
     except merge_patch.Stale:
         raise stale() from None
@@ -117,7 +117,7 @@ def bulk(
     told = merge_patch.update_many(
         wanted,
         by=person,
-        through="api",
+        channel="api",
         atomic=asked.atomic,
         may=partial(permissions.refusals, person),
         read=partial(_read, sight=Sight(person)),

@@ -51,5 +51,5 @@ def forget(request: HttpRequest, model_id: str) -> Status[None]:
         raise ApiError(409, text)
     if not as_seen(request)(record):
         raise stale()
-    deregistration.forget(record, by=caller_of(request).person, through="api")
+    deregistration.forget(record, by=caller_of(request).person, channel="api")
     return Status(204, None)

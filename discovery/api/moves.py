@@ -106,7 +106,7 @@ def join(request: HttpRequest, payload: schemas.MovePair, response: HttpResponse
     """They become one model in the place of `new`, with what was decided about either."""
     old, new = _pair(request, payload, "body")
     try:
-        joined = reviewing.join(old, new, by=caller_of(request).person, through="api")
+        joined = reviewing.join(old, new, by=caller_of(request).person, channel="api")
     except reviewing.NotJoined as error:
         raise ApiError(409, str(error)) from None
     return tagged(request, joined, response)

@@ -137,7 +137,7 @@ def accept(request: HttpRequest, payload: schemas.AcceptProblems) -> dict[str, A
     """They are open again once the files of their model change."""
     rows, by = _chosen(request, payload), caller_of(request).person
     try:
-        triage.accept(rows, by=by, reason=payload.reason, through="api")
+        triage.accept(rows, by=by, reason=payload.reason, channel="api")
     except triage.ReasonRequired as error:
         raise ApiError(
             422, "Accepting needs a reason.", errors=[(("body", "reason"), str(error))]
@@ -155,7 +155,7 @@ def accept(request: HttpRequest, payload: schemas.AcceptProblems) -> dict[str, A
 def snooze(request: HttpRequest, payload: schemas.SnoozeProblems) -> dict[str, Any]:
     """They are out of the list of open problems for some days."""
     rows, until = _chosen(request, payload), timezone.now() + timedelta(days=payload.days)
-    triage.snooze(rows, until, by=caller_of(request).person, through="api")
+    triage.snooze(rows, until, by=caller_of(request).person, channel="api")
     return _decided(request, rows)
 
 
@@ -169,7 +169,7 @@ def snooze(request: HttpRequest, payload: schemas.SnoozeProblems) -> dict[str, A
 def reopen(request: HttpRequest, payload: schemas.ReopenProblems) -> dict[str, Any]:
     """They are as if nobody had decided about them."""
     rows = _chosen(request, payload)
-    triage.reopen(rows, by=caller_of(request).person, through="api")
+    triage.reopen(rows, by=caller_of(request).person, channel="api")
     return _decided(request, rows)
 
 
@@ -219,7 +219,7 @@ def _decided(request: HttpRequest, rows: list[Finding]) -> dict[str, Any]:
 def quarantine(request: HttpRequest, model_id: str) -> dict[str, Any]:
     """Hides the model from all but administrators. Its files stay where they are."""
     record = _unchanged(request, model_id)
-    changed = triage.quarantine(record, by=caller_of(request).person, through="api")
+    changed = triage.quarantine(record, by=caller_of(request).person, channel="api")
     return _quarantine(record, changed)
 
 
@@ -233,7 +233,7 @@ def quarantine(request: HttpRequest, model_id: str) -> dict[str, Any]:
 def lift(request: HttpRequest, model_id: str) -> dict[str, Any]:
     """The model has the visibility again that it had before."""
     record = _unchanged(request, model_id)
-    changed = triage.lift_quarantine(record, by=caller_of(request).person, through="api")
+    changed = triage.lift_quarantine(record, by=caller_of(request).person, channel="api")
     return _quarantine(record, changed)
 
 

@@ -73,7 +73,7 @@ def register(
 
     def act() -> tuple[int, Any]:
         try:
-            record = registration.register(given, by=person, through="api")
+            record = registration.register(given, by=person, channel="api")
         except AlreadyRegistered as error:
             if (
                 not RegisteredModel.objects.visible_to(person)

@@ -142,7 +142,7 @@ def move(request: HttpRequest, root_id: Path[Key], payload: schemas.RootMove) ->
     """Its models go with it, and a scan of it is queued."""
     root, by = _row(root_id).root, caller_of(request).person
     try:
-        count = scans.move_root(root, payload.path, through="api", by=by.get_username())
+        count = scans.move_root(root, payload.path, channel="api", by=by.get_username())
     except scans.NotMoved as error:
         raise ApiError(
             422, "The root cannot be moved.", errors=[(("body", "path"), str(error))]

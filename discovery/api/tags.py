@@ -185,7 +185,7 @@ def change_list(
     try:
         operation = Operation.read(kind, add={field: payload.add}, remove={field: payload.remove})
         record = single_edits.apply(
-            operation, record, by=person, through="api", as_seen=as_seen(request)
+            operation, record, by=person, channel="api", as_seen=as_seen(request)
         )
     except NothingToDo:
         text = "name something to add or to remove"

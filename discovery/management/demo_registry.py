@@ -11,7 +11,7 @@ from datetime import timedelta
 from django.contrib.auth.models import Group, User
 from django.utils import timezone
 
-from discovery.engine.core.vocabulary import Through
+from discovery.engine.core.vocabulary import Channel
 from discovery.models import Collection, RegisteredModel, ScanRun
 from discovery.services import scans
 from discovery.services.curation import collections
@@ -55,7 +55,7 @@ def furnish(admin: User) -> None:
         )
     for beginning, values in EDITS:
         for record in RegisteredModel.objects.filter(name__startswith=beginning).order_by("pk"):
-            metadata.edit(record, values, by=admin, through=Through.PAGE)
+            metadata.edit(record, values, by=admin, channel=Channel.PAGE)
 
 
 def _group(name: str, members: Iterable[str]) -> Group:

@@ -33,7 +33,7 @@ from discovery.models.people import AccountChange, ExternalGrant, ExternalIdenti
 from discovery.models.permissions import Right
 from discovery.models.plugins import Plugin, PluginAnswers
 from discovery.models.registry import RegisteredModel, RegisteredModelQuerySet
-from discovery.models.roots import Root, Skipped, Unrecognized
+from discovery.models.roots import Root, SkippedPath, Unrecognized
 from discovery.models.scans import LogEntry, ScanRun
 from discovery.models.sessions import UserSession
 from discovery.models.settings import SettingChange
@@ -80,7 +80,7 @@ __all__ = [
     "ScanRun",
     "SettingChange",
     "SignInCount",
-    "Skipped",
+    "SkippedPath",
     "Tag",
     "TimedJob",
     "Unrecognized",

@@ -8,7 +8,7 @@ from django.db import models
 from django.db.models import Q
 from django.urls import reverse
 
-from discovery.engine.core.vocabulary import ImportStage, TagColor, Through
+from discovery.engine.core.vocabulary import Channel, ImportStage, TagColor
 from discovery.models.job import TimedJob
 from discovery.models.registry import RegisteredModel
 from discovery.models.roots import Root
@@ -69,7 +69,7 @@ class SavedView(models.Model):
 
     class Meta:
         ordering = ["name", "pk"]
-        constraints = [models.UniqueConstraint(fields=["owner", "name"], name="one_view_a_name")]
+        constraints = [models.UniqueConstraint(fields=["owner", "name"], name="unique_view_name")]
 
     def __str__(self) -> str:
         return self.name
@@ -86,9 +86,9 @@ class MetadataChange(models.Model):
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
     )
     at = models.DateTimeField(db_index=True)
-    through = WordField(
+    channel = WordField(
         max_length=20,
-        choices=Through.choices,
+        choices=Channel.choices,
         help_text="page, api, admin, import, command or scan.",
     )
     batch = models.UUIDField()
@@ -135,7 +135,9 @@ class Forgotten(models.Model):
 
     class Meta:
         ordering = ["-at", "-pk"]
-        constraints = [models.UniqueConstraint(fields=["root", "path"], name="one_memory_a_path")]
+        constraints = [
+            models.UniqueConstraint(fields=["root", "path"], name="unique_forgotten_path")
+        ]
 
     def __str__(self) -> str:
         return self.model_id
@@ -162,7 +164,7 @@ class Alias(models.Model):
         constraints = [
             models.CheckConstraint(
                 condition=Q(model__isnull=False) ^ Q(forgotten__isnull=False),
-                name="an_alias_of_one_model",
+                name="alias_has_one_target",
             )
         ]
 
@@ -208,7 +210,7 @@ class RejectedMove(models.Model):
 
     class Meta:
         ordering = ["-at", "-pk"]
-        constraints = [models.UniqueConstraint(fields=["old", "new"], name="one_rejection_a_pair")]
+        constraints = [models.UniqueConstraint(fields=["old", "new"], name="unique_rejected_move")]
 
     def __str__(self) -> str:
         return f"{self.old_id} is not {self.new_id}"
@@ -225,7 +227,7 @@ class BulkEdit(TimedJob):
 
     kind_module = "discovery.services.bulk.bulk_edits"
 
-    operation = models.JSONField(help_text="{kind, ...}: what to do, and {atomic, through}: how.")
+    operation = models.JSONField(help_text="{kind, ...}: what to do, and {atomic, channel}: how.")
     selection = models.JSONField(
         help_text=(
             "{query?: ..., keys: [...]}: to which models, by primary key, in the order they are"
@@ -315,7 +317,7 @@ class Recategorization(TimedJob):
         ordering = ["-pk"]
         constraints = [
             models.UniqueConstraint(
-                fields=["state"], condition=Q(state="queued"), name="one_recategorization_waits"
+                fields=["state"], condition=Q(state="queued"), name="unique_queued_recategorization"
             )
         ]
 

@@ -13,7 +13,7 @@ from django.contrib.auth.models import Group
 from django.db import models
 from django.db.models import Exists, OuterRef, QuerySet
 
-from discovery.engine.core.vocabulary import RuleKind, Through, Visibility
+from discovery.engine.core.vocabulary import Channel, RuleKind, Visibility
 from discovery.models.word_field import WordField
 
 
@@ -37,12 +37,12 @@ class AccessRule(models.Model):
         default_permissions = ()
         constraints = [
             models.UniqueConstraint(
-                fields=["file_key"], condition=~models.Q(file_key=""), name="one_rule_a_file_key"
+                fields=["file_key"], condition=~models.Q(file_key=""), name="unique_rule_file_key"
             ),
             models.UniqueConstraint(
                 fields=["is_default", "file_key"],
                 condition=models.Q(is_default=True),
-                name="one_default_a_source",
+                name="unique_default_rule",
             ),
         ]
 
@@ -61,7 +61,7 @@ class AccessTerm(models.Model):
         ordering = ["pk"]
         default_permissions = ()
         constraints = [
-            models.UniqueConstraint(fields=["rule", "kind", "value"], name="one_term_a_rule")
+            models.UniqueConstraint(fields=["rule", "kind", "value"], name="unique_access_term")
         ]
         indexes = [models.Index(fields=["kind", "value"], name="terms_by_value")]
 
@@ -103,9 +103,7 @@ class Opening(models.Model):
 
     class Meta:
         default_permissions = ()
-        constraints = [
-            models.UniqueConstraint(fields=["group", "audience"], name="one_opening_a_group")
-        ]
+        constraints = [models.UniqueConstraint(fields=["group", "audience"], name="unique_opening")]
         indexes = [models.Index(fields=["audience", "group"], name="openings_of_one")]
 
     def __str__(self) -> str:
@@ -143,7 +141,7 @@ class AccessChange(models.Model):
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
     )
     at = models.DateTimeField(auto_now_add=True, db_index=True)
-    through = WordField(max_length=20, choices=Through.choices)
+    channel = WordField(max_length=20, choices=Channel.choices)
     undoes = models.ForeignKey(
         "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="undone_by"
     )

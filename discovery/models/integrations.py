@@ -78,7 +78,9 @@ class SignInCount(models.Model):
     class Meta:
         default_permissions = ()
         constraints = [
-            models.UniqueConstraint(fields=["kind", "account", "address"], name="one_count_a_door")
+            models.UniqueConstraint(
+                fields=["kind", "account", "address"], name="unique_sign_in_count"
+            )
         ]
 
     def __str__(self) -> str:
@@ -126,7 +128,9 @@ class IdempotentCall(models.Model):
     created_at = models.DateTimeField(db_index=True)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["caller", "key"], name="one_call_a_key")]
+        constraints = [
+            models.UniqueConstraint(fields=["caller", "key"], name="unique_idempotency_key")
+        ]
 
     def __str__(self) -> str:
         return f"{self.caller}: {self.key}"

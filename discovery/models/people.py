@@ -69,7 +69,7 @@ class ExternalIdentity(models.Model):
     class Meta:
         default_permissions = ()
         constraints = [
-            models.UniqueConstraint(fields=["issuer", "subject"], name="one_account_an_identity")
+            models.UniqueConstraint(fields=["issuer", "subject"], name="unique_external_identity")
         ]
 
     def __str__(self) -> str:
@@ -94,12 +94,12 @@ class ExternalGrant(models.Model):
         default_permissions = ()
         constraints = [
             models.UniqueConstraint(
-                fields=["user", "source", "group"], name="one_membership_a_source"
+                fields=["user", "source", "group"], name="unique_external_group"
             ),
             models.UniqueConstraint(
                 fields=["user", "source", "status"],
                 condition=~models.Q(status=""),
-                name="one_status_a_source",
+                name="unique_external_status",
             ),
         ]
 

@@ -97,7 +97,7 @@ class RegisteredModel(models.Model):
         default="",
         help_text="Changes with any name, size or time of its files, not when it moves.",
     )
-    by_hand = models.BooleanField(
+    registered_manually = models.BooleanField(
         default=False,
         help_text="Registered by a person: scans that do not come by still look after it.",
     )
@@ -174,7 +174,7 @@ class RegisteredModel(models.Model):
         default=dict,
         help_text="{axis: [{rule, matched, where, weight}]}: why the verdicts are what they are.",
     )
-    attention = models.JSONField(
+    memory_shape = models.JSONField(
         default=dict, help_text="The shape of its layers, from which memory at any context follows."
     )
     memory_bytes = models.BigIntegerField(
@@ -192,7 +192,7 @@ class RegisteredModel(models.Model):
         editable=False,
         help_text="Percent of what users of a model ask for that is known.",
     )
-    lacking = models.PositiveSmallIntegerField(
+    missing_mask = models.PositiveSmallIntegerField(
         null=True,
         editable=False,
         help_text="What is not, a bit each.",
@@ -267,7 +267,7 @@ class RegisteredModel(models.Model):
         ordering = ["name", "pk"]
         verbose_name = "model"
         permissions = OF_MODELS
-        constraints = [models.UniqueConstraint(fields=["root", "path"], name="one_model_a_path")]
+        constraints = [models.UniqueConstraint(fields=["root", "path"], name="unique_model_path")]
         indexes = [
             models.Index(fields=["name", "id"]),
             models.Index(fields=["sort_name", "id"]),
@@ -276,10 +276,10 @@ class RegisteredModel(models.Model):
             models.Index(fields=["context_length", "id"]),
             models.Index(fields=["added_at"]),
             # Wide enough that the report never opens a row it does not show.
-            models.Index(fields=["completeness", "sort_name", "id"], name="worst_described_first"),
+            models.Index(fields=["completeness", "sort_name", "id"], name="models_by_completeness"),
             models.Index(
-                fields=["lacking", "completeness", "sort_name", "id"],
-                name="described_by_what_is_lacking",
+                fields=["missing_mask", "completeness", "sort_name", "id"],
+                name="models_by_missing_mask",
             ),
             models.Index(fields=["changed_at"]),
             models.Index(fields=["base_model"]),

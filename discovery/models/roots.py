@@ -88,7 +88,7 @@ class Root(models.Model):
     class Meta:
         ordering = ["path"]
         constraints = [
-            models.UniqueConstraint(fields=["name"], condition=~Q(name=""), name="one_root_a_name")
+            models.UniqueConstraint(fields=["name"], condition=~Q(name=""), name="unique_root_name")
         ]
         permissions = OF_ROOTS
 
@@ -104,7 +104,7 @@ class Root(models.Model):
         return self.name or self.path.rstrip("/").rpartition("/")[2] or "root"
 
 
-class Skipped(models.Model):
+class SkippedPath(models.Model):
     """A place that looks like a model but is not one.
 
     It is kept so that scans do not open it again and can show the reason.
@@ -129,8 +129,11 @@ class Skipped(models.Model):
 
     class Meta:
         ordering = ["root", "place"]
+        verbose_name = "skipped place"
         verbose_name_plural = "skipped places"
-        constraints = [models.UniqueConstraint(fields=["root", "place"], name="one_reason_a_place")]
+        constraints = [
+            models.UniqueConstraint(fields=["root", "place"], name="unique_skipped_path")
+        ]
 
     def __str__(self) -> str:
         return self.place
@@ -155,7 +158,7 @@ class Unrecognized(models.Model):
         ordering = ["-size_bytes", "root", "path"]
         verbose_name_plural = "unrecognized files"
         constraints = [
-            models.UniqueConstraint(fields=["root", "path"], name="one_unrecognized_a_path")
+            models.UniqueConstraint(fields=["root", "path"], name="unique_unrecognized_path")
         ]
         indexes = [models.Index(fields=["-size_bytes"], name="unrecognized_by_size")]
 

@@ -50,7 +50,7 @@ class ScanRun(TimedJob):
             models.UniqueConstraint(
                 fields=["path"],
                 condition=Q(state__in=("queued", "running")),
-                name="one_active_scan_a_scope",
+                name="unique_active_scan",
             )
         ]
 
@@ -71,7 +71,7 @@ class LogEntry(models.Model):
 
     at = models.DateTimeField(db_index=True)
     level = WordField(max_length=8, choices=Severity.choices)
-    channel = WordField(max_length=16, choices=LogTopic.choices)
+    topic = WordField(max_length=16, choices=LogTopic.choices)
     scan = models.ForeignKey(
         ScanRun, null=True, blank=True, on_delete=models.CASCADE, related_name="log"
     )

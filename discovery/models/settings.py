@@ -23,7 +23,7 @@ class SettingChange(models.Model):
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
     )
     at = models.DateTimeField(auto_now_add=True, db_index=True)
-    through = models.CharField(max_length=20, choices=[(PAGE, "Page"), (FILE, "File")])
+    channel = models.CharField(max_length=20, choices=[(PAGE, "Page"), (FILE, "File")])
     undone_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:

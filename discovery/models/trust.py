@@ -127,7 +127,7 @@ class FileChecksum(models.Model):
     class Meta:
         ordering = ["model", "path"]
         constraints = [
-            models.UniqueConstraint(fields=["model", "path"], name="one_checksum_a_file")
+            models.UniqueConstraint(fields=["model", "path"], name="unique_file_checksum")
         ]
         indexes = [models.Index(fields=["sha256"], name="files_by_content")]
 
@@ -157,7 +157,7 @@ class DeepValidation(TimedJob):
             models.UniqueConstraint(
                 fields=["model"],
                 condition=Q(state__in=("queued", "running")),
-                name="one_deep_validation_a_model",
+                name="unique_active_deep_validation",
             )
         ]
 
@@ -191,7 +191,7 @@ class LoadTest(TimedJob):
             models.UniqueConstraint(
                 fields=["model", "variant"],
                 condition=Q(state__in=("queued", "running")),
-                name="one_load_test_a_variant",
+                name="unique_active_load_test",
             )
         ]
 

@@ -16,6 +16,7 @@ from discovery.engine.core.file_kinds import file_kind
 from discovery.engine.core.text import human_bytes, listed, word
 from discovery.engine.core.text import plural as counted
 from discovery.engine.core.vocabulary import (
+    Channel,
     Difference,
     LoadResult,
     ModelType,
@@ -24,7 +25,6 @@ from discovery.engine.core.vocabulary import (
     ScanEvent,
     Severity,
     Status,
-    Through,
     Visibility,
     Word,
     category_hint,
@@ -346,8 +346,8 @@ def category_class(primary: str | None) -> str:
 
 
 @register.filter
-def through_word(name: str) -> str:
-    return Through.label_of(name)
+def channel_word(name: str) -> str:
+    return Channel.label_of(name)
 
 
 @register.filter

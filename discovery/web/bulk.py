@@ -92,7 +92,7 @@ def index(request: HttpRequest) -> HttpResponse:
     if step == "apply" and request.POST.get("mark") == seen:
         try:
             edit = bulk_edits.request(
-                operation, selection, by=user, through=_through(request.POST), atomic=atomic
+                operation, selection, by=user, channel=_through(request.POST), atomic=atomic
             )
         except bulk_edits.EditRefused:
             faulty = {"refused": True, "mark": seen, **_foreseen(now)}

@@ -22,7 +22,7 @@ from django.utils.dateparse import parse_date
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST, require_safe
 
-from discovery.engine.core.vocabulary import Through
+from discovery.engine.core.vocabulary import Channel
 from discovery.models import MetadataChange, RegisteredModel
 from discovery.models.registry import sees_all
 from discovery.services.access import permissions
@@ -82,7 +82,7 @@ class HistoryFilters:
         if self.field_name:
             rows = rows.filter(field=self.field_name)
         if self.through:
-            rows = rows.filter(through=self.through)
+            rows = rows.filter(channel=self.through)
         if words := self.model.split()[: model_filters.MAX_WORDS]:
             models = RegisteredModel.objects.all()
             for word in words:
@@ -126,7 +126,7 @@ def index(request: HttpRequest) -> HttpResponse:
         "people": list(_people(sight)[:MAX_PEOPLE]),
         "sight": sight,
         "field_words": FIELD_LABELS,
-        "through_words": dict(Through.choices),
+        "channel_words": dict(Channel.choices),
     }
     if filters.batch:
         context["page"] = numbered(request, without_heavy_columns(found), CHANGES_PAGE)
@@ -171,7 +171,7 @@ def take_back(request: HttpRequest) -> HttpResponse:
             key = int(number) if number.isascii() and number.isdigit() and len(number) < 19 else 0
             change = get_object_or_404(_visible(request).select_related("model"), pk=key)
             _require_own(request, MetadataChange.objects.filter(pk=change.pk))
-            undo.undo_change(change, by=user, through="page")
+            undo.undo_change(change, by=user, channel="page")
             messages.success(
                 request,
                 f"{changes.label(change.field)} of {change.model.title} is what it was before.",

@@ -121,7 +121,7 @@ def index(request: HttpRequest) -> HttpResponse:
     filters = LogFilters.read(request.GET)
     rows = event_log.entries(
         level=filters.level,
-        channel=filters.channel,
+        topic=filters.channel,
         scan=filters.scan,
         model_id=aliases.current(filters.model) if filters.model else "",
         text=filters.text,

@@ -56,7 +56,7 @@ def tab(request: HttpRequest, model_id: str) -> HttpResponse:
     changes = touched(given, seen)
     try:
         made = metadata.edit(
-            record, changes, by=cast("User", request.user), through="page", seen=seen
+            record, changes, by=cast("User", request.user), channel="page", seen=seen
         )
     except metadata.InvalidMetadata as error:
         context = {**_context(request, record, given, errors=error.errors), "stamps": seen}

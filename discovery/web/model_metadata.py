@@ -125,7 +125,7 @@ def save(request: HttpRequest, record: RegisteredModel, spec: Field) -> tuple[Fi
             record,
             {name: value},
             by=cast("User", request.user),
-            through="page",
+            channel="page",
             seen={name: row.stamp},
         )
     except metadata.InvalidMetadata as error:
@@ -162,7 +162,7 @@ def _save_all(request: HttpRequest, record: RegisteredModel) -> HttpResponse:
     try:
         if not wrong:
             made = metadata.edit(
-                record, changes, by=cast("User", request.user), through="page", seen=seen
+                record, changes, by=cast("User", request.user), channel="page", seen=seen
             )
         else:
             metadata.clean(changes)

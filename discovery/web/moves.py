@@ -180,7 +180,7 @@ def root_path(request: HttpRequest, pk: int) -> HttpResponse:
         return page_or_partial(request, "discovery/root_path.html", "form", context)
     path = request.POST.get("path", "")[:4_096]
     try:
-        count = scans.move_root(root, path, through="page", by=request.user.get_username())
+        count = scans.move_root(root, path, channel="page", by=request.user.get_username())
     except scans.NotMoved as error:
         return page_or_partial(
             request,

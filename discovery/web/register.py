@@ -88,7 +88,7 @@ def _act(
     try:
         if look:
             return _page(request, hosted, parts, found=registration.look(data, by=by))
-        record = registration.register(data, by=by, through="page")
+        record = registration.register(data, by=by, channel="page")
     except InvalidMetadata as error:
         for entry in entries:
             entry.error = error.errors.get(entry.field.name, "")

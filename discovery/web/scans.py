@@ -13,7 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_POST, require_safe
 
-from discovery.models import LogEntry, Right, Root, ScanRun, Skipped, Unrecognized
+from discovery.models import LogEntry, Right, Root, ScanRun, SkippedPath, Unrecognized
 from discovery.services import scans
 from discovery.services.access import permissions
 from discovery.services.machine import root_states
@@ -131,7 +131,7 @@ def run(request: HttpRequest, pk: int) -> HttpResponse:
         "page": page,
         "known": known_models(request, page.object_list),
         "previous": scans.previous(record),
-        "skipped_now": Skipped.objects.count() if event == LogEntry.Event.SKIPPED else 0,
+        "skipped_now": SkippedPath.objects.count() if event == LogEntry.Event.SKIPPED else 0,
     }
     over = (
         is_fragment(request) and not record.is_active and request.headers.get("HX-Trigger") == "run"
@@ -198,7 +198,7 @@ def _context(request: HttpRequest) -> dict[str, Any]:
         "page": numbered(request, past, RUNS_PAGE),
         "show": show,
         "shown": SHOWN,
-        "skipped_now": Skipped.objects.count(),
+        "skipped_now": SkippedPath.objects.count(),
         "unrecognized": Unrecognized.objects.aggregate(count=Count("pk"), size=Sum("size_bytes")),
         "open_moves": reviewing.count_open,  # asked where it is shown
     }

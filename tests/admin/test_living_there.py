@@ -48,7 +48,7 @@ def two(make_model: Make, admin_user: User) -> tuple[RegisteredModel, Registered
     )
     second = make_model("second", type="ONNX")
     edits = {"tags": ["old"], "capabilities": ["CODE"]}
-    metadata.edit(first, edits, by=admin_user, through="page")
+    metadata.edit(first, edits, by=admin_user, channel="page")
     return first, second
 
 
@@ -109,8 +109,8 @@ def test_a_field_tells_its_source_and_goes_back_to_automatic_by_one_click(
     admin_client: Client, admin_user: User, make_model: Make
 ) -> None:
     model = make_model("a", license="mit", description="Small.")
-    metadata.edit(model, {"license": "gpl-3.0"}, by=admin_user, through="page")
-    metadata.edit(model, {"capabilities": ["CODE"]}, by=admin_user, through="page")
+    metadata.edit(model, {"license": "gpl-3.0"}, by=admin_user, channel="page")
+    metadata.edit(model, {"capabilities": ["CODE"]}, by=admin_user, channel="page")
     address = f"{LIST}{model.pk}/change/"
     html = page_text(admin_client.get(address))
     today = timezone.now()
@@ -134,7 +134,7 @@ def test_visibility_goes_back_to_automatic_too(
     admin_client: Client, admin_user: User, make_model: Make
 ) -> None:
     model = make_model("a")
-    metadata.edit(model, {"visibility": "PUBLIC"}, by=admin_user, through="page")
+    metadata.edit(model, {"visibility": "PUBLIC"}, by=admin_user, channel="page")
     address = f"{LIST}{model.pk}/change/"
     assert "Decided by: Set on the model." in page_text(admin_client.get(address))
     sent = {"visibility": "PUBLIC", "automatic-visibility": "on"}
@@ -147,12 +147,12 @@ def test_what_somebody_else_set_meanwhile_is_not_taken_back_unseen(
     admin_client: Client, admin_user: User, make_model: Make
 ) -> None:
     model = make_model("a", license="mit")
-    metadata.edit(model, {"license": "gpl-3.0"}, by=admin_user, through="page")
+    metadata.edit(model, {"license": "gpl-3.0"}, by=admin_user, channel="page")
     address = f"{LIST}{model.pk}/change/"
     html = page_text(admin_client.get(address))
     sent = dict(re.findall(r'name="(initial-set_license)" value="([^"]*)"', html))
     assert sent == {"initial-set_license": "gpl-3.0"}
-    metadata.edit(model, {"license": "apache-2.0"}, by=admin_user, through="page")
+    metadata.edit(model, {"license": "apache-2.0"}, by=admin_user, channel="page")
     sent |= {"visibility": "RESTRICTED", "set_license": "gpl-3.0", "automatic-set_license": "on"}
     response = admin_client.post(address, sent)
     assert response.status_code == 409
@@ -183,7 +183,7 @@ def test_the_front_page_names_no_model_that_is_not_shared_any_more(
     user.is_staff = True
     user.save()
     model = make_model("hidden-model", visibility="PUBLIC")
-    metadata.edit(model, {"author": "Ada"}, by=user, through="page")
+    metadata.edit(model, {"author": "Ada"}, by=user, channel="page")
     RegisteredModel.objects.update(visibility="ADMIN_ONLY")
     client.force_login(user)
     assert "hidden-model" not in page_text(client.get("/admin/"))
@@ -332,7 +332,7 @@ def test_the_list_costs_the_same_for_few_and_many_values(
 ) -> None:
     for number in range(20):
         model = make_model(f"m{number}", license=f"license-{number}")
-        metadata.edit(model, {"tags": [f"tag-{number}"]}, by=admin_user, through="page")
+        metadata.edit(model, {"tags": [f"tag-{number}"]}, by=admin_user, channel="page")
     tag_edits.create("unused", "blue", by=admin_user)
     with django_assert_max_num_queries(14):
         html = page_text(admin_client.get(f"{LIST}?q=m&status=READY"))

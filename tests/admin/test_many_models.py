@@ -60,12 +60,12 @@ def test_fields_are_set_in_the_list_and_keep_a_history(
         **{"form-0-license": "", "form-1-license": "apache-2.0", "form-1-visibility": "PUBLIC"},
     )
     metadata.edit(
-        RegisteredModel.objects.get(name="a"), {"author": "Ada"}, by=admin_user, through="page"
+        RegisteredModel.objects.get(name="a"), {"author": "Ada"}, by=admin_user, channel="page"
     )
     assert admin_client.post(LIST, sent).status_code == 302
     first, second = RegisteredModel.objects.order_by("name")
     assert (first.license, second.license, second.visibility) == ("mit", "apache-2.0", "PUBLIC")
-    made = MetadataChange.objects.filter(through="admin")
+    made = MetadataChange.objects.filter(channel="admin")
     assert {(change.model.name, change.field, change.before, change.after) for change in made} == {
         ("b", "license", None, "apache-2.0"),
         ("b", "visibility", None, "PUBLIC"),  # nobody had decided it
@@ -78,7 +78,7 @@ def test_a_change_that_the_list_did_not_show_is_not_overwritten(
 ) -> None:
     model = make_model("a", license="mit")
     untouched, changed = rows(admin_client), rows(admin_client, **{"form-0-license": "gpl-3.0"})
-    metadata.edit(model, {"license": "apache-2.0"}, by=admin_user, through="page")
+    metadata.edit(model, {"license": "apache-2.0"}, by=admin_user, channel="page")
     admin_client.post(LIST, untouched)
     response = admin_client.post(LIST, changed)
     assert "Somebody else has set it to “apache-2.0” meanwhile." in page_text(response)
@@ -132,7 +132,7 @@ def test_access_set_in_the_form_keeps_a_history_and_leaves_collections_that_foll
     assert admin_client.post(f"{LIST}{model.pk}/change/", sent).status_code == 302
     assert {
         (change.field, str(change.after))
-        for change in MetadataChange.objects.filter(through="admin")
+        for change in MetadataChange.objects.filter(channel="admin")
     } == {
         ("visibility", "PUBLIC"),
         ("groups", "['team']"),
@@ -170,7 +170,7 @@ def test_a_bulk_edit_from_the_administration_says_so_in_the_history(
     )
     assert mark
     admin_client.post("/bulk/", {**sent, "step": "apply", "mark": mark[1]})
-    assert MetadataChange.objects.get().through == "admin"
+    assert MetadataChange.objects.get().channel == "admin"
 
 
 def test_an_action_takes_all_that_the_list_shows_when_asked_to(

@@ -25,7 +25,7 @@ from discovery.models import (
     RegisteredModel,
     Root,
     ScanRun,
-    Skipped,
+    SkippedPath,
     Visibility,
 )
 from discovery.services.findings import findings
@@ -35,7 +35,7 @@ from tests.support.page_text import page_text
 Make = Callable[..., RegisteredModel]
 
 LIST = "/admin/discovery/registeredmodel/"
-READ_ONLY = ("scanrun", "logentry", "metadatachange", "skipped", "finding")
+READ_ONLY = ("scanrun", "logentry", "metadatachange", "skippedpath", "finding")
 
 
 def form(**fields: Any) -> dict[str, Any]:
@@ -92,16 +92,18 @@ def test_lists_need_a_fixed_number_of_queries(
         record = make_model(f"model-{number}", root=root)
         run = ScanRun.objects.create(state="done", trigger="page", requested_by=admin_user)
         LogEntry.objects.create(
-            at=timezone.now(), level="info", channel="discovery", scan=run, message="x"
+            at=timezone.now(), level="info", topic="discovery", scan=run, message="x"
         )
-        Skipped.objects.create(root=root, place=f"p{number}", signature="0", reason="no weights")
+        SkippedPath.objects.create(
+            root=root, place=f"p{number}", signature="0", reason="no weights"
+        )
         MetadataChange.objects.create(
             model=record,
             field="license",
             after="mit",
             by=admin_user,
             at=timezone.now(),
-            through="page",
+            channel="page",
             batch=uuid4(),
         )
         Collection.objects.create(name=f"c{number}")
@@ -154,7 +156,7 @@ def test_curated_fields_go_through_the_service_and_leave_a_record(
     }
     assert (record.license, record.context_length, record.type) == ("apache-2.0", 4096, "ONNX")
     assert record.extracted["license"]["value"] == "mit"
-    assert set(record.changes.values_list("field", "through", "by")) == {
+    assert set(record.changes.values_list("field", "channel", "by")) == {
         (name, "admin", admin_user.pk) for name in record.curated
     }
 
@@ -163,7 +165,7 @@ def test_emptying_a_field_gives_it_back_to_the_files(
     admin_client: Client, admin_user: User, make_model: Make
 ) -> None:
     record = make_model(license="mit")
-    metadata.edit(record, {"license": "apache-2.0", "author": "Ada"}, by=admin_user, through="page")
+    metadata.edit(record, {"license": "apache-2.0", "author": "Ada"}, by=admin_user, channel="page")
     change(admin_client, record, set_license="", set_author="Ada")
     record.refresh_from_db()
     assert record.license == "mit"
@@ -175,10 +177,10 @@ def test_saving_without_a_change_records_nothing(
 ) -> None:
     record = make_model()
     metadata.edit(
-        record, {"tags": ["a", "b"], "parameter_count": 1_000_000}, by=admin_user, through="page"
+        record, {"tags": ["a", "b"], "parameter_count": 1_000_000}, by=admin_user, channel="page"
     )
     change(admin_client, record, set_tags="a, b", set_parameter_count="1000000")
-    assert MetadataChange.objects.filter(through="admin").count() == 0
+    assert MetadataChange.objects.filter(channel="admin").count() == 0
 
 
 @pytest.mark.parametrize(
@@ -246,7 +248,7 @@ def test_models_are_forgotten_with_their_changes_and_never_added(
     admin_client: Client, admin_user: User, make_model: Make
 ) -> None:
     record = make_model()
-    metadata.edit(record, {"license": "mit"}, by=admin_user, through="page")
+    metadata.edit(record, {"license": "mit"}, by=admin_user, channel="page")
     assert admin_client.get(f"{LIST}add/").status_code == 403
     assert (
         b"Its files stay where they are." in admin_client.get(f"{LIST}{record.pk}/delete/").content
@@ -304,7 +306,7 @@ def test_what_only_services_write_is_only_read(
     rows = {
         "scanrun": run,
         "logentry": LogEntry.objects.create(
-            at=timezone.now(), level="info", channel="discovery", scan=run, message="x"
+            at=timezone.now(), level="info", topic="discovery", scan=run, message="x"
         ),
         "metadatachange": MetadataChange.objects.create(
             model=record,
@@ -312,10 +314,12 @@ def test_what_only_services_write_is_only_read(
             after=["a"],
             by=admin_user,
             at=timezone.now(),
-            through="page",
+            channel="page",
             batch=uuid4(),
         ),
-        "skipped": Skipped.objects.create(root=record.root, place="p", signature="0", reason="r"),
+        "skippedpath": SkippedPath.objects.create(
+            root=record.root, place="p", signature="0", reason="r"
+        ),
         "finding": found(record),
     }
     base = f"/admin/discovery/{name}/"
@@ -350,7 +354,7 @@ def test_a_root_with_models_is_not_deleted_one_without_is(
 ) -> None:
     record = make_model()
     empty = Root.objects.create(path="/empty")
-    Skipped.objects.create(root=empty, place="p", signature="0", reason="r")
+    SkippedPath.objects.create(root=empty, place="p", signature="0", reason="r")
     for root in (record.root, empty):
         admin_client.post(f"/admin/discovery/root/{root.pk}/delete/", {"post": "yes"})
     assert list(Root.objects.all()) == [record.root]

@@ -93,7 +93,7 @@ def test_fields_that_nobody_touched_keep_what_somebody_else_set(
     stale = opened(admin_client, address_of(model))
     group = Group.objects.create(name="research")
     changes = {"author": "ada", "tags": ["x"], "visibility": "PUBLIC", "groups": ["research"]}
-    metadata.edit(model, changes, by=admin_user, through="api")
+    metadata.edit(model, changes, by=admin_user, channel="api")
     assert post(admin_client, address_of(model), stale, set_license="mit").status_code == 302
     model.refresh_from_db()
     assert (model.license, model.author, model.visibility, model.value("tags")) == (
@@ -126,7 +126,7 @@ def test_what_somebody_else_changed_is_asked_about(
 ) -> None:
     address = address_of(model)
     stale = opened(admin_client, address)
-    metadata.edit(model, {field: theirs}, by=admin_user, through="api")
+    metadata.edit(model, {field: theirs}, by=admin_user, channel="api")
     model.refresh_from_db()
     before = metadata.stamp(model, field)
     refused = post(admin_client, address, stale, **mine)
@@ -152,7 +152,7 @@ def test_the_same_change_by_two_people_is_no_conflict(
     admin_client: Client, admin_user: User, model: RegisteredModel
 ) -> None:
     stale = opened(admin_client, address_of(model))
-    metadata.edit(model, {"license": "mit"}, by=admin_user, through="api")
+    metadata.edit(model, {"license": "mit"}, by=admin_user, channel="api")
     assert post(admin_client, address_of(model), stale, set_license="mit").status_code == 302
 
 
@@ -161,7 +161,7 @@ def test_groups_that_were_none_when_shown_are_not_taken_away(
 ) -> None:
     group, other = (Group.objects.create(name=name) for name in ("research", "other"))
     stale = opened(admin_client, address_of(model))
-    metadata.edit(model, {"groups": ["research"]}, by=admin_user, through="api")
+    metadata.edit(model, {"groups": ["research"]}, by=admin_user, channel="api")
     assert post(admin_client, address_of(model), stale).status_code == 302
     assert list(model.groups.all()) == [group]
     refused = post(admin_client, address_of(model), stale, groups=[str(other.pk)])
@@ -244,7 +244,7 @@ def test_what_is_in_a_value_is_never_markup(
     admin_client: Client, admin_user: User, model: RegisteredModel
 ) -> None:
     stale = opened(admin_client, address_of(model))
-    metadata.edit(model, {"license": "<script>alert(1)</script>"}, by=admin_user, through="api")
+    metadata.edit(model, {"license": "<script>alert(1)</script>"}, by=admin_user, channel="api")
     html = page_text(post(admin_client, address_of(model), stale, set_license="<b>x</b>"))
     assert "<script>alert(1)" not in html
     assert "you have entered “&lt;b&gt;x&lt;/b&gt;”" in html

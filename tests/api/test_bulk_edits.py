@@ -248,7 +248,7 @@ def test_edits_are_ones_own(
 ) -> None:
     make_model("m")
     theirs = BulkEdit.objects.create(
-        operation={"kind": "tags", "atomic": True, "through": "page"},
+        operation={"kind": "tags", "atomic": True, "channel": "page"},
         selection={"keys": []},
         batch=uuid4(),
         requested_by=admin_user,

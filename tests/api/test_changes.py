@@ -35,7 +35,7 @@ def results(response: Any) -> list[dict[str, Any]]:
 
 def edit(model: RegisteredModel, by: User, **changes: Any) -> str:
     """Returns the batch."""
-    made = metadata.edit(model, changes, by=by, through="page")
+    made = metadata.edit(model, changes, by=by, channel="page")
     return str(made[0].batch)
 
 
@@ -187,7 +187,7 @@ def test_a_batch_is_undone_and_names_what_it_kept_and_why(
     models = [make_model(f"m{number}") for number in range(3)]
     made = metadata.edit_many(
         {model: {"license": "mit"} for model in models},
-        by=admin_user, through="page", batch=uuid4(),
+        by=admin_user, channel="page", batch=uuid4(),
     )  # fmt: skip
     batch = made[0].batch
     edit(models[0], admin_user, license="bsd")
@@ -235,7 +235,7 @@ def test_what_is_not_there_or_decided_elsewhere_is_said(
     model = make_model("m")
     change = MetadataChange.objects.create(
         model=model, field="quarantine", after="x", by=admin_user, at=timezone.now(),
-        through="page", batch=uuid4(),
+        channel="page", batch=uuid4(),
     )  # fmt: skip
     assert_error(editor.post(f"{LIST}/{change.pk}/undo"), 409)
     assert_error(editor.post(f"{LIST}/batches/{change.batch}/undo"), 409)

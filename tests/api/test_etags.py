@@ -90,11 +90,11 @@ def test_an_if_match_from_before_a_scan_still_holds(shelf: Path, administrator: 
 
 CHANGES: dict[str, Callable[[RegisteredModel, User], Any]] = {
     "license": lambda model, user: metadata.edit(
-        model, {"license": "mit"}, by=user, through="page"
+        model, {"license": "mit"}, by=user, channel="page"
     ),
-    "tags": lambda model, user: metadata.edit(model, {"tags": ["x"]}, by=user, through="page"),
+    "tags": lambda model, user: metadata.edit(model, {"tags": ["x"]}, by=user, channel="page"),
     "visibility": lambda model, user: metadata.edit(
-        model, {"visibility": "PUBLIC"}, by=user, through="page"
+        model, {"visibility": "PUBLIC"}, by=user, channel="page"
     ),
     "groups": lambda model, user: model.groups.add(Group.objects.create(name="research")),
     "the name of a group": lambda model, user: (
@@ -119,7 +119,7 @@ CHANGES: dict[str, Callable[[RegisteredModel, User], Any]] = {
         lambda model, user: Root.objects.filter(pk=model.root_id).update(path="/elsewhere")
     ),
     "who decided": lambda model, user: (
-        metadata.edit(model, {"license": "mit"}, by=user, through="page"),
+        metadata.edit(model, {"license": "mit"}, by=user, channel="page"),
         RegisteredModel.objects.filter(pk=model.pk).update(
             curated={**model.curated, "license": {**model.curated["license"], "by": "z"}}
         ),

@@ -47,7 +47,7 @@ def twins(models_root: Path, admin_user: User) -> None:
         RegisteredModel.objects.get(model_id="x"),
         {"description": "Ours"},
         by=admin_user,
-        through="page",
+        channel="page",
     )
     shutil.move(models_root / "x", models_root.parent / "x")
     scan(models_root)
@@ -75,7 +75,7 @@ def test_a_move_is_listed_compared_and_joined(twins: None, administrator: Client
     assert joined.status_code == 200, joined.content
     assert (joined.json()["model_id"], joined.json()["path"]) == ("x", "p")
     assert joined["ETag"] == administrator.get("/api/models/x")["ETag"]
-    assert MetadataChange.objects.filter(field="moved", through="api").exists()
+    assert MetadataChange.objects.filter(field="moved", channel="api").exists()
     assert administrator.get(MOVES).json()["count"] == 0
 
 
@@ -168,7 +168,7 @@ def test_code_of_a_model_is_trusted_until_its_files_change(
     accepted = administrator.get(f"{problems}?code=remote_code&state=accepted").json()
     assert accepted["count"] == len(ids)
     change = MetadataChange.objects.filter(field="finding").latest("pk")
-    assert (change.after["decision"], change.through) == ("accepted", "api")
+    assert (change.after["decision"], change.channel) == ("accepted", "api")
     (models_root / "own-code/modeling_own.py").write_text("class OwnModel: pass  # other\n")
     scan(models_root)
     assert administrator.get(f"{problems}?code=remote_code&state=accepted").json()["count"] == 0

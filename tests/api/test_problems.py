@@ -122,7 +122,7 @@ def test_problems_are_accepted_snoozed_and_reopened_with_history(
     assert {row["state"] for row in answer["results"]} == {"accepted"}
     assert answer["results"][0]["accepted"]["reason"] == "ours"
     assert answer["results"][0]["accepted"]["by"] == "admin"
-    assert MetadataChange.objects.filter(field="finding", through="api").count() == 3
+    assert MetadataChange.objects.filter(field="finding", channel="api").count() == 3
     assert {row["state"] for row in rows(administrator, state="accepted")} == {"accepted"}
     again = send(administrator, f"{LIST}/reopen", {"problems": keys[:1]}).json()
     assert again["results"][0]["state"] == "open"
@@ -199,7 +199,7 @@ def test_quarantine_does_not_happen_to_what_has_changed(
 ) -> None:
     make_model("m", visibility="PUBLIC")
     tag = administrator.get("/api/models/m")["ETag"]
-    metadata.edit(RegisteredModel.objects.get(), {"license": "mit"}, by=admin_user, through="page")
+    metadata.edit(RegisteredModel.objects.get(), {"license": "mit"}, by=admin_user, channel="page")
     address = "/api/models/m/quarantine"
     assert_error(send(administrator, address, {}, "PUT", headers={"If-Match": tag}), 412)
     assert not RegisteredModel.objects.get().quarantined_at

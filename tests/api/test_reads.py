@@ -185,7 +185,7 @@ def test_history_says_who_did_what_through_what(
     make_model: Make, admin_user: User, anybody: Client, administrator: Client
 ) -> None:
     model = make_model("m", visibility="PUBLIC")
-    metadata.edit(model, {"license": "mit", "tags": ["a"]}, by=admin_user, through="page")
+    metadata.edit(model, {"license": "mit", "tags": ["a"]}, by=admin_user, channel="page")
     body = administrator.get("/api/models/m/history").json()
     assert body["count"] == 2
     row = next(row for row in body["results"] if row["field"] == "license")
@@ -283,12 +283,12 @@ def test_the_log_is_filtered_and_readers_see_only_what_concerns_their_models(
 ) -> None:
     make_model("open", visibility="PUBLIC")
     make_model("hidden", visibility="ADMIN_ONLY")
-    for level, channel, model_id in (
+    for level, topic, model_id in (
         (Severity.ERROR, LogTopic.VALIDATION, "hidden"),
         (Severity.INFO, LogTopic.METADATA, "open"),
         (Severity.WARNING, LogTopic.DISCOVERY, ""),
     ):
-        event_log.record(channel, level, f"about {model_id or 'the scan'}", model_id=model_id)
+        event_log.record(topic, level, f"about {model_id or 'the scan'}", model_id=model_id)
     address = "/api/models/discovery/logs"
     newest = administrator.get(address).json()
     assert [row["message"] for row in newest["results"]] == [

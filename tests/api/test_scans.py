@@ -14,7 +14,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from discovery.api import waiting
-from discovery.models import LogEntry, Root, ScanRun, Skipped
+from discovery.models import LogEntry, Root, ScanRun, SkippedPath
 from discovery.services import scans
 from tests.api.test_access import assert_error
 from tests.support import builders
@@ -134,7 +134,7 @@ def test_places_that_are_not_models_are_listed_with_the_reason(
 ) -> None:
     root = Root.objects.create(path="/srv/models")
     for place, reason in (("a", "it has no weights"), ("b", "it is a tokenizer")):
-        Skipped.objects.create(root=root, place=place, signature="0" * 32, reason=reason)
+        SkippedPath.objects.create(root=root, place=place, signature="0" * 32, reason=reason)
     told = answer(administrator, "skipped", search="tokenizer")["results"]
     assert told == [{"path": "b", "root": "/srv/models", "reason": "it is a tokenizer"}]
     with CaptureQueriesContext(connection) as few:

@@ -90,7 +90,7 @@ def test_objects_merge_lists_replace_and_null_gives_back(make_model: Make, edito
     ).json()
     assert back["tags"] == ["old"]
     assert back["performance_metrics"] == {"accuracy_score": 0.9}
-    assert set(MetadataChange.objects.filter(model=model).values_list("through", flat=True)) == {
+    assert set(MetadataChange.objects.filter(model=model).values_list("channel", flat=True)) == {
         "api"
     }
     assert editor.get("/api/models/m").json() == back
@@ -399,7 +399,7 @@ def test_a_forgotten_model_is_gone_and_a_scan_that_finds_it_brings_all_of_it_bac
         model,
         {"description": "Ours", "visibility": "PUBLIC", "tags": ["kept"]},
         by=admin_user,
-        through="page",
+        channel="page",
     )
     model.groups.add(group)
     model.collections.add(collection)
@@ -436,8 +436,8 @@ def test_what_is_forgotten_keeps_its_id_and_outlives_people_and_groups(
     scans.execute(scans.start_now(ScanRun.Trigger.COMMAND)[0])
     model = RegisteredModel.objects.get()
     model.favoured_by.add(user)
-    metadata.edit(model, {"license": "mit"}, by=user, through="page")
-    deregistration.forget(model, by=admin_user, through="page")
+    metadata.edit(model, {"license": "mit"}, by=user, channel="page")
+    deregistration.forget(model, by=admin_user, channel="page")
     user.delete()
     builders.transformers(models_root / "b/bert", hidden=72)
     scans.execute(scans.start_now(ScanRun.Trigger.COMMAND)[0])
@@ -454,12 +454,12 @@ def test_a_forgotten_model_that_is_registered_by_hand_comes_back_too(
     Root.objects.create(path=str(models_root))
     scans.execute(scans.start_now(ScanRun.Trigger.COMMAND)[0])
     model = RegisteredModel.objects.get()
-    metadata.edit(model, {"license": "mit"}, by=admin_user, through="page")
-    deregistration.forget(model, by=admin_user, through="page")
+    metadata.edit(model, {"license": "mit"}, by=admin_user, channel="page")
+    deregistration.forget(model, by=admin_user, channel="page")
     back = registration.register(
-        {"name": "bert", "path": str(models_root / "bert")}, by=admin_user, through="page"
+        {"name": "bert", "path": str(models_root / "bert")}, by=admin_user, channel="page"
     )
-    assert (back.model_id, back.license, back.by_hand) == ("bert", "mit", True)
+    assert (back.model_id, back.license, back.registered_manually) == ("bert", "mit", True)
     assert not Forgotten.objects.exists()
 
 

@@ -71,7 +71,7 @@ def make() -> str:
             after=after,
             by=people[number % 5],
             at=at,
-            through="page",
+            channel="page",
             batch=batch,
         )
 

@@ -152,7 +152,7 @@ def work(number: int, by: Any) -> dict[str, Any]:
     tagging = {
         **Operation.read("tags", add={"tags": [tag]}).as_json(),
         "atomic": False,
-        "through": "page",
+        "channel": "page",
     }
     bulk_edits._begin(tagging, {"keys": [each.pk for each in models]}, by, at_once=False)
     content = f"model_id,license\n{some.model_id},{license_}\n".encode()
@@ -199,9 +199,9 @@ def replay(edits: list[dict[str, Any]], by: Any) -> None:
         for model_id in edit["models"]:
             record = records[model_id]
             tags = [*(record.value("tags") or []), edit["tag"]]
-            metadata.edit(record, {"tags": tags}, by=by, through="page")
+            metadata.edit(record, {"tags": tags}, by=by, channel="page")
         model_id, license_ = edit["license"]
-        metadata.edit(records[model_id], {"license": license_}, by=by, through="import")
+        metadata.edit(records[model_id], {"license": license_}, by=by, channel="import")
 
 
 def documents() -> dict[str, Any]:

@@ -280,9 +280,9 @@ def _weights(record: RegisteredModel, kind: Kind, billions: float) -> None:
             "vocab_size": 128_256,
             "max_context": kind.context,
         }
-        record.attention = {"shape": {**shape, "groups": [layers]}}
+        record.memory_shape = {"shape": {**shape, "groups": [layers]}}
     record.size_bytes, record.file_count = sum(size for _, size in record.files), len(record.files)
-    record.memory_bytes = needed(record.variants[0], record.attention).total_bytes
+    record.memory_bytes = needed(record.variants[0], record.memory_shape).total_bytes
 
 
 def _problems(record: RegisteredModel, chance: Random) -> list[dict[str, Any]]:

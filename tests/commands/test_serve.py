@@ -161,7 +161,7 @@ from discovery.models import RegisteredModel
 from discovery.services.health import deep_validation, test_loads
 from discovery.services.scans import registration
 hosted = {"name": "slow", "type": "OPENAI", "endpoint": "%s"}
-test_loads.request(registration.register(hosted, by=User.objects.get(), through="api"))
+test_loads.request(registration.register(hosted, by=User.objects.get(), channel="api"))
 deep_validation.request(RegisteredModel.objects.get(path="endless.gguf"))
 """
 

@@ -24,7 +24,7 @@ def edited(models_root: Path, config_dir: Path, user: User) -> RegisteredModel:
     run, _ = scans.start_now("command", path=str(models_root))
     scans.execute(run)
     record = RegisteredModel.objects.get(path="m")
-    metadata.edit(record, {"author": "A"}, by=user, through="page")
+    metadata.edit(record, {"author": "A"}, by=user, channel="page")
     return record
 
 

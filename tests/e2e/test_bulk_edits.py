@@ -193,7 +193,7 @@ def test_without_javascript_models_are_chosen_in_the_administration_changed_and_
     expect(plain.locator("#preview-title")).to_have_text("2 models of 2 would change")
     plain.get_by_role("button", name="Change 2 models").click()
     expect(plain.locator("#edit-title")).to_have_text("2 models changed")
-    assert set(MetadataChange.objects.values_list("through", flat=True)) == {"admin"}
+    assert set(MetadataChange.objects.values_list("channel", flat=True)) == {"admin"}
     plain.get_by_role("button", name="Undo all of it").click()
     expect(plain.locator("#edit-title")).to_have_text("2 models restored")
     assert tags() == before

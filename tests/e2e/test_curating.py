@@ -130,7 +130,7 @@ def test_two_people_see_both_values_and_choose(
     for keep in ("Keep theirs", "Save mine"):
         page.get_by_role("link", name="Edit author").click()
         expect(page.locator("input[name=author]")).to_be_focused()
-        metadata.edit(model(), {"author": f"Bob, {keep}"}, by=bob, through="page")
+        metadata.edit(model(), {"author": f"Bob, {keep}"}, by=bob, channel="page")
         page.locator("input[name=author]").fill(f"Ada, {keep}")
         page.keyboard.press("Enter")
         row = page.locator("#field-author")

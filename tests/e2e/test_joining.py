@@ -23,7 +23,7 @@ def test_two_records_are_compared_and_joined(
     old = make_model("part", status="MISSING", missing_since=timezone.now(), fingerprint="1" * 32)
     new = make_model("whole", fingerprint="2" * 32)
     for record in (old, new):
-        metadata.edit(record, {"license": f"of-{record.name}"}, by=anna, through="page")
+        metadata.edit(record, {"license": f"of-{record.name}"}, by=anna, channel="page")
     ProposedJoin.objects.create(old=old, new=new, at=timezone.now())
     page.goto(f"{live_server.url}/scans/")
     page.get_by_role("link", name="Review moves").click()

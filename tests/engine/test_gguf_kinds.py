@@ -86,7 +86,7 @@ def test_one_of_several_projectors_is_loaded(models_root: Path, read: Read) -> N
         builders.gguf(shelf / f"mmproj-{precision}.gguf", keys, tensors)
         sizes.add((64 * 32 + 32) * (2 if precision == "F16" else 4))
     (found,) = read(models_root).values()
-    assert found.attention["projector_bytes"] == max(sizes)
+    assert found.memory_shape["projector_bytes"] == max(sizes)
 
 
 def with_type(path: Path, name: str, number: int) -> None:

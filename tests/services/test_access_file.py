@@ -86,7 +86,7 @@ def test_what_people_decided_wins_over_the_file(
     config_dir: Path, make_model: Make, admin_user: User
 ) -> None:
     own, ruled = make_model("own"), make_model("ruled", license="mit")
-    metadata.edit(own, {"visibility": "RESTRICTED"}, by=admin_user, through="page")
+    metadata.edit(own, {"visibility": "RESTRICTED"}, by=admin_user, channel="page")
     access_rules.make(
         access_rules.term("license", "mit"), visibility="ADMIN_ONLY", groups=[], by=admin_user
     )
@@ -139,7 +139,7 @@ def test_a_change_of_the_file_is_in_the_history_and_is_undone_in_the_file(
     make_model("m")
     write(config_dir, {"public_models": ["m"]})
     change = AccessChange.objects.get()
-    assert (change.through, change.by, change.label) == (
+    assert (change.channel, change.by, change.label) == (
         "file", None, "access_control.json: public_models",
     )  # fmt: skip
     with pytest.raises(access_rules.AccessRuleError, match="Change the file"):

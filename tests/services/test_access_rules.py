@@ -229,9 +229,9 @@ def test_an_edit_and_its_undo_move_a_model_in_and_out_of_a_rule(
 ) -> None:
     model = make_model("m", license="mit")
     rule(admin, "license", "apache-2.0", group)
-    made = metadata.edit(model, {"license": "apache-2.0"}, by=admin, through="page")
+    made = metadata.edit(model, {"license": "apache-2.0"}, by=admin, channel="page")
     assert seen(user) == {"m"}
-    undo.undo_change(made[0], by=admin, through="page")
+    undo.undo_change(made[0], by=admin, channel="page")
     assert seen(user) == set()
 
 
@@ -250,8 +250,8 @@ def test_a_model_that_is_found_again_is_where_its_rules_have_it(
     make_model: Make, user: User, admin: User, group: Group
 ) -> None:
     model = make_model("m", license="mit")
-    metadata.edit(model, {"visibility": "PUBLIC"}, by=admin, through="page")
-    deregistration.forget(model, by=admin, through="page")
+    metadata.edit(model, {"visibility": "PUBLIC"}, by=admin, channel="page")
+    deregistration.forget(model, by=admin, channel="page")
     rule(admin, "license", "mit", group)
     again = make_model("m", license="mit")
     memory = deregistration.memories(again.root, ["m"])["m"]
@@ -263,7 +263,7 @@ def test_a_model_that_is_found_again_is_where_its_rules_have_it(
 
 def test_a_rule_decides_the_visibility_that_nobody_set(make_model: Make, admin: User) -> None:
     free, fixed = make_model("free", license="mit"), make_model("fixed", license="mit")
-    metadata.edit(fixed, {"visibility": "ADMIN_ONLY"}, by=admin, through="page")
+    metadata.edit(fixed, {"visibility": "ADMIN_ONLY"}, by=admin, channel="page")
     made = rule(admin, "license", "mit", visibility="PUBLIC")
     assert _visibility(free, fixed) == [("PUBLIC", "rule"), ("ADMIN_ONLY", "person")]
     access_rules.delete(made, by=admin)
@@ -282,16 +282,16 @@ def test_of_contradicting_rules_the_stricter_one_wins(make_model: Make, admin: U
 def test_a_visibility_is_given_back_to_the_rules(make_model: Make, admin: User) -> None:
     model = make_model("m", license="mit")
     rule(admin, "license", "mit", visibility="PUBLIC")
-    made = metadata.edit(model, {"visibility": "ADMIN_ONLY"}, by=admin, through="page")
-    metadata.edit(model, {"visibility": None}, by=admin, through="page")
+    made = metadata.edit(model, {"visibility": "ADMIN_ONLY"}, by=admin, channel="page")
+    metadata.edit(model, {"visibility": None}, by=admin, channel="page")
     assert _visibility(model) == [("PUBLIC", "rule")]
     assert [(each.before, each.after) for each in made] == [(None, "ADMIN_ONLY")]
 
 
 def test_undoing_the_first_decision_leaves_none(make_model: Make, admin: User) -> None:
     model = make_model("m")
-    made = metadata.edit(model, {"visibility": "PUBLIC"}, by=admin, through="page")
-    undo.undo_change(made[0], by=admin, through="page")
+    made = metadata.edit(model, {"visibility": "PUBLIC"}, by=admin, channel="page")
+    undo.undo_change(made[0], by=admin, channel="page")
     assert _visibility(model) == [("RESTRICTED", "default")]
 
 
@@ -345,7 +345,7 @@ def test_a_collection_that_follows_a_filter_opens_what_enters_it(
     model = make_model("m", license="mit")
     collections.save(Collection(), name="s", query="license=apache-2.0", groups=[group], by=admin)
     assert seen(user) == set()
-    metadata.edit(model, {"license": "apache-2.0"}, by=admin, through="page")
+    metadata.edit(model, {"license": "apache-2.0"}, by=admin, channel="page")
     assert seen(user) == {"m"}
 
 

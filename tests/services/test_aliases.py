@@ -101,7 +101,7 @@ def test_no_new_model_gets_an_alias_as_its_id(
     assert RegisteredModel.objects.get(path="shelf/before").model_id == "shelf-before"
     builders.transformers(models_root / ".hidden" / "before", hidden=128)
     record = registration.register(
-        {"path": str(models_root / ".hidden" / "before")}, by=admin_user, through="api"
+        {"path": str(models_root / ".hidden" / "before")}, by=admin_user, channel="api"
     )
     assert record.model_id not in ("before", "shelf-before")
 
@@ -113,7 +113,7 @@ def test_forgetting_keeps_aliases_for_the_model_until_it_is_back(
     scan(models_root)
     record = RegisteredModel.objects.get()
     aliases.add({"before": record})
-    deregistration.forget(record, by=admin_user, through="api")
+    deregistration.forget(record, by=admin_user, channel="api")
     assert aliases.find(RegisteredModel.objects.all(), "before") is None
     assert aliases.taken(["x", "before", "free"]) == {"x", "before"}
     scan(models_root, full=True)
@@ -129,9 +129,9 @@ def test_a_forgotten_model_that_was_found_elsewhere_keeps_the_id_it_had_meanwhil
         builders.transformers(models_root / name, hidden=64 + 8 * number)
     scan(models_root)
     metadata.edit(
-        RegisteredModel.objects.get(model_id="x"), {"license": "mit"}, by=admin_user, through="api"
+        RegisteredModel.objects.get(model_id="x"), {"license": "mit"}, by=admin_user, channel="api"
     )
-    deregistration.forget(RegisteredModel.objects.get(model_id="x"), by=admin_user, through="api")
+    deregistration.forget(RegisteredModel.objects.get(model_id="x"), by=admin_user, channel="api")
     shutil.move(models_root / "x", models_root / "shelf-of-x")
     scan(models_root / "shelf-of-x")  # which cannot know what else is gone
     meanwhile = RegisteredModel.objects.get(path="shelf-of-x").model_id
@@ -203,7 +203,7 @@ def test_a_batch_that_names_a_model_twice_says_so_whatever_it_is_called(
     told = merge_patch.update_many(
         [("before", {"license": "mit"}), ("now", {"license": "apache-2.0"})],
         by=admin_user,
-        through="api",
+        channel="api",
         atomic=False,
     )
     assert [(each.model_id, each.alias, bool(each.errors)) for each in told] == [
@@ -220,7 +220,7 @@ def test_the_log_of_an_alias_is_that_of_the_model(
     make_model("other")
     for model_id in ("now", "other", "gone"):
         LogEntry.objects.create(
-            at=timezone.now(), level="info", channel="discovery", model_id=model_id
+            at=timezone.now(), level="info", topic="discovery", model_id=model_id
         )
     for name, expected in (("now", ["now"]), ("before", ["now"]), ("gone", ["gone"])):
         with django_assert_num_queries(1):

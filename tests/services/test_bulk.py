@@ -41,7 +41,7 @@ def three(make_model: Make, admin_user: User) -> list[RegisteredModel]:
         models[1],
         {"tags": ["z"], "custom": {"team": "blue", "cost": 3}},
         by=admin_user,
-        through="page",
+        channel="page",
     )
     return models
 
@@ -116,7 +116,7 @@ def test_each_operation_does_to_every_model_what_its_preview_says(
 ) -> None:
     asked = operation()
     foreseen = preview(asked, ALL, admin_user)
-    assert MetadataChange.objects.filter(through="page").count() == 2, "a preview writes nothing"
+    assert MetadataChange.objects.filter(channel="page").count() == 2, "a preview writes nothing"
     edit = bulk_edits.request(asked, ALL, by=admin_user)
     assert shown(field) == after
     assert (edit.state, edit.total, edit.done, edit.changed) == (
@@ -161,7 +161,7 @@ def test_visibility_groups_and_collections_are_changed_together(
 def test_the_preview_shows_values_and_where_they_are_from(
     three: list[RegisteredModel], admin_user: User
 ) -> None:
-    metadata.edit(three[2], {"license": "gpl-3.0"}, by=admin_user, through="page")
+    metadata.edit(three[2], {"license": "gpl-3.0"}, by=admin_user, channel="page")
     given = preview(Operation.read("metadata", values={"license": "mit"}), ALL, admin_user)
     assert [(each.before, each.after,
             each.source) for each in given.effects["license"].examples] == [
@@ -245,7 +245,7 @@ def test_model_by_model_leaves_out_what_cannot_be_changed_and_names_it(
     three: list[RegisteredModel], admin_user: User
 ) -> None:
     metadata.edit(
-        three[0], {"tags": [f"t{number}" for number in range(200)]}, by=admin_user, through="page"
+        three[0], {"tags": [f"t{number}" for number in range(200)]}, by=admin_user, channel="page"
     )
     edit = bulk_edits.request(tag("one more"), ALL, by=admin_user, atomic=False)
     assert (edit.changed, edit.skipped) == (2, 1)
@@ -258,7 +258,7 @@ def test_model_by_model_leaves_out_what_cannot_be_changed_and_names_it(
 def test_what_a_filter_finds_is_settled_when_the_edit_is_asked_for(
     three: list[RegisteredModel], admin_user: User
 ) -> None:
-    metadata.edit(three[0], {"tags": ["old"]}, by=admin_user, through="page")
+    metadata.edit(three[0], {"tags": ["old"]}, by=admin_user, channel="page")
     edit = bulk_edits.request(
         Operation.read("tags", remove={"tags": ["old"]}), Selection(query="tag=old"), by=admin_user
     )
@@ -281,7 +281,7 @@ def test_many_models_are_left_to_a_worker(
     )
     assert tasks.run_bulk_edit(0) == "forgotten"
     assert MetadataChange.objects.filter(batch=edit.batch).count() == 201
-    assert LogEntry.objects.filter(channel="metadata").count() == 1
+    assert LogEntry.objects.filter(topic="metadata").count() == 1
 
 
 @pytest.fixture

@@ -81,7 +81,7 @@ def test_saving_is_atomic_keeps_the_previous_file_and_decides_anew_in_a_task(
     assert categorization.recategorize() == 3
     assert secondary() == {"alpha-chat": None, "beta-chat": None, "gamma": "CODE"}
     assert LogEntry.objects.filter(
-        channel="categorization", message__contains="secondary None → CODE"
+        topic="categorization", message__contains="secondary None → CODE"
     ).exists()
     categorization.undo(by=user)
     categorization.recategorize()
@@ -96,7 +96,7 @@ def test_deciding_anew_by_the_same_rules_writes_nothing(registry: Path) -> None:
 
 def test_curated_categories_never_move(registry: Path, user: User) -> None:
     record = RegisteredModel.objects.get(name="alpha-chat")
-    metadata.edit(record, {"secondary": "REASONING"}, by=user, through="page")
+    metadata.edit(record, {"secondary": "REASONING"}, by=user, channel="page")
     rules = source(CODE={"keywords": ["alpha"]})
     (kept,) = [
         c

@@ -39,12 +39,12 @@ def test_members_follow_the_filter_through_edits_and_undone_edits(
     mit = make("mit", "license=mit", by=admin_user)
     assert names(mit) == ["a"]
     metadata.edit(
-        RegisteredModel.objects.get(name="b"), {"license": "mit"}, by=admin_user, through="page"
+        RegisteredModel.objects.get(name="b"), {"license": "mit"}, by=admin_user, channel="page"
     )
     assert names(mit) == ["a", "b"]
-    metadata.edit(a, {"license": "gpl-3.0"}, by=admin_user, through="page")
+    metadata.edit(a, {"license": "gpl-3.0"}, by=admin_user, channel="page")
     assert names(mit) == ["b"]
-    metadata.edit(a, {"license": None}, by=admin_user, through="page")
+    metadata.edit(a, {"license": None}, by=admin_user, channel="page")
     assert names(mit) == ["a", "b"]
 
 
@@ -54,7 +54,7 @@ def test_members_follow_tags_text_and_bounds(make_model: Make, admin_user: User)
         query: make(query, query, by=admin_user) for query in ("tag=x", "q=big", "min_params=8b")
     }
     metadata.edit(
-        RegisteredModel.objects.get(name="big"), {"tags": ["x"]}, by=admin_user, through="page"
+        RegisteredModel.objects.get(name="big"), {"tags": ["x"]}, by=admin_user, channel="page"
     )
     assert {query: names(collection) for query, collection in made.items()} == {
         "tag=x": ["big"],
@@ -65,7 +65,7 @@ def test_members_follow_tags_text_and_bounds(make_model: Make, admin_user: User)
         RegisteredModel.objects.get(name="big"),
         {"tags": ["y"], "parameter_count": 5},
         by=admin_user,
-        through="page",
+        channel="page",
     )
     assert {query: names(collection) for query, collection in made.items()} == {
         "tag=x": [],
@@ -88,9 +88,9 @@ def test_its_groups_see_what_is_in_it_and_lose_what_leaves_it(
 
     assert seen() == []
     for record in (model, hidden):
-        metadata.edit(record, {"tags": ["approved"]}, by=admin_user, through="page")
+        metadata.edit(record, {"tags": ["approved"]}, by=admin_user, channel="page")
     assert seen() == ["m"]
-    metadata.edit(model, {"tags": ["revoked"]}, by=admin_user, through="page")
+    metadata.edit(model, {"tags": ["revoked"]}, by=admin_user, channel="page")
     assert seen() == []
 
 
@@ -135,7 +135,7 @@ def test_turned_to_choice_by_hand_it_keeps_its_models(make_model: Make, admin_us
     collection = make("mit", "license=mit", by=admin_user)
     collections.save(collection, name="kept", by=admin_user)
     metadata.edit(
-        RegisteredModel.objects.get(), {"license": "gpl-3.0"}, by=admin_user, through="page"
+        RegisteredModel.objects.get(), {"license": "gpl-3.0"}, by=admin_user, channel="page"
     )
     assert names(collection) == ["a"]
     collections.save(collection, name="kept", query="license=mit", by=admin_user)
@@ -184,7 +184,7 @@ def test_following_costs_a_fixed_number_of_statements_however_many_models(
             metadata.edit_many(
                 {record: {"license": "mit"} for record in chosen},
                 by=admin_user,
-                through="page",
+                channel="page",
                 batch=uuid4(),
             )
         return len(queries)

@@ -133,7 +133,7 @@ def test_every_byte_is_read_and_each_file_is_remembered(models_root: Path, scan:
     )
     assert standing() == []
     entry = LogEntry.objects.get(
-        channel="validation", model_id="a", message__startswith="deep validation done"
+        topic="validation", model_id="a", message__startswith="deep validation done"
     )
     assert entry.level == "info"
 
@@ -769,7 +769,7 @@ def test_a_run_whose_process_is_gone_is_interrupted(models_root: Path, scan: Sca
     dead(b, host="elsewhere", heartbeat_at=timezone.now() - timedelta(minutes=5))
     assert jobs.reap_all() == 2
     assert set(DeepValidation.objects.values_list("state", flat=True)) == {"interrupted"}
-    assert LogEntry.objects.filter(channel="validation", level="warning", model_id="a").exists()
+    assert LogEntry.objects.filter(topic="validation", level="warning", model_id="a").exists()
     assert jobs.reap_all() == 0
 
 

@@ -278,7 +278,7 @@ def test_an_endpoint_inside_the_network_is_refused_on_every_road_in(
 ) -> None:
     with pytest.raises(InvalidMetadata) as refused:
         registration.register(
-            {"name": "gpt", "type": "OPENAI", "endpoint": endpoint}, by=admin_user, through="page"
+            {"name": "gpt", "type": "OPENAI", "endpoint": endpoint}, by=admin_user, channel="page"
         )
     assert "KAREN_ENDPOINT_PRIVATE" in refused.value.errors["endpoint"]
     body = {"name": "gpt", "type": "OPENAI", "endpoint": endpoint}
@@ -321,5 +321,5 @@ def test_an_endpoint_that_stands_already_hinders_no_other_edit(
     make_model: Make, admin_user: User
 ) -> None:
     model = hosted(make_model, "http://127.0.0.1:8080/v1")
-    metadata.edit(model, {"license": "mit"}, by=admin_user, through="page")
+    metadata.edit(model, {"license": "mit"}, by=admin_user, channel="page")
     assert model.license == "mit"

@@ -80,7 +80,7 @@ def shelf(make_model: Make, user: User) -> None:
         beta,
         {"license": "apache-2.0", "tags": ["=1"], "custom": {"deep": {"a": "b\nc"}}},
         by=user,
-        through="page",
+        channel="page",
     )
     make_model("gamma")
 
@@ -112,7 +112,7 @@ def test_one_edited_value_is_the_only_change(form: str, shelf: None, user: User)
         "license": "bsd-3-clause"
     }
     change = MetadataChange.objects.get(batch=report.batch)
-    assert (change.field, change.through, change.by, change.before, change.after) == (
+    assert (change.field, change.channel, change.by, change.before, change.after) == (
         "license",
         "import",
         user,
@@ -263,7 +263,7 @@ def test_a_file_that_is_neither_table_nor_list_is_refused_with_the_reason(
 ) -> None:
     with pytest.raises(UnreadableFile, match=why):
         importer.apply(io.BytesIO(content), by=None)
-    assert not MetadataChange.objects.filter(through="import").exists()
+    assert not MetadataChange.objects.filter(channel="import").exists()
 
 
 def test_with_errors_left_out_the_other_rows_are_imported_in_one_batch(
@@ -359,7 +359,7 @@ def test_an_export_without_its_stamps_gives_everything_back_that_was_lost(
     chance = Random(seed)
     for name in ("one", "two"):
         metadata.edit(
-            make_model(name, license="mit", tags=["read"]), awkward(chance), by=user, through="page"
+            make_model(name, license="mit", tags=["read"]), awkward(chance), by=user, channel="page"
         )
     before = {
         model.model_id: (values_of(model), model.visibility)
@@ -372,7 +372,7 @@ def test_an_export_without_its_stamps_gives_everything_back_that_was_lost(
 
     file = edited(form, unstamped) if form == "json" else without_column(exported("csv"), "stamps")
     for model in RegisteredModel.objects.all():
-        metadata.edit(model, dict.fromkeys(model.curated), by=user, through="page")
+        metadata.edit(model, dict.fromkeys(model.curated), by=user, channel="page")
     report = importer.apply(io.BytesIO(file), by=user)
     assert report.faults == []
     assert {

@@ -66,7 +66,7 @@ def _load(make: Make) -> Job:
 def _bulk(make: Make) -> Job:
     make()
     keys = list(RegisteredModel.objects.values_list("pk", flat=True))
-    operation = {**Operation.read("validate").as_json(), "atomic": False, "through": "page"}
+    operation = {**Operation.read("validate").as_json(), "atomic": False, "channel": "page"}
     return BulkEdit.objects.create(
         operation=operation, selection={"keys": keys}, batch=uuid4(), total=len(keys)
     )

@@ -57,7 +57,7 @@ def pair(models_root: Path, scan: Scan) -> tuple[RegisteredModel, RegisteredMode
 
 
 def edit(record: RegisteredModel, by: User, **changes: Any) -> None:
-    metadata.edit(record, changes, by=by, through="page")
+    metadata.edit(record, changes, by=by, channel="page")
 
 
 def test_what_nothing_tells_apart_is_offered_with_both_sides(
@@ -131,9 +131,9 @@ def test_joining_keeps_what_both_sides_decided(models_root: Path, scan: Scan, an
     edit(new, anna, description="New", author="Somebody", groups=["two"], collections=["Right"])
     old.favoured_by.add(anna)
     new.favoured_by.add(anna, bert)
-    RegisteredModel.objects.filter(pk=new.pk).update(by_hand=True)
+    RegisteredModel.objects.filter(pk=new.pk).update(registered_manually=True)
     joined = reviewing.join(old, new, by=anna)
-    assert (joined.pk, joined.model_id, joined.path, joined.status, joined.by_hand) == (
+    assert (joined.pk, joined.model_id, joined.path, joined.status, joined.registered_manually) == (
         old.pk,
         "x",
         "p",
@@ -170,7 +170,7 @@ def test_joining_is_one_event_of_the_history_and_what_it_changed_can_be_undone(
     assert MetadataChange.objects.filter(model=joined, field="description").count() == 3
     change = MetadataChange.objects.get(batch=moved.batch, field="description")
     assert (change.before, change.after) == ("Old", "New")
-    undo.undo_change(change, by=anna, through="page")
+    undo.undo_change(change, by=anna, channel="page")
     joined.refresh_from_db()
     assert joined.description == "Old"
     assert LogEntry.objects.filter(model_id="x", message__contains="anna joined").count() == 1

@@ -25,11 +25,11 @@ def lines(name: str) -> list[str]:
     return (Path(settings.LOGS_DIR) / name).read_text().splitlines()
 
 
-@pytest.mark.parametrize(("channel", "file"), settings.LOG_FILES.items())
-def test_every_channel_has_its_file_of_the_guide(channel: str, file: str) -> None:
+@pytest.mark.parametrize(("topic", "file"), settings.LOG_FILES.items())
+def test_every_channel_has_its_file_of_the_guide(topic: str, file: str) -> None:
     run = ScanRun.objects.create(trigger="command")
     event_log.record(
-        LogTopic(channel),
+        LogTopic(topic),
         Severity.WARNING,
         f"told in {file}",
         scan=run,
@@ -37,7 +37,7 @@ def test_every_channel_has_its_file_of_the_guide(channel: str, file: str) -> Non
         path="a/b",
     )
     assert lines(file)[-1].endswith(f'WARNING scan={run.pk} model=bert path="a/b" told in {file}')
-    assert LogEntry.objects.get(channel=channel).message == f"told in {file}"
+    assert LogEntry.objects.get(topic=topic).message == f"told in {file}"
 
 
 def test_control_characters_and_newlines_never_break_a_line() -> None:
@@ -51,10 +51,10 @@ def test_control_characters_and_newlines_never_break_a_line() -> None:
 
 
 def test_files_are_rotated() -> None:
-    for channel in settings.LOG_FILES:
+    for topic in settings.LOG_FILES:
         rotating = [
             handler
-            for handler in logging.getLogger(f"karen.{channel}").handlers
+            for handler in logging.getLogger(f"karen.{topic}").handlers
             if isinstance(handler, ConcurrentRotatingFileHandler)
         ]
         assert [handler.maxBytes > 0 and handler.backupCount > 0 for handler in rotating] == [True]
@@ -65,7 +65,7 @@ def test_old_events_are_forgotten() -> None:
     LogEntry.objects.create(
         at=timezone.now() - timedelta(days=config_files.retention().log_days + 1),
         level="info",
-        channel="discovery",
+        topic="discovery",
         message="old",
     )
     event_log.prune()

@@ -81,7 +81,7 @@ def test_what_is_searched_is_folded_and_holds_the_words_of_people_and_files(
         assert text in copied["search_text"].split("\n")
     assert copied["capability_words"] == ",CHAT,CODE,"
     metadata.edit(
-        record, {"tags": ["prod"], "description": "For the İstanbul team"}, by=user, through="page"
+        record, {"tags": ["prod"], "description": "For the İstanbul team"}, by=user, channel="page"
     )
     copied = copy_of(record)
     assert "prod" in copied["search_text"].split("\n")

@@ -116,7 +116,7 @@ def test_a_good_model_passes_and_the_result_is_kept(models_root: Path, load: Loa
     assert test.peak_memory_bytes > 10 << 20
     assert test.finished_at is not None
     entry = LogEntry.objects.get(
-        channel=LogTopic.VALIDATION, model_id="mini", message__startswith="test load passed: "
+        topic=LogTopic.VALIDATION, model_id="mini", message__startswith="test load passed: "
     )
     assert (entry.level, entry.path) == ("info", "mini")
 

@@ -28,30 +28,30 @@ def nested(depth: int) -> dict[str, Any]:
 
 def test_curated_beats_extracted_and_none_gives_it_back(make_model: Make, user: User) -> None:
     model = make_model("m", license="mit")
-    metadata.edit(model, {"license": "apache-2.0"}, by=user, through="page")
+    metadata.edit(model, {"license": "apache-2.0"}, by=user, channel="page")
     assert model.license == "apache-2.0"
     assert sources(model)["license"] == {"source": "edited by reader", "curated": True}
-    metadata.edit(model, {"license": None}, by=user, through="page")
+    metadata.edit(model, {"license": None}, by=user, channel="page")
     assert model.license == "mit"
     assert sources(model)["license"] == {"source": "config.json", "curated": False}
 
 
 def test_every_change_is_a_row_with_before_and_after(make_model: Make, user: User) -> None:
     model = make_model("m")
-    metadata.edit(model, {"tags": ["a"], "description": "Ours"}, by=user, through="api")
+    metadata.edit(model, {"tags": ["a"], "description": "Ours"}, by=user, channel="api")
     changes = MetadataChange.objects.filter(model=model)
-    assert {(c.field, str(c.after), c.through) for c in changes} == {
+    assert {(c.field, str(c.after), c.channel) for c in changes} == {
         ("tags", "['a']", "api"),
         ("description", "Ours", "api"),
     }
     assert len({c.batch for c in changes}) == 1
-    assert LogEntry.objects.filter(channel="metadata", model_id="m").exists()
+    assert LogEntry.objects.filter(topic="metadata", model_id="m").exists()
 
 
 def test_setting_the_same_value_again_changes_nothing(make_model: Make, user: User) -> None:
     model = make_model("m")
-    metadata.edit(model, {"author": "A"}, by=user, through="page")
-    assert metadata.edit(model, {"author": "A"}, by=user, through="page") == []
+    metadata.edit(model, {"author": "A"}, by=user, channel="page")
+    assert metadata.edit(model, {"author": "A"}, by=user, channel="page") == []
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_a_wrong_value_is_refused_with_its_field_and_nothing_is_written(
 ) -> None:
     model = make_model("m")
     with pytest.raises(metadata.InvalidMetadata) as caught:
-        metadata.edit(model, {**changes, "author": "A"}, by=user, through="page")
+        metadata.edit(model, {**changes, "author": "A"}, by=user, channel="page")
     assert set(caught.value.errors) == {field}
     model.refresh_from_db()
     assert model.curated == {}
@@ -111,16 +111,16 @@ def test_the_document_has_every_field_of_the_contract(make_model: Make) -> None:
 def test_a_change_that_nobody_saw_is_not_overwritten(make_model: Make, user: User) -> None:
     model = make_model("m", license="mit")
     seen = {name: metadata.stamp(model, name) for name in ("license", "author")}
-    metadata.edit(model, {"license": "apache-2.0"}, by=user, through="page")
+    metadata.edit(model, {"license": "apache-2.0"}, by=user, channel="page")
     with pytest.raises(metadata.Conflict) as caught:
         metadata.edit(
-            model, {"license": "bsd-3-clause", "author": "A"}, by=user, through="page", seen=seen
+            model, {"license": "bsd-3-clause", "author": "A"}, by=user, channel="page", seen=seen
         )
     assert caught.value.theirs == {"license": "apache-2.0"}
     model.refresh_from_db()
     assert (model.license, model.author) == ("apache-2.0", None)
     metadata.edit(
-        model, {"license": "apache-2.0", "author": "A"}, by=user, through="page", seen=seen
+        model, {"license": "apache-2.0", "author": "A"}, by=user, channel="page", seen=seen
     )
     assert model.author == "A"
 
@@ -131,24 +131,24 @@ def test_objects_merge_key_by_key_and_none_takes_a_key_away(make_model: Make, us
         model,
         metadata.merged(model, {"performance_metrics": {"score": 0.9, "speed": None, "new": 1}}),
         by=user,
-        through="api",
+        channel="api",
     )
     assert model.value("performance_metrics") == {"score": 0.9, "new": 1}
 
 
 def test_tags_of_models_have_rows_that_follow_them(make_model: Make, user: User) -> None:
     model = make_model("m")
-    metadata.edit(model, {"tags": ["a", "b"]}, by=user, through="page")
+    metadata.edit(model, {"tags": ["a", "b"]}, by=user, channel="page")
     assert set(model.tagged.values_list("name", flat=True)) == {"a", "b"}
-    metadata.edit(model, {"tags": ["b", "c"]}, by=user, through="page")
+    metadata.edit(model, {"tags": ["b", "c"]}, by=user, channel="page")
     assert set(model.tagged.values_list("name", flat=True)) == {"b", "c"}
-    metadata.edit(model, {"tags": None}, by=user, through="page")
+    metadata.edit(model, {"tags": None}, by=user, channel="page")
     assert not model.tagged.exists()
 
 
 def test_visibility_is_changed_like_a_field(make_model: Make, user: User) -> None:
     model = make_model("m")
-    (change,) = metadata.edit(model, {"visibility": "PUBLIC"}, by=user, through="page")
+    (change,) = metadata.edit(model, {"visibility": "PUBLIC"}, by=user, channel="page")
     assert (model.visibility, change.before, change.after) == ("PUBLIC", None, "PUBLIC")
 
 
@@ -160,14 +160,14 @@ def test_collections_and_groups_are_changed_like_fields(make_model: Make, user: 
     followed = Collection.objects.create(name="followed", query="q=m")
     model.collections.add(followed)
     made = metadata.edit(
-        model, {"collections": ["b", "a"], "groups": ["team"]}, by=user, through="page"
+        model, {"collections": ["b", "a"], "groups": ["team"]}, by=user, channel="page"
     )
     assert {(change.field, tuple(change.before), tuple(change.after)) for change in made} == {
         ("collections", (), ("a", "b")),
         ("groups", (), ("team",)),
     }
     assert set(model.collections.values_list("name", flat=True)) == {"a", "b", "followed"}
-    metadata.edit(model, {"collections": ["b"], "groups": []}, by=user, through="page")
+    metadata.edit(model, {"collections": ["b"], "groups": []}, by=user, channel="page")
     assert set(model.collections.values_list("name", flat=True)) == {"b", "followed"}
     assert not model.groups.exists()
 
@@ -179,7 +179,7 @@ def test_a_model_is_put_only_into_collections_that_exist_and_are_kept_by_hand(
     model = make_model("m")
     Collection.objects.create(name="followed", query="q=m")
     with pytest.raises(metadata.InvalidMetadata) as caught:
-        metadata.edit(model, {"collections": value}, by=user, through="page")
+        metadata.edit(model, {"collections": value}, by=user, channel="page")
     assert set(caught.value.errors) == {"collections"}
 
 
@@ -189,7 +189,7 @@ def test_a_model_in_quarantine_is_not_shown_to_others_by_way_of_its_visibility(
     model = make_model("m")
     triage.quarantine(model, by=user)
     with pytest.raises(metadata.InvalidMetadata, match="quarantine"):
-        metadata.edit(model, {"visibility": "PUBLIC", "author": "A"}, by=user, through="page")
+        metadata.edit(model, {"visibility": "PUBLIC", "author": "A"}, by=user, channel="page")
     model.refresh_from_db()
     assert (model.visibility, model.curated) == ("ADMIN_ONLY", {})
 
@@ -211,5 +211,5 @@ def test_a_hundred_models_are_written_in_as_many_statements_as_two(
             for record in some
         }
         with django_assert_max_num_queries(30):
-            metadata.edit_many(changes, by=user, through="page", batch=uuid4())
+            metadata.edit_many(changes, by=user, channel="page", batch=uuid4())
     assert Collection.objects.get().models.count() == 100

@@ -110,7 +110,7 @@ class World:
         roots = [root for root in Root.objects.all() if Path(root.path).is_dir()]
         root, new = self.chance.choice(roots), self.top / f"root{self.count}"
         Path(root.path).rename(new)
-        scans.move_root(root, str(new), through="page")
+        scans.move_root(root, str(new), channel="page")
 
     def edit(self) -> None:
         record = self.chance.choice(list(RegisteredModel.objects.order_by("pk")) or [None])
@@ -123,7 +123,7 @@ class World:
             if record.curated
             else [f"token{self.count}"]
         )
-        metadata.edit(record, {"tags": tags}, by=self.by, through="page")
+        metadata.edit(record, {"tags": tags}, by=self.by, channel="page")
 
     def scan_one(self) -> None:
         self._scan(self.chance.choice(list(Root.objects.order_by("pk"))).path)

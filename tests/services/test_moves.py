@@ -76,7 +76,7 @@ def decide(anna: User, model_id: str) -> None:
         "groups": [groups.name],
         "collections": [collection.name],
     }  # fmt: skip
-    metadata.edit(record, changes, by=anna, through="page")
+    metadata.edit(record, changes, by=anna, channel="page")
     record.favoured_by.add(anna)
     told = [
         Problem(
@@ -295,7 +295,7 @@ def test_a_joined_model_reads_like_one_that_was_always_there(
     shelf(old_root, *NAMES)
     scan(old_root)
     change = {"description": "Ours", "tags": ["prod"], "license": "mit"}
-    metadata.edit(RegisteredModel.objects.get(model_id="x"), change, by=anna, through="page")
+    metadata.edit(RegisteredModel.objects.get(model_id="x"), change, by=anna, channel="page")
     old_root.rename(new_root)
     scans.locate(str(new_root), add=True)
     everything(scan)
@@ -303,7 +303,7 @@ def test_a_joined_model_reads_like_one_that_was_always_there(
     RegisteredModel.objects.all().delete()
     Root.objects.all().delete()
     scan(new_root)
-    metadata.edit(RegisteredModel.objects.get(model_id="x"), change, by=anna, through="page")
+    metadata.edit(RegisteredModel.objects.get(model_id="x"), change, by=anna, channel="page")
     assert joined == _documents()
 
 
@@ -677,7 +677,7 @@ def test_a_root_is_not_moved_where_it_cannot_be(
     scan(tmp_path / "other")
     root = Root.objects.get(path=str(old_root))
     with pytest.raises(scans.NotMoved, match=reason):
-        scans.move_root(root, path.format(tmp=tmp_path), through="page")
+        scans.move_root(root, path.format(tmp=tmp_path), channel="page")
     assert Root.objects.get(pk=root.pk).path == str(old_root)
 
 
@@ -688,11 +688,11 @@ def test_nested_roots_can_follow_one_after_the_other(tmp_path: Path, scan: Scan)
     scan(outer)
     scan(outer / "private")
     outer.rename(tmp_path / "mnt")
-    scans.move_root(Root.objects.get(path=str(outer)), str(tmp_path / "mnt"), through="command")
+    scans.move_root(Root.objects.get(path=str(outer)), str(tmp_path / "mnt"), channel="command")
     scans.move_root(
         Root.objects.get(path=str(outer / "private")),
         str(tmp_path / "mnt/private"),
-        through="command",
+        channel="command",
     )
     run = everything(scan)
     assert (run.unchanged, run.new, run.missing) == (2, 0, 0)
@@ -705,7 +705,7 @@ def test_a_root_that_would_come_to_lie_around_another_one_stays(tmp_path: Path, 
     scan(tmp_path / "b/inner")
     with pytest.raises(scans.NotMoved, match="lies in"):
         scans.move_root(
-            Root.objects.get(path=str(tmp_path / "a")), str(tmp_path / "b"), through="command"
+            Root.objects.get(path=str(tmp_path / "a")), str(tmp_path / "b"), channel="command"
         )
 
 
@@ -716,7 +716,7 @@ def test_a_root_that_is_being_scanned_stays(old_root: Path, new_root: Path, scan
     run = ScanRun.objects.create(trigger="command", state="running", path=str(old_root))
     Root.objects.update(claim=run)
     with pytest.raises(scans.NotMoved, match="is running"):
-        scans.move_root(Root.objects.get(), str(new_root), through="command")
+        scans.move_root(Root.objects.get(), str(new_root), channel="command")
 
 
 def test_the_command_says_what_it_did_and_what_it_could_not(
@@ -744,7 +744,7 @@ def test_a_forgotten_model_whose_folder_moves_is_known_again(
 ) -> None:
     three(old_root, scan, anna)
     for name in ("x", "y"):
-        deregistration.forget(RegisteredModel.objects.get(model_id=name), by=anna, through="page")
+        deregistration.forget(RegisteredModel.objects.get(model_id=name), by=anna, channel="page")
     (old_root / "x").rename(old_root / "renamed")
     scan(old_root)
     record = RegisteredModel.objects.get(model_id="x")
@@ -758,7 +758,7 @@ def test_a_copy_of_a_forgotten_model_does_not_inherit(
     old_root: Path, scan: Scan, anna: User
 ) -> None:
     three(old_root, scan, anna)
-    deregistration.forget(RegisteredModel.objects.get(model_id="x"), by=anna, through="page")
+    deregistration.forget(RegisteredModel.objects.get(model_id="x"), by=anna, channel="page")
     shutil.copytree(old_root / "x", old_root / "a-copy")
     scan(old_root)
     assert RegisteredModel.objects.get(model_id="x").path == "x"

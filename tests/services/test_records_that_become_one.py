@@ -91,7 +91,7 @@ def whole() -> RegisteredModel:
 
 
 def edit(record: RegisteredModel, by: User, **changes: Any) -> None:
-    metadata.edit(record, changes, by=by, through="page")
+    metadata.edit(record, changes, by=by, channel="page")
 
 
 def accept(record: RegisteredModel, by: User, reason: str) -> None:
@@ -106,7 +106,7 @@ def everything(record: RegisteredModel, anna: User) -> SavedView:
     smart = Collection.objects.create(name="Found", query="license=mit")
     edit(record, anna, description="Ours", groups=["readers"], collections=["Chosen"])
     record.refresh_from_db()
-    merge_patch.update(record, {"license": "mit"}, by=anna, through="api")
+    merge_patch.update(record, {"license": "mit"}, by=anna, channel="api")
     record.favoured_by.add(anna)
     accept(record, anna, "known")
     collections.refresh([record.pk])
@@ -119,8 +119,8 @@ def assert_everything_is_kept(record: RegisteredModel, anna: User, view: SavedVi
     assert [group.name for group in record.groups.all()] == ["readers"]
     assert sorted(each.name for each in record.collections.all()) == ["Chosen", "Found"]
     assert list(record.favoured_by.all()) == [anna]
-    through = {row.field: row.through for row in record.changes.all()}
-    assert (through["license"], through["description"]) == ("api", "page")
+    channel = {row.field: row.channel for row in record.changes.all()}
+    assert (channel["license"], channel["description"]) == ("api", "page")
     found = model_search.found(anna, model_search.ModelFilters.read(view.query))
     assert [row.pk for row in found] == [record.pk]
     accepted = record.findings.get(accepted_reason="known")
@@ -178,7 +178,7 @@ def test_decisions_that_do_not_contradict_each_other_are_put_together(
     assert list(record.favoured_by.all()) == [anna]
     assert all(row.is_accepted for row in record.findings.filter(code="nonfinite_weights"))
     (moved,) = record.changes.filter(field="moved")
-    assert (moved.by, moved.through) == (None, "scan")
+    assert (moved.by, moved.channel) == (None, "scan")
     assert {row.alias for row in record.aliases.all()} == {
         each.model_id for each in parts if each.model_id != record.model_id
     }
@@ -252,7 +252,7 @@ def test_what_joining_a_part_decided_can_be_undone(
     batch = MetadataChange.objects.get(model=joined, field="moved").batch
     assert MetadataChange.objects.filter(model=joined, field="description").count() >= 2
     for change in MetadataChange.objects.filter(batch=batch, field="description"):
-        undo.undo_change(change, by=anna, through="page")
+        undo.undo_change(change, by=anna, channel="page")
         joined.refresh_from_db()
         assert joined.description == f"About {old.model_id}"
     assert joined.description in (f"About {old.model_id}", f"About {new.model_id}")

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 
-from discovery.models import Finding, MetadataChange, RegisteredModel, Root, ScanRun, Skipped
+from discovery.models import Finding, MetadataChange, RegisteredModel, Root, ScanRun, SkippedPath
 from discovery.services.health import validation
 from discovery.services.machine.root_probes import RootSilent
 from discovery.services.metadata import metadata
@@ -34,7 +34,7 @@ def register(models_root: Path, user: User) -> Callable[..., RegisteredModel]:
     Root.objects.create(path=str(models_root))
 
     def registering(**data: Any) -> RegisteredModel:
-        return registration.register(data, by=user, through="page")
+        return registration.register(data, by=user, channel="page")
 
     return registering
 
@@ -76,7 +76,7 @@ def test_the_files_are_read_as_a_scan_reads_them_and_what_the_person_says_is_cur
         "display_name": "custom-model", "license": "mit", "capabilities": ["CHAT"],
         "modalities": ["TEXT"],
     }  # fmt: skip
-    assert set(record.changes.values_list("field", "through")) == {
+    assert set(record.changes.values_list("field", "channel")) == {
         (field, "page") for field in record.curated
     }
     register_by_scan = RegisteredModel.objects.get(pk=record.pk)
@@ -175,9 +175,13 @@ def test_weights_in_a_format_that_scans_leave_out_are_read(
     )
     builders.transformers(models_root / "tiny", hidden=64)
     scan(models_root)
-    assert Skipped.objects.count() == 1
+    assert SkippedPath.objects.count() == 1
     record = register(path="tiny")
-    assert (record.format, record.status, Skipped.objects.count()) == ("safetensors", "READY", 0)
+    assert (record.format, record.status, SkippedPath.objects.count()) == (
+        "safetensors",
+        "READY",
+        0,
+    )
     assert scan(models_root, full=True).missing == 0
     assert RegisteredModel.objects.get().status == "READY"
 
@@ -272,7 +276,7 @@ def test_a_model_may_be_registered_before_anything_was_scanned(
 ) -> None:
     settings.MODELS_DIR = models_root
     builders.transformers(models_root / "tiny", hidden=64)
-    record = registration.register({"path": "tiny"}, by=user, through="page")
+    record = registration.register({"path": "tiny"}, by=user, channel="page")
     assert (record.root.path, record.path) == (str(models_root), "tiny")
 
 
@@ -399,7 +403,7 @@ def test_a_model_that_was_forgotten_comes_back_with_what_people_made_of_it(
 ) -> None:
     builders.transformers(models_root / "tiny", hidden=64)
     record = register(path="tiny", name="first", license="mit")
-    deregistration.forget(record, by=user, through="page")
+    deregistration.forget(record, by=user, channel="page")
     again = register(path="tiny", author="Ada")
     assert (again.model_id, again.license, again.author, again.title) == (
         "first",
@@ -419,7 +423,7 @@ def test_a_name_that_a_forgotten_model_keeps_is_not_given_away(
 ) -> None:
     builders.transformers(models_root / "tiny", hidden=64)
     builders.transformers(models_root / "other", hidden=72)
-    deregistration.forget(register(path="tiny", name="mine"), by=user, through="page")
+    deregistration.forget(register(path="tiny", name="mine"), by=user, channel="page")
     assert register(path="other", name="mine").model_id == "mine-2"
 
 
@@ -429,10 +433,10 @@ def test_a_hosted_model_can_move_and_change_its_key(register: Register, user: Us
         record,
         {"endpoint": "https://b.example", "api_key_variable": "KAREN_ENDPOINT_KEY"},
         by=user,
-        through="page",
+        channel="page",
     )
     assert record.value("endpoint") == "https://b.example"
-    metadata.edit(record, {"endpoint": None}, by=user, through="page")
+    metadata.edit(record, {"endpoint": None}, by=user, channel="page")
     assert record.value("endpoint") == "http://a.example/v1"
 
 

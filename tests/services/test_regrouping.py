@@ -66,7 +66,7 @@ def decide(model_id: str, by: User, text: str) -> None:
         RegisteredModel.objects.get(model_id=model_id),
         {"description": text},
         by=by,
-        through="page",
+        channel="page",
     )
 
 

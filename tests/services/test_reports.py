@@ -23,7 +23,7 @@ def test_scans_edits_and_rules_keep_the_score(
     Root.objects.create(path=str(models_root))
     scan(models_root)
     record = RegisteredModel.objects.get()
-    assert record.lacking == mask(
+    assert record.missing_mask == mask(
         [
             *completeness_report.advice(
                 RegisteredModel.objects.select_related("root").get()
@@ -36,7 +36,7 @@ def test_scans_edits_and_rules_keep_the_score(
         record,
         {"resource_requirements": {"ram": 1}, "performance_metrics": {"speed": 2}},
         by=admin_user,
-        through="page",
+        channel="page",
     )
     second = RegisteredModel.objects.get().completeness
     assert first is not None

@@ -18,7 +18,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from discovery.engine.core.vocabulary import Status
-from discovery.models import LogEntry, RegisteredModel, Root, ScanRun, Skipped
+from discovery.models import LogEntry, RegisteredModel, Root, ScanRun, SkippedPath
 from discovery.services import jobs, scans
 from discovery.services.jobs.progress import Stopped
 from discovery.services.metadata import metadata
@@ -151,7 +151,7 @@ def test_no_model_takes_an_id_that_is_a_word_of_the_api(
 def edit(model_id: str, **changes: Any) -> RegisteredModel:
     user, _ = User.objects.get_or_create(username="anna", defaults={"is_staff": True})
     record = RegisteredModel.objects.get(model_id=model_id)
-    metadata.edit(record, changes, by=user, through="page")
+    metadata.edit(record, changes, by=user, channel="page")
     return record
 
 
@@ -344,12 +344,12 @@ def test_a_folder_that_is_no_model_is_remembered_with_the_reason(
     builders.write_json(models_root / "app" / "config.json", {"port": 3000})
     run = scan(models_root)
     assert counts(run) == {}
-    assert [(skipped.place, skipped.reason) for skipped in Skipped.objects.all()] == [
+    assert [(skipped.place, skipped.reason) for skipped in SkippedPath.objects.all()] == [
         ("app", "config.json describes no model and there are no weights")
     ]
     shutil.rmtree(models_root / "app")
     scan(models_root)
-    assert not Skipped.objects.exists()
+    assert not SkippedPath.objects.exists()
 
 
 def test_a_broken_model_is_registered_and_counted_as_an_error(

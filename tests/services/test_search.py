@@ -28,7 +28,7 @@ def shelf(make_model: Make, admin_user: User) -> None:
     make_model("c", primary="LANGUAGE", status="CORRUPT")
     for name, tags in (("a", ["x", "y"]), ("b", ["y"])):
         metadata.edit(
-            RegisteredModel.objects.get(name=name), {"tags": tags}, by=admin_user, through="page"
+            RegisteredModel.objects.get(name=name), {"tags": tags}, by=admin_user, channel="page"
         )
     Collection.objects.create(name="shelf one").models.add(RegisteredModel.objects.get(name="c"))
     RegisteredModel.objects.get(name="b").favoured_by.add(admin_user)

@@ -178,7 +178,7 @@ def test_a_change_on_disk_is_followed_and_told_once(
     watch.follow()
     assert Schedule.objects.get(name="scan the roots").minutes == 10
     assert set(Root.objects.values_list("path", flat=True)) == {str(models_root), str(more)}
-    changes = SettingChange.objects.filter(through="file").values_list("key", flat=True)
+    changes = SettingChange.objects.filter(channel="file").values_list("key", flat=True)
     assert sorted(changes) == ["discovery.roots", INTERVAL]
 
 

@@ -161,8 +161,8 @@ def test_a_document_has_every_key_for_a_viewer_with_own_groups_and_no_names(
     model = make_model("m", visibility="PUBLIC", license="mit")
     model.groups.set([Group.objects.create(name="ours"), Group.objects.create(name="theirs")])
     user.groups.add(Group.objects.get(name="ours"))
-    metadata.edit(model, {"license": "apache-2.0"}, by=admin_user, through="page")
-    metadata.edit(model, {"author": "Anna"}, by=user, through="page")
+    metadata.edit(model, {"license": "apache-2.0"}, by=admin_user, channel="page")
+    metadata.edit(model, {"author": "Anna"}, by=user, channel="page")
     full, told = records.document(model, Sight(admin_user)), records.document(model, Sight(user))
     assert full.keys() == told.keys()
     assert (full["root"], told["root"]) == ("/srv/models", "models")
@@ -179,10 +179,10 @@ def test_history_tells_viewers_what_was_changed_and_of_their_own_who(
 ) -> None:
     model, hidden = make_model("seen", visibility="PUBLIC"), make_model("unseen-model")
     Group.objects.create(name="theirs")
-    metadata.edit(model, {"license": "mit"}, by=admin_user, through="page")
-    metadata.edit(model, {"groups": ["theirs"]}, by=admin_user, through="page")
-    metadata.edit(model, {"author": "Anna"}, by=user, through="api")
-    metadata.edit(hidden, {"license": "mit"}, by=user, through="page")
+    metadata.edit(model, {"license": "mit"}, by=admin_user, channel="page")
+    metadata.edit(model, {"groups": ["theirs"]}, by=admin_user, channel="page")
+    metadata.edit(model, {"author": "Anna"}, by=user, channel="api")
+    metadata.edit(hidden, {"license": "mit"}, by=user, channel="page")
     client.force_login(user)
     page = client.get("/history/").text
     assert page.count('class="panel batch"') == 2
@@ -202,7 +202,7 @@ def test_the_log_tells_viewers_what_happened_and_not_who_did_it(
     make_model: Make, user: User, admin_user: User, client: Client
 ) -> None:
     metadata.edit(
-        make_model("seen", visibility="PUBLIC"), {"license": "mit"}, by=admin_user, through="page"
+        make_model("seen", visibility="PUBLIC"), {"license": "mit"}, by=admin_user, channel="page"
     )
     client.force_login(user)
     assert [
@@ -215,7 +215,7 @@ def test_who_registers_and_sees_not_every_model_is_told_names_of_roots(
 ) -> None:
     Root.objects.create(path=str(models_root))
     with pytest.raises(InvalidMetadata) as refused:
-        registration.register({"name": "x", "path": "/etc"}, by=user, through="page")
+        registration.register({"name": "x", "path": "/etc"}, by=user, channel="page")
     assert str(models_root) not in refused.value.errors["path"]
     assert "models" in refused.value.errors["path"]
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from discovery.engine.core import version
-from discovery.models import RegisteredModel, ScanRun, Skipped
+from discovery.models import RegisteredModel, ScanRun, SkippedPath
 from discovery.services.health import validation
 from discovery.services.metadata import metadata
 from discovery.services.scans import reconcile, root_scan, runner
@@ -87,7 +87,7 @@ def test_what_an_older_version_called_sound_is_judged_again_by_an_ordinary_scan(
     )
     scan(models_root)
     record = RegisteredModel.objects.get(path="evil")
-    metadata.edit(record, {"license": "mit"}, by=admin_user, through="page")
+    metadata.edit(record, {"license": "mit"}, by=admin_user, channel="page")
     # As the version before left it.
     RegisteredModel.objects.update(read_by=0)
     RegisteredModel.objects.filter(pk=record.pk).update(
@@ -123,14 +123,14 @@ def test_places_that_an_older_version_passed_over_are_looked_at_again(
     (models_root / "odd").mkdir()
     builders.write_json(models_root / "odd" / "config.json", {"a": 1})
     scan(models_root)
-    assert Skipped.objects.get().read_by == version.READERS
-    Skipped.objects.update(read_by=0, reason="what an older version said")
+    assert SkippedPath.objects.get().read_by == version.READERS
+    SkippedPath.objects.update(read_by=0, reason="what an older version said")
     scan(models_root)
-    assert (Skipped.objects.get().read_by, Skipped.objects.get().reason) != (
+    assert (SkippedPath.objects.get().read_by, SkippedPath.objects.get().reason) != (
         0,
         "what an older version said",
     )
-    assert Skipped.objects.get().read_by == version.READERS
+    assert SkippedPath.objects.get().read_by == version.READERS
 
 
 def test_models_of_one_folder_share_one_reading_of_it(

@@ -44,7 +44,7 @@ def snapshot() -> Snapshot:
 
 
 def change(model: RegisteredModel, by: User, **values: Any) -> UUID:
-    made, *_ = metadata.edit(model, values, by=by, through="page")
+    made, *_ = metadata.edit(model, values, by=by, channel="page")
     return made.batch
 
 
@@ -55,7 +55,7 @@ def test_an_undo_restores_the_value_and_whose_decision_it_was(
     change(model, user, license="apache-2.0")
     before = snapshot()
     batch = change(model, admin_user, license="gpl-3.0")
-    edit = bulk_edits.take_back(batch, by=admin_user, through="page")
+    edit = bulk_edits.take_back(batch, by=admin_user, channel="page")
     assert snapshot() == before
     assert before["m"]["curated"]["license"]["by"] == "reader"
     (row,) = MetadataChange.objects.filter(undoes=batch)
@@ -121,13 +121,13 @@ def test_a_batch_is_not_taken_back_twice(make_model: Make, user: User) -> None:
 
 def test_one_change_of_a_batch_is_undone_alone(make_model: Make, user: User) -> None:
     model = make_model("m")
-    metadata.edit(model, {"license": "mit", "author": "A"}, by=user, through="page")
-    undo.undo_change(MetadataChange.objects.get(field="license"), by=user, through="page")
+    metadata.edit(model, {"license": "mit", "author": "A"}, by=user, channel="page")
+    undo.undo_change(MetadataChange.objects.get(field="license"), by=user, channel="page")
     model.refresh_from_db()
     assert (model.license, model.author) == (None, "A")
     with pytest.raises(undo.NotUndoable, match="changed again since"):
         undo.undo_change(
-            MetadataChange.objects.get(field="license", undoes=None), by=user, through="page"
+            MetadataChange.objects.get(field="license", undoes=None), by=user, channel="page"
         )
     back = bulk_edits.take_back(MetadataChange.objects.get(field="author").batch, by=user)
     model.refresh_from_db()

@@ -43,7 +43,7 @@ def test_validating_reads_again_and_the_record_follows(models_root: Path, scan: 
     assert record.status == "INCOMPLETE"
     assert record.findings.get(code="truncated").resolved_at is None
     assert LogEntry.objects.filter(
-        channel="validation", level="error", model_id=record.model_id
+        topic="validation", level="error", model_id=record.model_id
     ).exists()
 
 
@@ -68,7 +68,7 @@ def test_a_license_that_a_person_has_set_is_known(
     scan(models_root)
     record = RegisteredModel.objects.select_related("root").get()
     assert outcome(validation.report(record), "license_present") == "warning"
-    metadata.edit(record, {"license": "mit"}, by=user, through="page")
+    metadata.edit(record, {"license": "mit"}, by=user, channel="page")
     assert outcome(validation.report(record), "license_present") == "passed"
 
 

@@ -333,7 +333,7 @@ def test_edits_and_registrations_are_told_once_they_are_committed(
 ) -> None:
     model = make_model("m")
     with django_capture_on_commit_callbacks(execute=True):
-        metadata.edit(model, {"license": "mit", "tags": ["a"]}, by=admin_user, through="api")
+        metadata.edit(model, {"license": "mit", "tags": ["a"]}, by=admin_user, channel="api")
         assert events() == []
     [told] = [delivery.body["data"] for delivery in WebhookDelivery.objects.all()]
     assert told["models"] == [{"model_id": "m", "fields": ["license", "tags"], "aliases": []}]
@@ -341,7 +341,7 @@ def test_edits_and_registrations_are_told_once_they_are_committed(
     Root.objects.create(path=str(models_root))
     builders.transformers(models_root / "custom")
     with django_capture_on_commit_callbacks(execute=True):
-        registration.register({"name": "custom", "path": "custom"}, by=admin_user, through="api")
+        registration.register({"name": "custom", "path": "custom"}, by=admin_user, channel="api")
     assert "model.added" in events()
 
 
@@ -353,7 +353,7 @@ def test_a_big_batch_is_told_a_hundred_models_at_a_time(
         metadata.edit_many(
             {model: {"license": "mit"} for model in models},
             by=admin_user,
-            through="page",
+            channel="page",
             batch=uuid4(),
         )
     assert [
@@ -366,7 +366,7 @@ def test_nobody_is_told_who_does_not_want_to_be(
 ) -> None:
     quiet = webhooks.create(receiver.url, ["scan.finished"], by=admin_user)
     with django_capture_on_commit_callbacks(execute=True):
-        metadata.edit(make_model("m"), {"license": "mit"}, by=admin_user, through="api")
+        metadata.edit(make_model("m"), {"license": "mit"}, by=admin_user, channel="api")
     webhooks.switch(quiet, on=False)
     run, _ = scans.start_now(ScanRun.Trigger.COMMAND)
     scans.execute(run)

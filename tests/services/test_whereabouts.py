@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from django.contrib.auth.models import AnonymousUser, User
 
-from discovery.models import RegisteredModel, Root, ScanRun, Skipped
+from discovery.models import RegisteredModel, Root, ScanRun, SkippedPath
 from discovery.services.machine import root_probes
 from discovery.services.scans import explain_missing, explain_verdicts, registration
 from discovery.services.scans.explain_missing import Explanation, NotAPath
@@ -125,7 +125,7 @@ def test_what_was_skipped_says_why(ask: Ask, scan: Scan) -> None:
     scan()
     answer = ask("half")
     assert answer.title == "It looks like a model and is none."
-    assert Skipped.objects.get(place="half").reason in answer.detail
+    assert SkippedPath.objects.get(place="half").reason in answer.detail
 
 
 def test_what_no_scan_has_seen_is_read_now(ask: Ask, scan: Scan) -> None:
@@ -288,10 +288,10 @@ def test_what_scans_pass_by_may_be_registered_by_hand_and_is_named_from_then_on(
     path: str, ask: Ask, scan: Scan, shelf: Path, admin_user: User
 ) -> None:
     scan()
-    assert ask(path).by_hand
-    record = registration.register({"path": str(shelf / path)}, by=admin_user, through="page")
+    assert ask(path).may_register
+    record = registration.register({"path": str(shelf / path)}, by=admin_user, channel="page")
     answer = ask(path)
-    assert (answer.tone, answer.models, answer.by_hand) == ("ok", (record,), False)
+    assert (answer.tone, answer.models, answer.may_register) == ("ok", (record,), False)
     assert answer.title.endswith("by hand.")
-    assert not ask("chat/llama").by_hand
-    assert not ask("nowhere").by_hand
+    assert not ask("chat/llama").may_register
+    assert not ask("nowhere").may_register

@@ -88,7 +88,7 @@ def test_a_scan_on_an_empty_database_gives_the_same_curated_values(
     make[folder](models_root / folder)
     scan(models_root)
     record = RegisteredModel.objects.get(path=folder)
-    metadata.edit(record, EVERYTHING, by=user, through="page")
+    metadata.edit(record, EVERYTHING, by=user, channel="page")
     (result,) = write_back.write([record])
     assert (result.outcome, set(result.fields)) == (Outcome.WRITTEN, set(EVERYTHING))
     wanted = decided(record)
@@ -118,7 +118,7 @@ def test_awkward_values_come_back_from_the_files_too(
     )
     scan(models_root)
     record = RegisteredModel.objects.get()
-    metadata.edit(record, awkward(chance), by=user, through="page")
+    metadata.edit(record, awkward(chance), by=user, channel="page")
     wanted = decided(record)
     list(write_back.write([record]))
     forget_everything()
@@ -133,7 +133,7 @@ def test_writing_again_changes_nothing(models_root: Path, scan: Scan, user: User
     builders.transformers(models_root / "m")
     scan(models_root)
     record = RegisteredModel.objects.get()
-    metadata.edit(record, EVERYTHING, by=user, through="page")
+    metadata.edit(record, EVERYTHING, by=user, channel="page")
     list(write_back.write([record]))
     before = (models_root / "m/metadata.json").stat().st_mtime_ns
     scan(models_root)
@@ -154,7 +154,7 @@ def test_unknown_keys_order_indentation_and_mode_of_the_file_stay(
     path.chmod(0o640)
     scan(models_root)
     record = RegisteredModel.objects.get()
-    metadata.edit(record, {"license": "mit", "author": "A"}, by=user, through="page")
+    metadata.edit(record, {"license": "mit", "author": "A"}, by=user, channel="page")
     (result,) = write_back.write(write_back.curated_models())
     assert result.fields == ("author", "license")
     assert (
@@ -175,7 +175,7 @@ def test_custom_fields_that_people_took_away_stay_away_and_unseen_ones_stay(
     path.write_text('{"loose": 1, "other": 2, "custom": {"inner": 3}}')
     scan(models_root)
     record = RegisteredModel.objects.get()
-    metadata.edit(record, {"custom": {"loose": 10, "mine": 4}}, by=user, through="page")
+    metadata.edit(record, {"custom": {"loose": 10, "mine": 4}}, by=user, channel="page")
     path.write_text('{"loose": 1, "other": 2, "custom": {"inner": 3, "new": 5}}')
     list(write_back.write([record]))
     assert json.loads(path.read_text()) == {
@@ -199,7 +199,7 @@ def test_that_a_model_has_no_tags_whatever_its_card_says_is_written_too(
     record = RegisteredModel.objects.get()
     assert record.value("tags") == ["from-card"]
     nothing = Operation.read("tags", values={"tags": []}).plan([record])
-    metadata.edit_many(nothing.changes, by=user, through="page", batch=uuid4())
+    metadata.edit_many(nothing.changes, by=user, channel="page", batch=uuid4())
     list(write_back.write([record]))
     assert json.loads((models_root / "m/metadata.json").read_text()) == {"tags": []}
     forget_everything()
@@ -218,7 +218,7 @@ def edited(models_root: Path, scan: Scan, user: User) -> RegisteredModel:
     builders.transformers(models_root / "m")
     scan(models_root)
     record = RegisteredModel.objects.get()
-    metadata.edit(record, {"author": "A"}, by=user, through="page")
+    metadata.edit(record, {"author": "A"}, by=user, channel="page")
     return record
 
 
@@ -286,7 +286,7 @@ def test_what_has_no_folder_of_its_own_is_refused_with_the_way_out(
     gone = make_model("gone", root=Root.objects.get(path=str(models_root)))
     records = list(RegisteredModel.objects.select_related("root"))
     for record in records:
-        metadata.edit(record, {"author": "A"}, by=user, through="page")
+        metadata.edit(record, {"author": "A"}, by=user, channel="page")
     before = sorted(str(path) for path in models_root.rglob("*"))
     reasons = {result.model_id: result.reason for result in write_back.write(records)}
     assert sorted(str(path) for path in models_root.rglob("*")) == before
@@ -307,7 +307,7 @@ def test_an_accepted_finding_stays_accepted_when_metadata_is_written(
     scan(models_root)
     record = RegisteredModel.objects.get()
     content = record.content
-    metadata.edit(record, {"author": "A"}, by=user, through="page")
+    metadata.edit(record, {"author": "A"}, by=user, channel="page")
     list(write_back.write([record]))
     scan(models_root)
     record.refresh_from_db()
@@ -321,6 +321,6 @@ def test_a_new_file_is_as_open_as_the_person_wants_files_to_be(
 ) -> None:
     builders.transformers(models_root / "m")
     scan(models_root)
-    metadata.edit(RegisteredModel.objects.get(), {"license": "mit"}, by=user, through="page")
+    metadata.edit(RegisteredModel.objects.get(), {"license": "mit"}, by=user, channel="page")
     list(write_back.write(write_back.curated_models()))
     assert (models_root / "m/metadata.json").stat().st_mode & 0o777 == 0o644

@@ -66,7 +66,7 @@ def value_of(record: RegisteredModel, name: str) -> Any:
 def filled(make_model: Make, admin_user: User) -> RegisteredModel:
     record = make_model("one")
     values = {name: value for name, (value, _, _) in VALUES.items()}
-    metadata.edit(record, values, by=admin_user, through="page")
+    metadata.edit(record, values, by=admin_user, channel="page")
     make_model("two")
     return record
 

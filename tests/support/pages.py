@@ -31,7 +31,7 @@ from discovery.models import (
     SavedView,
     ScanRun,
     SettingChange,
-    Skipped,
+    SkippedPath,
     Tag,
     Webhook,
 )
@@ -96,7 +96,7 @@ def furnish(user: User) -> None:
         llama,
         {"license": "mit", "tags": ["kept"], "description": "Made for tests."},
         by=user,
-        through="page",
+        channel="page",
     )
     Collection.objects.create(name="Shortlist", description="What we try next.").models.add(llama)
     Group.objects.get_or_create(name="Research")
@@ -132,7 +132,7 @@ def furnish(user: User) -> None:
             "edited.csv", b"model_id,license\nllama-chat,apache-2.0\nnobody,mit\n", user
         )
     )
-    Skipped.objects.create(
+    SkippedPath.objects.create(
         root=llama.root, place="half", signature="0", reason="no weights in a known format"
     )
     Webhook.objects.create(
@@ -144,7 +144,7 @@ def furnish(user: User) -> None:
         key="discovery.max_scan_depth",
         after={"value": 4},
         by=user,
-        through="page",
+        channel="page",
     )
     Plugin.objects.create(
         key="shelf.ShelfPlugin",
@@ -162,7 +162,7 @@ def furnish(user: User) -> None:
     LogEntry.objects.create(
         at=now,
         level="warning",
-        channel="validation",
+        topic="validation",
         model_id="bert-base",
         message="checked",
         scan=run,

@@ -82,7 +82,7 @@ def test_a_change_that_nobody_saw_is_not_overwritten(
 ) -> None:
     record = make_model()
     seen = {f"seen-{name}": metadata.stamp(record, name) for name in ("visibility", "groups")}
-    metadata.edit(record, {"visibility": "ADMIN_ONLY"}, by=admin_user, through="api")
+    metadata.edit(record, {"visibility": "ADMIN_ONLY"}, by=admin_user, channel="api")
     response = admin_client.post(URL, {"visibility": "PUBLIC", **seen})
     assert response.status_code == 409
     assert 'value="ADMIN_ONLY" checked' in page_text(response)

@@ -119,7 +119,7 @@ def test_addresses_with_models_in_their_query_take_aliases(
 def test_a_history_is_found_by_a_former_id(
     model: RegisteredModel, admin_client: Client, admin_user: User
 ) -> None:
-    metadata.edit(model, {"license": "mit"}, by=admin_user, through="page")
+    metadata.edit(model, {"license": "mit"}, by=admin_user, channel="page")
     assert "/models/now/" in page_text(admin_client.get("/history/?model=befor"))
 
 
@@ -132,7 +132,7 @@ def test_what_a_scan_put_together_is_told_as_its_own(
         before={"path": "now", "joined with": None},
         after={"path": "now", "joined with": "before"},
         at=timezone.now(),
-        through="scan",
+        channel="scan",
         batch=uuid4(),
     )
     html = page_text(admin_client.get("/models/now/history/"))

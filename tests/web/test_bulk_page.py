@@ -27,7 +27,7 @@ KINDS = ("metadata", "tags", "category", "visibility", "collection", "validate")
 @pytest.fixture
 def three(make_model: Make, admin_user: User) -> list[RegisteredModel]:
     models = [make_model("a", license="mit"), make_model("b"), make_model("c")]
-    metadata.edit(models[0], {"tags": ["old", "x"]}, by=admin_user, through="page")
+    metadata.edit(models[0], {"tags": ["old", "x"]}, by=admin_user, channel="page")
     return models
 
 
@@ -114,7 +114,7 @@ def test_metadata_is_previewed_then_applied(
     assert "from config.json" in html
     assert MetadataChange.objects.count() == 1
     edit = apply(admin_client, "metadata", **fields)
-    assert (edit.state, edit.changed, edit.operation["through"]) == ("done", 3, "page")
+    assert (edit.state, edit.changed, edit.operation["channel"]) == ("done", 3, "page")
     for model in RegisteredModel.objects.all():
         assert (model.license, model.value("capabilities"), model.value("custom")) == (
             "mit",

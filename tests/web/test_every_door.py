@@ -48,7 +48,7 @@ from discovery.models import (
     SavedView,
     ScanRun,
     SettingChange,
-    Skipped,
+    SkippedPath,
     Tag,
     Visibility,
     Webhook,
@@ -106,9 +106,9 @@ def known(
         Group.objects.create(name="readers"),
     )
     granting.groups.add(group)
-    metadata.edit(model, {"visibility": "RESTRICTED"}, by=admin_user, through="page")
-    metadata.edit(model, {"visibility": "PUBLIC"}, by=admin_user, through="page")
-    metadata.edit(model, {"collections": ["Granting", "Shortlist"]}, by=admin_user, through="page")
+    metadata.edit(model, {"visibility": "RESTRICTED"}, by=admin_user, channel="page")
+    metadata.edit(model, {"visibility": "PUBLIC"}, by=admin_user, channel="page")
+    metadata.edit(model, {"collections": ["Granting", "Shortlist"]}, by=admin_user, channel="page")
     (config_files.RULES.path).write_text(
         config_files.RULES.path.read_text() if config_files.RULES.path.exists() else "{}"
     )
@@ -152,7 +152,7 @@ def known(
         "change": last("license"),
         "batch": MetadataChange.objects.get(pk=last("license")).batch,
         "finding": Finding.objects.get().pk,
-        "skipped": Skipped.objects.latest("pk").pk,
+        "skipped": SkippedPath.objects.latest("pk").pk,
         "kind": ContentType.objects.get_for_model(RegisteredModel).pk,
         "group": group.pk,
         "nobody": "x",

@@ -116,7 +116,7 @@ def test_two_people_at_one_list_in_the_admin_are_told(
     record = make_model("m")
     address = f"/admin/discovery/registeredmodel/{record.pk}/change/"
     shown = {f"initial-{PREFIX}use_cases": "", "visibility": "RESTRICTED"}
-    metadata.edit(record, {"use_cases": ["theirs, all"]}, by=user, through="page")
+    metadata.edit(record, {"use_cases": ["theirs, all"]}, by=user, channel="page")
     response = admin_client.post(address, {**shown, f"{PREFIX}use_cases": "mine"})
     assert "Somebody else has set this" in page_text(response)
     record.refresh_from_db()

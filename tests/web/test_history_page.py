@@ -36,9 +36,9 @@ def html(
 def edited(make_model: Make, admin_user: User, user: User) -> RegisteredModel:
     """A public model with two edits, beside a restricted one with one."""
     model, hidden = make_model("bert-base", visibility="PUBLIC"), make_model("secret-model")
-    metadata.edit(model, {"tags": ["a", "b"], "license": "mit"}, by=admin_user, through="page")
-    metadata.edit(model, {"tags": ["b", "c"], "description": "word " * 60}, by=user, through="api")
-    metadata.edit(hidden, {"author": "Ada"}, by=admin_user, through="admin")
+    metadata.edit(model, {"tags": ["a", "b"], "license": "mit"}, by=admin_user, channel="page")
+    metadata.edit(model, {"tags": ["b", "c"], "description": "word " * 60}, by=user, channel="api")
+    metadata.edit(hidden, {"author": "Ada"}, by=admin_user, channel="admin")
     return model
 
 
@@ -188,7 +188,7 @@ def test_what_is_counted_and_taken_back_is_told_of_what_the_reader_may_see(
     bulk_edits.request(
         Operation.read("tags", add={"tags": ["t"]}), Selection(query=""), by=admin_user
     )
-    undo.undo_change(MetadataChange.objects.get(model=hidden), by=admin_user, through="page")
+    undo.undo_change(MetadataChange.objects.get(model=hidden), by=admin_user, channel="page")
     for path in ("/history/", "/models/seen/history/"):
         page = html(reader_client, path)
         assert page.count('class="panel batch"') == 1
@@ -324,7 +324,7 @@ def test_values_that_mean_harm_are_shown_as_text(admin_client: Client, make_mode
             before=before,
             after=after,
             at=timezone.now(),
-            through="x<y>",
+            channel="x<y>",
             batch=uuid4(),
         )
     page = html(admin_client)
@@ -338,7 +338,7 @@ def test_a_page_of_history_needs_a_fixed_number_of_queries(
 ) -> None:
     models = [make_model(f"m{number}") for number in range(40)]
     for model in models:
-        metadata.edit(model, {"author": "A", "license": "mit"}, by=admin_user, through="page")
+        metadata.edit(model, {"author": "A", "license": "mit"}, by=admin_user, channel="page")
     bulk_edits.request(
         Operation.read("tags", add={"tags": ["t"]}), Selection(query=""), by=admin_user
     )

@@ -72,7 +72,7 @@ def test_it_is_applied_in_the_persons_name_and_taken_back_with_one_click(
     admin_client.post(f"/import/{run.pk}/act/", {"action": "apply"})
     run.refresh_from_db()
     change = MetadataChange.objects.get(batch=run.batch)
-    assert (change.by, change.through, change.after) == (admin_user, "import", "gpl-3.0")
+    assert (change.by, change.channel, change.after) == (admin_user, "import", "gpl-3.0")
     assert bytes(run.content) == b""
     page = html(admin_client, run)
     assert "Take it back" in page

@@ -21,7 +21,7 @@ HTMX = {"HX-Request": "true"}
 
 
 def tell(message: str, **fields: Any) -> LogEntry:
-    defaults = {"at": timezone.now(), "level": "info", "channel": "discovery"}
+    defaults = {"at": timezone.now(), "level": "info", "topic": "discovery"}
     return LogEntry.objects.create(message=message, **{**defaults, **fields})
 
 
@@ -40,8 +40,8 @@ def three(make_model: Make) -> ScanRun:
     make_model("known")
     run = ScanRun.objects.create(trigger="page")
     tell("alpha", level="error", model_id="known", path="shelf/known", scan=run)
-    tell("beta", channel="validation", model_id="forgotten", at=timezone.now() - timedelta(hours=2))
-    tell("gamma", level="warning", channel="metadata", at=timezone.now() - timedelta(days=3))
+    tell("beta", topic="validation", model_id="forgotten", at=timezone.now() - timedelta(hours=2))
+    tell("gamma", level="warning", topic="metadata", at=timezone.now() - timedelta(days=3))
     return run
 
 
@@ -118,7 +118,7 @@ def test_the_newest_come_first_and_older_ones_by_a_link(
         LogEntry(
             at=timezone.now(),
             level="info",
-            channel="discovery",
+            topic="discovery",
             message=f"event {n}",
             model_id=f"m{n}",
         )

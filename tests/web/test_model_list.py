@@ -58,7 +58,7 @@ def shelf(make_model: Make, admin_user: User) -> None:
         RegisteredModel.objects.get(name="beta"),
         {"tags": ["<prod>"]},
         by=admin_user,
-        through="page",
+        channel="page",
     )
 
 

@@ -70,7 +70,7 @@ def form_of(html: str) -> dict[str, list[str]]:
 def test_every_field_that_can_be_set_has_a_row_with_value_and_source(
     admin_client: Client, model: RegisteredModel, user: User
 ) -> None:
-    metadata.edit(model, {"license": "apache-2.0", "visibility": "PUBLIC"}, by=user, through="page")
+    metadata.edit(model, {"license": "apache-2.0", "visibility": "PUBLIC"}, by=user, channel="page")
     html = page_text(admin_client.get("/models/tiny/metadata/"))
     for name in FIELDS.keys() - {"endpoint", "api_key_variable"}:
         assert f'id="field-{name}"' in html, name
@@ -310,9 +310,9 @@ def test_a_form_that_nobody_touches_changes_nothing_whatever_the_values_hold(
 def test_the_whole_form_saves_what_was_touched_and_nothing_else(
     admin_client: Client, model: RegisteredModel, user: User
 ) -> None:
-    metadata.edit(model, {"author": "Ada"}, by=user, through="page")
+    metadata.edit(model, {"author": "Ada"}, by=user, channel="page")
     data = form_of(admin_client.get("/models/tiny/metadata/?edit=all").content.decode())
-    metadata.edit(model, {"version": "2"}, by=user, through="page")
+    metadata.edit(model, {"version": "2"}, by=user, channel="page")
     data |= {
         "license": ["bsd-3-clause"],
         "tags": ["a\nb"],
@@ -352,7 +352,7 @@ def test_two_people_at_one_field_see_both_values(
     admin_client: Client, model: RegisteredModel, user: User
 ) -> None:
     mine = stamp(model, "license")
-    metadata.edit(model, {"license": "bsd-3-clause"}, by=user, through="page")
+    metadata.edit(model, {"license": "bsd-3-clause"}, by=user, channel="page")
     url = "/models/tiny/metadata/license/"
     response = admin_client.post(
         url, {**mine, "license": "gpl-3.0", "action": "save"}, headers=HTMX
@@ -378,7 +378,7 @@ def test_two_people_at_the_whole_form_choose_for_each_field(
     admin_client: Client, model: RegisteredModel, user: User
 ) -> None:
     data = form_of(admin_client.get("/models/tiny/metadata/?edit=all").content.decode())
-    metadata.edit(model, {"license": "bsd-3-clause", "author": "Bob"}, by=user, through="page")
+    metadata.edit(model, {"license": "bsd-3-clause", "author": "Bob"}, by=user, channel="page")
     data |= {"license": ["gpl-3.0"], "author": ["Ada"], "version": ["3"], "action": ["save"]}
     response = admin_client.post("/models/tiny/metadata/", data)
     html = page_text(response)
@@ -401,7 +401,7 @@ def test_a_422_does_not_forget_what_was_seen(
     admin_client: Client, model: RegisteredModel, user: User
 ) -> None:
     mine = stamp(model, "context_length")
-    metadata.edit(model, {"context_length": 8}, by=user, through="page")
+    metadata.edit(model, {"context_length": 8}, by=user, channel="page")
     url = "/models/tiny/metadata/context_length/"
     html = page_text(
         admin_client.post(url, {**mine, "context_length": "many", "action": "save"}, headers=HTMX)
@@ -444,7 +444,7 @@ def test_another_row_is_added_without_javascript(
 def test_tags_that_others_use_are_offered(
     admin_client: Client, make_model: Make, model: RegisteredModel, user: User
 ) -> None:
-    metadata.edit(make_model("other"), {"tags": ["kept <ready>"]}, by=user, through="page")
+    metadata.edit(make_model("other"), {"tags": ["kept <ready>"]}, by=user, channel="page")
     html = page_text(admin_client.get("/models/tiny/metadata/tags/", headers=HTMX))
     assert '<datalist id="list-tags"><option value="kept &lt;ready&gt;"></option>' in html
     assert "kept &lt;ready&gt;" not in page_text(admin_client.get("/models/tiny/metadata/"))
@@ -492,7 +492,7 @@ def test_the_edit_button_leads_to_the_tab(admin_client: Client, model: Registere
 
 def test_a_hosted_model_shows_where_it_is(admin_client: Client, admin_user: User) -> None:
     data = {"name": "gpt", "type": "OPENAI", "endpoint": "http://models.example:9/v1"}
-    model = registration.register(data, by=admin_user, through="page")
+    model = registration.register(data, by=admin_user, channel="page")
     html = page_text(admin_client.get("/models/gpt/metadata/"))
     assert "http://models.example:9/v1" in html
     response = save(admin_client, model, "api_key_variable", api_key_variable="sk-1234567890")

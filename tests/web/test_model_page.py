@@ -72,7 +72,7 @@ def test_what_a_person_decided_says_who(
         make_model(license="mit"),
         {"license": "apache-2.0", "author": "Anna"},
         by=admin_user,
-        through="page",
+        channel="page",
     )
     html = get(admin_client, "tiny-model/")
     assert (

@@ -40,7 +40,7 @@ def twins(models_root: Path, admin_user: User) -> None:
         RegisteredModel.objects.get(model_id="x"),
         {"description": "Ours <b>"},
         by=admin_user,
-        through="page",
+        channel="page",
     )
     shutil.move(models_root / "x", models_root.parent / "x")
     scan(models_root)
@@ -86,7 +86,7 @@ def test_a_part_is_shown_with_what_both_decided_and_joined_into_the_whole(
     new = make_model("whole", fingerprint="2" * 32, type="LLAMA_CPP")
     for record in (old, new):
         metadata.edit(
-            record, {"description": f"Of the {record.name}"}, by=admin_user, through="page"
+            record, {"description": f"Of the {record.name}"}, by=admin_user, channel="page"
         )
     ProposedJoin.objects.create(old=old, new=new, at=timezone.now())
     html = page_text(admin_client.get("/scans/moves/"))

@@ -18,7 +18,7 @@ from django.utils import timezone
 from django_q.brokers import Broker
 
 from discovery.engine.core.vocabulary import Severity
-from discovery.models import LogEntry, LogTopic, RegisteredModel, Root, ScanRun, Skipped
+from discovery.models import LogEntry, LogTopic, RegisteredModel, Root, ScanRun, SkippedPath
 from discovery.services import jobs
 from discovery.services.machine import root_states
 from tests.hanging import hanging
@@ -290,7 +290,7 @@ def tell(run: ScanRun, event: str, **fields: Any) -> LogEntry:
     defaults = {
         "at": timezone.now(),
         "level": Severity.INFO,
-        "channel": LogTopic.DISCOVERY,
+        "topic": LogTopic.DISCOVERY,
         "message": "<b>text</b>",
         "path": "a/b",
     }
@@ -328,7 +328,7 @@ def test_what_a_run_did_comes_a_hundred_at_a_time(
         LogEntry(
             at=timezone.now(),
             level="info",
-            channel="discovery",
+            topic="discovery",
             scan=run,
             model_id=f"m{n}",
             message=f"entry {n}",
@@ -397,7 +397,7 @@ def test_skipped_places_are_listed_with_their_reasons_and_searched(admin_client:
         ("a/broken", "no weights in a known format"),
         ("b/<i>odd</i>", "its manifests name no model"),
     ):
-        Skipped.objects.create(root=root, place=place, signature="0", reason=reason)
+        SkippedPath.objects.create(root=root, place=place, signature="0", reason=reason)
     assert "2 places skipped" in get(admin_client)
     html = get(admin_client, "/scans/skipped/")
     assert "no weights in a known format" in html

@@ -83,7 +83,7 @@ def test_the_next_run_can_be_moved(both: None, admin_client: Client) -> None:
     at = (timezone.now() + timedelta(days=2)).replace(second=0, microsecond=0)
     assert "is moved" in send(admin_client, "move", at=f"{at:%Y-%m-%dT%H:%M}")
     assert Schedule.objects.get(name=SCAN).next_run == at
-    entry = LogEntry.objects.filter(channel=LogTopic.ACCESS).latest("pk")
+    entry = LogEntry.objects.filter(topic=LogTopic.ACCESS).latest("pk")
     assert "admin moved to" in entry.message
 
 

@@ -198,7 +198,7 @@ def test_the_log_names_account_and_address_and_no_password(
         for _ in range(6):
             attempt(client, "x", name="my-own-password-typed-as-name")
     entries = [
-        entry.message for entry in LogEntry.objects.filter(channel=LogTopic.ACCESS).order_by("pk")
+        entry.message for entry in LogEntry.objects.filter(topic=LogTopic.ACCESS).order_by("pk")
     ]
     assert (
         entries[0]

@@ -57,7 +57,7 @@ def test_access_writes_only_what_was_touched(
     record = make_model("m")
     Group.objects.create(name="research")
     form = opened(admin_client, "/models/m/access/")
-    metadata.edit(record, {"groups": ["research"]}, by=admin_user, through="api")
+    metadata.edit(record, {"groups": ["research"]}, by=admin_user, channel="api")
     assert (
         admin_client.post("/models/m/access/", {**form, "visibility": "PUBLIC"}).status_code == 302
     )
@@ -74,7 +74,7 @@ def test_access_asks_whose_visibility_counts(
 ) -> None:
     record = make_model("m")
     form = opened(admin_client, "/models/m/access/")
-    metadata.edit(record, {"visibility": "ADMIN_ONLY"}, by=admin_user, through="api")
+    metadata.edit(record, {"visibility": "ADMIN_ONLY"}, by=admin_user, channel="api")
     refused = admin_client.post("/models/m/access/", {**form, "visibility": "PUBLIC"})
     html = page_text(refused)
     assert refused.status_code == 409
@@ -241,7 +241,7 @@ def test_a_bulk_edit_asks_again_when_what_it_replaces_has_changed(
     )
     mark = re.search(r'name="mark" value="(\w+)"', html)
     assert mark
-    metadata.edit(records[1], {"visibility": "ADMIN_ONLY"}, by=admin_user, through="api")
+    metadata.edit(records[1], {"visibility": "ADMIN_ONLY"}, by=admin_user, channel="api")
     sent = {
         "kind": "visibility",
         "id": ["a", "b"],
@@ -270,7 +270,7 @@ def test_an_import_asks_again_when_what_it_replaces_has_changed(
         "/import/", {"file": SimpleUploadedFile("x.csv", b"model_id,license\na,mit\nb,mit\n")}
     )
     run = MetadataImport.objects.get()
-    metadata.edit(record, {"license": "apache-2.0"}, by=admin_user, through="api")
+    metadata.edit(record, {"license": "apache-2.0"}, by=admin_user, channel="api")
     admin_client.post(f"/import/{run.pk}/act/", {"action": "apply"})
     html = page_text(admin_client.get(f"/import/{run.pk}/"))
     assert "changed since the file was checked, so nothing was imported" in html

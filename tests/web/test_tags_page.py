@@ -36,7 +36,7 @@ def shelf(make_model: Make, admin_user: User) -> None:
         RegisteredModel.objects.get(name="gamma"),
         {"tags": ["chat", "fine"]},
         by=admin_user,
-        through="page",
+        channel="page",
     )
     Tag.objects.filter(name="old").update(colour="red")
 

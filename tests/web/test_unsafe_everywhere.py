@@ -52,7 +52,7 @@ def pair(make_model: Make, admin_user: User) -> None:
             record,
             {"license": "mit", "base_model": "other" if name.startswith("evil") else "evil-model"},
             by=admin_user,
-            through="page",
+            channel="page",
         )
         if status == "UNSAFE":
             findings.after_scan([record])

@@ -69,22 +69,22 @@ def viewer(boss: User, models_root: Path, config_dir: Path) -> User:
         llama,
         {"groups": ["our-group", "zebra-group"], "visibility": "RESTRICTED"},
         by=boss,
-        through="page",
+        channel="page",
     )
     metadata.edit(
         bert,
         {"visibility": "PUBLIC", "license": "apache-2.0", "primary": "LANGUAGE"},
         by=editor,
-        through="api",
+        channel="api",
     )
     metadata.edit(
-        hidden, {"visibility": "ADMIN_ONLY", "tags": ["secret-tag"]}, by=editor, through="page"
+        hidden, {"visibility": "ADMIN_ONLY", "tags": ["secret-tag"]}, by=editor, channel="page"
     )
     Collection.objects.create(name="hidden-collection").models.add(hidden)
     metadata.edit(
-        llama, {"collections": ["Shortlist", "hidden-collection"]}, by=boss, through="page"
+        llama, {"collections": ["Shortlist", "hidden-collection"]}, by=boss, channel="page"
     )
-    metadata.edit(llama, {"collections": ["Shortlist"]}, by=boss, through="page")
+    metadata.edit(llama, {"collections": ["Shortlist"]}, by=boss, channel="page")
     Collection.objects.create(name="Filtered", query=f"root={path}").models.add(bert)
     # Who shares a view with everybody puts a name to it.
     generous = User.objects.create_user("generous", is_staff=True)
@@ -129,7 +129,7 @@ def viewer(boss: User, models_root: Path, config_dir: Path) -> User:
     LogEntry.objects.create(
         at=now,
         level="error",
-        channel="discovery",
+        topic="discovery",
         model_id="llama-chat",
         message=said,
         path=f"{path}/llama-chat",

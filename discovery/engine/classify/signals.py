@@ -161,7 +161,7 @@ class SignalCollector:
         self.text("base model", told.base)
         self.shape = self.shape or told.shape
 
-    def attention(self) -> dict[str, Any]:
+    def memory_shape(self) -> dict[str, Any]:
         """What memory is computed from, as JSON; empty where neither config nor header describe the
         layers.
         """

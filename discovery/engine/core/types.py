@@ -201,10 +201,11 @@ class Found:
 
     ``path`` is what people call it by (folder or file, relative to the root); ``place`` the
     candidate's it came from. ``signals`` is what rules decide by, as JSON (see
-    ``engine.classify.signals``), kept so that rules can change without reading again. ``attention``
-    is the shape of its layers and the bytes of its projector, as JSON: memory at any context
-    follows from it. ``pickled``: a pickle was met among its files, whatever it is called.
-    ``fingerprint`` (sizes and a hash of the header bytes) recognizes the model when it moves.
+    ``engine.classify.signals``), kept so that rules can change without reading again.
+    ``memory_shape`` is the shape of its layers and the bytes of its projector, as JSON: memory at
+    any context follows from it. ``pickled``: a pickle was met among its files, whatever it is
+    called. ``fingerprint`` (sizes and a hash of the header bytes) recognizes the model when it
+    moves.
     """
 
     place: str
@@ -221,5 +222,5 @@ class Found:
     problems: tuple[Problem, ...] = ()
     evidence: Mapping[str, Sequence[Evidence]] = field(default_factory=dict)
     signals: Mapping[str, Any] = field(default_factory=dict)
-    attention: Mapping[str, Any] = field(default_factory=dict)
+    memory_shape: Mapping[str, Any] = field(default_factory=dict)
     pickled: bool = False

@@ -233,7 +233,7 @@ class Relation(Word):
     MERGE = "merge"
 
 
-class Through(Word):
+class Channel(Word):
     """The surface that a change came through."""
 
     PAGE = "page"

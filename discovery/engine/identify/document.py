@@ -25,7 +25,7 @@ CATEGORIES = AXES
 def assemble(
     values: Mapping[str, Any],
     variants: list[dict[str, Any]],
-    attention: Mapping[str, Any],
+    memory_shape: Mapping[str, Any],
     machine: Machine | None,
 ) -> dict[str, Any]:
     """The document's fields from ``values`` ({field: resolved value}).
@@ -38,15 +38,15 @@ def assemble(
     document |= {name: values.get(name) or {} for name in OBJECTS}
     document["category"] = {name: values.get(name) for name in CATEGORIES}
     document["endpoint"] = values.get("endpoint")
-    document["variants"] = [_variant(item, attention, machine) for item in variants]
+    document["variants"] = [_variant(item, memory_shape, machine) for item in variants]
     document["memory"] = (
-        document["variants"][0]["memory"] if variants else memory(needed({}, attention), machine)
+        document["variants"][0]["memory"] if variants else memory(needed({}, memory_shape), machine)
     )
     return document
 
 
 def _variant(
-    item: Mapping[str, Any], attention: Mapping[str, Any], machine: Machine | None
+    item: Mapping[str, Any], memory_shape: Mapping[str, Any], machine: Machine | None
 ) -> dict[str, Any]:
     shown = {
         key: item.get(key)
@@ -61,12 +61,12 @@ def _variant(
             "status",
         )
     }
-    return {**shown, "memory": memory(needed(item, attention), machine)}
+    return {**shown, "memory": memory(needed(item, memory_shape), machine)}
 
 
 def needed(
     variant: Mapping[str, Any],
-    attention: Mapping[str, Any],
+    memory_shape: Mapping[str, Any],
     *,
     context: int | None = None,
     kv_type: str = "f16",
@@ -75,13 +75,13 @@ def needed(
 
     Raises ``ValueError`` for an unknown ``kv_type``.
     """
-    shape = AttentionShape.from_json(attention["shape"]) if "shape" in attention else None
+    shape = AttentionShape.from_json(memory_shape["shape"]) if "shape" in memory_shape else None
     return estimate(
         variant.get("weights_bytes"),
         shape,
         context=context,
         kv_type=kv_type,
-        projector_bytes=attention.get("projector_bytes", 0),
+        projector_bytes=memory_shape.get("projector_bytes", 0),
     )
 
 
@@ -121,7 +121,7 @@ def document(
     body = assemble(
         {name: value.value for name, value in found.values.items()},
         variants_of(found),
-        found.attention,
+        found.memory_shape,
         machine,
     )
     return {

@@ -272,7 +272,7 @@ def build(
         signature=candidate.signature,
         evidence={"modalities": tuple(modalities.evidence)},
         signals=signals.to_json(),
-        attention=merge.clues.attention(),
+        memory_shape=merge.clues.memory_shape(),
         problems=tidy(_softened(problems) if status is Status.READY else problems),
     )
 

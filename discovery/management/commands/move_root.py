@@ -37,7 +37,7 @@ class Command(DatabaseCommand):
             root = self._root(options["old"])
             was = root.path
             count = scans.move_root(
-                root, os.path.abspath(os.path.expanduser(options["new"])), through="command"
+                root, os.path.abspath(os.path.expanduser(options["new"])), channel="command"
             )
         except scans.NotMoved as error:
             self.stderr.write(str(error))

@@ -15,7 +15,7 @@ from django.contrib.auth.models import Group
 from django.db import transaction
 
 from discovery.engine.core.config import AccessControl, is_pattern
-from discovery.engine.core.vocabulary import RuleKind, Through, Visibility
+from discovery.engine.core.vocabulary import Channel, RuleKind, Visibility
 from discovery.models import AccessChange, AccessRule, AccessTerm
 from discovery.services.access import access_rules, audiences, rule_matches
 from discovery.services.access.rule_matches import Term
@@ -171,7 +171,7 @@ def _record(
 ) -> None:
     access_rules.record(
         AccessChange.Subject.RULE, pk, f"{FILE}: {key}", before, after, None,
-        Through.FILE,
+        Channel.FILE,
     )  # fmt: skip
 
 

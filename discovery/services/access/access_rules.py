@@ -139,7 +139,7 @@ def snapshot(rule: AccessRule) -> dict[str, Any]:
 
 
 def make(
-    wanted: Term, *, visibility: str, groups: Iterable[Group], by: User, through: str = "page"
+    wanted: Term, *, visibility: str, groups: Iterable[Group], by: User, channel: str = "page"
 ) -> AccessRule:
     """Create a rule; raises ``AccessRuleError``."""
     groups = list(groups)
@@ -156,12 +156,12 @@ def make(
         AccessTerm.objects.create(rule=rule, kind=wanted.kind, value=wanted.value)
         rule.groups.set(groups)
         audiences.refresh(rule_matches.of_rule(rule.pk))
-        record(Subject.RULE, rule.pk, label([wanted]), None, snapshot(rule), by, through)
+        record(Subject.RULE, rule.pk, label([wanted]), None, snapshot(rule), by, channel)
     return rule
 
 
 def change(
-    rule: AccessRule, *, visibility: str, groups: Iterable[Group], by: User, through: str = "page"
+    rule: AccessRule, *, visibility: str, groups: Iterable[Group], by: User, channel: str = "page"
 ) -> bool:
     """Set the visibility and the groups of a rule; return whether anything changed.
 
@@ -177,24 +177,24 @@ def change(
         after = snapshot(rule)
         if before == after:
             return False
-        record(Subject.RULE, rule.pk, label(terms_of(rule)), before, after, by, through)
+        record(Subject.RULE, rule.pk, label(terms_of(rule)), before, after, by, channel)
     return True
 
 
-def grant(rule: AccessRule, group: Group, on: bool, *, by: User, through: str = "page") -> bool:
+def grant(rule: AccessRule, group: Group, on: bool, *, by: User, channel: str = "page") -> bool:
     """One cell of the matrix. Raises ``AccessRuleError``."""
     groups = set(rule.groups.all()) | {group} if on else set(rule.groups.all()) - {group}
-    return change(rule, visibility=rule.visibility, groups=groups, by=by, through=through)
+    return change(rule, visibility=rule.visibility, groups=groups, by=by, channel=channel)
 
 
-def delete(rule: AccessRule, *, by: User, through: str = "page") -> None:
+def delete(rule: AccessRule, *, by: User, channel: str = "page") -> None:
     """Delete a rule, and decide again about its models. Raises ``AccessRuleError``."""
     _of_people(rule)
     with transaction.atomic():
         rule = _locked(rule)
         pk, before, called = rule.pk, snapshot(rule), label(terms_of(rule))
         remove(rule)
-        record(Subject.RULE, pk, called, before, None, by, through)
+        record(Subject.RULE, pk, called, before, None, by, channel)
 
 
 def remove(rule: AccessRule) -> None:
@@ -205,7 +205,7 @@ def remove(rule: AccessRule) -> None:
     audiences.refresh(models)
 
 
-def set_default(visibility: str, *, by: User, through: str = "page") -> bool:
+def set_default(visibility: str, *, by: User, channel: str = "page") -> bool:
     """Set the visibility of models that nothing else decides; return whether it changed.
 
     An empty value leaves it to the access file. Raises ``AccessRuleError``.
@@ -221,20 +221,20 @@ def set_default(visibility: str, *, by: User, through: str = "page") -> bool:
         audiences.refresh()
         record(
             Subject.RULE, rule.pk, "Default", {"visibility": before}, {"visibility": visibility},
-            by, through,
+            by, channel,
         )  # fmt: skip
     return True
 
 
 def grant_collection(
-    collection: Collection, group: Group, on: bool, *, by: User, through: str = "page"
+    collection: Collection, group: Group, on: bool, *, by: User, channel: str = "page"
 ) -> bool:
     """Set one cell of the matrix: whether a group may see the models of a collection."""
     with transaction.atomic():
         Collection.objects.select_for_update().get(pk=collection.pk)
         before = group_names(collection)
         (collection.groups.add if on else collection.groups.remove)(group)
-        return record_groups(collection, before, by=by, through=through)
+        return record_groups(collection, before, by=by, channel=channel)
 
 
 def group_names(collection: Collection) -> list[str]:
@@ -246,7 +246,7 @@ def record_groups(
     before: Sequence[str],
     *,
     by: User,
-    through: str = "page",
+    channel: str = "page",
     undoes: AccessChange | None = None,
 ) -> bool:
     """Record the groups that a collection has now and had ``before``.
@@ -258,7 +258,7 @@ def record_groups(
         return False
     told = ({"groups": list(before)}, {"groups": after})
     record(
-        Subject.COLLECTION, collection.pk, f"Collection: {collection.name}", *told, by, through,
+        Subject.COLLECTION, collection.pk, f"Collection: {collection.name}", *told, by, channel,
         undoes,
     )  # fmt: skip
     return True
@@ -271,18 +271,18 @@ def record(
     before: Mapping[str, Any] | None,
     after: Mapping[str, Any] | None,
     by: User | None,
-    through: str,
+    channel: str,
     undoes: AccessChange | None = None,
 ) -> AccessChange:
     """Record a change in the history and in the log."""
     row = AccessChange.objects.create(
         subject=subject, subject_id=subject_id, label=called[:300], before=before, after=after,
-        by=by, through=through, undoes=undoes,
+        by=by, channel=channel, undoes=undoes,
     )  # fmt: skip
     who = by.get_username() if by else FILE
     what = "added" if before is None else "deleted" if after is None else "changed"
     event_log.record(
-        LogTopic.ACCESS, Severity.INFO, f"{who} {what} who may see models ({called}, {through})"
+        LogTopic.ACCESS, Severity.INFO, f"{who} {what} who may see models ({called}, {channel})"
     )
     return row
 
@@ -290,12 +290,12 @@ def record(
 # -- undo
 
 
-def undo(row: AccessChange, *, by: User, through: str = "page") -> None:
+def undo(row: AccessChange, *, by: User, channel: str = "page") -> None:
     """Restore the values from before a change, unless they have changed again since.
 
     Raises ``AccessRuleError``.
     """
-    if row.through == "file":
+    if row.channel == "file":
         raise AccessRuleError("change", f"This came from {FILE}. Change the file instead.")
     with transaction.atomic():
         if _now(row) != row.after:
@@ -307,11 +307,11 @@ def undo(row: AccessChange, *, by: User, through: str = "page") -> None:
             collection = Collection.objects.select_for_update().get(pk=row.subject_id)
             before = group_names(collection)
             collection.groups.set(groups)
-            record_groups(collection, before, by=by, through=through, undoes=row)
+            record_groups(collection, before, by=by, channel=channel, undoes=row)
             return
         _restore(row, groups)
         record(
-            row.subject, row.subject_id, row.label, row.after, row.before, by, through, undoes=row
+            row.subject, row.subject_id, row.label, row.after, row.before, by, channel, undoes=row
         )
 
 

@@ -53,7 +53,7 @@ def request(
     selection: Selection,
     *,
     by: User,
-    through: str = "page",
+    channel: str = "page",
     atomic: bool = True,
 ) -> BulkEdit:
     """Change the models, or leave it to a worker when there are many.
@@ -66,12 +66,12 @@ def request(
     keys = selection.keys(by)
     if not keys:
         raise EmptySelection
-    wanted = {**operation.as_json(), "atomic": atomic, "through": through}
+    wanted = {**operation.as_json(), "atomic": atomic, "channel": channel}
     chosen = {"keys": keys} if selection.query is None else {"keys": keys, "query": selection.query}
     return _begin(wanted, chosen, by, at_once=operation.kind != "validate")
 
 
-def take_back(batch: UUID, *, by: User, through: str = "page") -> BulkEdit:
+def take_back(batch: UUID, *, by: User, channel: str = "page") -> BulkEdit:
     """Undo all of a batch; later changes are kept and named in ``reasons``.
 
     Raises ``EmptySelection``, ``undo.NotUndoable``.
@@ -86,7 +86,7 @@ def take_back(batch: UUID, *, by: User, through: str = "page") -> BulkEdit:
         state=State.CANCELLED, goes_on=False
     )
     return _begin(
-        {"kind": "undo", "undoes": str(batch), "atomic": False, "through": through},
+        {"kind": "undo", "undoes": str(batch), "atomic": False, "channel": channel},
         {"keys": keys},
         by,
         at_once=True,
@@ -176,7 +176,7 @@ def _change(edit: BulkEdit, chunk: Sequence[int]) -> None:
 
     It takes a fixed number of queries. Raises ``Refused``.
     """
-    by, through = edit.requested_by, edit.operation["through"]
+    by, channel = edit.requested_by, edit.operation["channel"]
     if by is None:
         raise RuntimeError("whoever asked for it has no account any more")
     with transaction.atomic():
@@ -186,7 +186,7 @@ def _change(edit: BulkEdit, chunk: Sequence[int]) -> None:
         metadata.edit_many(
             plan.changes,
             by=by,
-            through=through,
+            channel=channel,
             batch=edit.batch,
             undoes=plan.undoes,
             origins=plan.origins,
@@ -224,7 +224,7 @@ def _roll_back(edit: BulkEdit) -> None:
             metadata.edit_many(
                 plan.changes,
                 by=by,
-                through=edit.operation["through"],
+                channel=edit.operation["channel"],
                 batch=batch,
                 undoes=edit.batch,
                 origins=plan.origins,

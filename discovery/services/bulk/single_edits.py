@@ -23,7 +23,7 @@ def apply(
     model: RegisteredModel,
     *,
     by: User,
-    through: str,
+    channel: str,
     as_seen: Callable[[RegisteredModel], bool] = lambda _: True,
 ) -> RegisteredModel:
     """Change the model as ``operation`` says, and return it as it is then.
@@ -38,5 +38,5 @@ def apply(
         plan = operation.plan([record])
         if plan.faults:
             raise EditRefused(plan.faults)
-        metadata.edit_many(plan.changes, by=by, through=through, batch=uuid4())
+        metadata.edit_many(plan.changes, by=by, channel=channel, batch=uuid4())
     return RegisteredModel.objects.select_related("root").get(pk=model.pk)

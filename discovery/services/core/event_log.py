@@ -39,7 +39,7 @@ class Journal:
 
     def add(
         self,
-        channel: LogTopic,
+        topic: LogTopic,
         level: Severity,
         message: str,
         *,
@@ -50,7 +50,7 @@ class Journal:
         entry = LogEntry(
             at=timezone.now(),
             level=level,
-            channel=channel,
+            topic=topic,
             scan=self.scan,
             model_id=model_id,
             event=event,
@@ -64,10 +64,10 @@ class Journal:
             return
         entries, self.entries = self.entries, []
         LogEntry.objects.bulk_create(entries, batch_size=100)
-        for channel in LogTopic:
-            lines = [line(entry) for entry in entries if entry.channel == channel]
+        for topic in LogTopic:
+            lines = [line(entry) for entry in entries if entry.topic == topic]
             if lines:
-                logging.getLogger(f"karen.{channel.value}").info("\n".join(lines))
+                logging.getLogger(f"karen.{topic.value}").info("\n".join(lines))
 
 
 def line(entry: LogEntry) -> str:
@@ -92,7 +92,7 @@ def _stamp(at: datetime) -> str:
 
 
 def record(
-    channel: LogTopic,
+    topic: LogTopic,
     level: Severity,
     message: str,
     *,
@@ -102,21 +102,21 @@ def record(
 ) -> None:
     """One event, at once."""
     journal = Journal(scan)
-    journal.add(channel, level, message, model_id=model_id, path=path)
+    journal.add(topic, level, message, model_id=model_id, path=path)
     journal.write()
 
 
 def entries(
     *,
     level: str = "",
-    channel: str = "",
+    topic: str = "",
     scan: int | None = None,
     model_id: str | Combinable = "",
     text: str = "",
     since: datetime | None = None,
 ) -> QuerySet[LogEntry]:
     """The events that are all of this, the newest first."""
-    wanted = {"level": level, "channel": channel, "scan": scan, "at__gte": since}
+    wanted = {"level": level, "topic": topic, "scan": scan, "at__gte": since}
     rows = LogEntry.objects.filter(
         **{name: value for name, value in wanted.items() if value}
     ).order_by("-pk")

@@ -31,7 +31,7 @@ HEAVY = tuple(
         "problems",
         "signals",
         "evidence",
-        "attention",
+        "memory_shape",
         "checks",
     )
 )

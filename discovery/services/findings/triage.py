@@ -74,7 +74,7 @@ def _decision(row: Finding) -> str:
     return f"put off until {row.snoozed_until:%Y-%m-%d}" if row.snoozed_until else "opened again"
 
 
-def accept(rows: Sequence[Finding], *, by: User, reason: str, through: str = "page") -> int:
+def accept(rows: Sequence[Finding], *, by: User, reason: str, channel: str = "page") -> int:
     """Accept findings for the current content; once it changes, the acceptance no longer holds.
 
     Raises ``ReasonRequired``.
@@ -98,13 +98,13 @@ def accept(rows: Sequence[Finding], *, by: User, reason: str, through: str = "pa
         ["accepted_content", "accepted_reason", "accepted_by", "accepted_at", "snoozed_until"],
         "accepted",
         by,
-        through,
+        channel,
         reason=reason,
     )
     return len(rows)
 
 
-def reopen(rows: Sequence[Finding], *, by: User, through: str = "page") -> int:
+def reopen(rows: Sequence[Finding], *, by: User, channel: str = "page") -> int:
     """Undo acceptances and postponements."""
     for row in rows:
         row.accepted_content = row.accepted_reason = ""
@@ -114,21 +114,21 @@ def reopen(rows: Sequence[Finding], *, by: User, through: str = "page") -> int:
         ["accepted_content", "accepted_reason", "accepted_by", "accepted_at", "snoozed_until"],
         "reopened",
         by,
-        through,
+        channel,
     )
     return len(rows)
 
 
-def snooze(rows: Sequence[Finding], until: datetime, *, by: User, through: str = "page") -> int:
+def snooze(rows: Sequence[Finding], until: datetime, *, by: User, channel: str = "page") -> int:
     """Snooze findings: they are open again after ``until``."""
     for row in rows:
         row.snoozed_until = until
-    _save(rows, ["snoozed_until"], f"snoozed until {until:%Y-%m-%d}", by, through)
+    _save(rows, ["snoozed_until"], f"snoozed until {until:%Y-%m-%d}", by, channel)
     return len(rows)
 
 
 def _save(
-    rows: Sequence[Finding], fields: list[str], what: str, by: User, through: str, **more: str
+    rows: Sequence[Finding], fields: list[str], what: str, by: User, channel: str, **more: str
 ) -> None:
     now, batch = timezone.now(), uuid4()
     with transaction.atomic():
@@ -141,7 +141,7 @@ def _save(
                 after=_told(row, what, more),
                 by=by,
                 at=now,
-                through=through,
+                channel=channel,
                 batch=batch,
             )
             for row in rows
@@ -163,7 +163,7 @@ def _told(row: Finding, what: str, more: dict[str, str]) -> dict[str, Any]:
     return {"decision": what, "code": row.code, "path": row.path, "message": row.message, **more}
 
 
-def quarantine(model: RegisteredModel, *, by: User, through: str = "page") -> bool:
+def quarantine(model: RegisteredModel, *, by: User, channel: str = "page") -> bool:
     """Hide the model from all but administrators until the quarantine is lifted.
 
     Its files stay where they are. Returns ``False`` when it is already in quarantine.
@@ -172,11 +172,11 @@ def quarantine(model: RegisteredModel, *, by: User, through: str = "page") -> bo
         return False
     before, now = model.visibility, timezone.now()
     model.visibility, model.quarantined_at, model.changed_at = Visibility.ADMIN_ONLY, now, now
-    _record(model, before, Visibility.ADMIN_ONLY, "quarantined", by, through)
+    _record(model, before, Visibility.ADMIN_ONLY, "quarantined", by, channel)
     return True
 
 
-def lift_quarantine(model: RegisteredModel, *, by: User, through: str = "page") -> bool:
+def lift_quarantine(model: RegisteredModel, *, by: User, channel: str = "page") -> bool:
     """Restore the visibility from before the quarantine. ``False`` when the model is not in it."""
     if not model.quarantined_at:
         return False
@@ -187,14 +187,14 @@ def lift_quarantine(model: RegisteredModel, *, by: User, through: str = "page") 
         change.before if change and change.before in Visibility.values else Visibility.RESTRICTED
     )
     model.visibility, model.quarantined_at, model.changed_at = before, None, timezone.now()
-    _record(model, Visibility.ADMIN_ONLY, before, "taken out of quarantine", by, through)
+    _record(model, Visibility.ADMIN_ONLY, before, "taken out of quarantine", by, channel)
     if audiences.refresh([model.pk]):  # access rules may have changed meanwhile
         model.refresh_from_db(fields=["visibility", "visibility_source"])
     return True
 
 
 def _record(
-    model: RegisteredModel, before: str, after: str, what: str, by: User, through: str
+    model: RegisteredModel, before: str, after: str, what: str, by: User, channel: str
 ) -> None:
     with transaction.atomic():
         model.save(update_fields=["visibility", "quarantined_at", "changed_at"])
@@ -205,7 +205,7 @@ def _record(
             after=after,
             by=by,
             at=timezone.now(),
-            through=through,
+            channel=channel,
             batch=uuid4(),
         )
     event_log.record(

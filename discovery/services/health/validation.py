@@ -33,7 +33,7 @@ from discovery.services.core import config_files, event_log
 from discovery.services.health import checksums
 from discovery.services.machine import reach
 from discovery.services.machine.root_probes import RootSilent
-from discovery.services.scans.manual_models import ByHand
+from discovery.services.scans.manual_models import ManualModels
 from discovery.services.scans.reconcile import Reading, reconcile
 from discovery.services.scans.roots import others, settings_of
 
@@ -97,7 +97,7 @@ class Validation:
         if place != self._place:
             self._place = None
             self._found = _read_again(record)
-            self._place = place if not record.by_hand else None
+            self._place = place if not record.registered_manually else None
         found = next((found for found in self._found if to_text(found.path) == record.path), None)
         return None if found is None else (found, _tokenizer_size(record, found))
 
@@ -193,13 +193,13 @@ class _Read:
 
 def _read_again(record: RegisteredModel) -> list[Found]:
     """Update the record's place from the disk; return the models that are there."""
-    root, by_hand = record.root, None
-    if record.by_hand:
-        by_hand = ByHand(root, ".", settings_of(root), psutil.virtual_memory().total)
+    root, manual = record.root, None
+    if record.registered_manually:
+        manual = ManualModels(root, ".", settings_of(root), psutil.virtual_memory().total)
     read = reach.within(
         root,
         ("validate", record.pk),
-        partial(_read, record, by_hand, others(root)),
+        partial(_read, record, manual, others(root)),
         longest=PATIENCE,
     )
     if read is None:
@@ -229,15 +229,17 @@ def _tokenizer_size(record: RegisteredModel, found: Found) -> int | None:
     )
 
 
-def _read(record: RegisteredModel, by_hand: ByHand | None, skip: Sequence[str]) -> _Read | None:
+def _read(
+    record: RegisteredModel, manual: ManualModels | None, skip: Sequence[str]
+) -> _Read | None:
     """Read the place; it uses the disk and not the database."""
     native, settings, categorizer = (
         to_native("/", record.root.path),
         settings_of(record.root),
         Categorizer(config_files.rules()),
     )
-    if by_hand is not None and by_hand.candidate(record.path, skip):
-        pointed = by_hand.read(record.path, skip)
+    if manual is not None and manual.candidate(record.path, skip):
+        pointed = manual.read(record.path, skip)
         return _Read(pointed[0], [categorized(pointed[1], categorizer)]) if pointed else None
     candidate = next(
         (

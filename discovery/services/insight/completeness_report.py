@@ -61,9 +61,9 @@ def summary(user: AbstractBaseUser | AnonymousUser) -> Summary:
     told, total = Summary(), 0
     groups = (
         RegisteredModel.objects.visible_to(user)
-        .exclude(lacking=None)
+        .exclude(missing_mask=None)
         .order_by()
-        .values_list("lacking", "completeness")
+        .values_list("missing_mask", "completeness")
         .annotate(Count("pk"))
     )
     for mask, score, count in groups:
@@ -84,7 +84,7 @@ def worst_first(
     ``lacking``, one of ``REPORTED``, limits them to those without it.
     """
     rows = RegisteredModel.objects.visible_to(user).order_by("completeness", "sort_name", "pk")
-    return rows.filter(lacking__in=masks_with(lacking)) if lacking else rows
+    return rows.filter(missing_mask__in=masks_with(lacking)) if lacking else rows
 
 
 def advice(record: RegisteredModel) -> Advice:

@@ -30,7 +30,7 @@ DECIDED = Q(accepted_at__isnull=False) | ~Q(accepted_content="") | Q(snoozed_unt
 def carried() -> Q:
     """The condition on models that carry a decision."""
     own = (
-        Q(by_hand=True)
+        Q(registered_manually=True)
         | ~Q(curated={})
         | Q(visibility_source=VisibilitySource.PERSON)
         | Q(quarantined_at__isnull=False)
@@ -89,7 +89,7 @@ def summaries(records: Iterable[RegisteredModel]) -> dict[int, list[str]]:
                 else []
             ),
             *(["in quarantine"] if record.quarantined_at else []),
-            *(["registered by hand"] if record.by_hand else []),
+            *(["registered by hand"] if record.registered_manually else []),
             *([f"shared with {', '.join(groups[key])}"] if key in groups else []),
             *([f"in {', '.join(collections[key])}"] if key in collections else []),
             *([plural(stars[key], "star")] if key in stars else []),

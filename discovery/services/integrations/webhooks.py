@@ -173,12 +173,12 @@ def after_registration(record: RegisteredModel, by: str) -> None:
     )
 
 
-def after_edit(made: Sequence[MetadataChange], by: str, through: str) -> None:
+def after_edit(made: Sequence[MetadataChange], by: str, channel: str) -> None:
     """One message for each hundred models of a batch, once it is committed."""
-    transaction.on_commit(lambda: _edited(made, by, through), robust=True)
+    transaction.on_commit(lambda: _edited(made, by, channel), robust=True)
 
 
-def _edited(made: Sequence[MetadataChange], by: str, through: str) -> None:
+def _edited(made: Sequence[MetadataChange], by: str, channel: str) -> None:
     hooks = _wanted().get("metadata.edited", [])
     if not hooks:
         return
@@ -198,7 +198,7 @@ def _edited(made: Sequence[MetadataChange], by: str, through: str) -> None:
         _tell(
             hooks,
             "metadata.edited",
-            {"by": by or None, "through": through, "batch": str(made[0].batch), "models": models},
+            {"by": by or None, "through": channel, "batch": str(made[0].batch), "models": models},
         )
 
 

@@ -69,7 +69,7 @@ def need(
     chosen: dict[str, Any] = next(
         (item for item in record.variants if item["name"] == variant), record.variants[0]
     )
-    estimate = needed(chosen, record.attention, context=context, kv_type=kv_type)
+    estimate = needed(chosen, record.memory_shape, context=context, kv_type=kv_type)
     answers = [
         OnMachine(
             machine,

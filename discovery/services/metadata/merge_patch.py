@@ -47,7 +47,7 @@ def update(
     changes: Mapping[str, Any],
     *,
     by: User,
-    through: str,
+    channel: str,
     as_seen: Callable[[RegisteredModel], bool] = lambda _: True,
 ) -> RegisteredModel:
     """Merge ``changes`` into one model (objects key by key), if it still is ``as_seen``.
@@ -64,7 +64,7 @@ def update(
         )
         if not as_seen(record):
             raise Stale
-        metadata.edit(record, metadata.merged(record, changes), by=by, through=through)
+        metadata.edit(record, metadata.merged(record, changes), by=by, channel=channel)
     return RegisteredModel.objects.select_related("root").get(pk=model.pk)
 
 
@@ -72,7 +72,7 @@ def update_many(
     updates: Sequence[tuple[str, Mapping[str, Any]]],
     *,
     by: User,
-    through: str,
+    channel: str,
     atomic: bool,
     may: May | None = None,
     read: Read = lambda changes, _record: changes,
@@ -108,7 +108,7 @@ def update_many(
             alias = model_id if model_id != record.model_id else ""
             results.append(Update(record.model_id, errors, alias))
         if not (atomic and any(result.errors for result in results)):
-            metadata.edit_many(wanted, by=by, through=through, batch=uuid4())
+            metadata.edit_many(wanted, by=by, channel=channel, batch=uuid4())
     return results
 
 

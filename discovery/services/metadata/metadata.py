@@ -85,7 +85,7 @@ def edit(
     changes: Mapping[str, Any],
     *,
     by: User,
-    through: str,
+    channel: str,
     seen: Mapping[str, str] | None = None,
 ) -> list[MetadataChange]:
     """Set curated fields of one model; ``None`` returns a field to automatic. All or nothing.
@@ -109,7 +109,7 @@ def edit(
         }
         if theirs:
             raise Conflict(theirs)
-        made = edit_many({record: cleaned}, by=by, through=through, batch=uuid4())
+        made = edit_many({record: cleaned}, by=by, channel=channel, batch=uuid4())
     model.refresh_from_db()
     return made
 
@@ -118,7 +118,7 @@ def edit_many(
     changes: Mapping[RegisteredModel, Mapping[str, Any]],
     *,
     by: User | None,
-    through: str,
+    channel: str,
     batch: UUID,
     undoes: UUID | None = None,
     origins: Mapping[tuple[int, str], tuple[str, str]] | None = None,
@@ -127,12 +127,12 @@ def edit_many(
 
     It takes a fixed number of statements.
 
-    ``by`` is ``None`` for a command without a user: then ``through`` is recorded instead.
+    ``by`` is ``None`` for a command without a user: then ``channel`` is recorded instead.
     ``origins`` tells, for values that an undo restores, who set them first and when: {(primary key,
     field): (by, at)}.
     """
     now, made, touched = timezone.now(), [], []
-    person = by.get_username() if by else through
+    person = by.get_username() if by else channel
     before, origins = standing_links(changes), origins or {}
     written: dict[str, dict[int, list[str]]] = {}
     for record, cleaned in changes.items():
@@ -155,7 +155,7 @@ def edit_many(
                 after=after,
                 by=by,
                 at=now,
-                through=through,
+                channel=channel,
                 batch=batch,
             )
             change.undoes = undoes
@@ -167,8 +167,8 @@ def edit_many(
     if touched:
         with transaction.atomic():
             _save(made, touched, written)
-            _note(made, touched, person, through)
-            webhooks.after_edit(made, person, through)
+            _note(made, touched, person, channel)
+            webhooks.after_edit(made, person, channel)
     return made
 
 
@@ -251,13 +251,13 @@ def _put(record: RegisteredModel, field: str, value: Any, by: str, at: str) -> N
 
 
 def _note(
-    made: Sequence[MetadataChange], touched: Sequence[RegisteredModel], person: str, through: str
+    made: Sequence[MetadataChange], touched: Sequence[RegisteredModel], person: str, channel: str
 ) -> None:
     fields = ", ".join(sorted({change.field.replace("_", " ") for change in made}))
     if len(touched) == 1:
-        text, model_id = f"{person} set {fields} ({through})", touched[0].model_id
+        text, model_id = f"{person} set {fields} ({channel})", touched[0].model_id
     else:
-        text, model_id = f"{person} set {fields} of {plural(len(touched), 'model')} ({through})", ""
+        text, model_id = f"{person} set {fields} of {plural(len(touched), 'model')} ({channel})", ""
     event_log.record(LogTopic.METADATA, Severity.INFO, text, model_id=model_id)
 
 

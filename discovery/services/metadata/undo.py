@@ -35,7 +35,7 @@ def is_undoable(field: str) -> bool:
     return field in metadata.SETTABLE
 
 
-def undo_change(change: MetadataChange, *, by: User, through: str) -> list[MetadataChange]:
+def undo_change(change: MetadataChange, *, by: User, channel: str) -> list[MetadataChange]:
     """Undo one change of one model. Raises ``NotUndoable``."""
     with transaction.atomic():
         records = list(
@@ -49,7 +49,7 @@ def undo_change(change: MetadataChange, *, by: User, through: str) -> list[Metad
         return metadata.edit_many(
             planned.changes,
             by=by,
-            through=through,
+            channel=channel,
             batch=uuid4(),
             undoes=change.batch,
             origins=planned.origins,

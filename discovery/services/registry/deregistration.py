@@ -22,10 +22,10 @@ from discovery.services.registry import aliases, tags
 from discovery.services.registry.records import RESOLVED, save_many
 
 #: Columns that people or the registry decide, and no scan reads.
-_COLUMNS = ("curated", "visibility", "visibility_source", "by_hand")
+_COLUMNS = ("curated", "visibility", "visibility_source", "registered_manually")
 
 
-def forget(model: RegisteredModel, *, by: User, through: str) -> None:
+def forget(model: RegisteredModel, *, by: User, channel: str) -> None:
     """Remove the model from the registry. No file is touched."""
     with transaction.atomic():
         record = RegisteredModel.objects.select_for_update().get(pk=model.pk)
@@ -44,7 +44,7 @@ def forget(model: RegisteredModel, *, by: User, through: str) -> None:
         event_log.record(
             LogTopic.DISCOVERY,
             Severity.WARNING,
-            f"forgotten by {by.get_username()} ({through})",
+            f"forgotten by {by.get_username()} ({channel})",
             model_id=record.model_id,
             path=record.path,
         )
@@ -71,7 +71,7 @@ def _change(change: MetadataChange) -> dict[str, Any]:
         "after": change.after,
         "by": change.by_id,
         "at": change.at.isoformat(),
-        "through": change.through,
+        "channel": change.channel,
         "batch": str(change.batch),
         "undoes": str(change.undoes) if change.undoes else None,
     }
@@ -137,7 +137,7 @@ def _row(record: RegisteredModel, change: Mapping[str, Any], people: set[int]) -
         after=change["after"],
         by_id=change["by"] if change["by"] in people else None,
         at=datetime.fromisoformat(change["at"]),
-        through=change["through"],
+        channel=change["channel"],
         batch=UUID(change["batch"]),
         undoes=UUID(change["undoes"]) if change["undoes"] else None,
     )

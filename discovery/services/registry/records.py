@@ -40,7 +40,7 @@ _DERIVED = (
     "modality_words",
     "capability_words",
     "completeness",
-    "lacking",
+    "missing_mask",
 )
 
 #: Those, and the columns that lists search and sort by, which follow from them.
@@ -56,8 +56,8 @@ MAX_SEARCHED = 8_000
 #: Columns that a scan writes.
 SCANNED = (
     "root", "path", "place", "signature", "fingerprint", "name", "status", "extracted", "variants",
-    "files", "problems", "size_bytes",
-    "file_count", "evidence", "signals", "attention", "memory_bytes", "modified_at", "changed_at",
+    "files", "problems", "size_bytes", "file_count",
+    "evidence", "signals", "memory_shape", "memory_bytes", "modified_at", "changed_at",
     "missing_since", "checks", "content",
     "scanned_status", "validated_at", "read_by", *RESOLVED,
 )  # fmt: skip
@@ -93,7 +93,7 @@ def resolve(record: RegisteredModel) -> None:
     told = completeness({name: record.value(name) for name in (*WANTED, "modalities")})
     own = own_name(record.path)
     odd = own is not None and naming(own, record.parameter_count) is not None
-    record.completeness, record.lacking = (
+    record.completeness, record.missing_mask = (
         told.score,
         mask([*told.missing, "naming"] if odd else told.missing),
     )
@@ -162,9 +162,9 @@ def take(record: RegisteredModel, found: Found, now: datetime) -> None:
     record.files = [[to_text(entry.path), entry.size] for entry in found.files]
     record.problems = problems_of(found)
     record.evidence, record.signals = as_json(found.evidence), dict(found.signals)
-    record.attention = dict(found.attention)
+    record.memory_shape = dict(found.memory_shape)
     first = record.variants[0] if record.variants else {}
-    record.memory_bytes = needed(first, record.attention).total_bytes
+    record.memory_bytes = needed(first, record.memory_shape).total_bytes
     record.size_bytes, record.file_count = found.size_bytes, len(found.files)
     record.modified_at = _time(found.modified_ns)
     record.changed_at = now
@@ -206,7 +206,7 @@ def document(record: RegisteredModel, sight: Sight | None = None) -> dict[str, A
         **assemble(
             {**values(record), "name": record.name},
             record.variants,
-            record.attention,
+            record.memory_shape,
             this_machine().machine,
         ),
         "path": record.path,

@@ -116,9 +116,11 @@ def _explain(path: str, person: Person) -> Explanation:
         root, "trace", path, partial(_traced, root.path, below, settings_of(root))
     )
     case = Case(to_text(path), root, real, below, traced, person)
-    answer = _registered_by_hand(case) or VERDICTS[traced.end](case)
+    answer = _registered_manually(case) or VERDICTS[traced.end](case)
     return _with_state_of_root(
-        replace(answer, by_hand=traced.end in _PASSED_BY and not answer.models and not answer.scan),
+        replace(
+            answer, may_register=traced.end in _PASSED_BY and not answer.models and not answer.scan
+        ),
         root,
     )
 
@@ -134,11 +136,13 @@ _PASSED_BY = (
 )
 
 
-def _registered_by_hand(case: Case) -> Explanation | None:
+def _registered_manually(case: Case) -> Explanation | None:
     """For what the walk does not come by; the rest has its own verdict."""
     if case.traced.end is TraceOutcome.MODEL or case.traced.end not in _PASSED_BY:
         return None
-    record = case.records.filter(path=to_text(case.below), by_hand=True, missing_since=None).first()
+    record = case.records.filter(
+        path=to_text(case.below), registered_manually=True, missing_since=None
+    ).first()
     if record is None:
         return None
     return case.answer(

@@ -24,7 +24,7 @@ from discovery.engine.core.vocabulary import Status
 from discovery.engine.disk.trace import Trace, TraceOutcome
 from discovery.engine.disk.walk import walk
 from discovery.engine.identify.identify import identify
-from discovery.models import RegisteredModel, RegisteredModelQuerySet, Root, Skipped, Visibility
+from discovery.models import RegisteredModel, RegisteredModelQuerySet, Root, SkippedPath, Visibility
 from discovery.services.core import config_files
 from discovery.services.machine import reach
 from discovery.services.scans.root_scan import MAX_PATH
@@ -54,7 +54,8 @@ class Explanation:
 
     ``tone`` is ok, warn or bad; ``advice`` says what to do, ``models`` what is registered there.
 
-    ``scan`` says that a scan would help, ``by_hand`` that a person may register it all the same.
+    ``scan`` says that a scan would help, ``may_register`` that a person may register it all the
+    same.
     """
 
     path: str
@@ -66,7 +67,7 @@ class Explanation:
     models: tuple[RegisteredModel, ...] = ()
     problems: tuple[str, ...] = ()
     scan: bool = False
-    by_hand: bool = False
+    may_register: bool = False
 
 
 def patiently(root: Root, what: str, path: str, question: Callable[[], Answered]) -> Answered:
@@ -117,7 +118,7 @@ def _model(case: Case) -> Explanation:
         return _registered(case, records, places)
     if RegisteredModel.objects.filter(root=case.root, place__in=places).exists():
         return case.answer("Nothing that is shared with you lies there.")
-    skipped = Skipped.objects.filter(root=case.root, place__in=places).first()
+    skipped = SkippedPath.objects.filter(root=case.root, place__in=places).first()
     if skipped is not None and places[skipped.place].signature == skipped.signature:
         return case.answer(
             "It looks like a model and is none.",

@@ -18,7 +18,7 @@ from discovery.engine.core.types import Candidate, FileEntry, Found
 from discovery.engine.disk.ledger import Ledger, Stray, Use
 from discovery.engine.identify import unrecognized
 from discovery.engine.identify.unrecognized import Glimpse
-from discovery.models import Root, Skipped, Unrecognized
+from discovery.models import Root, SkippedPath, Unrecognized
 from discovery.services.search.model_filters import MAX_WORDS
 
 #: Rows a statement.
@@ -156,12 +156,12 @@ def _is_below(path: str, folder: str) -> bool:
     return path == folder or path.startswith(folder + "/")
 
 
-def skipped(text: str = "") -> QuerySet[Skipped]:
+def skipped(text: str = "") -> QuerySet[SkippedPath]:
     """Places that look like models and are not, by root and place.
 
     ``text`` limits them to those that contain each of its words.
     """
-    rows = Skipped.objects.select_related("root").order_by("root__path", "place")
+    rows = SkippedPath.objects.select_related("root").order_by("root__path", "place")
     for word in text.split()[:MAX_WORDS]:
         rows = rows.filter(
             Q(place__icontains=word) | Q(reason__icontains=word) | Q(root__path__icontains=word)

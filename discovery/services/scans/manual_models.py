@@ -18,7 +18,7 @@ from discovery.engine.identify import read_path
 from discovery.models import RegisteredModel, Root
 
 
-class ByHand:
+class ManualModels:
     """The manual models below ``start`` of one root, queried once."""
 
     def __init__(self, root: Root, start: str, settings: Discovery, memory_bytes: int) -> None:
@@ -35,7 +35,7 @@ class ByHand:
         """{place: path}."""
         if self.root.pk is None:
             return {}
-        rows = RegisteredModel.objects.filter(root=self.root, by_hand=True).values_list(
+        rows = RegisteredModel.objects.filter(root=self.root, registered_manually=True).values_list(
             "place", "path"
         )
         return {

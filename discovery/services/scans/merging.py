@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 #: Columns that merging decides.
-MERGED = ("curated", "visibility", "visibility_source", "quarantined_at", "by_hand")
+MERGED = ("curated", "visibility", "visibility_source", "quarantined_at", "registered_manually")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ def merge(
     stays: RegisteredModel,
     *,
     by: User | None,
-    through: str,
+    channel: str,
 ) -> list[MetadataChange]:
     """Merge the decisions of both records into ``stays``, one of them.
 
@@ -122,7 +122,7 @@ def merge(
     results = {**dict.fromkeys(last), **{choice.name: choice.result for choice in made}}
     if not set_by_person:
         results["visibility"] = None
-    common = {"model": stays, "by": by, "at": timezone.now(), "through": through, "batch": uuid4()}
+    common = {"model": stays, "by": by, "at": timezone.now(), "channel": channel, "batch": uuid4()}
     place = MetadataChange(
         field="moved",
         before={"path": stays.path, "joined with": None},
@@ -146,5 +146,5 @@ def merge(
     if set_by_person:
         stays.visibility_source = VisibilitySource.PERSON
     stays.quarantined_at = stays.quarantined_at or goes.quarantined_at
-    stays.by_hand = stays.by_hand or goes.by_hand
+    stays.registered_manually = stays.registered_manually or goes.registered_manually
     return rows

@@ -15,7 +15,7 @@ from discovery.engine.core import format_registry
 from discovery.engine.core.config import Discovery
 from discovery.engine.core.paths import to_native, to_text
 from discovery.engine.identify.path_desk import KEY_BYTES, Answer, Claim, PathDesk, stamp_of
-from discovery.models import Plugin, PluginAnswers, RegisteredModel, Root, Skipped
+from discovery.models import Plugin, PluginAnswers, RegisteredModel, Root, SkippedPath
 from discovery.services.plugins import catalogue, switching
 from discovery.services.plugins.asking import PluginSession
 from discovery.services.scans.reconcile import Reading
@@ -183,7 +183,7 @@ def load(root: Root, start: str, settings: Discovery, *, full: bool) -> PluginMo
 
 def _held(root: Root, formats: Collection[str]) -> Mapping[str, str]:
     rows = RegisteredModel.objects.filter(root=root, format__in=formats)
-    failed = Skipped.objects.filter(root=root, reason__startswith=FAILED)
+    failed = SkippedPath.objects.filter(root=root, reason__startswith=FAILED)
     return {
         **dict(failed.values_list("place", "left_out")),
         **{place: kind or "" for place, kind in rows.values_list("place", "format")},

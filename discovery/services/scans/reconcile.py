@@ -28,7 +28,7 @@ from discovery.models import (
     RegisteredModel,
     Root,
     ScanRun,
-    Skipped,
+    SkippedPath,
 )
 from discovery.services.access import audiences
 from discovery.services.core.event_log import Journal
@@ -275,12 +275,12 @@ def _upsert(batch: list[RegisteredModel]) -> None:
 
 
 def _remember_skipped(root: Root, readings: Sequence[Reading], journal: Journal) -> None:
-    Skipped.objects.filter(
+    SkippedPath.objects.filter(
         root=root, place__in=[to_text(reading.candidate.place) for reading in readings]
     ).delete()
     rejected = [reading for reading in readings if not reading.found]
-    Skipped.objects.bulk_create(
-        Skipped(
+    SkippedPath.objects.bulk_create(
+        SkippedPath(
             root=root,
             place=to_text(r.candidate.place),
             signature=r.candidate.signature,

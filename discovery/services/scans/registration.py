@@ -31,7 +31,7 @@ from discovery.engine.core.vocabulary import KEY_PREFIX, ModelType, Severity
 from discovery.engine.identify import read_path
 from discovery.engine.identify.document import CATEGORIES
 from discovery.engine.identify.model_ids import new_id
-from discovery.models import LogTopic, RegisteredModel, Root, Skipped
+from discovery.models import LogTopic, RegisteredModel, Root, SkippedPath
 from discovery.services.access.redaction import Sight
 from discovery.services.core import config_files, event_log
 from discovery.services.curation import collections
@@ -86,7 +86,7 @@ class _Unusable(ValueError):
     """A path or an address cannot be used: one sentence for the person who gave it."""
 
 
-def register(data: Mapping[str, Any], *, by: User, through: str) -> RegisteredModel:
+def register(data: Mapping[str, Any], *, by: User, channel: str) -> RegisteredModel:
     """Register a model and return its record, or change nothing.
 
     ``data`` is ``{name, path, type, ...metadata}``, or ``{name, type: "OPENAI", endpoint,
@@ -101,7 +101,7 @@ def register(data: Mapping[str, Any], *, by: User, through: str) -> RegisteredMo
         curated["type"] = None if read in _HUB_TYPES else ModelType.TRANSFORMERS.value
     if name and name != to_text(found.name) and not curated.get("display_name"):
         curated["display_name"] = name
-    return _write(root, found, name, curated, by, through)
+    return _write(root, found, name, curated, by, channel)
 
 
 def look(data: Mapping[str, Any], *, by: User | None = None) -> Found:
@@ -319,7 +319,7 @@ def base_address(endpoint: str) -> str:
 
 
 def _write(
-    root: Root, found: Found, name: str, curated: dict[str, Any], by: User, through: str
+    root: Root, found: Found, name: str, curated: dict[str, Any], by: User, channel: str
 ) -> RegisteredModel:
     now = timezone.now()
     try:
@@ -331,28 +331,28 @@ def _write(
                 name or to_text(found.name), to_text(found.path) if found.files else name, _is_taken
             )
             record = RegisteredModel(
-                model_id=model_id, root=root, added_at=now, arrived_at=now, by_hand=True
+                model_id=model_id, root=root, added_at=now, arrived_at=now, registered_manually=True
             )
             take(record, found, now)
             memories = deregistration.memories(root, [record.path])
             for memory in memories.values():
                 deregistration.give_back(record, memory)
-                record.by_hand = True
+                record.registered_manually = True
                 resolve(record)
             record.save()
             deregistration.link_again([(record, memory) for memory in memories.values()])
             findings.after_scan([record])
             tags.sync([record])
             collections.refresh([record.pk])
-            Skipped.objects.filter(root=root, place=record.place).delete()
+            SkippedPath.objects.filter(root=root, place=record.place).delete()
             event_log.record(
                 LogTopic.DISCOVERY,
                 Severity.INFO,
-                f"registered by {by.get_username()} ({through})",
+                f"registered by {by.get_username()} ({channel})",
                 model_id=record.model_id,
                 path=record.path,
             )
-            metadata.edit_many({record: curated}, by=by, through=through, batch=uuid4())
+            metadata.edit_many({record: curated}, by=by, channel=channel, batch=uuid4())
             webhooks.after_registration(record, by.get_username())
     except IntegrityError:
         known = _known(root, found)

@@ -17,7 +17,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from discovery.engine.core.vocabulary import Severity, Status, Through
+from discovery.engine.core.vocabulary import Channel, Severity, Status
 from discovery.models import (
     LogEntry,
     LogTopic,
@@ -119,11 +119,11 @@ def _unite(
     if not has_decisions:
         absorb_part(heir, part, run=run)
         return
-    made = merge(part, heir, heir, by=None, through=Through.SCAN)
+    made = merge(part, heir, heir, by=None, channel=Channel.SCAN)
     absorb_part(heir, part, MERGED, run)
     collections.refresh([heir.pk])
     MetadataChange.objects.bulk_create(made)
-    webhooks.after_edit(made, "", Through.SCAN)
+    webhooks.after_edit(made, "", Channel.SCAN)
 
 
 def _propose(part: RegisteredModel, heir: RegisteredModel, journal: Journal) -> None:

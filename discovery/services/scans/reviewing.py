@@ -44,7 +44,7 @@ COLUMNS = (
     "model_id", "name", "display_name", "path", "status", "size_bytes", "file_count", "added_at",
     "arrived_at", "seen_at", "missing_since",
     "fingerprint", "content", "curated", "visibility", "visibility_source",
-    "quarantined_at", "by_hand", "type",
+    "quarantined_at", "registered_manually", "type",
     "root__path", "root__seen_at", "root__frozen_reason",
 )  # fmt: skip
 
@@ -260,7 +260,7 @@ def _kind(record: RegisteredModel) -> str:
 
 
 def join(
-    old: RegisteredModel, new: RegisteredModel, *, by: User, through: str = "page"
+    old: RegisteredModel, new: RegisteredModel, *, by: User, channel: str = "page"
 ) -> RegisteredModel:
     """Merge both into one model at the place of ``new``.
 
@@ -280,7 +280,7 @@ def join(
             raise NotJoined(reason)
         stays, goes = (new, old) if is_part(old, new) else (old, new)
         gone = goes.model_id
-        made = merge(old, new, stays, by=by, through=through)
+        made = merge(old, new, stays, by=by, channel=channel)
         if stays is new:
             absorb_part(new, old, MERGED)
         else:
@@ -289,11 +289,11 @@ def join(
         collections.refresh([stays.pk])
         MetadataChange.objects.bulk_create(made)
         log.write()
-        webhooks.after_edit(made, by.get_username(), through)
+        webhooks.after_edit(made, by.get_username(), channel)
     event_log.record(
         LogTopic.DISCOVERY,
         Severity.INFO,
-        f"{by.get_username()} joined {gone} into {stays.model_id} ({through})",
+        f"{by.get_username()} joined {gone} into {stays.model_id} ({channel})",
         model_id=stays.model_id,
     )
     return RegisteredModel.objects.select_related("root").get(pk=stays.pk)

@@ -33,7 +33,7 @@ class NotMoved(Exception):
     """The root keeps its path; the message is one sentence that says why, and what to do."""
 
 
-def move(root: Root, path: str, *, through: str, by: str = "") -> int:
+def move(root: Root, path: str, *, channel: str, by: str = "") -> int:
     """Set ``path`` as the folder of ``root``.
 
     Returns how many models go with it. Raises ``NotMoved``.
@@ -65,7 +65,7 @@ def move(root: Root, path: str, *, through: str, by: str = "") -> int:
         _follow_queued(was, new)
         who = f" by {by}" if by else ""
         text = (
-            f"the path of a root was changed from {was}{who} ({through}): {plural(count, 'model')}"
+            f"the path of a root was changed from {was}{who} ({channel}): {plural(count, 'model')}"
             " moved with it"
         )
         event_log.record(LogTopic.DISCOVERY, Severity.WARNING, text, path=new)

@@ -30,13 +30,13 @@ from discovery.models import (
     RegisteredModel,
     Root,
     ScanRun,
-    Skipped,
+    SkippedPath,
 )
 from discovery.services.core import config_files
 from discovery.services.core.event_log import Journal
 from discovery.services.jobs.progress import Progress
 from discovery.services.scans import ledgers, plugin_models
-from discovery.services.scans.manual_models import ByHand
+from discovery.services.scans.manual_models import ManualModels
 from discovery.services.scans.plugin_models import PluginModels
 from discovery.services.scans.reconcile import BATCH, Reading
 from discovery.services.scans.roots import others, settings_of
@@ -99,8 +99,8 @@ class RootScan:
         return Categorizer(config_files.rules())
 
     @cached_property
-    def by_hand(self) -> ByHand:
-        return ByHand(self.root, self.start, self.settings, self.memory_bytes)
+    def manual_models(self) -> ManualModels:
+        return ManualModels(self.root, self.start, self.settings, self.memory_bytes)
 
 
 def root_scan(
@@ -127,7 +127,7 @@ def root_scan(
         scan.plugins.heed(scan.known)
         scan.skip = others(root)
         scan.ledger.load(scan.skip)
-        scan.by_hand.load()
+        scan.manual_models.load()
         progress.expected += sum(known.records for known in scan.known.values() if known.settled)
     return scan
 
@@ -143,7 +143,7 @@ def _known(
     known: dict[str, Known] = {}
     broken = _broken(root)
     records = RegisteredModel.objects.filter(root=root)
-    skipped = Skipped.objects.filter(root=root)
+    skipped = SkippedPath.objects.filter(root=root)
     for place, signature, status, read_by, kind in records.values_list(
         "place", "signature", "status", "read_by", "format"
     ).iterator(chunk_size=5000):
@@ -221,7 +221,7 @@ def _readings(scan: RootScan) -> Iterator[Reading]:
         if scan.plugins.is_full:
             yield from scan.plugins.readings(scan)
     yield from scan.plugins.readings(scan)
-    for place, path in scan.by_hand.beyond(scan.seen):
+    for place, path in scan.manual_models.beyond(scan.seen):
         if (reading := _read_pointed(scan, path, scan.known.get(place))) is not None:
             yield reading
     scan.ledger.look()
@@ -255,7 +255,7 @@ def _read_pointed(scan: RootScan, path: str, known: Known | None) -> Reading | N
 
     Returns ``None`` when it is unchanged or gone.
     """
-    candidate = scan.by_hand.candidate(path, scan.skip)
+    candidate = scan.manual_models.candidate(path, scan.skip)
     if candidate is None:
         return None
     scan.seen.add(to_text(candidate.place))
@@ -265,7 +265,7 @@ def _read_pointed(scan: RootScan, path: str, known: Known | None) -> Reading | N
         scan.progress.errors += known.errors
         scan.found += 1
         return None
-    read = scan.by_hand.read(path, scan.skip)
+    read = scan.manual_models.read(path, scan.skip)
     return Reading(candidate, [categorized(read[1], scan.categorizer)]) if read else None
 
 
@@ -278,8 +278,8 @@ def _read(scan: RootScan, root: str, candidate: Candidate) -> Reading | None:
         models = identify(root, candidate, scan.settings, scan.memory_bytes)
         return Reading(candidate, [categorized(found, scan.categorizer) for found in models])
     except NotAModel as error:
-        pointed = scan.by_hand.at(to_text(candidate.place))
-        if pointed and (read := scan.by_hand.read(pointed, scan.skip)):
+        pointed = scan.manual_models.at(to_text(candidate.place))
+        if pointed and (read := scan.manual_models.read(pointed, scan.skip)):
             return Reading(candidate, [categorized(read[1], scan.categorizer)])
         for problem in candidate.problems:
             _log_problem(scan, problem)

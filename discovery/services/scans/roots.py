@@ -53,7 +53,7 @@ def _follow(wanted: ConfiguredRoot, known: dict[str, Root], named: dict[str, Roo
         Root.objects.filter(path=path).update(name=wanted.name)
     elif root is not None and root.path != path:
         try:
-            root_paths.move(root, path, through="config")
+            root_paths.move(root, path, channel="config")
         except root_paths.NotMoved as error:
             return f"The root {wanted.name} cannot follow {config_files.DISCOVERY.name}: {error}"
     elif root is None:

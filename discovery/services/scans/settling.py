@@ -18,7 +18,7 @@ from django.utils import timezone
 from discovery.engine.core.text import plural
 from discovery.engine.core.version import READERS
 from discovery.engine.core.vocabulary import Severity, Status
-from discovery.models import LogTopic, RegisteredModel, Root, ScanRun, Skipped
+from discovery.models import LogTopic, RegisteredModel, Root, ScanRun, SkippedPath
 from discovery.services.core.event_log import Journal
 from discovery.services.core.timeouts import ask
 from discovery.services.jobs.progress import Progress
@@ -253,7 +253,7 @@ def _settle_root(
         return " ".join(notes)
     progress.missing += moves.mark_missing(root, gone, journal)
     for part in chunks(sorted(walked.places)):
-        Skipped.objects.filter(root=root, place__in=part).delete()
+        SkippedPath.objects.filter(root=root, place__in=part).delete()
     if walked.whole:
         if away := _away(walked):
             moves.freeze(root, away, sum(walked.away.values()), journal)

@@ -72,7 +72,7 @@ def in_force(wanted: tuple[Setting, ...]) -> list[InForce]:
             found.append(InForce(setting, given, "environment"))
             continue
         row, now = last.get(setting.key), held(document, setting.key)
-        by_page = row is not None and row.through == SettingChange.PAGE and row.after == now
+        by_page = row is not None and row.channel == SettingChange.PAGE and row.after == now
         source = "default" if now is None else "page" if by_page else "file"
         plain = list(current) if isinstance(current, tuple) else current
         found.append(InForce(setting, plain, source, row if source == "page" else None))
@@ -170,7 +170,7 @@ def _write(values: Mapping[str, dict[str, Any] | None], *, by: User | None) -> N
             before=held(before, key),
             after=value,
             by=by,
-            through=SettingChange.PAGE,
+            channel=SettingChange.PAGE,
         )
         for key, value in values.items()
     ]

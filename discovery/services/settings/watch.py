@@ -100,7 +100,7 @@ def _record(before: dict[str, Any], after: dict[str, Any]) -> None:
             key=key,
             before=editing.held(before, key),
             after=editing.held(after, key),
-            through=SettingChange.FILE,
+            channel=SettingChange.FILE,
         )
         for key in changed
         if key not in last or last[key] != editing.held(after, key)

@@ -54,7 +54,7 @@ def cyclonedx(rows: RegisteredModelQuerySet, sight: Sight | None = None) -> Iter
     sight = sight or Sight(None)
     head = json.dumps(_head(), ensure_ascii=False, indent=1).removesuffix("\n}")
     lead = f'{head},\n "components": [\n'
-    for batch in batches(rows.select_related("root").defer("signals", "evidence", "attention")):
+    for batch in batches(rows.select_related("root").defer("signals", "evidence", "memory_shape")):
         checksums = _checksums(batch)
         yield lead + ",\n".join(
             json.dumps(_component(record, checksums[record.pk], sight), ensure_ascii=False)

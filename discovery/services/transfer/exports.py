@@ -52,7 +52,9 @@ def as_csv(rows: RegisteredModelQuerySet, sight: Sight | None = None) -> Iterato
     writer = csv.writer(_Echo())
     yield writer.writerow(COLUMNS)
     for batch in batches(
-        rows.select_related("root").defer(*_HEAVY, "variants", "attention", "evidence", "problems")
+        rows.select_related("root").defer(
+            *_HEAVY, "variants", "memory_shape", "evidence", "problems"
+        )
     ):
         yield "".join(writer.writerow(_line(record, sight)) for record in batch)
 

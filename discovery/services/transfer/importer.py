@@ -229,7 +229,7 @@ def _write(
                     changes[record] = cleaned
             if report.wrong and strict:
                 raise _Wrong
-            metadata.edit_many(changes, by=by, through="import", batch=batch)
+            metadata.edit_many(changes, by=by, channel="import", batch=batch)
         tick(report.rows)
     report.batch = batch if report.changed else None
     return report

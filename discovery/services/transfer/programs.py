@@ -98,7 +98,7 @@ def _parts(
 ) -> Iterator[str]:
     """The parts of all models, and how many are left out because of ``why``."""
     sight, written, left = sight or Sight(None), 0, 0
-    wanted = rows.select_related("root").defer("checks", "evidence", "problems", "attention")
+    wanted = rows.select_related("root").defer("checks", "evidence", "problems", "memory_shape")
     for batch in batches(wanted):
         found = [text for record in batch if (text := part(sight.standing_in(record)))]
         written, left = written + len(found), left + len(batch) - len(found)

@@ -61,7 +61,7 @@ class Batch:
 
 def without_heavy_columns(rows: QuerySet[MetadataChange]) -> QuerySet[MetadataChange]:
     """The changes with what a row shows; the models' JSON columns stay in the database."""
-    columns = ("field", "before", "after", "at", "through", "batch", "undoes", "by__username")
+    columns = ("field", "before", "after", "at", "channel", "batch", "undoes", "by__username")
     return rows.select_related("model", "by").only(
         *columns, "model__model_id", "model__name", "model__display_name", "model__status"
     )

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 
-from discovery.models import LogEntry, Plugin, RegisteredModel, ScanRun, Skipped
+from discovery.models import LogEntry, Plugin, RegisteredModel, ScanRun, SkippedPath
 from discovery.services.plugins import asking, catalogue, switching
 from tests.support import builders
 from tests.support.plugin_files import write_plugin
@@ -137,7 +137,7 @@ def test_repeated_failures_switch_it_off_until_somebody_switches_it_on(
     assert (row.enabled, row.failures_in_a_row, len(row.failures)) == (False, 5, 5)
     assert row.off_reason == "It failed 5 times in a row. The last time: ValueError: x"
     assert f"the plugin Sample was switched off. {row.off_reason}" in [m for _, m in messages()]
-    assert Skipped.objects.count() == 5
+    assert SkippedPath.objects.count() == 5
     assert scan(models_root).errors == 5
     write_plugin(plugins_dir, "odd", "")
     switching.switch(row, on=True, by=admin_user)

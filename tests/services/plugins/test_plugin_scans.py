@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 
-from discovery.models import LogEntry, Plugin, RegisteredModel, ScanRun, Skipped
+from discovery.models import LogEntry, Plugin, RegisteredModel, ScanRun, SkippedPath
 from discovery.services.metadata import metadata
 from discovery.services.plugins.asking import PluginSession
 from tests.support import builders
@@ -79,7 +79,7 @@ def test_what_it_says_has_the_plugin_as_its_source_and_edits_outlive_rescans(
     assert record.extracted["license"]["source"] == "plugin Sample"
     assert record.extracted["custom"]["value"]["made"] == "yes"
     assert record.extracted["language_support"]["value"] == ["en"]
-    metadata.edit(record, {"license": "gpl-3.0"}, by=admin_user, through="page")
+    metadata.edit(record, {"license": "gpl-3.0"}, by=admin_user, channel="page")
     asked.clear()
     again = scan(models_root)
     assert (again.unchanged, again.changed, asked) == (1, 0, [])
@@ -258,11 +258,11 @@ def test_a_plugin_that_fails_to_read_a_new_file_is_named_with_it(
     assert (run.state, run.found, run.errors) == ("done", 0, 1)
     problem = LogEntry.objects.get(level="error")
     assert (problem.path, "Sample" in problem.message) == ("thing.custom", True)
-    assert "ValueError: odd" in Skipped.objects.get().reason
+    assert "ValueError: odd" in SkippedPath.objects.get().reason
     asked.clear()
     assert scan(models_root).errors == 1
     assert asked == []
-    assert Skipped.objects.count() == 1
+    assert SkippedPath.objects.count() == 1
 
 
 def test_a_record_outlives_a_plugin_that_fails_later(
