@@ -120,6 +120,9 @@ class Document(OpenAPISchema):
         for parameter in found:
             if examples := parameter.pop("examples", None):
                 parameter["example"] = examples[0]
+            if parameter["schema"].get("default") == "":
+                # Clients send defaults, and an empty value is refused.
+                del parameter["schema"]["default"]
             openapi_details.describe_part(parameter)
             glossary.describe_parameter(parameter)
         return found

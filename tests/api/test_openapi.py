@@ -117,3 +117,13 @@ def test_what_is_made_says_where_it_is(document: Any) -> None:
         if "201" in operation["responses"] and operation["operationId"] != "register_model":
             headers = operation["responses"]["201"].get("headers", {})
             assert "Location" in headers, operation["operationId"]
+
+
+def test_no_parameter_has_a_default_that_would_be_refused(document: Any) -> None:
+    """Clients that are generated send defaults, and an empty parameter is 422."""
+    assert [
+        (operation["operationId"], parameter["name"])
+        for operation in operations(document)
+        for parameter in operation["parameters"]
+        if parameter["schema"].get("default") == ""
+    ] == []
