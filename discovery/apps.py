@@ -11,7 +11,7 @@ class DiscoveryConfig(AppConfig):
 
     def ready(self) -> None:
         from discovery import checks  # noqa: F401  (registers the system checks)
-        from discovery.models import listing
+        from discovery.models import listing, listing_version
         from discovery.services.access import (
             account_journal,
             audiences,
@@ -21,8 +21,9 @@ class DiscoveryConfig(AppConfig):
         )
         from discovery.services.jobs import allowed_tasks
 
-        pre_migrate.connect(listing.uninstall, sender=self)
-        post_migrate.connect(listing.install, sender=self)
+        for followed in (listing_version, listing):
+            pre_migrate.connect(followed.uninstall, sender=self)
+            post_migrate.connect(followed.install, sender=self)
         post_migrate.connect(make_cache_tables, sender=self)
         signing_in.listen()
         signed_in.listen()

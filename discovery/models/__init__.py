@@ -29,6 +29,7 @@ from discovery.models.integrations import (
 )
 from discovery.models.job import Job, QueueKey, TimedJob
 from discovery.models.listing import Listing
+from discovery.models.listing_version import ListingVersion
 from discovery.models.people import AccountChange, ExternalGrant, ExternalIdentity, Profile
 from discovery.models.permissions import Right
 from discovery.models.plugins import Plugin, PluginAnswers
@@ -58,6 +59,7 @@ __all__ = [
     "IdempotentCall",
     "Job",
     "Listing",
+    "ListingVersion",
     "LoadTest",
     "LogEntry",
     "LogTopic",

@@ -8,7 +8,7 @@ them when a migration rebuilds the table) and fills the copy again.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from django.db import connections, models
@@ -169,7 +169,7 @@ _POSTGRESQL = (
 def install(using: str, **_: Any) -> None:
     """After ``migrate``: the triggers where they are missing, and then the copy from scratch."""
     connection = connections[using]
-    if _installed(connection):
+    if has_triggers(connection, _TRIGGERS):
         return
     with connection.cursor() as cursor:
         for statement in _SQLITE if connection.vendor == "sqlite" else _POSTGRESQL:
@@ -181,7 +181,7 @@ def install(using: str, **_: Any) -> None:
 def uninstall(using: str, plan: Sequence[Any], **_: Any) -> None:
     """Before migrations run: SQLite cannot rebuild a table that a trigger names."""
     connection = connections[using]
-    if not plan or not _installed(connection):
+    if not plan or not has_triggers(connection, _TRIGGERS):
         return
     place = "" if connection.vendor == "sqlite" else f" ON {_SOURCE}"
     with connection.cursor() as cursor:
@@ -189,7 +189,8 @@ def uninstall(using: str, plan: Sequence[Any], **_: Any) -> None:
             cursor.execute(f"DROP TRIGGER {name}{place}")
 
 
-def _installed(connection: BaseDatabaseWrapper) -> bool:
+def has_triggers(connection: BaseDatabaseWrapper, names: Iterable[str]) -> bool:
+    """Return whether the database has all triggers of these names."""
     known = (
         "SELECT name FROM sqlite_master WHERE type = 'trigger'"
         if connection.vendor == "sqlite"
@@ -197,4 +198,4 @@ def _installed(connection: BaseDatabaseWrapper) -> bool:
     )
     with connection.cursor() as cursor:
         cursor.execute(known)
-        return set(_TRIGGERS) <= {name for (name,) in cursor.fetchall()}
+        return set(names) <= {name for (name,) in cursor.fetchall()}

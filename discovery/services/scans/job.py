@@ -10,7 +10,7 @@ from typing import Any
 
 from discovery.engine.core.text import plural
 from discovery.engine.core.vocabulary import Severity
-from discovery.models import LogTopic, ScanRun
+from discovery.models import LogTopic, ScanRun, listing_version
 from discovery.services import jobs
 from discovery.services.access import access_file
 from discovery.services.core import event_log
@@ -57,6 +57,7 @@ class Scans(jobs.Kind[ScanRun]):
             self.mine(job).update(**progress.counts())
             collections.refresh()
             event_log.prune()
+            listing_version.fold()
         return ending
 
     def after(self, job: ScanRun, ending: Ending) -> None:

@@ -11,7 +11,7 @@ collections, of which a model has many, are counted by one statement each, and o
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -23,10 +23,12 @@ from discovery.engine.core.vocabulary import Fits
 from discovery.models.listing import INDEXED, PROFILE, SEPARATOR
 from discovery.services.access.redaction import Sight
 from discovery.services.machine import memory_fit
+from discovery.services.search import viewpoints
 from discovery.services.search.conditions import LINKS, roots_meant
 from discovery.services.search.filters import FACETS, FILTERS, NONE, Kind
 from discovery.services.search.model_filters import ModelFilters
 from discovery.services.search.model_search import KEYS, listed
+from discovery.services.search.viewpoints import Viewpoint
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
@@ -117,7 +119,7 @@ def count(user: User, filters: ModelFilters, fields: Collection[str] = FIELDS) -
     )
     for name in fields:
         if name in LINKED:
-            result.counts[name] = _linked(user, filters, name)
+            result.counts[name] = list(_linked(user, filters, name))
         elif FACETS[name].kind is Kind.ROOT:
             result.counts[name] = _ordered(_named(tallies[name], sight))
         else:
@@ -137,12 +139,31 @@ def _is_covered(filters: ModelFilters) -> bool:
 
 def _rows(
     user: User, filters: ModelFilters, apart: Collection[str], covered: bool, gather: bool
-) -> list[_Row]:
+) -> Sequence[_Row]:
     """Return every combination of values under the filters that are not counted here.
 
     Filters by tags and collections apply too.
     """
-    inside, together = memory_fit.capacity()
+    if covered and not filters.faults:
+        view = viewpoints.viewpoint(user)
+        return _all_rows(view, tuple(apart), memory_fit.capacity())
+    return _grouped(user, filters, apart, memory_fit.capacity(), gather=gather)
+
+
+@lru_cache(maxsize=32)
+def _all_rows(view: Viewpoint, apart: tuple[str, ...], capacity: tuple[int, int]) -> Sequence[_Row]:
+    return _grouped(view.user, ModelFilters(), apart, capacity, covered=True)
+
+
+def _grouped(
+    user: User,
+    filters: ModelFilters,
+    apart: Collection[str],
+    capacity: tuple[int, int],
+    covered: bool = False,
+    gather: bool = False,
+) -> Sequence[_Row]:
+    inside, together = capacity
     # To group along the index where it does not hold what is filtered by would look up every row:
     # sorting what was found is quicker.
     profile = F("profile") if covered else Concat(F("profile"), Value("", TextField()))
@@ -297,7 +318,21 @@ def _ordered(tally: Counter[str]) -> list[tuple[str, int]]:
     )
 
 
-def _linked(user: User, filters: ModelFilters, name: str) -> list[tuple[str, int]]:
+def _linked(user: User, filters: ModelFilters, name: str) -> Sequence[tuple[str, int]]:
+    lasting = viewpoints.lasting(filters.without(name))
+    if lasting is None:
+        return _linked_now(user, filters, name)
+    return _linked_lastingly(viewpoints.viewpoint(user), lasting, name)
+
+
+@lru_cache(maxsize=200)
+def _linked_lastingly(
+    view: Viewpoint, filters: ModelFilters, name: str
+) -> Sequence[tuple[str, int]]:
+    return _linked_now(view.user, filters, name)
+
+
+def _linked_now(user: User, filters: ModelFilters, name: str) -> Sequence[tuple[str, int]]:
     links = LINKS[name]._default_manager.all()
     rows = listed(user, filters, leave=(name,))
     if filters.faults or filters.without(name).narrows or rows.query.where:

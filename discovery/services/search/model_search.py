@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, overload
 
 from django.db.models import BigIntegerField, Expression, F, Func, OrderBy, Value
@@ -16,6 +17,7 @@ from django.db.models.functions import Concat
 
 from discovery.models import Listing, RegisteredModel, RegisteredModelQuerySet
 from discovery.models.listing import ListingQuerySet
+from discovery.services.search import viewpoints
 from discovery.services.search.conditions import (
     any_of,
     choice_condition,
@@ -24,6 +26,7 @@ from discovery.services.search.conditions import (
 )
 from discovery.services.search.model_filters import SORTS, ModelFilters, bound
 from discovery.services.search.search_language import parse
+from discovery.services.search.viewpoints import Viewpoint
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
@@ -59,7 +62,8 @@ def listed(
 
     ``few``: only some of them will be looked at.
     """
-    rows = Listing.objects.visible_to(user, few).order_by()
+    # Words and numbers leave few rows to ask about.
+    rows = Listing.objects.visible_to(user, few or bool(filters.text or filters.bounds)).order_by()
     if filters.faults:
         return rows.none()
     if filters.keys is not None:
@@ -81,6 +85,19 @@ def listed(
             )
         )
     return rows
+
+
+def count(user: User, filters: ModelFilters) -> int:
+    """How many there are, as ``found`` would find them."""
+    lasting = viewpoints.lasting(filters)
+    if lasting is None:
+        return listed(user, filters).count()
+    return _count(viewpoints.viewpoint(user), lasting)
+
+
+@lru_cache(maxsize=1_000)
+def _count(view: Viewpoint, filters: ModelFilters) -> int:
+    return listed(view.user, filters).count()
 
 
 def hurried(user: User, filters: ModelFilters) -> ModelFilters:
@@ -152,7 +169,7 @@ class Results(Sequence[RegisteredModel]):
 
     def __len__(self) -> int:
         if self._total is None:
-            self._total = listed(self._user, self._filters).count()
+            self._total = count(self._user, self._filters)
         return self._total
 
     @overload

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -9,11 +10,13 @@ from django.db.models import Q
 from django.http import HttpRequest
 
 from discovery.engine.core.vocabulary import Theme
-from discovery.models import Finding, Listing, RegisteredModel, Right, Root, ScanRun
+from discovery.models import Finding, RegisteredModel, Right, Root, ScanRun
 from discovery.models.registry import sees_all
 from discovery.services.access import permissions, signed_in
 from discovery.services.core import config_files
 from discovery.services.machine import root_probes
+from discovery.services.search import model_search
+from discovery.services.search.model_filters import ModelFilters
 from discovery.web.shared import navigation
 from discovery.web.shared.shortcuts import is_fragment
 
@@ -53,7 +56,7 @@ def frame(request: HttpRequest) -> dict[str, Any]:
     roots = list(Root.objects.filter(troubled)) if scans else []
     return {
         # Asked where it is shown and the page does not know it.
-        "model_count": Listing.objects.visible_to(request.user).count,
+        "model_count": partial(model_search.count, user, ModelFilters()),
         # Running before queued.
         "active_scan": runs.filter(state__in=ScanRun.ACTIVE).order_by("-state").first(),
         "last_scan": runs.exclude(state__in=ScanRun.ACTIVE).first(),
