@@ -143,5 +143,5 @@ def test_the_number_of_queries_is_fixed(
         group = Group.objects.create(name=f"g{number}")
         record.groups.add(group)
         User.objects.create_user(f"u{number}").groups.add(group)
-    with django_assert_num_queries(18):
+    with django_assert_num_queries(19):
         get(admin_client)

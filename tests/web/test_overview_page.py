@@ -314,9 +314,9 @@ def test_the_number_of_queries_is_fixed(
                 root=Root.objects.get_or_create(path=f"/r/{number % 3}")[0],
             )
         )
-    with django_assert_num_queries(21):
+    with django_assert_num_queries(22):
         get(admin_client)
-    with django_assert_num_queries(13):
+    with django_assert_num_queries(15):
         get(reader_client)
 
 

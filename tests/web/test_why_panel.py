@@ -214,10 +214,11 @@ def test_hostile_evidence_stays_text(admin_client: Client, make_model: Make) -> 
 
 def test_the_panel_asks_the_database_for_nothing(admin_client: Client, make_model: Make) -> None:
     record = make_model()
-    panel(admin_client)  # what is asked once a process is asked here
+    panel(admin_client)  # what is asked once a process or a change is asked here
     with CaptureQueriesContext(connection) as without:
         panel(admin_client)
     decided(record, "primary", "LANGUAGE", *[item("keywords", f"w{n}", "name") for n in range(6)])
+    panel(admin_client)
     with CaptureQueriesContext(connection) as with_reasons:
         panel(admin_client)
     assert len(with_reasons) == len(without)
