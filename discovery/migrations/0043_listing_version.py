@@ -4,20 +4,19 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('discovery', '0040_openings'),
+        ("discovery", "0042_plain_names_inside"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='ListingVersion',
+            name="ListingVersion",
             fields=[
-                ('slot', models.BigIntegerField(primary_key=True, serialize=False)),
-                ('value', models.BigIntegerField()),
+                ("slot", models.BigIntegerField(primary_key=True, serialize=False)),
+                ("value", models.BigIntegerField()),
             ],
             options={
-                'default_permissions': (),
+                "default_permissions": (),
             },
         ),
     ]
