@@ -40,6 +40,10 @@ PACKED: dict[str, tuple[Parts, Declared]] = {
     "compressed, eight bits by channel, others in groups": (
         [("weight_packed", "I32", (O, 32)), ("weight_scale", "BF16", (O, 1))],
         Declared("compressed-tensors", None, 32, "mixed", {}, ((4, 32), (8, None)))),
+    "compressed, two widths whose scales look alike": (
+        [("weight_packed", "I32", (O, 16)), ("weight_scale", "BF16", (O, 4))],
+        Declared("compressed-tensors", None, None, "mixed", {}, ((2, 64), (4, 32)),
+                 (("*down_proj", 2), ("*", 4)))),
     "compressed by channel": ([("weight_packed", "I32", (O, 32)), ("weight_scale", "BF16", (O, 1))],
                               Declared("compressed-tensors", 8)),
     "nvfp4 of llm-compressor": ([("weight_packed", "U8", (O, 64)),
@@ -62,6 +66,14 @@ PACKED: dict[str, tuple[Parts, Declared]] = {
                            ("pre_quant_scale", "BF16", (I,))], Declared("modelopt", 4)),
     "fp8 in blocks": ([("weight", "F8_E4M3", (O, I)), ("weight_scale_inv", "F32", (1, 1))],
                       Declared("fp8")),
+    "four bits of quark": ([("weight", "I32", (I, 8)), ("weight_scale", "BF16", (1, O)),
+                            ("weight_zero_point", "I32", (1, 8))], Declared("quark", 4)),
+    "vptq": ([("indices", "I32", (1, 8, 32)), ("centroids.weight", "BF16", (1, 2048)),
+              ("perm", "U16", (I,)), ("weight_scale", "BF16", (I,)), ("weight_bias", "BF16", (I,))],
+             Declared("vptq", weights={"m": O * I})),
+    "fp8 with a bound and scales of the cache": (
+        [("weight", "F8_E4M3", (O, I)), ("weight_scale", "F32", (O, 1)),
+         ("input_scale_ub", "F32", (1,)), ("k_scale", "BF16", (1,))], Declared("fbgemm_fp8")),
     "exl2": ([("q_weight", "I32", (20, O)), ("q_invperm", "I16", (I,)), ("q_scale", "I32", (2, 8)),
               ("q_scale_max", "F16", (2,)), ("q_groups", "I16", (4,)),
               ("q_group_map", "I16", (256,))], Declared()),
@@ -78,6 +90,9 @@ PACKED: dict[str, tuple[Parts, Declared]] = {
                 ("weight._shift", "BF16", (O, 1)), ("input_scale", "F32", ())], Declared()),
     "torchao int4": ([("_weight_qdata", "U8", (O, 64)), ("_weight_scale", "BF16", (1, O)),
                       ("_weight_zero_point", "BF16", (1, O))], Declared("torchao", 4)),
+    "torchao int4, two in an int8": (
+        [("_weight_qdata", "I8", (O, 64)), ("_weight_scale", "BF16", (4, O)),
+         ("_weight_zero_point", "BF16", (4, O))], Declared("torchao", 4)),
     "torchao int8": ([("_weight_qdata", "I8", (O, I)), ("_weight_scale", "BF16", (O, 1))],
                      Declared()),
     "torchao fp8": ([("_weight_qdata", "F8_E4M3", (O, I)), ("_weight_scale", "F32", (O, 1))],
@@ -111,7 +126,11 @@ def test_a_packed_matrix_counts_as_the_matrix_it_stands_for(case: str) -> None:
 
 
 #: Those whose width the shapes tell.
-TOLD = [name for name, (_, declared) in PACKED.items() if not (declared.bits or declared.element)]
+TOLD = [
+    name
+    for name, (_, declared) in PACKED.items()
+    if not (declared.bits or declared.element or declared.weights)
+]
 
 
 @pytest.mark.parametrize("case", TOLD)
@@ -166,6 +185,8 @@ def test_the_share_of_packed_experts_is_that_of_the_weights_they_stand_for() -> 
         ({"quant_method": "torchao", "quant_type": "int8_weight_only"}, "torchao-8bit", 8, None),
         ({"quant_method": "quanto", "weights": "int4"}, "quanto-4bit", 4, None),
         ({"quant_method": "mxfp4"}, "mxfp4", None, None),
+        ({"quant_method": "vptq", "config_for_layers": {"m": {"in_features": 8,
+          "out_features": 4}}}, "vptq", None, None),
         ({"quant_method": "exl2", "bits": 4.25}, "exl2", None, None),
         ({"quant_method": "exl3", "bits": 4.0}, "exl3-4bit", 4, None),
         ({"quant_method": "fp8", "fmt": "e4m3"}, "fp8", None, None),
@@ -179,6 +200,30 @@ def test_what_configs_declare(
 ) -> None:
     declared = quantization.read(config)
     assert (declared.label, declared.bits, declared.group) == (label, bits, group)
+
+
+def test_groups_name_modules_by_globs_alone() -> None:
+    groups = {
+        "a": {"targets": ["Linear"], "weights": {"num_bits": 4, "group_size": 32}},
+        "b": {"targets": ["re:.*down_proj$", "re:^(a+)+$"], "weights": {"num_bits": 2}},
+        "c": {"targets": ["model.head"], "weights": {"num_bits": 8}},
+    }
+    declared = quantization.read({"quant_method": "compressed-tensors", "config_groups": groups})
+    assert declared.targets == (("*down_proj", 2), ("model.head", 8), ("*", 4))
+
+
+@pytest.mark.parametrize("targets", [5, {}, [None, 5, "x" * 10_000], ["re:" + "(" * 199]])
+def test_hostile_targets_name_no_module(targets: object) -> None:
+    config = {"config_groups": {"a": {"targets": targets, "weights": {"num_bits": 4}}}}
+    assert not [glob for glob, _ in quantization.read(config).targets if glob != "*"]
+
+
+def test_a_vector_of_scales_is_learned() -> None:
+    matrix, scale = (
+        Tensor("a.weight", "F8_E4M3", (O, I), 0, 0),
+        Tensor("a.k_scale", "BF16", (16,), 0, 0),
+    )
+    assert count_parameters([matrix, scale]) == O * I + 16
 
 
 @pytest.mark.parametrize(

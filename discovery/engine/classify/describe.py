@@ -23,7 +23,12 @@ _WRITTEN = frozenset({"CHAT", "GENERATION", "TOOL_USE"})
 
 #: Whole words of names.
 _RANKERS = frozenset({"reranker", "rerank", "reranking", "crossencoder"})
-_EMBEDDERS = frozenset({"embedding", "embeddings", "embedder"})
+_EMBEDDERS = frozenset({"embedding", "embeddings", "embedder", "embed"})
+#: Classes that give vectors.
+_VECTORS = re.compile(
+    r"Embed|ForRetrieval$|^Col(?:Pali|Qwen|BERT|Bert|Idefics|Smol)|^HF_ColBERT$|"
+    r"^DPR(?:Context|Question)Encoder|^GritLM"
+)
 _UNTAUGHT = frozenset({"base", "pt", "pretrain", "pretrained", "foundation"})
 _TAUGHT = frozenset({"chat", "instruct", "it", "sft", "dpo", "rlhf", "assistant"})
 
@@ -148,8 +153,10 @@ def _rewards(signals: Signals) -> bool:
 
 def _embeds(signals: Signals) -> bool:
     """Vectors, whatever class the model has."""
-    return bool({"sentence_transformers", "pooling"} & signals.marks.keys()) or bool(
-        _EMBEDDERS & set(signals.words.get("name", ()))
+    return (
+        bool({"sentence_transformers", "pooling"} & signals.marks.keys())
+        or bool(_EMBEDDERS & set(signals.words.get("name", ())))
+        or any(map(_VECTORS.search, signals.architectures))
     )
 
 

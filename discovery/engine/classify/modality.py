@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from discovery.engine.classify import pipelines
 from discovery.engine.classify.model_types import TYPES
 from discovery.engine.classify.signals import Signals
 from discovery.engine.classify.task_tags import TASKS
@@ -43,16 +44,19 @@ _VISION_WORD = re.compile(
     r"(?<![a-z])(VL|VLM|Vl|MiniCPMV|Vision|Visual|OCR\d?|Ocr|Llava|LLaVA|CogVLM|ImageText|"
     r"PaliGemma|Pixtral|Molmo)(?=[A-Z0-9]|For|$)"
 )
-_VIDEO_WORD = re.compile(
-    r"Video|Animate|Motion|CogVideoX|HunyuanVideo|LTX|Mochi|(^|[a-z])Wan(?=[A-Z]|$)|"
-    r"3DConditionModel|Transformer3DModel"
-)
-_SOUND_WORD = re.compile(r"Audio|Music|Sound|Speech")
-
 _STRONG_WORDS = {
     "TEXT>AUDIO": (
         "text to speech",
         "tts",
+        "outetts",
+        "neutts",
+        "xtts",
+        "melotts",
+        "sparktts",
+        "indextts",
+        "vibevoice",
+        "cosyvoice",
+        "llasa",
         "speech synthesis",
         "voice cloning",
         "text to music",
@@ -116,7 +120,9 @@ def _spoken(names: str) -> str:
 def detect(signals: Signals) -> Modalities:
     """Never raises; without a sign nothing is claimed."""
     found = Modalities()
-    for step in (_pipeline, _graph, _classes, _task, _processors, _tensors, _words):
+    if "series" in signals.marks:  # numbers over time, whatever network reads them
+        return found
+    for step in (pipelines.signs, _graph, _classes, _task, _processors, _tensors, _words):
         for shape, matched, where in step(signals):
             found.add(shape, matched, where)
         if found.evidence:
@@ -130,26 +136,6 @@ def detect(signals: Signals) -> Modalities:
 Sign = tuple[str, str, str]
 
 
-def _pipeline(signals: Signals) -> Iterator[Sign]:
-    """Diffusers: the class names what comes out, the components whether text goes in."""
-    if "diffusers" not in signals.marks:
-        return
-    name, where = next(iter(signals.architectures), ""), signals.marks["diffusers"]
-    gives = (
-        "AUDIO" if _SOUND_WORD.search(name) else "VIDEO" if _VIDEO_WORD.search(name) else "IMAGE"
-    )
-    takes = (
-        ["TEXT"]
-        if "component:text_encoder" in signals.marks or "text_conditioned" in signals.marks
-        else []
-    )
-    if re.search(
-        r"Img2Img|Inpaint|ControlNet|ImageToVideo|Upscale|InstructPix2Pix|^StableVideo", name
-    ):
-        takes.append("IMAGE")
-    yield f"{','.join(takes)}>{gives}", name or "diffusion pipeline", where
-
-
 def _graph(signals: Signals) -> Iterator[Sign]:
     """Inputs of an ONNX, TFLite or OpenVINO graph whose config says nothing."""
     if signals.architectures or signals.model_types:
@@ -157,6 +143,9 @@ def _graph(signals: Signals) -> Iterator[Sign]:
     # Only what hears has a network that joins sounds with what was written so far.
     if where := signals.marks.get("transducer"):
         yield "AUDIO>TEXT", where, "its parts"
+        return
+    if where := signals.marks.get("input:VOICE"):
+        yield "TEXT>AUDIO", where, "graph inputs"
         return
     # A decoder's token inputs beside it are what it writes.
     if where := signals.marks.get("input:AUDIO"):
@@ -175,7 +164,11 @@ _EYES = (
 )  # fmt: skip
 _EARS = ("config:audio_config", "config:speech_config", "key:audio_token_id",
     "key:audio_token_index")  # fmt: skip
-_SOUND = frozenset({"key:sample_rate", "key:sampling_rate", "key:num_mel_bins"})
+_SOUND = frozenset({
+    "key:sample_rate", "key:sampling_rate", "key:num_mel_bins", "key:num_mels", "key:n_mels",
+})  # fmt: skip
+#: Only what makes sound has a vocoder.
+_VOCODER = ("key:istftnet", "key:upsample_rates")
 _WRITES = re.compile(r"CausalLM|LMHead|ConditionalGeneration|Seq2SeqLM")
 _HEARS = re.compile(r"CTC|Seq2Seq|Speech2Text|Asr|ASR|Whisper")
 
@@ -238,6 +231,9 @@ def _pictures(signals: Signals) -> Sign | None:
 def _sound(signals: Signals) -> Sign | None:
     if "key:vocab_size" in signals.marks or _SOUND.isdisjoint(signals.marks):
         return None
+    if vocoder := next((mark for mark in _VOCODER if mark in signals.marks), None):
+        takes = "TEXT" if "key:n_token" in signals.marks else ""
+        return f"{takes}>AUDIO", vocoder.partition(":")[2], "config.json"
     return "AUDIO>", "sampling rate without a vocabulary", "config.json"
 
 
@@ -292,6 +288,7 @@ def _tensors(signals: Signals) -> Iterator[Sign]:
         ("tensors:text", "TEXT>"),
         ("tensors:image", "IMAGE>"),
         ("tensors:moving image", "VIDEO>"),
+        ("tensors:speech", "AUDIO>TEXT"),
         ("tensors:audio", "AUDIO>"),
     ):
         if mark in signals.marks:
@@ -368,7 +365,7 @@ def _moving(signals: Signals) -> Iterator[Sign]:
         if mark in signals.marks:
             yield "VIDEO>", mark.partition(":")[2].replace("_", " "), signals.marks[mark]
             return
-    if any(_VIDEO_WORD.search(name) for name in signals.architectures):
+    if any(pipelines.VIDEO.search(name) for name in signals.architectures):
         yield "VIDEO>", "video", "config.json architectures"
 
 

@@ -21,7 +21,7 @@ _BY_TYPE = {
     "TEXT,IMAGE>": (
         "clip siglip siglip2 chinese_clip altclip align clipseg x_clip owlvit owlv2 grounding-dino"
         " groupvit flava bridgetower vilt lxmert visual_bert layoutlm layoutlmv2 layoutlmv3 colpali"
-        " colqwen2"
+        " colqwen2 colmodernvbert colidefics3"
     ),
     "TEXT,IMAGE>TEXT": (
         "llava llava_next llava_onevision vipllava bakllava blip-2 instructblip paligemma idefics"
@@ -44,10 +44,16 @@ _BY_TYPE = {
     "AUDIO>AUDIO": "encodec dac mimi snac vocos xcodec",
     "TEXT>AUDIO": (
         "bark vits musicgen musicgen_melody fastspeech2_conformer speecht5 parler_tts csm dia"
-        " kokoro"
+        " kokoro parler-tts wavtokenizer-dec xtts fastpitch f5_tts vibevoice chatterbox"
     ),
     "TEXT,AUDIO>TEXT": "qwen2_audio ultravox voxtral granite_speech",
     "TEXT,AUDIO>": "clap",
     "TEXT,AUDIO>TEXT,AUDIO": "seamless_m4t seamless_m4t_v2 moshi",
 }
+#: Networks that read numbers over time, and neither words nor pictures.
+SERIES = frozenset({
+    "chronos", "chronos2", "timesfm", "timesfm2_5", "time_series_transformer", "informer",
+    "autoformer", "patchtst", "patchtsmixer", "tinytimemixer", "moirai", "moment", "toto", "timer",
+    "sundial", "time_moe",
+})  # fmt: skip
 TYPES = {kind: shape for shape, kinds in _BY_TYPE.items() for kind in kinds.split()}

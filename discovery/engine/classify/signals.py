@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from discovery.engine.classify.model_types import SERIES
 from discovery.engine.core.paths import to_text
 from discovery.engine.core.text import clean, strings
 from discovery.engine.core.word_parts import affirmed, sequence, words
@@ -21,6 +22,9 @@ MAX_FILES = 120
 
 #: ``video_token_id``, ``video_token_index``, ``video_pad_token_id`` and what else it is called.
 _FILM_TOKEN = re.compile(r"video_(?:\w{1,20}_)?token")
+
+#: Classes of networks that forecast.
+_FORECASTS = re.compile(r"For(?:Prediction|Forecasting)$|TimeSeries|Chronos|TimesFm|Moirai")
 
 #: Where a word may stand, and how much it counts there.
 PLACES = {
@@ -210,6 +214,17 @@ class SignalCollector:
         )
 
 
+def _reads_series(config: Mapping[str, Any]) -> bool:
+    """Whether it forecasts: numbers over time, that its class may call tokens."""
+    named = config.get("architectures")
+    classes = named if isinstance(named, list) else []
+    return (
+        str(config.get("model_type")) in SERIES
+        or any(isinstance(config.get(key), dict) for key in ("chronos_config", "forecasting_model"))
+        or any(isinstance(name, str) and _FORECASTS.search(name[:120]) for name in classes)
+    )
+
+
 def _marks_of(config: Mapping[str, Any]) -> list[str]:
     found = [
         f"config:{key}"
@@ -225,10 +240,13 @@ def _marks_of(config: Mapping[str, Any]) -> list[str]:
         "vision_start_token_id", "mm_vision_tower", "vision_tower", "audio_token_id",
         "audio_token_index", "num_mel_bins", "sample_rate",
         "sampling_rate", "conv_kernel", "vocab_size", "projection_dim", "num_codebooks",
-        "upsample_rates", "query_num", "visual", "num_frames",
+        "upsample_rates", "query_num", "visual", "num_frames", "num_mels", "n_mels", "istftnet",
+        "n_token",
     )  # fmt: skip
     if any(_FILM_TOKEN.match(key) and config[key] is not None for key in config):
         found.append("key:video_token_id")
+    if _reads_series(config):
+        found.append("series")
     if isinstance(config.get("sentence_transformers"), dict):  # only a CrossEncoder keeps its own
         found.append("cross_encoder")
     found += [f"key:{key}" for key in told if config.get(key) not in (None, [], {}, 0, False)]

@@ -21,7 +21,8 @@ _NOTHING = frozenset(
         "pytorch-lora-weights", "adapter", "lora", "consolidated", "network", "net",
         "gguf", "ggml", "onnx", "safetensors", "pytorch", "tensorflow", "openvino", "coreml",
         "unsloth", "original", "quantized", "fp16", "fp32", "f16", "f32", "bf16", "fp8", "int8",
-        "int4", "4bit", "8bit", "hf", "transformers",
+        "int4", "4bit", "8bit", "hf", "transformers", "lightning-logs", "mlruns", "runs", "wandb",
+        "tb-logs", "logs", "experiments",
     }
 )  # fmt: skip
 
@@ -33,6 +34,10 @@ _VERSION = re.compile(
 _RANDOM = re.compile(
     r"(?:sha256-)?[0-9a-f]{20,64}|(?=.*\d)[0-9a-f]{10,19}|"
     r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?=(?:.*\d){2})[a-z2-7]{16}"
+)
+#: How far a training was: ``epoch=9-step=1000``.
+_TRAINED = re.compile(
+    r"(?:(?:global-)?(?:step|epoch|iter)s?[=-]?\d+[-,]?|(?:val-)?(?:loss|acc)[=-]?\d+(?:\.\d+)?[-,]?)+"
 )
 _PRECISION = re.compile(r"(?:ud-)?i?q\d(?:-[a-z0-9]+)*")
 _CACHED = re.compile(r"models--(?P<owner>.+?)--(?P<name>.+)")
@@ -50,7 +55,7 @@ def says_nothing(name: str) -> bool:
     """Whether any model could be called so: ``model``, ``latest``, a version, a commit."""
     plain = re.sub(r"[\s_]+", "-", name.strip().lower())
     return plain in _NOTHING or any(
-        each.fullmatch(plain) for each in (_VERSION, _RANDOM, _PRECISION)
+        each.fullmatch(plain) for each in (_VERSION, _RANDOM, _TRAINED, _PRECISION)
     )
 
 
@@ -71,7 +76,9 @@ def best(own: str, around: Sequence[str], title: Callable[[], str | None]) -> st
     told = _HEADING.sub("", (title() or "").strip()).strip("`*_ ")
     if told and len(told) <= MAX_TITLE and not says_nothing(told) and told.count(" ") < 6:
         return told
-    return decoded(next((name for name in around if not says_nothing(name)), own))
+    telling = (name for name in around if not says_nothing(name))
+    keys = (name for name in around if _RANDOM.fullmatch(name.lower()))  # of a run, at least
+    return decoded(next(telling, None) or next(keys, own))
 
 
 def around(path: str, root: str) -> list[str]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from math import prod
 from operator import attrgetter
 from typing import NamedTuple
@@ -37,7 +38,8 @@ class Declared:
 
     ``group`` is how many weights share a scale, ``groups`` the same for single modules, ``element``
     the name of a small float (``nvfp4``). ``pairs`` are the (bits, group) that parts of the model
-    have, ``None`` where a row is one group.
+    have, ``None`` where a row is one group; ``targets`` are globs of modules, each with its bits.
+    ``weights`` are how many weights single modules stand for, where nothing else tells.
     """
 
     method: str | None = None
@@ -46,6 +48,8 @@ class Declared:
     element: str | None = None
     groups: Mapping[str, int] = field(default_factory=dict)
     pairs: tuple[tuple[int, int | None], ...] = ()
+    targets: tuple[tuple[str, int], ...] = ()
+    weights: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def label(self) -> str | None:
@@ -109,14 +113,25 @@ def _compressed(packed: Packed) -> int:
     if packed.tensor.dtype in _BYTES:
         return packed.elements * 2
     rows, scales = packed.tensor.shape, packed.shape(".weight_scale")
-    for bits, group in packed.declared.pairs if rows and scales else ():
-        fits = scales[-1] == 1 if group is None else scales[-1] * group * bits == rows[-1] * 32
-        if fits:
-            return packed.elements * 32 // bits
+    widths = [
+        bits
+        for bits, group in (packed.declared.pairs if rows and scales else ())
+        if (scales[-1] == 1 if group is None else scales[-1] * group * bits == rows[-1] * 32)
+    ]
+    if widths:
+        meant = _targeted(packed) if len(widths) > 1 else None
+        return packed.elements * 32 // (meant if meant in widths else widths[0])
     grouped = prod(scales) * (packed.declared.group or 0)
     if grouped and 1 < packed.elements * 32 / grouped <= 16:
         return grouped
     return packed.by_bits(4)
+
+
+def _targeted(packed: Packed) -> int | None:
+    """The bits of the first group of a config that names the module."""
+    return next(
+        (bits for glob, bits in packed.declared.targets if fnmatchcase(packed.module, glob)), None
+    )
 
 
 def _mlx(packed: Packed) -> int:
@@ -179,7 +194,18 @@ def _integers(packed: Packed) -> int:
 
 
 def _torchao(packed: Packed) -> int:
+    """Four bits lie two in an int8 as well: then a scale of a group has the row as its last axis,
+    and the groups are twice as many as the bytes of a row would make.
+    """
+    if packed.tensor.dtype == "I8" and packed.declared.bits == 4:
+        shape, scale = packed.tensor.shape, packed.shape("._weight_scale")
+        return packed.elements * (2 if scale[-1:] == shape[:1] != scale[:1] else 1)
     return packed.elements * {"U8": 2, "I32": 8}.get(packed.tensor.dtype, 1)
+
+
+def _vptq(packed: Packed) -> int | None:
+    """Indices of vectors as wide as the codebooks are: only the config tells the matrix."""
+    return packed.declared.weights.get(packed.module)
 
 
 def _quanto(packed: Packed) -> int:
@@ -195,9 +221,10 @@ def _four_bits(packed: Packed) -> int:
     return packed.tensor.size * 2 or packed.elements * 2
 
 
+#: Before the name of the small float that it describes.
+_STATE = ".quant_state.bitsandbytes__"
 _QUANT_STATE = (
-    ".absmax", ".quant_map", ".nested_absmax", ".nested_quant_map",
-    ".quant_state.bitsandbytes__nf4", ".quant_state.bitsandbytes__fp4",
+    ".absmax", ".quant_map", ".nested_absmax", ".nested_quant_map", f"{_STATE}nf4", f"{_STATE}fp4",
 )  # fmt: skip
 _LOW_RANK = (".proj_down", ".proj_up", ".lora_down", ".lora_up")
 _ANY = frozenset({*WIDTHS, "F16", "BF16", "F32"})
@@ -212,6 +239,10 @@ _HQQ = tuple(
         "unpack_view_dtype", "compute_dtype", "channel_wise", "stores_quant_config", "optimize",
         "round_zero", "offload_meta", "quant_scale", "quant_zero", "encoded_state_dict",
     )
+)  # fmt: skip
+_VPTQ = (
+    ".centroids.weight", ".res_centroids.weight", ".outlier_centroids.weight", ".outlier_indices",
+    ".res_indices", ".perm", ".weight_scale", ".weight_bias",
 )  # fmt: skip
 _EXL2 = tuple(f".q_{p}" for p in ("invperm", "perm", "scale", "scale_max", "groups", "group_map"))
 
@@ -247,6 +278,8 @@ PACKINGS: tuple[Packing, ...] = (
     Packing("mxfp4", ".weight", _BYTES, (".weight_scale", ".scale"), _SCALES,
             lambda packed: _blocks(packed, _E8M0, 32)),
     Packing("int8", ".weight", _BYTES, (".weight_scale", ".scale"), _SCALES, _integers),
+    Packing("int4", ".weight", _I32, (".weight_scale",), _SCALES, lambda packed: packed.by_bits(4)),
+    Packing("vptq", ".indices", _I16 | _I32, (".centroids.weight",), _VPTQ, _vptq),
     Packing("quanto", ".weight._data", _BYTES, (".weight._scale",),
             (".weight._scale", ".weight._shift", ".input_scale", ".output_scale"), _quanto),
     Packing("torchao", "._weight_qdata", _BYTES | _I32, ("._weight_scale",
@@ -308,4 +341,9 @@ def _found(
 
 def method(tensors: Sequence[Tensor]) -> str | None:
     """How the first packed tensor is packed; ``None`` without one."""
-    return next((row.method for row, _, _ in packed(tensors)), None)
+    first = next(((row, found) for row, found, _ in packed(tensors)), None)
+    if first is None:
+        return None
+    row, found = first
+    state = next((each for each in found.beside if each.startswith(_STATE)), None)
+    return f"{row.method}-{state.removeprefix(_STATE)}" if state else row.method

@@ -25,6 +25,9 @@ DTYPE_BITS = {
 
 _INTEGERS = frozenset({"I64", "U64", "I32", "U32", "I16", "U16", "BOOL"})
 
+#: Types of models that nobody has made smaller: no weights hide in them, nor are there scales.
+_PLAIN = frozenset({"F64", "F32", "F16", "BF16", "I64", "BOOL"})
+
 #: Weights that only some tokens meet; experts that all share are not among them.
 _EXPERT = re.compile(r"\.experts\.|_exps\.|\.moe\.experts")
 
@@ -37,8 +40,11 @@ _HELPERS = (
     ".position_ids",
     ".num_batches_tracked", ".weight_format", "_scales", ".scale_weight", ".scale_input",
     ".weight_scale_2", ".comfy_quant", "._weight_scale", ".input_global_scale",
-    ".weight_global_scale", "scaled_fp8", "spiece_model", "tekken_model",
+    ".weight_global_scale", "scaled_fp8", "spiece_model", "tekken_model", ".input_scale_ub",
 )  # fmt: skip
+
+#: Scales of what flows through a layer, one number each; longer tensors of such names are learned.
+_SINGLE = (".k_scale", ".v_scale", ".q_scale", ".kv_scale", ".prob_scale", ".output_scale")
 
 #: Numbers that are nothing but an exponent are always scales.
 _EXPONENT = "F8_E8M0"
@@ -60,14 +66,8 @@ def count_parameters(tensors: Sequence[Tensor], declared: Declared = NOTHING) ->
 
     ``declared`` is what a quantization config says, used where the shapes do not tell.
     """
-    if packings.WIDTHS.keys().isdisjoint({tensor.dtype for tensor in tensors}):
-        return sum(
-            [
-                prod(t.shape)
-                for t in tensors
-                if t.dtype != _EXPONENT and not t.name.endswith(_HELPERS)
-            ]
-        )
+    if _PLAIN.issuperset({tensor.dtype for tensor in tensors}):
+        return sum([prod(t.shape) for t in tensors if not t.name.endswith(_HELPERS)])
     return sum(count for _, count in _counts(tensors, declared))
 
 
@@ -101,5 +101,11 @@ def _counts(tensors: Sequence[Tensor], declared: Declared) -> Iterator[tuple[Ten
             continue
         if tensor.name in counted:
             yield tensor, counted[tensor.name]
-        elif tensor.dtype != _EXPONENT and not tensor.name.endswith(_HELPERS):
+        elif tensor.dtype != _EXPONENT and not _helps(tensor):
             yield tensor, prod(tensor.shape)
+
+
+def _helps(tensor: Tensor) -> bool:
+    """Whether it is no parameter of the model, by its name."""
+    name = tensor.name
+    return name.endswith(_HELPERS) or (name.endswith(_SINGLE) and prod(tensor.shape) == 1)

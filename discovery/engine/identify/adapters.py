@@ -2,6 +2,7 @@
 
 Families: LoRA (PEFT's, kohya's, Diffusers', OneTrainer's), DoRA, LoHa, LoKr, OFT and BOFT, full
 differences (``diff``), IA3, VeRA, and norms of LyCORIS. Source: the modules of PEFT and LyCORIS.
+What trainers put before the names of modules that they change is enough, whatever family follows.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ MAX_TENSORS = 4_000
 _FAMILIES = (
     r"lora_(?:A|B|a|b|down|up|mid|magnitude_vector|embedding_[AB])",
     r"lora\.(?:down|up)",
-    r"(?:processor\.)?to_\w+_lora\.(?:down|up)",
+    r"(?:processor\.)?(?:to_\w+|proj|qkv)_lora\d?\.(?:down|up)",
     r"hada_[wt]\d(?:_[ab])?",
     r"lokr_[wt]\d(?:_[ab])?",
     r"b?oft_(?:blocks|diag|R|S|s)",
@@ -31,6 +32,10 @@ _FAMILIES = (
 _PART = re.compile(rf"[._](?:{'|'.join(_FAMILIES)})(?:\.[\w-]+){{0,2}}$")
 #: One of these is in the name of each: a look for them spares most models the pattern.
 _HINTS = ("lora", "hada_", "lokr_", "oft_", "diff", "dora_scale", "ia3_l", "vera_lambda", "_norm")
+#: Names that only changes have: kohya's and LyCORIS' of a module, cloneofsimo's of its number.
+_CHANGED = re.compile(
+    r"(?:lora_(?:unet|te\d?|transformer|prior)|lycoris)_\w+\.|(?:unet|text_encoder):\d+:(?:up|down)$"
+)
 #: What stands beside them and says nothing alone.
 _BESIDE = re.compile(r"\.(?:alpha|scale|set_weight|on_input|bias)$")
 
@@ -40,6 +45,8 @@ def is_adapter(tensors: Sequence[Tensor]) -> bool:
     sample = tensors[:MAX_TENSORS]
     spread = [tensor.name for tensor in sample[:: max(len(sample) // 64, 1)]]
     joined = "\n".join(spread)
+    if all(map(_CHANGED.match, spread)) and spread:
+        return True
     if not any(hint in joined for hint in _HINTS) or not any(map(_PART.search, spread)):
         return False
     changed: set[str] = set()

@@ -143,11 +143,15 @@ def read_weights(clues: SignalCollector, sets: Sequence[WeightSet]) -> None:
 
 def _read_graph(clues: SignalCollector, header: Header) -> None:
     inputs = header.metadata.get("inputs")
-    for item in inputs if isinstance(inputs, list) else []:
-        if isinstance(item, Mapping):
-            name, shape = str(item.get("name", "")), item.get("shape") or []
-            if kind := _kind_of_input(name.lower(), shape if isinstance(shape, list) else []):
-                clues.mark(f"input:{kind}", f"{name[:60]} {list(shape)}")
+    given = inputs if isinstance(inputs, list) else []
+    listed = [item for item in given if isinstance(item, Mapping)]
+    asked = {str(item.get("name", "")).lower() for item in listed}
+    if where := next((each for each in _VOICED if each <= asked), None):
+        clues.mark("input:VOICE", ", ".join(sorted(where)))
+    for item in listed:
+        name, shape = str(item.get("name", "")), item.get("shape") or []
+        if kind := _kind_of_input(name.lower(), shape if isinstance(shape, list) else []):
+            clues.mark(f"input:{kind}", f"{name[:60]} {list(shape)}")
     properties = header.metadata.get("properties")
     if isinstance(properties, Mapping) and isinstance(task := properties.get("task"), str):
         clues.mark(f"task:{task[:40].lower()}", f"{header.format} metadata")
@@ -160,6 +164,12 @@ def _read_graph(clues: SignalCollector, header: Header) -> None:
         )
 
 
+#: Inputs that only networks have which speak: how long, how loud, how fast, in which voice.
+_VOICED = (
+    frozenset({"noise_scale", "length_scale"}),
+    frozenset({"input_lengths", "scales"}),
+    frozenset({"style", "speed"}),
+)
 #: Names of inputs, whole; what is part of others; shapes of those whose names tell nothing.
 _TOKENS = frozenset(
     {"input_ids", "attention_mask", "token_type_ids", "decoder_input_ids", "tokens", "segment_ids"}

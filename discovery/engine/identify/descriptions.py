@@ -16,6 +16,7 @@ from discovery.engine.identify.sidecar_fields import (
     add_license,
     add_native_config,
     add_own_config,
+    add_task,
     add_tokenizer,
 )
 from discovery.engine.sidecars import adapter, json_file, model_config
@@ -94,6 +95,8 @@ def add_sidecars(
     elif told.adapter is not None:
         clue_readers.read_sidecars(merge.clues, folder, folder.json("tokenizer_config.json"))
     add_generation_config(merge, folder)
+    if is_home:
+        add_task(merge, folder)
     add_card(merge, folder)
     add_license(merge, folder, home=is_home)
     if kind is ModelType.SENTENCE_TRANSFORMERS:

@@ -83,7 +83,7 @@ def folder_model(
     clue_readers.read_weights(merge.clues, sets)
     kinds = [clue_readers.read_gguf(merge.clues, model) for model in ggufs]
     descriptions.add_configs(merge, folder, told)
-    kind = model_types.type_of(folder, variants, sets, told, declared.method)
+    kind = model_types.type_of(folder, variants, sets, told, declared.method, merge.clues.marks)
     if kind is ModelType.LLAMA_CPP and kinds:
         kind = gguf_kinds.type_of(kinds[0])
     _add_counts(merge, sets, told, kind, declared)

@@ -55,6 +55,9 @@ _DRAFTS = frozenset({
 
 _ALONE = {"controlvector": Kind.CONTROL, "clip": Kind.PROJECTOR}
 
+#: What each language model of llama.cpp turns words into numbers with.
+_WORDS = "token_embd.weight"
+
 #: llama.cpp's ``LLAMA_POOLING_TYPE_RANK``: one score instead of a vector.
 _RANK = 4
 
@@ -123,6 +126,8 @@ def read(
         clues.mark("tensors:audio" if hears else "tensors:image", where)
     if what is not Kind.PROJECTOR and named:
         clues.model_types.setdefault(named)
+    if what is Kind.MODEL and any(tensor.name == _WORDS for tensor in tensors or ()):
+        clues.mark("task:causal_lm", f"gguf {_WORDS}")
     pooling = metadata.get(f"{named}.pooling_type")
     if pooling == _RANK or any(tensor.name.startswith("cls.output") for tensor in tensors or ()):
         clues.mark("ranking", f"gguf {named}.pooling_type")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from discovery.engine.core import format_registry
 from discovery.engine.core.types import Header, Variant
@@ -19,13 +19,26 @@ def speaking(sets: Sequence[WeightSet], format_name: str) -> list[Header]:
     return [header for group in sets if group.format == format_name for header in group.headers[:4]]
 
 
+#: What only painters' tensors are called, and what the marks of their kinds are.
+_PAINTED = ("model.diffusion_model.", "first_stage_model.", "double_blocks.")
+_PAINTS = ("tensors:diffusion", "tensors:video")
+#: Tensors of a word that a painter has learned.
+MAX_WORDS = 2
+
+
+def _paints(marks: Mapping[str, str]) -> bool:
+    return any(mark in marks for mark in _PAINTS)
+
+
 def type_of(
     folder: ModelFolder,
     variants: Sequence[Variant],
     sets: Sequence[WeightSet],
     told: Description,
     quantization: str | None,
+    marks: Mapping[str, str],
 ) -> ModelType:
+    """``marks`` are what the tensors and graphs show."""
     config = told.config
     main = (variants[0].format or None) if variants else None
     tensors = [
@@ -48,10 +61,9 @@ def type_of(
         return ModelType.MLX if mlx else ModelType.TRANSFORMERS
     if main == "numpy" and config is not None and model_config.looks_like_model(config):
         return ModelType.MLX
-    if any(
-        tensor.name.startswith(("model.diffusion_model.", "first_stage_model.", "double_blocks."))
-        for tensor in tensors
-    ):
+    if any(tensor.name.startswith(_PAINTED) for tensor in tensors):
+        return ModelType.DIFFUSERS
+    if main in ("safetensors", "pytorch") and len(tensors) > MAX_WORDS and _paints(marks):
         return ModelType.DIFFUSERS
     if main is None:
         return ModelType.TRANSFORMERS if sets or folder.faulty else ModelType.UNKNOWN

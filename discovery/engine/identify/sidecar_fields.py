@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 from discovery.engine.classify.signals import ConfigClues, clues_of
+from discovery.engine.classify.task_tags import TASKS
 from discovery.engine.core import model_names
 from discovery.engine.core.packings import Declared
 from discovery.engine.core.text import plural, positive
@@ -25,6 +26,7 @@ from discovery.engine.sidecars import (
     license_file,
     metadata_json,
     model_config,
+    modelscope,
     native_config,
     quantization,
     tokenizer,
@@ -140,6 +142,14 @@ def add_tokenizer(merge: Merge, folder: ModelFolder) -> None:
         raw := folder.read("tokenizer.json", tokenizer.MAX_BYTES + 1)
     ):
         merge.add("tokenizer.json", {"vocab_size": tokenizer.vocabulary_size(raw)})
+
+
+def add_task(merge: Merge, folder: ModelFolder) -> None:
+    """Adds the task that ModelScope states."""
+    config = folder.json(modelscope.NAME) if modelscope.NAME in folder else None
+    if merge.clues.task is None and config and (told := modelscope.task(config)) in TASKS:
+        merge.clues.task = told
+        merge.clues.mark("header_task", modelscope.NAME)
 
 
 def add_embedder(merge: Merge, folder: ModelFolder) -> None:

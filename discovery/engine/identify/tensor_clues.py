@@ -25,6 +25,8 @@ _MAX_KERNEL = 32
 _WAVE = 7
 #: Bands of the spectrogram that most speech models take.
 _MELS = 80
+#: Channels of a picture whose neighboring points were laid over each other, two by two.
+_FOCUSED = 12
 #: Channels of pictures enlarged once, twice, three and four times at their last layer.
 _PIXELS = frozenset({3, 12, 27, 48})
 
@@ -36,21 +38,28 @@ def _names(*patterns: str) -> re.Pattern[str]:
 
 
 _VIDEO = _names(
-    r"blocks\.\d+\.(?:self_attn|cross_attn)\.[qkvo](?:\.|_)",
+    r"blocks\.\d+\.(?:self_attn|cross_attn)\.(?:[qkvo]|[qkvo](?:utput)?_proj|[kv]_img)\.",
     r"patchify_proj\.",
     r"txt_in\.individual_token_refiner\.",
     r"blocks\.\d+\.attn\.qkv_[xy]\.",
-    r"motion_modules\.",
+    r"(?:(?:down|up)_blocks\.\d+\.|mid_block\.)?motion_modules\.",
     r"temporal_transformer\.",
 )
+#: Of the same blocks, where a language model's words go in: Anima, which paints single pictures.
+_STILL = re.compile(r"(?:^|\n|\.)llm_adapter\.")
 _DIFFUSION = re.compile(
     r"(?:^|\n)(?:model\.diffusion_model\.|diffusion_model\.|unet\.|lora_(?:unet|te\d?|transformer|"
     r"prior)_|(?:transformer\.)?(?:single_)?transformer_blocks\.|(?:single|double|joint)_blocks\.|"
     r"joint_transformer_blocks\.|(?:context|noise)_refiner\.|down_blocks\.|input_blocks\.\d|"
     r"text_encoder\.text_model|caption_projection\.|cap_embedder\.|emb_params\b|string_to_param|"
+    r"(?:model\.|net\.)?(?:[xty]_embedder\.|cond_seq_linear\.|init_x_linear\.)|"
+    r"(?:unet|text_encoder):\d+:(?:up|down)\n|<[^<>\n]{1,60}>\n|"
     r"clip_[gl]\n)|[._]to_(?:q|k|v|out_0|out\.0)(?:[._]|\n)"
 )
-_GUIDE = re.compile(r"(?:^|\n)(?:image_proj\.|ip_adapter\.|control_model\.|controlnet_)")
+_GUIDE = re.compile(
+    r"(?:^|\n)(?:image_proj\.|ip_adapter\.|control_model\.|controlnet_|input_hint_block\.|"
+    r"lora_controlnet\n|(?:adapter\.)?body\.\d+\.(?:resnets\.\d+\.)?block\d\.)"
+)
 _CODER = re.compile(
     r"(?:^|\n)(?:first_stage_model\.|vae\.)?(?:encoder|decoder)\.(?:mid[._]|down\.\d|up\.\d|"
     r"down_blocks\.|up_blocks\.|conv_in\.|conv_out\.|downsamples\.|upsamples\.)"
@@ -60,6 +69,10 @@ _CODEC = re.compile(r"(?:^|\n)(?:quantizer\.|.*\.codebook\b|.*codebook\.embed)")
 _VOICE = _names(
     r"enc_p\.emb_", r"(?:generator\.|dec\.)?conv_pre\.", r"(?:generator\.|dec\.)?ups\.\d+\.weight_g"
 )
+#: The spectrogram that a network computes by itself.
+_SPECTRUM = re.compile(r"(?:^|\n|\.)(?:mel_spec|mel_stft|mel_scale|spectrogram)\.")
+#: What a decoder has written so far.
+_WRITTEN = re.compile(r"(?:^|\n|\.)decoder\.(?:token_embedding|embed_tokens)\.")
 _UPSCALER = re.compile(
     r"(?:^|\n)(?:conv_first\.|conv_last\.|.*\.rdb\d\.|.*\.RDB\d\.|model\.\d+\.sub\.|upsample\.|"
     r"conv_before_upsample\.|upconv\d?\.)"
@@ -80,6 +93,9 @@ _EARS = re.compile(
 _PATTERNS = {
     "guide": _GUIDE,
     "video": _VIDEO,
+    "still": _STILL,
+    "spectrum": _SPECTRUM,
+    "written": _WRITTEN,
     "diffusion": _DIFFUSION,
     "codec": _CODEC,
     "voice": _VOICE,
@@ -130,24 +146,31 @@ def _by_name(shown: dict[str, str], sample: Sequence[Tensor]) -> Iterator[tuple[
     if found := shown.get("guide"):
         yield "guide", found
     if found := shown.get("video"):
-        yield "video", found
+        yield "diffusion" if "still" in shown else "video", found
+    if (found := shown.get("spectrum")) and not ranks & {4, 5}:
+        yield "voice" if shown.keys() & {"diffusion", "voice"} else "audio", found
     if found := shown.get("diffusion"):
         yield "video" if 5 in ranks else "diffusion", found
     if 3 in ranks and not ranks & {4, 5}:
         yield from ((sound, shown[sound]) for sound in ("codec", "voice") if sound in shown)
     if (found := shown.get("coder")) and ranks & {4, 5}:
         yield "video coder" if 5 in ranks else "picture coder", found
+    yield from _senses(shown)
+    if (found := shown.get("upscaler")) and _picture(sample):
+        yield "upscaler", found
+
+
+def _senses(shown: dict[str, str]) -> Iterator[tuple[str, str]]:
+    """What the halves of a model take."""
     text, eyes, ears = shown.get("text"), shown.get("eyes"), shown.get("ears")
     if eyes and text:
         yield "text+image", eyes
     if ears:
-        yield "audio", ears
+        yield "speech" if "written" in shown and not eyes else "audio", ears
     if text:
         yield "text", text
     if eyes:
         yield "image", eyes
-    if (found := shown.get("upscaler")) and _picture(sample):
-        yield "upscaler", found
 
 
 def _convolutions(sample: Sequence[Tensor]) -> tuple[str, str] | None:
@@ -161,6 +184,8 @@ def _convolutions(sample: Sequence[Tensor]) -> tuple[str, str] | None:
         flat = any(len(tensor.shape) == 2 for tensor in sample)
         back = any(tensor.shape[0] in _PIXELS for tensor in deep if tensor is not picture)
         return "upscaler" if back and not flat and len(deep) > 2 else "image", picture.name
+    if painted := _decoded(sample):
+        return "picture coder", painted.name
     for tensor in sample:
         if len(tensor.shape) == 5 and tensor.shape[1] == 3:
             return "moving image", tensor.name
@@ -172,16 +197,24 @@ def _convolutions(sample: Sequence[Tensor]) -> tuple[str, str] | None:
 
 def _picture(sample: Sequence[Tensor]) -> Tensor | None:
     """A layer with three input channels: (out, 3, height, width), or TensorFlow's order."""
-    for tensor in sample:
+    for number, tensor in enumerate(t for t in sample if len(t.shape) == 4):
         shape = tensor.shape
-        if len(shape) != 4:
-            continue
         first = shape[1] == 3 and max(shape[2:]) <= _MAX_KERNEL
         side = _MAX_KERNEL if shape[3] > _MAX_KERNEL else 11  # of patches, where channels are told
         last = shape[2] == 3 and shape[3] > 3 and shape[0] == shape[1] <= side
-        if first or last:
+        focused = not number and shape[1] == _FOCUSED and max(shape[2:]) <= _WAVE
+        if first or last or focused:
             return tensor
     return None
+
+
+def _decoded(sample: Sequence[Tensor]) -> Tensor | None:
+    """The last of convolutions alone, where it makes the three channels of a picture."""
+    deep = [tensor for tensor in sample if len(tensor.shape) == 4]
+    if len(deep) < 4 or any(len(tensor.shape) not in (1, 4) for tensor in sample):
+        return None
+    out, channels, *sides = deep[-1].shape
+    return deep[-1] if out == 3 and channels > 3 and max(sides) <= _WAVE else None
 
 
 def _takes_a_wave(shape: tuple[int, ...]) -> bool:

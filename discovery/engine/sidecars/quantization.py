@@ -19,6 +19,7 @@ FILES = (
     ("quantize_config.json", None),
     ("quant_config.json", None),
     ("hf_quant_config.json", "quantization"),
+    ("quantization_config.json", None),
 )
 
 #: Single modules that may have a width of their own.
@@ -26,10 +27,16 @@ MAX_MODULES = 20_000
 
 MAX_PAIRS = 32
 
+#: Names and patterns of modules that one group may have, and how long one may be.
+MAX_TARGETS = 64
+MAX_TARGET = 200
+
 _BIT_KEYS = ("bits", "w_bit", "weight_bits", "num_bits", "nbits")
 #: Keys that only one method has, where none is named.
 _TELLING = {"desc_act": "gptq", "q_group_size": "awq"}
 _SMALL_FLOAT = re.compile(r"(?<![a-z0-9])(nvfp4|mxfp[468]|mxint8)(?![a-z0-9])")
+#: Names of modules with stars between them.
+_PLAIN = re.compile(r"[\w/*-]+")
 _WIDTH = re.compile(r"(?:^|[a-z_])w?(?:u?int|fp|float)?(\d{1,2})(?![0-9])")
 
 
@@ -68,7 +75,14 @@ def read(declared: Any) -> Declared:
         if (width := _bits(part)) and part.get("type") != "float"  # those are not packed
     ]
     return Declared(
-        method, bits, group, element, _groups(declared), tuple(dict.fromkeys(pairs))[:MAX_PAIRS]
+        method,
+        bits,
+        group,
+        element,
+        _groups(declared),
+        tuple(dict.fromkeys(pairs))[:MAX_PAIRS],
+        tuple(_targets(declared)),
+        _weights(declared),
     )
 
 
@@ -99,6 +113,53 @@ def _parts(declared: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         for each in part[:4] if isinstance(part, list) else [part]:
             if isinstance(each, dict):
                 yield each
+
+
+def _targets(declared: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
+    """(glob, bits) of each group: those that name modules, then those that name their classes.
+
+    A pattern is taken where it is a glob in other words: nobody's expression is executed.
+    """
+    groups = declared.get("config_groups")
+    others: list[tuple[str, int]] = []
+    for group in [*groups.values()][:MAX_PAIRS] if isinstance(groups, dict) else []:
+        told = group.get("targets") if isinstance(group, dict) else None
+        bits = _bits(group["weights"]) if told and isinstance(group.get("weights"), dict) else None
+        for target in told[:MAX_TARGETS] if bits and isinstance(told, list) else []:
+            if not isinstance(target, str) or len(target) > MAX_TARGET:
+                continue
+            if glob := _glob(target):
+                yield glob, bits
+            else:
+                others.append(("*", bits))
+    yield from others[:1]
+
+
+def _glob(target: str) -> str | None:
+    """A module's name, or an expression of nothing but names and ``.*``, as a glob."""
+    pattern = target.removeprefix("re:")
+    if pattern == target:
+        return target if "." in target else None
+    start = "" if pattern.startswith(("^", ".*")) else "*"
+    end = "" if pattern.endswith("$") else "*"
+    plain = pattern.removeprefix("^").removesuffix("$").replace("\\.", "/").replace(".*", "*")
+    if not _PLAIN.fullmatch(plain):
+        return None
+    return f"{start}{plain.replace('/', '.')}{end}"
+
+
+def _weights(declared: Mapping[str, Any]) -> dict[str, int]:
+    """VPTQ: how many weights a module has, by its name."""
+    told = declared.get("config_for_layers")
+    found: dict[str, int] = {}
+    for name, part in [*told.items()][:MAX_MODULES] if isinstance(told, dict) else []:
+        sides = [
+            positive(part.get(f"{side}_features")) if isinstance(part, dict) else None
+            for side in ("in", "out")
+        ]
+        if sides[0] and sides[1]:
+            found[name] = sides[0] * sides[1]
+    return found
 
 
 def _element(declared: Mapping[str, Any]) -> str | None:

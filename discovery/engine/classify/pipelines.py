@@ -1,0 +1,37 @@
+"""What goes into a pipeline of Diffusers and what comes out, by its class and its components."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from discovery.engine.classify.signals import Signals
+
+#: Classes of models and pipelines for films.
+VIDEO = re.compile(
+    r"Video|Animate|Motion|CogVideoX|HunyuanVideo|LTX|Mochi|(^|[a-z])Wan(?=[A-Z]|$)|"
+    r"3DConditionModel|Transformer3DModel|Allegro|Latte|SkyReels|T2V|I2V|ToWorld"
+)
+#: Those for sound.
+_SOUND_WORD = re.compile(r"Audio|Music|Sound|Speech|DanceDiffusion|ACEStep|AceStep|UNet1D")
+#: Pipelines that start from a picture.
+_FROM_PICTURE = re.compile(
+    r"Img2Img|Inpaint|ControlNet|ImageTo|Image2|I2V|Upscale|InstructPix2Pix|^StableVideo|Depth2Img|"
+    r"^Marigold|Variation|Edit|Kontext|Fill(?=Pipeline)|Redux|PaintByExample|SuperResolution"
+)
+
+
+def signs(signals: Signals) -> Iterator[tuple[str, str, str]]:
+    """Diffusers: the class names what comes out, the components whether text goes in."""
+    if "diffusers" not in signals.marks:
+        return
+    name, where = next(iter(signals.architectures), ""), signals.marks["diffusers"]
+    gives = "AUDIO" if _SOUND_WORD.search(name) else "VIDEO" if VIDEO.search(name) else "IMAGE"
+    takes = (
+        ["TEXT"]
+        if "component:text_encoder" in signals.marks or "text_conditioned" in signals.marks
+        else []
+    )
+    if _FROM_PICTURE.search(name):
+        takes.append("IMAGE")
+    yield f"{','.join(takes)}>{gives}", name or "diffusion pipeline", where
