@@ -123,9 +123,12 @@ def _targets(declared: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
     groups = declared.get("config_groups")
     others: list[tuple[str, int]] = []
     for group in [*groups.values()][:MAX_PAIRS] if isinstance(groups, dict) else []:
-        told = group.get("targets") if isinstance(group, dict) else None
-        bits = _bits(group["weights"]) if told and isinstance(group.get("weights"), dict) else None
-        for target in told[:MAX_TARGETS] if bits and isinstance(told, list) else []:
+        if not isinstance(group, dict) or not isinstance(group.get("weights"), dict):
+            continue
+        bits, told = _bits(group["weights"]), group.get("targets")
+        if bits is None or not isinstance(told, list):
+            continue
+        for target in told[:MAX_TARGETS]:
             if not isinstance(target, str) or len(target) > MAX_TARGET:
                 continue
             if glob := _glob(target):
