@@ -247,6 +247,18 @@ class _Window:
         return data
 
 
+def gzip_start(stream: BinaryIO, count: int) -> bytes:
+    """The first ``count`` bytes of what gzip has packed, fewer where there are fewer.
+
+    Raises ``InvalidHeader`` for what no gzip wrote.
+    """
+    stream.seek(0)
+    try:
+        return zlib.decompressobj(31).decompress(stream.read(count + 1_024), count)
+    except zlib.error as error:
+        raise InvalidHeader(f"gzip cannot unpack its first bytes: {error}") from error
+
+
 def window(stream: BinaryIO, start: int, size: int) -> BinaryIO:
     """A part of ``stream`` as a file of its own, of which readers here use ``seek(position)`` and
     ``read(count)``.

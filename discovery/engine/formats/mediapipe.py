@@ -6,15 +6,19 @@ Source: https://ai.google.dev/edge/mediapipe/solutions/model_maker (bundles) and
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from struct import unpack
 from typing import BinaryIO
 
+from discovery.engine.archives import decompression
 from discovery.engine.archives.archives import Inspector
 from discovery.engine.archives.torch_zip import Archive, Member
 from discovery.engine.core.errors import InvalidHeader, NotThisFormat
 from discovery.engine.core.format_registry import Format, Usage
 from discovery.engine.core.types import Header
 from discovery.engine.core.vocabulary import ModelType
+from discovery.engine.formats import tflite
 
 NAME = "mediapipe"
 
@@ -22,6 +26,9 @@ LITERTLM = b"LITERTLM"
 #: The magic, a version in three parts, padding, and where the header ends.
 LITERTLM_BYTES = 32
 #: The parts of a bundle with a language model.
+#: Models of one bundle that are looked at, and how deep bundles lie in bundles.
+MAX_MODELS = 32
+MAX_DEPTH = 2
 _LANGUAGE = ("TF_LITE_PREFILL_DECODE", "TOKENIZER_MODEL")
 
 
@@ -42,15 +49,54 @@ def read(stream: BinaryIO, size: int) -> Header:
     if not language and not any(name.endswith((".tflite", ".task")) for name in parts):
         raise NotThisFormat("it is an archive without a TensorFlow Lite model")
     inspector = Inspector()
+    inside = _inside(stream, archive, members)
     # Those of the models that are no pickles are read by no unpickler.
     inspector.members(archive, (each for each in members if not _is_model(archive, each)))
     return Header(
         format=NAME,
-        metadata={"container": "task", "members": parts[:200]},
+        tensors=[tensor for header in inside for tensor in header.tensors],
+        metadata={
+            "container": "task",
+            "members": parts[:200],
+            "inputs": inside[0].metadata.get("inputs", []) if inside else [],
+        },
+        parameter_count=sum(header.parameter_count or 0 for header in inside) or None,
+        dtype=inside[0].dtype if inside else None,
+        quantization=inside[0].quantization if inside else None,
         imports=list(inspector.imports),
         problems=[*archive.problems, *inspector.problems],
         task="text-generation" if language else None,
     )
+
+
+def _inside(
+    stream: BinaryIO, archive: Archive, members: Sequence[Member], *, depth: int = 0
+) -> list[Header]:
+    """The headers of the models in a bundle and in the bundles in it. Packed ones and those that
+    make no sense are left out: MediaPipe maps what lies there as it is.
+    """
+    found: list[Header] = []
+    for member in members[:MAX_MODELS]:
+        name = member.name.lower()
+        start = archive.start(member) if name.endswith((".tflite", ".task")) else None
+        if start is None:
+            continue
+        part = decompression.window(stream, start, member.size)
+        try:
+            if name.endswith(".tflite"):
+                headers = [tflite.read(part, member.size)]
+            elif depth < MAX_DEPTH:
+                inner = Archive(part, member.size, is_behind=True)
+                held = [each for each in inner.members if each.size]
+                headers = _inside(part, inner, held, depth=depth + 1)
+            else:
+                continue
+        except (InvalidHeader, NotThisFormat):
+            continue
+        for header in headers:
+            moved = [each._replace(offset=start + each.offset) for each in header.tensors]
+            found.append(replace(header, tensors=moved))
+    return found
 
 
 def _is_model(archive: Archive, member: Member) -> bool:

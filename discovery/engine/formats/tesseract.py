@@ -1,4 +1,5 @@
-"""Tesseract: ``.traineddata``, a table of offsets and the components behind it.
+"""Tesseract: ``.traineddata``, a table of offsets and the components behind it, or that packed by
+gzip, as programs in browsers load it.
 
 Source: ``TessdataManager::LoadMemBuffer`` and ``TessdataType`` of
 https://github.com/tesseract-ocr/tesseract (src/ccutil/tessdatamanager.cpp).
@@ -6,15 +7,19 @@ https://github.com/tesseract-ocr/tesseract (src/ccutil/tessdatamanager.cpp).
 
 from __future__ import annotations
 
+from io import BytesIO
 from struct import unpack
 from typing import BinaryIO
 
+from discovery.engine.archives import decompression
 from discovery.engine.core.errors import InvalidHeader, NotThisFormat
 from discovery.engine.core.format_registry import Format, Usage
 from discovery.engine.core.types import Header
 from discovery.engine.core.vocabulary import ModelType
 
 NAME = "tesseract"
+
+GZIP = b"\x1f\x8b\x08"
 
 MAX_ENTRIES = 64
 COMPONENTS = {
@@ -28,6 +33,16 @@ _NETWORK, _VERSION = 17, 23
 
 def read(stream: BinaryIO, size: int) -> Header:
     """Raises ``NotThisFormat`` or ``InvalidHeader``."""
+    first = stream.read(4)
+    if first.startswith(GZIP):
+        packed = decompression.gzip_start(stream, 4 + 8 * MAX_ENTRIES)
+        return _read(BytesIO(packed), None)
+    stream.seek(0)
+    return _read(stream, size)
+
+
+def _read(stream: BinaryIO, size: int | None) -> Header:
+    """``size`` is ``None`` where only the table is there."""
     count = int.from_bytes(stream.read(4), "little")
     if not 1 <= count <= MAX_ENTRIES:
         raise NotThisFormat("it does not start with a number of components")
@@ -45,12 +60,12 @@ def read(stream: BinaryIO, size: int) -> Header:
         or any(at < -1 for at in offsets)
     ):
         raise NotThisFormat("its table of components makes no sense")
-    if places[-1] >= size:
+    if size is not None and places[-1] >= size:
         raise InvalidHeader(
             f"its last component starts at byte {places[-1]:,}, the file has {size:,}", size
         )
     version = None
-    if _VERSION in present:
+    if _VERSION in present and size is not None:
         stream.seek(present[_VERSION])
         version = stream.read(80).split(b"\0")[0].decode("utf-8", "replace").strip()
     return Header(
@@ -70,6 +85,7 @@ FORMAT = Format(
     rank=215,
     type=ModelType.TESSERACT,
     suffixes=(".traineddata",),
+    names=((".gz", r"(?P<stem>.*)\.traineddata\.gz"),),
     read=read,
     usage=Usage(
         "Tesseract",

@@ -1,6 +1,7 @@
-"""Word vectors as word2vec writes them, binary (``.bin``) or as text (``.vec``).
+"""Word vectors as word2vec writes them, binary (``.bin``) or as text (``.vec``), and GloVe's.
 
-A line with the number of words and their width, then a word and its numbers each.
+A line with the number of words and their width, then a word and its numbers each. GloVe leaves the
+line out: how many words there are, only the whole file tells.
 
 Source: word2vec.c (``fwrite`` of ``vocab`` and ``syn0``) of https://code.google.com/p/word2vec and
 ``save_word2vec_format`` of https://github.com/piskvorky/gensim.
@@ -26,6 +27,9 @@ MAX_WORD = 1_024
 HEAD_BYTES = 64
 #: A word, and as many numbers as are looked at of it.
 SAMPLE = 8_192
+#: Of a file without a first line: lines that are looked at, and numbers that each has at least.
+LINES = 8
+MIN_WIDTH = 10
 
 _SIZES = re.compile(rb"([1-9]\d{0,8}) ([1-9]\d{0,4})\r?\n")
 _NUMBER = re.compile(rb"-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
@@ -36,7 +40,7 @@ def read(stream: BinaryIO, size: int) -> Header:
     head = stream.read(HEAD_BYTES)
     sizes = _SIZES.match(head)
     if sizes is None:
-        raise NotThisFormat("it does not start with a number of words and their width")
+        return _headless(head + stream.read(SAMPLE * 4))
     words, width = int(sizes[1]), int(sizes[2])
     if words > MAX_WORDS or width > MAX_WIDTH:
         raise NotThisFormat(f"nobody has {words:,} words of {width:,} numbers")
@@ -60,6 +64,24 @@ def read(stream: BinaryIO, size: int) -> Header:
         fields={"vocab_size": words, "embedding_length": width, "architecture": "word2vec"},
         task="feature-extraction",
     )
+
+
+def _headless(sample: bytes) -> Header:
+    """Lines of a word and its numbers, as many in each; the last one may be cut by the sample."""
+    lines = [line.rstrip(b"\r ").split(b" ") for line in sample.split(b"\n")[:-1]][:LINES]
+    width = len(lines[0]) - 1 if len(lines) > 1 else 0
+    if width < MIN_WIDTH or not all(_is_vector(line, width) for line in lines):
+        raise NotThisFormat("it does not start with a number of words and their width")
+    return Header(
+        format=NAME,
+        metadata={"container": "text without a first line"},
+        fields={"embedding_length": width, "architecture": "GloVe"},
+        task="feature-extraction",
+    )
+
+
+def _is_vector(line: list[bytes], width: int) -> bool:
+    return bool(line[0]) and len(line) == width + 1 and all(map(_NUMBER.fullmatch, line[1:]))
 
 
 def _is_text(sample: bytes, width: int, *, whole: bool) -> bool:
@@ -106,7 +128,10 @@ FORMAT = Format(
     names=(
         (".vec", r"(?P<stem>.*)\.vec"),
         (".w2v", r"(?P<stem>.*)\.w2v"),
-        (".txt", r"(?P<stem>.*(?:w2v|word2vec|vectors|embeddings?|\d{2,3}d).*)\.txt"),
+        (
+            ".txt",
+            r"(?P<stem>.*(?:w2v|word2vec|glove|numberbatch|vectors|embeddings?|\d{2,3}d).*)\.txt",
+        ),
     ),
     magic=_magic,
     knows_its_size=True,
