@@ -41,7 +41,7 @@ CHANGE = Access(TokenScope.WRITE, *view_as.RIGHTS)
     operation_id="get_access_matrix",
     summary="Groups by collections and access rules",
 )
-def grid(request: HttpRequest, asked: Query[paging.Paged]) -> dict[str, Any]:
+def grid(request: HttpRequest, query: Query[paging.Paged]) -> dict[str, Any]:
     """Each collection and each rule, with the groups that see its restricted models through it.
 
     Grant and take by the `groups` of `/access/rules/{rule_id}` and `/collections/{collection_id}`.
@@ -60,7 +60,7 @@ def grid(request: HttpRequest, asked: Query[paging.Paged]) -> dict[str, Any]:
             "groups": sorted(names[key] for key in row.groups if key in names),
         }
 
-    return paging.numbered(request, matrix.Matrix().rows, asked, shown)
+    return paging.numbered(request, matrix.Matrix().rows, query, shown)
 
 
 @router.get(
@@ -70,13 +70,13 @@ def grid(request: HttpRequest, asked: Query[paging.Paged]) -> dict[str, Any]:
     operation_id="list_access_rules",
     summary="Access rules",
 )
-def rules(request: HttpRequest, asked: Query[paging.Paged]) -> dict[str, Any]:
+def rules(request: HttpRequest, query: Query[paging.Paged]) -> dict[str, Any]:
     """Rules that people made, and those of the access file."""
     rows = AccessRule.objects.filter(is_default=False).order_by("file_key", "pk")
     return paging.numbered(
         request,
         rows.prefetch_related("terms", "groups"),
-        asked,
+        query,
         together=_documents,
     )
 
@@ -223,10 +223,10 @@ def set_default(request: HttpRequest, payload: schemas.DefaultEdit) -> dict[str,
     operation_id="list_access_changes",
     summary="History of access",
 )
-def changes(request: HttpRequest, asked: Query[paging.Paged]) -> dict[str, Any]:
+def changes(request: HttpRequest, query: Query[paging.Paged]) -> dict[str, Any]:
     """Changes of rules, of the default, of the access file and of the groups of collections."""
     rows = AccessChange.objects.select_related("by").prefetch_related("undone_by")
-    return paging.numbered(request, rows.order_by("-pk"), asked, _change)
+    return paging.numbered(request, rows.order_by("-pk"), query, _change)
 
 
 @router.post(

@@ -33,21 +33,21 @@ _TEXTS = ("username", "email", "first_name", "last_name")
 @router.get(
     "/users", auth=USERS, response=schemas.Users, operation_id="list_users", summary="Accounts"
 )
-def users(request: HttpRequest, asked: Query[schemas.UsersQuery]) -> dict[str, Any]:
+def users(request: HttpRequest, query: Query[schemas.UsersQuery]) -> dict[str, Any]:
     """Who has an account, and in which groups. Accounts are managed on the pages."""
     rows, notes = User.objects.order_by("username").prefetch_related("groups"), []
-    for word in asked.search.split()[:MAX_WORDS]:
+    for word in query.search.split()[:MAX_WORDS]:
         condition = Q()
         for name in _TEXTS:
             condition |= Q(**{f"{name}__icontains": word})
         rows = rows.filter(condition)
-    if asked.state is not None:
-        rows = rows.filter(_STATES[asked.state])
-    if asked.group is not None:
-        rows = rows.filter(groups__name=asked.group)
-        known = Group.objects.filter(name=asked.group).exists()
-        notes += [] if known else [f"There is no group {asked.group}."]
-    return paging.numbered(request, rows, asked, _user, notes=notes)
+    if query.state is not None:
+        rows = rows.filter(_STATES[query.state])
+    if query.group is not None:
+        rows = rows.filter(groups__name=query.group)
+        known = Group.objects.filter(name=query.group).exists()
+        notes += [] if known else [f"There is no group {query.group}."]
+    return paging.numbered(request, rows, query, _user, notes=notes)
 
 
 @router.get(
@@ -57,12 +57,12 @@ def users(request: HttpRequest, asked: Query[schemas.UsersQuery]) -> dict[str, A
     operation_id="list_account_changes",
     summary="History of accounts and groups",
 )
-def changes(request: HttpRequest, asked: Query[paging.Paged]) -> dict[str, Any]:
+def changes(request: HttpRequest, query: Query[paging.Paged]) -> dict[str, Any]:
     """What was done to accounts and groups, on any surface."""
     return paging.numbered(
         request,
         AccountChange.objects.order_by("-pk"),
-        asked,
+        query,
         lambda row: {
             "at": row.at,
             "by": row.by or None,
@@ -80,15 +80,15 @@ def changes(request: HttpRequest, asked: Query[paging.Paged]) -> dict[str, Any]:
     operation_id="list_groups",
     summary="Groups",
 )
-def groups(request: HttpRequest, asked: Query[schemas.GroupsQuery]) -> dict[str, Any]:
+def groups(request: HttpRequest, query: Query[schemas.GroupsQuery]) -> dict[str, Any]:
     """Each with its number of members, and what it allows them."""
     rows = Group.objects.annotate(members=Count("user")).order_by("name")
-    for word in asked.search.split()[:MAX_WORDS]:
+    for word in query.search.split()[:MAX_WORDS]:
         rows = rows.filter(name__icontains=word)
     return paging.numbered(
         request,
         rows.prefetch_related("permissions__content_type"),
-        asked,
+        query,
         lambda group: {
             "group_id": group.pk,
             "name": group.name,

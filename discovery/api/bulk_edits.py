@@ -34,10 +34,10 @@ CHANGE = Access(TokenScope.WRITE, some=(*ANY, Right.VIEW_ALL))
     operation_id="list_bulk_edits",
     summary="Changes of many models",
 )
-def edits(request: HttpRequest, asked: Query[paging.Paged]) -> dict[str, Any]:
+def edits(request: HttpRequest, query: Query[paging.Paged]) -> dict[str, Any]:
     """Those that you asked for, the newest first. Who sees every model gets all."""
     rows = _mine(request).select_related("requested_by").defer("selection")
-    return paging.numbered(request, rows, asked, bulk_documents.document)
+    return paging.numbered(request, rows, query, bulk_documents.document)
 
 
 @router.post(
@@ -148,7 +148,7 @@ def resume(request: HttpRequest, edit_id: Path[Key]) -> dict[str, Any]:
     needed = permissions.OF_BULK.get(record.operation["kind"], Right.EDIT)
     if reason := permissions.lacking(caller_of(request).user, (needed,)):
         raise ApiError(403, reason)
-    accepted = bulk_edits.go_on(record)
+    accepted = bulk_edits.resume(record)
     return {**bulk_documents.document(_fetch(request, edit_id)), "accepted": accepted}
 
 

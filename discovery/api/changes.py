@@ -40,45 +40,45 @@ _COLUMNS = (
     operation_id="list_all_changes",
     summary="What was changed in all models",
 )
-def changes(request: HttpRequest, asked: Query[schemas.ChangesQuery]) -> dict[str, Any]:
+def changes(request: HttpRequest, query: Query[schemas.ChangesQuery]) -> dict[str, Any]:
     """Changes of the models that you see, the newest first.
 
     Only administrators see who made a change, and changes of groups.
     """
     sight = Sight(caller_of(request).user)
-    rows, notes = _found(sight, asked)
-    if asked.cursor is None:
+    rows, notes = _found(sight, query)
+    if query.cursor is None:
         return paging.numbered(
-            request, light(rows), asked, together=lambda page: documents(page, sight), notes=notes
+            request, light(rows), query, together=lambda page: change_rows(page, sight), notes=notes
         )
     return paging.by_cursor(
         request,
         rows,
-        asked.cursor,
-        asked.page_size,
-        lambda keys: documents(light(rows.filter(pk__in=keys)), sight),
+        query.cursor,
+        query.page_size,
+        lambda keys: change_rows(light(rows.filter(pk__in=keys)), sight),
         newest=True,
         notes=notes,
     )
 
 
-def _found(sight: Sight, asked: schemas.ChangesQuery) -> tuple[QuerySet[MetadataChange], list[str]]:
+def _found(sight: Sight, query: schemas.ChangesQuery) -> tuple[QuerySet[MetadataChange], list[str]]:
     """(what the filters leave, a sentence for each that asks for what is not there)."""
     rows, notes = metadata.changes_told_to(sight), []
-    if asked.model_id is not None:
+    if query.model_id is not None:
         visible = RegisteredModel.objects.visible_to(cast("User", sight.user))
-        record = aliases.find(visible, asked.model_id)
+        record = aliases.find(visible, query.model_id)
         rows = rows.filter(model=record) if record else rows.none()
-        notes += [] if record else [f"There is no model {asked.model_id}."]
-    if asked.by is not None:
-        known = sight.person(asked.by) and User.objects.filter(username=asked.by).exists()
-        rows = rows.filter(by__username=asked.by) if known else rows.none()
-        notes += [] if known else [f"You know of no user {asked.by} who changed something."]
-    if asked.batch is not None:
-        rows = rows.filter(batch=asked.batch)
-        notes += [] if rows.exists() else [f"There are no changes of the batch {asked.batch}."]
-    exact: dict[str, Any] = {"field": asked.field, "channel": asked.through}
-    exact |= {"at__gte": asked.since, "at__lt": asked.until}
+        notes += [] if record else [f"There is no model {query.model_id}."]
+    if query.by is not None:
+        known = sight.person(query.by) and User.objects.filter(username=query.by).exists()
+        rows = rows.filter(by__username=query.by) if known else rows.none()
+        notes += [] if known else [f"You know of no user {query.by} who changed something."]
+    if query.batch is not None:
+        rows = rows.filter(batch=query.batch)
+        notes += [] if rows.exists() else [f"There are no changes of the batch {query.batch}."]
+    exact: dict[str, Any] = {"field": query.field, "channel": query.through}
+    exact |= {"at__gte": query.since, "at__lt": query.until}
     return rows.filter(**{name: value for name, value in exact.items() if value is not None}), notes
 
 
@@ -93,7 +93,7 @@ def change(request: HttpRequest, change_id: Path[Key]) -> dict[str, Any]:
     """A change of a model that you see."""
     sight = Sight(caller_of(request).user)
     rows = light(metadata.changes_told_to(sight).filter(pk=change_id))
-    if not (found := documents(rows, sight)):
+    if not (found := change_rows(rows, sight)):
         raise Http404(f"There is no change {change_id}.")
     return found[0]
 
@@ -128,7 +128,7 @@ def undo_one(
         reason = [(("path", "change_id"), str(error))]
         raise ApiError(409, "Nothing was undone.", errors=reason) from None
     response["Location"] = request.build_absolute_uri(f"/api/changes/{made.pk}")
-    told = documents(light(MetadataChange.objects.filter(pk=made.pk)), Sight(person))
+    told = change_rows(light(MetadataChange.objects.filter(pk=made.pk)), Sight(person))
     return Status(201, told[0])
 
 
@@ -178,7 +178,7 @@ def undo_batch(
         raise Http404(f"There are no changes of the batch {batch}.")
     _require_own(request, rows)
     try:
-        edit = bulk_edits.take_back(batch, by=person, channel="api")
+        edit = bulk_edits.undo_batch(batch, by=person, channel="api")
     except undo.NotUndoable as error:
         raise ApiError(409, f"Nothing was undone. {error}") from None
     except bulk_edits.EmptySelection:
@@ -199,7 +199,7 @@ def light(rows: QuerySet[MetadataChange]) -> QuerySet[MetadataChange]:
     return rows.select_related("model", "by").only(*_COLUMNS)
 
 
-def documents(rows: Iterable[MetadataChange], sight: Sight) -> list[dict[str, Any]]:
+def change_rows(rows: Iterable[MetadataChange], sight: Sight) -> list[dict[str, Any]]:
     """Changes as they are answered, in a fixed number of queries."""
     page = list(rows)
     gone = undone.changes(page) if page else set()

@@ -43,7 +43,7 @@ COMPARE = Access(TokenScope.WRITE, Right.CLEAN_UP, Right.VIEW_ALL, Right.VALIDAT
     summary="What could be removed",
 )
 def listed(
-    request: HttpRequest, kind: Path[schemas.CleanUpKind], asked: Query[paging.Paged]
+    request: HttpRequest, kind: Path[schemas.CleanUpKind], query: Query[paging.Paged]
 ) -> dict[str, Any]:
     """Of one kind: copies, second formats, or what downloads and stores left behind.
 
@@ -51,13 +51,13 @@ def listed(
     """
     try:
         if kind == COPIES:
-            return _copies(request, asked)
-        return _formats(request, asked) if kind == FORMATS else _leftovers(request, kind, asked)
+            return _copies(request, query)
+        return _formats(request, query) if kind == FORMATS else _leftovers(request, kind, query)
     except copies.DiskTimeout as error:
         raise ApiError(503, str(error), headers={"Retry-After": "10"}) from None
 
 
-def _copies(request: HttpRequest, asked: paging.Paged) -> dict[str, Any]:
+def _copies(request: HttpRequest, query: paging.Paged) -> dict[str, Any]:
     told: list[str] = []
 
     def together(page: list[tuple[str, int, int]]) -> list[dict[str, Any]]:
@@ -81,17 +81,17 @@ def _copies(request: HttpRequest, asked: paging.Paged) -> dict[str, Any]:
         ]
 
     answer = paging.numbered(
-        request, duplicates.fingerprints(), asked, together=together, waiting=[]
+        request, duplicates.fingerprints(), query, together=together, waiting=[]
     )
     return {**answer, "silent": told}
 
 
-def _formats(request: HttpRequest, asked: paging.Paged) -> dict[str, Any]:
+def _formats(request: HttpRequest, query: paging.Paged) -> dict[str, Any]:
     found, silent = alternate_formats.look()
     return paging.numbered(
         request,
         found,
-        asked,
+        query,
         lambda each: {
             "key": each.key,
             "title": each.record.title,
@@ -107,12 +107,12 @@ def _formats(request: HttpRequest, asked: paging.Paged) -> dict[str, Any]:
     )
 
 
-def _leftovers(request: HttpRequest, kind: str, asked: paging.Paged) -> dict[str, Any]:
+def _leftovers(request: HttpRequest, kind: str, query: paging.Paged) -> dict[str, Any]:
     told = orphans.look()
     return paging.numbered(
         request,
         [item for item in told.items if item.leftover.kind == kind],
-        asked,
+        query,
         lambda item: {
             "key": item.key,
             "title": to_text(item.leftover.path),
@@ -138,7 +138,7 @@ def _leftovers(request: HttpRequest, kind: str, asked: paging.Paged) -> dict[str
         "responses": {200: {"content": {"application/x-sh": {"schema": {"type": "string"}}}}}
     },
 )
-def plan(request: HttpRequest, payload: schemas.PlanBody, asked: Query[schemas.PlanQuery]) -> Any:
+def plan(request: HttpRequest, payload: schemas.PlanBody, query: Query[schemas.PlanQuery]) -> Any:
     """Made from the disk as it is now, as data or as a script. Nothing is removed.
 
     Where what would go differs from what would stay, 409 names each difference and its key.
@@ -161,7 +161,7 @@ def plan(request: HttpRequest, payload: schemas.PlanBody, asked: Query[schemas.P
         raise ApiError(
             422, "No plan can be made.", errors=[(("body", "remove"), str(error))]
         ) from None
-    if asked.form == "sh":
+    if query.form == "sh":
         return HttpResponse(plan_output.as_script(made), content_type="application/x-sh")
     return {**plan_output.as_json(made), "stamp": made.stamp}
 

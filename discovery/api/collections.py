@@ -42,15 +42,15 @@ CHANGE = Access(TokenScope.WRITE, Right.CHANGE_COLLECTION)
     operation_id="list_collections",
     summary="Collections",
 )
-def listed(request: HttpRequest, asked: Query[schemas.CollectionsQuery]) -> dict[str, Any]:
+def listed(request: HttpRequest, query: Query[schemas.CollectionsQuery]) -> dict[str, Any]:
     """Collections with models that you may see. Administrators get all."""
     rows = Collection.objects.prefetch_related("groups").order_by("name")
-    for word in asked.search.split():
+    for word in query.search.split():
         rows = rows.filter(name__icontains=word)
     through = RegisteredModel.collections.through
     found, models = members.counted(request, rows, through, "collection")
     shown = _Shown(request)
-    return paging.numbered(request, found, asked, lambda row: shown(row, models(row)))
+    return paging.numbered(request, found, query, lambda row: shown(row, models(row)))
 
 
 @router.post(

@@ -60,12 +60,12 @@ def status(request: HttpRequest) -> dict[str, Any]:
     operation_id="list_skipped",
     summary="Places that are not models",
 )
-def skipped(request: HttpRequest, asked: Query[SkippedQuery]) -> dict[str, Any]:
+def skipped(request: HttpRequest, query: Query[SkippedQuery]) -> dict[str, Any]:
     """Every place that looks like a model and is not one, with the reason."""
     return paging.numbered(
         request,
-        ledgers.skipped(normal_text(asked.search)),
-        asked,
+        ledgers.skipped(normal_text(query.search)),
+        query,
         lambda row: {"path": row.place, "root": row.root.path, "reason": row.reason},
     )
 
@@ -77,10 +77,10 @@ def skipped(request: HttpRequest, asked: Query[SkippedQuery]) -> dict[str, Any]:
     operation_id="explain_path",
     summary="Why a path is not a model",
 )
-def explain(request: HttpRequest, asked: Query[ExplainQuery]) -> dict[str, Any]:
+def explain(request: HttpRequest, query: Query[ExplainQuery]) -> dict[str, Any]:
     """What a scan makes of one path, and what the registry knows about it."""
     try:
-        told = explain_missing.explain(asked.path, caller_of(request).user)
+        told = explain_missing.explain(query.path, caller_of(request).user)
     except explain_missing.NotAPath as error:
         raise ApiError(
             422, "This is not a path.", errors=[(("query", "path"), str(error))]
@@ -106,13 +106,13 @@ def explain(request: HttpRequest, asked: Query[ExplainQuery]) -> dict[str, Any]:
     operation_id="list_unrecognized",
     summary="Files that no reader knows",
 )
-def unrecognized(request: HttpRequest, asked: Query[paging.Paged]) -> dict[str, Any]:
+def unrecognized(request: HttpRequest, query: Query[paging.Paged]) -> dict[str, Any]:
     """Files of 1 MB or more under the roots, the largest first, and what all files there are."""
     roots = list(Root.objects.filter(enabled=True))
     return paging.numbered(
         request,
         Unrecognized.objects.select_related("root"),
-        asked,
+        query,
         _unrecognized,
         totals={
             str(use): {"files": count.files, "bytes": count.bytes}
@@ -167,35 +167,35 @@ def support(request: HttpRequest, payload: SupportFormats) -> dict[str, Any]:
     summary="Log",
     exclude_unset=True,
 )
-def logs(request: HttpRequest, asked: Query[LogQuery]) -> dict[str, Any]:
+def logs(request: HttpRequest, query: Query[LogQuery]) -> dict[str, Any]:
     """Events, the newest first.
 
     Without the permission to view log entries you read what concerns the models you see.
     """
     sight = Sight(caller_of(request).user)
     answer = paging.numbered(
-        request, _entries(request, asked), asked, lambda entry: _event(entry, sight)
+        request, _entries(request, query), query, lambda entry: _event(entry, sight)
     )
-    if not answer["count"] and (unknown := _unknown(request, asked)):
+    if not answer["count"] and (unknown := _unknown(request, query)):
         answer["unknown"] = unknown
     return answer
 
 
-def _unknown(request: HttpRequest, asked: LogQuery) -> dict[str, list[str]]:
+def _unknown(request: HttpRequest, query: LogQuery) -> dict[str, list[str]]:
     """What an empty list was asked for that does not exist for the caller."""
     caller, found = caller_of(request), {}
     seen = RegisteredModel.objects.visible_to(caller.user)
-    if asked.model_id is not None and aliases.find(seen, asked.model_id) is None:
-        found["model_id"] = [asked.model_id]
+    if query.model_id is not None and aliases.find(seen, query.model_id) is None:
+        found["model_id"] = [query.model_id]
     scans_seen = caller.may(Right.VIEW_SCANS)
-    if asked.scan_id is not None and not (
-        scans_seen and ScanRun.objects.filter(pk=asked.scan_id).exists()
+    if query.scan_id is not None and not (
+        scans_seen and ScanRun.objects.filter(pk=query.scan_id).exists()
     ):
-        found["scan_id"] = [str(asked.scan_id)]
+        found["scan_id"] = [str(query.scan_id)]
     return found
 
 
-def _entries(request: HttpRequest, asked: LogQuery) -> QuerySet[LogEntry]:
+def _entries(request: HttpRequest, query: LogQuery) -> QuerySet[LogEntry]:
     caller, rows = caller_of(request), LogEntry.objects.all()
     if caller.may(Right.VIEW_LOG):
         rows = permissions.visible_log(caller.user, rows)
@@ -203,17 +203,17 @@ def _entries(request: HttpRequest, asked: LogQuery) -> QuerySet[LogEntry]:
         rows = rows.filter(
             model_id__in=RegisteredModel.objects.visible_to(caller.user).values("model_id")
         )
-    if asked.level:
-        rows = rows.filter(level__in=asked.level)
-    if asked.channel:
-        rows = rows.filter(topic__in=asked.channel)
-    if asked.scan_id is not None:
-        rows = rows.filter(scan=asked.scan_id)
-    if asked.model_id is not None:
-        rows = rows.filter(model_id=aliases.current(asked.model_id))
-    if asked.since is not None:
+    if query.level:
+        rows = rows.filter(level__in=query.level)
+    if query.channel:
+        rows = rows.filter(topic__in=query.channel)
+    if query.scan_id is not None:
+        rows = rows.filter(scan=query.scan_id)
+    if query.model_id is not None:
+        rows = rows.filter(model_id=aliases.current(query.model_id))
+    if query.since is not None:
         rows = rows.filter(
-            at__gte=asked.since if asked.since.tzinfo else asked.since.replace(tzinfo=UTC)
+            at__gte=query.since if query.since.tzinfo else query.since.replace(tzinfo=UTC)
         )
     return rows
 

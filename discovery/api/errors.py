@@ -137,7 +137,7 @@ def validation_error(_request: HttpRequest, error: ValidationError) -> HttpRespo
 def _loc(told: Sequence[str | int]) -> Loc:
     """Without the name of the handler's own argument, which says nothing to the caller."""
     where = tuple(told)
-    return (where[0], *where[2:]) if len(where) > 1 and where[1] in ("payload", "asked") else where
+    return (where[0], *where[2:]) if len(where) > 1 and where[1] in ("payload", "query") else where
 
 
 def _not_found(_request: HttpRequest, error: Http404) -> HttpResponse:

@@ -51,7 +51,7 @@ def validate(request: HttpRequest, model_id: str) -> Any:
 def validate_now(
     request: HttpRequest,
     model_id: str,
-    asked: Query[schemas.ReportQuery],
+    query: Query[schemas.ReportQuery],
     response: HttpResponse,
 ) -> Any:
     """Reads the headers of the model again and returns its checks.
@@ -59,13 +59,13 @@ def validate_now(
     With `deep`, a worker reads every byte: `Location` then answers its progress and its result.
     """
     caller, record = caller_of(request), fetch(request, model_id)
-    if asked.deep:
+    if query.deep:
         run, created = deep_validation.request(record, user_id=caller.user.pk)
         if run.state == DeepValidation.State.FAILED:
             raise ApiError(503, run.message)
-        waiting.wait(run, asked.wait)
+        waiting.wait(run, query.wait)
         return _followed(request, run, record, response, created=created)
-    if asked.wait:
+    if query.wait:
         fault = (("query", "wait"), "is for `deep=true`; a validation of headers ends at once")
         raise ApiError(422, "There is nothing to wait for.", errors=[fault])
     return Status(200, validation.validate(record).as_json())
@@ -78,14 +78,14 @@ def validate_now(
     operation_id="list_validations",
     summary="Deep validations of a model",
 )
-def validations(request: HttpRequest, model_id: str, asked: Query[paging.Paged]) -> dict[str, Any]:
+def validations(request: HttpRequest, model_id: str, query: Query[paging.Paged]) -> dict[str, Any]:
     """The newest first."""
     record = fetch(request, model_id)
     sight = Sight(caller_of(request).user)
     return paging.numbered(
         request,
         DeepValidation.objects.filter(model=record),
-        asked,
+        query,
         lambda run: _deep(request, run, record, sight),
     )
 
@@ -176,7 +176,7 @@ def _deep(
     summary="Try to load a model",
 )
 def test_load(
-    request: HttpRequest, model_id: str, asked: Query[schemas.LoadTestBody], response: HttpResponse
+    request: HttpRequest, model_id: str, query: Query[schemas.LoadTestBody], response: HttpResponse
 ) -> Any:
     """In a child process, with limits.
 
@@ -185,7 +185,7 @@ def test_load(
     record = fetch(request, model_id)
     try:
         test, created = test_loads.request(
-            record, asked.variant, user_id=caller_of(request).user.pk
+            record, query.variant, user_id=caller_of(request).user.pk
         )
     except test_loads.UnknownVariant:
         names = ", ".join(str(item["name"]) for item in record.variants) or "none"
@@ -196,7 +196,7 @@ def test_load(
         ) from None
     if created and test.state == LoadTest.State.FAILED:
         raise ApiError(503, test.message)
-    waiting.wait(test, asked.wait)
+    waiting.wait(test, query.wait)
     return _told(request, test, record, created, response)
 
 

@@ -38,18 +38,18 @@ _COLUMNS = (
     operation_id="completeness_report",
     summary="What nobody has filled in",
 )
-def completeness(request: HttpRequest, asked: Query[schemas.CompletenessQuery]) -> dict[str, Any]:
+def completeness(request: HttpRequest, query: Query[schemas.CompletenessQuery]) -> dict[str, Any]:
     """Models by their score, the lowest first, each with what it lacks."""
     user = caller_of(request).user
     summary = completeness_report.summary(user)
-    keys = completeness_report.worst_first(user, asked.lacking or "").values_list("pk", flat=True)
+    keys = completeness_report.worst_first(user, query.lacking or "").values_list("pk", flat=True)
 
     def together(page: list[int]) -> list[dict[str, Any]]:
         rows = RegisteredModel.objects.visible_to(user).select_related("root").only(*_COLUMNS)
         records = rows.in_bulk(page)
         return [_lacking(records[key]) for key in page if key in records]
 
-    return paging.numbered(request, keys, asked, together=together, **asdict(summary))
+    return paging.numbered(request, keys, query, together=together, **asdict(summary))
 
 
 def _lacking(record: RegisteredModel) -> dict[str, Any]:
@@ -101,15 +101,15 @@ def _relative(each: lineage.Relative) -> dict[str, Any]:
     operation_id="get_memory",
     summary="What running a model takes",
 )
-def memory(request: HttpRequest, model_id: str, asked: Query[schemas.MemoryQuery]) -> Any:
+def memory(request: HttpRequest, model_id: str, query: Query[schemas.MemoryQuery]) -> Any:
     """For a variant, a context and a type of cache of your choice, on each machine."""
     record = fetch(request, model_id)
     names = [str(item["name"]) for item in record.variants]
-    if asked.variant is not None and asked.variant not in names:
-        text = closed_lists.not_known(asked.variant, names)
+    if query.variant is not None and query.variant not in names:
+        text = closed_lists.not_known(query.variant, names)
         raise ApiError(422, "The model has no such variant.", errors=[(("query", "variant"), text)])
     need = memory_fit.need(
-        record, variant=asked.variant or "", context=asked.context, kv_type=asked.kv_type
+        record, variant=query.variant or "", context=query.context, kv_type=query.kv_type
     )
     terms = ("weights", "kv_cache", "overhead", "projector", "total")
     estimate = need.estimate if need else None
@@ -117,7 +117,7 @@ def memory(request: HttpRequest, model_id: str, asked: Query[schemas.MemoryQuery
         "model_id": record.model_id,
         "variant": need.variant if need else None,
         "context_length": estimate.context_length if estimate else None,
-        "kv_type": asked.kv_type,
+        "kv_type": query.kv_type,
         **{f"{name}_bytes": getattr(estimate, f"{name}_bytes", None) for name in terms},
         "at_least": list(estimate.missing) if estimate else [],
         "notes": list(need.notes) if need else [],
@@ -140,17 +140,17 @@ def memory(request: HttpRequest, model_id: str, asked: Query[schemas.MemoryQuery
     summary="Models side by side",
     exclude_unset=True,
 )
-def compare(request: HttpRequest, asked: Query[schemas.CompareQuery]) -> dict[str, Any]:
+def compare(request: HttpRequest, query: Query[schemas.CompareQuery]) -> dict[str, Any]:
     """Two to six models, field by field."""
-    chosen = comparison.choose(caller_of(request).user, asked.model_id)
+    chosen = comparison.choose(caller_of(request).user, query.model_id)
     models = chosen.models
     enough = len(models) >= comparison.FEWEST
     rows = _compared(models, Sight(caller_of(request).user)) if enough else []
-    fault = comparison.why_not_tensors(models) if asked.tensors else ""
-    tensors = comparison.tensors(models) if asked.tensors and enough and not fault else None
+    fault = comparison.why_not_tensors(models) if query.tensors else ""
+    tensors = comparison.tensors(models) if query.tensors and enough and not fault else None
     told: dict[str, Any] = {
         "models": chosen.ids,
-        "results": [row for row in rows if row["differs"] or not asked.differences],
+        "results": [row for row in rows if row["differs"] or not query.differences],
         "tensors": tensors and _tensors(tensors),
         "tensors_fault": fault or None,
     }
@@ -204,11 +204,11 @@ def _tensors(found: comparison.Tensors) -> dict[str, Any]:
     operation_id="get_disk_map",
     summary="What takes up the disk",
 )
-def disk_map(request: HttpRequest, asked: Query[schemas.DiskMapQuery]) -> dict[str, Any]:
+def disk_map(request: HttpRequest, query: Query[schemas.DiskMapQuery]) -> dict[str, Any]:
     """Bytes of the models that you see, by category, type, status or root."""
     caller = caller_of(request)
     registry, sight = overview.registry(caller.user), Sight(caller.user)
-    largest = overview.largest(caller.user, asked.largest) if asked.largest else []
+    largest = overview.largest(caller.user, query.largest) if query.largest else []
     strays = None
     if caller.may(Right.VIEW_SCANS, Right.VIEW_ALL):
         strays = ledgers.sums(Root.objects.filter(enabled=True))[Use.UNRECOGNIZED]
@@ -217,11 +217,11 @@ def disk_map(request: HttpRequest, asked: Query[schemas.DiskMapQuery]) -> dict[s
         "size_bytes": registry.size,
         "results": [
             {
-                "value": _value(share.value, asked.by, sight),
+                "value": _value(share.value, query.by, sight),
                 "count": share.models,
                 "size_bytes": share.size,
             }
-            for share in registry.by(asked.by)
+            for share in registry.by(query.by)
         ],
         "largest": [
             {"model_id": record.model_id, "size_bytes": record.size_bytes} for record in largest

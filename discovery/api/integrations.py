@@ -55,9 +55,9 @@ def _token(row: ApiToken) -> dict[str, Any]:
     operation_id="list_tokens",
     summary="API tokens",
 )
-def tokens(request: HttpRequest, asked: Query[paging.Paged]) -> dict[str, Any]:
+def tokens(request: HttpRequest, query: Query[paging.Paged]) -> dict[str, Any]:
     """Your own, the newest first; administrators get everybody's."""
-    return paging.numbered(request, _tokens(request), asked, _token)
+    return paging.numbered(request, _tokens(request), query, _token)
 
 
 @router.get(
@@ -151,9 +151,9 @@ def _hook(row: Any) -> dict[str, Any]:
     operation_id="list_webhooks",
     summary="Webhooks",
 )
-def hooks(request: HttpRequest, asked: Query[paging.Paged]) -> dict[str, Any]:
+def hooks(request: HttpRequest, query: Query[paging.Paged]) -> dict[str, Any]:
     """Each with its events, and how its newest message stands."""
-    return paging.numbered(request, _hooks(), asked, _hook)
+    return paging.numbered(request, _hooks(), query, _hook)
 
 
 @router.get(
@@ -163,9 +163,9 @@ def hooks(request: HttpRequest, asked: Query[paging.Paged]) -> dict[str, Any]:
     operation_id="list_deliveries",
     summary="Messages to webhooks",
 )
-def deliveries(request: HttpRequest, asked: Query[schemas.DeliveriesQuery]) -> dict[str, Any]:
+def deliveries(request: HttpRequest, query: Query[schemas.DeliveriesQuery]) -> dict[str, Any]:
     """Of all webhooks, the newest first."""
-    return _page_of_deliveries(request, WebhookDelivery.objects.all(), asked)
+    return _page_of_deliveries(request, WebhookDelivery.objects.all(), query)
 
 
 @router.post(
@@ -269,19 +269,19 @@ def test_hook(
     summary="Messages to one webhook",
 )
 def hook_deliveries(
-    request: HttpRequest, webhook_id: Path[Key], asked: Query[schemas.DeliveriesQuery]
+    request: HttpRequest, webhook_id: Path[Key], query: Query[schemas.DeliveriesQuery]
 ) -> dict[str, Any]:
     """The newest first."""
     rows = WebhookDelivery.objects.filter(webhook=_one(webhook_id))
-    return _page_of_deliveries(request, rows, asked)
+    return _page_of_deliveries(request, rows, query)
 
 
 def _page_of_deliveries(
-    request: HttpRequest, rows: QuerySet[WebhookDelivery], asked: schemas.DeliveriesQuery
+    request: HttpRequest, rows: QuerySet[WebhookDelivery], query: schemas.DeliveriesQuery
 ) -> dict[str, Any]:
-    if asked.state:
-        rows = rows.filter(state__in=asked.state)
-    return paging.numbered(request, rows.defer("body"), asked, _delivery)
+    if query.state:
+        rows = rows.filter(state__in=query.state)
+    return paging.numbered(request, rows.defer("body"), query, _delivery)
 
 
 def _delivery(row: WebhookDelivery) -> dict[str, Any]:

@@ -275,9 +275,9 @@ def save(request: HttpRequest, payload: schemas.SettingsChange) -> dict[str, Any
     operation_id="list_setting_changes",
     summary="Changes of settings",
 )
-def changes(request: HttpRequest, asked: Query[paging.Paged]) -> dict[str, Any]:
+def changes(request: HttpRequest, query: Query[paging.Paged]) -> dict[str, Any]:
     """Here and in the file itself, the newest first."""
-    return paging.numbered(request, _changes(request), asked, _change)
+    return paging.numbered(request, _changes(request), query, _change)
 
 
 def _changes(request: HttpRequest) -> QuerySet[SettingChange]:

@@ -13,7 +13,7 @@ from discovery.api import metadata_schemas as schemas
 from discovery.api.authentication import Access, caller_of, fetch
 from discovery.api.errors import ApiError
 from discovery.api.model_schemas import ModelDocument
-from discovery.api.preconditions import as_seen, plain, stale, tagged
+from discovery.api.preconditions import if_match, plain, stale, with_etag
 from discovery.engine.core.vocabulary import TokenScope
 from discovery.models import RegisteredModel, Right
 from discovery.services.access import permissions
@@ -90,11 +90,11 @@ def _changed(
         )
     try:
         record = merge_patch.update(
-            record, changes, by=caller_of(request).person, channel="api", as_seen=as_seen(request)
+            record, changes, by=caller_of(request).person, channel="api", if_match=if_match(request)
         )
     except merge_patch.Stale:
         raise stale() from None
-    return tagged(request, record, response)
+    return with_etag(request, record, response)
 
 
 @router.post(
@@ -106,7 +106,7 @@ def _changed(
     exclude_unset=True,
 )
 def bulk(
-    request: HttpRequest, payload: schemas.Bulk, asked: Query[schemas.BulkBody]
+    request: HttpRequest, payload: schemas.Bulk, query: Query[schemas.BulkBody]
 ) -> Status[dict[str, Any]]:
     """Changes up to 1,000 models in one batch, which can be undone as a whole.
 
@@ -118,12 +118,12 @@ def bulk(
         wanted,
         by=person,
         channel="api",
-        atomic=asked.atomic,
+        atomic=query.atomic,
         may=partial(permissions.refusals, person),
         read=partial(_read, sight=Sight(person)),
     )
     failed = sum(bool(result.errors) for result in told)
-    undone = asked.atomic and failed
+    undone = query.atomic and failed
     return Status(
         422 if undone else 200,
         {

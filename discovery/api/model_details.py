@@ -13,7 +13,7 @@ from ninja import Query, Router
 from discovery.api import model_details_schemas as schemas
 from discovery.api import paging
 from discovery.api.authentication import PUBLIC, READ, caller_of, fetch
-from discovery.api.changes import documents, light
+from discovery.api.changes import change_rows, light
 from discovery.api.errors import ApiError
 from discovery.models import Right
 from discovery.services.access import permissions, visibility
@@ -33,10 +33,10 @@ router = Router(tags=["Models"])
     operation_id="list_files",
     summary="Files of a model",
 )
-def files(request: HttpRequest, model_id: str, asked: Query[schemas.FilesQuery]) -> dict[str, Any]:
+def files(request: HttpRequest, model_id: str, query: Query[schemas.FilesQuery]) -> dict[str, Any]:
     """As the last scan saw them."""
-    rows = [row for row in fetch(request, model_id).files if _matches(row[0], asked.search)]
-    return paging.numbered(request, rows, asked, lambda row: {"path": row[0], "size_bytes": row[1]})
+    rows = [row for row in fetch(request, model_id).files if _matches(row[0], query.search)]
+    return paging.numbered(request, rows, query, lambda row: {"path": row[0], "size_bytes": row[1]})
 
 
 @router.get(
@@ -47,23 +47,23 @@ def files(request: HttpRequest, model_id: str, asked: Query[schemas.FilesQuery])
     summary="Tensors of a model",
 )
 def tensors(
-    request: HttpRequest, model_id: str, asked: Query[schemas.TensorsQuery]
+    request: HttpRequest, model_id: str, query: Query[schemas.TensorsQuery]
 ) -> dict[str, Any]:
     """Read now, from the headers of the weight files."""
     record = fetch(request, model_id)
-    if asked.file and asked.file not in model_files.weight_files(record):
+    if query.file and query.file not in model_files.weight_files(record):
         raise ApiError(
             422,
             "The model has no such weight file.",
             errors=[(("query", "file"), "is none of its weight files")],
         )
     read = (
-        model_contents.tensors(record, asked.file)
+        model_contents.tensors(record, query.file)
         if record.missing_since is None
         else model_contents.Tensors()
     )
     rows, sight = (
-        [row for row in read.rows if _matches(row.tensor.name, asked.search)],
+        [row for row in read.rows if _matches(row.tensor.name, query.search)],
         Sight(caller_of(request).user),
     )
     problems = [
@@ -77,7 +77,7 @@ def tensors(
         for p in read.problems
     ]
     return paging.numbered(
-        request, rows, asked, _tensor, files=read.total, files_read=read.read, problems=problems
+        request, rows, query, _tensor, files=read.total, files_read=read.read, problems=problems
     )
 
 
@@ -100,23 +100,23 @@ def _tensor(row: model_contents.TensorInFile) -> dict[str, Any]:
     operation_id="list_changes",
     summary="What people changed",
 )
-def history(request: HttpRequest, model_id: str, asked: Query[paging.Walked]) -> dict[str, Any]:
+def history(request: HttpRequest, model_id: str, query: Query[paging.Walked]) -> dict[str, Any]:
     """Who changed what, when and through what, the newest first.
 
     Only administrators see who made a change, and changes of groups.
     """
     sight = Sight(caller_of(request).user)
     rows = metadata.changes_told_to(sight).filter(model=fetch(request, model_id))
-    if asked.cursor is None:
+    if query.cursor is None:
         return paging.numbered(
-            request, light(rows), asked, together=lambda page: documents(page, sight)
+            request, light(rows), query, together=lambda page: change_rows(page, sight)
         )
     return paging.by_cursor(
         request,
         rows,
-        asked.cursor,
-        asked.page_size,
-        lambda keys: documents(light(rows.filter(pk__in=keys)), sight),
+        query.cursor,
+        query.page_size,
+        lambda keys: change_rows(light(rows.filter(pk__in=keys)), sight),
         newest=True,
     )
 
@@ -131,7 +131,7 @@ def history(request: HttpRequest, model_id: str, asked: Query[paging.Walked]) ->
 def who(
     request: HttpRequest,
     model_id: str,
-    asked: Query[schemas.AccessQuery],
+    query: Query[schemas.AccessQuery],
 ) -> dict[str, Any]:
     """Its visibility, and through which groups, collections and access rules people see it.
 
@@ -140,7 +140,7 @@ def who(
     caller = caller_of(request)
     record = fetch(request, model_id)
     told = visibility.explained_to(caller.person, record)
-    if not (user := asked.user):
+    if not (user := query.user):
         return told
     if not caller.may(Right.GRANT, Right.VIEW_ALL):
         raise ApiError(403, permissions.lacking(caller.user, (Right.GRANT, Right.VIEW_ALL)))

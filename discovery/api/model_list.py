@@ -141,13 +141,13 @@ class Discovered(Schema):
     summary="List models",
     exclude_unset=True,
 )
-def discovered(request: HttpRequest, asked: Query[Wanted]) -> dict[str, Any]:
+def discovered(request: HttpRequest, query: Query[Wanted]) -> dict[str, Any]:
     """Summaries of the models that you may see."""
     user = caller_of(request).user
-    filters, shown = filters_of(asked, user, "query"), Shown(user)
+    filters, shown = filters_of(query, user, "query"), Shown(user)
     more: dict[str, Any] = {}
     results = search.Results(user, filters, columns=COLUMNS)
-    if asked.facets:
+    if query.facets:
         told = [
             name
             for name, each in FACETS.items()
@@ -161,14 +161,14 @@ def discovered(request: HttpRequest, asked: Query[Wanted]) -> dict[str, Any]:
         results = search.Results(
             user, filters, columns=COLUMNS, total=counted.total, most=counted.most
         )
-    if asked.cursor is None:
-        answer = paging.numbered(request, results, asked, shown, **more)
+    if query.cursor is None:
+        answer = paging.numbered(request, results, query, shown, **more)
     else:
         answer = paging.by_cursor(
             request,
             search.listed(user, filters),
-            asked.cursor,
-            asked.page_size,
+            query.cursor,
+            query.page_size,
             lambda found: [shown(row) for row in results.models(found)],
             **more,
         )
@@ -177,26 +177,26 @@ def discovered(request: HttpRequest, asked: Query[Wanted]) -> dict[str, Any]:
     return answer
 
 
-def filters_of(asked: Any, user: User | AnonymousUser, *place: str) -> model_filters.ModelFilters:
+def filters_of(query: Any, user: User | AnonymousUser, *place: str) -> model_filters.ModelFilters:
     """Filters as an address of the Models page says them; ``place`` is where they were sent.
 
     A search that is not understood is refused: a term left out would find too much.
     """
-    ordering = getattr(asked, "ordering", "name")
-    query = QueryDict(mutable=True)
-    query["q"] = asked.search
-    query["sort"] = ("-" if ordering.startswith("-") else "") + ORDERINGS[
+    ordering = getattr(query, "ordering", "name")
+    params = QueryDict(mutable=True)
+    params["q"] = query.search
+    params["sort"] = ("-" if ordering.startswith("-") else "") + ORDERINGS[
         ordering.removeprefix("-")
     ]
-    if getattr(asked, "favorites", False):
-        query["favourites"] = "1"
+    if getattr(query, "favorites", False):
+        params["favourites"] = "1"
     for name in FILTERS:
-        if chosen := getattr(asked, name, None):
-            query.setlist(name, chosen)
+        if chosen := getattr(query, name, None):
+            params.setlist(name, chosen)
     for name in BOUNDS:
-        if (bound := getattr(asked, name, None)) is not None:
-            query[name] = str(bound)
-    filters = model_filters.ModelFilters.read(query)
+        if (bound := getattr(query, name, None)) is not None:
+            params[name] = str(bound)
+    filters = model_filters.ModelFilters.read(params)
     if filters.faults:
         raise ApiError(
             422,

@@ -10,7 +10,7 @@ from ninja import Router, Status
 from discovery.api.authentication import PUBLIC, Access, caller_of, fetch
 from discovery.api.errors import ApiError
 from discovery.api.model_schemas import ModelDocument
-from discovery.api.preconditions import as_seen, stale, tagged
+from discovery.api.preconditions import if_match, stale, with_etag
 from discovery.engine.core.vocabulary import TokenScope
 from discovery.models import Right
 from discovery.services.registry import deregistration
@@ -27,7 +27,7 @@ router = Router(tags=["Models"])
 )
 def document(request: HttpRequest, model_id: str, response: HttpResponse) -> dict[str, Any]:
     """The model document, with the source of every value."""
-    return tagged(request, fetch(request, model_id), response)
+    return with_etag(request, fetch(request, model_id), response)
 
 
 @router.delete(
@@ -49,7 +49,7 @@ def forget(request: HttpRequest, model_id: str) -> Status[None]:
     if record.model_id != model_id:
         text = f"{model_id} is an alias of {record.model_id}: forget the model by its own id."
         raise ApiError(409, text)
-    if not as_seen(request)(record):
+    if not if_match(request)(record):
         raise stale()
     deregistration.forget(record, by=caller_of(request).person, channel="api")
     return Status(204, None)

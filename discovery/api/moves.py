@@ -12,7 +12,7 @@ from discovery.api import paging
 from discovery.api.authentication import Access, caller_of
 from discovery.api.errors import ApiError
 from discovery.api.model_schemas import ModelDocument
-from discovery.api.preconditions import tagged
+from discovery.api.preconditions import with_etag
 from discovery.engine.core.vocabulary import TokenScope
 from discovery.models import RegisteredModel, Right
 from discovery.services.registry import aliases
@@ -31,10 +31,10 @@ JOIN = Access(TokenScope.WRITE, Right.JOIN, Right.VIEW_ALL)
     operation_id="list_moves",
     summary="Missing models that may have moved",
 )
-def listed(request: HttpRequest, asked: Query[paging.Paged]) -> dict[str, Any]:
+def listed(request: HttpRequest, query: Query[paging.Paged]) -> dict[str, Any]:
     """Each with every place that may be its own, what went missing last first."""
     rows = reviewing.open_moves().select_related("root").only(*reviewing.COLUMNS)
-    return paging.numbered(request, rows, asked, together=_offers)
+    return paging.numbered(request, rows, query, together=_offers)
 
 
 def _offers(olds: list[RegisteredModel]) -> list[dict[str, Any]]:
@@ -70,9 +70,9 @@ def _place(record: RegisteredModel) -> dict[str, str]:
     operation_id="compare_move",
     summary="What joining two models would do",
 )
-def comparison(request: HttpRequest, asked: Query[schemas.MovePair]) -> dict[str, Any]:
+def comparison(request: HttpRequest, query: Query[schemas.MovePair]) -> dict[str, Any]:
     """Any two may be compared; `refusal` says why they cannot be joined."""
-    old, new = _pair(request, asked, "query")
+    old, new = _pair(request, query, "query")
     return {
         "old": old.model_id,
         "new": new.model_id,
@@ -109,7 +109,7 @@ def join(request: HttpRequest, payload: schemas.MovePair, response: HttpResponse
         joined = reviewing.join(old, new, by=caller_of(request).person, channel="api")
     except reviewing.NotJoined as error:
         raise ApiError(409, str(error)) from None
-    return tagged(request, joined, response)
+    return with_etag(request, joined, response)
 
 
 @router.post(

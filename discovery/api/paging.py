@@ -72,7 +72,7 @@ class Listed(Schema):
 def numbered(
     request: HttpRequest,
     rows: QuerySet[Any] | Sequence[Any],
-    asked: Paged,
+    query: Paged,
     shown: Callable[[Any], dict[str, Any]] | None = None,
     *,
     together: Callable[[list[Any]], list[dict[str, Any]]] | None = None,
@@ -82,15 +82,15 @@ def numbered(
 
     ``shown`` describes one row, ``together`` those of a page, where that takes fewer queries.
     """
-    count = Paginator(rows, asked.page_size).count
-    first = (asked.page - 1) * asked.page_size
-    found = rows[first : first + asked.page_size] if first < count else []
+    count = Paginator(rows, query.page_size).count
+    first = (query.page - 1) * query.page_size
+    found = rows[first : first + query.page_size] if first < count else []
     return {
         "count": count,
-        "next": _address(request, page=asked.page + 1) if first + asked.page_size < count else None,
+        "next": _address(request, page=query.page + 1) if first + query.page_size < count else None,
         "previous": (
-            _address(request, page=min(asked.page - 1, max(-(-count // asked.page_size), 1)))
-            if asked.page > 1
+            _address(request, page=min(query.page - 1, max(-(-count // query.page_size), 1)))
+            if query.page > 1
             else None
         ),
         "results": (

@@ -26,7 +26,9 @@ _TAG = re.compile(r'(?:W/)?("[^"]*")')
 _KEY = re.compile(r"[\x21-\x7e]{1,200}")
 
 
-def tagged(request: HttpRequest, record: RegisteredModel, response: HttpResponse) -> dict[str, Any]:
+def with_etag(
+    request: HttpRequest, record: RegisteredModel, response: HttpResponse
+) -> dict[str, Any]:
     """Return the model document, and set its ``ETag`` in the response.
 
     The tag tells later whether the document has changed.
@@ -77,7 +79,7 @@ def stale() -> ApiError:
     return ApiError(412, "The model was changed since you read it: read it again, and decide anew.")
 
 
-def as_seen(request: HttpRequest) -> Callable[[RegisteredModel], bool]:
+def if_match(request: HttpRequest) -> Callable[[RegisteredModel], bool]:
     """Return a check whether the model still is the one that the caller has read.
 
     The caller sends its ``ETag`` as ``If-Match``; without the header the check always passes.
@@ -110,9 +112,9 @@ def once(
             "The Idempotency-Key cannot be used.",
             errors=[(("header", "Idempotency-Key"), "1 to 200 visible ASCII characters")],
         )
-    asked = f"{request.method} {request.get_full_path()}\n".encode() + request.body
+    call = f"{request.method} {request.get_full_path()}\n".encode() + request.body
     try:
-        (status, body), again = idempotency.once(caller_of(request).key, key, asked, answer)
+        (status, body), again = idempotency.once(caller_of(request).key, key, call, answer)
     except idempotency.KeyReused:
         raise ApiError(
             422,

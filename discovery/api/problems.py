@@ -15,7 +15,7 @@ from discovery.api import paging
 from discovery.api import problems_schemas as schemas
 from discovery.api.authentication import READ, Access, caller_of, fetch
 from discovery.api.errors import ApiError
-from discovery.api.preconditions import as_seen, stale
+from discovery.api.preconditions import if_match, stale
 from discovery.engine.core.problem_codes import PROBLEM_CODES
 from discovery.engine.core.vocabulary import TokenScope
 from discovery.models import Finding, RegisteredModel, Right
@@ -38,18 +38,18 @@ GRANT = Access(TokenScope.WRITE, Right.GRANT)
     summary="Problems of all models",
     exclude_unset=True,
 )
-def listed(request: HttpRequest, asked: Query[schemas.ProblemsQuery]) -> dict[str, Any]:
+def listed(request: HttpRequest, query: Query[schemas.ProblemsQuery]) -> dict[str, Any]:
     """Of the models that you see: errors first, then the newest."""
     user = caller_of(request).user
-    rows, more = listing.in_state(listing.seen_by(user), asked.state), {}
-    if asked.model_id:
+    rows, more = listing.in_state(listing.seen_by(user), query.state), {}
+    if query.model_id:
         visible = RegisteredModel.objects.visible_to(user).only("pk", "model_id")
-        known = aliases.find_many(visible, asked.model_id)
+        known = aliases.find_many(visible, query.model_id)
         rows = rows.filter(model__in=[record.pk for record in known.values()])
-        if lost := [name for name in asked.model_id if name not in known]:
+        if lost := [name for name in query.model_id if name not in known]:
             more["unknown"] = {"model_id": lost}
-    rows = listing.containing(rows, normal_text(asked.search))
-    return _page(request, rows, asked, **more)
+    rows = listing.containing(rows, normal_text(query.search))
+    return _page(request, rows, query, **more)
 
 
 @router.get(
@@ -61,31 +61,31 @@ def listed(request: HttpRequest, asked: Query[schemas.ProblemsQuery]) -> dict[st
     exclude_unset=True,
 )
 def of_model(
-    request: HttpRequest, model_id: str, asked: Query[schemas.ProblemsOfModel]
+    request: HttpRequest, model_id: str, query: Query[schemas.ProblemsOfModel]
 ) -> dict[str, Any]:
     """Errors first, then the newest."""
     record = fetch(request, model_id)
     seen = Finding.objects.filter(model=record)
-    return _page(request, listing.in_state(seen, asked.state), asked)
+    return _page(request, listing.in_state(seen, query.state), query)
 
 
 def _page(
-    request: HttpRequest, rows: QuerySet[Finding], asked: schemas.ProblemsOfModel, **more: Any
+    request: HttpRequest, rows: QuerySet[Finding], query: schemas.ProblemsOfModel, **more: Any
 ) -> dict[str, Any]:
-    if asked.severity:
-        rows = rows.filter(severity__in=asked.severity)
-    if asked.code:
-        rows = rows.filter(code__in=asked.code)
+    if query.severity:
+        rows = rows.filter(severity__in=query.severity)
+    if query.code:
+        rows = rows.filter(code__in=query.code)
     light = rows.select_related("model", "accepted_by").defer(*listing.HEAVY)
     shown = _shown(request)
-    if asked.cursor is None:
+    if query.cursor is None:
         ordered = light.order_by("severity", "-first_seen_at", "-pk")
-        return paging.numbered(request, ordered, asked, shown, **more)
+        return paging.numbered(request, ordered, query, shown, **more)
 
     def read(keys: list[int]) -> list[dict[str, Any]]:
         return [shown(row) for row in light.filter(pk__in=keys).order_by("pk")]
 
-    return paging.by_cursor(request, rows, asked.cursor, asked.page_size, read, **more)
+    return paging.by_cursor(request, rows, query.cursor, query.page_size, read, **more)
 
 
 def _shown(request: HttpRequest) -> Callable[[Finding], dict[str, Any]]:
@@ -239,7 +239,7 @@ def lift(request: HttpRequest, model_id: str) -> dict[str, Any]:
 
 def _unchanged(request: HttpRequest, model_id: str) -> RegisteredModel:
     record = fetch(request, model_id)
-    if not as_seen(request)(record):
+    if not if_match(request)(record):
         raise stale()
     return record
 

@@ -159,13 +159,13 @@ def move(request: HttpRequest, root_id: Path[Key], payload: schemas.RootMove) ->
     summary="Remove a root",
 )
 def remove(
-    request: HttpRequest, root_id: Path[Key], asked: Query[schemas.RemoveQuery]
+    request: HttpRequest, root_id: Path[Key], query: Query[schemas.RemoveQuery]
 ) -> dict[str, Any]:
     """Files stay where they are. 409 while a scan of it is running."""
     root = _row(root_id).root
     path = root.path
     try:
-        count = roots.remove(root, forget=asked.models == "forget", by=caller_of(request).person)
+        count = roots.remove(root, forget=query.models == "forget", by=caller_of(request).person)
     except SettingsError as error:
         raise ApiError(409, str(error)) from None
     return {"path": path, "forgotten": count}

@@ -27,12 +27,12 @@ WRITE = Access(TokenScope.WRITE)
 @router.get(
     "/views", auth=READ, response=schemas.Views, operation_id="list_views", summary="Saved views"
 )
-def listed(request: HttpRequest, asked: Query[paging.Paged]) -> dict[str, Any]:
+def listed(request: HttpRequest, query: Query[paging.Paged]) -> dict[str, Any]:
     """Your own, and those that others share. Open one as `/models/discovered` or as a page."""
     user = caller_of(request).person
     sight = Sight(user)
     return paging.numbered(
-        request, saved_views.visible_to(user), asked, lambda view: _document(view, sight)
+        request, saved_views.visible_to(user), query, lambda view: _document(view, sight)
     )
 
 
@@ -128,12 +128,12 @@ def delete(request: HttpRequest, view_id: Path[Key]) -> Status[None]:
     operation_id="list_favorites",
     summary="Favorites",
 )
-def favorites(request: HttpRequest, asked: Query[paging.Paged]) -> dict[str, Any]:
+def favorites(request: HttpRequest, query: Query[paging.Paged]) -> dict[str, Any]:
     """The models that you marked, as far as you see them. Nobody else learns of it."""
     user = caller_of(request).person
     rows = RegisteredModel.objects.visible_to(user).filter(pk__in=favourites.keys(user))
     rows = rows.only(*model_list.COLUMNS).order_by("sort_name", "pk")
-    return paging.numbered(request, rows, asked, model_list.Shown(user))
+    return paging.numbered(request, rows, query, model_list.Shown(user))
 
 
 @router.put(

@@ -46,10 +46,10 @@ router = Router(tags=["Discovery"])
     operation_id="list_scans",
     summary="Past scans",
 )
-def past(request: HttpRequest, asked: Query[paging.Paged]) -> dict[str, Any]:
+def past(request: HttpRequest, query: Query[paging.Paged]) -> dict[str, Any]:
     """Scans that are finished or running, the newest first."""
     return paging.numbered(
-        request, ScanRun.objects.select_related("requested_by"), asked, scans.result_of
+        request, ScanRun.objects.select_related("requested_by"), query, scans.result_of
     )
 
 
@@ -61,7 +61,7 @@ def past(request: HttpRequest, asked: Query[paging.Paged]) -> dict[str, Any]:
     summary="Scan now",
 )
 def refresh(
-    request: HttpRequest, asked: Query[RefreshQuery], payload: Refresh | None = None
+    request: HttpRequest, query: Query[RefreshQuery], payload: Refresh | None = None
 ) -> HttpResponse:
     """Queues a scan; while one of the same folders is queued or running it is that one.
 
@@ -93,9 +93,9 @@ def refresh(
 
     response = once(request, act, Asked)
     told = json.loads(response.content)
-    if asked.wait:
+    if query.wait:
         run = ScanRun.objects.get(pk=told["scan_id"])
-        waiting.wait(run, asked.wait)
+        waiting.wait(run, query.wait)
         if not run.is_active:
             response = as_json(200, _details(run), ScanDetails)
     response["Location"] = told["location"]
@@ -160,16 +160,16 @@ def _run(scan_id: int) -> ScanRun:
     summary="What a scan did",
 )
 def events(
-    request: HttpRequest, scan_id: Path[ScanId], asked: Query[EventsQuery]
+    request: HttpRequest, scan_id: Path[ScanId], query: Query[EventsQuery]
 ) -> dict[str, Any]:
     """Models that were new, changed, moved or missing, and places that were skipped, in order."""
-    rows = scans.events(_run(scan_id), text=normal_text(asked.search))
-    if asked.event:
-        rows = rows.filter(event__in=asked.event)
+    rows = scans.events(_run(scan_id), text=normal_text(query.search))
+    if query.event:
+        rows = rows.filter(event__in=query.event)
     return paging.numbered(
         request,
         rows,
-        asked,
+        query,
         lambda entry: {
             "event": entry.event,
             "model_id": entry.model_id or None,
@@ -205,12 +205,12 @@ def cancel(request: HttpRequest, scan_id: Path[ScanId]) -> dict[str, Any]:  # no
     operation_id="compare_scans",
     summary="Differences between two scans",
 )
-def comparison(request: HttpRequest, asked: Query[ComparisonQuery]) -> dict[str, Any]:
+def comparison(request: HttpRequest, query: Query[ComparisonQuery]) -> dict[str, Any]:
     """Models that were there after one of two scans and not after the other, and changed ones."""
     ended = ScanRun.objects.exclude(state__in=ScanRun.ACTIVE).order_by("-pk")
     newest = [run.pk for run in ended.only("pk")[:2]]
     defaults = {"first": newest[-1] if len(newest) > 1 else 0, "second": newest[0] if newest else 0}
-    keys = {name: getattr(asked, name) or default for name, default in defaults.items()}
+    keys = {name: getattr(query, name) or default for name, default in defaults.items()}
     found = {run.pk: run for run in ended.filter(pk__in=keys.values())}
     lost = [
         (("query", name), f"there is no scan {key} that is over" if key else "give a scan")
@@ -221,11 +221,11 @@ def comparison(request: HttpRequest, asked: Query[ComparisonQuery]) -> dict[str,
         order = (("query", "second"), "must be a later scan than first")
         raise ApiError(422, "These scans cannot be compared.", errors=lost or [order])
     compared = scans.compare(found[keys["first"]], found[keys["second"]])
-    rows = [each for each in compared.differences if not asked.kind or each.kind in asked.kind]
+    rows = [each for each in compared.differences if not query.kind or each.kind in query.kind]
     return paging.numbered(
         request,
         rows,
-        asked,
+        query,
         lambda row: {
             "model_id": row.model_id,
             "path": row.path,

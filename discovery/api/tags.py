@@ -14,7 +14,7 @@ from discovery.api.authentication import PUBLIC, Access, caller_of, fetch
 from discovery.api.errors import ApiError
 from discovery.api.inputs import Key
 from discovery.api.model_schemas import ModelDocument
-from discovery.api.preconditions import answered, as_seen, require_seen, stale, tagged
+from discovery.api.preconditions import answered, if_match, require_seen, stale, with_etag
 from discovery.engine.core.vocabulary import TokenScope
 from discovery.models import BulkEdit, RegisteredModel, Right, Tag
 from discovery.services.access import permissions
@@ -29,16 +29,16 @@ EVERYWHERE = Access(TokenScope.WRITE, Right.CHANGE_TAG, Right.EDIT)
 
 
 @router.get("/tags", auth=PUBLIC, response=schemas.Tags, operation_id="list_tags", summary="Tags")
-def tags(request: HttpRequest, asked: Query[schemas.TagsQuery]) -> dict[str, Any]:
+def tags(request: HttpRequest, query: Query[schemas.TagsQuery]) -> dict[str, Any]:
     """Tags of the models that you may see. Administrators also get tags that no model has."""
     rows = Tag.objects.order_by("name")
-    for word in asked.search.split():
+    for word in query.search.split():
         rows = rows.filter(name__icontains=word)
     found, models = members.counted(request, rows, RegisteredModel.tagged.through, "tag")
     listed: Any = found
-    if asked.ordering == "-models":
+    if query.ordering == "-models":
         listed = sorted(found, key=lambda tag: (-models(tag), tag.name))
-    return paging.numbered(request, listed, asked, lambda tag: _row(tag, models(tag)))
+    return paging.numbered(request, listed, query, lambda tag: _row(tag, models(tag)))
 
 
 @router.post(
@@ -185,7 +185,7 @@ def change_list(
     try:
         operation = Operation.read(kind, add={field: payload.add}, remove={field: payload.remove})
         record = single_edits.apply(
-            operation, record, by=person, channel="api", as_seen=as_seen(request)
+            operation, record, by=person, channel="api", if_match=if_match(request)
         )
     except NothingToDo:
         text = "name something to add or to remove"
@@ -194,7 +194,7 @@ def change_list(
         raise stale() from None
     except bulk_edits.EditRefused as error:
         raise ApiError(409, str(error)) from None
-    return tagged(request, record, response)
+    return with_etag(request, record, response)
 
 
 def _shown(request: HttpRequest, tag_id: int) -> tuple[Tag, dict[str, Any]]:

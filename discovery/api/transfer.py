@@ -74,16 +74,16 @@ else:
     summary="Export models",
     openapi_extra={"responses": {200: {"content": _CONTENT}}},
 )
-def export(request: HttpRequest, asked: Query[ExportQuery]) -> StreamingHttpResponse:
+def export(request: HttpRequest, query: Query[ExportQuery]) -> StreamingHttpResponse:
     """Every model of a filter in one file. Imports take JSON and CSV back.
 
     It comes piece by piece, however many there are.
     """
-    user, form = caller_of(request).user, FORMATS[asked.file]
+    user, form = caller_of(request).user, FORMATS[query.file]
     rows = (
-        export_formats.named(user, asked.model_id)
-        if asked.model_id
-        else model_search.found(user, filters_of(asked, user, "query"))
+        export_formats.named(user, query.model_id)
+        if query.model_id
+        else model_search.found(user, filters_of(query, user, "query"))
     )
     return StreamingHttpResponse(
         form.write(rows, Sight(user)),
@@ -99,10 +99,10 @@ def export(request: HttpRequest, asked: Query[ExportQuery]) -> StreamingHttpResp
     operation_id="list_imports",
     summary="Imports",
 )
-def listed(request: HttpRequest, asked: Query[paging.Paged]) -> dict[str, Any]:
+def listed(request: HttpRequest, query: Query[paging.Paged]) -> dict[str, Any]:
     """Files that were sent, the newest first."""
     rows = MetadataImport.objects.select_related("requested_by").defer("content", "report")
-    return paging.numbered(request, rows, asked, _row)
+    return paging.numbered(request, rows, query, _row)
 
 
 @router.post(

@@ -95,11 +95,11 @@ def index(request: HttpRequest) -> HttpResponse:
                 operation, selection, by=user, channel=_through(request.POST), atomic=atomic
             )
         except bulk_edits.EditRefused:
-            faulty = {"refused": True, "mark": seen, **_foreseen(now)}
+            faulty = {"refused": True, "mark": seen, **_preview_context(now)}
             return _render(request, {**context, **faulty}, status=422)
         return redirect("bulk-edit", edit.pk)
     overtaken = step == "apply"
-    context |= {"mark": seen, "overtaken": overtaken, **_foreseen(now)}
+    context |= {"mark": seen, "overtaken": overtaken, **_preview_context(now)}
     return _render(request, context, status=409 if overtaken else 200)
 
 
@@ -131,7 +131,7 @@ def _through(sent: QueryDict) -> str:
     return "admin" if sent.get("through") == "admin" else "page"
 
 
-def _foreseen(result: Preview) -> dict[str, Any]:
+def _preview_context(result: Preview) -> dict[str, Any]:
     effects = [
         (
             changes.label(name),
@@ -243,10 +243,10 @@ def stop(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_POST
 @BULK
-def go_on(request: HttpRequest, pk: int) -> HttpResponse:
+def resume(request: HttpRequest, pk: int) -> HttpResponse:
     record = get_object_or_404(_mine(request), pk=pk)
     require(request, permissions.OF_BULK.get(record.operation["kind"], Right.EDIT))
-    if bulk_edits.go_on(record):
+    if bulk_edits.resume(record):
         messages.success(
             request,
             f"It goes on with the {plural(record.total - record.done, 'model')} that are left.",

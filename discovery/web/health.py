@@ -20,7 +20,7 @@ from discovery.models import DeepValidation, FileChecksum, LoadTest, RegisteredM
 from discovery.services.findings import triage
 from discovery.services.health import deep_validation, test_loads, validation
 from discovery.services.machine.root_probes import RootSilent
-from discovery.web.model import frame
+from discovery.web.model import tab_context
 from discovery.web.scans import STOP_POLLING
 from discovery.web.shared.shortcuts import fetch, is_fragment, page_or_partial, require
 
@@ -54,7 +54,7 @@ def live(request: HttpRequest, model_id: str) -> HttpResponse:
 
 
 def _context(request: HttpRequest, record: RegisteredModel) -> dict[str, Any]:
-    shared = frame(request, record, "health")
+    shared = tab_context(request, record, "health")
     deep = DeepValidation.objects.filter(model=record).select_related("requested_by").first()
     tests = list(LoadTest.objects.filter(model=record).select_related("requested_by")[:MAX_TESTS])
     report = validation.report(record, shared["sight"])
@@ -99,7 +99,7 @@ def _counted(checks: list[dict[str, Any]]) -> str:
 
 
 @require_POST
-def act(request: HttpRequest, model_id: str) -> HttpResponse:
+def action(request: HttpRequest, model_id: str) -> HttpResponse:
     """One of the tab's buttons: ``action`` says which."""
     record = fetch(request, model_id)
     name = request.POST.get("action", "")

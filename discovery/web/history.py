@@ -31,7 +31,7 @@ from discovery.services.bulk import bulk_edits
 from discovery.services.metadata import metadata, undo
 from discovery.services.registry import aliases
 from discovery.services.search import model_filters
-from discovery.web.model import frame
+from discovery.web.model import tab_context
 from discovery.web.shared import changes
 from discovery.web.shared.change_batches import (
     Batch,
@@ -71,7 +71,7 @@ class HistoryFilters:
         return cls(by, name, through, model, since, until, batch)
 
     @property
-    def narrows(self) -> bool:
+    def is_filtered(self) -> bool:
         return any(
             (self.by, self.field_name, self.through, self.model, self.since, self.until, self.batch)
         )
@@ -145,7 +145,7 @@ def index(request: HttpRequest) -> HttpResponse:
 def of_model(request: HttpRequest, model_id: str) -> HttpResponse:
     """One model's changes, those made together side by side."""
     record = fetch(request, model_id)
-    shared = frame(request, record, "history")
+    shared = tab_context(request, record, "history")
     rows = metadata.changes_told_to(shared["sight"])
     page = numbered(request, without_heavy_columns(rows.filter(model=record)), CHANGES_PAGE)
     batches = grouped_by_batch(page.object_list, rows, shared["sight"])
@@ -157,7 +157,7 @@ def of_model(request: HttpRequest, model_id: str) -> HttpResponse:
 
 
 @require_POST
-def take_back(request: HttpRequest) -> HttpResponse:
+def undo_changes(request: HttpRequest) -> HttpResponse:
     """Undo one ``change``, or all of a ``batch``."""
     user, back = cast("User", request.user), request.POST.get("next", "")
     back = (
@@ -181,7 +181,7 @@ def take_back(request: HttpRequest) -> HttpResponse:
         if batch is None:
             raise Http404("no such batch")
         _require_own(request, permissions.batch(batch))
-        edit = bulk_edits.take_back(batch, by=user)
+        edit = bulk_edits.undo_batch(batch, by=user)
     except undo.NotUndoable as error:
         messages.error(request, f"Nothing was taken back. {error}")
         return redirect(back)

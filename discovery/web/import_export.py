@@ -115,7 +115,7 @@ def run(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_POST
 @needs(*permissions.IMPORTING)
-def act(request: HttpRequest, pk: int) -> HttpResponse:
+def action(request: HttpRequest, pk: int) -> HttpResponse:
     """Handle ``action``: apply, skip (apply the valid rows), discard or undo."""
     shown, user, action = _fetch(pk), cast("User", request.user), request.POST.get("action", "")
     if action in ("apply", "skip"):
@@ -127,15 +127,15 @@ def act(request: HttpRequest, pk: int) -> HttpResponse:
             return redirect("import")
         messages.warning(request, "It is being read at this moment: wait until that is over.")
     elif action == "undo":
-        _take_back(request, shown, user)
+        _undo(request, shown, user)
     else:
         messages.error(request, "That is not something that can be done here.")
     return redirect("import-run", pk)
 
 
-def _take_back(request: HttpRequest, shown: MetadataImport, user: User) -> None:
+def _undo(request: HttpRequest, shown: MetadataImport, user: User) -> None:
     try:
-        edit = bulk_edits.take_back(shown.batch, by=user)
+        edit = bulk_edits.undo_batch(shown.batch, by=user)
     except (bulk_edits.EmptySelection, undo.NotUndoable) as error:
         messages.error(request, str(error) or "There is nothing to take back.")
         return

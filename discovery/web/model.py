@@ -40,7 +40,7 @@ MAX_KINDS = 7
 MAX_MODULE = 1_000
 
 
-def frame(request: HttpRequest, record: RegisteredModel, tab: str) -> dict[str, Any]:
+def tab_context(request: HttpRequest, record: RegisteredModel, tab: str) -> dict[str, Any]:
     """Return what all tabs show; ``sight`` is what this person may know."""
     sight = Sight(request.user)
     hosted = record.root.path == Root.REMOTE
@@ -68,7 +68,7 @@ def overview(request: HttpRequest, model_id: str) -> HttpResponse:
     record = fetch(request, model_id)
     card = model_contents.card(record) if record.missing_since is None else None
     silent = card.silent if card else None
-    shared = frame(request, record, "overview")
+    shared = tab_context(request, record, "overview")
     sight: Sight = shared["sight"]
     base = lineage.base_of(record, request.user)
     usages: list[snippets.Usage] = []
@@ -110,7 +110,7 @@ def relatives(request: HttpRequest, model_id: str) -> HttpResponse:
         request,
         "discovery/model_family.html",
         "tab",
-        {**frame(request, record, "family"), **context},
+        {**tab_context(request, record, "family"), **context},
     )
 
 
@@ -153,7 +153,7 @@ def files(request: HttpRequest, model_id: str) -> HttpResponse:
         request,
         "discovery/model_files.html",
         "results",
-        {**frame(request, record, "files"), **context},
+        {**tab_context(request, record, "files"), **context},
     )
 
 
@@ -218,7 +218,7 @@ def tensors(request: HttpRequest, model_id: str) -> HttpResponse:
         request,
         "discovery/model_tensors.html",
         "results",
-        {**frame(request, record, "tensors"), **context},
+        {**tab_context(request, record, "tensors"), **context},
     )
 
 

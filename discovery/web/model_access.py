@@ -16,7 +16,7 @@ from discovery.models import RegisteredModel, Right, Visibility
 from discovery.services.access import visibility
 from discovery.services.core.form_stamps import touched
 from discovery.services.metadata import metadata
-from discovery.web.model import frame
+from discovery.web.model import tab_context
 from discovery.web.shared import shown
 from discovery.web.shared.shortcuts import fetch, needs, page_or_partial
 
@@ -120,7 +120,7 @@ def _context(
     )
     who = clean(request.GET.get("who", ""), 150)
     return {
-        **frame(request, record, "access"),
+        **tab_context(request, record, "access"),
         "told": told,
         "people": told["users"][:MAX_PEOPLE],
         "more_people": max(len(told["users"]) - MAX_PEOPLE, 0),

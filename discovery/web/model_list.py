@@ -173,12 +173,12 @@ def address(request: HttpRequest, *without: str) -> str:
     return f"{reverse('models')}?{query.urlencode()}" if query else reverse("models")
 
 
-def cleared(request: HttpRequest) -> str:
+def clear_url(request: HttpRequest) -> str:
     """The same list with nothing left out."""
     return address(request, "q", "favourites", "open", *FILTERS, *BOUNDS)
 
 
-def hidden(request: HttpRequest, asked: ModelFilters) -> list[tuple[str, str]]:
+def hidden_inputs(request: HttpRequest, asked: ModelFilters) -> list[tuple[str, str]]:
     """What the search form has to carry along because no control of the page says it."""
     kept = [
         (name, value)
@@ -194,7 +194,7 @@ def hidden(request: HttpRequest, asked: ModelFilters) -> list[tuple[str, str]]:
     return kept + ([("density", "compact")] if is_compact(request) else [])
 
 
-def everything(request: HttpRequest, *without: str) -> list[tuple[str, str]]:
+def query_params(request: HttpRequest, *without: str) -> list[tuple[str, str]]:
     """Return the state of the page except ``without``, for forms that change only that."""
     return [
         (name, value)

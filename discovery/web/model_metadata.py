@@ -21,7 +21,7 @@ from discovery.models import RegisteredModel, Right
 from discovery.services.access import permissions
 from discovery.services.metadata import metadata
 from discovery.services.registry import tags
-from discovery.web.model import frame
+from discovery.web.model import tab_context
 from discovery.web.shared import field_values
 from discovery.web.shared.fields import FIELDS, GROUPS, HOSTING, Field
 from discovery.web.shared.inputs import KINDS, Control, FieldsForm, with_a_row
@@ -150,7 +150,7 @@ def _save_all(request: HttpRequest, record: RegisteredModel) -> HttpResponse:
     require(request, Right.EDIT)
     rows = _rows(record)
     flat = [row for _, group in rows for row in group]
-    changes = _touched(flat, request.POST)
+    changes = _changed(flat, request.POST)
     if request.POST.get("action", "").startswith("row-"):
         name = request.POST["action"].removeprefix("row-")
         for row in flat:
@@ -174,7 +174,10 @@ def _save_all(request: HttpRequest, record: RegisteredModel) -> HttpResponse:
         record.refresh_from_db()
         fresh = {row.field.name: row_of(record, row.field) for row in flat}
         rows = [
-            (title, [_kept(record, fresh[row.field.name], row, changes, conflict) for row in group])
+            (
+                title,
+                [_merged(record, fresh[row.field.name], row, changes, conflict) for row in group],
+            )
             for title, group in rows
         ]
         return _page(request, record, rows, whole=True, status=409)
@@ -191,7 +194,7 @@ def _save_all(request: HttpRequest, record: RegisteredModel) -> HttpResponse:
     return redirect("model-metadata", record.model_id)
 
 
-def _touched(rows: list[FieldRow], data: QueryDict) -> dict[str, Any]:
+def _changed(rows: list[FieldRow], data: QueryDict) -> dict[str, Any]:
     """Return {field: value} of what was changed since the form was shown.
 
     Every row gets its input, with its error.
@@ -210,7 +213,7 @@ def _touched(rows: list[FieldRow], data: QueryDict) -> dict[str, Any]:
     return changes
 
 
-def _kept(
+def _merged(
     record: RegisteredModel,
     fresh: FieldRow,
     sent: FieldRow,
@@ -295,7 +298,7 @@ def _one(
         ]
         return _page(request, record, rows, status=status)
     context = {
-        **frame(request, record, "metadata"),
+        **tab_context(request, record, "metadata"),
         "row": row,
         "said": said,
         "kinds": KINDS,
@@ -317,7 +320,7 @@ def _page(
 ) -> HttpResponse:
     flat = [row for _, group in rows for row in group]
     context = {
-        **frame(request, record, "metadata"),
+        **tab_context(request, record, "metadata"),
         "groups": rows,
         "whole": whole,
         "kinds": KINDS,

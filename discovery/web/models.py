@@ -54,7 +54,7 @@ def index(request: HttpRequest) -> HttpResponse:
         model_list.wanted(request, filters),
     )
     if not set(names).isdisjoint(facets.LINKED):  # statements of their own count these
-        counted = model_search.hurried(request.user, counted)
+        counted = model_search.with_cached_keys(request.user, counted)
     found = facets.count(request.user, counted, names)
     total = 0 if filters.faults else found.total
     shown = model_list.columns(request.GET)
@@ -74,14 +74,14 @@ def index(request: HttpRequest) -> HttpResponse:
         "sort": filters.sort,
         "facets": model_list.facet_list(request, filters, found.counts),
         "chips": model_list.chips(request, filters),
-        "cleared": model_list.cleared(request),
-        "hidden": model_list.hidden(request, filters),
+        "cleared": model_list.clear_url(request),
+        "hidden": model_list.hidden_inputs(request, filters),
         "query": filters.as_query(),
         "search_filters": FILTERS.values(),
         "search_numbers": NUMBERS.values(),
         "columns": model_list.COLUMNS,
         "show": dict.fromkeys(shown, True),
-        "rest_of_address": model_list.everything(request, "columns"),
+        "rest_of_address": model_list.query_params(request, "columns"),
         "compact": model_list.is_compact(request),
         "export_formats": FORMATS,
         "bulk_kinds": [
@@ -106,7 +106,7 @@ def _nothing(
     """Tell administrators of an empty registry where to put models."""
     if (
         total
-        or filters.narrows
+        or filters.is_filtered
         or filters.faults
         or not permissions.may_all(request.user, (Right.SCAN, Right.VIEW_SCANS))
     ):

@@ -27,9 +27,9 @@ from discovery.services.machine import resources, root_states
 from discovery.services.search.filters import NONE
 from discovery.templatetags.karen import category_class, status_word, type_name
 from discovery.web import disk_map
-from discovery.web.scans import STOP_POLLING, under_way
+from discovery.web.scans import STOP_POLLING, active_runs
 from discovery.web.shared.bars import Bar, percent
-from discovery.web.shared.context import frame
+from discovery.web.shared.context import base_context
 from discovery.web.shared.shortcuts import is_fragment, needs, page_or_partial
 from discovery.web.system import disk_bar
 
@@ -73,10 +73,14 @@ def live(request: HttpRequest) -> HttpResponse:
     """
     if not is_fragment(request):
         return redirect("home")
-    runs = under_way()
+    runs = active_runs()
     if runs:
         return page_or_partial(request, "discovery/overview.html", "live", {"active": runs})
-    context = {**frame(request), **_context(request, overview.registry(request.user)), "over": True}
+    context = {
+        **base_context(request),
+        **_context(request, overview.registry(request.user)),
+        "over": True,
+    }
     response = page_or_partial(
         request, "discovery/overview.html", "all", context, status=STOP_POLLING
     )
@@ -110,7 +114,7 @@ def _for_administrators(registry: Registry) -> dict[str, Any]:
     return {
         "roots": [state.root.path for state in roots] or [str(settings.MODELS_DIR)],
         "disks": [disk_bar(disk) for disk in resources.disks(roots, sizes)],
-        "active": under_way(),
+        "active": active_runs(),
         "attention": overview.attention(MAX_LISTED),
         "trouble": _trouble(registry),
         "reclaimable": overview.possible_duplicates(),

@@ -19,7 +19,7 @@ from discovery.services.access import permissions
 from discovery.services.machine import root_states
 from discovery.services.scans import ledgers, reviewing
 from discovery.services.search import model_filters
-from discovery.web.shared.context import frame
+from discovery.web.shared.context import base_context
 from discovery.web.shared.shortcuts import (
     as_key,
     is_fragment,
@@ -65,10 +65,10 @@ def progress(request: HttpRequest) -> HttpResponse:
     """
     if not is_fragment(request):
         return redirect("scans")
-    runs = under_way()
+    runs = active_runs()
     if runs:
         return page_or_partial(request, "discovery/scans.html", "live", {"active": runs})
-    context = {**frame(request), **_context(request), "over": True}
+    context = {**base_context(request), **_context(request), "over": True}
     return page_or_partial(
         request, "discovery/scans.html", "finished", context, status=STOP_POLLING
     )
@@ -193,7 +193,7 @@ def _context(request: HttpRequest) -> dict[str, Any]:
     show = show if show in SHOWN else ""
     past = _shown(show).select_related("requested_by").order_by("-pk")
     return {
-        "active": under_way(),
+        "active": active_runs(),
         "roots": root_states.roots(),
         "page": numbered(request, past, RUNS_PAGE),
         "show": show,
@@ -213,7 +213,7 @@ def _shown(show: str) -> QuerySet[ScanRun]:
     return past.exclude(state=ScanRun.State.DONE) if show == "unfinished" else past
 
 
-def under_way() -> list[ScanRun]:
+def active_runs() -> list[ScanRun]:
     """Scans that are queued or running."""
     return list(
         ScanRun.objects.filter(state__in=ScanRun.ACTIVE)

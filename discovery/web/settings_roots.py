@@ -17,7 +17,7 @@ from discovery.services.core import config_files
 from discovery.services.core.form_stamps import Conflict
 from discovery.services.settings import roots, stores
 from discovery.services.settings.editing import SettingsError
-from discovery.web.scans import under_way
+from discovery.web.scans import active_runs
 from discovery.web.shared.shortcuts import is_fragment, needs, page_or_partial
 
 if TYPE_CHECKING:
@@ -73,19 +73,19 @@ def change(request: HttpRequest, pk: int) -> HttpResponse:
         values = _values(request)
         roots.change(root, values, by=cast("User", request.user), seen=seen)
     except SettingsError as error:
-        return _disputed(request, root, 422, "; ".join(error.faults.values()))
+        return _conflicted(request, root, 422, "; ".join(error.faults.values()))
     except Conflict as conflict:
         theirs = ", ".join(_said(name, value) for name, value in conflict.theirs.items())
         text = (
             f"This root was changed in another session: it now has {theirs}. Your edit has not been"
             " saved. Save again to replace it."
         )
-        return _disputed(request, root, 409, text)
+        return _conflicted(request, root, 409, text)
     messages.success(request, f"{root.path} was changed.")
     return redirect("settings")
 
 
-def _disputed(request: HttpRequest, root: Root, status: int, text: str) -> HttpResponse:
+def _conflicted(request: HttpRequest, root: Root, status: int, text: str) -> HttpResponse:
     context = {**_context(), "faulty": root.pk, "fault": text, "sent": request.POST}
     return page_or_partial(request, "discovery/settings_roots.html", "roots", context, status)
 
@@ -140,7 +140,7 @@ def welcome(request: HttpRequest) -> HttpResponse:
     rows = roots.rows()
     context: dict[str, Any] = {
         "rows": rows,
-        "active": under_way(),
+        "active": active_runs(),
         "next": "welcome",
         "models": sum(row.models for row in rows),
     }

@@ -164,7 +164,7 @@ def _in_words(_name: str, value: Any) -> str:
 
 @require_POST
 @needs(Right.CHANGE_TAG)
-def take_back(request: HttpRequest, pk: int) -> HttpResponse:
+def undo_edit(request: HttpRequest, pk: int) -> HttpResponse:
     """Undo a change of a tag: each model gets the tags that it had."""
     edit = get_object_or_404(
         permissions.own(request.user, BulkEdit.objects.defer("selection")), pk=pk
@@ -172,7 +172,7 @@ def take_back(request: HttpRequest, pk: int) -> HttpResponse:
     if not permissions.may_undo(request.user, permissions.batch(edit.batch)):
         raise PermissionDenied("This changed models or fields that you may not change.")
     try:
-        undone = bulk_edits.take_back(edit.batch, by=cast("User", request.user))
+        undone = bulk_edits.undo_batch(edit.batch, by=cast("User", request.user))
     except (bulk_edits.EmptySelection, undo.NotUndoable) as error:
         messages.error(request, str(error) or "There is nothing to take back.")
         return redirect("tags")

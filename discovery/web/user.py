@@ -140,7 +140,7 @@ def _keys(request: HttpRequest, name: str) -> set[int]:
 
 
 @require_POST
-def act(request: HttpRequest, pk: int) -> HttpResponse:
+def action(request: HttpRequest, pk: int) -> HttpResponse:
     """One of the buttons: ``action`` is a name of ``_ACTIONS``, or of ``_RANKS`` for superusers."""
     person = get_object_or_404(User, pk=pk)
     require_reach(request, person)

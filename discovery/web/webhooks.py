@@ -58,7 +58,7 @@ def index(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @needs(Right.VIEW_WEBHOOKS, Right.VIEW_ALL)
-def act(request: HttpRequest, pk: int) -> HttpResponse:
+def action(request: HttpRequest, pk: int) -> HttpResponse:
     """One of a webhook's buttons: ``action`` says which."""
     hook = get_object_or_404(Webhook, pk=pk)
     action = request.POST.get("action", "")

@@ -51,7 +51,7 @@ def main(count: int) -> int:
     edit, tagging, tagged = timed(lambda: bulk_edits.execute(edit))
     assert (edit.state, edit.changed, foreseen.changing) == ("done", TAGGED, TAGGED), edit.message
     assert Tag.objects.get(name="benchmark").models.count() == TAGGED
-    back = bulk_edits.take_back(edit.batch, by=by)
+    back = bulk_edits.undo_batch(edit.batch, by=by)
     back, undoing, undone = timed(lambda: bulk_edits.execute(back))
     assert (back.state, back.changed) == ("done", TAGGED), back.message
     assert dict(RegisteredModel.objects.values_list("pk", "curated")) == before

@@ -29,7 +29,7 @@ from discovery.engine.classify.modality import detect
 from discovery.engine.classify.rules import CategorizationFile, CategorizationRules
 from discovery.engine.classify.signals import SignalCollector, Signals
 from discovery.engine.core.types import Found
-from discovery.engine.core.word_parts import affirmed, words
+from discovery.engine.core.word_parts import without_negations, words
 from discovery.services.core.config_files import SHIPPED_RULES
 from tests.support import builders
 
@@ -46,13 +46,13 @@ def signals(
     description: str = "",
     tags: list[str] | None = None,
     task: str = "",
-    **marks: str,
+    **features: str,
 ) -> Signals:
     clues = SignalCollector()
     if config:
         clues.config(config, "config.json")
     clues.card({"pipeline_tag": task, "tags": tags or []}, None, "")
-    for mark, where in marks.items():
+    for mark, where in features.items():
         clues.mark(mark.replace("__", ":"), where)
     return clues.finish(name, name, description, None, ())
 
@@ -88,9 +88,9 @@ def test_words_are_whole(text: str, has: str, has_not: str) -> None:
 
 def test_what_is_denied_does_not_count() -> None:
     assert "tuning" not in words(
-        affirmed("Plain decoder. No instruction tuning. It is not a chat model.")
+        without_negations("Plain decoder. No instruction tuning. It is not a chat model.")
     )
-    assert "plain" in words(affirmed("Plain decoder. No instruction tuning."))
+    assert "plain" in words(without_negations("Plain decoder. No instruction tuning."))
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,12 @@ import pytest
 
 from discovery.engine.core.completeness import (
     REPORTED,
-    better_place,
     mask,
     masks_with,
+    model_name,
     naming,
-    own_name,
-    shelf,
+    suggested_folder,
+    suggested_path,
 )
 
 
@@ -29,7 +29,7 @@ from discovery.engine.core.completeness import (
     ],
 )
 def test_a_name_is_what_people_chose_and_no_store(path: str, name: str | None) -> None:
-    assert own_name(path) == name
+    assert model_name(path) == name
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_a_name_is_what_people_chose_and_no_store(path: str, name: str | None) -
 def test_the_shelf_is_that_of_the_guides_layout(
     categories: tuple[str | None, str | None, str | None], folder: str | None
 ) -> None:
-    assert shelf(*categories) == folder
+    assert suggested_folder(*categories) == folder
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_the_shelf_is_that_of_the_guides_layout(
 def test_a_model_on_its_shelf_need_not_move(
     root: str, path: str, wanted: str | None, better: str | None
 ) -> None:
-    assert better_place(root, path, wanted) == better
+    assert suggested_path(root, path, wanted) == better
 
 
 def test_what_is_missing_is_one_number_that_an_index_can_be_asked_for() -> None:

@@ -254,8 +254,8 @@ def test_a_model_that_is_found_again_is_where_its_rules_have_it(
     deregistration.forget(model, by=admin, channel="page")
     rule(admin, "license", "mit", group)
     again = make_model("m", license="mit")
-    memory = deregistration.memories(again.root, ["m"])["m"]
-    deregistration.give_back(again, memory)
+    memory = deregistration.find(again.root, ["m"])["m"]
+    deregistration.restore(again, memory)
     deregistration.save_again([(again, memory)])
     again.refresh_from_db()
     assert (again.visibility, again.visibility_source) == ("PUBLIC", VisibilitySource.PERSON)

@@ -359,9 +359,9 @@ def test_a_stopped_edit_keeps_whole_batches_and_can_be_gone_on_with(
     edit = bulk_edits.execute(edit)
     assert (edit.state, edit.done, edit.changed) == (State.CANCELLED, 2, 2)
     monkeypatch.setattr(bulk_edits, "_change", real)
-    assert bulk_edits.go_on(edit)
+    assert bulk_edits.resume(edit)
     assert tasks.run_bulk_edit(edit.pk) == "done"
-    assert not bulk_edits.go_on(edit)
+    assert not bulk_edits.resume(edit)
     assert not bulk_edits.cancel(edit)
     assert all(tags == ["old", "new"] for tags in shown("tags"))
 
@@ -459,7 +459,7 @@ def test_a_batch_needs_the_same_number_of_queries_whatever_its_models(
         for _ in ("do", "undo"):
             counts: list[tuple[int, int]] = []
             edit = bulk_edits.execute(
-                bulk_edits.take_back(edit.batch, by=admin_user)
+                bulk_edits.undo_batch(edit.batch, by=admin_user)
                 if edit
                 else bulk_edits.request(operation, ALL, by=admin_user)
             )
@@ -480,7 +480,7 @@ def test_validating_reads_each_model_again_and_counts(
     edit.refresh_from_db()
     assert bulk_edits.in_words(edit) == "2 models read again, 2 with a failed check"
     with pytest.raises(bulk_edits.EmptySelection):
-        bulk_edits.take_back(edit.batch, by=admin_user)
+        bulk_edits.undo_batch(edit.batch, by=admin_user)
 
 
 def test_an_edit_under_way_is_not_taken_back(
@@ -489,7 +489,7 @@ def test_an_edit_under_way_is_not_taken_back(
     many(make_model, 3)
     edit = bulk_edits.request(tag("new"), ALL, by=admin_user)
     with pytest.raises(undo.NotUndoable, match="stop it first"):
-        bulk_edits.take_back(edit.batch, by=admin_user)
+        bulk_edits.undo_batch(edit.batch, by=admin_user)
 
 
 def test_what_was_taken_back_is_not_gone_on_with_after_a_restart(
@@ -506,7 +506,7 @@ def test_what_was_taken_back_is_not_gone_on_with_after_a_restart(
         bulk_edits.execute(edit)
     BulkEdit.objects.update(heartbeat_at=timezone.now() - timedelta(minutes=5))
     jobs.reap_all()
-    back = bulk_edits.execute(bulk_edits.take_back(edit.batch, by=admin_user))
+    back = bulk_edits.execute(bulk_edits.undo_batch(edit.batch, by=admin_user))
     assert (back.state, back.changed) == (State.DONE, 2)
     assert jobs.housekeep() == {"reaped": 0, "resumed": 0, "dispatched": 0}
     assert shown("tags") == [["old"]] * 5

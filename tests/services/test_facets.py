@@ -135,7 +135,7 @@ def test_every_count_is_what_choosing_that_value_finds(admin_user: User, user: U
                 == model_search.listed(who, filters).count()
                 == model_search.found(who, filters).count()
             )
-            assert facets.count(who, model_search.hurried(who, filters)) == told
+            assert facets.count(who, model_search.with_cached_keys(who, filters)) == told
             assert told.seen in (None, Listing.objects.visible_to(who).count())
             assert (told.keys is not None) == (told.seen is None)
             handed = Results(
@@ -210,17 +210,17 @@ def test_what_few_models_match_is_looked_for_once(
     fill(60)
     filters = ModelFilters.read("q=llama&status=READY")
     with django_assert_num_queries(1):
-        hurried = model_search.hurried(admin_user, filters)
+        hurried = model_search.with_cached_keys(admin_user, filters)
     assert hurried.keys
     assert hurried.as_query() == filters.as_query()
     assert [model.pk for model in Results(admin_user, hurried)[0:9]] == [
         model.pk for model in Results(admin_user, filters)[0:9]
     ]
     monkeypatch.setattr(model_search, "FEW", 3)
-    assert model_search.hurried(admin_user, filters) == filters
+    assert model_search.with_cached_keys(admin_user, filters) == filters
     for untouched in (ModelFilters.read("status=READY"), ModelFilters.read("q=params:>x")):
         with django_assert_num_queries(0):
-            assert model_search.hurried(admin_user, untouched) == untouched
+            assert model_search.with_cached_keys(admin_user, untouched) == untouched
 
 
 @pytest.mark.django_db

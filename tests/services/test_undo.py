@@ -55,7 +55,7 @@ def test_an_undo_restores_the_value_and_whose_decision_it_was(
     change(model, user, license="apache-2.0")
     before = snapshot()
     batch = change(model, admin_user, license="gpl-3.0")
-    edit = bulk_edits.take_back(batch, by=admin_user, channel="page")
+    edit = bulk_edits.undo_batch(batch, by=admin_user, channel="page")
     assert snapshot() == before
     assert before["m"]["curated"]["license"]["by"] == "reader"
     (row,) = MetadataChange.objects.filter(undoes=batch)
@@ -71,10 +71,10 @@ def test_an_undo_can_be_undone(make_model: Make, user: User) -> None:
     model = make_model("m", license="mit")
     batch = change(model, user, license="apache-2.0")
     after = snapshot()
-    back = bulk_edits.take_back(batch, by=user)
-    bulk_edits.take_back(back.batch, by=user)
+    back = bulk_edits.undo_batch(batch, by=user)
+    bulk_edits.undo_batch(back.batch, by=user)
     assert snapshot() == after
-    bulk_edits.take_back(batch, by=user)
+    bulk_edits.undo_batch(batch, by=user)
     model.refresh_from_db()
     assert (model.license, model.curated) == ("mit", {})
 
@@ -86,7 +86,7 @@ def test_what_was_decided_since_is_kept_and_reported(make_model: Make, user: Use
     )
     change(models[0], user, tags=["t", "mine"])
     change(models[1], user, license="mit")
-    back = bulk_edits.take_back(edit.batch, by=user)
+    back = bulk_edits.undo_batch(edit.batch, by=user)
     assert (back.changed, back.skipped) == (1, 1)
     assert [each["model_id"] for each in back.reasons] == ["a"]
     assert "changed again since" in back.reasons[0]["reason"]
@@ -104,7 +104,7 @@ def test_the_same_value_decided_again_by_somebody_else_is_kept(
     first = change(model, user, license="mit")
     change(model, admin_user, license="apache-2.0")
     change(model, admin_user, license="mit")
-    back = bulk_edits.take_back(first, by=user)
+    back = bulk_edits.undo_batch(first, by=user)
     assert (back.changed, back.skipped) == (0, 1)
     model.refresh_from_db()
     assert model.curated["license"]["by"] == "admin"
@@ -113,8 +113,8 @@ def test_the_same_value_decided_again_by_somebody_else_is_kept(
 def test_a_batch_is_not_taken_back_twice(make_model: Make, user: User) -> None:
     model = make_model("m")
     batch = change(model, user, license="mit")
-    bulk_edits.take_back(batch, by=user)
-    again = bulk_edits.take_back(batch, by=user)
+    bulk_edits.undo_batch(batch, by=user)
+    again = bulk_edits.undo_batch(batch, by=user)
     assert (again.changed, again.skipped) == (0, 1)
     assert MetadataChange.objects.count() == 2
 
@@ -129,7 +129,7 @@ def test_one_change_of_a_batch_is_undone_alone(make_model: Make, user: User) -> 
         undo.undo_change(
             MetadataChange.objects.get(field="license", undoes=None), by=user, channel="page"
         )
-    back = bulk_edits.take_back(MetadataChange.objects.get(field="author").batch, by=user)
+    back = bulk_edits.undo_batch(MetadataChange.objects.get(field="author").batch, by=user)
     model.refresh_from_db()
     assert (model.author, back.changed, back.skipped) == (None, 1, 1)
 
@@ -140,7 +140,7 @@ def test_a_collection_that_exists_no_more_cannot_come_back(make_model: Make, use
     change(model, user, collections=["shelf"])
     batch = change(model, user, collections=[])
     shelf.delete()
-    back = bulk_edits.take_back(batch, by=user)
+    back = bulk_edits.undo_batch(batch, by=user)
     assert (back.changed, "shelf exists no more" in back.reasons[0]["reason"]) == (0, True)
 
 
@@ -150,7 +150,7 @@ def test_an_undo_shows_no_model_that_was_put_in_quarantine_since(
     model = make_model("m", visibility="PUBLIC")
     batch = change(model, user, visibility="RESTRICTED")
     triage.quarantine(model, by=user)
-    back = bulk_edits.take_back(batch, by=user)
+    back = bulk_edits.undo_batch(batch, by=user)
     model.refresh_from_db()
     assert (model.visibility, back.changed, back.skipped) == ("ADMIN_ONLY", 0, 1)
 
@@ -161,9 +161,9 @@ def test_decisions_about_findings_are_not_undone_here(make_model: Make, user: Us
     row = MetadataChange.objects.get()
     assert not undo.is_undoable(row.field)
     with pytest.raises(bulk_edits.EmptySelection):
-        bulk_edits.take_back(row.batch, by=user)
+        bulk_edits.undo_batch(row.batch, by=user)
     with pytest.raises(bulk_edits.EmptySelection):
-        bulk_edits.take_back(uuid4(), by=user)
+        bulk_edits.undo_batch(uuid4(), by=user)
 
 
 OPERATIONS = st.one_of(
@@ -260,7 +260,7 @@ def test_undo_restores_exactly_after_any_sequence_of_edits_and_undos(
         while batches:
             batch = batches.pop()
             assert states.pop() == snapshot()
-            assert bulk_edits.take_back(batch, by=admin_user).skipped == 0
+            assert bulk_edits.undo_batch(batch, by=admin_user).skipped == 0
             assert snapshot() == states[-1]
         transaction.set_rollback(True)
 
@@ -283,7 +283,7 @@ def _take_back_an_old_one(batch: UUID, by: User) -> Any:
         .exists()
     ]
     before = {(model, field): _value(model, field) for model, field in later}
-    edit = bulk_edits.take_back(batch, by=by)
+    edit = bulk_edits.undo_batch(batch, by=by)
     assert {(model, field): _value(model, field) for model, field in later} == before
     return edit
 

@@ -139,7 +139,7 @@ class Categorizer:
             "model_types": signals.model_types,
             "pipeline_tags": signals.pipeline_tags,
             "tags": signals.tags,
-            "signals": sorted(signals.marks),  # databases keep no order of keys
+            "signals": sorted(signals.features),  # databases keep no order of keys
             "file_patterns": signals.files,
         }
         for kind, items in listed.items():
@@ -225,7 +225,7 @@ class Categorizer:
 
 def _where(kind: str, item: str, signals: Signals) -> str:
     if kind == "signals":
-        return signals.marks.get(item, "files")
+        return signals.features.get(item, "files")
     return {
         "architectures": "class name",
         "model_types": "model type",

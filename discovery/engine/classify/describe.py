@@ -80,8 +80,8 @@ def decide(
 def capabilities(
     signals: Signals, inputs: set[str], outputs: set[str], secondary: str | None
 ) -> list[str]:
-    marks, classes = signals.marks, signals.architectures
-    if "part" in marks:  # it sees or guesses ahead for another model, and says nothing alone
+    features, classes = signals.features, signals.architectures
+    if "part" in features:  # it sees or guesses ahead for another model, and says nothing alone
         return []
     tasks = [
         task.capability
@@ -95,7 +95,7 @@ def capabilities(
         bool(signals.model_types) and not classes and outputs == {"TEXT"}
     )
     has = {
-        "CHAT": not is_base(signals) and ("chat_template" in marks or secondary == "CHAT"),
+        "CHAT": not is_base(signals) and ("chat_template" in features or secondary == "CHAT"),
         "CODE": secondary == "CODE",
         "REASONING": secondary == "REASONING",
         "EMBEDDING": (
@@ -104,12 +104,12 @@ def capabilities(
         "GENERATION": generates and "TEXT" in inputs and "TEXT" in outputs,
         "CLASSIFICATION": (
             rewards
-            or "library:setfit" in marks
+            or "library:setfit" in features
             or any(_CLASSIFIES.search(name) for name in classes)
         ),
         "TRANSLATION": any(_TRANSLATES.search(kind) for kind in signals.model_types),
         "SUMMARIZATION": "summarization" in signals.tags,
-        "TOOL_USE": "tools" in marks,
+        "TOOL_USE": "tools" in features,
         "VISION": bool(inputs & {"IMAGE", "VIDEO"}) and "TEXT" in outputs,
         "TRANSCRIPTION": "AUDIO" in inputs and "TEXT" in outputs and "TEXT" not in inputs,
         "SPEECH": "AUDIO" in outputs,
@@ -133,7 +133,7 @@ def is_base(signals: Signals) -> bool:
 def _ranks(signals: Signals) -> bool:
     """One score for a question and a text."""
     return (
-        bool({"ranking", "cross_encoder"} & signals.marks.keys())
+        bool({"ranking", "cross_encoder"} & signals.features.keys())
         or "text-ranking" in signals.pipeline_tags
         or bool(_RANKERS & set(signals.words.get("name", ())))
         or " cross encoder " in signals.phrases.get("name", "")
@@ -146,7 +146,7 @@ def _rewards(signals: Signals) -> bool:
     scores = any(_CLASSIFIES.search(name) for name in signals.architectures)
     return (
         "reward" in named
-        or "reward" in signals.marks
+        or "reward" in signals.features
         or (scores and bool(named & {"rm", "prm", "orm"}))
     )
 
@@ -154,7 +154,7 @@ def _rewards(signals: Signals) -> bool:
 def _embeds(signals: Signals) -> bool:
     """Vectors, whatever class the model has."""
     return (
-        bool({"sentence_transformers", "pooling"} & signals.marks.keys())
+        bool({"sentence_transformers", "pooling"} & signals.features.keys())
         or bool(_EMBEDDERS & set(signals.words.get("name", ())))
         or any(map(_VECTORS.search, signals.architectures))
     )

@@ -120,7 +120,7 @@ def _spoken(names: str) -> str:
 def detect(signals: Signals) -> Modalities:
     """Never raises; without a sign nothing is claimed."""
     found = Modalities()
-    if "series" in signals.marks:  # numbers over time, whatever network reads them
+    if "series" in signals.features:  # numbers over time, whatever network reads them
         return found
     for step in (pipelines.signs, _graph, _classes, _task, _processors, _tensors, _words):
         for shape, matched, where in step(signals):
@@ -141,28 +141,28 @@ def _graph(signals: Signals) -> Iterator[Sign]:
     if signals.architectures or signals.model_types:
         return
     # Only what hears has a network that joins sounds with what was written so far.
-    if where := signals.marks.get("transducer"):
+    if where := signals.features.get("transducer"):
         yield "AUDIO>TEXT", where, "its parts"
         return
-    if where := signals.marks.get("input:VOICE"):
+    if where := signals.features.get("input:VOICE"):
         yield "TEXT>AUDIO", where, "graph inputs"
         return
     # A decoder's token inputs beside it are what it writes.
-    if where := signals.marks.get("input:AUDIO"):
-        yield f"AUDIO>{'TEXT' if 'input:TEXT' in signals.marks else ''}", where, "graph inputs"
+    if where := signals.features.get("input:AUDIO"):
+        yield f"AUDIO>{'TEXT' if 'input:TEXT' in signals.features else ''}", where, "graph inputs"
         return
     for kind in ("VIDEO", "IMAGE", "TEXT"):
-        if where := signals.marks.get(f"input:{kind}"):
+        if where := signals.features.get(f"input:{kind}"):
             yield f"{kind}>", where, "graph inputs"
 
 
 _WHERE = "config.json architectures"
-_EYES = (
+_VISION = (
     "config:vision_config", "config:visual", "config:vision_tower_config", "config:vit_config",
     "key:image_token_id", "key:image_token_index", "key:mm_vision_tower", "key:vision_tower",
     "key:visual",
 )  # fmt: skip
-_EARS = ("config:audio_config", "config:speech_config", "key:audio_token_id",
+_AUDIO = ("config:audio_config", "config:speech_config", "key:audio_token_id",
     "key:audio_token_index")  # fmt: skip
 _SOUND = frozenset({
     "key:sample_rate", "key:sampling_rate", "key:num_mel_bins", "key:num_mels", "key:n_mels",
@@ -199,40 +199,43 @@ def _speech(signals: Signals) -> Sign | None:
 
 def _halves(signals: Signals) -> Sign | None:
     """Text with eyes or ears."""
-    marks = signals.marks
-    eyes = next((mark for mark in _EYES if mark in marks), None)
-    ears = next((mark for mark in _EARS if mark in marks), None)
+    features = signals.features
+    vision = next((mark for mark in _VISION if mark in features), None)
+    audio = next((mark for mark in _AUDIO if mark in features), None)
     seeing = next((name for name in signals.architectures if _VISION_WORD.search(name)), None)
-    pixels = "key:vocab_size" in marks and (
-        "key:patch_size" in marks or ("key:image_size" in marks and "key:query_num" in marks)
+    pixels = "key:vocab_size" in features and (
+        "key:patch_size" in features
+        or ("key:image_size" in features and "key:query_num" in features)
     )
-    if not (eyes or seeing or pixels or ears):
+    if not (vision or seeing or pixels or audio):
         return None
     takes = [
         "TEXT",
-        *(["IMAGE"] if eyes or seeing or pixels else []),
-        *(["AUDIO"] if ears else []),
+        *(["IMAGE"] if vision or seeing or pixels else []),
+        *(["AUDIO"] if audio else []),
     ]
-    reason = eyes or ears or seeing or "key:patch_size beside key:vocab_size"
+    reason = vision or audio or seeing or "key:patch_size beside key:vocab_size"
     joint = any(name.endswith(("CLIPModel", "SiglipModel")) for name in signals.architectures)
     gives = "" if joint else "TEXT"
     return f"{','.join(takes)}>{gives}", reason.partition(":")[2] or reason, "config.json"
 
 
 def _pictures(signals: Signals) -> Sign | None:
-    marks = signals.marks
+    features = signals.features
     if name := next((name for name in signals.architectures if _IMAGE_CLASS.search(name)), None):
         return "IMAGE>", name, _WHERE
-    if "key:vocab_size" not in marks and ("key:image_size" in marks or "key:num_channels" in marks):
+    if "key:vocab_size" not in features and (
+        "key:image_size" in features or "key:num_channels" in features
+    ):
         return "IMAGE>", "image_size without a vocabulary", "config.json"
     return None
 
 
 def _sound(signals: Signals) -> Sign | None:
-    if "key:vocab_size" in signals.marks or _SOUND.isdisjoint(signals.marks):
+    if "key:vocab_size" in signals.features or _SOUND.isdisjoint(signals.features):
         return None
-    if vocoder := next((mark for mark in _VOCODER if mark in signals.marks), None):
-        takes = "TEXT" if "key:n_token" in signals.marks else ""
+    if vocoder := next((mark for mark in _VOCODER if mark in signals.features), None):
+        takes = "TEXT" if "key:n_token" in signals.features else ""
         return f"{takes}>AUDIO", vocoder.partition(":")[2], "config.json"
     return "AUDIO>", "sampling rate without a vocabulary", "config.json"
 
@@ -243,7 +246,7 @@ def _text(signals: Signals) -> Sign | None:
             writes = _WRITES.search(name) or name.islower()
             where = _WHERE if name in signals.architectures else "model type"
             return ("TEXT>TEXT" if writes else "TEXT>"), name, where
-    if "key:vocab_size" in signals.marks and any(
+    if "key:vocab_size" in signals.features and any(
         name.endswith(("ForConditionalGeneration", "ForSeq2SeqLM"))
         for name in signals.architectures
     ):
@@ -257,7 +260,7 @@ def _task(signals: Signals) -> Iterator[Sign]:
             yield (
                 task.modalities,
                 tag,
-                signals.marks.get("header_task", "README.md pipeline_tag")
+                signals.features.get("header_task", "README.md pipeline_tag")
                 if tag in signals.pipeline_tags
                 else "README.md tags",
             )
@@ -266,11 +269,11 @@ def _task(signals: Signals) -> Iterator[Sign]:
 
 def _processors(signals: Signals) -> Iterator[Sign]:
     for mark, shape in (
-        ("processor:image", "TEXT,IMAGE>TEXT" if "tokenizer" in signals.marks else "IMAGE>"),
+        ("processor:image", "TEXT,IMAGE>TEXT" if "tokenizer" in signals.features else "IMAGE>"),
         ("processor:audio", "AUDIO>"),
     ):
-        if mark in signals.marks:
-            yield shape, mark.partition(":")[2] + " processor", signals.marks[mark]
+        if mark in signals.features:
+            yield shape, mark.partition(":")[2] + " processor", signals.features[mark]
             return
 
 
@@ -291,18 +294,18 @@ def _tensors(signals: Signals) -> Iterator[Sign]:
         ("tensors:speech", "AUDIO>TEXT"),
         ("tensors:audio", "AUDIO>"),
     ):
-        if mark in signals.marks:
-            yield shape, signals.marks[mark], "tensor names"
+        if mark in signals.features:
+            yield shape, signals.features[mark], "tensor names"
             return
     for kind in ("AUDIO", "IMAGE", "TEXT"):
-        if where := signals.marks.get(f"library takes:{kind}"):
+        if where := signals.features.get(f"library takes:{kind}"):
             yield f"{kind}>", where, "the library that pickled it"
             return
-    if "task:causal_lm" in signals.marks or "tokenizer" in signals.marks:
+    if "task:causal_lm" in signals.features or "tokenizer" in signals.features:
         yield (
-            "TEXT>TEXT" if "task:causal_lm" in signals.marks else "TEXT>",
+            "TEXT>TEXT" if "task:causal_lm" in signals.features else "TEXT>",
             "tokenizer or task type",
-            signals.marks.get("task:causal_lm") or signals.marks["tokenizer"],
+            signals.features.get("task:causal_lm") or signals.features["tokenizer"],
         )
 
 
@@ -326,14 +329,14 @@ def _additions(signals: Signals, found: Modalities) -> Iterator[Sign]:
     """What a second look adds: a projector's eyes, video tokens, a base model that sees, a language
     model that speaks.
     """
-    marks = signals.marks
-    if "projector:image" in marks:
-        yield "IMAGE>", "projector", marks["projector:image"]
-    if "projector:audio" in marks:
-        yield "AUDIO>", "projector", marks["projector:audio"]
-    if found.inputs == {"TEXT"} and "processor:image" in marks:
-        yield "IMAGE>", "image processor", marks["processor:image"]
-    if found.inputs <= {"TEXT"} and found.outputs <= {"TEXT"} and "lora" in marks:
+    features = signals.features
+    if "projector:image" in features:
+        yield "IMAGE>", "projector", features["projector:image"]
+    if "projector:audio" in features:
+        yield "AUDIO>", "projector", features["projector:audio"]
+    if found.inputs == {"TEXT"} and "processor:image" in features:
+        yield "IMAGE>", "image processor", features["processor:image"]
+    if found.inputs <= {"TEXT"} and found.outputs <= {"TEXT"} and "lora" in features:
         base = next(
             (
                 p
@@ -362,8 +365,8 @@ _FILM_MARKS = ("key:video_token_id", "processor:video")
 
 def _moving(signals: Signals) -> Iterator[Sign]:
     for mark in _FILM_MARKS:
-        if mark in signals.marks:
-            yield "VIDEO>", mark.partition(":")[2].replace("_", " "), signals.marks[mark]
+        if mark in signals.features:
+            yield "VIDEO>", mark.partition(":")[2].replace("_", " "), signals.features[mark]
             return
     if any(pipelines.VIDEO.search(name) for name in signals.architectures):
         yield "VIDEO>", "video", "config.json architectures"

@@ -23,13 +23,13 @@ _FROM_PICTURE = re.compile(
 
 def signs(signals: Signals) -> Iterator[tuple[str, str, str]]:
     """Diffusers: the class names what comes out, the components whether text goes in."""
-    if "diffusers" not in signals.marks:
+    if "diffusers" not in signals.features:
         return
-    name, where = next(iter(signals.architectures), ""), signals.marks["diffusers"]
+    name, where = next(iter(signals.architectures), ""), signals.features["diffusers"]
     gives = "AUDIO" if _SOUND_WORD.search(name) else "VIDEO" if VIDEO.search(name) else "IMAGE"
     takes = (
         ["TEXT"]
-        if "component:text_encoder" in signals.marks or "text_conditioned" in signals.marks
+        if "component:text_encoder" in signals.features or "text_conditioned" in signals.features
         else []
     )
     if _FROM_PICTURE.search(name):

@@ -13,7 +13,7 @@ from typing import Any
 from discovery.engine.classify.model_types import SERIES
 from discovery.engine.core.paths import to_text
 from discovery.engine.core.text import clean, strings
-from discovery.engine.core.word_parts import affirmed, sequence, words
+from discovery.engine.core.word_parts import sequence, without_negations, words
 from discovery.engine.memory import AttentionShape, shape_from_config
 from discovery.engine.sidecars import model_config
 from discovery.engine.sidecars.card_fields import bases
@@ -48,8 +48,9 @@ PROSE = frozenset({"title", "description", "card"})
 
 @dataclass(frozen=True, slots=True)
 class Signals:
-    """Structure first: class names, model types, task tags, ``marks`` (facts of configs, tensors,
-    inputs, with where); then words by place.
+    """What rules decide by: the model's structure first, then words by place.
+
+    ``features`` holds facts of configs, tensors and inputs, each with where it was found.
     """
 
     architectures: tuple[str, ...] = ()
@@ -57,7 +58,7 @@ class Signals:
     pipeline_tags: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
-    marks: Mapping[str, str] = field(default_factory=dict)
+    features: Mapping[str, str] = field(default_factory=dict)
     words: Mapping[str, Sequence[str]] = field(default_factory=dict)
     phrases: Mapping[str, str] = field(default_factory=dict)
 
@@ -68,7 +69,7 @@ class Signals:
         }
         return {
             **lists,
-            "marks": dict(self.marks),
+            "marks": dict(self.features),
             "words": dict(self.words),
             "phrases": dict(self.phrases),
         }
@@ -81,7 +82,7 @@ class Signals:
         }
         return cls(
             **lists,
-            marks=data.get("marks", {}),
+            features=data.get("marks", {}),
             words=data.get("words", {}),
             phrases=data.get("phrases", {}),
         )
@@ -97,7 +98,7 @@ class ConfigClues:
     is_reward: bool
     model_types: tuple[str, ...]
     is_classifier: bool
-    marks: tuple[str, ...]
+    features: tuple[str, ...]
     base: Any
     shape: AttentionShape | None
 
@@ -118,7 +119,7 @@ def clues_of(config: Mapping[str, Any]) -> ConfigClues:
         is_reward=any("Reward" in item[:120] for item in classes),
         model_types=tuple(clean(kind, 80) for kind in kinds if isinstance(kind, str)),
         is_classifier=is_timm and bool(config.get("num_classes")),
-        marks=tuple(_marks_of(config)),
+        features=tuple(_features_of(config)),
         base=config.get("_name_or_path"),
         shape=shape_from_config(config),
     )
@@ -133,15 +134,15 @@ class SignalCollector:
         self.pipeline_tags: dict[str, None] = {}
         self.tags: dict[str, None] = {}
         self.files: dict[str, None] = {}
-        self.marks: dict[str, str] = {}
+        self.features: dict[str, str] = {}
         self.texts: dict[str, list[str]] = {}
         self.shape: AttentionShape | None = None
         self.projector_bytes = 0
         #: What the weight file's format is made for; the card's own word outranks it.
         self.task: str | None = None
 
-    def mark(self, name: str, where: str) -> None:
-        self.marks.setdefault(name, where)
+    def add_feature(self, name: str, where: str) -> None:
+        self.features.setdefault(name, where)
 
     def text(self, place: str, text: Any) -> None:
         if isinstance(text, str) and text:
@@ -155,13 +156,13 @@ class SignalCollector:
         for name in told.architectures:
             self.architectures.setdefault(name)
         if told.is_reward:
-            self.mark("reward", f"{source} architectures")
+            self.add_feature("reward", f"{source} architectures")
         for kind in told.model_types:
             self.model_types.setdefault(kind)
         if told.is_classifier:
             self.pipeline_tags.setdefault("image-classification")
-        for name in told.marks:
-            self.mark(name, source)
+        for name in told.features:
+            self.add_feature(name, source)
         self.text("base model", told.base)
         self.shape = self.shape or told.shape
 
@@ -181,7 +182,7 @@ class SignalCollector:
             self.text("base model", base)
         library = front.get("library_name")
         if isinstance(library, str):
-            self.mark(f"library:{clean(library.lower(), 60)}", "README.md library_name")
+            self.add_feature(f"library:{clean(library.lower(), 60)}", "README.md library_name")
         self.text("title", title)
         self.text("card", prose)
 
@@ -191,7 +192,7 @@ class SignalCollector:
         if self.task and not self.pipeline_tags:
             self.pipeline_tags.setdefault(self.task)
         elif self.pipeline_tags:
-            self.marks.pop("header_task", None)
+            self.features.pop("header_task", None)
         self.text("name", name)
         self.text("folder", path.rpartition("/")[0])
         self.text("description", description)
@@ -199,7 +200,7 @@ class SignalCollector:
             self.tags.setdefault(tag.lower())
         self.text("tags", " ; ".join(self.tags))
         told = {
-            place: affirmed(" \n ".join(texts)) if place in PROSE else " \n ".join(texts)
+            place: without_negations(" \n ".join(texts)) if place in PROSE else " \n ".join(texts)
             for place, texts in self.texts.items()
         }
         return Signals(
@@ -208,7 +209,7 @@ class SignalCollector:
             pipeline_tags=tuple(self.pipeline_tags)[:4],
             tags=tuple(self.tags)[:60],
             files=tuple(dict.fromkeys(map(to_text, files)))[:MAX_FILES],
-            marks=dict(self.marks),
+            features=dict(self.features),
             words={place: words(text) for place, text in told.items()},
             phrases={place: sequence(text) for place, text in told.items()},
         )
@@ -225,7 +226,7 @@ def _reads_series(config: Mapping[str, Any]) -> bool:
     )
 
 
-def _marks_of(config: Mapping[str, Any]) -> list[str]:
+def _features_of(config: Mapping[str, Any]) -> list[str]:
     found = [
         f"config:{key}"
         for key in (

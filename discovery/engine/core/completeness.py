@@ -77,7 +77,7 @@ class NamingAdvice(NamedTuple):
     better: str | None
 
 
-def own_name(path: str) -> str | None:
+def model_name(path: str) -> str | None:
     """The part of a model's path that people choose, without suffix and quantization; ``None``
     where a store or a server names it.
     """
@@ -126,7 +126,9 @@ def _shown(parameters: int) -> str:
     return f"{parameters / 1e9:.2g}b" if parameters < 99.5e9 else f"{parameters / 1e9:.0f}b"
 
 
-def shelf(primary: str | None, secondary: str | None, specialization: str | None) -> str | None:
+def suggested_folder(
+    primary: str | None, secondary: str | None, specialization: str | None
+) -> str | None:
     """The folder that the guide's layout has for such a model: ``language/chat``, ``vision``,
     ``specialized/medical``; ``None`` while it has none.
     """
@@ -137,11 +139,11 @@ def shelf(primary: str | None, secondary: str | None, specialization: str | None
     return primary.lower() if primary else None
 
 
-def better_place(root: str, path: str, wanted: str | None) -> str | None:
+def suggested_path(root: str, path: str, wanted: str | None) -> str | None:
     """Where the model would lie on the shelf ``wanted``, relative to its root; ``None`` where it
     lies there, or is not for people to move.
     """
-    if not wanted or own_name(path) is None:
+    if not wanted or model_name(path) is None:
         return None
     folders = [part.lower() for part in f"{root}/{path}".replace("\\", "/").split("/")[:-1]]
     parts = wanted.split("/")

@@ -23,7 +23,7 @@ _NEGATED = re.compile(
 )
 
 
-def affirmed(text: str) -> str:
+def without_negations(text: str) -> str:
     """``text`` without what it denies."""
     return _NEGATED.sub(" ", text)
 

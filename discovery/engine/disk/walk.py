@@ -48,7 +48,7 @@ def walk(
     yield from walker.run(start)
 
 
-def everything(root: str, settings: Discovery, path: str) -> Candidate:
+def all_files(root: str, settings: Discovery, path: str) -> Candidate:
     """All files at or below ``path`` as one candidate, whatever they are.
 
     Raises ``OSError`` when ``path`` cannot be listed.

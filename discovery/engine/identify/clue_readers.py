@@ -40,25 +40,25 @@ _LIBRARIES = {
 
 
 def read_pipeline(clues: SignalCollector, pipeline: Mapping[str, Any]) -> None:
-    clues.mark("diffusers", "model_index.json")
+    clues.add_feature("diffusers", "model_index.json")
     clues.config({"_class_name": pipeline.get("_class_name")}, "model_index.json")
     for name, component in pipeline.items():
         if isinstance(component, list) and component and component[0] is not None:
-            clues.mark(f"component:{str(name)[:40]}", "model_index.json")
+            clues.add_feature(f"component:{str(name)[:40]}", "model_index.json")
 
 
 def read_component(clues: SignalCollector, config: Mapping[str, Any], source: str) -> None:
     """A Diffusers model of its own: a UNet, a ControlNet, an autoencoder."""
-    clues.mark("diffusers", source)
+    clues.add_feature("diffusers", source)
     if config.get("cross_attention_dim") or config.get("joint_attention_dim"):
-        clues.mark("text_conditioned", source)
+        clues.add_feature("text_conditioned", source)
 
 
 def read_adapter(clues: SignalCollector, config: Mapping[str, Any]) -> None:
-    clues.mark("lora", "adapter_config.json")
+    clues.add_feature("lora", "adapter_config.json")
     clues.text("base model", adapter.base_model(config))
     if config.get("task_type") in ("CAUSAL_LM", "SEQ_2_SEQ_LM"):
-        clues.mark("task:causal_lm", "adapter_config.json task_type")
+        clues.add_feature("task:causal_lm", "adapter_config.json task_type")
 
 
 def read_sidecars(
@@ -72,9 +72,9 @@ def read_sidecars(
             own = (folder.read(name, chat_templates.MAX_TEMPLATE) or b"").decode("utf-8", "replace")
             source, template = source or name, template or own
     if source:
-        clues.mark("chat_template", source)
+        clues.add_feature("chat_template", source)
         if "tool" in str(template):
-            clues.mark("tools", source)
+            clues.add_feature("tools", source)
     for name in (
         "tokenizer_config.json",
         "tokenizer.json",
@@ -83,15 +83,15 @@ def read_sidecars(
         "spiece.model",
     ):
         if name in folder:
-            clues.mark("tokenizer", name)
+            clues.add_feature("tokenizer", name)
             break
     if "modules.json" in folder or "config_sentence_transformers.json" in folder:
-        clues.mark(
+        clues.add_feature(
             "sentence_transformers",
             "modules.json" if "modules.json" in folder else "config_sentence_transformers.json",
         )
     if "config_setfit.json" in folder:
-        clues.mark("library:setfit", "config_setfit.json")
+        clues.add_feature("library:setfit", "config_setfit.json")
     for name in PROCESSORS:
         if name in folder:
             _read_preprocessor(clues, folder.json(name) or {}, name)
@@ -104,37 +104,37 @@ def _read_preprocessor(clues: SignalCollector, config: Mapping[str, Any], where:
     )
     for part, mark in _PARTS.items():  # processors of Transformers 5 hold those of each kind
         if isinstance(config.get(part), dict):
-            clues.mark(mark, where)
+            clues.add_feature(mark, where)
     if config.get("video_processor_type") or where.startswith("video_"):
-        clues.mark("processor:video", where)
+        clues.add_feature("processor:video", where)
     if any(
         word in kind
         for word in ("Whisper", "Wav2Vec2", "Seamless", "Speech", "Audio", "Clap", "Encodec", "Asr")
     ) or config.get("sampling_rate"):
-        clues.mark("processor:audio", where)
+        clues.add_feature("processor:audio", where)
     if (
         "Image" in kind
         or any(word in kind for word in ("CLIP", "ViT", "Donut", "DETR"))
         or (config.get("image_mean") and not where.startswith("video_"))
         or config.get("image_size")
     ):
-        clues.mark("processor:image", where)
+        clues.add_feature("processor:image", where)
 
 
 def read_weights(clues: SignalCollector, sets: Sequence[WeightSet]) -> None:
     """Names of tensors, inputs of graphs, classes that a pickle asks for."""
     for group in sets[:1]:
         if joiner := next((f for f in group.files if halves.half(f.entry.name) == "joiner"), None):
-            clues.mark("transducer", joiner.entry.name)
+            clues.add_feature("transducer", joiner.entry.name)
         for header in group.headers[:4]:
             tensor_clues.read(clues, header.tensors)
             _read_graph(clues, header)
             if header.task:
                 clues.task = clues.task or header.task
-                clues.mark("header_task", f"{header.format} header")
+                clues.add_feature("header_task", f"{header.format} header")
             for imported in header.imports:
                 if kind := _LIBRARIES.get(imported.partition(".")[0]):
-                    clues.mark(f"library takes:{kind}", imported[:120])
+                    clues.add_feature(f"library takes:{kind}", imported[:120])
                 if imported.endswith(
                     ("DetectionModel", "SegmentationModel", "PoseModel", "ClassificationModel")
                 ):
@@ -147,14 +147,14 @@ def _read_graph(clues: SignalCollector, header: Header) -> None:
     listed = [item for item in given if isinstance(item, Mapping)]
     asked = {str(item.get("name", "")).lower() for item in listed}
     if where := next((each for each in _VOICED if each <= asked), None):
-        clues.mark("input:VOICE", ", ".join(sorted(where)))
+        clues.add_feature("input:VOICE", ", ".join(sorted(where)))
     for item in listed:
         name, shape = str(item.get("name", "")), item.get("shape") or []
         if kind := _kind_of_input(name.lower(), shape if isinstance(shape, list) else []):
-            clues.mark(f"input:{kind}", f"{name[:60]} {list(shape)}")
+            clues.add_feature(f"input:{kind}", f"{name[:60]} {list(shape)}")
     properties = header.metadata.get("properties")
     if isinstance(properties, Mapping) and isinstance(task := properties.get("task"), str):
-        clues.mark(f"task:{task[:40].lower()}", f"{header.format} metadata")
+        clues.add_feature(f"task:{task[:40].lower()}", f"{header.format} metadata")
         clues.pipeline_tags.setdefault(
             {
                 "detect": "object-detection",
@@ -218,15 +218,15 @@ def read_gguf(clues: SignalCollector, model: GGUFModel) -> Kind:
     kind = gguf_kinds.read(clues, metadata, model.tensors if model.is_whole else None)
     template = metadata.get("tokenizer.chat_template")
     if isinstance(template, str) and template and kind is not Kind.DRAFT:
-        clues.mark("chat_template", "gguf tokenizer.chat_template")
+        clues.add_feature("chat_template", "gguf tokenizer.chat_template")
         if "tool" in template:
-            clues.mark("tools", "gguf tokenizer.chat_template")
+            clues.add_feature("tools", "gguf tokenizer.chat_template")
     clues.text("title", metadata.get("general.name"))
     clues.text("base model", metadata.get("general.base_model.0.name"))
     for file in model.projectors:
         seen = file.header.metadata if file.header else {}
         where = file.entry.name
-        clues.mark(
+        clues.add_feature(
             "projector:audio" if seen.get("clip.has_audio_encoder") is True else "projector:image",
             where,
         )

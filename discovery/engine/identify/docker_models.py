@@ -67,7 +67,7 @@ def _model(
     place = items[0].manifest.path
     variants += [variant(group, group.label or "", place) for group in others if group.files]
     if any(item.has_template for item in items):
-        merge.clues.mark("chat_template", f"{SOURCE} template")
+        merge.clues.add_feature("chat_template", f"{SOURCE} template")
     if variants:
         weight_fields(merge, variants[0])
     merge.add(

@@ -83,7 +83,7 @@ def folder_model(
     clue_readers.read_weights(merge.clues, sets)
     kinds = [clue_readers.read_gguf(merge.clues, model) for model in ggufs]
     descriptions.add_configs(merge, folder, told)
-    kind = model_types.type_of(folder, variants, sets, told, declared.method, merge.clues.marks)
+    kind = model_types.type_of(folder, variants, sets, told, declared.method, merge.clues.features)
     if kind is ModelType.LLAMA_CPP and kinds:
         kind = gguf_kinds.type_of(kinds[0])
     _add_counts(merge, sets, told, kind, declared)
@@ -140,7 +140,9 @@ def _add_counts(
     An adapter's own parameters are not the model's.
     """
     if kind is ModelType.PEFT:
-        merge.clues.mark("lora", "tensor names" if told.adapter is None else "adapter_config.json")
+        merge.clues.add_feature(
+            "lora", "tensor names" if told.adapter is None else "adapter_config.json"
+        )
         merge.drop("parameter_count")
     elif kind is not ModelType.DIFFUSERS:
         _add_active(merge, sets, told.config or {}, declared)

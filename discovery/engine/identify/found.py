@@ -243,7 +243,7 @@ def build(
         "folder name" if not path.endswith(tuple(format_registry.SUFFIXES)) else "file name",
         {"name": name},
     )
-    _name_things(merge)
+    _normalize(merge)
     inside = [entry.path.removeprefix(f"{candidate.place}/") for entry in own]
     merge.drop_denied()
     signals = merge.clues.finish(name, path, merge.get("description"), merge.get("tags"), inside)
@@ -273,7 +273,7 @@ def build(
         evidence={"modalities": tuple(modalities.evidence)},
         signals=signals.to_json(),
         memory_shape=merge.clues.memory_shape(),
-        problems=tidy(_softened(problems) if status is Status.READY else problems),
+        problems=collapse_repeats(_downgraded(problems) if status is Status.READY else problems),
     )
 
 
@@ -283,7 +283,7 @@ def is_unsafe(problems: Iterable[Problem]) -> bool:
     )
 
 
-def _name_things(merge: Merge) -> None:
+def _normalize(merge: Merge) -> None:
     """The licence by its usual name (the card's words are kept), the family, and how the model
     relates to the base it names.
     """
@@ -320,7 +320,7 @@ def _fingerprint(files: Sequence[WeightFile], own: Sequence[FileEntry]) -> str:
     return blake2b("\n".join(stamps).encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
 
 
-def _softened(problems: Sequence[Problem]) -> list[Problem]:
+def _downgraded(problems: Sequence[Problem]) -> list[Problem]:
     """What is wrong with one file of a model that is ready (another variant, what no index names)
     keeps nobody from loading it: a warning.
     """
@@ -332,7 +332,7 @@ def _softened(problems: Sequence[Problem]) -> list[Problem]:
     ]
 
 
-def tidy(problems: Sequence[Problem]) -> tuple[Problem, ...]:
+def collapse_repeats(problems: Sequence[Problem]) -> tuple[Problem, ...]:
     """Errors first; a hundred problems alike (each shard of a clone without LFS) become one that
     counts the rest.
 

@@ -96,7 +96,7 @@ def _by_names(tensors: Sequence[Tensor]) -> Kind:
         return Kind.MODEL if reads else Kind.DRAFT
     seen = SignalCollector()
     tensor_clues.read(seen, tensors)
-    painted = {"tensors:diffusion", "tensors:video"} & seen.marks.keys()
+    painted = {"tensors:diffusion", "tensors:video"} & seen.features.keys()
     return Kind.PAINTER if painted else Kind.MODEL
 
 
@@ -114,23 +114,25 @@ def read(
     named = clean(str(metadata.get("general.architecture") or ""), 80)
     architecture, where = named.lower(), f"gguf general.architecture {named}"
     if what is Kind.PAINTER:
-        clues.mark("tensors:video" if architecture in _FILMERS else "tensors:diffusion", where)
+        clues.add_feature(
+            "tensors:video" if architecture in _FILMERS else "tensors:diffusion", where
+        )
         tensor_clues.read(clues, tensors or ())
     elif what in (Kind.ADAPTER, Kind.CONTROL):
-        clues.mark("lora", "gguf general.type")
+        clues.add_feature("lora", "gguf general.type")
     elif what is Kind.DRAFT:
-        clues.mark("part", where)
+        clues.add_feature("part", where)
     elif what is Kind.PROJECTOR:
-        clues.mark("part", where)
+        clues.add_feature("part", where)
         hears = metadata.get("clip.has_audio_encoder") is True
-        clues.mark("tensors:audio" if hears else "tensors:image", where)
+        clues.add_feature("tensors:audio" if hears else "tensors:image", where)
     if what is not Kind.PROJECTOR and named:
         clues.model_types.setdefault(named)
     if what is Kind.MODEL and any(tensor.name == _WORDS for tensor in tensors or ()):
-        clues.mark("task:causal_lm", f"gguf {_WORDS}")
+        clues.add_feature("task:causal_lm", f"gguf {_WORDS}")
     pooling = metadata.get(f"{named}.pooling_type")
     if pooling == _RANK or any(tensor.name.startswith("cls.output") for tensor in tensors or ()):
-        clues.mark("ranking", f"gguf {named}.pooling_type")
+        clues.add_feature("ranking", f"gguf {named}.pooling_type")
     elif pooling not in (0, None) or (what is Kind.ENCODER and architecture != "t5encoder"):
-        clues.mark("pooling", f"gguf {named}.pooling_type")
+        clues.add_feature("pooling", f"gguf {named}.pooling_type")
     return what

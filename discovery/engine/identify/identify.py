@@ -31,7 +31,7 @@ from discovery.engine.identify import (
     weights,
 )
 from discovery.engine.identify.folder_model import folder_model
-from discovery.engine.identify.found import Merge, build, is_unsafe, tidy
+from discovery.engine.identify.found import Merge, build, collapse_repeats, is_unsafe
 from discovery.engine.identify.gguf_models import GGUFModel
 from discovery.engine.identify.header_fields import gguf_fields, weight_fields
 from discovery.engine.identify.sidecar_fields import (
@@ -183,7 +183,7 @@ def _with_problems(model: Found, folder: ModelFolder) -> Found:
     return replace(
         model,
         status=status,
-        problems=tidy([*model.problems, *folder.problems]),
+        problems=collapse_repeats([*model.problems, *folder.problems]),
         pickled=model.pickled or folder.pickled,
     )
 
@@ -334,7 +334,9 @@ def _cached(
     for revision, model in same:
         if model is not found and is_unsafe(model.problems):
             found = replace(
-                found, status=Status.UNSAFE, problems=tidy([*model.problems, *found.problems])
+                found,
+                status=Status.UNSAFE,
+                problems=collapse_repeats([*model.problems, *found.problems]),
             )
         several = len(model.variants) > 1
         variants += [

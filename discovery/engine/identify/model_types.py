@@ -26,8 +26,8 @@ _PAINTS = ("tensors:diffusion", "tensors:video")
 MAX_WORDS = 2
 
 
-def _paints(marks: Mapping[str, str]) -> bool:
-    return any(mark in marks for mark in _PAINTS)
+def _paints(features: Mapping[str, str]) -> bool:
+    return any(mark in features for mark in _PAINTS)
 
 
 def type_of(
@@ -36,7 +36,7 @@ def type_of(
     sets: Sequence[WeightSet],
     told: Description,
     quantization: str | None,
-    marks: Mapping[str, str],
+    features: Mapping[str, str],
 ) -> ModelType:
     """``marks`` are what the tensors and graphs show."""
     config = told.config
@@ -63,7 +63,7 @@ def type_of(
         return ModelType.MLX
     if any(tensor.name.startswith(_PAINTED) for tensor in tensors):
         return ModelType.DIFFUSERS
-    if main in ("safetensors", "pytorch") and len(tensors) > MAX_WORDS and _paints(marks):
+    if main in ("safetensors", "pytorch") and len(tensors) > MAX_WORDS and _paints(features):
         return ModelType.DIFFUSERS
     if main is None:
         return ModelType.TRANSFORMERS if sets or folder.faulty else ModelType.UNKNOWN

@@ -81,7 +81,7 @@ def read(root: str, candidate: Candidate, memory_bytes: int | None) -> Found:
 
 def _take_fields(merge: Merge, tagged: Sequence[Tagged]) -> None:
     if any("template" in item.fields for item in tagged):
-        merge.clues.mark("chat_template", "ollama manifest template")
+        merge.clues.add_feature("chat_template", "ollama manifest template")
     for item in tagged:
         item.fields.pop("template", None)
         merge.add("ollama manifest", item.fields)

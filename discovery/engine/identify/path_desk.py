@@ -19,7 +19,7 @@ from discovery.engine.core.path_reader import PathFailed, PathSession
 from discovery.engine.core.paths import to_text
 from discovery.engine.core.types import Candidate, FileEntry, Found, Layout
 from discovery.engine.disk.listing import signature
-from discovery.engine.disk.walk import everything
+from discovery.engine.disk.walk import all_files
 from discovery.engine.identify import plugged
 
 logger = logging.getLogger(__name__)
@@ -204,7 +204,7 @@ class PathDesk:
 
     def _of_folder(self, path: str, kind: Format, key: bytes) -> Iterator[Claim]:
         try:
-            whole = everything(self.root, self.settings, path)
+            whole = all_files(self.root, self.settings, path)
         except OSError:
             return  # it went while it was asked about
         if whole.files:

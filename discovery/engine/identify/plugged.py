@@ -152,7 +152,7 @@ def _add_evidence(merge: Merge, evidence: Mapping[str, Any], source: str) -> Non
         collected.update(dict.fromkeys(evidence.get(name) or ()))
     if tags := evidence.get("pipeline_tags"):
         clues.task = tags[0].lower()  # a card's own word outranks it
-        clues.mark("header_task", source)
+        clues.add_feature("header_task", source)
     clues.text("description", evidence.get("text"))
 
 

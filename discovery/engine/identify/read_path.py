@@ -14,7 +14,7 @@ from discovery.engine.core.types import Candidate, Found, Layout, Problem, Varia
 from discovery.engine.core.vocabulary import ModelType, Severity, Status
 from discovery.engine.disk import folder
 from discovery.engine.disk.listing import FolderListing
-from discovery.engine.disk.walk import Walker, everything, walk
+from discovery.engine.disk.walk import Walker, all_files, walk
 from discovery.engine.identify import side_files
 from discovery.engine.identify.found import Merge, build
 from discovery.engine.identify.identify import identify
@@ -102,7 +102,7 @@ def read(
             f"there are several models: {shown}{', …' if len(holding) > 3 else ''}; register one of"
             " them"
         )
-    return holding[0] if holding else _unread(root, path, met or everything(root, settings, path))
+    return holding[0] if holding else _unread(root, path, met or all_files(root, settings, path))
 
 
 def _unread(root: str, path: str, candidate: Candidate) -> tuple[Candidate, Found]:

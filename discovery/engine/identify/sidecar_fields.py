@@ -149,7 +149,7 @@ def add_task(merge: Merge, folder: ModelFolder) -> None:
     config = folder.json(modelscope.NAME) if modelscope.NAME in folder else None
     if merge.clues.task is None and config and (told := modelscope.task(config)) in TASKS:
         merge.clues.task = told
-        merge.clues.mark("header_task", modelscope.NAME)
+        merge.clues.add_feature("header_task", modelscope.NAME)
 
 
 def add_embedder(merge: Merge, folder: ModelFolder) -> None:

@@ -83,10 +83,10 @@ _TEXT = re.compile(
     r"encoder\.block\.\d+\.layer\.\d+\.SelfAttention|\.mixer\.(?:A_log|in_proj)|"
     r"\.att\.receptance\.|(?:^|\n)enc\.blk\."
 )
-_EYES = re.compile(
+_VISION = re.compile(
     r"vision_model\.|(?:^|\n|\.)visual\.|vision_tower\.|vision_encoder\.|image_encoder"
 )
-_EARS = re.compile(
+_AUDIO = re.compile(
     r"feature_extractor\.conv_layers|encoder\.conv\d|mel_|(?:^|\n|\.)audio_tower|wav\dvec\d\.|"
     r"audio_encoder\.|(?:^|\n)stft\."
 )
@@ -101,8 +101,8 @@ _PATTERNS = {
     "voice": _VOICE,
     "coder": _CODER,
     "text": _TEXT,
-    "eyes": _EYES,
-    "ears": _EARS,
+    "vision": _VISION,
+    "audio": _AUDIO,
     "upscaler": _UPSCALER,
 }
 #: What longer names show is not remembered.
@@ -116,10 +116,10 @@ def read(clues: SignalCollector, tensors: Sequence[Tensor]) -> None:
     names = "\n".join(map(_name_of, sample))
     look = _shown if len(names) <= _REMEMBERED else _shown.__wrapped__
     for mark, where in _by_name(look(names), sample):
-        clues.mark(f"tensors:{mark}", where)
+        clues.add_feature(f"tensors:{mark}", where)
         return
     if told := _convolutions(sample):
-        clues.mark(f"tensors:{told[0]}", told[1])
+        clues.add_feature(f"tensors:{told[0]}", told[1])
 
 
 @lru_cache(maxsize=256)
@@ -162,15 +162,15 @@ def _by_name(shown: dict[str, str], sample: Sequence[Tensor]) -> Iterator[tuple[
 
 def _senses(shown: dict[str, str]) -> Iterator[tuple[str, str]]:
     """What the halves of a model take."""
-    text, eyes, ears = shown.get("text"), shown.get("eyes"), shown.get("ears")
-    if eyes and text:
-        yield "text+image", eyes
-    if ears:
-        yield "speech" if "written" in shown and not eyes else "audio", ears
+    text, vision, audio = shown.get("text"), shown.get("vision"), shown.get("audio")
+    if vision and text:
+        yield "text+image", vision
+    if audio:
+        yield "speech" if "written" in shown and not vision else "audio", audio
     if text:
         yield "text", text
-    if eyes:
-        yield "image", eyes
+    if vision:
+        yield "image", vision
 
 
 def _convolutions(sample: Sequence[Tensor]) -> tuple[str, str] | None:

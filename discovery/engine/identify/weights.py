@@ -88,7 +88,7 @@ def read(root: str, entry: FileEntry, siblings: Iterable[FileEntry] = ()) -> Wei
                 return broken(file, Status.INCOMPLETE, "lfs_pointer", text)
             _read_header(file, promised, stream, head)
             if file.header is not None:
-                _judge(file)
+                _compare_with_file(file)
                 _follow(file, root, {sibling.path: sibling for sibling in siblings})
             _look_otherwise(file, promised, stream, head)
     except OSError as error:
@@ -215,7 +215,7 @@ def is_text(head: bytes) -> bool:
     return all(letter.isprintable() or letter in "\r\n\t" for letter in text)
 
 
-def _judge(file: WeightFile) -> None:
+def _compare_with_file(file: WeightFile) -> None:
     """Compares the header with the file's length, and takes over the reader's problems."""
     header, entry = file.header, file.entry
     assert header is not None

@@ -71,7 +71,7 @@ def request(
     return _begin(wanted, chosen, by, at_once=operation.kind != "validate")
 
 
-def take_back(batch: UUID, *, by: User, channel: str = "page") -> BulkEdit:
+def undo_batch(batch: UUID, *, by: User, channel: str = "page") -> BulkEdit:
     """Undo all of a batch; later changes are kept and named in ``reasons``.
 
     Raises ``EmptySelection``, ``undo.NotUndoable``.
@@ -249,7 +249,7 @@ def cancel(edit: BulkEdit) -> bool:
     return KIND.cancel(edit)
 
 
-def go_on(edit: BulkEdit) -> bool:
+def resume(edit: BulkEdit) -> bool:
     """Queue the rest of an edit that was stopped or interrupted.
 
     Returns ``False`` when nothing is left.

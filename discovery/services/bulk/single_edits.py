@@ -24,7 +24,7 @@ def apply(
     *,
     by: User,
     channel: str,
-    as_seen: Callable[[RegisteredModel], bool] = lambda _: True,
+    if_match: Callable[[RegisteredModel], bool] = lambda _: True,
 ) -> RegisteredModel:
     """Change the model as ``operation`` says, and return it as it is then.
 
@@ -33,7 +33,7 @@ def apply(
     with transaction.atomic():
         rows = RegisteredModel.objects.select_for_update(of=("self",)).select_related("root")
         record = rows.get(pk=model.pk)
-        if not as_seen(record):
+        if not if_match(record):
             raise merge_patch.Stale
         plan = operation.plan([record])
         if plan.faults:

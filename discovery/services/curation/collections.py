@@ -179,7 +179,7 @@ def normal_query(query: str) -> str:
         isinstance(term, Named) and term.field == "collection" for term in parse(filters.text)[0]
     ):
         raise CollectionError("query", "A collection cannot follow another one.")
-    if not filters.narrows:
+    if not filters.is_filtered:
         raise CollectionError(
             "query",
             "This is no filter: filter the models first, then copy the address of the page.",

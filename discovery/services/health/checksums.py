@@ -47,12 +47,12 @@ def row_of(
     record: RegisteredModel,
     path: str,
     reading: Reading,
-    vouched: Sequence[Expected],
+    published: Sequence[Expected],
     earlier: FileChecksum | None,
     now: datetime,
 ) -> FileChecksum:
     """The row for what was just read at ``path`` (as :func:`below` gives it). Does not save."""
-    expected, source, by = _expected(reading, vouched, earlier)
+    expected, source, by = _expected(reading, published, earlier)
     return FileChecksum(
         model=record, path=path, size=reading.size, mtime_ns=reading.mtime_ns,
         sha256=reading.sha256, blake3=reading.blake3,
@@ -100,7 +100,7 @@ def _unchanged(row: FileChecksum, size: int, mtime_ns: int) -> bool:
 
 
 def _expected(
-    reading: Reading, vouched: Sequence[Expected], earlier: FileChecksum | None
+    reading: Reading, published: Sequence[Expected], earlier: FileChecksum | None
 ) -> tuple[str, str, str]:
     """Return (SHA-256, its source in words, its value of ``expected_by``); empty without a source.
 
@@ -108,7 +108,7 @@ def _expected(
     it was not written contradicts that reading. This is remembered until the file is written, or
     until a source confirms its current content (it was restored with its old time).
     """
-    told = list(vouched)
+    told = list(published)
     unchanged = earlier is not None and _unchanged(earlier, reading.size, reading.mtime_ns)
     if (
         earlier is not None
@@ -266,8 +266,8 @@ def _unharmed(record: RegisteredModel, rows: dict[str, FileChecksum]) -> tuple[s
             ),
         )
     age = _age(min(row.checked_at for row in known.values()))
-    vouched = [row for row in known.values() if row.expected_sha256]
-    if not vouched:
+    published = [row for row in known.values() if row.expected_sha256]
+    if not published:
         return (
             "warning",
             (
@@ -275,11 +275,11 @@ def _unharmed(record: RegisteredModel, rows: dict[str, FileChecksum]) -> tuple[s
                 " changes will show"
             ),
         )
-    who = " and ".join(sorted({row.expected_from for row in vouched})[:2])
+    who = " and ".join(sorted({row.expected_from for row in published})[:2])
     some = (
         f"all {plural(count, 'file')}"
-        if len(vouched) == count
-        else f"{len(vouched):,} of {plural(count, 'file')}"
+        if len(published) == count
+        else f"{len(published):,} of {plural(count, 'file')}"
     )
     told = f"{some} {'matches' if count == 1 else 'match'} what {who} says, read {age}"
     alone = [

@@ -124,7 +124,7 @@ class ReadPlan:
     folder: str
     since: datetime
     groups: list[list[FileEntry]] = field(default_factory=list)
-    vouched: PublishedChecksums = field(default_factory=PublishedChecksums)
+    published: PublishedChecksums = field(default_factory=PublishedChecksums)
     earlier: dict[str, FileChecksum] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     gone: list[str] = field(default_factory=list)
@@ -191,7 +191,7 @@ def _looked(record: RegisteredModel, since: datetime) -> ReadPlan:
             "Its files are not there any more: scan, so that the registry follows the disk."
         )
     work.groups = list(same.values())
-    work.vouched = vouchers(
+    work.published = vouchers(
         work.root, work.folder, [entry for group in work.groups for entry in group]
     )
     return work
@@ -252,7 +252,7 @@ def _rows(
             for entry in group
         ]
     work.read_bytes += reading.size
-    told = work.vouched.by_path
+    told = work.published.by_path
     return [
         checksums.row_of(
             work.record,
@@ -304,7 +304,7 @@ def _conclude(work: ReadPlan) -> str:
     for start in range(0, len(stale), CHUNK):
         FileChecksum.objects.filter(pk__in=stale[start : start + CHUNK]).delete()
     kept = [row for name, row in rows.items() if name in known]
-    found = [*checksums.problems(kept, work.folder), *work.problems, *work.vouched.problems]
+    found = [*checksums.problems(kept, work.folder), *work.problems, *work.published.problems]
     findings.replace(work.record, Finding.Source.DEEP, found)
     if work.changed:
         raise NotRead(
@@ -313,10 +313,12 @@ def _conclude(work: ReadPlan) -> str:
         )
     RegisteredModel.objects.filter(pk=work.record.pk).update(deep_validated_at=timezone.now())
     absent = sum(not row.sha256 for row in kept)
-    vouched = sum(bool(row.sha256 and row.expected_sha256) for row in kept)
+    published = sum(bool(row.sha256 and row.expected_sha256) for row in kept)
     notes = [
         f"{plural(len(kept) - absent, 'file')} read ({human_bytes(work.read_bytes)} now)",
-        f"{vouched:,} compared with a known checksum" if vouched else "no checksum to compare with",
+        f"{published:,} compared with a known checksum"
+        if published
+        else "no checksum to compare with",
     ]
     notes += [f"{plural(absent, 'git-lfs pointer')} without its file"] if absent else []
     notes += [f"{_named(work, work.gone)} not there any more"] if work.gone else []

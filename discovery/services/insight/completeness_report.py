@@ -14,12 +14,12 @@ from discovery.engine.core.completeness import (
     REPORTED,
     WANTED,
     NamingAdvice,
-    better_place,
     completeness,
     masks_with,
+    model_name,
     naming,
-    own_name,
-    shelf,
+    suggested_folder,
+    suggested_path,
 )
 from discovery.models import RegisteredModel, Root
 
@@ -90,14 +90,14 @@ def worst_first(
 def advice(record: RegisteredModel) -> Advice:
     """Needs the record's root."""
     told = completeness({name: record.value(name) for name in (*WANTED, "modalities")})
-    own = own_name(record.path)
+    own = model_name(record.path)
     wanted = (
-        shelf(record.primary, record.secondary, record.specialization)
+        suggested_folder(record.primary, record.secondary, record.specialization)
         if record.root.path != Root.REMOTE
         else None
     )
     name = naming(own, record.parameter_count) if own else None
-    place = better_place(record.root.path, record.path, wanted)
+    place = suggested_path(record.root.path, record.path, wanted)
     if place and name and name.better and own == record.path.rpartition("/")[2]:
         place = f"{wanted}/{name.better}"
     return Advice(told.score, told.missing, name, place)

@@ -17,7 +17,7 @@ from typing import Any
 from discovery.engine.core.files import read_file
 from discovery.engine.core.types import FileEntry, Problem, Tensor
 from discovery.engine.identify import weights
-from discovery.engine.identify.found import tidy
+from discovery.engine.identify.found import collapse_repeats
 from discovery.engine.sidecars import card as card_file
 from discovery.models import RegisteredModel, Root
 from discovery.services.machine import reach
@@ -166,7 +166,7 @@ def _tensors(record: RegisteredModel, file: str) -> Tensors:
         result.read += 1
         _add(result, home, path, siblings)
     result.rows.sort(key=lambda row: _natural(row.tensor.name))
-    result.problems = list(tidy(result.problems))
+    result.problems = list(collapse_repeats(result.problems))
     return result
 
 

@@ -48,11 +48,11 @@ def update(
     *,
     by: User,
     channel: str,
-    as_seen: Callable[[RegisteredModel], bool] = lambda _: True,
+    if_match: Callable[[RegisteredModel], bool] = lambda _: True,
 ) -> RegisteredModel:
-    """Merge ``changes`` into one model (objects key by key), if it still is ``as_seen``.
+    """Merge ``changes`` into one model, object by object, and return the changed model.
 
-    Returns it as it is then.
+    ``if_match`` decides whether the model still is the one that the caller has seen.
 
     Raises ``Stale`` or ``InvalidMetadata``.
     """
@@ -62,7 +62,7 @@ def update(
             .select_related("root")
             .get(pk=model.pk)
         )
-        if not as_seen(record):
+        if not if_match(record):
             raise Stale
         metadata.edit(record, metadata.merged(record, changes), by=by, channel=channel)
     return RegisteredModel.objects.select_related("root").get(pk=model.pk)

@@ -143,7 +143,7 @@ def forget(record: RegisteredModel, memory: Forgotten) -> None:
     Alias.objects.filter(model=record).update(model=None, forgotten=memory)
 
 
-def give_back(found: Mapping[Forgotten, RegisteredModel]) -> None:
+def restore(found: Mapping[Forgotten, RegisteredModel]) -> None:
     """{what was kept of a model: the model that it is again}."""
     models = {memory.pk: record for memory, record in found.items()}
     rows = list(Alias.objects.filter(forgotten__in=list(models)))

@@ -77,13 +77,13 @@ def _change(change: MetadataChange) -> dict[str, Any]:
     }
 
 
-def memories(root: Root, paths: Iterable[str]) -> dict[str, Forgotten]:
+def find(root: Root, paths: Iterable[str]) -> dict[str, Forgotten]:
     """Return {path: what is kept of the removed model}."""
     kept = Forgotten.objects.filter(root=root, path__in=list(paths))
     return {memory.path: memory for memory in kept}
 
 
-def give_back(record: RegisteredModel, memory: Forgotten) -> None:
+def restore(record: RegisteredModel, memory: Forgotten) -> None:
     """Restore the columns of a removed record on a new one.
 
     Does not save.
@@ -97,14 +97,14 @@ def give_back(record: RegisteredModel, memory: Forgotten) -> None:
     record.quarantined_at = datetime.fromisoformat(quarantined) if quarantined else None
 
 
-def link_again(found: Sequence[tuple[RegisteredModel, Forgotten]]) -> None:
+def relink(found: Sequence[tuple[RegisteredModel, Forgotten]]) -> None:
     """Restore the links of removed records once the new records are saved.
 
     These are groups, collections and people that still exist, the history, and the aliases.
     """
     if not found:
         return
-    aliases.give_back({memory: record for record, memory in found})
+    aliases.restore({memory: record for record, memory in found})
     for name, target in (("groups", Group), ("collections", Collection), ("favoured_by", User)):
         _link(name, target, {record.pk: memory.kept[name] for record, memory in found})
     people = _known(
@@ -124,7 +124,7 @@ def save_again(found: Sequence[tuple[RegisteredModel, Forgotten]]) -> None:
     """Save the restored records, and restore their links."""
     records = [record for record, _ in found]
     save_many(records, ["model_id", "added_at", "quarantined_at", *_COLUMNS, *RESOLVED])
-    link_again(found)
+    relink(found)
     tags.sync(records)
     audiences.refresh(record.pk for record in records)
 

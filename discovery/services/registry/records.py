@@ -12,7 +12,7 @@ from typing import Any
 from django.db import connection
 
 from discovery.engine.classify.categorize import as_json
-from discovery.engine.core.completeness import WANTED, completeness, mask, naming, own_name
+from discovery.engine.core.completeness import WANTED, completeness, mask, model_name, naming
 from discovery.engine.core.fields import FIELDS
 from discovery.engine.core.paths import to_text
 from discovery.engine.core.text import clean
@@ -91,7 +91,7 @@ def resolve(record: RegisteredModel) -> None:
         _words(record.value("capabilities")),
     )
     told = completeness({name: record.value(name) for name in (*WANTED, "modalities")})
-    own = own_name(record.path)
+    own = model_name(record.path)
     odd = own is not None and naming(own, record.parameter_count) is not None
     record.completeness, record.missing_mask = (
         told.score,

@@ -13,7 +13,7 @@ from discovery.engine.core.config import Discovery
 from discovery.engine.core.errors import NotAModel
 from discovery.engine.core.paths import to_native
 from discovery.engine.core.types import Candidate, Found
-from discovery.engine.disk.walk import everything
+from discovery.engine.disk.walk import all_files
 from discovery.engine.identify import read_path
 from discovery.models import RegisteredModel, Root
 
@@ -69,7 +69,7 @@ class ManualModels:
                     entry.path == native for entry in candidate.files
                 ):
                     return candidate
-            whole = everything(self.native, self.settings, native)
+            whole = all_files(self.native, self.settings, native)
         except OSError:
             return None
         return whole if whole.files else None

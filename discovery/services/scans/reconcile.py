@@ -105,7 +105,7 @@ class _Batch:
         self.now = timezone.now()
         self.existing = _existing(root, readings)
         self.ids = _ids_like(readings)
-        self.memories = deregistration.memories(
+        self.memories = deregistration.find(
             root, [to_text(found.path) for reading in readings for found in reading.found]
         )
         self.records: list[RegisteredModel] = []
@@ -142,7 +142,7 @@ class _Batch:
             return record, LogEntry.Event.BACK if is_back else LogEntry.Event.CHANGED
         record = _new(self.root, self.run, found, self.ids, self.now)
         if memory := self.memories.pop(to_text(found.path), None):
-            deregistration.give_back(record, memory)
+            deregistration.restore(record, memory)
             self.found_again.append((record, memory))
         self.outcome.new += 1
         return record, LogEntry.Event.NEW
@@ -165,7 +165,7 @@ class _Batch:
         if self.judged_again:
             again = RegisteredModel.objects.filter(pk__in=self.judged_again)
             again.update(read_by=READERS)
-        deregistration.link_again(self.found_again)
+        deregistration.relink(self.found_again)
         findings.keep_up(self.contents)
         findings.back(self.absent)
         if self.absent:

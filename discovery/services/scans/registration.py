@@ -334,13 +334,13 @@ def _write(
                 model_id=model_id, root=root, added_at=now, arrived_at=now, registered_manually=True
             )
             take(record, found, now)
-            memories = deregistration.memories(root, [record.path])
+            memories = deregistration.find(root, [record.path])
             for memory in memories.values():
-                deregistration.give_back(record, memory)
+                deregistration.restore(record, memory)
                 record.registered_manually = True
                 resolve(record)
             record.save()
-            deregistration.link_again([(record, memory) for memory in memories.values()])
+            deregistration.relink([(record, memory) for memory in memories.values()])
             findings.after_scan([record])
             tags.sync([record])
             collections.refresh([record.pk])

@@ -364,7 +364,7 @@ def _give_back(pairs: Mapping[int, int], run: ScanRun, journal: Journal) -> None
             was = record.model_id
             if record.added_in_id != run.pk:
                 former[was] = record
-            deregistration.give_back(record, memory)
+            deregistration.restore(record, memory)
             resolve(record)
             found.append((record, memory))
             text = f"known again from {memory.path}, where it was forgotten; was {was} until now"

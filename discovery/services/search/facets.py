@@ -47,16 +47,16 @@ LINKED = tuple(each.name for each in FACETS.values() if each.kind is Kind.LINK)
 _FITS = tuple(each.name for each in FACETS.values() if each.kind is Kind.MEMORY)
 #: Facet → column, of fields with many values: they are kept apart from profiles, and multiply the
 #: combinations only where they are asked for.
-_APART = {
+_HIGH_CARDINALITY = {
     each.name: each.column
     for each in FACETS.values()
     if each.name not in (*_PLACES, *LINKED, *_FITS)
 }
 
 #: Facets that cost a walk of their own.
-COSTLY = (*_APART, *LINKED)
+COSTLY = (*_HIGH_CARDINALITY, *LINKED)
 
-_COUNTED = (*_PLACES, *_APART, *_FITS)
+_COUNTED = (*_PLACES, *_HIGH_CARDINALITY, *_FITS)
 
 FIELDS = tuple(FACETS)
 
@@ -71,7 +71,7 @@ class _Row(NamedTuple):
     """
 
     profile: str
-    apart: dict[str, str | None]
+    high_cardinality: dict[str, str | None]
     models: int
     inside: int
     together: int
@@ -107,15 +107,21 @@ def counts(user: User, filters: ModelFilters, fields: Collection[str] = FIELDS) 
 
 def count(user: User, filters: ModelFilters, fields: Collection[str] = FIELDS) -> Facets:
     """Return the facets with the number of models found, which comes from the same scan."""
-    apart = [name for name in _APART if name in fields or filters.values(name)]
-    covered = _is_covered(filters) and INDEXED.issuperset(_APART[name] for name in apart)
-    gather = not covered and filters.keys is None
-    rows = _rows(user, filters, apart, covered, gather)
+    high_cardinality = [
+        name for name in _HIGH_CARDINALITY if name in fields or filters.values(name)
+    ]
+    index_only = _is_covered(filters) and INDEXED.issuperset(
+        _HIGH_CARDINALITY[name] for name in high_cardinality
+    )
+    collect_ids = not index_only and filters.keys is None
+    rows = _rows(user, filters, high_cardinality, index_only, collect_ids)
     sight = Sight(user)
     total, tallies = _tally(rows, _Choice.of(filters, sight))
     met = sum(row.models for row in rows)
     result = Facets(
-        total, met if covered else None, _keys(rows) if gather and met <= KEYS else filters.keys
+        total,
+        met if index_only else None,
+        _keys(rows) if collect_ids and met <= KEYS else filters.keys,
     )
     for name in fields:
         if name in LINKED:
@@ -138,49 +144,59 @@ def _is_covered(filters: ModelFilters) -> bool:
 
 
 def _rows(
-    user: User, filters: ModelFilters, apart: Collection[str], covered: bool, gather: bool
+    user: User,
+    filters: ModelFilters,
+    high_cardinality: Collection[str],
+    index_only: bool,
+    collect_ids: bool,
 ) -> Sequence[_Row]:
     """Return every combination of values under the filters that are not counted here.
 
     Filters by tags and collections apply too.
     """
-    if covered and not filters.faults:
+    if index_only and not filters.faults:
         view = viewpoints.viewpoint(user)
-        return _all_rows(view, tuple(apart), memory_fit.capacity())
-    return _grouped(user, filters, apart, memory_fit.capacity(), gather=gather)
+        return _all_rows(view, tuple(high_cardinality), memory_fit.capacity())
+    return _grouped(user, filters, high_cardinality, memory_fit.capacity(), collect_ids=collect_ids)
 
 
 @lru_cache(maxsize=32)
-def _all_rows(view: Viewpoint, apart: tuple[str, ...], capacity: tuple[int, int]) -> Sequence[_Row]:
-    return _grouped(view.user, ModelFilters(), apart, capacity, covered=True)
+def _all_rows(
+    view: Viewpoint, high_cardinality: tuple[str, ...], capacity: tuple[int, int]
+) -> Sequence[_Row]:
+    return _grouped(view.user, ModelFilters(), high_cardinality, capacity, index_only=True)
 
 
 def _grouped(
     user: User,
     filters: ModelFilters,
-    apart: Collection[str],
+    high_cardinality: Collection[str],
     capacity: tuple[int, int],
-    covered: bool = False,
-    gather: bool = False,
+    index_only: bool = False,
+    collect_ids: bool = False,
 ) -> Sequence[_Row]:
     inside, together = capacity
     # To group along the index where it does not hold what is filtered by would look up every row:
     # sorting what was found is quicker.
-    profile = F("profile") if covered else Concat(F("profile"), Value("", TextField()))
+    profile = F("profile") if index_only else Concat(F("profile"), Value("", TextField()))
     rows = (
-        listed(user, filters, leave=_COUNTED)
-        .values_list(profile, *(_APART[name] for name in apart))
+        listed(user, filters, ignoring=_COUNTED)
+        .values_list(profile, *(_HIGH_CARDINALITY[name] for name in high_cardinality))
         .annotate(
             models=Count("pk"),
             inside=_sum(Q(memory_bytes__lte=inside)),
             together=_sum(Q(memory_bytes__lte=together)),
             known=Count("memory_bytes"),
-            **({"keys": _Keys("pk")} if gather else {}),
+            **({"keys": _Keys("pk")} if collect_ids else {}),
         )
         .order_by()
     )
     return [
-        _Row(profile, dict(zip(apart, found, strict=False)) if apart else {}, *found[len(apart) :])
+        _Row(
+            profile,
+            dict(zip(high_cardinality, found, strict=False)) if high_cardinality else {},
+            *found[len(high_cardinality) :],
+        )
         for profile, *found in rows
     ]
 
@@ -215,7 +231,7 @@ class _Choice:
 
     #: (facet, where its values stand in a profile, those chosen).
     profile: tuple[tuple[str, int, frozenset[str]], ...]
-    apart: dict[str, frozenset[str]]
+    high_cardinality: dict[str, frozenset[str]]
     fits: list[frozenset[str]]
 
     @classmethod
@@ -226,7 +242,7 @@ class _Choice:
                 chosen[name] = frozenset(str(key) for key in roots_meant(chosen[name], sight))
         return cls(
             tuple((name, place, chosen[name]) for name, place in _PLACES.items() if name in chosen),
-            {name: chosen[name] for name in _APART if name in chosen},
+            {name: chosen[name] for name in _HIGH_CARDINALITY if name in chosen},
             [chosen[name] for name in _FITS if name in chosen],
         )
 
@@ -275,15 +291,15 @@ def _tally(  # noqa: C901
             models = choice.models(row) if choice.fits else row.models
             wrong = [
                 name
-                for name, wanted in choice.apart.items()
-                if (row.apart[name] or NONE) not in wanted
+                for name, wanted in choice.high_cardinality.items()
+                if (row.high_cardinality[name] or NONE) not in wanted
             ]
             if not wrong:
                 whole += models
             if missed or len(wrong) > 1:
                 continue
-            for name in wrong or row.apart:
-                tallies[name][row.apart[name] or NONE] += models
+            for name in wrong or row.high_cardinality:
+                tallies[name][row.high_cardinality[name] or NONE] += models
             if not wrong:
                 for place, number in enumerate(row[2:6]):
                     memory_of[place] += number
@@ -334,8 +350,8 @@ def _linked_lastingly(
 
 def _linked_now(user: User, filters: ModelFilters, name: str) -> Sequence[tuple[str, int]]:
     links = LINKS[name]._default_manager.all()
-    rows = listed(user, filters, leave=(name,))
-    if filters.faults or filters.without(name).narrows or rows.query.where:
+    rows = listed(user, filters, ignoring=(name,))
+    if filters.faults or filters.without(name).is_filtered or rows.query.where:
         links = links.filter(registeredmodel__in=rows.values("pk"))
     label = f"{name}__name"
     found = (

@@ -104,7 +104,7 @@ class ModelFilters:
         )
 
     @property
-    def narrows(self) -> bool:
+    def is_filtered(self) -> bool:
         return bool(self.text or self.chosen or self.favourites or self.bounds)
 
     def values(self, name: str) -> tuple[str, ...]:

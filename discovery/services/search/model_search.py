@@ -50,15 +50,15 @@ def found(user: User, filters: ModelFilters) -> RegisteredModelQuerySet:
     For one page of them, see ``Results``.
     """
     rows = RegisteredModel.objects.visible_to(user)
-    if filters.narrows or filters.faults:
+    if filters.is_filtered or filters.faults:
         rows = rows.filter(pk__in=listed(user, filters).values("pk"))
     return rows.order_by(*_order(filters.sort))
 
 
 def listed(
-    user: User, filters: ModelFilters, leave: Collection[str] = (), few: bool = False
+    user: User, filters: ModelFilters, ignoring: Collection[str] = (), few: bool = False
 ) -> ListingQuerySet:
-    """Their narrow rows, in no order. Choices of the parameters in ``leave`` do not count.
+    """Their narrow rows, in no order. Choices of the parameters in ``ignoring`` do not count.
 
     ``few``: only some of them will be looked at.
     """
@@ -74,7 +74,7 @@ def listed(
         for name, value in filters.bounds:
             rows = rows.filter(term_condition(bound(name, value), user))
     for name, values in filters.chosen:
-        if name not in leave:
+        if name not in ignoring:
             rows = rows.filter(
                 any_of(choice_condition(name, value, is_exactly, user) for value in values)
             )
@@ -100,7 +100,7 @@ def _count(view: Viewpoint, filters: ModelFilters) -> int:
     return listed(view.user, filters).count()
 
 
-def hurried(user: User, filters: ModelFilters) -> ModelFilters:
+def with_cached_keys(user: User, filters: ModelFilters) -> ModelFilters:
     """Return the same filters with cached keys, for a page that queries several times.
 
     Where words and numbers match few models, the search for these runs only once.
@@ -165,7 +165,7 @@ class Results(Sequence[RegisteredModel]):
         most: bool = False,
     ) -> None:
         self._user, self._filters, self._columns, self._total = user, filters, columns, total
-        self._most = most or not filters.narrows
+        self._most = most or not filters.is_filtered
 
     def __len__(self) -> int:
         if self._total is None:

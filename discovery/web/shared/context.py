@@ -31,7 +31,7 @@ def sidebar(request: HttpRequest) -> dict[str, Any]:
         return {}
     if request.path.startswith("/admin/"):
         return {}
-    return {**frame(request), "navigation": navigation.of(request), "is_demo": settings.DEMO}
+    return {**base_context(request), "navigation": navigation.of(request), "is_demo": settings.DEMO}
 
 
 def theme(request: HttpRequest) -> dict[str, Any]:
@@ -40,7 +40,7 @@ def theme(request: HttpRequest) -> dict[str, Any]:
     return {"theme": "light dark" if chosen == Theme.SYSTEM else chosen}
 
 
-def frame(request: HttpRequest) -> dict[str, Any]:
+def base_context(request: HttpRequest) -> dict[str, Any]:
     """The same for a fragment that refreshes parts of the frame as well."""
     runs = ScanRun.objects.all()
     user = request.user

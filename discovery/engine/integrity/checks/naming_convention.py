@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from discovery.engine.core.completeness import naming, own_name
+from discovery.engine.core.completeness import model_name, naming
 from discovery.engine.core.vocabulary import Outcome
 from discovery.engine.integrity.check import Check, Facts, Result
 
 
 def judge(facts: Facts, name: str) -> Result:
-    own = own_name(facts.found.path) if facts.found.path != "." else facts.found.name
+    own = model_name(facts.found.path) if facts.found.path != "." else facts.found.name
     if own is None:
         return Result(name, Outcome.SKIPPED, "its name is given by the store that it lies in")
     advice = naming(own, facts.value("parameter_count"))
