@@ -27,7 +27,8 @@ from whitenoise.middleware import WhiteNoiseMiddleware
 
 from discovery import startup
 from discovery.engine.core.fields import FIELDS
-from discovery.engine.core.vocabulary import Status, VisibilitySource
+from discovery.engine.core.service_words import VisibilitySource
+from discovery.engine.core.vocabulary import Status
 from discovery.loading import cell
 from discovery.models import RegisteredModel, Root
 from discovery.services.access import access_file

@@ -14,7 +14,7 @@ from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 
 from discovery.admin.by_permission import ByRight
-from discovery.engine.core.vocabulary import TagColor
+from discovery.engine.core.service_words import TagColor
 from discovery.models import Right, SavedView, Tag
 from discovery.services.access import permissions
 from discovery.services.bulk import tag_edits

@@ -17,7 +17,7 @@ from django.utils.safestring import SafeString
 
 from discovery.engine.core.fields import FIELDS, HOW, Kind, grouped
 from discovery.engine.core.paths import to_text
-from discovery.engine.core.vocabulary import VisibilitySource
+from discovery.engine.core.service_words import VisibilitySource
 from discovery.field_forms import Written, form_field
 from discovery.models import Collection, RegisteredModel, Root, Visibility
 from discovery.services import scans

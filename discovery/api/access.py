@@ -17,7 +17,7 @@ from discovery.api.closed_lists import not_known
 from discovery.api.errors import ApiError, Loc
 from discovery.api.inputs import Key
 from discovery.api.preconditions import answered, require_seen
-from discovery.engine.core.vocabulary import RuleKind, TokenScope
+from discovery.engine.core.service_words import RuleKind, TokenScope
 from discovery.models import AccessChange, AccessRule, Root
 from discovery.services.access import (
     access_rules,

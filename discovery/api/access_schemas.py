@@ -12,7 +12,8 @@ from discovery.api.edits import Edit
 from discovery.api.inputs import STORABLE, Name, SearchText
 from discovery.api.metadata_schemas import Strict
 from discovery.api.paging import Listed, Paged
-from discovery.engine.core.vocabulary import RuleKind, Visibility
+from discovery.engine.core.service_words import RuleKind
+from discovery.engine.core.vocabulary import Visibility
 from discovery.services.access.access_rules import MAX_VALUE
 
 WHEN = "2026-11-29T08:30:00Z"

@@ -12,7 +12,7 @@ from ninja import Query, Router
 from discovery.api import access_schemas as schemas
 from discovery.api import paging
 from discovery.api.authentication import Access
-from discovery.engine.core.vocabulary import TokenScope
+from discovery.engine.core.service_words import TokenScope
 from discovery.models import AccountChange, Right
 from discovery.services.access import accounts
 

@@ -17,7 +17,7 @@ from ninja.utils import check_csrf
 
 from discovery.api import throttle
 from discovery.api.errors import ApiError
-from discovery.engine.core.vocabulary import TokenScope
+from discovery.engine.core.service_words import TokenScope
 from discovery.models import RegisteredModel, Right
 from discovery.models.permissions import WORDS
 from discovery.services.access import permissions, signing_in

@@ -16,7 +16,7 @@ from discovery.api.changes_schemas import BulkEditDocument
 from discovery.api.errors import ApiError
 from discovery.api.inputs import Key
 from discovery.api.preconditions import named_tags, once
-from discovery.engine.core.vocabulary import TokenScope
+from discovery.engine.core.service_words import TokenScope
 from discovery.models import BulkEdit, Right
 from discovery.services.access import permissions
 from discovery.services.bulk import bulk_edits, selections

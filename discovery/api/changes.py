@@ -16,7 +16,7 @@ from discovery.api import changes_schemas as schemas
 from discovery.api.authentication import READ, Access, caller_of
 from discovery.api.errors import ApiError
 from discovery.api.inputs import Key
-from discovery.engine.core.vocabulary import TokenScope
+from discovery.engine.core.service_words import TokenScope
 from discovery.models import MetadataChange, RegisteredModel
 from discovery.services.access import permissions
 from discovery.services.access.redaction import Sight

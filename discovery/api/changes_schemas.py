@@ -11,7 +11,7 @@ from pydantic import Field
 
 from discovery.api.inputs import Moment, Name
 from discovery.api.paging import Listed, Walked
-from discovery.engine.core.vocabulary import Channel, JobState
+from discovery.engine.core.service_words import Channel, JobState
 from discovery.services.metadata.metadata import SETTABLE
 
 BATCH = "6f1c2a0e-4b7d-4f0e-9a55-0d3c5f6b7a81"

@@ -15,7 +15,7 @@ from discovery.api import paging
 from discovery.api.authentication import Access, caller_of
 from discovery.api.errors import ApiError
 from discovery.engine.core.paths import to_text
-from discovery.engine.core.vocabulary import TokenScope
+from discovery.engine.core.service_words import TokenScope
 from discovery.models import RegisteredModel, Right
 from discovery.services.cleanup import (
     alternate_formats,

@@ -20,7 +20,7 @@ from discovery.api.model_schemas import ModelDocument
 from discovery.api.preconditions import answered, require_seen
 from discovery.api.tags import change_list
 from discovery.api.tags_schemas import Entries
-from discovery.engine.core.vocabulary import TokenScope
+from discovery.engine.core.service_words import TokenScope
 from discovery.models import BulkEdit, Collection, RegisteredModel, Right
 from discovery.services.access import permissions
 from discovery.services.access.redaction import Sight

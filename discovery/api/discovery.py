@@ -24,7 +24,7 @@ from discovery.api.discovery_schemas import (
     UnrecognizedFiles,
 )
 from discovery.api.errors import ApiError
-from discovery.engine.core.vocabulary import TokenScope
+from discovery.engine.core.service_words import TokenScope
 from discovery.models import LogEntry, RegisteredModel, Right, Root, ScanRun, Unrecognized
 from discovery.services import scans
 from discovery.services.access import permissions

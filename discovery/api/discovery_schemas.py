@@ -10,7 +10,8 @@ from pydantic import BeforeValidator, ConfigDict, Field
 
 from discovery.api.paging import Paged
 from discovery.api.waiting import MAX_WAIT
-from discovery.engine.core.vocabulary import JobState, ScanEvent, Severity, Trigger
+from discovery.engine.core.service_words import JobState, ScanEvent, Trigger
+from discovery.engine.core.vocabulary import Severity
 from discovery.models import LogTopic
 from discovery.services.search.model_filters import MAX_TEXT, MAX_VALUES
 

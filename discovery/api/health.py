@@ -13,7 +13,7 @@ from discovery.api import health_schemas as schemas
 from discovery.api import paging, waiting
 from discovery.api.authentication import PUBLIC, READ, Access, caller_of, fetch, own_path
 from discovery.api.errors import ApiError
-from discovery.engine.core.vocabulary import TokenScope
+from discovery.engine.core.service_words import TokenScope
 from discovery.models import DeepValidation, LoadTest, RegisteredModel, Right
 from discovery.services.access.redaction import Sight
 from discovery.services.health import deep_validation, test_loads, validation

@@ -9,7 +9,8 @@ from ninja import Schema
 from pydantic import Field
 
 from discovery.api.waiting import MAX_WAIT
-from discovery.engine.core.vocabulary import JobState, Outcome
+from discovery.engine.core.service_words import JobState
+from discovery.engine.core.vocabulary import Outcome
 from discovery.engine.integrity.checks import CHECKS
 
 RunId = Annotated[int, Field(ge=1, lt=1 << 63)]

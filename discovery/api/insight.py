@@ -14,7 +14,7 @@ from discovery.api import insight_schemas as schemas
 from discovery.api.authentication import READ, Access, caller_of, fetch
 from discovery.api.errors import ApiError
 from discovery.engine.core import fields
-from discovery.engine.core.vocabulary import TokenScope
+from discovery.engine.core.service_words import TokenScope
 from discovery.engine.disk.ledger import Use
 from discovery.models import RegisteredModel, Right, Root
 from discovery.services.access.redaction import Sight

@@ -14,7 +14,7 @@ from discovery.api import paging
 from discovery.api.authentication import READ, Access, caller_of
 from discovery.api.errors import ApiError
 from discovery.api.inputs import Key
-from discovery.engine.core.vocabulary import TokenScope
+from discovery.engine.core.service_words import TokenScope
 from discovery.models import ApiToken, Right, Webhook, WebhookDelivery
 from discovery.services.integrations import api_tokens, webhooks
 

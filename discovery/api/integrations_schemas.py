@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field
 
 from discovery.api.inputs import Storable
 from discovery.api.paging import Listed, Paged
-from discovery.engine.core.vocabulary import DeliveryState, TokenScope
+from discovery.engine.core.service_words import DeliveryState, TokenScope
 from discovery.services.integrations.api_tokens import MAX_DAYS, MAX_NAME
 from discovery.services.integrations.webhooks import EVENTS
 from discovery.services.search.model_filters import MAX_VALUES

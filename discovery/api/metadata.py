@@ -14,7 +14,7 @@ from discovery.api.authentication import Access, caller_of, fetch
 from discovery.api.errors import ApiError
 from discovery.api.model_schemas import ModelDocument
 from discovery.api.preconditions import if_match, plain, stale, with_etag
-from discovery.engine.core.vocabulary import TokenScope
+from discovery.engine.core.service_words import TokenScope
 from discovery.models import RegisteredModel, Right
 from discovery.services.access import permissions
 from discovery.services.access.redaction import Sight

@@ -10,7 +10,8 @@ from pydantic import Field
 from discovery.api.changes_schemas import ChangeRow
 from discovery.api.model_schemas import Problem
 from discovery.api.paging import Listed, Paged
-from discovery.engine.core.vocabulary import Visibility, VisibilitySource
+from discovery.engine.core.service_words import VisibilitySource
+from discovery.engine.core.vocabulary import Visibility
 from discovery.services.search.model_filters import MAX_TEXT
 
 

@@ -11,7 +11,7 @@ from discovery.api.authentication import PUBLIC, Access, caller_of, fetch
 from discovery.api.errors import ApiError
 from discovery.api.model_schemas import ModelDocument
 from discovery.api.preconditions import if_match, stale, with_etag
-from discovery.engine.core.vocabulary import TokenScope
+from discovery.engine.core.service_words import TokenScope
 from discovery.models import Right
 from discovery.services.registry import deregistration
 

@@ -13,7 +13,7 @@ from discovery.api.authentication import Access, caller_of
 from discovery.api.errors import ApiError
 from discovery.api.model_schemas import ModelDocument
 from discovery.api.preconditions import with_etag
-from discovery.engine.core.vocabulary import TokenScope
+from discovery.engine.core.service_words import TokenScope
 from discovery.models import RegisteredModel, Right
 from discovery.services.registry import aliases
 from discovery.services.scans import merging, reviewing

@@ -10,7 +10,7 @@ from ninja import Router, Schema
 from pydantic import ConfigDict, Field
 
 from discovery.api.authentication import Access, caller_of
-from discovery.engine.core.vocabulary import PluginSource, TokenScope
+from discovery.engine.core.service_words import PluginSource, TokenScope
 from discovery.models import Plugin, Right
 from discovery.services.plugins import switching
 from discovery.services.plugins.overview import overview

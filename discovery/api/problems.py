@@ -17,7 +17,7 @@ from discovery.api.authentication import READ, Access, caller_of, fetch
 from discovery.api.errors import ApiError
 from discovery.api.preconditions import if_match, stale
 from discovery.engine.core.problem_codes import PROBLEM_CODES
-from discovery.engine.core.vocabulary import TokenScope
+from discovery.engine.core.service_words import TokenScope
 from discovery.models import Finding, RegisteredModel, Right
 from discovery.services.access.redaction import Sight
 from discovery.services.findings import listing, triage

@@ -9,7 +9,8 @@ from ninja import Schema
 from pydantic import ConfigDict, Field
 
 from discovery.api.paging import Walked
-from discovery.engine.core.vocabulary import FindingSource, Severity, Visibility
+from discovery.engine.core.service_words import FindingSource
+from discovery.engine.core.vocabulary import Severity, Visibility
 from discovery.services.findings.triage import MAX_REASON
 from discovery.services.search.model_filters import MAX_TEXT, MAX_VALUES
 

@@ -12,7 +12,7 @@ from discovery.api import roots_schemas as schemas
 from discovery.api.authentication import Access, caller_of
 from discovery.api.errors import ApiError
 from discovery.api.inputs import Key
-from discovery.engine.core.vocabulary import TokenScope
+from discovery.engine.core.service_words import TokenScope
 from discovery.models import Right, Root, ScanRun
 from discovery.services import scans
 from discovery.services.core.form_stamps import Conflict

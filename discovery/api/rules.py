@@ -12,7 +12,7 @@ from ninja import Router
 from discovery.api import transfer_schemas as schemas
 from discovery.api.authentication import Access, caller_of
 from discovery.api.errors import ApiError
-from discovery.engine.core.vocabulary import TokenScope
+from discovery.engine.core.service_words import TokenScope
 from discovery.models import Right
 from discovery.services.core import config_files
 from discovery.services.scans import categorization

@@ -13,7 +13,7 @@ from discovery.api.authentication import READ, Access, caller_of, fetch
 from discovery.api.errors import ApiError
 from discovery.api.inputs import Key
 from discovery.api.preconditions import answered, require_seen
-from discovery.engine.core.vocabulary import TokenScope
+from discovery.engine.core.service_words import TokenScope
 from discovery.models import RegisteredModel, Right, SavedView
 from discovery.services.access import permissions
 from discovery.services.access.redaction import Sight

@@ -28,7 +28,7 @@ from discovery.api.discovery_schemas import (
 )
 from discovery.api.errors import ApiError
 from discovery.api.preconditions import as_json, once
-from discovery.engine.core.vocabulary import TokenScope
+from discovery.engine.core.service_words import TokenScope
 from discovery.models import Right, Root, ScanRun
 from discovery.services import scans
 from discovery.services.access.redaction import Sight

@@ -12,7 +12,7 @@ from pydantic import Field
 from discovery.api.authentication import Access, caller_of
 from discovery.api.errors import ApiError
 from discovery.api.inputs import Key
-from discovery.engine.core.vocabulary import TokenScope
+from discovery.engine.core.service_words import TokenScope
 from discovery.models import Notice, Right
 from discovery.services.access import notices
 from discovery.services.machine import resources as system

@@ -15,7 +15,7 @@ from discovery.api.errors import ApiError
 from discovery.api.inputs import Key
 from discovery.api.model_schemas import ModelDocument
 from discovery.api.preconditions import answered, if_match, require_seen, stale, with_etag
-from discovery.engine.core.vocabulary import TokenScope
+from discovery.engine.core.service_words import TokenScope
 from discovery.models import BulkEdit, RegisteredModel, Right, Tag
 from discovery.services.access import permissions
 from discovery.services.bulk import bulk_edits, single_edits, tag_edits

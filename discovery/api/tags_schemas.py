@@ -11,8 +11,8 @@ from discovery.api.changes_schemas import BulkEditDocument
 from discovery.api.edits import Edit
 from discovery.api.inputs import Name, SearchText
 from discovery.api.paging import Listed, Paged
+from discovery.engine.core.service_words import TagColor
 from discovery.engine.core.text import MAX_ITEMS
-from discovery.engine.core.vocabulary import TagColor
 
 if TYPE_CHECKING:
     AnyColor = str

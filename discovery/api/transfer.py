@@ -15,7 +15,7 @@ from discovery.api.authentication import READ, Access, caller_of
 from discovery.api.errors import ApiError
 from discovery.api.inputs import Key
 from discovery.api.model_list import PARAMETERS, filters_of
-from discovery.engine.core.vocabulary import TokenScope
+from discovery.engine.core.service_words import TokenScope
 from discovery.models import MetadataImport
 from discovery.services.access.permissions import IMPORTING
 from discovery.services.access.redaction import Sight

@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field
 
 from discovery.api.inputs import Name
 from discovery.api.paging import Listed
-from discovery.engine.core.vocabulary import ImportStage, JobState
+from discovery.engine.core.service_words import ImportStage, JobState
 
 
 class NewImport(Schema):

@@ -11,7 +11,8 @@ from typing import Annotated
 
 import msgspec
 
-from discovery.engine.core.vocabulary import LoadResult, ModelType
+from discovery.engine.core.service_words import LoadResult
+from discovery.engine.core.vocabulary import ModelType
 
 MAX_MESSAGE = 2_000
 MAX_ANSWER_BYTES = 64 << 10

@@ -11,7 +11,7 @@ from datetime import timedelta
 from django.contrib.auth.models import Group, User
 from django.utils import timezone
 
-from discovery.engine.core.vocabulary import Channel
+from discovery.engine.core.service_words import Channel
 from discovery.models import Collection, RegisteredModel, ScanRun
 from discovery.services import scans
 from discovery.services.curation import collections

@@ -4,7 +4,8 @@ They hold the registry itself, people's decisions, problems and checks, access r
 programs that use the registry.
 """
 
-from discovery.engine.core.vocabulary import LogTopic, Visibility
+from discovery.engine.core.service_words import LogTopic
+from discovery.engine.core.vocabulary import Visibility
 from discovery.models.curation import (
     Alias,
     BulkEdit,

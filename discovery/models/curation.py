@@ -8,7 +8,7 @@ from django.db import models
 from django.db.models import Q
 from django.urls import reverse
 
-from discovery.engine.core.vocabulary import Channel, ImportStage, TagColor
+from discovery.engine.core.service_words import Channel, ImportStage, TagColor
 from discovery.models.job import TimedJob
 from discovery.models.registry import RegisteredModel
 from discovery.models.roots import Root

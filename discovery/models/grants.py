@@ -13,7 +13,8 @@ from django.contrib.auth.models import Group
 from django.db import models
 from django.db.models import Exists, OuterRef, QuerySet
 
-from discovery.engine.core.vocabulary import Channel, RuleKind, Visibility
+from discovery.engine.core.service_words import Channel, RuleKind
+from discovery.engine.core.vocabulary import Visibility
 from discovery.models.word_field import WordField
 
 

@@ -10,7 +10,7 @@ from django.db import models
 from django.urls import reverse
 from django.utils import timezone
 
-from discovery.engine.core.vocabulary import DeliveryState, SignInKind, TokenScope
+from discovery.engine.core.service_words import DeliveryState, SignInKind, TokenScope
 from discovery.models.job import Job
 from discovery.models.word_field import WordField
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from django.conf import settings
 from django.db import models
 
-from discovery.engine.core.vocabulary import JobState
+from discovery.engine.core.service_words import JobState
 from discovery.models.word_field import WordField
 
 

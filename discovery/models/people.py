@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.conf import settings
 from django.db import models
 
-from discovery.engine.core.vocabulary import AccountKind, ProviderStatus, SignInSource, Theme
+from discovery.engine.core.service_words import AccountKind, ProviderStatus, SignInSource, Theme
 from discovery.models.word_field import WordField
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 
-from discovery.engine.core.vocabulary import PluginSource
+from discovery.engine.core.service_words import PluginSource
 from discovery.models.roots import Root
 from discovery.models.word_field import WordField
 

@@ -14,7 +14,8 @@ from django.contrib.auth.models import AnonymousUser, Group, PermissionsMixin
 from django.db import models
 from django.db.models import Q, QuerySet
 
-from discovery.engine.core.vocabulary import ModelType, Status, Visibility, VisibilitySource
+from discovery.engine.core.service_words import VisibilitySource
+from discovery.engine.core.vocabulary import ModelType, Status, Visibility
 from discovery.models.grants import Audience, Opening
 from discovery.models.permissions import OF_MODELS, Right
 from discovery.models.roots import Root

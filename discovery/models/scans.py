@@ -6,7 +6,8 @@ from django.db import models
 from django.db.models import Q
 from django.urls import reverse
 
-from discovery.engine.core.vocabulary import LogTopic, ScanEvent, Severity, Trigger
+from discovery.engine.core.service_words import LogTopic, ScanEvent, Trigger
+from discovery.engine.core.vocabulary import Severity
 from discovery.models.job import TimedJob
 from discovery.models.permissions import OF_SCANS
 from discovery.models.word_field import WordField

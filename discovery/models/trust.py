@@ -8,7 +8,8 @@ from django.db.models import Q, QuerySet
 from django.urls import reverse
 from django.utils import timezone
 
-from discovery.engine.core.vocabulary import ExpectedBy, FindingSource, LoadResult, Severity
+from discovery.engine.core.service_words import ExpectedBy, FindingSource, LoadResult
+from discovery.engine.core.vocabulary import Severity
 from discovery.models.job import TimedJob
 from discovery.models.permissions import OF_FINDINGS
 from discovery.models.registry import RegisteredModel

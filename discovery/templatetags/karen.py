@@ -13,22 +13,19 @@ from django.utils.safestring import SafeString
 from discovery.engine.core import format_registry, problem_codes
 from discovery.engine.core.completeness import WANTED
 from discovery.engine.core.file_kinds import file_kind
+from discovery.engine.core.service_words import Channel, Difference, LoadResult, ScanEvent
 from discovery.engine.core.text import human_bytes, listed, word
 from discovery.engine.core.text import plural as counted
 from discovery.engine.core.vocabulary import (
-    Channel,
-    Difference,
-    LoadResult,
     ModelType,
     Outcome,
     Relation,
-    ScanEvent,
     Severity,
     Status,
     Visibility,
-    Word,
     category_hint,
 )
+from discovery.engine.core.word import Word
 from discovery.engine.integrity import checks
 from discovery.models import Finding, RegisteredModel, ScanRun
 from discovery.services.access.redaction import Sight

@@ -17,8 +17,8 @@ from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from discovery.engine.core.service_words import RuleKind
 from discovery.engine.core.text import clean
-from discovery.engine.core.vocabulary import RuleKind
 from discovery.models import (
     AccessChange,
     AccessRule,

@@ -22,7 +22,7 @@ from django.utils.dateparse import parse_date
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST, require_safe
 
-from discovery.engine.core.vocabulary import Channel
+from discovery.engine.core.service_words import Channel
 from discovery.models import MetadataChange, RegisteredModel
 from discovery.models.registry import sees_all
 from discovery.services.access import permissions

@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from discovery.engine.core.vocabulary import ImportStage
+from discovery.engine.core.service_words import ImportStage
 from discovery.engine.identify.model_ids import slug
 from discovery.models import MetadataChange, MetadataImport
 from discovery.services.access import permissions

@@ -10,8 +10,8 @@ from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods
 
+from discovery.engine.core.service_words import VisibilitySource
 from discovery.engine.core.text import clean
-from discovery.engine.core.vocabulary import VisibilitySource
 from discovery.models import RegisteredModel, Right, Visibility
 from discovery.services.access import visibility
 from discovery.services.core.form_stamps import touched

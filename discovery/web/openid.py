@@ -29,7 +29,7 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.http import urlencode
 
-from discovery.engine.core.vocabulary import SignInSource
+from discovery.engine.core.service_words import SignInSource
 from discovery.services.access import elsewhere, external_accounts, id_tokens
 from discovery.services.access.external_accounts import Refused, text_of
 

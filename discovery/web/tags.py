@@ -16,7 +16,7 @@ from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 
-from discovery.engine.core.vocabulary import TagColor
+from discovery.engine.core.service_words import TagColor
 from discovery.models import BulkEdit, RegisteredModel, Right, Tag
 from discovery.models.registry import sees_all
 from discovery.services.access import permissions

@@ -13,8 +13,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_http_methods, require_POST
 
+from discovery.engine.core.service_words import AccountKind
 from discovery.engine.core.text import plural
-from discovery.engine.core.vocabulary import AccountKind
 from discovery.models import AccountChange, ApiToken, ExternalIdentity, Right, roles
 from discovery.services.access import (
     accounts,

@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_http_methods, require_POST
 
-from discovery.engine.core.vocabulary import DeliveryState
+from discovery.engine.core.service_words import DeliveryState
 from discovery.models import Right, Webhook, WebhookDelivery
 from discovery.services.integrations import webhooks
 from discovery.web.shared import once

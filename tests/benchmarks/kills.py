@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from discovery.engine.core.vocabulary import ImportStage
+from discovery.engine.core.service_words import ImportStage
 
 BASE = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(BASE))

@@ -53,7 +53,7 @@ def signals(
         clues.config(config, "config.json")
     clues.card({"pipeline_tag": task, "tags": tags or []}, None, "")
     for mark, where in features.items():
-        clues.mark(mark.replace("__", ":"), where)
+        clues.add_feature(mark.replace("__", ":"), where)
     return clues.finish(name, name, description, None, ())
 
 

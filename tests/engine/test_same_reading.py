@@ -102,7 +102,7 @@ def test_categories_are_the_same_from_what_a_database_gives_back() -> None:
     """PostgreSQL keeps the keys of an object in an order of its own."""
     clues = SignalCollector()
     for number in range(20):
-        clues.mark(f"library:lib{number * 7 % 20}", "x")
+        clues.add_feature(f"library:lib{number * 7 % 20}", "x")
     for mark in (
         "chat_template",
         "tokenizer",
@@ -111,7 +111,7 @@ def test_categories_are_the_same_from_what_a_database_gives_back() -> None:
         "lora",
         "task:causal_lm",
     ):
-        clues.mark(mark, "somewhere")
+        clues.add_feature(mark, "somewhere")
     clues.card(
         {"tags": ["chat", "code", "reasoning", "medical", "legal"]},
         "A chat model for code",

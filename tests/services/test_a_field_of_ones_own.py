@@ -21,7 +21,7 @@ REPOSITORY = Path(__file__).parents[2]
 MADE_UP = """
 from discovery.engine.core.fields import ABILITIES, DESCRIPTION, REQUIREMENTS, register
 from discovery.engine.core.fields import Expectation, Field, Kind
-from discovery.engine.core.vocabulary import Word
+from discovery.engine.core.word import Word
 from tests.support.waiting import DEADLINE
 
 

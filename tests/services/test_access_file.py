@@ -14,7 +14,7 @@ import pytest
 from django.contrib.auth.models import Group, User
 from django.core.management import call_command
 
-from discovery.engine.core.vocabulary import VisibilitySource
+from discovery.engine.core.service_words import VisibilitySource
 from discovery.models import AccessChange, AccessRule, Collection, LogEntry, RegisteredModel
 from discovery.services.access import access_file, access_rules, audiences
 from discovery.services.core import config_files

@@ -14,7 +14,7 @@ from django.db import connection
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from discovery.engine.core.vocabulary import RuleKind, VisibilitySource
+from discovery.engine.core.service_words import RuleKind, VisibilitySource
 from discovery.models import (
     AccessChange,
     AccessRule,

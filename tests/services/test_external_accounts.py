@@ -9,7 +9,7 @@ import pytest
 from django.contrib.auth.models import Group, Permission, User
 from django.db import IntegrityError
 
-from discovery.engine.core.vocabulary import SignInSource
+from discovery.engine.core.service_words import SignInSource
 from discovery.models import AccountChange, ExternalGrant, ExternalIdentity, LogEntry, roles
 from discovery.services.access import external_accounts, external_groups
 from discovery.services.access.external_accounts import Person, Refused, admit

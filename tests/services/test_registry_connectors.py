@@ -13,7 +13,7 @@ import huggingface_hub
 import pytest
 
 from discovery.engine.core.registries_config import RegistrySettings
-from discovery.engine.core.vocabulary import RegistryFault
+from discovery.engine.core.service_words import RegistryFault
 from discovery.services.integrations import filtered_client
 from discovery.services.registries.configured import Configured, connect
 from discovery.services.registries.protocol import (

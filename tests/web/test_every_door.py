@@ -28,7 +28,7 @@ from django.urls import get_resolver, resolve
 from django.urls.resolvers import URLPattern, URLResolver
 from django_q.models import Schedule
 
-from discovery.engine.core.vocabulary import TokenScope
+from discovery.engine.core.service_words import TokenScope
 from discovery.models import (
     AccessChange,
     ApiToken,

@@ -19,7 +19,7 @@ from django.db.backends.utils import CursorWrapper
 from django.test import Client
 from django.utils import timezone
 
-from discovery.engine.core.vocabulary import TokenScope
+from discovery.engine.core.service_words import TokenScope
 from discovery.models import RegisteredModel, Root
 from discovery.services import jobs
 from discovery.services.integrations import api_tokens

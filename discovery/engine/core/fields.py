@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
+from discovery.engine.core.service_words import KEY_PREFIX
 from discovery.engine.core.text import word
 from discovery.engine.core.vocabulary import (
-    KEY_PREFIX,
     LICENSES,
     Capability,
     Modality,
@@ -23,8 +23,8 @@ from discovery.engine.core.vocabulary import (
     Relation,
     Secondary,
     Specialization,
-    Word,
 )
+from discovery.engine.core.word import Word
 
 
 class Kind(StrEnum):

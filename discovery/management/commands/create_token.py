@@ -8,7 +8,7 @@ from typing import Any
 
 from django.contrib.auth.models import User
 
-from discovery.engine.core.vocabulary import TokenScope
+from discovery.engine.core.service_words import TokenScope
 from discovery.management.database import DatabaseCommand
 from discovery.services.integrations import api_tokens
 

@@ -15,7 +15,8 @@ from django.contrib.auth.models import Group
 from django.db import transaction
 
 from discovery.engine.core.config import AccessControl, is_pattern
-from discovery.engine.core.vocabulary import Channel, RuleKind, Visibility
+from discovery.engine.core.service_words import Channel, RuleKind
+from discovery.engine.core.vocabulary import Visibility
 from discovery.models import AccessChange, AccessRule, AccessTerm
 from discovery.services.access import access_rules, audiences, rule_matches
 from discovery.services.access.rule_matches import Term

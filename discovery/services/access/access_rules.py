@@ -11,14 +11,9 @@ from typing import TYPE_CHECKING, Any
 from django.contrib.auth.models import Group
 from django.db import transaction
 
+from discovery.engine.core.service_words import RuleKind
 from discovery.engine.core.text import clean
-from discovery.engine.core.vocabulary import (
-    Primary,
-    RuleKind,
-    Secondary,
-    Severity,
-    Specialization,
-)
+from discovery.engine.core.vocabulary import Primary, Secondary, Severity, Specialization
 from discovery.models import (
     AccessChange,
     AccessRule,

@@ -15,8 +15,8 @@ from django.contrib.auth.models import Group, Permission, User
 from django.db.models.signals import m2m_changed, post_delete, post_save, pre_delete, pre_save
 from django.utils import timezone
 
+from discovery.engine.core.service_words import AccountKind
 from discovery.engine.core.text import clean, listed
-from discovery.engine.core.vocabulary import AccountKind
 from discovery.models import AccountChange
 from discovery.services.access.last_superuser import check_one_is_left, check_superuser_remains
 

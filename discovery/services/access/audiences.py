@@ -25,7 +25,7 @@ from django.db import connection, transaction
 from django.db.models.signals import m2m_changed
 from django.utils import timezone
 
-from discovery.engine.core.vocabulary import VisibilitySource
+from discovery.engine.core.service_words import VisibilitySource
 from discovery.models import AccessRule, Audience, Opening, RegisteredModel, Visibility
 from discovery.services.access import openings, rule_matches
 

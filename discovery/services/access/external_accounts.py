@@ -18,8 +18,8 @@ from django.core.validators import validate_email
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from discovery.engine.core.service_words import SignInSource
 from discovery.engine.core.text import clean
-from discovery.engine.core.vocabulary import SignInSource
 from discovery.models import ExternalIdentity
 from discovery.services.access import account_journal, external_groups
 

@@ -13,8 +13,9 @@ from django.conf import settings
 from django.contrib.auth.models import Group, User
 from django.db.models.signals import m2m_changed
 
+from discovery.engine.core.service_words import ProviderStatus, SignInSource
 from discovery.engine.core.text import clean
-from discovery.engine.core.vocabulary import ProviderStatus, Severity, SignInSource
+from discovery.engine.core.vocabulary import Severity
 from discovery.models import ExternalGrant, LogTopic
 from discovery.services.access.last_superuser import LastSuperuser
 from discovery.services.core import event_log

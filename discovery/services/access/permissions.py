@@ -14,7 +14,7 @@ from uuid import UUID
 from django.contrib.auth.models import AnonymousUser, Permission, PermissionsMixin
 from django.db.models import Q, QuerySet
 
-from discovery.engine.core.vocabulary import TokenScope
+from discovery.engine.core.service_words import TokenScope
 from discovery.models import (
     ApiToken,
     BulkEdit,

@@ -15,7 +15,8 @@ from django.contrib.auth import BACKEND_SESSION_KEY, login, logout
 from django.contrib.auth.models import User
 from django.http import HttpRequest
 
-from discovery.engine.core.vocabulary import Severity, SignInSource
+from discovery.engine.core.service_words import SignInSource
+from discovery.engine.core.vocabulary import Severity
 from discovery.models import LogTopic
 from discovery.services.access import external_accounts
 from discovery.services.core import event_log

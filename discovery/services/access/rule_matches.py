@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from django.db import connection
 
-from discovery.engine.core.vocabulary import RuleKind
+from discovery.engine.core.service_words import RuleKind
 from discovery.models import AccessTerm, Listing, RegisteredModel, Root, Tag
 from discovery.models import Collection as Shelf
 

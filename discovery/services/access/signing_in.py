@@ -25,8 +25,9 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
+from discovery.engine.core.service_words import SignInKind
 from discovery.engine.core.text import clean, plural
-from discovery.engine.core.vocabulary import Severity, SignInKind
+from discovery.engine.core.vocabulary import Severity
 from discovery.models import LogTopic, SignInCount
 from discovery.services.core import event_log
 from discovery.services.core.client_address import address

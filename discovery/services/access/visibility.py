@@ -8,7 +8,7 @@ from typing import Any
 from django.contrib.auth.models import Group, User
 from django.db.models import Q
 
-from discovery.engine.core.vocabulary import VisibilitySource
+from discovery.engine.core.service_words import VisibilitySource
 from discovery.models import AccessRule, MetadataChange, RegisteredModel, Visibility
 from discovery.models.registry import groups_of, sees_all
 from discovery.services.access import access_rules

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from django.db import IntegrityError, transaction
 
-from discovery.engine.core.vocabulary import Severity, TagColor
+from discovery.engine.core.service_words import TagColor
+from discovery.engine.core.vocabulary import Severity
 from discovery.models import BulkEdit, LogTopic, RegisteredModel, RegisteredModelQuerySet, Tag
 from discovery.models.registry import sees_all
 from discovery.services.bulk import bulk_edits

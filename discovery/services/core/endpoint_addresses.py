@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from discovery.engine.core.addresses import read
 from discovery.engine.core.fields import FIELDS
-from discovery.engine.core.vocabulary import KEY_PREFIX
+from discovery.engine.core.service_words import KEY_PREFIX
 
 MAX_ADDRESS = FIELDS["endpoint"].limit
 

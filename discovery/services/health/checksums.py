@@ -11,9 +11,10 @@ from datetime import datetime
 
 from django.utils.timesince import timesince
 
+from discovery.engine.core.service_words import ExpectedBy
 from discovery.engine.core.text import human_bytes, plural
 from discovery.engine.core.types import FileEntry, Problem
-from discovery.engine.core.vocabulary import ExpectedBy, Severity, Status
+from discovery.engine.core.vocabulary import Severity, Status
 from discovery.engine.integrity.checksums import Reading
 from discovery.engine.integrity.expected_checksums import Expected
 from discovery.engine.sidecars.lfs import Pointer

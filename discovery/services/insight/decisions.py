@@ -15,8 +15,8 @@ from typing import Any
 
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 
+from discovery.engine.core.service_words import VisibilitySource
 from discovery.engine.core.text import plural
-from discovery.engine.core.vocabulary import VisibilitySource
 from discovery.models import Finding, MetadataChange, RegisteredModel, Visibility
 
 _Groups: Any = RegisteredModel.groups.through

@@ -11,8 +11,8 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.utils import timezone
 
+from discovery.engine.core.service_words import TokenScope
 from discovery.engine.core.text import clean
-from discovery.engine.core.vocabulary import TokenScope
 from discovery.models import ApiToken
 from discovery.services.access import permissions
 

@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass
 
 from discovery.engine.core.addresses import Address, read_hosts
-from discovery.engine.core.vocabulary import KEY_PREFIX
+from discovery.engine.core.service_words import KEY_PREFIX
 from discovery.services.integrations import http_client
 
 HOSTS_PREFIX = "KAREN_ENDPOINT_HOSTS"

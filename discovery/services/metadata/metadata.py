@@ -15,9 +15,10 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from discovery.engine.core.fields import Kind, names
+from discovery.engine.core.service_words import VisibilitySource
 from discovery.engine.core.text import clean as clean_text
 from discovery.engine.core.text import plural
-from discovery.engine.core.vocabulary import Severity, VisibilitySource
+from discovery.engine.core.vocabulary import Severity
 from discovery.engine.identify.document import OBJECTS
 from discovery.engine.sidecars import metadata_json
 from discovery.models import LogTopic, MetadataChange, RegisteredModel

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from discovery.engine.core.vocabulary import PluginSource
+from discovery.engine.core.service_words import PluginSource
 from discovery.loading.plugin_messages import Source
 from discovery.services.core import config_files
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import httpx2
 
+from discovery.engine.core.service_words import RegistryFault
 from discovery.engine.core.text import clean, is_web_page
-from discovery.engine.core.vocabulary import RegistryFault
 from discovery.services.integrations.filtered_client import Busy
 from discovery.services.integrations.http_client import AddressRefused, Unreachable
 from discovery.services.registries.protocol import RegistryError, RemoteStream

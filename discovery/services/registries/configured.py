@@ -10,7 +10,7 @@ from pathlib import Path
 
 from discovery.engine.core.addresses import read
 from discovery.engine.core.registries_config import PLACEHOLDER, RegistrySettings
-from discovery.engine.core.vocabulary import RegistryFault
+from discovery.engine.core.service_words import RegistryFault
 from discovery.services.core import config_files
 from discovery.services.integrations.http_client import REGISTRIES, permitted
 from discovery.services.registries.protocol import Registry, RegistryError

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from discovery.engine.core.vocabulary import RegistryFault
+from discovery.engine.core.service_words import RegistryFault
 
 #: Characters of a card that are kept.
 MAX_CARD = 200_000

@@ -14,7 +14,8 @@ from django.contrib.auth.models import Group, User
 from django.db import transaction
 from django.utils import timezone
 
-from discovery.engine.core.vocabulary import Severity, VisibilitySource
+from discovery.engine.core.service_words import VisibilitySource
+from discovery.engine.core.vocabulary import Severity
 from discovery.models import Collection, Forgotten, LogTopic, MetadataChange, RegisteredModel, Root
 from discovery.services.access import audiences
 from discovery.services.core import event_log

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 from django.utils import timezone
 
-from discovery.engine.core.vocabulary import VisibilitySource
+from discovery.engine.core.service_words import VisibilitySource
 from discovery.models import MetadataChange, RegisteredModel, Visibility
 from discovery.services.metadata import memberships, metadata
 

@@ -15,10 +15,11 @@ from django.utils import timezone
 
 from discovery.engine.core.fields import FIELDS
 from discovery.engine.core.paths import to_text
+from discovery.engine.core.service_words import ScanEvent
 from discovery.engine.core.text import plural
 from discovery.engine.core.types import Candidate, Found
 from discovery.engine.core.version import READERS
-from discovery.engine.core.vocabulary import ScanEvent, Severity, Status
+from discovery.engine.core.vocabulary import Severity, Status
 from discovery.engine.identify.model_ids import new_id, options
 from discovery.models import (
     Forgotten,

@@ -26,8 +26,9 @@ from discovery.engine.classify.describe import categorized
 from discovery.engine.core.config import Discovery
 from discovery.engine.core.errors import NotAModel
 from discovery.engine.core.paths import to_native, to_text
+from discovery.engine.core.service_words import KEY_PREFIX
 from discovery.engine.core.types import Found, Value
-from discovery.engine.core.vocabulary import KEY_PREFIX, ModelType, Severity
+from discovery.engine.core.vocabulary import ModelType, Severity
 from discovery.engine.identify import read_path
 from discovery.engine.identify.document import CATEGORIES
 from discovery.engine.identify.model_ids import new_id

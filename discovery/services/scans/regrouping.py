@@ -17,7 +17,8 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from discovery.engine.core.vocabulary import Channel, Severity, Status
+from discovery.engine.core.service_words import Channel
+from discovery.engine.core.vocabulary import Severity, Status
 from discovery.models import (
     LogEntry,
     LogTopic,

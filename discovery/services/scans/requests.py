@@ -7,7 +7,7 @@ from datetime import timedelta
 from django.utils import timezone
 from django_q.models import Schedule
 
-from discovery.engine.core.vocabulary import Trigger
+from discovery.engine.core.service_words import Trigger
 from discovery.models import Root, ScanRun
 from discovery.services.scans.job import KIND
 from discovery.services.scans.roots import scan_minutes

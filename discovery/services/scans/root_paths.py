@@ -15,8 +15,9 @@ from django.db.models import Q
 from django.utils import timezone
 
 from discovery.engine.core.paths import is_under, to_text
+from discovery.engine.core.service_words import RuleKind
 from discovery.engine.core.text import plural
-from discovery.engine.core.vocabulary import RuleKind, Severity
+from discovery.engine.core.vocabulary import Severity
 from discovery.models import AccessTerm, LogTopic, RegisteredModel, Root, ScanRun
 from discovery.services.access import audiences
 from discovery.services.core import event_log

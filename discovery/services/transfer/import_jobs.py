@@ -13,8 +13,8 @@ from uuid import uuid4
 from django.db import transaction
 from django.utils import timezone
 
+from discovery.engine.core.service_words import ImportStage
 from discovery.engine.core.text import clean
-from discovery.engine.core.vocabulary import ImportStage
 from discovery.models import MetadataImport
 from discovery.services import jobs
 from discovery.services.core import config_files

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db.models import Q
 from django.http import HttpRequest
 
-from discovery.engine.core.vocabulary import Theme
+from discovery.engine.core.service_words import Theme
 from discovery.models import Finding, RegisteredModel, Right, Root, ScanRun
 from discovery.models.registry import sees_all
 from discovery.services.access import permissions, signed_in

@@ -24,8 +24,8 @@ from huggingface_hub.errors import (
 from huggingface_hub.hf_api import ModelInfo
 from huggingface_hub.utils._http import hf_request_event_hook
 
+from discovery.engine.core.service_words import RegistryFault
 from discovery.engine.core.text import clean, positive, strings
-from discovery.engine.core.vocabulary import RegistryFault
 from discovery.services.integrations import filtered_client
 from discovery.services.integrations.http_client import REGISTRIES
 from discovery.services.registries.answers import status_fault, streamed, translated, unreadable
