@@ -147,6 +147,7 @@ PAGES: dict[str, Cells] = {
     "bulk/<int:pk>/": reading(has_one(OF_BULK.values(), ALL)),
     "bulk/<int:pk>/stop/": posting(has_one(OF_BULK.values(), ALL)),
     "bulk/<int:pk>/go-on/": posting(has(Right.EDIT, ALL)),
+    "activity/": reading(SIGNED_IN),
     "history/": reading(SIGNED_IN),
     "history/undo/": {
         "POST change={license}": has(Right.EDIT),

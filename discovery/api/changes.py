@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any, cast
 from uuid import UUID
 
 from django.contrib.auth.models import User
-from django.db.models import Count, QuerySet
+from django.db.models import Count, Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from ninja import Path, Query, Router, Status
 
@@ -20,12 +21,17 @@ from discovery.engine.core.service_words import TokenScope
 from discovery.models import MetadataChange, RegisteredModel
 from discovery.services.access import permissions
 from discovery.services.access.redaction import Sight
+from discovery.services.activity.feed import Event, Feed, Wanted
+from discovery.services.activity.sources import EDIT
 from discovery.services.bulk import bulk_edits, tag_edits
 from discovery.services.metadata import metadata, undo, undone
 from discovery.services.registry import aliases
 
 router = Router(tags=["History"])
 WRITE = Access(TokenScope.WRITE)
+
+#: A condition that no row meets, and a kind that no event is of.
+NOTHING, NO_KIND = Q(pk__in=()), ("none",)
 
 _COLUMNS = (
     "field", "before", "after", "at", "channel", "batch", "undoes", "by__username",
@@ -38,48 +44,72 @@ _COLUMNS = (
     auth=READ,
     response=schemas.Changes,
     operation_id="list_all_changes",
-    summary="What was changed in all models",
+    summary="What changed",
 )
 def changes(request: HttpRequest, query: Query[schemas.ChangesQuery]) -> dict[str, Any]:
-    """Changes of the models that you see, the newest first.
+    """What people, scans and rules changed in models, access, users and settings, newest first.
 
-    Only administrators see who made a change, and changes of groups.
+    You see edits of the models that you see, and the other kinds where you may see their pages.
+    Only administrators see who made an edit, and changes of groups.
     """
     sight = Sight(caller_of(request).user)
-    rows, notes = _found(sight, query)
+    feed, notes = _found(sight, query)
+    together = partial(_events, sight=sight)
     if query.cursor is None:
-        return paging.numbered(
-            request, light(rows), query, together=lambda page: change_rows(page, sight), notes=notes
-        )
-    return paging.by_cursor(
-        request,
-        rows,
-        query.cursor,
-        query.page_size,
-        lambda keys: change_rows(light(rows.filter(pk__in=keys)), sight),
-        newest=True,
-        notes=notes,
-    )
+        return paging.numbered(request, feed, query, together=together, notes=notes)
+    return paging.along(request, feed, query.cursor, query.page_size, together, notes=notes)
 
 
-def _found(sight: Sight, query: schemas.ChangesQuery) -> tuple[QuerySet[MetadataChange], list[str]]:
+def _found(sight: Sight, query: schemas.ChangesQuery) -> tuple[Feed, list[str]]:
     """(what the filters leave, a sentence for each that asks for what is not there)."""
-    rows, notes = metadata.changes_told_to(sight), []
+    notes, narrow = [], []
     if query.model_id is not None:
         visible = RegisteredModel.objects.visible_to(cast("User", sight.user))
         record = aliases.find(visible, query.model_id)
-        rows = rows.filter(model=record) if record else rows.none()
+        narrow.append(Q(model=record) if record else NOTHING)
         notes += [] if record else [f"There is no model {query.model_id}."]
+    if query.batch is not None:
+        narrow.append(Q(batch=query.batch))
+        seen = metadata.changes_told_to(sight).filter(batch=query.batch)
+        notes += [] if seen.exists() else [f"There are no changes of the batch {query.batch}."]
+    exact = {"field": query.field, "channel": query.through}
+    narrow += [Q(**{name: value}) for name, value in exact.items() if value is not None]
+    kinds: Sequence[str] = query.kind
     if query.by is not None:
         known = sight.person(query.by) and User.objects.filter(username=query.by).exists()
-        rows = rows.filter(by__username=query.by) if known else rows.none()
         notes += [] if known else [f"You know of no user {query.by} who changed something."]
-    if query.batch is not None:
-        rows = rows.filter(batch=query.batch)
-        notes += [] if rows.exists() else [f"There are no changes of the batch {query.batch}."]
-    exact: dict[str, Any] = {"field": query.field, "channel": query.through}
-    exact |= {"at__gte": query.since, "at__lt": query.until}
-    return rows.filter(**{name: value for name, value in exact.items() if value is not None}), notes
+        kinds = kinds if known else NO_KIND
+    if narrow and kinds and EDIT not in kinds:
+        notes.append("Only edits have a model, a field, a batch and a way in which they were made.")
+    return Feed(
+        sight,
+        Wanted(
+            kinds=kinds,
+            by=query.by or "",
+            since=query.since,
+            until=query.until,
+            edits=(lambda rows: rows.filter(*narrow)) if narrow else None,
+        ),
+    ), notes
+
+
+def _events(page: Iterable[Event], sight: Sight) -> list[dict[str, Any]]:
+    """Events as they are answered, in a fixed number of queries."""
+    events = list(page)
+    keys = [event.mark.key for event in events if event.mark.kind == EDIT]
+    rows = light(MetadataChange.objects.filter(pk__in=keys)) if keys else ()
+    edits = {each["change_id"]: each for each in change_rows(rows, sight)}
+    return [
+        {
+            "kind": event.mark.kind,
+            "at": event.mark.at,
+            "by": event.by or None,
+            "text": event.text,
+            "address": event.address,
+            **(edits.get(event.mark.key, {}) if event.mark.kind == EDIT else {}),
+        }
+        for event in events
+    ]
 
 
 @router.get(

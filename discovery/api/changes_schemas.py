@@ -12,6 +12,7 @@ from pydantic import Field
 from discovery.api.inputs import Moment, Name
 from discovery.api.paging import Listed, Walked
 from discovery.engine.core.service_words import Channel, JobState
+from discovery.services.activity.sources import SOURCES
 from discovery.services.metadata.metadata import SETTABLE
 
 BATCH = "6f1c2a0e-4b7d-4f0e-9a55-0d3c5f6b7a81"
@@ -19,14 +20,19 @@ WHEN = "2026-11-29T08:30:00Z"
 
 if TYPE_CHECKING:
     ChangedField = str
+    EventKind = str
 else:
+    EventKind = Literal[(*SOURCES,)]
     #: What a change may be of: fields that people set, and what else is decided about a model.
     ChangedField = Literal[(*sorted(SETTABLE), "finding", "moved", "quarantine")]
 
 
 class ChangesQuery(Walked):
-    """Filters that are given together mean "and"."""
+    """Filters that are given together mean "and"; those of edits alone leave out all else."""
 
+    kind: list[EventKind] = Field(
+        [], description="Only events of these kinds.", examples=[["edit", "scan"]]
+    )
     model_id: Name | None = Field(
         None,
         description="Changes of this model, by its id or one that it had before.",
@@ -78,8 +84,52 @@ class ChangeRow(Schema):
     )
 
 
+class EventRow(Schema):
+    """Something that changed: an edit of one field of one model, or another event.
+
+    What only edits have is null for the others.
+    """
+
+    kind: str = Field(
+        description="`edit`, `scan`, `access`, `user`, `setting` or `rules`.", examples=["edit"]
+    )
+    at: datetime = Field(description="When it happened.", examples=[WHEN])
+    by: str | None = Field(
+        description="Who did it; null for a scan, and where you may not know it.",
+        examples=["admin"],
+    )
+    text: str = Field(
+        description="What was done, in words.", examples=["Changed license of Llama 2 7B Chat"]
+    )
+    address: str = Field(
+        description="The page that shows it.", examples=[f"/history/?batch={BATCH}"]
+    )
+    change_id: int | None = Field(None, description="Its id, to undo it by.", examples=[4711])
+    model_id: str | None = Field(
+        None, description="The model that was changed.", examples=["llama-2-7b-chat"]
+    )
+    field: str | None = Field(None, description="The field that was changed.", examples=["license"])
+    before: Any = Field(None, description="Its value before; null: automatic.", examples=["mit"])
+    after: Any = Field(
+        None, description="Its value since; null: automatic.", examples=["apache-2.0"]
+    )
+    through: str | None = Field(None, description="Where it was made.", examples=["api"])
+    batch: str | None = Field(
+        None, description="What changes made together share.", examples=[BATCH]
+    )
+    undoes: str | None = Field(
+        None, description="The batch that this change undid.", examples=[None]
+    )
+    undone: bool | None = Field(
+        None, description="Whether it is undone, and not made again since.", examples=[False]
+    )
+    undoable: bool | None = Field(
+        None, description="Whether it can be undone here.", examples=[True]
+    )
+
+
 class Changes(Listed):
-    results: list[ChangeRow] = Field(description="The newest first.")
+    results: list[EventRow] = Field(description="The newest first.")
     notes: list[str] = Field(
         description="What a filter asked for that is not there, a sentence each.", examples=[[]]
     )

@@ -6,8 +6,8 @@ Cursors are for programs that read every row once while the registry changes.
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any, Self, TypeVar
 
 from django.core.paginator import Paginator
@@ -17,6 +17,8 @@ from ninja import Schema
 from pydantic import Field, model_validator
 
 from discovery.api.errors import ApiError
+from discovery.services.activity.feed import Event, Feed, Mark
+from discovery.services.activity.sources import SOURCES
 
 DEFAULT_SIZE = 50
 MAX_SIZE = 500
@@ -130,25 +132,70 @@ def by_cursor(
     }
 
 
+def along(
+    request: HttpRequest,
+    feed: Feed,
+    cursor: str,
+    size: int,
+    together: Callable[[list[Event]], list[dict[str, Any]]],
+    **more: Any,
+) -> dict[str, Any]:
+    """Return events, the newest first, each once, however many are added in the meantime."""
+    found = feed.after(_read_mark(cursor) if cursor else None, size + 1)
+    following = _written_mark(found[size - 1].mark) if len(found) > size else None
+    return {
+        "count": len(feed),
+        "next": _address(request, cursor=following) if following else None,
+        "previous": None,
+        "results": together(found[:size]),
+        **more,
+    }
+
+
 def _written(pk: int) -> str:
-    return base64.urlsafe_b64encode(f"after {pk}".encode()).decode().rstrip("=")
+    return _packed(f"after {pk}")
 
 
 def _read(cursor: str) -> int:
+    word, _, number = _unpacked(cursor).partition(" ")
+    if word != "after" or not number.isdigit() or not 0 < int(number[:20]) < 1 << 63:
+        raise _foreign()
+    return int(number)
+
+
+def _written_mark(mark: Mark) -> str:
+    return _packed(f"{mark.at.isoformat()} {mark.kind} {mark.key}")
+
+
+def _read_mark(cursor: str) -> Mark:
+    at, kind, key = (*_unpacked(cursor).split(" "), "", "", "")[:3]
     try:
-        word, number = (
-            base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii").split(" ")
-        )
-        pk = int(number)
-    except (ValueError, binascii.Error):
-        word, pk = "", 0
-    if word != "after" or not 0 < pk < 1 << 63:
-        raise ApiError(
-            422,
-            "The cursor is not one that this list gave.",
-            errors=[(("query", "cursor"), "take it from next of the page before")],
-        )
-    return pk
+        mark = Mark(datetime.fromisoformat(at), kind, int(key))
+    except ValueError:
+        raise _foreign() from None
+    if mark.at.tzinfo is None or kind not in SOURCES or not 0 < mark.key < 1 << 63:
+        raise _foreign()
+    return mark
+
+
+def _packed(text: str) -> str:
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def _unpacked(cursor: str) -> str:
+    try:
+        raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+        return raw.decode("ascii")
+    except ValueError:  # of base64 and of the characters
+        raise _foreign() from None
+
+
+def _foreign() -> ApiError:
+    return ApiError(
+        422,
+        "The cursor is not one that this list gave.",
+        errors=[(("query", "cursor"), "take it from next of the page before")],
+    )
 
 
 def _address(request: HttpRequest, **changes: Any) -> str:

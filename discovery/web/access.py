@@ -36,6 +36,7 @@ from discovery.services.access import (
     view_as,
     visibility,
 )
+from discovery.services.activity.sources import access_sentences
 from discovery.web.shared.shortcuts import as_key, needs, numbered, page_or_partial, require
 
 if TYPE_CHECKING:
@@ -207,25 +208,9 @@ def changes(request: HttpRequest) -> HttpResponse:
     """The history of rules, default, access file and the groups of collections."""
     rows = AccessChange.objects.select_related("by", "undoes").prefetch_related("undone_by")
     page = numbered(request, rows, CHANGES)
-    told = [(row, _said(row)) for row in page]
+    told = [(row, access_sentences(row)) for row in page]
     context = {"page": page, "rows": told}
     return page_or_partial(request, "discovery/access_changes.html", "results", context)
-
-
-def _said(row: AccessChange) -> list[str]:
-    """What a change was, a sentence each."""
-    before, after = row.before or {}, row.after or {}
-    told = ["Added."] if row.before is None else ["Deleted."] if row.after is None else []
-    had, has = before.get("groups", []), after.get("groups", [])
-    told += [f"Granted to {name}." for name in has if name not in had]
-    told += [f"Taken from {name}." for name in had if name not in has]
-    was, now = before.get("visibility") or "", after.get("visibility") or ""
-    if was != now:
-        words = dict(Visibility.choices)
-        told.append(f"Visibility: {words.get(was, 'not set')} → {words.get(now, 'not set')}.")
-    if row.before and row.after and before.get("names") != after.get("names"):
-        told.append(f"Names: {before.get('names')} → {after.get('names')}.")
-    return told or ["Other names."]
 
 
 @require_POST

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, time, timedelta
+from datetime import datetime, timedelta
 from typing import Any, cast
 from uuid import UUID
 
@@ -17,8 +17,6 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import Max, Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect
-from django.utils import timezone
-from django.utils.dateparse import parse_date
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST, require_safe
 
@@ -39,6 +37,7 @@ from discovery.web.shared.change_batches import (
     grouped_by_batch,
     without_heavy_columns,
 )
+from discovery.web.shared.days import read_day
 from discovery.web.shared.shortcuts import fetch, numbered, page_or_partial
 from discovery.words import FIELD_LABELS
 
@@ -96,22 +95,17 @@ class HistoryFilters:
         if self.batch:
             key = _uuid(self.batch)
             rows = rows.filter(batch=key) if key else rows.none()
-        first, last = self._day("since", self.since), self._day("until", self.until)
+        first, last = self._day(self.since), self._day(self.until)
         if first:
             rows = rows.filter(at__gte=first)
         return rows.filter(at__lt=last + timedelta(days=1)) if last else rows
 
-    def _day(self, name: str, text: str) -> datetime | None:
-        if not text:
-            return None
+    def _day(self, text: str) -> datetime | None:
         try:
-            day = parse_date(text)
-        except ValueError:
-            day = None
-        if day is None or not date(1970, 1, 1) <= day <= date(9000, 1, 1):
-            self.faults.append(f"“{text[:40]}” is no day: write it as {timezone.now():%Y-%m-%d}.")
+            return read_day(text) if text else None
+        except ValueError as error:
+            self.faults.append(str(error))
             return None
-        return timezone.make_aware(datetime.combine(day, time()))
 
 
 @require_safe

@@ -5,6 +5,7 @@ from django.urls import path
 from discovery.web import (
     access,
     account,
+    activity,
     bulk,
     collections,
     compare,
@@ -67,6 +68,7 @@ urlpatterns = [
     path("bulk/<int:pk>/", bulk.edit, name="bulk-edit"),
     path("bulk/<int:pk>/stop/", bulk.stop, name="bulk-stop"),
     path("bulk/<int:pk>/go-on/", bulk.resume, name="bulk-go-on"),
+    path("activity/", activity.index, name="activity"),
     path("history/", history.index, name="history"),
     path("history/undo/", history.undo_changes, name="history-undo"),
     path("logs/", logs.index, name="logs"),

@@ -20,6 +20,7 @@ from tests.people import permit
 
 Make = Callable[..., RegisteredModel]
 LIST = "/api/changes"
+EDITS = f"{LIST}?kind=edit"
 
 
 @pytest.fixture
@@ -47,12 +48,14 @@ def test_all_changes_are_listed_and_filtered(
     batch = edit(first, admin_user, license="mit", author="Ann")
     edit(second, other, license="apache-2.0")
     MetadataChange.objects.filter(field="author").update(at=timezone.now() - timedelta(days=9))
-    body = editor.get(LIST).json()
+    body = editor.get(EDITS).json()
     assert (body["count"], body["notes"]) == (3, [])
     row = body["results"][0]
     assert (row["model_id"], row["field"], row["after"]) == ("second", "license", "apache-2.0")
     assert (row["by"], row["undone"], row["undoable"]) == ("other", False, True)
-    assert editor.get(f"{LIST}/{row['change_id']}").json() == row
+    alone = editor.get(f"{LIST}/{row['change_id']}").json()
+    more = {"kind": "edit", "text": "Changed license of second", "address": row["address"]}
+    assert alone | more == row
     week = (timezone.now() - timedelta(days=7)).isoformat().replace("+00:00", "Z")
     for query, count in (
         ("model_id=first", 2),
@@ -64,7 +67,7 @@ def test_all_changes_are_listed_and_filtered(
         (f"until={week}", 1),
         (f"batch={batch}&field=license", 1),
     ):
-        assert editor.get(f"{LIST}?{query}").json()["count"] == count, query
+        assert editor.get(f"{EDITS}&{query}").json()["count"] == count, query
 
 
 def test_an_id_that_is_not_there_is_an_empty_list_that_says_so(
@@ -76,6 +79,39 @@ def test_an_id_that_is_not_there_is_an_empty_list_that_says_so(
         assert (body["count"], body["results"]) == (0, [])
         assert len(body["notes"]) == 1
     assert editor.get(f"{LIST}?model_id=gone").json()["notes"] == ["There is no model gone."]
+
+
+def test_other_kinds_of_events_are_listed_where_they_may_be_known(
+    make_model: Make, admin_user: User, editor: Client, reader: Client
+) -> None:
+    seen = make_model("seen", visibility="PUBLIC")
+    edit(seen, admin_user, license="mit")
+    Group.objects.create(name="lab")
+    row = results(editor.get(LIST))[0]
+    assert (row["kind"], row["text"], row["by"]) == ("user", "Created the group lab", None)
+    assert (row["address"], row["model_id"], row["undoable"]) == ("/users/changes/", None, None)
+    assert {each["kind"] for each in results(reader.get(LIST))} == {"edit"}
+    assert results(editor.get(f"{LIST}?kind=scan&kind=rules")) == []
+    body = editor.get(f"{LIST}?kind=user&field=license").json()
+    assert (body["count"], len(body["notes"])) == (0, 1)
+    assert_error(editor.get(f"{LIST}?kind=nonsense"), 422)
+
+
+def test_a_walk_through_all_kinds_meets_each_once(
+    make_model: Make, admin_user: User, editor: Client
+) -> None:
+    for number in range(3):
+        edit(make_model(f"m{number}"), admin_user, license="mit")
+        Group.objects.create(name=f"group {number}")
+    count = editor.get(LIST).json()["count"]
+    seen, address = [], f"{LIST}?cursor=&page_size=2"
+    while address:
+        body = editor.get(address).json()
+        seen += [(row["kind"], row["text"]) for row in body["results"]]
+        address = body["next"]
+    assert len(seen) == len(set(seen)) == count
+    for cursor in ("nonsense", "YWZ0ZXIgMQ", "eCB5IHo"):
+        assert_error(editor.get(f"{LIST}?cursor={cursor}"), 422)
 
 
 @pytest.mark.parametrize(
@@ -109,7 +145,7 @@ def test_a_cursor_meets_every_change_once_while_others_are_made(
     model = make_model("m")
     for number in range(5):
         edit(model, admin_user, license=f"license-{number}")
-    seen, address = [], f"{LIST}?cursor=&page_size=2"
+    seen, address = [], f"{EDITS}&cursor=&page_size=2"
     while address:
         body = editor.get(address).json()
         seen += [row["after"] for row in body["results"]]
@@ -145,7 +181,7 @@ def test_a_list_takes_a_fixed_number_of_queries(
         edit(make_model(f"m{number}"), admin_user, license="mit", tags=["a"])
     editor.get(LIST)
     with django_assert_max_num_queries(8):
-        assert len(results(editor.get(f"{LIST}?page_size=500"))) == 24
+        assert len(results(editor.get(f"{EDITS}&page_size=500"))) == 24
 
 
 def test_one_change_is_undone_and_the_answer_is_the_change_that_does_so(

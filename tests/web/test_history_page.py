@@ -119,7 +119,7 @@ def test_a_day_that_is_none_is_told(
     admin_client: Client, edited: RegisteredModel, day: str
 ) -> None:
     for name in ("since", "until"):
-        assert "is no day: write it as" in html(admin_client, **{name: day})
+        assert "is not a day: write it as" in html(admin_client, **{name: day})
 
 
 def test_an_edit_today_is_found_until_today(admin_client: Client, edited: RegisteredModel) -> None:

@@ -152,7 +152,7 @@ def test_what_a_page_calls_its_own_parts_does_not_get_into_the_frame(
     """The overview has crumbs of its own, in its map of the disks."""
     make_model()
     html = page_text(admin_client.get("/"))
-    assert (crumbs(html), tabs(html)) == ([], ["Summary", "History"])
+    assert (crumbs(html), tabs(html)) == ([], ["Summary", "Activity", "History"])
     assert 'href=""' not in html
 
 

@@ -54,7 +54,11 @@ ENTRIES = (
         "overview",
         "Overview",
         "Registry",
-        (Page("home", "Summary", also=("welcome",)), Page("history", "History", also=("bulk",))),
+        (
+            Page("home", "Summary", also=("welcome",)),
+            Page("activity", "Activity"),
+            Page("history", "History", also=("bulk",)),
+        ),
     ),
     Entry(
         "models",

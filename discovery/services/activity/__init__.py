@@ -1,0 +1,1 @@
+"""What changed: every kind of event in one list."""
