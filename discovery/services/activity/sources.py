@@ -12,8 +12,8 @@ from typing import Any
 from django.db.models import Q, QuerySet
 from django.urls import reverse
 
-from discovery.engine.core.text import listed, plural
 from discovery.engine.core.service_words import JobState
+from discovery.engine.core.text import listed, plural
 from discovery.models import (
     AccessChange,
     AccountChange,
