@@ -13,7 +13,12 @@ from discovery.engine.classify.categorize import Categorizer
 from discovery.engine.classify.describe import categorized
 from discovery.engine.classify.rules import CategorizationFile
 from discovery.engine.core.types import Found
-from tests.engine import situations_of_programs, situations_of_sidecars, situations_of_tensors
+from tests.engine import (
+    situations_of_programs,
+    situations_of_senses,
+    situations_of_sidecars,
+    situations_of_tensors,
+)
 from tests.engine.situations_of_tensors import ABSENT, Situation
 
 Read = Callable[..., dict[str, Found]]
@@ -23,6 +28,7 @@ SITUATIONS = [
     *situations_of_tensors.SITUATIONS,
     *situations_of_sidecars.SITUATIONS,
     *situations_of_programs.SITUATIONS,
+    *situations_of_senses.SITUATIONS,
 ]
 
 

@@ -7,12 +7,12 @@ tensors and graph inputs; words of names and cards come last, and only whole one
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from discovery.engine.classify import pipelines
 from discovery.engine.classify.model_types import TYPES
-from discovery.engine.classify.signals import Signals
+from discovery.engine.classify.signals import VOICES, Signals
 from discovery.engine.classify.task_tags import TASKS
 from discovery.engine.core.types import Evidence
 from discovery.engine.core.vocabulary import MODALITIES
@@ -122,7 +122,7 @@ def detect(signals: Signals) -> Modalities:
     found = Modalities()
     if "series" in signals.features:  # numbers over time, whatever network reads them
         return found
-    for step in (pipelines.signs, _graph, _classes, _task, _processors, _tensors, _words):
+    for step in (pipelines.signs, _graph, _classes, _task, _processors, _ports, _tensors, _words):
         for shape, matched, where in step(signals):
             found.add(shape, matched, where)
         if found.evidence:
@@ -137,9 +137,13 @@ Sign = tuple[str, str, str]
 
 
 def _graph(signals: Signals) -> Iterator[Sign]:
-    """Inputs of an ONNX, TFLite or OpenVINO graph whose config says nothing."""
-    if signals.architectures or signals.model_types:
-        return
+    """Inputs of an ONNX, TFLite or OpenVINO graph without a config."""
+    if not (signals.architectures or signals.model_types):
+        yield from _ports(signals)
+
+
+def _ports(signals: Signals) -> Iterator[Sign]:
+    """Inputs of a graph, also one whose config says nothing that is known."""
     # Only what hears has a network that joins sounds with what was written so far.
     if where := signals.features.get("transducer"):
         yield "AUDIO>TEXT", where, "its parts"
@@ -162,8 +166,10 @@ _VISION = (
     "key:image_token_id", "key:image_token_index", "key:mm_vision_tower", "key:vision_tower",
     "key:visual",
 )  # fmt: skip
-_AUDIO = ("config:audio_config", "config:speech_config", "key:audio_token_id",
-    "key:audio_token_index")  # fmt: skip
+_AUDIO = (
+    "config:audio_config", "config:speech_config", "config:audio_encoder_config",
+    "config:audio_tower_config", "key:audio_token_id", "key:audio_token_index",
+)  # fmt: skip
 _SOUND = frozenset({
     "key:sample_rate", "key:sampling_rate", "key:num_mel_bins", "key:num_mels", "key:n_mels",
 })  # fmt: skip
@@ -177,14 +183,24 @@ def _classes(signals: Signals) -> Iterator[Sign]:
     """Class names, model types, sub-configs and keys of config.json; architectures of GGUF
     headers. The first that says something is believed.
     """
-    for look in (_known_type, _speech, _halves, _pictures, _sound, _text):
+    looks = (_known_type, _speech, _halves, _known_half, _pictures, _sound, _text)
+    for look in looks:
         if sign := look(signals):
             yield sign
             return
 
 
 def _known_type(signals: Signals) -> Sign | None:
-    known = next((kind for kind in signals.model_types if kind in TYPES), None)
+    """The model's own type, which is told before those of its halves."""
+    return _typed(signals.model_types[:1])
+
+
+def _known_half(signals: Signals) -> Sign | None:
+    return _typed(signals.model_types[1:])
+
+
+def _typed(kinds: Sequence[str]) -> Sign | None:
+    known = next((kind for kind in kinds if kind in TYPES), None)
     return (TYPES[known], known, "config.json model_type") if known else None
 
 
@@ -207,16 +223,18 @@ def _halves(signals: Signals) -> Sign | None:
         "key:patch_size" in features
         or ("key:image_size" in features and "key:query_num" in features)
     )
-    if not (vision or seeing or pixels or audio):
+    voice = next((mark for mark in VOICES if mark in features), None)
+    if not (vision or seeing or pixels or audio or voice):
         return None
     takes = [
         "TEXT",
         *(["IMAGE"] if vision or seeing or pixels else []),
         *(["AUDIO"] if audio else []),
     ]
-    reason = vision or audio or seeing or "key:patch_size beside key:vocab_size"
+    reason = vision or audio or seeing or voice or "key:patch_size beside key:vocab_size"
     joint = any(name.endswith(("CLIPModel", "SiglipModel")) for name in signals.architectures)
-    gives = "" if joint else "TEXT"
+    speaks_alone = voice and takes == ["TEXT"]
+    gives = "" if joint else "AUDIO" if speaks_alone else "TEXT,AUDIO" if voice else "TEXT"
     return f"{','.join(takes)}>{gives}", reason.partition(":")[2] or reason, "config.json"
 
 

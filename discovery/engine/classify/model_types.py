@@ -36,6 +36,7 @@ _BY_TYPE = {
     "TEXT,IMAGE,VIDEO,AUDIO>TEXT,AUDIO": "qwen2_5_omni qwen3_omni_moe",
     "AUDIO>TEXT": (
         "whisper speech_to_text speech-encoder-decoder moonshine parakeet_ctc seamless_m4t_asr"
+        " qwen3_asr nemo-conformer nemo-conformer-tdt nemo-conformer-rnnt nemo-conformer-ctc"
     ),
     "AUDIO>": (
         "wav2vec2 wav2vec2-bert wav2vec2-conformer hubert wavlm unispeech unispeech-sat sew sew-d"
@@ -44,7 +45,8 @@ _BY_TYPE = {
     "AUDIO>AUDIO": "encodec dac mimi snac vocos xcodec",
     "TEXT>AUDIO": (
         "bark vits musicgen musicgen_melody fastspeech2_conformer speecht5 parler_tts csm dia"
-        " kokoro parler-tts wavtokenizer-dec xtts fastpitch f5_tts vibevoice chatterbox"
+        " kokoro qwen3_tts stable_audio parler-tts wavtokenizer-dec xtts fastpitch f5_tts"
+        " vibevoice chatterbox"
     ),
     "TEXT,AUDIO>TEXT": "qwen2_audio ultravox voxtral granite_speech",
     "TEXT,AUDIO>": "clap",

@@ -23,6 +23,10 @@ MAX_FILES = 120
 #: ``video_token_id``, ``video_token_index``, ``video_pad_token_id`` and what else it is called.
 _FILM_TOKEN = re.compile(r"video_(?:\w{1,20}_)?token")
 
+#: Keys of networks that read series: how far they look ahead, how long a piece is.
+_HORIZONS = (
+    "prediction_length", "pred_len", "forecast_horizon", "horizon_length", "patch_len",
+)  # fmt: skip
 #: Classes of networks that forecast.
 _FORECASTS = re.compile(r"For(?:Prediction|Forecasting)$|TimeSeries|Chronos|TimesFm|Moirai")
 
@@ -42,6 +46,9 @@ _HALVES = (
     *model_config.VISION_CONFIGS,
     *model_config.AUDIO_CONFIGS,
 )
+#: Halves that speak.
+_VOICE_CONFIGS = ("tts_config", "talker_config", "code2wav_config", "token2wav_config")
+VOICES = tuple(f"config:{key}" for key in _VOICE_CONFIGS)
 #: Places where sentences stand, which may deny what they name.
 PROSE = frozenset({"title", "description", "card"})
 
@@ -221,7 +228,8 @@ def _reads_series(config: Mapping[str, Any]) -> bool:
     classes = named if isinstance(named, list) else []
     return (
         str(config.get("model_type")) in SERIES
-        or any(isinstance(config.get(key), dict) for key in ("chronos_config", "forecasting_model"))
+        or isinstance(config.get("chronos_config"), dict)
+        or any(key in config for key in _HORIZONS)
         or any(isinstance(name, str) and _FORECASTS.search(name[:120]) for name in classes)
     )
 
@@ -233,6 +241,7 @@ def _features_of(config: Mapping[str, Any]) -> list[str]:
             *model_config.VISION_CONFIGS,
             *model_config.AUDIO_CONFIGS,
             *model_config.TEXT_CONFIGS,
+            *_VOICE_CONFIGS,
         )
         if isinstance(config.get(key), dict)
     ]
@@ -248,6 +257,8 @@ def _features_of(config: Mapping[str, Any]) -> list[str]:
         found.append("key:video_token_id")
     if _reads_series(config):
         found.append("series")
+    if model_config.is_draft(config):
+        found.append("part")
     if isinstance(config.get("sentence_transformers"), dict):  # only a CrossEncoder keeps its own
         found.append("cross_encoder")
     found += [f"key:{key}" for key in told if config.get(key) not in (None, [], {}, 0, False)]

@@ -21,8 +21,8 @@ _NOTHING = frozenset(
         "pytorch-lora-weights", "adapter", "lora", "consolidated", "network", "net",
         "gguf", "ggml", "onnx", "safetensors", "pytorch", "tensorflow", "openvino", "coreml",
         "unsloth", "original", "quantized", "fp16", "fp32", "f16", "f32", "bf16", "fp8", "int8",
-        "int4", "4bit", "8bit", "hf", "transformers", "lightning-logs", "mlruns", "runs", "wandb",
-        "tb-logs", "logs", "experiments",
+        "int4", "4bit", "8bit", "hf", "transformers", "bert-model", "lightning-logs", "mlruns",
+        "runs", "wandb", "tb-logs", "logs", "experiments",
     }
 )  # fmt: skip
 
@@ -38,6 +38,11 @@ _RANDOM = re.compile(
 #: How far a training was: ``epoch=9-step=1000``.
 _TRAINED = re.compile(
     r"(?:(?:global-)?(?:step|epoch|iter)s?[=-]?\d+[-,]?|(?:val-)?(?:loss|acc)[=-]?\d+(?:\.\d+)?[-,]?)+"
+)
+#: Of nothing but words for a file's place in a training: ``checkpoint-final``, ``model-best-2``.
+_PLACE = re.compile(
+    r"(?:(?:model|checkpoint|ckpt|best|final|last|latest|weights?|fold|epoch|state|dict|ema|net|"
+    r"network|pytorch|v?\d{1,6})(?:-|$))+"
 )
 _PRECISION = re.compile(r"(?:ud-)?i?q\d(?:-[a-z0-9]+)*")
 _CACHED = re.compile(r"models--(?P<owner>.+?)--(?P<name>.+)")
@@ -55,7 +60,7 @@ def says_nothing(name: str) -> bool:
     """Whether any model could be called so: ``model``, ``latest``, a version, a commit."""
     plain = re.sub(r"[\s_]+", "-", name.strip().lower())
     return plain in _NOTHING or any(
-        each.fullmatch(plain) for each in (_VERSION, _RANDOM, _TRAINED, _PRECISION)
+        each.fullmatch(plain) for each in (_VERSION, _RANDOM, _TRAINED, _PLACE, _PRECISION)
     )
 
 

@@ -66,7 +66,7 @@ _RANKED = re.compile(
 
 #: Quantization as written in the names of GGUF files.
 QUANTIZATION = re.compile(
-    r"(?:^|[-_.])(?P<name>(?:UD[-_])?(?:I?Q\d(?:_\d|_K(?:_(?:S|M|L|XL|P))?|_(?:XXS|XS|S|M|"
+    r"(?:^|[-_.])(?P<name>(?:UD[-_])?(?:I2_S|TL[12]|I?Q\d(?:_\d|_K(?:_(?:S|M|L|XL|P))?|_(?:XXS|XS|S|M|"
     r"NL|KSS|KS|KL|KT|BN|KV))?(?:_R\d+|_\d+)*|TQ\d_0|(?:MX|NV)FP4(?:_MOE)?|BF16|F16|F32|FP16|FP32|"
     r"fp8(?:[-_]e[45]m[23](?:fn)?(?:u?z)?)?(?:[-_]scaled)?))(?=$|[-_. ])",
     re.IGNORECASE,
@@ -84,7 +84,7 @@ _NUMBER_TYPES = frozenset(("fp16", "f16", "fp32", "f32", "bf16"))
 _COMMON = frozenset(
     {".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib", ".pb", ".params", ".weights",
      ".model", ".data", ".dat", ".npz", ".json", ".txt", ".zip", ".tar", ".engine", ".plan",
-     ".param", ".task", ".vec", ".mar", ".xml"}
+     ".param", ".task", ".vec", ".mar", ".xml", ".th", ".index", ".gz"}
 )  # fmt: skip
 #: Names that only one library gives to files with such a suffix.
 _OWN = re.compile(
@@ -103,7 +103,8 @@ PART_FOLDERS = frozenset(
         "fp16", "int8", "tokenizer", "text_encoder", "image_encoder", "vae", "unet", "transformer",
         "scheduler", "adapter", "figures", "images",
         "custom_generate", "additional_chat_templates",
-        "metal", "mlx", "bf16", "fp32", "int4", "voices",
+        "metal", "mlx", "bf16", "fp32", "int4", "voices", "speech_tokenizer", "audio_tokenizer",
+        "text_encoder_2", "text_encoder_3", "vocoder", "safety_checker", "feature_extractor",
     }
 )  # fmt: skip
 _NUMBERED_PART = re.compile(r"^\d{1,2}_[A-Z][A-Za-z]+$|^global_step\d+$")

@@ -130,8 +130,9 @@ class Tensor(NamedTuple):
     size: int
 
 
-#: Stands for the name of the file itself where an external location is made of it.
-OWN_NAME = "<file>"
+#: Stand for the name of the file itself, with and without its suffix, where an external location is
+#: made of it.
+OWN_NAME, OWN_STEM = "<file>", "<stem>"
 
 
 class External(NamedTuple):

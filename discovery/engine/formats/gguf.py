@@ -364,6 +364,9 @@ def _quantization(metadata: dict[str, Any], tensors: list[Tensor]) -> str | None
         if isinstance(metadata.get("general.file_type"), int)
         else None
     )
+    # A fork's numbers for files are its own as well, even where words take up the most.
+    if foreign := [dtype for dtype in held if dtype.startswith(FOREIGN)]:
+        return max(foreign, key=held.__getitem__)
     if declared and (
         main is None
         or declared.split("_")[0] == main.split("_")[0]

@@ -9,7 +9,8 @@ writes uncompressed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Container, Iterator
 from io import BytesIO
 from math import prod
 from typing import Any, BinaryIO
@@ -18,7 +19,7 @@ from discovery.engine.core.binary import Reader
 from discovery.engine.core.errors import InvalidHeader, NotThisFormat
 from discovery.engine.core.format_registry import Format
 from discovery.engine.core.parameters import DTYPE_BITS, main_dtype
-from discovery.engine.core.types import External, Header, Problem, Tensor
+from discovery.engine.core.types import OWN_STEM, External, Header, Problem, Tensor
 from discovery.engine.core.vocabulary import ModelType, Severity
 from discovery.engine.formats.protobuf_fields import Field, ProtobufReader, signed
 
@@ -228,7 +229,7 @@ def _read_index(reader: Reader) -> Header:
     weights = [
         t for t in tensors if t.dtype in DTYPE_BITS and not any(part in t.name for part in _BESIDE)
     ]
-    names = {shard: f"variables.data-{shard:05d}-of-{shards:05d}" for shard in ends}
+    names = {shard: f"{OWN_STEM}.data-{shard:05d}-of-{shards:05d}" for shard in ends}
     return Header(
         format=NAME,
         tensors=[t._replace(offset=-1) for t in weights],
@@ -271,6 +272,25 @@ def _entries(data: bytes, offset: int, size: int) -> Iterator[tuple[bytes, bytes
         yield key, block.exact(length, "an entry of the index")
 
 
+#: The shards of a bundle of variables.
+_DATA = re.compile(r"(?P<stem>.+)\.data-\d{5}-of-\d{5}")
+
+
+def _of_bundle(path: str) -> str:
+    """The path of the bundle that a file holds data of, without its suffix."""
+    match = _DATA.fullmatch(path)
+    return match["stem"] if match else ""
+
+
+def _is_entry(path: str, others: Container[str]) -> bool:
+    """A SavedModel's graph and variables, or the index of a checkpoint with its data beside it."""
+    if path.endswith(("/saved_model.pb", "variables/variables.index")):
+        return True
+    return path.endswith(".index") and any(
+        f"{path[:-6]}.data-00000-of-{total:05d}" in others for total in (1, 2)
+    )
+
+
 FORMAT = Format(
     name=NAME,
     label="TensorFlow",
@@ -279,6 +299,8 @@ FORMAT = Format(
     suffixes=(".h5",),
     aliases=("h5", "pb"),
     tried_for=(".pb", ".index"),
-    is_entry=lambda path, _others: path.endswith(("/saved_model.pb", "variables/variables.index")),
+    names=((".index", r"(?P<stem>.*)\.ckpt(?:-\d+)?\.index"),),
+    is_entry=_is_entry,
+    is_data=lambda path, others: bool(_of_bundle(path)) and f"{_of_bundle(path)}.index" in others,
     read=read,
 )

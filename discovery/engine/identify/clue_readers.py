@@ -225,11 +225,11 @@ def read_gguf(clues: SignalCollector, model: GGUFModel) -> Kind:
     clues.text("base model", metadata.get("general.base_model.0.name"))
     for file in model.projectors:
         seen = file.header.metadata if file.header else {}
-        where = file.entry.name
-        clues.add_feature(
-            "projector:audio" if seen.get("clip.has_audio_encoder") is True else "projector:image",
-            where,
-        )
+        hears = seen.get("clip.has_audio_encoder") is True
+        if hears:
+            clues.add_feature("projector:audio", file.entry.name)
+        if not hears or seen.get("clip.has_vision_encoder") is True:
+            clues.add_feature("projector:image", file.entry.name)
     return kind
 
 

@@ -48,7 +48,8 @@ _VIDEO = _names(
 #: Of the same blocks, where a language model's words go in: Anima, which paints single pictures.
 _STILL = re.compile(r"(?:^|\n|\.)llm_adapter\.")
 _DIFFUSION = re.compile(
-    r"(?:^|\n)(?:model\.diffusion_model\.|diffusion_model\.|unet\.|lora_(?:unet|te\d?|transformer|"
+    r"(?:^|\n)(?:model\.diffusion_model\.|diffusion_model\.|"
+    r"unet\.(?:conv_in|time_embed|add_embed|\w+_blocks?)[._]|lora_(?:unet|te\d?|transformer|"
     r"prior)_|(?:transformer\.)?(?:single_)?transformer_blocks\.|(?:single|double|joint)_blocks\.|"
     r"joint_transformer_blocks\.|(?:context|noise)_refiner\.|down_blocks\.|input_blocks\.\d|"
     r"text_encoder\.text_model|caption_projection\.|cap_embedder\.|emb_params\b|string_to_param|"
@@ -86,9 +87,11 @@ _TEXT = re.compile(
 _VISION = re.compile(
     r"vision_model\.|(?:^|\n|\.)visual\.|vision_tower\.|vision_encoder\.|image_encoder"
 )
+#: A layer that many networks call so, whatever they take.
+_CONV = re.compile(r"encoder\.conv\d")
 _AUDIO = re.compile(
     r"feature_extractor\.conv_layers|encoder\.conv\d|mel_|(?:^|\n|\.)audio_tower|wav\dvec\d\.|"
-    r"audio_encoder\.|(?:^|\n)stft\."
+    r"audio_encoder\.|(?:^|\n)stft\.|(?:^|\n)(?:band_split|mask_estimators?)\."
 )
 _PATTERNS = {
     "guide": _GUIDE,
@@ -155,9 +158,16 @@ def _by_name(shown: dict[str, str], sample: Sequence[Tensor]) -> Iterator[tuple[
         yield from ((sound, shown[sound]) for sound in ("codec", "voice") if sound in shown)
     if (found := shown.get("coder")) and ranks & {4, 5}:
         yield "video coder" if 5 in ranks else "picture coder", found
+    if (name := shown.get("audio")) and _CONV.search(name) and _is_flat(sample, name):
+        shown = {kind: where for kind, where in shown.items() if kind != "audio"}
     yield from _senses(shown)
     if (found := shown.get("upscaler")) and _picture(sample):
         yield "upscaler", found
+
+
+def _is_flat(sample: Sequence[Tensor], name: str) -> bool:
+    """Whether the convolution of that name runs over a picture."""
+    return any(tensor.name == name and len(tensor.shape) == 4 for tensor in sample)
 
 
 def _senses(shown: dict[str, str]) -> Iterator[tuple[str, str]]:

@@ -17,7 +17,7 @@ from discovery.engine.core.errors import InvalidHeader, NotThisFormat
 from discovery.engine.core.files import open_file, read_file
 from discovery.engine.core.problem_codes import UNSAFE_CODES
 from discovery.engine.core.text import human_bytes, plural
-from discovery.engine.core.types import OWN_NAME, FileEntry, Problem, Tensor
+from discovery.engine.core.types import OWN_NAME, OWN_STEM, FileEntry, Problem, Tensor
 from discovery.engine.core.vocabulary import Severity, Status
 from discovery.engine.formats.onnx import safe_location
 from discovery.engine.identify import npy
@@ -246,6 +246,7 @@ def _follow(file: WeightFile, root: str, siblings: dict[str, FileEntry]) -> None
     arrays: list[Tensor] = []
     for location, end in header.externals:
         location = location.replace(OWN_NAME, entry.name)
+        location = location.replace(OWN_STEM, entry.name.rpartition(".")[0])
         if not safe_location(location):
             continue  # the reader has said so already
         folder = entry.path.rpartition("/")[0]

@@ -8,6 +8,7 @@ the usable context from RoPE scaling.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -36,11 +37,15 @@ VISION_CONFIGS = (
 )
 AUDIO_CONFIGS = (
     "audio_config",
+    "audio_tower_config",
     "audio_encoder",
     "audio_encoder_config",
     "speech_config",
     "audio_processor",
 )
+
+#: Classes of what guesses ahead.
+_DRAFT = re.compile(r"Eagle|EAGLE|Medusa|Speculator|DFlash|MTPModel|NextN")
 
 #: More graphics cards run no model.
 MAX_RANKS = 4_096
@@ -115,6 +120,7 @@ def fields(config: Mapping[str, Any]) -> dict[str, Any]:
         "embedding_length": _first(text, _HIDDEN_KEYS),
         "layer_count": _first(text, _LAYER_KEYS),
         "dtype": dtype(config),
+        "base_model": verifier(config),
     }
     return {name: value for name, value in found.items() if value is not None}
 
@@ -137,6 +143,29 @@ def looks_like_model(config: Mapping[str, Any]) -> bool:
             for key in (*TEXT_CONFIGS[:4], *VISION_CONFIGS[:2], "quantization_config")
         )
     )
+
+
+def is_draft(config: Mapping[str, Any]) -> bool:
+    """Whether it guesses ahead for another model, and says nothing alone."""
+    return (
+        config.get("draft_vocab_size") is not None
+        or isinstance(config.get("speculators_config"), dict)
+        or any(_DRAFT.search(word) for word in _classes(config))
+    )
+
+
+def verifier(config: Mapping[str, Any]) -> str | None:
+    """The model that a draft guesses ahead for."""
+    told = config.get("speculators_config")
+    inner = told.get("verifier") if isinstance(told, dict) else None
+    return _word(inner.get("name_or_path")) if isinstance(inner, dict) else None
+
+
+def _classes(config: Mapping[str, Any]) -> Iterator[str]:
+    named = config.get("architectures")
+    for item in named if isinstance(named, list) else [named]:
+        if word := _word(item):
+            yield word
 
 
 def architecture(config: Mapping[str, Any]) -> str | None:

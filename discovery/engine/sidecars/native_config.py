@@ -113,12 +113,20 @@ def mlc(config: Config) -> dict[str, Any] | None:
     return found
 
 
+def stable_audio(config: Config) -> dict[str, Any] | None:
+    """``model_config.json`` of stable-audio-tools: sound from words."""
+    if not isinstance(config.get("sample_rate"), int) or "audio_channels" not in config:
+        return None
+    return {"model_type": "stable_audio", "sampling_rate": config["sample_rate"]}
+
+
 #: File → how it is read; asked where there is no ``config.json``.
 READERS: dict[str, Callable[[Config], dict[str, Any] | None]] = {
     "params.json": params,
     "genai_config.json": genai,
     "open_clip_config.json": open_clip,
     "mlc-chat-config.json": mlc,
+    "model_config.json": stable_audio,
 }
 
 
