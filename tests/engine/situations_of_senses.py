@@ -143,7 +143,38 @@ def type_of_a_fork(at: Path) -> None:
     path.write_bytes(data[:at_type] + (36).to_bytes(4, "little") + data[at_type + 4 :])
 
 
+def encoder_of_a_painter(at: Path) -> None:
+    keys = {"general.architecture": "t5encoder", "general.name": "Umx Xxl"}
+    shapes: Shapes = [("token_embd.weight", "F16", (100, 64)), ("enc.blk.0.w", "F16", (64, 64))]
+    builders.gguf(at / "umx-xxl-encoder-F16.gguf", keys, shapes)
+
+
+def finds_what_words_ask_for(at: Path) -> None:
+    shapes: Shapes = [
+        ("module.backbone.0.patch_embed.proj.weight", "F32", (96, 3, 4, 4)),
+        ("module.bert.embeddings.word_embeddings.weight", "F32", (100, 64)),
+    ]
+    builders.torch_zip(at / "finder_swint.pth", shapes, wrapper="model")
+
+
+def layers_before_the_labels(at: Path) -> None:
+    told = {"architecture": "vit_small", "num_classes": 0, "pretrained_cfg": {"num_classes": 0}}
+    folder(at, "vit_small", told, [("patch_embed.proj.weight", "F32", (64, 3, 16, 16))])
+
+
+def hears_in_four_graphs(at: Path) -> None:
+    for name in ("preprocess", "encode", "uncached_decode", "cached_decode"):
+        port = "audio" if name == "preprocess" else "args_0"
+        ports = [(port, "F32", ("b", "n"))]
+        out = [("o", "F32", (1,))]
+        builders.onnx(at / f"shine-tiny/{name}.int8.onnx", [("w", "F32", (8, 8))], ports, out)
+
+
 SITUATIONS: list[Situation] = [
+    (encoder_of_a_painter, {"primary": "LANGUAGE", "modalities": ["TEXT"]}),
+    (finds_what_words_ask_for, {"modalities": ["TEXT", "IMAGE"], "primary": "MULTIMODAL"}),
+    (layers_before_the_labels, {"capabilities": ["EMBEDDING"], "modalities": ["IMAGE"]}),
+    (hears_in_four_graphs, {"primary": "AUDIO", "parameter_count": 4 * 64, "variants": 1}),
     (graph_of_a_config_nobody_knows, {"modalities": ["AUDIO"]}),
     (guesses_ahead, {"capabilities": (ABSENT, [])}),
     (guesses_ahead_for_another, {"capabilities": (ABSENT, []), "base_model": "acme/Thing-8B"}),

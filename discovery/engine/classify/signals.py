@@ -104,7 +104,7 @@ class ConfigClues:
     architectures: tuple[str, ...]
     is_reward: bool
     model_types: tuple[str, ...]
-    is_classifier: bool
+    task: str | None
     features: tuple[str, ...]
     base: Any
     shape: AttentionShape | None
@@ -125,7 +125,7 @@ def clues_of(config: Mapping[str, Any]) -> ConfigClues:
         architectures=tuple(clean(item, 120) for item in classes),
         is_reward=any("Reward" in item[:120] for item in classes),
         model_types=tuple(clean(kind, 80) for kind in kinds if isinstance(kind, str)),
-        is_classifier=is_timm and bool(config.get("num_classes")),
+        task=_timm_task(config) if is_timm else None,
         features=tuple(_features_of(config)),
         base=config.get("_name_or_path"),
         shape=shape_from_config(config),
@@ -166,8 +166,8 @@ class SignalCollector:
             self.add_feature("reward", f"{source} architectures")
         for kind in told.model_types:
             self.model_types.setdefault(kind)
-        if told.is_classifier:
-            self.pipeline_tags.setdefault("image-classification")
+        if told.task:
+            self.pipeline_tags.setdefault(told.task)
         for name in told.features:
             self.add_feature(name, source)
         self.text("base model", told.base)
@@ -220,6 +220,11 @@ class SignalCollector:
             words={place: words(text) for place, text in told.items()},
             phrases={place: sequence(text) for place, text in told.items()},
         )
+
+
+def _timm_task(config: Mapping[str, Any]) -> str:
+    """Labels, or what the layers before them have made out where those were cut off."""
+    return "image-classification" if config.get("num_classes") else "image-feature-extraction"
 
 
 def _reads_series(config: Mapping[str, Any]) -> bool:

@@ -40,7 +40,7 @@ _STANDARD = re.compile(
     r"consolidated|encoder_model|decoder_model|decoder_with_past_model|decoder_model_merged|"
     r"openvino_model|variables|weights|"
     r"saved_model|text_model|vision_model|audio_model|embed_tokens|vision_encoder|text_encoder|"
-    r"joint|joiner|encoder|decoder|adapters|"
+    r"joint|joiner|encoder|decoder|adapters|preprocess|encode|(?:un)?cached_decode|"
     r"language_model|model_quantized|whisper|inference)(?=[._-]|$)",
     re.IGNORECASE,
 )

@@ -126,6 +126,8 @@ def read(
         clues.add_feature("part", where)
         hears = metadata.get("clip.has_audio_encoder") is True
         clues.add_feature("tensors:audio" if hears else "tensors:image", where)
+    elif what is Kind.ENCODER:
+        clues.add_feature("tensors:text", where)
     if what is not Kind.PROJECTOR and named:
         clues.model_types.setdefault(named)
     if what is Kind.MODEL and any(tensor.name == _WORDS for tensor in tensors or ()):

@@ -160,6 +160,8 @@ def _by_name(shown: dict[str, str], sample: Sequence[Tensor]) -> Iterator[tuple[
         yield "video coder" if 5 in ranks else "picture coder", found
     if (name := shown.get("audio")) and _CONV.search(name) and _is_flat(sample, name):
         shown = {kind: where for kind, where in shown.items() if kind != "audio"}
+    if "text" in shown and not shown.keys() & {"vision", "audio"} and (seen := _picture(sample)):
+        shown = {**shown, "vision": seen.name}
     yield from _senses(shown)
     if (found := shown.get("upscaler")) and _picture(sample):
         yield "upscaler", found
