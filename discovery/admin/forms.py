@@ -199,8 +199,7 @@ class InlineForm(forms.ModelForm):  # type: ignore[type-arg]
             if shown is not None and shown != now and cleaned.get(name) != now:
                 self.add_error(
                     name,
-                    f"Somebody else has set it to “{now}” meanwhile. Look at it again, then"
-                    " change it.",
+                    f"Somebody else has set it to “{now}” meanwhile. Check it, then change it.",
                 )
         _blame(self, self.changes(), "")
         return cleaned

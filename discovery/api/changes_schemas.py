@@ -161,7 +161,7 @@ class Kept(Schema):
     name: str = Field(description="Its name.", examples=["Llama 2 7B Chat"])
     reason: str = Field(
         description="Why it was left as it is.",
-        examples=["license: was changed again since, or is taken back already"],
+        examples=["license: was changed again since, or is already undone"],
     )
 
 

@@ -171,7 +171,7 @@ def plan(request: HttpRequest, payload: schemas.PlanBody, query: Query[schemas.P
     auth=LOOK,
     response={204: None},
     operation_id="look_again",
-    summary="Look through the disks anew",
+    summary="Rescan the disks",
 )
 # Ninja passes it.
 def look_again(request: HttpRequest) -> Status[None]:  # noqa: ARG001

@@ -226,7 +226,7 @@ class Asked(Schema):
 class Cancelled(Schema):
     scan_id: int
     status: JobState
-    cancelled: bool = Field(description="False when it was over already.")
+    cancelled: bool = Field(description="False when it had already finished.")
 
 
 class Scans(Schema):

@@ -75,7 +75,7 @@ class Validations(Schema):
 class StoppedRun(Schema):
     model_id: str
     status: JobState
-    cancelled: bool = Field(description="False when it was over already.")
+    cancelled: bool = Field(description="False when it had already finished.")
 
 
 class ReportQuery(Schema):

@@ -77,7 +77,7 @@ def token(request: HttpRequest, token_id: Path[Key]) -> dict[str, Any]:
     auth=Access(TokenScope.WRITE),
     response={201: schemas.MadeToken},
     operation_id="create_token",
-    summary="Make an API token",
+    summary="Create an API token",
 )
 def create_token(
     request: HttpRequest, payload: schemas.NewToken, response: HttpResponse
@@ -173,7 +173,7 @@ def deliveries(request: HttpRequest, query: Query[schemas.DeliveriesQuery]) -> d
     auth=ADD_HOOK,
     response={201: schemas.MadeWebhook},
     operation_id="create_webhook",
-    summary="Make a webhook",
+    summary="Create a webhook",
 )
 def create_hook(
     request: HttpRequest, payload: schemas.NewWebhook, response: HttpResponse

@@ -40,7 +40,7 @@ def _answer(response: HttpResponse) -> dict[str, Any]:
     try:
         document = json.loads(_text())
     except ValueError as error:
-        text = f"The rules file is broken: {error}. Mend it on the Rules page."
+        text = f"The rules file is broken: {error}. Fix it on the Rules page."
         raise ApiError(409, text) from None
     response["ETag"] = _tag()
     return {

@@ -35,7 +35,7 @@ def inside(job: Job, path: str) -> FileEntry:
     if not is_under(real, root):
         raise LoadRefused(f"{to_text(path)} leads out of the root: it is not opened.")
     if not os.path.isfile(real):
-        raise LoadFailed(f"{to_text(path)} is not there any more, or is no regular file.")
+        raise LoadFailed(f"{to_text(path)} is not there any more, or is not a regular file.")
     status = os.stat(real)
     return FileEntry(
         path, status.st_size, status.st_mtime_ns, status.st_ino, os.path.relpath(real, root)

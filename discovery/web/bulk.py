@@ -41,7 +41,7 @@ MAX_TAGS = 40
 
 BULK = needs_any(permissions.OF_BULK.values())
 
-NOTHING = "Nothing is filled in yet: say what the models shall have."
+NOTHING = "Nothing is filled in yet: enter what to change."
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -237,7 +237,7 @@ def stop(request: HttpRequest, pk: int) -> HttpResponse:
     if bulk_edits.cancel(get_object_or_404(_mine(request), pk=pk)):
         messages.success(request, "It stops. What was done so far stands.")
     else:
-        messages.warning(request, "It was over already.")
+        messages.warning(request, "It has already finished.")
     return redirect("bulk-edit", pk)
 
 

@@ -143,7 +143,7 @@ def _stop_deep(request: HttpRequest, record: RegisteredModel) -> None:
             "It stops. What was read so far is kept, and the next validation goes on from there.",
         )
     else:
-        messages.warning(request, "It was over already.")
+        messages.warning(request, "It has already finished.")
 
 
 def _load(request: HttpRequest, record: RegisteredModel) -> None:
@@ -166,7 +166,7 @@ def _stop_load(request: HttpRequest, record: RegisteredModel) -> None:
     if test_loads.cancel(get_object_or_404(LoadTest, pk=key, model=record)):
         messages.success(request, "The test load stops.")
     else:
-        messages.warning(request, "It was over already.")
+        messages.warning(request, "It has already finished.")
 
 
 def _quarantine(request: HttpRequest, record: RegisteredModel) -> None:

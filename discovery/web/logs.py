@@ -76,7 +76,7 @@ class LogFilters:
         after = _moment(since)
         if since and after is None:
             faults.append(
-                f"“{since}” is no time: write 2026-11-24 or 2026-11-24T03:00, in your time zone."
+                f"“{since}” is not a time: write 2026-11-24 or 2026-11-24T03:00, in your time zone."
             )
             since = ""
         model = clean(query.get("model", ""), 200).strip()

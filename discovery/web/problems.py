@@ -140,7 +140,7 @@ def _act(action: str, rows: list[Finding], user: User, sent: Any) -> str:
         days = sent.get("days", "7")
         until = timezone.now() + timedelta(days=int(days) if days in ("1", "7", "30", "90") else 7)
         return triage.summary(
-            triage.snooze(rows, until, by=user), f"put off until {until:%-d %b %Y}"
+            triage.snooze(rows, until, by=user), f"snoozed until {until:%-d %b %Y}"
         )
     if action == "rescan":
         ids = tuple(dict.fromkeys(row.model.model_id for row in rows))

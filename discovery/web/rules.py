@@ -92,8 +92,7 @@ def category(request: HttpRequest, axis: str, category: str) -> HttpResponse:
     except categorization.InvalidRules:
         messages.warning(
             request,
-            "The rules file is broken, so its rules cannot be shown one by one. Mend it here"
-            " first.",
+            "The rules file is broken, so its rules cannot be shown one by one. Fix it here first.",
         )
         return redirect("rules-json")
     document = json.loads(text)

@@ -40,7 +40,7 @@ SHOWN = {
     "": "All",
     "different": "With changes",
     "trouble": "With errors",
-    "unfinished": "Cut short",
+    "unfinished": "Interrupted",
 }
 
 #: What a comparison tells, in its order: kind of difference → its words.
@@ -101,7 +101,7 @@ def stop(request: HttpRequest, pk: int) -> HttpResponse:
     if scans.cancel(get_object_or_404(ScanRun, pk=pk)):
         messages.success(request, "The scan stops. What it has read stays registered.")
     else:
-        messages.warning(request, "The scan was over already.")
+        messages.warning(request, "The scan has already finished.")
     return _back(request)
 
 

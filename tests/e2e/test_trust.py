@@ -119,11 +119,11 @@ def test_all_problems_on_a_page_are_put_off_and_checked_again_at_once(
     expect(page.locator(".toast")).to_contain_text("2 models are being read again")
     page.get_by_label("Choose all on this page").check()
     page.get_by_label("How long to put them off").select_option("a month")
-    page.get_by_role("button", name="Put off").click()
+    page.get_by_role("button", name="Snooze").click()
     expect(page.get_by_role("heading", name="Nothing is wrong")).to_be_visible()
-    page.get_by_role("navigation", name="State").get_by_role("link", name="Put off").click()
+    page.get_by_role("navigation", name="State").get_by_role("link", name="Snoozed").click()
     expect(page.locator("#results tbody tr")).to_have_count(count)
-    expect(page.get_by_text("Put off until").first).to_be_visible()
+    expect(page.get_by_text("Snoozed until").first).to_be_visible()
 
 
 def test_what_is_mended_leaves_the_list_by_itself(

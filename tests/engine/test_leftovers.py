@@ -178,7 +178,7 @@ def test_one_manifest_that_cannot_be_read_makes_every_blob_safe(
     age(tmp_path)
     told = look(str(tmp_path))
     assert told.found == []
-    assert "no manifest that can be read" in told.unread[0][1]
+    assert "not a readable manifest" in told.unread[0][1]
 
 
 def shards(folder: Path, numbers: tuple[int, ...], total: int, stem: str = "model") -> list[str]:

@@ -138,7 +138,7 @@ def test_the_key_goes_with_the_question_and_stays_out_of_the_answer(server: Serv
         ),
         (200, b"OK", "", "answers with text/plain that is no JSON."),
         (200, b"[" * 100_000, "", "answers with text/plain that is no JSON."),
-        (200, [], "", "answers with JSON that is no list of models ({'data': [...]})."),
+        (200, [], "", "answers with JSON that is not a list of models ({'data': [...]})."),
         (200, {"data": "x" * (1 << 20)}, "", "answers with more than 1 MiB."),
     ],
 )

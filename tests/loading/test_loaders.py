@@ -284,7 +284,7 @@ def test_a_file_that_is_gone_and_a_folder_in_its_place_are_told(tmp_path: Path) 
     for name in ("gone.safetensors", "folder.safetensors"):
         assert (
             failure(attempt(job(tmp_path, name)))
-            == f"{name} is not there any more, or is no regular file."
+            == f"{name} is not there any more, or is not a regular file."
         )
 
 
@@ -443,7 +443,7 @@ def test_external_data_outside_the_folder_are_refused(tmp_path: Path) -> None:
             lambda pipe: (pipe / "model_index.json").write_text(
                 '{"_class_name": "P", "../x": ["diffusers", "UNet"]}'
             ),
-            "'../x' is no folder name",
+            "'../x' is not a folder name",
         ),
         (
             lambda pipe: (pipe / "model_index.json").write_text('{"_class_name": "P"}'),

@@ -223,10 +223,10 @@ def test_an_error_in_a_table_has_its_row_and_field(
             "custom",
             "nested",
         ),
-        ('{"model_id": "alpha", "licence": "mit"}', "licence", "no field"),
+        ('{"model_id": "alpha", "licence": "mit"}', "licence", "not a field"),
         ('{"model_id": "alpha", "category": "CHAT"}', "category", "an object"),
         ('{"model_id": "alpha", "category": {"primary": "SMELL"}}', "primary", "one of"),
-        ("5", "", "no object"),
+        ("5", "", "not an object"),
     ],
 )
 def test_an_error_in_a_list_has_its_item_and_field(
@@ -249,7 +249,7 @@ def test_an_error_in_a_list_has_its_item_and_field(
         (b"model_id,nonsense column\nalpha,mit", "no field for the column"),
         (b"model_id,license,license\nalpha,mit,mit", "twice"),
         (b"PK\x03\x04\x00\x00", "must name the columns"),
-        (b'[{"model_id": "alpha"', "no whole JSON"),
+        (b'[{"model_id": "alpha"', "not complete JSON"),
         (b'[{"model_id": "alpha"}', "ends too early"),
         (b'[{"model_id": "alpha"},', "ends too early"),
         (b'[{"model_id": "alpha"} {"model_id": "beta"}]', "item 1 is followed"),

@@ -341,7 +341,9 @@ def test_many_models_are_changed_by_a_worker_with_a_stop_button(
     assert page.status_code == 200
     assert "Stop</button>" in page_text(page)
     assert "Stopped" in page_text(admin_client.post(f"/bulk/{edit.pk}/stop/", follow=True))
-    assert "was over already" in page_text(admin_client.post(f"/bulk/{edit.pk}/stop/", follow=True))
+    assert "has already finished" in page_text(
+        admin_client.post(f"/bulk/{edit.pk}/stop/", follow=True)
+    )
     assert "Go on with the rest" in page_text(admin_client.get(f"/bulk/{edit.pk}/"))
     assert "goes on with the 3 models" in page_text(
         admin_client.post(f"/bulk/{edit.pk}/go-on/", follow=True)

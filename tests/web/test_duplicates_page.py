@@ -154,7 +154,7 @@ def test_what_was_not_reviewed_is_not_handed_out(
     ("sent", "said"),
     [
         ({"kind": "copies"}, "Nothing is ticked"),
-        ({"kind": "copies", "remove": ["both"]}, "no copy of another any more"),
+        ({"kind": "copies", "remove": ["both"]}, "no longer a copy of another"),
         ({"kind": "partial", "remove": ["0" * 32]}, "not there any more"),
         ({"kind": "formats", "remove": ["1:x"]}, "not there any more"),
     ],
@@ -175,7 +175,7 @@ def test_every_copy_ticked_is_refused_and_the_ticks_stay(
     )
     html = page_text(response)
     assert response.status_code == 422
-    assert "Leave the one that shall stay." in html
+    assert "Leave out the one to keep." in html
     assert html.count(" checked>") == 2
 
 

@@ -113,7 +113,7 @@ def test_a_discarded_file_is_gone(shelf: None, admin_client: Client) -> None:
         ("model_id,license\nalpha,größe".encode("latin-1"), "not UTF-8"),
         (b"model_id,licence\nalpha,mit", "Did you mean license"),
         (b'[{"model_id": "alpha", "custom": ' + b"[" * 2_000, "nested too deep"),
-        (b'[{"model_id": "al', "no whole JSON"),
+        (b'[{"model_id": "al', "not complete JSON"),
     ],
 )
 def test_what_cannot_be_read_is_said_beside_the_field(

@@ -82,8 +82,8 @@ def test_entries_of_one_scan_and_the_way_to_it(three: ScanRun, admin_client: Cli
         ({"channel": "<b>"}, "There is no channel “&lt;b&gt;”"),
         ({"scan": "9" * 40}, "is not the number of a scan"),
         ({"scan": "１"}, "is not the number of a scan"),
-        ({"since": "yesterday"}, "“yesterday” is no time"),
-        ({"since": "2026-13-45"}, "“2026-13-45” is no time"),
+        ({"since": "yesterday"}, "“yesterday” is not a time"),
+        ({"since": "2026-13-45"}, "“2026-13-45” is not a time"),
     ],
 )
 def test_filters_that_mean_nothing_say_so_and_show_everything(

@@ -222,7 +222,7 @@ def test_every_column_can_be_shown(admin_client: Client) -> None:
     ("query", "told"),
     [
         ("q=params:>big", "is not a number with one of the units"),
-        ("q=colour:red+alpha", "is no field"),
+        ("q=colour:red+alpha", "is not a field"),
         ("min_params=lots", "is not a number with one of the units k, m, b, t"),
         ("q=" + "a" * 600, "longer than 500 characters"),
         ("&".join(f"license={number}" for number in range(51)), "51 values are too many"),

@@ -220,7 +220,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "row number": ({"custom-key": ["a"], "custom-kind": ["number"], "custom-value": ["x"]},
         "a must be a number"),
     "row infinity": ({"custom-key": ["a"], "custom-kind": ["number"], "custom-value": ["1e999"]},
-        "a is no finite number"),
+        "a is not a finite number"),
     "row kind": ({"custom-key": ["a"], "custom-kind": ["novel"], "custom-value": ["x"]},
         "a has a kind that is not offered"),
     "row boolean": ({"custom-key": ["a"], "custom-kind": ["boolean"], "custom-value": ["perhaps"]},

@@ -139,7 +139,7 @@ def test_putting_off_hides_a_problem_for_as_long_as_was_said(
     until = Finding.objects.get().snoozed_until
     assert until is not None
     assert timedelta(days=29) < until - timezone.now() < timedelta(days=31)
-    assert "Put off until" in html(admin_client, "/problems/", state="snoozed")
+    assert "Snoozed until" in html(admin_client, "/problems/", state="snoozed")
 
 
 @pytest.mark.parametrize(
@@ -252,7 +252,7 @@ def test_each_button_does_what_it_says(
     assert "under way already" in press("deep")
     assert DeepValidation.objects.get().state == "queued"
     assert "It stops." in press("stop-deep")
-    assert "over already" in press("stop-deep")
+    assert "already finished" in press("stop-deep")
     assert "The test load is on its way." in press("load")
     test = LoadTest.objects.get()
     assert "The test load stops." in press("stop-load", test=str(test.pk))

@@ -580,7 +580,7 @@ def test_a_broken_file_is_told_on_top_and_mended_as_json(
     assert (
         "categorization_rules.secondary_category.CODE.0.keyword: this key is not known here" in html
     )
-    assert '<a href="/rules/json/">Mend it</a>' in html
+    assert '<a href="/rules/json/">Fix it</a>' in html
     assert "the words code or coder in the name" in html, "the last good rules are in force"
     response = admin_client.get(CODE, follow=True)
     assert response.redirect_chain == [("/rules/json/", 302)]

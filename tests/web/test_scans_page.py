@@ -251,7 +251,7 @@ def test_stop_ends_a_queued_scan_and_asks_a_running_one(admin_client: Client) ->
 
 def test_stopping_what_is_over_says_so(admin_client: Client) -> None:
     run = make_run()
-    assert "The scan was over already." in page_text(
+    assert "The scan has already finished." in page_text(
         admin_client.post(f"/scans/{run.pk}/stop/", follow=True)
     )
 

@@ -29,7 +29,7 @@ def items(stream: TextIO) -> Iterator[Any]:
     if reader.peek() == "{":
         yield reader.value(1)
     else:
-        reader.expect("[", "it is no list of models")
+        reader.expect("[", "it is not a list of models")
         yield from _list(reader)
     if reader.peek():
         raise ValueError("text follows the end of the list")
@@ -86,7 +86,7 @@ class _Reader:
                     ) from None
                 if not self.more(max(BLOCK, len(self.text) - self.at)):
                     raise ValueError(
-                        f"item {number} is no whole JSON: {error.msg}, {error.pos - self.at}"
+                        f"item {number} is not complete JSON: {error.msg}, {error.pos - self.at}"
                         " characters after its beginning"
                     ) from None
             else:

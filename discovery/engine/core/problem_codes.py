@@ -255,7 +255,7 @@ PROBLEM_CODES: dict[str, ProblemCode] = {
         " file from a backup, and check the disk.",
     ),
     "nonfinite_weights": ProblemCode(
-        "Weights that are no numbers make every answer wrong: get the file again, or tell its"
+        "Weights that are not numbers make every answer wrong: get the file again, or tell its"
         " author.",
     ),
     "load_failed": ProblemCode(

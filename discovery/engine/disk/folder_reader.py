@@ -94,7 +94,7 @@ class FolderReader:
         return folder
 
     def add_other(self, folder: FolderListing, entry: os.DirEntry[str], path: str) -> None:
-        """What is no regular file."""
+        """What is not a regular file."""
         name = entry.name
         if entry.is_symlink():
             self.add_link(folder, entry, path)

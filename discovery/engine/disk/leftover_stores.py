@@ -127,9 +127,7 @@ class Store:
         data = parsed.data if isinstance(parsed.data, dict) and not parsed.fault else None
         layers = data.get("layers") if data else None
         if data is None or not isinstance(layers, list):
-            self.fault = (
-                f"{path} is no manifest that can be read, so nobody knows which blobs it names"
-            )
+            self.fault = f"{path} is not a readable manifest, so nobody knows which blobs it names"
             return
         for layer in [*layers, data.get("config")]:
             digest = layer.get("digest") if isinstance(layer, dict) else None

@@ -224,7 +224,9 @@ class _Walk(Reader):
         if len(self.tensors) >= MAX_TENSORS:
             raise InvalidHeader(f"it holds more than {MAX_TENSORS:,} arrays", self.position)
         if self._byte() != 0x93:
-            raise InvalidHeader(f"{name!r} is no array of shape, type and bytes", self.position - 1)
+            raise InvalidHeader(
+                f"{name!r} is not an array of shape, type and bytes", self.position - 1
+            )
         code = self._byte()
         if code & 0xF0 != 0x90 and code != 0xDC:
             raise InvalidHeader(f"{name!r} has a malformed shape", self.position - 1)
@@ -236,7 +238,7 @@ class _Walk(Reader):
         dtype = DTYPES.get(dtype_name, dtype_name.upper()[:40])
         code = self._byte()
         if code not in (0xC4, 0xC5, 0xC6):
-            raise InvalidHeader(f"the data of {name!r} are no bytes", self.position - 1)
+            raise InvalidHeader(f"the data of {name!r} are not bytes", self.position - 1)
         size = self._length(code)
         if self.position + size != end:
             raise InvalidHeader(f"the data of {name!r} do not fill their place", self.position)
@@ -253,7 +255,7 @@ class _Walk(Reader):
         if code < 0x80:
             return code
         if code not in (0xCC, 0xCD, 0xCE, 0xCF):
-            raise InvalidHeader(f"{name!r} has a dimension that is no number", self.position - 1)
+            raise InvalidHeader(f"{name!r} has a dimension that is not a number", self.position - 1)
         return int.from_bytes(self.exact(_FIXED[code], "a dimension"), "big")
 
 

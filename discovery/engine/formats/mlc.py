@@ -34,7 +34,7 @@ def read(stream: BinaryIO, size: int) -> Header:
     """Raises ``NotThisFormat`` or ``InvalidHeader``. Shards are the header's external data."""
     head = stream.read(HEAD_BYTES)
     if head.lstrip()[:1] != b"{" or size > MAX_BYTES or b'"records"' not in head:
-        raise NotThisFormat("it is no list of shards of TVM's")
+        raise NotThisFormat("it is not a list of TVM's shards")
     text = head + stream.read(size)
     if b'"dataPath"' not in text:
         raise NotThisFormat("it names no shards of TVM's")

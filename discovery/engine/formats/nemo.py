@@ -116,7 +116,7 @@ class _Archive:
                 if not complete:
                     return
                 if not self.members:
-                    raise NotThisFormat("it is no tar archive")
+                    raise NotThisFormat("it is not a tar archive")
                 raise InvalidHeader(
                     "the archive has no end, as after an interrupted download", reader.position
                 )

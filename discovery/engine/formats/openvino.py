@@ -209,7 +209,7 @@ class _Network:
 
 def _number(text: str) -> int:
     if not text.isascii() or not text.isdigit() or len(text) > 18:
-        raise InvalidHeader(f"{text[:40]!r} is no offset or size")
+        raise InvalidHeader(f"{text[:40]!r} is not an offset or a size")
     return int(text)
 
 

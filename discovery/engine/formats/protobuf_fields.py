@@ -76,7 +76,7 @@ class ProtobufReader(Reader):
     def text(self, field: Field, limit: int = 4_096) -> str:
         """The first ``limit`` bytes of a string field."""
         if field.wire != BYTES:
-            raise InvalidHeader(f"field {field.number} is no string", field.start)
+            raise InvalidHeader(f"field {field.number} is not a string", field.start)
         self.seek(field.start)
         return self.exact(min(field.end - field.start, limit), f"field {field.number}").decode(
             "utf-8", "replace"

@@ -88,11 +88,11 @@ def _read_pickles(stream: BinaryIO, size: int, head: bytes) -> Header:
     except InvalidHeader as error:
         if certain:
             raise
-        raise NotThisFormat(f"it is no pickle: {error}") from error
+        raise NotThisFormat(f"it is not a pickle: {error}") from error
     if value == LEGACY_MAGIC:
         return _read_legacy(scanner)
     if not certain and not scanner.acts and type(value) not in (Object, list, tuple):
-        raise NotThisFormat("it is no pickle that holds anything")
+        raise NotThisFormat("it is not a pickle that holds anything")
     contents = Contents()
     contents.add_value(value)
     for _ in range(MAX_STREAMS):
@@ -152,7 +152,7 @@ def _read_zip(stream: BinaryIO, size: int, head: bytes, archive: Archive | None 
         except InvalidHeader as error:
             if b"data.pkl" in head:
                 raise
-            raise NotThisFormat(f"it is no archive of torch's: {error}") from error
+            raise NotThisFormat(f"it is not one of torch's archives: {error}") from error
     mains = [member for member in archive.members if member.name.rpartition("/")[2] == "data.pkl"]
     if not mains:
         return _read_other_zip(stream, size)

@@ -130,7 +130,7 @@ def _read_header(file: WeightFile, promised: str, stream: BinaryIO, head: bytes)
         file.format = file.header.format
     except NotThisFormat as error:
         if names.is_promise(entry.name):
-            text = f"{entry.name} is no {promised} file: {error}"
+            text = f"{entry.name} is not a {promised} file: {error}"
             broken(file, Status.CORRUPT, "not_this_format", text)
         elif head.startswith(_ARCHIVE) and not _has_end(stream, entry.size):
             text = f"{entry.name} is an archive whose end is missing: the download never finished"

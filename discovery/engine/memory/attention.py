@@ -219,7 +219,7 @@ def _stored(data: Mapping[str, Any], name: str) -> int | None:
 def _group(data: Mapping[str, Any]) -> LayerGroup:
     kind = data.get("kind")
     if not isinstance(kind, str) or kind not in set(Kind):
-        raise ValueError(f"groups: {kind!r} is no kind of layer")
+        raise ValueError(f"groups: {kind!r} is not a kind of layer")
     numbers = {
         field.name: _stored(data, field.name)
         for field in fields(LayerGroup)

@@ -44,7 +44,7 @@ def integer(line: bytes, base: int = 0) -> int:
         return int(seen, 8)
     if base == 0 and line[:1] == b"\0":
         return 0
-    raise ValueError("it is no number")
+    raise ValueError("it is not a number")
 
 
 def memo_key(line: bytes) -> int | bytes:
@@ -66,7 +66,7 @@ def real(line: bytes) -> float:
             return float(text)
         except ValueError:
             continue
-    raise ValueError("it is no number")
+    raise ValueError("it is not a number")
 
 
 def quoted(line: bytes) -> bytes:

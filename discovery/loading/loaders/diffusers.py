@@ -89,7 +89,7 @@ def _components(index: dict[str, Any]) -> dict[str, tuple[str, str]]:
 def _missing(folder: str, name: str, source: tuple[str, str]) -> str | None:
     """Return what the component lacks; ``None`` when it is complete."""
     if os.path.basename(name) != name or name in ("", ".", ".."):
-        return f"{name[:80]!r} is no folder name"
+        return f"{name[:80]!r} is not a folder name"
     try:
         files = [entry.name for entry in os.scandir(os.path.join(folder, name))]
     except OSError:

@@ -105,7 +105,7 @@ def _names(body: bytes, headers: http.client.HTTPMessage, shown: str) -> list[st
     data = answer.get("data") if isinstance(answer, dict) else None
     if not isinstance(data, list):
         raise LoadFailed(
-            f"{shown} answers with JSON that is no list of models ({{'data': [...]}})."
+            f"{shown} answers with JSON that is not a list of models ({{'data': [...]}})."
         )
     return [clean(str(item["id"]), 100) for item in data if isinstance(item, dict) and "id" in item]
 

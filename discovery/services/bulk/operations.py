@@ -143,7 +143,7 @@ def summary(faults: Sequence[FieldError]) -> str:
 
 def _entries(name: str, items: Sequence[str]) -> Sequence[str]:
     if name not in _GROWING:
-        raise metadata.InvalidMetadata({name: "is no list of tags, collections or groups"})
+        raise metadata.InvalidMetadata({name: "is not a list of tags, collections or groups"})
     return metadata.clean({name: list(items)})[name] or ()
 
 

@@ -57,7 +57,7 @@ def copy_steps(chosen: Sequence[str], confirmed: frozenset[str]) -> Made:
                 continue
             if not staying:
                 raise PlanError(
-                    f"Every copy of {copy.record.title} is ticked. Leave the one that shall stay."
+                    f"Every copy of {copy.record.title} is selected. Leave out the one to keep."
                 )
             alike = [
                 other for other in staying if group_of[other.record.pk] == group_of[copy.record.pk]
@@ -66,7 +66,7 @@ def copy_steps(chosen: Sequence[str], confirmed: frozenset[str]) -> Made:
             pairs.append((copy, kept, _WHY[certainty[copy.record.pk]]))
     if keys - {copy.record.pk for copy, _, _ in pairs} or len(keys) != len(set(chosen)):
         raise PlanError(
-            "One of the ticked models is no copy of another any more. Look at the list again."
+            "One of the ticked models is no longer a copy of another. Open the list again."
         )
     choices = ask_disks(
         lambda: {copy.record.pk: choices_between(copy, kept) for copy, kept, _ in pairs}

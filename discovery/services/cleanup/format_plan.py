@@ -26,7 +26,7 @@ from discovery.services.cleanup.still_needed import Needed
 def format_steps(chosen: Sequence[str], confirmed: frozenset[str]) -> Made:
     found = {each.key: each for each in alternate_formats.found()}
     if any(key not in found for key in chosen):
-        raise PlanError("One of the ticked things is not there any more. Look at the list again.")
+        raise PlanError("One of the ticked things is not there any more. Open the list again.")
     ticked = [found[key] for key in dict.fromkeys(chosen)]
     going = {each.record.pk for each in ticked if each.is_whole}
     users = users_of(
@@ -41,7 +41,7 @@ def format_steps(chosen: Sequence[str], confirmed: frozenset[str]) -> Made:
         )
         if kept is None:
             raise PlanError(
-                f"Every format of {each.record.title} is ticked. Leave the one that shall stay."
+                f"Every format of {each.record.title} is selected. Leave out the one to keep."
             )
         weighed = copies.weigh([each.record, kept.record]) if each.is_whole else {}
         step, choices = ask_disks(partial(_format, each, kept, weighed, users))
@@ -86,7 +86,7 @@ def _beside(
     too.
     """
     if len(copies) < 2:
-        raise PlanError("One of the ticked things is not there any more. Look at the list again.")
+        raise PlanError("One of the ticked things is not there any more. Open the list again.")
     mine, other = copies[each.record.pk], copies[kept.record.pk]
     weights = {
         name

@@ -77,7 +77,7 @@ a_file() {{ # SIZE PATH
     {{ no 'it is not there, or no ordinary file' "$2"; return 1; }}
   [ "$(($(wc -c < "$2")))" = "$1" ] || no "it has not $1 bytes any more" "$2"
 }}
-a_link() {{ [ -L "$1" ] || no 'it is no link any more' "$1"; }}
+a_link() {{ [ -L "$1" ] || no 'it is no longer a link' "$1"; }}
 unwritten() {{
   [ -z "$(find "$1" -prune -newer "$plan" 2>&1)" ] ||
     no 'it was written after the plan was made' "$1"
@@ -94,7 +94,7 @@ the_same() {{ # PATH KEPT
   [ -L "$1" ] || [ ! "$1" -ef "$2" ] || [ "$(names_of "$1")" -gt 1 ] ||
     no 'it is the very file that stays' "$1"
 }}
-a_folder() {{ {{ [ ! -L "$1" ] && [ -d "$1" ]; }} || no 'it is no folder any more' "$1"; }}
+a_folder() {{ {{ [ ! -L "$1" ] && [ -d "$1" ]; }} || no 'it is no longer a folder' "$1"; }}
 step() {{ # NUMBER: looks, then removes
   if "check_$1"; then
     if [ "$remove" = yes ]; then

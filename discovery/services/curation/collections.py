@@ -182,7 +182,7 @@ def normal_query(query: str) -> str:
     if not filters.is_filtered:
         raise CollectionError(
             "query",
-            "This is no filter: filter the models first, then copy the address of the page.",
+            "This is not a filter: filter the models first, then copy the address of the page.",
         )
     text = model_filters.ModelFilters.read(filters.as_query()).as_query()
     if len(text) > MAX_QUERY:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from discovery.models.trust import FindingQuerySet
 
 #: State of a problem → its words.
-STATES = {"open": "Open", "snoozed": "Put off", "accepted": "Accepted", "resolved": "Resolved"}
+STATES = {"open": "Open", "snoozed": "Snoozed", "accepted": "Accepted", "resolved": "Resolved"}
 
 #: Columns of a model that a list of its problems does not need.
 HEAVY = tuple(

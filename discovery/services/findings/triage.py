@@ -71,7 +71,7 @@ def _decision(row: Finding) -> str:
             f"accepted{f' by {row.accepted_by.get_username()}' if row.accepted_by else ''}"
             f" (“{row.accepted_reason}”)"
         )
-    return f"put off until {row.snoozed_until:%Y-%m-%d}" if row.snoozed_until else "opened again"
+    return f"snoozed until {row.snoozed_until:%Y-%m-%d}" if row.snoozed_until else "reopened"
 
 
 def accept(rows: Sequence[Finding], *, by: User, reason: str, channel: str = "page") -> int:

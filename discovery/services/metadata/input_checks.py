@@ -38,7 +38,7 @@ def _list_fault(field: Field, items: list[Any]) -> str | None:
     words = field.words
     for number, item in enumerate(items, 1):
         if not isinstance(item, str):
-            return f"entry {number} is no text"
+            return f"entry {number} is not a text"
         if len(item) > MAX_ITEM_TEXT:
             return f"entry {number} has {len(item):,} characters, at most {MAX_ITEM_TEXT} are kept"
         if UNSTORABLE.search(item):
@@ -62,7 +62,7 @@ def _object_faults(value: Mapping[str, Any] | list[Any], where: str, depth: int)
         if isinstance(key, str) and (
             UNSTORABLE.search(key) or not key.strip() or len(key) > MAX_ITEM_TEXT
         ):
-            yield f"{inside!r} is no name for a value"
+            yield f"{inside!r} is not a name for a value"
         elif isinstance(item, Mapping | list):
             yield from _object_faults(item, inside, depth + 1)
         elif reason := _scalar_fault(item):
@@ -79,5 +79,5 @@ def _scalar_fault(item: Any) -> str | None:
     if isinstance(item, int):
         return None if -MAX_INTEGER <= item <= MAX_INTEGER else "is a number beyond 64 bits"
     if isinstance(item, float):
-        return None if math.isfinite(item) else "is no finite number"
+        return None if math.isfinite(item) else "is not a finite number"
     return "is neither text, number, list nor object"

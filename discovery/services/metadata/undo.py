@@ -154,7 +154,7 @@ def _reason_to_keep(
         history.after[change.pk] is not history.now
         or metadata.decided(record, change.field, linked) != change.after
     ):
-        return "was changed again since, or is taken back already; what stands now is kept"
+        return "was changed again since, or is already undone; what stands now is kept"
     if lost := gone.get(change.field, set()) & set(change.before or ()):
         return f"{', '.join(sorted(lost)[:5])} exists no more"
     return None

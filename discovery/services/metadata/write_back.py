@@ -107,7 +107,7 @@ def _write(record: RegisteredModel, dry_run: bool) -> Result:
     try:
         changed = json_edit.updated(text, changes)
     except (ValueError, RecursionError) as error:
-        raise WriteRefused(f"{NAME} cannot be edited: {error}. Mend it first.") from error
+        raise WriteRefused(f"{NAME} cannot be edited: {error}. Fix it first.") from error
     _refuse_read_only(folder, path)
     if not dry_run:
         _replace(path, bom + changed.encode())
@@ -162,7 +162,7 @@ def _read(path: Path, root: str) -> bytes:
     try:
         with path.open("rb") as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise WriteRefused(f"{NAME} is no regular file.")
+                raise WriteRefused(f"{NAME} is not a regular file.")
             return file.read(json_file.MAX_BYTES + 1)
     except FileNotFoundError:
         return b"{}\n"
@@ -174,7 +174,7 @@ def _parsed(raw: bytes) -> dict[str, Any]:
     """Parse the file; raises ``Refused`` for an invalid one: rewriting it would hide the error."""
     parsed = json_file.parse_object(raw)
     if parsed.fault or not isinstance(parsed.data, dict):
-        raise WriteRefused(f"{NAME} is broken: {parsed.fault}. Mend it first; nothing was written.")
+        raise WriteRefused(f"{NAME} is broken: {parsed.fault}. Fix it first; nothing was written.")
     return parsed.data
 
 

@@ -269,7 +269,7 @@ def _no_weights(case: Case) -> Explanation:
     if name in names.SIDECARS:
         return case.answer(
             "It describes a model, and there are no weights beside it.",
-            f"{to_text(name)} alone is no model.",
+            f"{to_text(name)} alone is not a model.",
             "Put the weights into the same folder, then scan.",
         )
     return case.answer(

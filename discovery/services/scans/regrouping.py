@@ -186,7 +186,9 @@ def _forget(keys: Sequence[int], journal: Journal, result: Joined) -> None:
         return
     rows = RegisteredModel.objects.filter(~carried(), pk__in=keys).exclude(status=Status.MISSING)
     for pk, model_id, path in rows.values_list("pk", "model_id", "path"):
-        text = f"{model_id} is no model by what is known now, and nobody decided anything about it"
+        text = (
+            f"{model_id} is not a model by what is known now, and nobody decided anything about it"
+        )
         journal.add(LogTopic.DISCOVERY, Severity.INFO, text, path=path)
         result.keys.add(pk)
     RegisteredModel.objects.filter(pk__in=[pk for pk in keys if pk in result.keys]).delete()

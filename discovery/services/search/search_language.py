@@ -110,8 +110,8 @@ def _term(found: re.Match[str]) -> Term:
         return numbers(name, value, negated)
     if name not in NAMES:
         raise ValueError(
-            f"“{name}” is no field. To look for the words as they are, put them in quotation marks:"
-            f' "{found[0].lstrip("-")}"'
+            f"“{name}” is not a field. To look for the words as they are, put them in"
+            f' quotation marks: "{found[0].lstrip("-")}"'
         )
     if not value:
         raise ValueError(f"it needs a value: {name}:…, or {name}:{NONE} for what has none")

@@ -167,7 +167,7 @@ def _json_rows(text: io.TextIOWrapper) -> Iterator[ImportRow]:
 def _json_row(number: int, item: Any) -> ImportRow:
     row = ImportRow(number)
     if not isinstance(item, Mapping):
-        row.errors.append(("", "is no object with a model_id"))
+        row.errors.append(("", "is not an object with a model_id"))
         return row
     model_id = item.get("model_id")
     row.model_id = model_id if isinstance(model_id, str) else ""
@@ -176,7 +176,7 @@ def _json_row(number: int, item: Any) -> ImportRow:
     if isinstance(category, Mapping):
         given |= {name: category[name] for name in CATEGORIES if name in category}
         row.errors += [
-            (f"category.{clean(str(name), 60)}", "is no part of a category")
+            (f"category.{clean(str(name), 60)}", "is not a part of a category")
             for name in category
             if name not in CATEGORIES
         ]
@@ -187,7 +187,7 @@ def _json_row(number: int, item: Any) -> ImportRow:
         row.stamps = {str(name): str(mark) for name, mark in stamps.items()}
     row.values = {name: given[name] for name in FIELDS if name in given}
     row.errors += [
-        (clean(str(name), 60), "is no field of a model") for name in given if name not in TOLD
+        (clean(str(name), 60), "is not a field of a model") for name in given if name not in TOLD
     ]
     return row
 
