@@ -287,6 +287,9 @@ CORS_EXPOSE_HEADERS = [
     "Content-Location",
     "ETag",
     "Location",
+    "RateLimit-Limit",
+    "RateLimit-Remaining",
+    "RateLimit-Reset",
     "Retry-After",
     "Idempotency-Replayed",
 ]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from functools import cached_property, wraps
 from typing import Any, NoReturn, TypeVar
 
+from django.core.exceptions import TooManyFieldsSent
 from django.http import HttpRequest, HttpResponse
 from ninja import NinjaAPI, Router
 from ninja.errors import ValidationError, ValidationErrorContext
@@ -117,13 +118,17 @@ def _refused_query(request: HttpRequest) -> ApiError | None:
     match = request.resolver_match
     route = f"/{match.route}".replace("<", "{").replace(">", "}") if match else ""
     known = api.document.queries[(route, str(request.method))]
-    if unknown := [name for name in request.GET if name not in known]:
+    try:
+        given = request.GET
+    except TooManyFieldsSent:
+        return errors.too_many()
+    if unknown := [name for name in given if name not in known]:
         return ApiError(
             422,
             "There is no such query parameter.",
             errors=[(("query", name[:80]), _not_there(name, known)) for name in unknown],
         )
-    faults = [(name, _fault(request.GET.getlist(name), known[name])) for name in request.GET]
+    faults = [(name, _fault(given.getlist(name), known[name])) for name in given]
     if wrong := [(("query", name), text) for name, text in faults if text]:
         return ApiError(422, "A query parameter cannot be used.", errors=wrong)
     return None

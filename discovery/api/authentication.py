@@ -115,7 +115,7 @@ def _caller(request: HttpRequest) -> Caller:
         _refuse_while_locked(origin)
         row = api_tokens.find(token.strip()) if scheme.lower() == "bearer" else None
         if row is None:
-            _count(f"address:{origin}", _address_rate())  # guessing is slow
+            _count(request, f"address:{origin}", _address_rate())  # guessing is slow
             if not api_tokens.was_given(token.strip()):
                 signing_in.failed_token(origin)
             raise ApiError(
@@ -123,11 +123,11 @@ def _caller(request: HttpRequest) -> Caller:
                 "This token is not valid: it is unknown, expired or revoked, or its user may not"
                 " sign in.",
             )
-        _count(f"token:{row.pk}", _token_rate())
+        _count(request, f"token:{row.pk}", _token_rate())
         return Caller(row.user, TokenScope(row.scope), f"token:{row.pk}")
     user = request.user
     if user.is_authenticated and user.is_active:
-        _count(f"user:{user.pk}", _token_rate())
+        _count(request, f"user:{user.pk}", _token_rate())
         if request.method not in _SAFE and check_csrf(request):
             raise ApiError(
                 403,
@@ -135,7 +135,7 @@ def _caller(request: HttpRequest) -> Caller:
                 " X-CSRFToken, or use an API token.",
             )
         return Caller(user, TokenScope.ADMIN, f"user:{user.pk}")
-    _count(f"address:{origin}", _address_rate())
+    _count(request, f"address:{origin}", _address_rate())
     return Caller(AnonymousUser(), None, f"address:{origin}")
 
 
@@ -157,11 +157,15 @@ def _refuse_while_locked(origin: str) -> None:
         raise ApiError(429, text, headers={"Retry-After": str(locked.seconds)}) from None
 
 
-def _count(key: str, rate: str) -> None:
-    seconds = throttle.wait(key, rate)
-    if seconds:
+def _count(request: HttpRequest, key: str, rate: str) -> None:
+    """Count the request; the middleware tells every caller what is left."""
+    allowance = throttle.count(key, rate)
+    cast("Any", request).allowance = allowance
+    if allowance is not None and allowance.is_spent:
         raise ApiError(
-            429, f"Too many requests: wait {seconds} s.", headers={"Retry-After": str(seconds)}
+            429,
+            f"Too many requests: wait {allowance.seconds} s.",
+            headers={"Retry-After": str(allowance.seconds)},
         )
 
 

@@ -10,6 +10,8 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from django.conf import settings
+from django.core.exceptions import TooManyFieldsSent
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from ninja.errors import HttpError, ValidationError
@@ -101,6 +103,7 @@ def add_handlers(api: NinjaAPI) -> None:
         Http404: _not_found,
         InvalidMetadata: _invalid_metadata,
         RootSilent: _silent,
+        TooManyFieldsSent: _too_many,
         Exception: _unforeseen,
     }
     for kind, handler in handlers.items():
@@ -159,6 +162,15 @@ def _silent(request: HttpRequest, error: RootSilent) -> HttpResponse:
     return respond(
         503, str(error) if sees_all(caller) else error.plain, headers={"Retry-After": "10"}
     )
+
+
+def too_many() -> ApiError:
+    most = settings.DATA_UPLOAD_MAX_NUMBER_FIELDS
+    return ApiError(400, f"The request has more than {most:,} parameters: send fewer.")
+
+
+def _too_many(request: HttpRequest, _error: TooManyFieldsSent) -> HttpResponse:
+    return _api_error(request, too_many())
 
 
 def _unforeseen(request: HttpRequest, error: Exception) -> HttpResponse:

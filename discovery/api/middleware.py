@@ -44,6 +44,9 @@ class ApiMiddleware:
             patch_cache_control(response, private=True, no_cache=True)
         if response.status_code < 300 and hasattr(request, "own_path"):
             response.headers["Content-Location"] = request.own_path
+        if (allowance := getattr(request, "allowance", None)) is not None:
+            for name, value in allowance.headers.items():
+                response.headers[name] = value
         return response
 
     def _answer(self, request: HttpRequest) -> HttpResponseBase:

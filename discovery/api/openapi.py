@@ -103,6 +103,7 @@ class Document(OpenAPISchema):
         components: dict[str, Any] = super().get_components()
         components["schemas"]["Error"] = ERROR
         components["securitySchemes"] = SECURITY
+        components["headers"] = openapi_details.limits()
         return components
 
     def add_schema_definitions(self, definitions: dict[str, Any]) -> None:

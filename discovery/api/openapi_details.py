@@ -10,6 +10,13 @@ from typing import Any
 
 Schemas = Mapping[str, dict[str, Any]]
 
+#: Headers of answers to each caller that has a limit → (what it says, an example).
+LIMITS = {
+    "RateLimit-Limit": ("Requests that the caller may make in one period.", 12_000),
+    "RateLimit-Remaining": ("How many of them are left.", 11_999),
+    "RateLimit-Reset": ("Seconds until all of them may be made again.", 42),
+}
+
 #: Schemas that hold themselves end somewhere.
 MAX_DEPTH = 12
 
@@ -158,14 +165,21 @@ def sent(operation: str) -> list[dict[str, Any]]:
 def given(operation: str, status: int) -> dict[str, Any]:
     """The headers of an answer."""
     names = ("Retry-After",) if status in (429, 503) else GIVEN.get(operation, {}).get(status, ())
-    return {
-        name: {
-            "description": _GIVEN[name][0],
-            "schema": {"type": "integer" if name == "Retry-After" else "string"},
-            "example": _GIVEN[name][1],
-        }
+    own = {
+        name: _header(*_GIVEN[name], "integer" if name == "Retry-After" else "string")
         for name in names
     }
+    limited = LIMITS if status < 300 or status == 429 else {}
+    return own | {name: {"$ref": f"#/components/headers/{name}"} for name in limited}
+
+
+def limits() -> dict[str, Any]:
+    """The headers that tell what is left of the caller's limit."""
+    return {name: _header(*each, "integer") for name, each in LIMITS.items()}
+
+
+def _header(text: str, example: Any, kind: str) -> dict[str, Any]:
+    return {"description": text, "schema": {"type": kind}, "example": example}
 
 
 def describe_part(parameter: dict[str, Any]) -> None:

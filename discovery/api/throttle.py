@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 
 from django.core.cache import cache
 
@@ -17,19 +18,42 @@ def parse(rate: str) -> tuple[int, int] | None:
     return int(count), UNITS[unit]
 
 
-def wait(key: str, rate: str) -> int:
-    """Count one request; return 0 when it may pass, else the seconds until the next one may."""
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What is left of so many requests in so much time, with the request that was just counted.
+
+    ``seconds`` are left of the period; then all of ``limit`` may be made again.
+    """
+
+    limit: int
+    remaining: int
+    seconds: int
+    is_spent: bool
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """As draft-ietf-httpapi-ratelimit-headers-06 has them."""
+        return {
+            "RateLimit-Limit": str(self.limit),
+            "RateLimit-Remaining": str(self.remaining),
+            "RateLimit-Reset": str(self.seconds),
+        }
+
+
+def count(key: str, rate: str) -> Allowance | None:
+    """Count one request; ``None`` where there is no limit."""
     limit = parse(rate)
     if limit is None:
-        return 0
+        return None
     allowed, period = limit
     now = time.time()
     name = f"api-requests:{key}:{int(now // period)}"
     if cache.add(name, 1, period + 1):
-        count = 1
+        made = 1
     else:
         try:
-            count = cache.incr(name)
+            made = cache.incr(name)
         except ValueError:  # it was thrown out in between: the cache was full
-            count = 1
-    return 0 if count <= allowed else int(period - now % period) + 1
+            made = 1
+    left = int(period - now % period) + 1
+    return Allowance(allowed, max(allowed - made, 0), left, made > allowed)

@@ -193,6 +193,40 @@ def test_callers_are_slowed_down_each_by_their_own_count(
     assert anybody.get(LIST).status_code == 200
 
 
+def test_every_answer_says_what_is_left_of_the_limit(
+    reader: Client, shelf: dict[str, RegisteredModel], settings: Any
+) -> None:
+    settings.API_RATE_TOKEN = "3/h"
+    first = reader.get(LIST)
+    unchanged = reader.get(LIST, headers={"If-None-Match": first["ETag"]})
+    missing, slow = reader.get("/api/models/nobody"), reader.get("/v1/models")
+    asked = (first, unchanged, missing, slow)
+    assert [each.status_code for each in asked] == [200, 304, 404, 429]
+    assert [each["RateLimit-Remaining"] for each in asked] == ["2", "1", "0", "0"]
+    assert {each["RateLimit-Limit"] for each in asked} == {"3"}
+    assert slow["RateLimit-Reset"] == slow["Retry-After"]
+    settings.API_RATE_TOKEN = ""
+    assert "RateLimit-Limit" not in reader.get(LIST)
+
+
+@pytest.mark.parametrize(
+    ("method", "address"),
+    [
+        ("GET", LIST),
+        ("GET", "/api/export"),
+        ("GET", "/api/models/nobody"),
+        ("POST", "/api/problems/accept"),
+        ("PUT", "/api/models/nobody/metadata"),
+    ],
+)
+def test_ten_thousand_parameters_are_refused_with_the_reason(
+    administrator: Client, method: str, address: str
+) -> None:
+    query = "&".join(f"tag=x{number}" for number in range(10_000))
+    told = assert_error(administrator.generic(method, f"{address}?{query}"), 400)
+    assert told["detail"] == "The request has more than 1,000 parameters: send fewer."
+
+
 def test_guessing_tokens_is_slowed_down_too(anybody: Client, db: None, settings: Any) -> None:
     settings.API_RATE_ADDRESS = "2/h"
     guesses = [

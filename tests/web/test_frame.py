@@ -357,3 +357,15 @@ def test_signing_in_on_a_full_disk_says_so_although_no_view_failed(
     response = client.post("/login/", {"username": "reader", "password": "reader"})
     assert response.status_code == 503
     assert "The disk of the server is full" in page_text(response)
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_ten_thousand_values_are_refused_with_the_reason(admin_client: Client, method: str) -> None:
+    values = "&".join(f"id=x{number}" for number in range(10_000))
+    if method == "GET":
+        refused = admin_client.get(f"/models/?{values}")
+    else:
+        form = "application/x-www-form-urlencoded"
+        refused = admin_client.generic("POST", "/bulk/", values, form)
+    assert refused.status_code == 400
+    assert "The request has more than 1,000 values. Nothing was changed." in page_text(refused)

@@ -8,6 +8,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent
 from django.http import (
     HttpRequest,
     HttpResponse,
@@ -34,9 +36,16 @@ def _answer(request: HttpRequest, status: int, sentence: str, reason: str = "") 
     return HttpResponse(render_to_string(f"{status}.html", {"reason": reason}), status=status)
 
 
-# Django passes it by name.
-def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001
-    return _answer(request, 400, "This request makes no sense. Reload the page.")
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Say what is too much where that is the reason; the rest are requests that no page makes."""
+    reason = ""
+    if isinstance(exception, TooManyFieldsSent):
+        most = settings.DATA_UPLOAD_MAX_NUMBER_FIELDS
+        reason = f"The request has more than {most:,} values. Nothing was changed."
+    elif isinstance(exception, RequestDataTooBig):
+        most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE >> 20
+        reason = f"The form holds more than {most} MiB. Nothing was changed."
+    return _answer(request, 400, "This request makes no sense. Reload the page.", reason)
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
