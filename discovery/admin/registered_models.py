@@ -108,9 +108,8 @@ def _export_as(form: str) -> Callable[..., StreamingHttpResponse]:
             .filter(pk__in=queryset.order_by().values("pk"))
             .order_by("sort_name", "pk")
         )
-        headers = {"Content-Disposition": f'attachment; filename="{chosen.file_name()}"'}
         pieces = chosen.write(rows, Sight(request.user))
-        return StreamingHttpResponse(pieces, content_type=chosen.content_type, headers=headers)
+        return StreamingHttpResponse(pieces, headers=chosen.headers())
 
     action.__name__ = f"export_{form.replace('-', '_')}"
     label = FORMATS[form].label

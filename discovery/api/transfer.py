@@ -86,9 +86,7 @@ def export(request: HttpRequest, query: Query[ExportQuery]) -> StreamingHttpResp
         else model_search.found(user, filters_of(query, user, "query"))
     )
     return StreamingHttpResponse(
-        form.write(rows, Sight(user)),
-        content_type=form.content_type,
-        headers={"Content-Disposition": f'attachment; filename="{form.file_name()}"'},
+        form.write(rows, Sight(user)), headers=form.headers(asked.model_id)
     )
 
 

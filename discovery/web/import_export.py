@@ -13,7 +13,6 @@ from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from discovery.engine.core.service_words import ImportStage
-from discovery.engine.identify.model_ids import slug
 from discovery.models import MetadataChange, MetadataImport
 from discovery.services.access import permissions
 from discovery.services.access.redaction import Sight
@@ -50,12 +49,7 @@ def export(request: HttpRequest) -> StreamingHttpResponse:
         # is one of models.
         asked.setlist("format", [each for each in formats if each not in FORMATS])
         rows = model_search.found(request.user, model_filters.ModelFilters.read(asked))
-    name = form.file_name(slug(ids[0]) if len(ids) == 1 else "models")
-    return StreamingHttpResponse(
-        form.write(rows, Sight(request.user)),
-        content_type=form.content_type,
-        headers={"Content-Disposition": f'attachment; filename="{name}"'},
-    )
+    return StreamingHttpResponse(form.write(rows, Sight(request.user)), headers=form.headers(ids))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

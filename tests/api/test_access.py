@@ -163,7 +163,7 @@ def test_unknown_filters_and_values_are_refused_and_never_dropped(
 
 
 def test_a_database_that_does_not_answer_is_503_and_a_fault_of_ours_500_without_a_trace(
-    anybody: Client, db: None, monkeypatch: pytest.MonkeyPatch
+    anybody: Client, shelf: dict[str, RegisteredModel], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(error: Exception) -> Callable[..., Any]:
         def failing(*_: Any) -> Any:
@@ -304,7 +304,7 @@ def test_pages_of_other_sites_get_no_answer_unless_the_settings_name_them(
 
 
 def test_a_full_disk_is_told_as_such_and_without_places(
-    anybody: Client, db: None, monkeypatch: pytest.MonkeyPatch
+    anybody: Client, shelf: dict[str, RegisteredModel], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: Any) -> Any:
         raise OSError(errno.ENOSPC, "No space left on device", "/srv/data/x")

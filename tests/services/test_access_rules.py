@@ -445,3 +445,11 @@ def test_bringing_many_models_up_to_date_takes_as_many_statements_as_one(
         with django_assert_num_queries(8 + lock):
             assert audiences.refresh(wanted) == 0
     assert len(rule_matches.of_terms([Term("license", "mit")])) == 20
+
+
+def test_a_preview_takes_one_parameter_however_many_models_match(make_model: Make) -> None:
+    for number in range(3):
+        make_model(f"m{number}", license="mit")
+    found = rule_matches.models_of([Term("license", "mit")])
+    assert found.count() == 3
+    assert len(found.order_by().values("pk").query.sql_with_params()[1]) == 1

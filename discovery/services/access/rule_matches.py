@@ -13,9 +13,17 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from django.db import connection
+from django.db.models.expressions import RawSQL
 
 from discovery.engine.core.service_words import RuleKind
-from discovery.models import AccessTerm, Listing, RegisteredModel, Root, Tag
+from discovery.models import (
+    AccessTerm,
+    Listing,
+    RegisteredModel,
+    RegisteredModelQuerySet,
+    Root,
+    Tag,
+)
 from discovery.models import Collection as Shelf
 
 WILDCARDS = "*?"
@@ -160,6 +168,15 @@ def of_rule(pk: int) -> set[int]:
 def of_terms(terms: Iterable[Term]) -> set[int]:
     """Primary keys of the models that have one of ``terms`` now."""
     return {model for model, _ in pairs(terms)}
+
+
+def models_of(terms: Iterable[Term]) -> RegisteredModelQuerySet:
+    """The models that have one of ``terms`` now.
+
+    Their keys are one parameter: a statement has no room for those of a large registry.
+    """
+    keys = RawSQL(numbers(), [json.dumps(sorted(of_terms(terms)))])  # noqa: S611
+    return RegisteredModel.objects.filter(pk__in=keys)
 
 
 def pairs(terms: Iterable[Term]) -> list[tuple[int, int]]:

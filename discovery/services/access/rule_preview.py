@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from django.contrib.auth.models import Group
 
 from discovery.engine.core.text import plural
-from discovery.models import Opening, RegisteredModel, Visibility
+from discovery.models import Opening, Visibility
 from discovery.services.access import rule_matches
 from discovery.services.access.rule_matches import Term
 
 
 def preview(wanted: Term, visibility: str, groups: Sequence[Group]) -> list[str]:
     """Sentences: what a rule that is not saved yet would do, nothing of which is done."""
-    models = RegisteredModel.objects.filter(pk__in=rule_matches.of_terms([wanted]))
+    models = rule_matches.models_of([wanted])
     count = models.count()
     told = [f"{plural(count, 'model')} {'matches' if count == 1 else 'match'} now."]
     if visibility:

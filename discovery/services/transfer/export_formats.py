@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from django.utils import timezone
 
+from discovery.engine.identify.model_ids import slug
 from discovery.models import RegisteredModel, RegisteredModelQuerySet
 from discovery.services.access.redaction import Sight
 from discovery.services.registry import aliases
@@ -40,8 +41,14 @@ class ExportFormat:
     help: str
     is_documents: bool = False
 
-    def file_name(self, stem: str = "models") -> str:
-        return f"{stem}-{timezone.now():%Y-%m-%d}.{self.ending}"
+    def headers(self, ids: Sequence[str] = ()) -> dict[str, str]:
+        """The headers of a download: one model gives the file its name."""
+        stem = slug(ids[0]) if len(ids) == 1 else "models"
+        name = f"{stem}-{timezone.now():%Y-%m-%d}.{self.ending}"
+        return {
+            "Content-Type": self.content_type,
+            "Content-Disposition": f'attachment; filename="{name}"',
+        }
 
 
 FORMATS = {
