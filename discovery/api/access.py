@@ -197,9 +197,10 @@ def delete(request: HttpRequest, rule_id: Path[Key]) -> Status[None]:
     operation_id="get_default_visibility",
     summary="Visibility of models that nothing else decides",
 )
-def default(request: HttpRequest) -> dict[str, Any]:  # noqa: ARG001
+# Ninja passes the request.
+def default(request: HttpRequest, response: HttpResponse) -> dict[str, Any]:  # noqa: ARG001
     """What it is, and who decides it."""
-    return _default()
+    return answered(_default(), response)
 
 
 @router.put(
@@ -209,11 +210,15 @@ def default(request: HttpRequest) -> dict[str, Any]:  # noqa: ARG001
     operation_id="set_default_visibility",
     summary="Set the visibility of models that nothing else decides",
 )
-def set_default(request: HttpRequest, payload: schemas.DefaultEdit) -> dict[str, Any]:
+def set_default(
+    request: HttpRequest, payload: schemas.DefaultEdit, response: HttpResponse
+) -> dict[str, Any]:
     """Undo it in the history of access."""
     person = caller_of(request).person
-    access_rules.set_default(payload.visibility or "", by=person, channel="api")
-    return _default()
+    with transaction.atomic():
+        require_seen(request, _default())
+        access_rules.set_default(payload.visibility or "", by=person, channel="api")
+    return answered(_default(), response)
 
 
 @router.get(

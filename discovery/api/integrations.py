@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db import transaction
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
@@ -14,6 +15,7 @@ from discovery.api import paging
 from discovery.api.authentication import READ, Access, caller_of
 from discovery.api.errors import ApiError
 from discovery.api.inputs import Key
+from discovery.api.preconditions import etag, require_seen
 from discovery.engine.core.service_words import TokenScope
 from discovery.models import ApiToken, Right, Webhook, WebhookDelivery
 from discovery.services.integrations import api_tokens, webhooks
@@ -184,7 +186,7 @@ def create_hook(
     except webhooks.WebhookError as error:
         raise _refused(error) from None
     response["Location"] = request.build_absolute_uri(reverse("api:get_webhook", args=[hook.pk]))
-    return Status(201, {**_hook(_one(hook.pk)), "secret": hook.secret})
+    return Status(201, {**_tagged(_one(hook.pk), response), "secret": hook.secret})
 
 
 def _refused(error: webhooks.WebhookError) -> ApiError:
@@ -202,10 +204,23 @@ def _one(key: int) -> Any:
     operation_id="get_webhook",
     summary="One webhook",
 )
-# Ninja passes it.
-def hook(request: HttpRequest, webhook_id: Path[Key]) -> dict[str, Any]:  # noqa: ARG001
+def hook(
+    request: HttpRequest,  # noqa: ARG001  (ninja passes it)
+    webhook_id: Path[Key],
+    response: HttpResponse,
+) -> dict[str, Any]:
     """Without its secret."""
-    return _hook(_one(webhook_id))
+    return _tagged(_one(webhook_id), response)
+
+
+def _tagged(row: Webhook, response: HttpResponse) -> dict[str, Any]:
+    """The webhook; its tag changes with what people set, and not with what is sent."""
+    response["ETag"] = etag(_settable(row))
+    return _hook(row)
+
+
+def _settable(row: Webhook) -> dict[str, Any]:
+    return {"url": row.url, "events": row.events, "enabled": row.enabled}
 
 
 @router.put(
@@ -216,19 +231,28 @@ def hook(request: HttpRequest, webhook_id: Path[Key]) -> dict[str, Any]:  # noqa
     summary="Change a webhook",
 )
 def change_hook(
-    request: HttpRequest,  # noqa: ARG001  (ninja passes it)
+    request: HttpRequest,
     webhook_id: Path[Key],
     payload: schemas.WebhookChange,
+    response: HttpResponse,
 ) -> dict[str, Any]:
     """Only what is sent changes. The secret stays."""
-    row = _one(webhook_id)
-    try:
-        webhooks.change(row, url=payload.url, events=payload.events)
-    except webhooks.WebhookError as error:
-        raise _refused(error) from None
-    if payload.enabled is not None:
-        webhooks.switch(row, on=payload.enabled)
-    return _hook(_one(webhook_id))
+    with transaction.atomic():
+        row = _locked(request, webhook_id)
+        try:
+            webhooks.change(row, url=payload.url, events=payload.events)
+        except webhooks.WebhookError as error:
+            raise _refused(error) from None
+        if payload.enabled is not None:
+            webhooks.switch(row, on=payload.enabled)
+    return _tagged(_one(webhook_id), response)
+
+
+def _locked(request: HttpRequest, key: int) -> Any:
+    """The webhook, as ``If-Match`` names it."""
+    row = _of(Webhook.objects.select_for_update(), key, "webhook")
+    require_seen(request, _settable(row))
+    return row
 
 
 @router.delete(
@@ -238,10 +262,10 @@ def change_hook(
     operation_id="delete_webhook",
     summary="Delete a webhook",
 )
-# Ninja passes it.
-def delete_hook(request: HttpRequest, webhook_id: Path[Key]) -> Status[None]:  # noqa: ARG001
+def delete_hook(request: HttpRequest, webhook_id: Path[Key]) -> Status[None]:
     """With its messages, those too that wait."""
-    webhooks.delete(_one(webhook_id))
+    with transaction.atomic():
+        webhooks.delete(_locked(request, webhook_id))
     return Status(204, None)
 
 

@@ -111,15 +111,11 @@ def change(
     response: HttpResponse,
 ) -> dict[str, Any]:
     """Only what is sent changes; null is as the others, where a number may be so."""
-    row = _row(root_id)
+    row, seen = _seen(request, root_id)
     given = {name: getattr(payload, name) for name in payload.model_fields_set}
     off = [name for name in ("enabled", "read_only") if name in given and given[name] is None]
     if off:
         raise ApiError(422, errors=[(("body", name), "must be true or false") for name in off])
-    tag = request.headers.get("If-Match", "").strip()
-    seen = None if tag in ("", "*") else tag.removeprefix("W/").strip('"')
-    if seen is not None and seen != row.stamp:
-        raise _stale()
     try:
         roots.change(row.root, given, by=caller_of(request).person, seen=seen)
     except SettingsError as error:
@@ -162,7 +158,7 @@ def remove(
     request: HttpRequest, root_id: Path[Key], query: Query[schemas.RemoveQuery]
 ) -> dict[str, Any]:
     """Files stay where they are. 409 while a scan of it is running."""
-    root = _row(root_id).root
+    root = _seen(request, root_id)[0].root
     path = root.path
     try:
         count = roots.remove(root, forget=query.models == "forget", by=caller_of(request).person)
@@ -176,6 +172,15 @@ def _row(key: int) -> roots.RootRow:
     if row is None:
         raise Http404(f"There is no root {key}.")
     return row
+
+
+def _seen(request: HttpRequest, key: int) -> tuple[roots.RootRow, str | None]:
+    """The root, and the stamp that ``If-Match`` names; 412 where that is not its own any more."""
+    row, tag = _row(key), request.headers.get("If-Match", "").strip()
+    seen = None if tag in ("", "*") else tag.removeprefix("W/").strip('"')
+    if seen is not None and seen != row.stamp:
+        raise _stale()
+    return row, seen
 
 
 def _tag(row: roots.RootRow) -> str:

@@ -86,7 +86,7 @@ def export(request: HttpRequest, query: Query[ExportQuery]) -> StreamingHttpResp
         else model_search.found(user, filters_of(query, user, "query"))
     )
     return StreamingHttpResponse(
-        form.write(rows, Sight(user)), headers=form.headers(asked.model_id)
+        form.write(rows, Sight(user)), headers=form.headers(query.model_id)
     )
 
 

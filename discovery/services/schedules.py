@@ -132,9 +132,17 @@ def resume(name: str, *, by: User) -> None:
     _note(by, "resumed", KINDS[name])
 
 
-def move(name: str, at: datetime, *, by: User) -> None:
-    """When it comes round next; from then on in its own interval. Raises ``ScheduleError``."""
+def move(name: str, at: datetime, *, by: User, seen: str = "") -> None:
+    """When it comes round next; from then on in its own interval.
+
+    ``seen`` is the time that a form showed, in ISO 8601. Raises ``ScheduleError``.
+    """
     row, now = _fetch(name), timezone.now()
+    if seen and seen != row.next_run.isoformat():
+        raise ScheduleError(
+            f"It comes round at {row.next_run:%Y-%m-%d %H:%M} UTC by now, which this page did not"
+            " show. It was not moved: decide again."
+        )
     if at < now - timedelta(minutes=1):
         raise ScheduleError("That time has passed. Choose one that is still to come.")
     if at > now + FURTHEST:

@@ -37,6 +37,8 @@ from discovery.services.access import (
     visibility,
 )
 from discovery.services.activity.sources import access_sentences
+from discovery.services.core.form_stamps import Conflict
+from discovery.web.shared import shown
 from discovery.web.shared.shortcuts import as_key, needs, numbered, page_or_partial, require
 
 if TYPE_CHECKING:
@@ -130,9 +132,12 @@ def rule(request: HttpRequest, pk: int | None = None) -> HttpResponse:
     given: dict[str, Any] = {
         "kind": sent.get("kind", ""),
         "value": sent.get("value", ""),
-        "visibility": sent.get("visibility", ""),
-        "groups": [key for text in sent.getlist("groups") if (key := as_key(text)) is not None],
+        "visibility": "".join(shown.sent(sent, "visibility")[-1:]),
+        "groups": sorted(
+            key for text in shown.sent(sent, "groups") if (key := as_key(text)) is not None
+        ),
     }
+    seen = shown.seen(sent, given)
     groups = list(Group.objects.filter(pk__in=given["groups"]).order_by("name"))
     try:
         if standing and sent.get("step") == "delete":
@@ -146,24 +151,44 @@ def rule(request: HttpRequest, pk: int | None = None) -> HttpResponse:
         )
         if sent.get("step") != "save":
             told = rule_preview.preview(wanted, given["visibility"], groups)
-            return _rule_form(request, standing, given, preview=told)
+            return _rule_form(request, standing, given, stamps=seen, preview=told)
         if standing:
-            access_rules.change(standing, visibility=given["visibility"], groups=groups, by=by)
+            access_rules.change(
+                standing, visibility=given["visibility"], groups=groups, by=by, seen=seen
+            )
         else:
             access_rules.make(wanted, visibility=given["visibility"], groups=groups, by=by)
     except access_rules.AccessRuleError as error:
-        return _rule_form(request, standing, given, error=error)
+        return _rule_form(request, standing, given, stamps=seen, error=error)
+    except Conflict as conflict:
+        return _disputed_rule(request, cast("AccessRule", standing), given, conflict)
     messages.success(request, "Rule saved.")
     return redirect("access")
+
+
+def _disputed_rule(
+    request: HttpRequest, standing: AccessRule, given: dict[str, Any], conflict: Conflict
+) -> HttpResponse:
+    """The form as the rule is now, with both values of what two people have changed."""
+    now = access_rules.settable(standing)
+    seen = shown.seen(request.POST, now)
+    disputes = shown.disputes(
+        conflict.theirs, given, {"visibility": "Visibility", "groups": "Groups"}, _in_words
+    )
+    filled = shown.again(given, now, seen, conflict.theirs)
+    return _rule_form(request, standing, filled, disputes=disputes)
+
+
+def _in_words(name: str, value: Any) -> str:
+    if name == "groups":
+        return ", ".join(Group.objects.filter(pk__in=value).values_list("name", flat=True))
+    return dict(Visibility.choices).get(value, "Leave as it is")
 
 
 def _given(standing: AccessRule | None) -> dict[str, Any]:
     if standing is None:
         return {"kind": RuleKind.CATEGORY, "value": "", "visibility": "", "groups": []}
-    return {
-        "visibility": standing.visibility,
-        "groups": list(standing.groups.values_list("pk", flat=True)),
-    }
+    return access_rules.settable(standing)
 
 
 def _rule_form(
@@ -171,10 +196,17 @@ def _rule_form(
     standing: AccessRule | None,
     given: dict[str, Any],
     *,
+    stamps: dict[str, str] | None = None,
     preview: list[str] | None = None,
     error: access_rules.AccessRuleError | None = None,
+    disputes: list[shown.Dispute] | None = None,
 ) -> HttpResponse:
+    """``stamps`` are those that the form had before, unless it shows the rule as it is now."""
+    if stamps is None:
+        stamps = shown.stamps(access_rules.settable(standing)) if standing else {}
     context = {
+        "stamps": stamps,
+        "disputes": disputes,
         "rule": standing,
         "label": visibility.called(standing) if standing else "",
         "given": given,
@@ -184,7 +216,7 @@ def _rule_form(
         "preview": preview,
         "error": error,
     }
-    status = 422 if error else 200
+    status = 422 if error else 409 if disputes else 200
     return page_or_partial(request, "discovery/access_rule.html", "form", context, status=status)
 
 
@@ -192,11 +224,18 @@ def _rule_form(
 @ADMINISTRATORS
 def default(request: HttpRequest) -> HttpResponse:
     try:
-        changed = access_rules.set_default(
-            request.POST.get("visibility", ""), by=cast("User", request.user)
-        )
+        wanted = request.POST.get("visibility", "")
+        seen = shown.seen(request.POST, {"visibility": ""})
+        changed = access_rules.set_default(wanted, by=cast("User", request.user), seen=seen)
     except access_rules.AccessRuleError as error:
         messages.error(request, str(error))
+    except Conflict as conflict:
+        words = {"": "as the file says", **dict(Visibility.choices)}
+        messages.error(
+            request,
+            f"Somebody else set the default to “{words[conflict.theirs['visibility']]}” since you"
+            f" opened this page; you chose “{words[wanted]}”. Nothing was saved.",
+        )
     else:
         messages.success(request, "Default saved." if changed else "Nothing was changed.")
     return redirect("access")

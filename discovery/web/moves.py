@@ -18,6 +18,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from discovery.models import RegisteredModel, Right, Root, ScanRun
 from discovery.services import scans
+from discovery.services.core.form_stamps import stamp
 from discovery.services.insight import decisions
 from discovery.services.registry import aliases
 from discovery.services.scans import merging, reviewing
@@ -86,6 +87,7 @@ def join(request: HttpRequest) -> HttpResponse:
 
 
 def _decide(request: HttpRequest, old: RegisteredModel, new: RegisteredModel) -> HttpResponse:
+    """Joining does what the page showed: values that changed since then are shown first."""
     by = cast("User", request.user)
     if request.POST.get("action") == "reject":
         reviewing.reject(old, new, by=by)
@@ -93,6 +95,11 @@ def _decide(request: HttpRequest, old: RegisteredModel, new: RegisteredModel) ->
             request, f"{old.title} and {new.title} stay two models. This pair is not offered again."
         )
         return redirect("moves")
+    pair = _pair(old, new)
+    if request.POST.get("seen", pair["seen"]) != pair["seen"]:
+        fault = "Somebody has changed one of them since you opened this page: look again."
+        told = {**pair, "fault": fault}
+        return page_or_partial(request, "discovery/moves_join.html", "pair", told, status=409)
     try:
         joined = reviewing.join(old, new, by=by)
     except reviewing.NotJoined as error:
@@ -100,7 +107,7 @@ def _decide(request: HttpRequest, old: RegisteredModel, new: RegisteredModel) ->
             request,
             "discovery/moves_join.html",
             "pair",
-            {**_pair(old, new), "fault": str(error)},
+            {**pair, "fault": str(error)},
             status=422,
         )
     said = f"{joined.title} is in its new place, with everything that was decided about it."
@@ -112,7 +119,9 @@ def _decide(request: HttpRequest, old: RegisteredModel, new: RegisteredModel) ->
 
 def _pair(old: RegisteredModel, new: RegisteredModel) -> dict[str, Any]:
     told = decisions.summaries([old, new])
+    choices = merging.choices(old, new)
     return {
+        "seen": stamp([(each.name, each.old, each.new) for each in choices]),
         "offer": reviewing.Offer(old, told[old.pk]),
         "candidate": reviewing.Candidate(
             new,
@@ -123,7 +132,7 @@ def _pair(old: RegisteredModel, new: RegisteredModel) -> dict[str, Any]:
         ),
         "same_weights": bool(old.fingerprint) and old.fingerprint == new.fingerprint,
         "refusal": reviewing.refusal(old, new),
-        "rows": [_row(choice) for choice in merging.choices(old, new)],
+        "rows": [_row(choice) for choice in choices],
     }
 
 
@@ -179,6 +188,10 @@ def root_path(request: HttpRequest, pk: int) -> HttpResponse:
     if request.method != "POST":
         return page_or_partial(request, "discovery/root_path.html", "form", context)
     path = request.POST.get("path", "")[:4_096]
+    if request.POST.get("seen", stamp(root.path)) != stamp(root.path):
+        fault = f"Somebody else moved this root to {root.path} since you opened this page."
+        told = {**context, "path": path, "fault": fault}
+        return page_or_partial(request, "discovery/root_path.html", "form", told, status=409)
     try:
         count = scans.move_root(root, path, channel="page", by=request.user.get_username())
     except scans.NotMoved as error:

@@ -119,7 +119,8 @@ def schedule(request: HttpRequest) -> HttpResponse:
             schedules.delete(as_key(request.POST.get("row", "")) or 0, by=by)
             said = "The schedule is deleted."
         elif action == "move":
-            schedules.move(name, _time(request.POST.get("at", "")), by=by)
+            at, seen = _time(request.POST.get("at", "")), request.POST.get("seen", "")
+            schedules.move(name, at, by=by, seen=seen)
             said = "The schedule is moved."
         elif action in _DONE:
             act, said = _DONE[action]

@@ -7,18 +7,34 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group, User
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.utils import timezone
+from django_q.models import Schedule
 
-from discovery.models import Collection, Finding, MetadataImport, RegisteredModel, SavedView, Tag
+from discovery.models import (
+    AccessRule,
+    Collection,
+    Finding,
+    MetadataImport,
+    RegisteredModel,
+    Root,
+    SavedView,
+    ScanRun,
+    Tag,
+)
+from discovery.services import scans, schedules
+from discovery.services.access import access_rules
 from discovery.services.core import form_stamps
 from discovery.services.curation import collections, saved_views
 from discovery.services.findings import triage
 from discovery.services.metadata import metadata
+from tests.support import builders
 from tests.support.page_text import page_text
 
 Make = Callable[..., RegisteredModel]
@@ -311,3 +327,156 @@ def test_a_decision_about_a_problem_is_not_taken_over_unseen(
     admin_client.post("/problems/decide/", {**fresh, "finding": finding.pk, "action": "reopen"})
     finding.refresh_from_db()
     assert finding.accepted_at is None
+
+
+# -- access rules
+
+
+@pytest.fixture
+def rule(db: None, admin_user: User) -> AccessRule:
+    term = access_rules.term("tag", "prod")
+    return access_rules.make(term, visibility="PUBLIC", groups=[], by=admin_user)
+
+
+def test_an_access_rule_writes_only_what_was_touched(
+    admin_client: Client, admin_user: User, rule: AccessRule
+) -> None:
+    address, group = f"/access/rules/{rule.pk}/", Group.objects.create(name="lab")
+    form = opened(admin_client, address)
+    access_rules.change(rule, visibility="PUBLIC", groups=[group], by=admin_user)
+    sent = {**form, "step": "save", "visibility": "ADMIN_ONLY"}
+    assert admin_client.post(address, sent).status_code == 302
+    rule.refresh_from_db()
+    assert (rule.visibility, list(rule.groups.all())) == ("ADMIN_ONLY", [group])
+
+
+@pytest.mark.parametrize(("choice", "after"), [("theirs", "lab"), ("mine", "press")])
+def test_an_access_rule_asks_whose_groups_count(
+    choice: str, after: str, admin_client: Client, admin_user: User, rule: AccessRule
+) -> None:
+    address = f"/access/rules/{rule.pk}/"
+    lab, press = (Group.objects.create(name=name) for name in ("lab", "press"))
+    form = opened(admin_client, address)
+    access_rules.change(rule, visibility="PUBLIC", groups=[lab], by=admin_user)
+    mine = {**form, "visibility": "PUBLIC", "groups": [str(press.pk)]}
+    preview = admin_client.post(address, {**mine, "step": "preview"})
+    assert stamps(page_text(preview)) == form, "a preview shows nothing that somebody else did"
+    refused = admin_client.post(address, {**mine, "step": "save"})
+    html = page_text(refused)
+    assert refused.status_code == 409
+    assert '<bdi class="break">lab</bdi>' in html
+    assert '<bdi class="break">press</bdi>' in html
+    assert list(rule.groups.all()) == [lab]
+    again = {
+        **stamps(html),
+        "step": "save",
+        "visibility": "PUBLIC",
+        "groups": [str(lab.pk)],
+        "choose-groups": choice,
+        "mine-groups": [str(press.pk)],
+    }
+    assert admin_client.post(address, again).status_code == 302
+    assert [group.name for group in rule.groups.all()] == [after]
+
+
+def test_the_default_visibility_is_not_replaced_unseen(
+    admin_client: Client, admin_user: User
+) -> None:
+    form = opened(admin_client, "/access/")
+    access_rules.set_default("ADMIN_ONLY", by=admin_user)
+    response = admin_client.post("/access/default/", {**form, "visibility": "PUBLIC"}, follow=True)
+    html = page_text(response)
+    assert "Somebody else set the default to “Administrators only”" in html
+    assert "you chose “Public”" in html
+    assert AccessRule.objects.get(is_default=True).visibility == "ADMIN_ONLY"
+    fresh = opened(admin_client, "/access/")
+    admin_client.post("/access/default/", {**fresh, "visibility": "PUBLIC"})
+    assert AccessRule.objects.get(is_default=True).visibility == "PUBLIC"
+
+
+# -- roots, moves and schedules
+
+
+def hidden(html: str) -> str:
+    found = re.search(r'name="seen"\s+value="([^"]+)"', html)
+    assert found
+    return found[1]
+
+
+def test_a_root_that_somebody_else_moved_is_not_moved_again_unseen(
+    admin_client: Client, models_root: Path, tmp_path: Path
+) -> None:
+    root = Root.objects.create(path=str(models_root))
+    places = [tmp_path / name for name in ("one", "two")]
+    for place in places:
+        builders.transformers(place / "m")
+    address = f"/scans/roots/{root.pk}/"
+    seen = hidden(page_text(admin_client.get(address)))
+    Root.objects.update(path=str(places[0]))
+    refused = admin_client.post(address, {"seen": seen, "path": str(places[1])})
+    html = page_text(refused)
+    assert refused.status_code == 409
+    assert f"Somebody else moved this root to {places[0]}" in html
+    assert f'value="{places[1]}"' in html
+    assert Root.objects.get().path == str(places[0])
+
+
+def test_a_join_does_what_was_shown(
+    admin_client: Client, admin_user: User, make_model: Make
+) -> None:
+    old = make_model("old", status="MISSING", missing_since=timezone.now(), fingerprint="1" * 32)
+    make_model("new", fingerprint="1" * 32)
+    pair = {"old": "old", "new": "new"}
+    seen = hidden(page_text(admin_client.get("/scans/moves/join/", pair)))
+    metadata.edit(old, {"license": "mit"}, by=admin_user, channel="api")
+    refused = admin_client.post("/scans/moves/join/", {**pair, "action": "join", "seen": seen})
+    assert refused.status_code == 409
+    assert "mit" in page_text(refused)
+    assert RegisteredModel.objects.count() == 2
+    again = {**pair, "action": "join", "seen": hidden(page_text(refused))}
+    assert admin_client.post("/scans/moves/join/", again).status_code == 302
+    assert RegisteredModel.objects.get().license == "mit"
+
+
+def test_a_schedule_that_somebody_else_moved_is_not_moved_unseen(
+    admin_client: Client, admin_user: User, task_queue: Any
+) -> None:
+    name = next(iter(schedules.KINDS))
+    row = Schedule.objects.filter(name=name).first() or Schedule.objects.create(
+        name=name, func="discovery.tasks.scan_by_schedule", schedule_type=Schedule.DAILY
+    )
+    theirs = timezone.now() + timedelta(days=2)
+    schedules.move(name, theirs, by=admin_user)
+    mine = f"{timezone.now() + timedelta(days=5):%Y-%m-%dT%H:%M}"
+    sent = {"action": "move", "name": name, "at": mine, "seen": row.next_run.isoformat()}
+    response = admin_client.post("/system/schedules/", sent, follow=True)
+    assert f"{theirs:%Y-%m-%d %H:%M} UTC by now" in page_text(response)
+    assert Schedule.objects.get(pk=row.pk).next_run == theirs
+    admin_client.post("/system/schedules/", {**sent, "seen": theirs.isoformat()})
+    assert Schedule.objects.get(pk=row.pk).next_run > theirs
+
+
+# -- scans
+
+
+def test_a_form_that_was_open_during_a_scan_is_saved_without_a_question(
+    admin_client: Client, models_root: Path
+) -> None:
+    def scan() -> None:
+        run, _ = scans.start_now(ScanRun.Trigger.COMMAND, path=str(models_root))
+        scans.execute(run)
+
+    builders.transformers(models_root / "m", hidden=64)
+    scan()
+    form = opened(admin_client, "/models/m/metadata/?edit=all")
+    html = page_text(admin_client.get("/models/m/metadata/?edit=all"))
+    was = dict(re.findall(r'name="(was-license)"\s+value="([^"]*)"', html))
+    access = opened(admin_client, "/models/m/access/")
+    (models_root / "m/notes.txt").write_text("another file")
+    scan()
+    sent = {**form, **was, "license": "mit", "action": "save"}
+    assert admin_client.post("/models/m/metadata/", sent).status_code == 302
+    assert RegisteredModel.objects.get().license == "mit"
+    sent = {**access, "visibility": "PUBLIC"}
+    assert admin_client.post("/models/m/access/", sent).status_code == 302
+    assert RegisteredModel.objects.get().visibility == "PUBLIC"

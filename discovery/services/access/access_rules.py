@@ -26,6 +26,7 @@ from discovery.models import (
 from discovery.services.access import audiences, rule_matches
 from discovery.services.access.rule_matches import WILDCARDS, Term
 from discovery.services.core import config_files, event_log
+from discovery.services.core.form_stamps import agree, touched
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -155,20 +156,37 @@ def make(
     return rule
 
 
+def settable(rule: AccessRule) -> dict[str, Any]:
+    """What people set of a rule: forms show it, and send its stamps."""
+    groups = rule.groups.order_by("pk").values_list("pk", flat=True)
+    return {"visibility": rule.visibility, "groups": list(groups)}
+
+
 def change(
-    rule: AccessRule, *, visibility: str, groups: Iterable[Group], by: User, channel: str = "page"
+    rule: AccessRule,
+    *,
+    visibility: str,
+    groups: Iterable[Group],
+    by: User,
+    channel: str = "page",
+    seen: Mapping[str, str] | None = None,
 ) -> bool:
     """Set the visibility and the groups of a rule; return whether anything changed.
 
-    Raises ``AccessRuleError``.
+    ``seen`` are the stamps of what a form showed: what was not touched stays as it is now. Raises
+    ``AccessRuleError``, and ``Conflict`` where somebody else has changed what was touched.
     """
     groups = list(groups)
     _of_people(rule)
     _check(visibility, groups)
     with transaction.atomic():
         rule = _locked(rule)
-        before = snapshot(rule)
-        _write(rule, visibility, groups)
+        before, now = snapshot(rule), settable(rule)
+        given = {"visibility": visibility, "groups": sorted(group.pk for group in groups)}
+        changes = touched(given, seen or {})
+        agree(changes, now, seen or {})
+        wanted = {**now, **changes}
+        _write(rule, wanted["visibility"], list(Group.objects.filter(pk__in=wanted["groups"])))
         after = snapshot(rule)
         if before == after:
             return False
@@ -178,8 +196,12 @@ def change(
 
 def grant(rule: AccessRule, group: Group, on: bool, *, by: User, channel: str = "page") -> bool:
     """One cell of the matrix. Raises ``AccessRuleError``."""
-    groups = set(rule.groups.all()) | {group} if on else set(rule.groups.all()) - {group}
-    return change(rule, visibility=rule.visibility, groups=groups, by=by, channel=channel)
+    _of_people(rule)
+    with transaction.atomic():
+        rule = _locked(rule)
+        standing = set(rule.groups.all())
+        groups = standing | {group} if on else standing - {group}
+        return change(rule, visibility=rule.visibility, groups=groups, by=by, channel=channel)
 
 
 def delete(rule: AccessRule, *, by: User, channel: str = "page") -> None:
@@ -200,18 +222,22 @@ def remove(rule: AccessRule) -> None:
     audiences.refresh(models)
 
 
-def set_default(visibility: str, *, by: User, channel: str = "page") -> bool:
+def set_default(
+    visibility: str, *, by: User, channel: str = "page", seen: Mapping[str, str] | None = None
+) -> bool:
     """Set the visibility of models that nothing else decides; return whether it changed.
 
-    An empty value leaves it to the access file. Raises ``AccessRuleError``.
+    An empty value leaves it to the access file. ``seen`` has the stamp of what a form showed.
+    Raises ``AccessRuleError``, and ``Conflict`` where somebody else has changed it since.
     """
     if visibility and visibility not in Visibility.values:
         raise AccessRuleError("visibility", "Choose one of the visibilities.")
     with transaction.atomic():
         rule, _ = AccessRule.objects.get_or_create(is_default=True, file_key="")
         before = rule.visibility
-        if before == visibility:
+        if before == visibility or not touched({"visibility": visibility}, seen or {}):
             return False
+        agree({"visibility": visibility}, {"visibility": before}, seen or {})
         AccessRule.objects.filter(pk=rule.pk).update(visibility=visibility)
         audiences.refresh()
         record(
