@@ -5,7 +5,6 @@ Nothing is saved here: ``changes`` is what the service is asked to write.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any, cast
@@ -16,15 +15,14 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from discovery.engine.core.fields import FIELDS, HOW, Kind, grouped
-from discovery.engine.core.paths import to_text
 from discovery.engine.core.service_words import VisibilitySource
 from discovery.field_forms import Written, form_field
 from discovery.models import Collection, RegisteredModel, Root, Visibility
-from discovery.services import scans
 from discovery.services.core import written
 from discovery.services.curation import collections
-from discovery.services.machine.root_probes import RootSilent
 from discovery.services.metadata import metadata
+from discovery.services.settings import roots
+from discovery.services.settings.editing import SettingsError
 
 PREFIX = "set_"
 #: Before the name of a field: it goes back to what the files say.
@@ -258,14 +256,8 @@ class RootForm(forms.ModelForm):  # type: ignore[type-arg]
         fields = ("path", "enabled", "deep_every_days")
 
     def clean_path(self) -> str:
-        """The folder as scans will find it. A folder below a root is part of that root already."""
-        path: str = self.cleaned_data["path"]
-        if not os.path.isabs(path):
-            raise forms.ValidationError("Give an absolute path.")
+        """The folder as the Roots page takes it."""
         try:
-            root, below = scans.locate(path, add=False)
-        except (scans.NoSuchFolder, RootSilent) as error:
-            raise forms.ValidationError(str(error)) from error
-        if root.pk and below == "." and root.pk != self.instance.pk:
-            raise forms.ValidationError("This folder is a root already.")
-        return to_text(os.path.abspath(path))
+            return roots.checked(self.cleaned_data["path"])
+        except SettingsError as error:
+            raise forms.ValidationError(list(error.faults.values())) from error

@@ -60,11 +60,40 @@ class RootAdmin(ByRight):
         )
 
     def save_model(self, request: HttpRequest, obj: Root, form: Any, change: bool) -> None:
-        """Whether it is scanned is written to the file as well, as from the Roots page."""
+        """Written to the file as well, as from the Roots page."""
+        if not change:
+            self._add(request, obj)
+            return
         super().save_model(request, obj, form, change)
-        if change and "enabled" in form.changed_data:
+        if "enabled" in form.changed_data:
             Root.objects.filter(pk=obj.pk).update(enabled=not obj.enabled)
             self._switch(request, [obj], on=obj.enabled)
+
+    def _add(self, request: HttpRequest, obj: Root) -> None:
+        by = cast("User", request.user)
+        made = roots.add(obj.path, by=by)
+        if not obj.enabled:
+            roots.change(made, {"enabled": False}, by=by)
+        Root.objects.filter(pk=made.pk).update(deep_every_days=obj.deep_every_days)
+        obj.pk = made.pk
+
+    def delete_model(self, request: HttpRequest, obj: Root) -> None:
+        """It leaves the file as well: a scan would bring it back."""
+        roots.remove(obj, forget=True, by=cast("User", request.user))
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Root]) -> None:
+        for root in queryset:
+            self.delete_model(request, root)
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        try:
+            response: HttpResponse = super().add_view(request, form_url, extra_context)
+        except SettingsError as error:
+            self.message_user(request, f"The root was not added: {error}", messages.ERROR)
+            return HttpResponseRedirect(reverse("admin:discovery_root_changelist"))
+        return response
 
     @admin.action(description="Enable the selected roots", permissions=["change"])
     def enable(self, request: HttpRequest, queryset: QuerySet[Root]) -> None:
@@ -100,7 +129,11 @@ class RootAdmin(ByRight):
             if root is not None and self.has_change_permission(request, root):
                 self.disable(request, Root.objects.filter(pk=root.pk))
                 return HttpResponseRedirect(reverse("admin:discovery_root_changelist"))
-        response: HttpResponse = super().delete_view(request, object_id, extra_context)
+        try:
+            response: HttpResponse = super().delete_view(request, object_id, extra_context)
+        except SettingsError as error:
+            self.message_user(request, f"The root was not deleted: {error}", messages.ERROR)
+            return HttpResponseRedirect(reverse("admin:discovery_root_changelist"))
         return response
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:

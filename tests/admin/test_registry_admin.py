@@ -25,9 +25,11 @@ from discovery.models import (
     RegisteredModel,
     Root,
     ScanRun,
+    SettingChange,
     SkippedPath,
     Visibility,
 )
+from discovery.services.core import config_files
 from discovery.services.findings import findings
 from discovery.services.metadata import metadata
 from tests.support.page_text import page_text
@@ -329,24 +331,41 @@ def test_what_only_services_write_is_only_read(
     assert admin_client.get(f"{base}add/").status_code == 403
 
 
-def test_a_root_is_added_by_an_absolute_path_that_exists(
-    admin_client: Client, tmp_path: Path
+def test_a_root_is_added_by_an_absolute_path_that_exists_as_on_the_roots_page(
+    admin_client: Client, tmp_path: Path, config_dir: Path
 ) -> None:
     add, sent = "/admin/discovery/root/add/", {"enabled": "on", "deep_every_days": "30"}
     for wrong, message in (
-        ("models", "Give an absolute path."),
+        ("models", "is not an absolute path."),
         (str(tmp_path / "none"), "does not exist"),
     ):
         assert message in page_text(admin_client.post(add, {**sent, "path": wrong}))
     assert admin_client.post(add, {**sent, "path": f"{tmp_path}/"}).status_code == 302
     root = Root.objects.get()
     assert (root.path, root.deep_every_days) == (str(tmp_path), 30)
+    assert config_files.discovery().roots[0].path == str(tmp_path)
+    assert SettingChange.objects.get().key == "discovery.roots"
     assert "a root already" in page_text(admin_client.post(add, {**sent, "path": str(tmp_path)}))
     admin_client.post(
         f"/admin/discovery/root/{root.pk}/change/", {"path": "/elsewhere", "deep_every_days": "7"}
     )
     root.refresh_from_db()
     assert (root.path, root.enabled, root.deep_every_days) == (str(tmp_path), False, 7)
+    address = f"/admin/discovery/root/{root.pk}/delete/"
+    assert admin_client.post(address, {"post": "yes"}).status_code == 302
+    assert not Root.objects.exists()
+    assert config_files.discovery().roots == ()
+
+
+def test_a_root_is_not_added_to_a_broken_file(
+    admin_client: Client, tmp_path: Path, config_dir: Path
+) -> None:
+    config_files.DISCOVERY.path.write_text("{")
+    sent = {"enabled": "on", "deep_every_days": "30", "path": str(tmp_path)}
+    response = admin_client.post("/admin/discovery/root/add/", sent, follow=True)
+    assert "The root was not added" in page_text(response)
+    assert not Root.objects.exists()
+    assert config_files.DISCOVERY.path.read_text() == "{"
 
 
 def test_a_root_with_models_is_not_deleted_one_without_is(

@@ -14,7 +14,7 @@ from django.contrib import admin
 from django.contrib.auth.models import Group, Permission, User
 from django.test import Client
 
-from discovery.models import Collection, RegisteredModel, Root
+from discovery.models import Collection, RegisteredModel, Root, SavedView, Tag
 from discovery.services.metadata import metadata
 from discovery.site import ComparingAdmin
 from tests.support.page_text import page_text
@@ -248,3 +248,19 @@ def test_what_is_in_a_value_is_never_markup(
     html = page_text(post(admin_client, address_of(model), stale, set_license="<b>x</b>"))
     assert "<script>alert(1)" not in html
     assert "you have entered “&lt;b&gt;x&lt;/b&gt;”" in html
+
+
+def test_a_tag_and_a_view_keep_what_another_administrator_wrote(
+    admin_client: Client, admin_user: User
+) -> None:
+    tag = Tag.objects.create(name="x", colour="blue")
+    view = SavedView.objects.create(owner=admin_user, name="first", query="q=x")
+    stale_tag, stale_view = (opened(admin_client, address_of(each)) for each in (tag, view))
+    Tag.objects.update(colour="red")
+    SavedView.objects.update(name="second")
+    assert post(admin_client, address_of(tag), stale_tag, colour="green").status_code == 409
+    assert post(admin_client, address_of(view), stale_view, name="third").status_code == 409
+    assert post(admin_client, address_of(view), stale_view, shared="on").status_code == 302
+    view.refresh_from_db()
+    tag.refresh_from_db()
+    assert (tag.colour, view.name, view.shared) == ("red", "second", True)

@@ -176,3 +176,16 @@ def test_people_and_groups_are_listed_and_searched(
     groups = editor.get("/api/groups?search=lab").json()["results"]
     assert [(row["name"], row["members"]) for row in groups] == [("lab", 10)]
     assert editor.get("/api/users/changes").json()["count"] > 0
+
+
+def test_the_default_is_not_replaced_unseen(administrator: Client) -> None:
+    address = "/api/access/default"
+    tag = {"If-Match": administrator.get(address)["ETag"]}
+    kind = "application/json"
+    theirs = administrator.generic("PUT", address, '{"visibility": "ADMIN_ONLY"}', kind)
+    assert theirs["ETag"] != tag["If-Match"]
+    mine = '{"visibility": "PUBLIC"}'
+    assert_error(administrator.generic("PUT", address, mine, kind, headers=tag), 412)
+    fresh = {"If-Match": theirs["ETag"]}
+    done = administrator.generic("PUT", address, mine, kind, headers=fresh)
+    assert done.json()["visibility"] == "PUBLIC"

@@ -124,6 +124,20 @@ def test_a_webhook_that_cannot_be_is_refused(administrator: Client, body: Any) -
     assert not Webhook.objects.exists()
 
 
+def test_a_webhook_that_somebody_else_changed_is_not_replaced_unseen(administrator: Client) -> None:
+    made = send(administrator, HOOKS, {"url": URL, "events": ["scan.finished"]})
+    place, tag = made["Location"], {"If-Match": made["ETag"]}
+    assert administrator.get(place)["ETag"] == made["ETag"]
+    assert send(administrator, place, {"enabled": False}, "PUT").status_code == 200
+    body, kind = json.dumps({"url": "https://hooks.example.org/y"}), "application/json"
+    assert_error(administrator.generic("PUT", place, body, kind, headers=tag), 412)
+    assert_error(administrator.delete(place, headers=tag), 412)
+    fresh = {"If-Match": administrator.get(place)["ETag"]}
+    done = administrator.generic("PUT", place, body, kind, headers=fresh)
+    assert (done.status_code, done.json()["url"]) == (200, "https://hooks.example.org/y")
+    assert administrator.delete(place, headers={"If-Match": done["ETag"]}).status_code == 204
+
+
 def test_messages_are_filtered_and_their_number_costs_nothing(
     administrator: Client, task_queue: Any
 ) -> None:

@@ -77,7 +77,7 @@ def entries() -> list[Any]:
 
 def add(path: str, *, by: User | None, name: str = "") -> Root:
     """Add a folder as a root. Raises ``SettingsError`` with why it cannot be one."""
-    text = _checked(path)
+    text = checked(path)
     entry = {"path": text, **({"name": name.strip()} if name.strip() else {})}
     _rewrite(lambda written: [*_all(written), entry if len(entry) > 1 else text], by=by)
     Root.objects.filter(path=text).update(enabled=True)  # it may have been removed before
@@ -193,8 +193,8 @@ def _values(root: Root) -> dict[str, Any]:
     }
 
 
-def _checked(path: str) -> str:
-    """The path as it is kept. Raises ``SettingsError``."""
+def checked(path: str) -> str:
+    """The path as it is kept. Raises ``SettingsError`` with why it cannot be a root."""
     given = path.strip()
     if not given or not given.isprintable():
         raise SettingsError({KEY: "Enter the path of a folder."})
