@@ -308,6 +308,7 @@ API_PROXIES = environment.count("KAREN_API_PROXIES", default=0)
 CHORES = [
     "discovery.services.settings.watch.follow",
     "discovery.services.access.access_file.follow",
+    "discovery.services.registries.syncing.request_due",
 ]
 
 #: The guide's log files, and one of our own for locked sign-ins: channel → file name. One line an

@@ -17,13 +17,16 @@ from discovery.services.integrations import http_client
 #: to.
 ELSEWHERE = "93.184.216.34"
 
+#: Registries that are asked of themselves once they are enabled: an address that is refused.
+REGISTRIES = ("huggingface.co", "registry.ollama.ai", "modelscope.cn", "modelzoo.co")
+
 Names = dict[str, list[str]]
 
 
 @pytest.fixture(autouse=True)
 def names(monkeypatch: pytest.MonkeyPatch) -> Names:
     """``names["models.example"] = ["10.0.0.1"]``; empty for a name that nobody knows."""
-    known: Names = {"localhost": ["127.0.0.1"]}
+    known: Names = {"localhost": ["127.0.0.1"], **{key: ["10.0.0.1"] for key in REGISTRIES}}
     monkeypatch.setattr(http_client, "getaddrinfo", _lookup(known, socket.getaddrinfo))
     return known
 

@@ -20,7 +20,7 @@ from discovery.models import Right, SettingChange
 from discovery.services import jobs, schedules
 from discovery.services.core.form_stamps import Conflict, stamp
 from discovery.services.machine import workers
-from discovery.services.settings import editing, roots, watch
+from discovery.services.settings import editing, roots, undoing, watch
 from discovery.services.settings.catalogue import LIMITS, SCANNING
 from discovery.services.settings.editing import SettingsError
 
@@ -313,9 +313,8 @@ def undo(request: HttpRequest, setting_change_id: Path[Key]) -> dict[str, Any]:
     if row is None:
         raise Http404(f"There is no change {setting_change_id}.")
     try:
-        (roots if row.key == roots.KEY else editing).undo(row, by=caller_of(request).person)
+        undoing.undo(row, by=caller_of(request).person)
     except SettingsError as error:
         raise ApiError(409, str(error)) from None
-    watch.apply()
     row.refresh_from_db()
     return _change(row)

@@ -27,6 +27,8 @@ from discovery.api import (
     probes,
     problems,
     registration,
+    registries,
+    registry_matches,
     roots,
     rules,
     saved_views,
@@ -67,6 +69,8 @@ for resource in (
     bulk_edits,
     system,
     plugins,
+    registry_matches,
+    registries,
 ):
     api.add_router("", resource.router)
 

@@ -35,6 +35,13 @@ from discovery.models.people import AccountChange, ExternalGrant, ExternalIdenti
 from discovery.models.permissions import Right
 from discovery.models.plugins import Plugin, PluginAnswers
 from discovery.models.registry import RegisteredModel, RegisteredModelQuerySet
+from discovery.models.remote import (
+    NameSearch,
+    RegistryState,
+    RegistrySync,
+    RemoteEntry,
+    RemoteMatch,
+)
 from discovery.models.roots import Root, SkippedPath, Unrecognized
 from discovery.models.scans import LogEntry, ScanRun
 from discovery.models.sessions import UserSession
@@ -66,6 +73,7 @@ __all__ = [
     "LogTopic",
     "MetadataChange",
     "MetadataImport",
+    "NameSearch",
     "Notice",
     "Opening",
     "Plugin",
@@ -76,7 +84,11 @@ __all__ = [
     "Recategorization",
     "RegisteredModel",
     "RegisteredModelQuerySet",
+    "RegistryState",
+    "RegistrySync",
     "RejectedMove",
+    "RemoteEntry",
+    "RemoteMatch",
     "Right",
     "Root",
     "SavedView",

@@ -151,6 +151,12 @@ class RegisteredModel(models.Model):
     extracted = models.JSONField(
         default=dict, help_text="{field: {value, source}} as the last scan read it."
     )
+    remote_values = models.JSONField(
+        default=dict,
+        help_text=(
+            "{field: {value, source}} as external registries say; in extracted where no file does."
+        ),
+    )
     curated = models.JSONField(
         default=dict, help_text="{field: {value, by, at}} as people decided."
     )

@@ -13,7 +13,14 @@ from django.utils.safestring import SafeString
 from discovery.engine.core import format_registry, problem_codes
 from discovery.engine.core.completeness import WANTED
 from discovery.engine.core.file_kinds import file_kind
-from discovery.engine.core.service_words import Channel, Difference, LoadResult, ScanEvent
+from discovery.engine.core.service_words import (
+    Channel,
+    Difference,
+    JobState,
+    LoadResult,
+    MatchState,
+    ScanEvent,
+)
 from discovery.engine.core.text import human_bytes, listed, word
 from discovery.engine.core.text import plural as counted
 from discovery.engine.core.vocabulary import (
@@ -233,8 +240,8 @@ def event_tone(event: str) -> str:
 
 @register.filter
 def tone(value: str) -> str:
-    """The colour of a severity, a check's outcome or a test load's result."""
-    kinds: tuple[type[Word], ...] = (Severity, Outcome, LoadResult)
+    """The colour of a severity, an outcome, a result, a match or the state of a job."""
+    kinds: tuple[type[Word], ...] = (Severity, Outcome, LoadResult, MatchState, JobState)
     return next((kind.tone_of(value) for kind in kinds if value in kind.values), "plain")
 
 

@@ -32,6 +32,7 @@ TOPICS = (
     "categories",
     "loading",
     "plugins",
+    "registries",
     "slow",
     "access",
     "commands",

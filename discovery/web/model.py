@@ -22,6 +22,8 @@ from discovery.services.access.redaction import Sight
 from discovery.services.cleanup import duplicates
 from discovery.services.insight import completeness_report, lineage, model_contents, snippets
 from discovery.services.machine.root_probes import RootSilent
+from discovery.services.registries import links
+from discovery.services.registries.configured import configured
 from discovery.services.registry import model_files
 from discovery.services.search import model_filters
 from discovery.services.transfer.export_formats import FORMATS
@@ -90,6 +92,8 @@ def overview(request: HttpRequest, model_id: str) -> HttpResponse:
         "relatives": family_graph.brief(record, lineage.family(record, request.user)),
         "usages": usages,
         "export_formats": FORMATS,
+        "remote_matches": links.of_model(record),
+        "registries": configured(),
         "why_no_usage": snippets.why_none(record),
         "silent": _silence(sight, silent),
     }

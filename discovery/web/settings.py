@@ -18,7 +18,7 @@ from discovery.models import Right, SettingChange
 from discovery.services.access import permissions
 from discovery.services.core import config_files
 from discovery.services.core.form_stamps import Conflict
-from discovery.services.settings import editing, exclusions, roots, watch
+from discovery.services.settings import editing, exclusions, roots, undoing, watch
 from discovery.services.settings.catalogue import LIMITS, SCANNING, Kind, Setting
 from discovery.services.settings.editing import InForce, SettingsError
 from discovery.web.shared.shortcuts import needs, numbered, page_or_partial, require
@@ -182,13 +182,9 @@ def undo(request: HttpRequest, pk: int) -> HttpResponse:
     if change.key == roots.KEY:
         require(request, *ROOTS)
     try:
-        if change.key == roots.KEY:
-            roots.undo(change, by=by)
-        else:
-            editing.undo(change, by=by)
+        undoing.undo(change, by=by)
     except SettingsError as error:
         messages.error(request, str(error))
     else:
-        watch.apply()
         messages.success(request, f"{change.key} is as it was before.")
     return redirect("settings-history")

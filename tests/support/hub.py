@@ -90,7 +90,10 @@ class HubModel:
     def at(self, revision: str) -> dict[str, HubFile] | None:
         return self.files if revision in ("main", self.sha) else self.older.get(revision)
 
-    def told(self, expand: list[str], *, blobs: bool = False, files: bool = True) -> dict[str, Any]:
+    def told(
+        self, expand: list[str], *, blobs: bool = False, files: bool = True, revision: str = ""
+    ) -> dict[str, Any]:
+        own = self.at(revision or self.sha) or {}
         made: dict[str, Any] = {
             "author": self.id.rpartition("/")[0],
             "cardData": {"license": self.license, "language": ["en"]},
@@ -101,27 +104,23 @@ class HubModel:
             "likes": self.likes,
             "pipeline_tag": "text-generation",
             "private": self.private,
-            "sha": self.sha,
+            "sha": self.sha if revision in ("", "main") else revision,
             "tags": ["transformers", "safetensors", f"license:{self.license}"],
             **self.info,
         }
         if expand:
             made = {key: value for key, value in made.items() if key in expand}
         elif files:
-            made["siblings"] = [self._sibling(path, blobs) for path in sorted(self.files)]
+            made["siblings"] = [_sibling(path, own[path], blobs) for path in sorted(own)]
         return {"id": self.id, "modelId": self.id, **made}
 
-    def _sibling(self, path: str, blobs: bool) -> dict[str, Any]:
-        file = self.files[path]
-        if not blobs:
-            return {"rfilename": path}
-        lfs = {"lfs": {"sha256": file.digest, "size": file.size, "pointerSize": 134}}
-        return {
-            "rfilename": path,
-            "size": file.size,
-            "blobId": file.blob,
-            **(lfs if file.is_lfs else {}),
-        }
+
+def _sibling(path: str, file: HubFile, blobs: bool) -> dict[str, Any]:
+    if not blobs:
+        return {"rfilename": path}
+    lfs = {"lfs": {"sha256": file.digest, "size": file.size, "pointerSize": 134}}
+    told = {"rfilename": path, "size": file.size, "blobId": file.blob}
+    return {**told, **(lfs if file.is_lfs else {})}
 
 
 @dataclass
@@ -204,7 +203,8 @@ class Hub:
             return _error(401 if not token else 404, "Repository not found", _NO_REPOSITORY)
         if revision and model.at(revision) is None:
             return _error(404, "Invalid rev id", {"X-Error-Code": "RevisionNotFound"})
-        return _json(model.told(query.get("expand", []), blobs="blobs" in query))
+        expand, blobs = query.get("expand", []), "blobs" in query
+        return _json(model.told(expand, blobs=blobs, revision=revision))
 
     def _resolve(self, path: str, headers: dict[str, str], token: str) -> Answer:
         remote_id, _, rest = path.partition("/resolve/")
@@ -266,6 +266,7 @@ def _content(file: HubFile, headers: dict[str, str], told: dict[str, str] | None
 def _handler(hub: list[Hub]) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
 
         def _answer(self) -> None:
             sent = {name.lower(): value for name, value in self.headers.items()}

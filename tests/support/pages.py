@@ -27,6 +27,10 @@ from discovery.models import (
     Notice,
     Plugin,
     RegisteredModel,
+    RegistryState,
+    RegistrySync,
+    RemoteEntry,
+    RemoteMatch,
     Root,
     SavedView,
     ScanRun,
@@ -46,7 +50,13 @@ from discovery.web.urls import urlpatterns
 from tests.support import builders
 
 #: What the parts of addresses stand for, by their names; keys of rows are found by ``KEYS``.
-PARTS = {"model_id": "llama-chat", "axis": "secondary", "category": "creative", "name": "license"}
+PARTS = {
+    "model_id": "llama-chat",
+    "axis": "secondary",
+    "category": "creative",
+    "name": "license",
+    "registry": "huggingface",
+}
 
 #: Beginning of a page's name → the row whose key its address takes.
 KEYS: dict[str, Callable[[], Any]] = {
@@ -61,6 +71,7 @@ KEYS: dict[str, Callable[[], Any]] = {
     "webhook": Webhook.objects.first,
     "token": ApiToken.objects.first,
     "access-rule": AccessRule.objects.first,
+    "registry-match": RemoteMatch.objects.first,
     "settings-root": Root.objects.first,
     "settings-plugin": Plugin.objects.first,
     "settings-undo": SettingChange.objects.first,
@@ -157,6 +168,38 @@ def furnish(user: User) -> None:
         off_reason="It failed 5 times in a row. The last time: ValueError: x",
         enabled=False,
         failures=[{"at": now.isoformat(), "path": "/models/a.shelf", "reason": "ValueError: x"}],
+    )
+    entry = RemoteEntry.objects.create(
+        registry="huggingface",
+        remote_id="acme/llama-chat",
+        revision="b" * 40,
+        license="llama3",
+        downloads=7,
+        likes=1,
+        card="# Llama",
+        files=[],
+    )
+    RemoteMatch.objects.create(
+        model=llama,
+        entry=entry,
+        registry="huggingface",
+        state="accepted",
+        confidence=98,
+        evidence=[{"kind": "hub_cache", "text": "It is in the Hub’s cache.", "weight": 98}],
+        has_update=True,
+        update={
+            "from": "a" * 40,
+            "to": "b" * 40,
+            "files": {"added": [["x.json", 2]], "removed": [], "changed": [["README.md", 1, 2]]},
+            "counts": {"added": 1, "removed": 0, "changed": 1},
+            "here": ["README.md"],
+            "license": ["mit", "llama3"],
+            "card": True,
+        },
+    )
+    RegistrySync.objects.create(registry="huggingface", state="done", message="1 read.")
+    RegistryState.objects.create(
+        name="huggingface", tried_at=now, fault="busy", message="It is busy.", retry_at=now
     )
     Notice.objects.create(title="Staff are in a group now", text="Look at it.", names=["ada"])
     LogEntry.objects.create(

@@ -35,6 +35,7 @@ MAX_RECORD_BYTES = 4_096
 MAX_LISTS = 16
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 _RECORDS = ".cache/huggingface/download"
 
 
@@ -106,6 +107,24 @@ def _add_records(found: PublishedChecksums, root: str, files: Sequence[FileEntry
             if _SHA256.fullmatch(etag):
                 found.by_path[entry.path].append(Expected(etag, "the Hub's record of the download"))
                 break
+
+
+def download_commits(root: str, files: Sequence[FileEntry]) -> set[str]:
+    """The commits that ``hf download --local-dir`` noted for these files; ``root`` is real."""
+    commits, unheard = set(), PublishedChecksums()
+    known: dict[str, bool] = {}
+    for entry in files:
+        for folder in _ancestors(entry.path):
+            if folder not in known:
+                known[folder] = os.path.isdir(to_native(root, _join(folder, _RECORDS)))
+            if known[folder]:
+                inside = entry.path if folder == "." else entry.path[len(folder) + 1 :]
+                path = _join(folder, f"{_RECORDS}/{inside}.metadata")
+                first = _read(unheard, root, path, MAX_RECORD_BYTES).partition(b"\n")[0]
+                commit = first.strip().decode("ascii", "replace").lower()
+                commits |= {commit} if _COMMIT.fullmatch(commit) else set()
+                break
+    return commits
 
 
 def _add_lists(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -65,6 +65,11 @@ class Configured:
         return (chosen or ENDPOINTS.get(self.settings.kind, "")).rstrip("/")
 
     @property
+    def place(self) -> str:
+        """Where it is, for people: its address, or its folder."""
+        return self.settings.path if self.settings.kind == "folder" else self.endpoint
+
+    @property
     def _is_the_hub(self) -> bool:
         """The variables of the Hub are about this one, not about others of its kind."""
         return self.name == "huggingface"
@@ -97,6 +102,11 @@ class Configured:
             f" {REGISTRIES}."
         )
         return Key("", key.source, note)
+
+    def with_patterns(self, include: Iterable[str], exclude: Iterable[str]) -> Configured:
+        """The same with other patterns, to try them."""
+        patterns = {"include": tuple(include), "exclude": tuple(exclude)}
+        return replace(self, settings=self.settings.model_copy(update=patterns))
 
     def wants(self, remote_id: str) -> bool:
         """Whether ``include`` and ``exclude`` leave a remote model in."""

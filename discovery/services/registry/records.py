@@ -142,6 +142,27 @@ def save_many(records: Sequence[RegisteredModel], names: Sequence[str]) -> None:
         cursor.executemany(statement, rows)
 
 
+#: What only a name says; a registry knows better, and any file better than a registry.
+_OF_NAMES = frozenset({"folder name", "file name"})
+
+
+def with_registries(record: RegisteredModel) -> dict[str, Any]:
+    """``extracted`` with what external registries say where no file does.
+
+    ``instead_of`` is what stood in the place of such a value, so that it comes back without it.
+    """
+    read = {
+        name: entry.get("instead_of") if "instead_of" in entry else entry
+        for name, entry in record.extracted.items()
+    }
+    found = {name: entry for name, entry in read.items() if entry is not None}
+    for name, told in record.remote_values.items():
+        own = found.get(name)
+        if own is None or own["source"] in _OF_NAMES:
+            found[name] = {**told, "instead_of": own}
+    return found
+
+
 def take(record: RegisteredModel, found: Found, now: datetime) -> None:
     """Copy what a scan read into ``record``: everything but people's decisions. Does not save."""
     record.path, record.place = to_text(found.path), to_text(found.place)
@@ -158,6 +179,7 @@ def take(record: RegisteredModel, found: Found, now: datetime) -> None:
         for name, value in found.values.items()
         if name != "name"
     }
+    record.extracted = with_registries(record)
     record.variants = variants_of(found)
     record.files = [[to_text(entry.path), entry.size] for entry in found.files]
     record.problems = problems_of(found)

@@ -24,8 +24,8 @@ from discovery.services.core import config_files, event_log, file_lock
 from discovery.services.scans import categorization
 from discovery.services.settings import editing
 
-#: Sections of ``model_discovery.json`` whose members are settings of their own.
-_SECTIONS = ("discovery", "retention", "throttles")
+#: Sections of the files whose members are settings of their own.
+_SECTIONS = ("discovery", "retention", "throttles", "external_registries")
 
 
 def follow() -> None:
@@ -71,8 +71,10 @@ def _changed(
     if file is config_files.RULES:
         categorization.request_recategorization(None)
     if file is config_files.DISCOVERY:
-        _record(before, document)
+        _record(file, before, document)
         apply()
+    if file is config_files.REGISTRIES:
+        _record(file, before, document)
 
 
 def apply() -> None:
@@ -82,14 +84,16 @@ def apply() -> None:
     scans.sync_schedule()
 
 
-def _record(before: dict[str, Any], after: dict[str, Any]) -> None:
+def _record(
+    file: config_files.ConfigFile[Any], before: dict[str, Any], after: dict[str, Any]
+) -> None:
     """What was changed in the file itself: a page has recorded its own changes."""
     changed = [
         key
         for key in dict.fromkeys((*_keys(before), *_keys(after)))
         if editing.held(before, key) != editing.held(after, key)
     ]
-    name = config_files.DISCOVERY.name
+    name = file.name
     last = {
         row.key: row.after
         for row in SettingChange.objects.filter(file=name, key__in=changed).order_by("pk")

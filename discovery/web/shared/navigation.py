@@ -102,6 +102,7 @@ ENTRIES = (
         "Integrations",
         "Manage",
         (
+            Page("registries", "Registries"),
             Page("tokens", "API tokens"),
             Page("webhooks", "Webhooks"),
             Page("openapi-page", "HTTP API"),

@@ -133,7 +133,7 @@ class HuggingFace:
                 told = f"“{clean(about.removeprefix('model '), 100)}” is not a name of the Hub."
                 raise RegistryError(RegistryFault.NAME, told) from error
             except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-                told = "It answers with something that is not the Hub's API: is the address right?"
+                told = "It answers with something that is not the Hub’s API: is the address right?"
                 raise unreadable(told) from error
 
     def _fault(self, error: HfHubHTTPError | OfflineModeIsEnabled, about: str) -> RegistryError:
