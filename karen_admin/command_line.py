@@ -30,15 +30,15 @@ def run(argv: Sequence[str]) -> int:
     ``--traceback`` shows where the trouble came from, as with Django's own errors.
     """
     from django.conf import settings
-    from django.core.management import execute_from_command_line
 
+    from discovery.management.own_command import Utility
     from discovery.services.core import failures
 
     try:
         # Django puts off what is wrong with the settings until something asks for them: a command,
         # or none at all.
         _ = settings.INSTALLED_APPS
-        code = _ended(execute_from_command_line, list(argv))
+        code = _ended(Utility(list(argv)).execute)
         streams.flush()
     except KeyboardInterrupt:
         return 130
@@ -51,10 +51,10 @@ def run(argv: Sequence[str]) -> int:
     return code
 
 
-def _ended(command: Callable[[list[str]], None], argv: list[str]) -> int:
+def _ended(command: Callable[[], None]) -> int:
     """Run the command; return the code that it exits with."""
     try:
-        command(argv)
+        command()
     except SystemExit as ended:
         if isinstance(ended.code, str):  # as Python itself does
             sys.stderr.write(f"{ended.code}\n")

@@ -6,13 +6,27 @@ not a word about the pipe.
 
 from __future__ import annotations
 
+import codecs
 import io
+import json
 import os
 import sys
 from contextlib import suppress
 from typing import Any, TextIO
 
 _UTF8 = "utf-8"
+#: What becomes of characters that the encoding of a stream does not have.
+ESCAPED = "karen-escaped"
+
+
+def _escaped(error: UnicodeError) -> tuple[str, int]:
+    """Their numbers as JSON writes them, so that a document stays one in any encoding."""
+    assert isinstance(error, UnicodeEncodeError)
+    lost = error.object[error.start : error.end]
+    return json.dumps(lost)[1:-1], error.end
+
+
+codecs.register_error(ESCAPED, _escaped)
 
 
 class Pipe(io.FileIO):
@@ -55,7 +69,7 @@ def _opened(stream: TextIO | None, descriptor: int) -> TextIO:
     return io.TextIOWrapper(
         io.BufferedWriter(Pipe(descriptor, "wb", closefd=False)),
         encoding=stream.encoding if is_terminal or named else _UTF8,
-        errors="backslashreplace",
+        errors=ESCAPED,
         line_buffering=is_terminal or descriptor == 2,
     )
 

@@ -7,23 +7,21 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management import call_command
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.db import connection
 
+from discovery.management.own_command import OwnCommand
 from discovery.services.core.file_lock import host_lock
 
 #: Seconds after which a command stops waiting for another one that sets up the database.
 PATIENCE = 120.0
 
 
-class DatabaseCommand(BaseCommand):
+class DatabaseCommand(OwnCommand):
     """Sets up the tables of an empty database first.
 
     One that holds anything is left as it is: whether to migrate it is for a person to decide.
     """
-
-    # Checking everything would import each page and endpoint.
-    requires_system_checks: list[str] = []
 
     def execute(self, *args: Any, **options: Any) -> str | None:
         if _is_empty():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import subprocess
 import sys
@@ -33,6 +34,16 @@ def test_a_pipe_closed_at_every_byte_ends_quietly(held: int) -> None:
         assert raw.reader_is_gone == (count < len(text))
         stream.write("and more")
         stream.close()
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_a_document_is_one_in_any_encoding(encoding: str) -> None:
+    names = ["modèle", "模型", "𝛼", "\udcff"]
+    raw = io.BytesIO()
+    stream = io.TextIOWrapper(raw, encoding=encoding, errors=streams.ESCAPED)
+    stream.write(json.dumps(names, ensure_ascii=False))
+    stream.flush()
+    assert json.loads(raw.getvalue().decode(encoding)) == names
 
 
 @pytest.mark.slow

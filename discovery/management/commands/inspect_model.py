@@ -8,7 +8,6 @@ import sys
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand
 from tqdm import tqdm
 
 from discovery.engine.classify.categorize import Categorizer
@@ -22,14 +21,14 @@ from discovery.engine.disk.walk import walk
 from discovery.engine.identify.document import document
 from discovery.engine.identify.identify import identify
 from discovery.engine.identify.model_ids import new_id
+from discovery.management.own_command import OwnCommand
 from discovery.services.core import config_files
 from discovery.services.machine.hardware import this_machine
 from discovery.services.plugins.inspecting import Inspection
 
 
-class Command(BaseCommand):
+class Command(OwnCommand):
     help = "Read every model at or under PATH and show what it is. Nothing is written."
-    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(

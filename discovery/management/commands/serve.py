@@ -23,12 +23,12 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
-from django.core.management.base import BaseCommand
 from django.db import DatabaseError
 
 from discovery import startup
 from discovery.management import demo_registry
 from discovery.management.database import migrate
+from discovery.management.own_command import OwnCommand
 from discovery.models import Root, ScanRun
 from discovery.services import jobs, scans
 from discovery.services.access import access_file
@@ -54,12 +54,11 @@ _STATES = {
 }
 
 
-class Command(BaseCommand):
+class Command(OwnCommand):
     help = (
         "Migrate, create the first administrator, start workers and web server. Ctrl-C stops all"
         " of it."
     )
-    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--host", default="127.0.0.1")

@@ -5,14 +5,14 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
+from discovery.management.own_command import OwnCommand
 from discovery.services.plugins import starter
 
 
-class Command(BaseCommand):
+class Command(OwnCommand):
     help = "Write a discovery plugin into the plugins folder, and a test of it beside it."
-    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
