@@ -118,7 +118,7 @@ def test_the_token_itself_is_not_kept_and_its_use_is_noted_once_a_minute(
         ("", "read", None),
         (" \0", "read", None),
         ("x", "root", None),
-        ("x", "write", None),
+        ("x", "admin", None),
         ("x", "read", "past"),
     ],
 )

@@ -10,10 +10,15 @@ from django.contrib.auth.models import User
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
-from discovery.models import RegisteredModel, Right, SavedView
+from discovery.engine.core.service_words import TokenScope
+from discovery.models import RegisteredModel, Right, SavedView, roles
+from discovery.services.access import permissions
+from discovery.services.integrations import api_tokens
+from discovery.services.integrations.api_tokens import TokenError
+from tests import doors
 from tests.api.test_access import assert_error
 from tests.api.test_tags import send
-from tests.people import permit
+from tests.people import join, permit
 
 Make = Callable[..., RegisteredModel]
 LIST = "/api/views"
@@ -115,3 +120,32 @@ def test_a_list_of_models_names_the_nearest_format_and_root(
         [fault] = assert_error(writer.get(f"/api/models/discovered?{query}"), 422)["errors"]
         assert fault["loc"] == ["query", query.partition("=")[0]]
         assert said in fault["msg"]
+
+
+def test_a_viewer_changes_what_is_their_own_by_token_and_nothing_else(
+    user: User, make_model: Make, caller: Callable[..., Client]
+) -> None:
+    make_model("public", visibility="PUBLIC")
+    viewer = caller(join(user, roles.VIEWER), "write")
+    favorite = "/api/models/public/favorite"
+    assert viewer.put(favorite).status_code == 204
+    assert viewer.get("/api/favorites").json()["count"] == 1
+    assert viewer.delete(favorite).status_code == 204
+    made = send(viewer, "POST", LIST, {"name": "Mine", "query": "q=x"})
+    assert made.status_code == 201, made.content
+    assert viewer.delete(made["Location"]).status_code == 204
+    assert_error(send(viewer, "PUT", "/api/models/public/metadata", {"license": "mit"}), 403)
+    with pytest.raises(TokenError, match="choose read or write"):
+        api_tokens.create(user, "more", "admin")
+
+
+def test_each_right_that_an_admin_token_is_for_gives_one() -> None:
+    closed = [
+        route
+        for route, cells in doors.API.items()
+        for who in cells.values()
+        if who.scope == TokenScope.ADMIN
+        and who.level != "superuser"
+        and not who.every & set(map(str, permissions.OF_SCOPES[TokenScope.ADMIN]))
+    ]
+    assert closed == []

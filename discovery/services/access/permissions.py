@@ -56,11 +56,21 @@ OF_BULK = {
 IMPORTING = (Right.IMPORT, Right.EDIT, Right.GRANT, Right.CHANGE_COLLECTION, Right.VIEW_ALL)
 
 #: Scope of a token → rights of which its owner has one at least: otherwise the scope would open
-#: nothing.
+#: nothing. Everybody has favorites, saved views and tokens of their own to write.
 OF_SCOPES: dict[str, tuple[Right, ...]] = {
     TokenScope.READ: (),
-    TokenScope.WRITE: (Right.EDIT, Right.REGISTER, Right.FORGET, Right.VALIDATE),
-    TokenScope.ADMIN: (Right.SCAN, Right.SYSTEM),
+    TokenScope.WRITE: (),
+    TokenScope.ADMIN: (
+        Right.SCAN,
+        Right.SYSTEM,
+        Right.ROOTS,
+        Right.SETTINGS,
+        Right.SCHEDULES,
+        Right.RULES,
+        Right.ADD_WEBHOOK,
+        Right.CHANGE_WEBHOOK,
+        Right.DELETE_WEBHOOK,
+    ),
 }
 
 #: Only to be seen and changed with a model they are about.
