@@ -14,7 +14,7 @@ from ninja.errors import ValidationError, ValidationErrorContext
 from ninja.operation import Operation
 from ninja.parser import Parser
 
-from discovery.api import closed_lists, errors
+from discovery.api import closed_lists, errors, fault_words
 from discovery.api.errors import ApiError
 from discovery.api.openapi import Document
 from discovery.services.core.endpoint_addresses import UNSTORABLE
@@ -64,7 +64,7 @@ class KarenAPI(NinjaAPI):
             for fault in context.pydantic_validation_error.errors(include_url=False)
         ]
         for told, (fault, model) in zip(found.errors, faults, strict=True):
-            told["msg"] = closed_lists.of_validation(fault, model) or told["msg"]
+            told["msg"] = fault_words.of_validation(fault, model) or told["msg"]
         return found
 
     def get_operation_url_name(self, operation: Operation, router: Router) -> str:

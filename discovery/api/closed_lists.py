@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from difflib import get_close_matches
-from typing import Any, get_args
+from typing import Any
 
-_QUOTED = re.compile(r"'((?:[^'\\]|\\.)*)'")
 #: Words of a list that are named at most.
 MAX_NAMED = 60
 EMPTY = "it is empty: give it a value, or leave it out"
@@ -29,34 +27,3 @@ def nearest(value: str, known: Iterable[str]) -> str:
         folded.setdefault(word.casefold(), word)
     found = get_close_matches(value[:200].casefold(), folded, n=1, cutoff=0.6)
     return folded[found[0]] if found else ""
-
-
-def of_validation(fault: dict[str, Any], model: Any) -> str | None:
-    """The text for a fault of pydantic's about a name or a word that is not there, or is empty.
-
-    ``model`` is what the input was held against.
-    """
-    value, kind = fault["input"], fault["type"]
-    if kind == "string_too_short" and value == "":
-        return EMPTY
-    if kind == "extra_forbidden":
-        return not_known(fault["loc"][-1], _names_at(model, fault["loc"][:-1]))
-    if kind not in ("literal_error", "enum"):
-        return None
-    return not_known(value, _QUOTED.findall(str(fault.get("ctx", {}).get("expected", ""))))
-
-
-def _names_at(model: Any, loc: Iterable[str | int]) -> list[str]:
-    """The fields of the object at a place inside ``model``."""
-    for part in loc:
-        fields = getattr(model, "model_fields", {})
-        if part in fields:
-            model = _model_in(fields[part].annotation)
-    return list(getattr(model, "model_fields", {}))
-
-
-def _model_in(annotation: Any) -> Any:
-    """The model that a type is, or has inside: that of ``list[Model] | None`` is ``Model``."""
-    if hasattr(annotation, "model_fields"):
-        return annotation
-    return next((found for arg in get_args(annotation) if (found := _model_in(arg))), None)

@@ -96,7 +96,7 @@ class MemoryQuery(Schema):
         None,
         ge=1,
         le=MAX_CONTEXT,
-        description="Tokens of context; by default as many as the model takes.",
+        description="Tokens of context; by default, and at most, as many as the model takes.",
         examples=[8192],
     )
     kv_type: KvType = Field("f16", description="Type of the values in the key-value cache.")

@@ -30,6 +30,24 @@ def one_error(response: Any, *place: str | int, status: int = 422) -> str:
     return told
 
 
+@pytest.mark.parametrize(
+    ("body", "place", "told"),
+    [
+        ({}, "problems", "is missing"),
+        ({"problems": 7, "reason": "x"}, "problems", "must be a list"),
+        ({"problems": [], "reason": "x"}, "problems", "takes at least 1 entries, not 0"),
+        ({"problems": [1], "reason": ""}, "reason", "is empty"),
+        ({"problems": [1], "reason": 5}, "reason", "must be a text"),
+        ({"problems": [1], "reason": "x" * 1_001}, "reason", "is longer than 1000 characters"),
+    ],
+)
+def test_a_wrong_body_is_told_in_words_of_ours(
+    administrator: Client, body: Any, place: str, told: str
+) -> None:
+    found = assert_error(post(administrator, "/api/problems/accept", body), 422)["errors"]
+    assert {"loc": ["body", place], "msg": told} in found
+
+
 # -- query parameters
 
 
@@ -46,6 +64,10 @@ def one_error(response: Any, *place: str | int, status: int = 422) -> str:
         ("page=", ["query", "page"], ["empty"]),
         ("tag=%20", ["query", "tag"], ["empty"]),
         ("page=1&page=2", ["query", "page"], ["comes 2 times"]),
+        ("page_size=501", ["query", "page_size"], ["must be at most 500"]),
+        ("page=x", ["query", "page"], ["must be a whole number"]),
+        ("facets=x", ["query", "facets"], ["must be true or false"]),
+        ("&".join(["tag=x"] * 51), ["query", "tag"], ["takes at most 50 entries, not 51"]),
         ("tag=a%00b", ["query", "tag"], ["cannot be stored"]),
     ],
 )
@@ -216,7 +238,7 @@ def test_a_blank_string_gives_a_field_back(
         ({"primary": "VISON"}, ["body", "primary"], "did you mean VISION?"),
         ({"category": {"primary": "VISON"}}, ["body", "category", "primary"], "did you mean"),
         ({"modalities": ["TEXT", "IMGE"]}, ["body", "modalities", 1], "did you mean IMAGE?"),
-        ({"context_length": "many"}, ["body", "context_length"], "integer"),
+        ({"context_length": "many"}, ["body", "context_length"], "whole number"),
         ({"tags": ["x", ""]}, ["body", "tags", 1], "empty"),
         ({"licence": "mit"}, ["body", "licence"], "license"),
         ([], ["body"], ""),
