@@ -154,6 +154,14 @@ def connect(registry: Configured) -> Registry:
 
 def _connectors() -> dict[str, Callable[[Configured], Registry]]:
     """By kind. Imported when one is asked for: the Hub's library is large."""
+    from discovery.services.registries.connectors.folder import Folder
     from discovery.services.registries.connectors.huggingface import HuggingFace
+    from discovery.services.registries.connectors.model_zoo import ModelZoo
+    from discovery.services.registries.connectors.ollama import Ollama
 
-    return {"huggingface": HuggingFace}
+    return {
+        "huggingface": HuggingFace,
+        "model_zoo": ModelZoo,
+        "ollama": Ollama,
+        "folder": Folder,
+    }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from discovery.engine.core.service_words import RegistryFault
@@ -96,12 +96,15 @@ class EntryReader:
     def _read_one(self, entry: RemoteEntry, summary: RemoteModel | None) -> bool:
         """Bring an entry up to date in as few requests as it takes; whether it is there."""
         before = entries.state(entry)
-        if summary is not None and entry.read_at and entry.revision == summary.revision != "":
-            entries.take(entry, summary)
+        is_current = summary is not None and entry.revision == summary.revision != ""
+        if summary is not None and is_current and entry.read_at:
+            entries.take(entry, replace(summary, files=None))
             self._save(entry, before)
             return True
         try:
-            model = self.ask(lambda: self.registry.model(entry.remote_id))
+            model = summary
+            if model is None or model.files is None:
+                model = self.ask(lambda: self.registry.model(entry.remote_id))
             entries.take(entry, model)
             self._read_card(entry, model)
         except RegistryError as error:
@@ -113,7 +116,7 @@ class EntryReader:
     def _read_card(self, entry: RemoteEntry, model: RemoteModel) -> None:
         """The card, if its file has changed. One that is not given to us is not an error."""
         file = next((f for f in model.files or () if f.path in updates.CARDS), None)
-        digest = (file.git_sha1 or file.sha256) if file else ""
+        digest = (file.git_sha1 or file.sha256) if file else model.revision
         if digest and digest == entry.card_digest:
             return
         try:

@@ -156,7 +156,10 @@ def _follow(row: RemoteMatch) -> None:
         row.evidence = [row.evidence[0], *(each.as_json() for each in verdict.evidence)]
         row.local_revision = local.revision
         if row.entry.revision not in local.revisions | {local.revision}:
-            row.update = updates.difference(local, row.entry.revision, row.entry.license, now, None)
+            before = local.stored(now)
+            row.update = updates.difference(
+                local, row.entry.revision, row.entry.license, now, before
+            )
         row.has_update = row.update is not None
         row.save(update_fields=["evidence", "local_revision", "update", "has_update"])
     entries.bring([row.model_id])

@@ -17,6 +17,7 @@ from discovery.engine.integrity.expected_checksums import download_commits
 from discovery.models import FileChecksum, RegisteredModel, Root
 from discovery.services.machine import reach
 from discovery.services.machine.root_probes import RootSilent
+from discovery.services.registries.protocol import RemoteFile
 from discovery.services.registry.model_files import below, home, home_of, weight_files
 
 #: Fields of metadata.json in which people and programs write where a model is from.
@@ -26,6 +27,7 @@ _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
 _CACHED = re.compile(r"(?:^|/)models--([^/]+?)--([^/]+?)(?:/|$)")
 _SNAPSHOT = re.compile(r"(?:^|/)snapshots/([0-9a-f]{40})/")
 _MANIFEST = re.compile(r"(?:^|/)manifests/([^/]+)/([^/]+)/([^/]+)/([^/]+)$")
+_BLOB = re.compile(r"sha256-([0-9a-f]{64})")
 _OLLAMA_HOST = "registry.ollama.ai"
 
 #: Folders that people sort models into: not owners of repositories.
@@ -77,6 +79,22 @@ class LocalModel:
     revision: str = ""
     revisions: frozenset[str] = frozenset()
     origins: list[Origin] = field(default_factory=list)
+    #: Its files are named by their content: what differs has another name.
+    is_addressed: bool = False
+
+    def stored(self, now: Iterable[RemoteFile]) -> tuple[RemoteFile, ...] | None:
+        """Its files as a registry would tell of them, where their names say what they hold.
+
+        Of several tags in one model, what is not in ``now`` may belong to another one.
+        """
+        if not self.is_addressed:
+            return None
+        among = {file.path for file in now} if len(self.origins) > 1 else set(self.sizes)
+        return tuple(
+            RemoteFile(path, size, self.checksums[path])
+            for path, size in self.sizes.items()
+            if path in among
+        )
 
 
 def read(kind: str, endpoint: str, rows: QuerySet[RegisteredModel]) -> Iterator[list[LocalModel]]:
@@ -94,6 +112,8 @@ def read(kind: str, endpoint: str, rows: QuerySet[RegisteredModel]) -> Iterator[
 
 
 def _local(record: RegisteredModel, kind: str, endpoint: str) -> LocalModel:
+    if kind == "ollama":
+        return _of_store(record)
     folder = home(record)
     main = record.variants[0]["path"] if record.variants else ""
     snapshots = [match[1] for path, _ in record.files if (match := _SNAPSHOT.search(path))]
@@ -116,7 +136,29 @@ def _local(record: RegisteredModel, kind: str, endpoint: str) -> LocalModel:
         weights=frozenset(weights - {""}) & frozenset(sizes),
         revision=revision,
         revisions=frozenset(snapshots),
-        origins=_of_ollama(record) if kind == "ollama" else _origins(record, endpoint),
+        origins=_origins(record, endpoint),
+    )
+
+
+def _of_store(record: RegisteredModel) -> LocalModel:
+    """A model in Ollama's store, whose blobs are named by their SHA-256."""
+    blobs = {
+        f"blobs/{match[0]}": (size, match[1])
+        for path, size in record.files
+        if (match := _BLOB.fullmatch(path.rpartition("/")[2]))
+    }
+    return LocalModel(
+        pk=record.pk,
+        model_id=record.model_id,
+        name=record.name,
+        title=record.title,
+        base_model=record.base_model or "",
+        license=_license(record),
+        sizes={path: size for path, (size, _) in blobs.items()},
+        weights=frozenset(),
+        checksums={path: digest for path, (_, digest) in blobs.items()},
+        origins=_of_ollama(record),
+        is_addressed=True,
     )
 
 

@@ -199,8 +199,8 @@ class SyncRun:
             return dict(match.update)
         if local.revision and not match.base_files:
             match.base_files = self._files_at(entry.remote_id, local.revision)
-        before = entries.files_of(match.base_files) if match.base_files else None
         now = entries.files_of(entry.files)
+        before = entries.files_of(match.base_files) if match.base_files else local.stored(now)
         return updates.difference(local, entry.revision, entry.license, now, before)
 
     def _files_at(self, remote_id: str, revision: str) -> list[dict[str, Any]]:
@@ -263,6 +263,7 @@ class SyncRun:
             model.remote_id
             for model in found
             if alike(model.remote_id.rpartition("/")[2].partition(":")[0], local.name)
+            or alike(model.name, local.name)
         ]
         ids = [
             each
