@@ -24,7 +24,7 @@ from discovery.loading import light_engine  # noqa: F401  (before all that impor
 from discovery.loading import confine, guard, landlock, limits, seccomp
 from discovery.loading.memory_errors import is_out_of_memory
 from discovery.loading.plugin_messages import Description, Setup, Source, encode
-from discovery.plugins import ModelDiscoveryPlugin, ModelMetadata
+from discovery.plugins import ModelDiscoveryPlugin, ModelMetadata, ModelRegistryPlugin
 
 METHODS = ("can_handle", "extract_metadata", "detect_modalities")
 #: Of what an exception says.
@@ -98,6 +98,8 @@ def _serve(setup: Setup, questions: io.BufferedReader, send: Send) -> None:
 def _ask(plugin: Any, about: str, path: str) -> Any:
     if about == "claim":
         return _plain(plugin.can_handle(path))
+    if about == "models":
+        return _plain(plugin.read_models(path))
     told = {"metadata": _metadata(plugin.extract_metadata(path))}
     told["modalities"] = _plain(plugin.detect_modalities(path))
     for name in ("collect_evidence", "check"):
@@ -135,7 +137,16 @@ def _classes(source: Source) -> dict[str, type]:
         and (each.__module__ == module.__name__ or name == source.class_name)
         and (issubclass(each, ModelDiscoveryPlugin) or all(hasattr(each, n) for n in METHODS))
     }
-    if not found:
+    registries = {
+        name: each
+        for name, each in vars(module).items()
+        if isinstance(each, type)
+        and issubclass(each, ModelRegistryPlugin)
+        and each is not ModelRegistryPlugin
+    }
+    if source.class_name in registries:
+        return {source.class_name: registries[source.class_name]}
+    if not found and not registries:
         raise LookupError("It has no class with can_handle, extract_metadata, detect_modalities.")
     return found
 

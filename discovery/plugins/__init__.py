@@ -20,6 +20,7 @@ __all__ = [
     "Modality",
     "ModelDiscoveryPlugin",
     "ModelMetadata",
+    "ModelRegistryPlugin",
     "ModelType",
 ]
 
@@ -80,3 +81,22 @@ class ModelDiscoveryPlugin:
     def check(self, path: str) -> List[str] | None:  # noqa: UP006
         """A sentence for each thing that is wrong with the model; each becomes a problem."""
         return None
+
+
+class ModelRegistryPlugin:
+    """Makes models of what an external registry answers.
+
+    Karen Admin asks the registry's endpoint itself, within its own limits; the plugin has no
+    network. ``external_registries.json`` names it as ``"plugin": "module.Class"``.
+    """
+
+    version = ""
+    label = ""
+
+    def read_models(self, path: str) -> Any:
+        """The models in an answer of the registry, which the file at ``path`` holds.
+
+        Return a list of models, or ``{"models": […], "next": address of the next page}``, in the
+        shape that ``docs/registries.md`` describes.
+        """
+        raise NotImplementedError

@@ -256,3 +256,42 @@ def test_a_model_of_ollamas_store_is_linked_and_its_new_layers_are_an_update(
     match.refresh_from_db()
     assert match.update is not None
     assert match.update["counts"] == {"added": 1, "removed": 1, "changed": 0}
+
+
+PLUGIN = """
+from discovery.plugins import ModelRegistryPlugin
+
+
+class Shelf(ModelRegistryPlugin):
+    def read_models(self, path):
+        with open(path) as file:
+            lines = file.read().splitlines()
+        if "boom" in lines:
+            raise ValueError("boom")
+        models = [{"id": name, "name": name} for name in lines if not name.startswith("next=")]
+        following = [line[5:] for line in lines if line.startswith("next=")]
+        return {"models": models, "next": following[0] if following else None}
+"""
+
+
+def test_a_plugin_makes_models_of_what_a_registry_answers(
+    server: Hub, opened: Any, tmp_path: Path, settings: Any
+) -> None:
+    settings.PLUGINS_DIR = tmp_path / "plugins"
+    settings.PLUGINS_DIR.mkdir(mode=0o755)
+    (settings.PLUGINS_DIR / "shelf.py").write_text(PLUGIN)
+    (settings.PLUGINS_DIR / "shelf.py").chmod(0o644)
+    server.instead["/list"] = Answer(200, b"one\ntwo\nnext=more")
+    server.instead["/more"] = Answer(200, b"three")
+    told = {"kind": "plugin", "plugin": "shelf.Shelf", "endpoint": f"{server.endpoint}/list"}
+    found = opened("lab", **told).search("")
+    assert [model.remote_id for model in found] == ["one", "two", "three"]
+    server.instead["/more"] = Answer(200, b"boom")
+    error = fault_of(lambda: opened("lab", **told).search(""))
+    assert (error.fault, "shelf.Shelf failed: ValueError: boom" in str(error)) == (
+        RegistryFault.UNREADABLE,
+        True,
+    )
+    (settings.PLUGINS_DIR / "shelf.py").chmod(0o666)
+    error = fault_of(lambda: opened("lab", **told).search(""))
+    assert (error.fault, "chmod go-w" in str(error)) == (RegistryFault.SETTINGS, True)

@@ -25,8 +25,13 @@ from discovery.models import (
     RegistrySync,
     RemoteEntry,
     RemoteMatch,
+    Root,
+    ScanRun,
 )
-from discovery.services.registries import entries, entry_reader, sync_run, syncing
+from discovery.services import scans
+from discovery.services.health import deep_validation, validation
+from discovery.services.registries import entries, entry_reader, published, sync_run, syncing
+from tests.support import builders
 from tests.support.hub import Answer, Hub, HubFile
 from tests.support.registries import NEW, OLD, Make, cached, configure, loose, repository
 from tests.support.registries import hub as hub
@@ -353,3 +358,29 @@ def test_a_registry_is_synced_by_its_interval_and_only_where_it_is_enabled(
     configure(config_dir, hub)
     syncing.request_due()
     assert RegistrySync.objects.count() == 2
+
+
+def test_a_deep_validation_compares_with_what_the_registry_has_for_that_revision(
+    hub: Hub, models_root: Path
+) -> None:
+    folder = models_root / "models--acme--model-0" / "snapshots" / OLD
+    builders.transformers(folder)
+    whole = (folder / "model.safetensors").read_bytes()
+    model = hub.add(repository(0, whole))
+    (folder / "model.safetensors").write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    Root.objects.create(path=str(models_root))
+    run, _ = scans.start_now(ScanRun.Trigger.COMMAND)
+    scans.execute(run)
+    record = RegisteredModel.objects.get()
+    sync()
+    deep, _ = deep_validation.start_now(record)
+    deep_validation.execute(deep)
+    row = FileChecksum.objects.get(model=record, path__endswith="model.safetensors")
+    assert row.expected_sha256 == hashlib.sha256(whole).hexdigest()
+    assert row.expected_from == "Hugging Face Hub (acme/model-0)"
+    checks = {each["name"]: each for each in validation.report(record).checks}
+    assert checks["checksum"]["status"] == "failed"
+    # Of another revision nothing is said.
+    model.commit(NEW, model__safetensors=HubFile(b"other", is_lfs=True))
+    RemoteMatch.objects.update(local_revision="c" * 40, base_files=[])
+    assert published.checksums(record) == {}

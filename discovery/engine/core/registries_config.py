@@ -12,8 +12,8 @@ from discovery.engine.core.addresses import read
 #: What the guide writes where the key belongs: it is not one.
 PLACEHOLDER = "your_api_key"
 
-Kind = Literal["huggingface", "model_zoo", "ollama", "modelscope", "folder", "plugin"]
-KINDS: tuple[Kind, ...] = ("huggingface", "model_zoo", "ollama", "modelscope", "folder", "plugin")
+Kind = Literal["huggingface", "model_zoo", "ollama", "folder", "plugin"]
+KINDS: tuple[Kind, ...] = ("huggingface", "model_zoo", "ollama", "folder", "plugin")
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 #: What stands in addresses where the name of a registry does.
@@ -35,7 +35,7 @@ class RegistrySettings(BaseModel):
     enabled: bool = False
     endpoint: Annotated[str, Field(max_length=1000)] = ""
     path: Annotated[str, Field(max_length=1000)] = ""
-    plugin: Annotated[str, Field(max_length=300)] = ""
+    plugin: Annotated[str, Field(max_length=300, pattern=r"^([^\W\d]\w*(\.[^\W\d]\w*)+)?$")] = ""
     api_key: SecretStr = SecretStr("")
     api_key_file: Annotated[str, Field(max_length=1000)] = ""
     sync_interval_hours: Annotated[int, Field(ge=0, le=8_760)] = 24
@@ -80,8 +80,8 @@ class RegistrySettings(BaseModel):
             raise ValueError("it is enabled without an endpoint: say the address of its API")
         if self.enabled and self.kind == "folder" and not self.path:
             raise ValueError("it is enabled without a path: say the folder of its JSON files")
-        if self.enabled and self.kind == "plugin" and not self.plugin:
-            raise ValueError("it is enabled without a plugin: say the dotted path of its class")
+        if self.enabled and self.kind == "plugin" and not (self.plugin and self.endpoint):
+            raise ValueError("it is enabled without a plugin and an endpoint: say both")
         return self
 
 

@@ -27,6 +27,7 @@ from discovery.services.findings import findings
 from discovery.services.health import checksums
 from discovery.services.jobs import Lost, Stopped, beat
 from discovery.services.jobs.progress import INTERVAL
+from discovery.services.registries import published
 from discovery.services.registry import model_files
 from discovery.services.scans.attended import Errands, patiently
 
@@ -166,6 +167,8 @@ def _plan(record: RegisteredModel, progress: ReadingProgress, since: datetime) -
     """
     work = patiently(record.root, partial(_looked, record, since), progress.tick)
     work.earlier = {row.path: row for row in FileChecksum.objects.filter(model=record)}
+    for path, expected in published.checksums(record).items():
+        work.published.by_path[path].append(expected)
     return work
 
 

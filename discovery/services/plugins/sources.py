@@ -82,6 +82,18 @@ def find() -> list[PluginFile]:
     return list(found.values())
 
 
+def named(dotted: str) -> PluginFile:
+    """The file of one class, of the folder or of a module that Python finds."""
+    module, _, class_name = dotted.rpartition(".")
+    own = next((each for each in _of_folder() if each.module == module), None)
+    if own is None:
+        return _installed(module, class_name, PluginSource.CONFIG)
+    source = Source(
+        module=module, class_name=class_name, file=own.source.file, paths=own.source.paths
+    )
+    return PluginFile(source, PluginSource.FOLDER, own.path, own.digest, own.fault)
+
+
 def faults() -> list[str]:
     """Sentences about the files that are not loaded as they are."""
     return [each.fault for each in find() if each.fault]

@@ -58,9 +58,8 @@ def status_fault(
     return RegistryError(RegistryFault.UNREADABLE, f"It refuses the question (HTTP {status}).")
 
 
-def parsed(response: httpx2.Response) -> Any:
+def parsed(raw: bytes) -> Any:
     """The JSON of an answer."""
-    raw = response.content
     try:
         return json.loads(raw)
     except (ValueError, RecursionError) as error:

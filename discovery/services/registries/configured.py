@@ -10,22 +10,19 @@ from pathlib import Path
 
 from discovery.engine.core.addresses import read
 from discovery.engine.core.registries_config import PLACEHOLDER, RegistrySettings
-from discovery.engine.core.service_words import RegistryFault
 from discovery.services.core import config_files
 from discovery.services.integrations.http_client import REGISTRIES, permitted
-from discovery.services.registries.protocol import Registry, RegistryError
+from discovery.services.registries.protocol import Registry
 
 #: Address of each kind, where neither the file nor the environment names one.
 ENDPOINTS = {
     "huggingface": "https://huggingface.co",
     "ollama": "https://registry.ollama.ai",
-    "modelscope": "https://modelscope.cn",
 }
 LABELS = {
     "huggingface": "Hugging Face Hub",
     "model_zoo": "Model Zoo",
     "ollama": "Ollama",
-    "modelscope": "ModelScope",
     "folder": "Folder",
     "plugin": "Plugin",
 }
@@ -143,13 +140,8 @@ def configured() -> dict[str, Configured]:
 
 
 def connect(registry: Configured) -> Registry:
-    """The connector of a registry. Raises ``RegistryError`` where its settings do not suffice."""
-    make = _connectors().get(registry.settings.kind)
-    if make is None:
-        raise RegistryError(
-            RegistryFault.SETTINGS, f"There is no connector for {registry.settings.kind}."
-        )
-    return make(registry)
+    """The connector of a registry; nothing is asked yet."""
+    return _connectors()[registry.settings.kind](registry)
 
 
 def _connectors() -> dict[str, Callable[[Configured], Registry]]:
@@ -158,10 +150,12 @@ def _connectors() -> dict[str, Callable[[Configured], Registry]]:
     from discovery.services.registries.connectors.huggingface import HuggingFace
     from discovery.services.registries.connectors.model_zoo import ModelZoo
     from discovery.services.registries.connectors.ollama import Ollama
+    from discovery.services.registries.connectors.plugin import PluginRegistry
 
     return {
         "huggingface": HuggingFace,
         "model_zoo": ModelZoo,
         "ollama": Ollama,
         "folder": Folder,
+        "plugin": PluginRegistry,
     }

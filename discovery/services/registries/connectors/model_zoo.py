@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 from urllib.parse import quote, urljoin
 
 from discovery.engine.core.text import clean
@@ -35,8 +36,17 @@ class ModelZoo(Catalog):
         self._client = filtered_client.client(REGISTRIES)
         self._files = filtered_client.client(REGISTRIES, filtered_client.UNLIMITED)
 
+    @property
+    def first(self) -> str:
+        """Where the first page is."""
+        return f"{self._endpoint}/models"
+
+    def understood(self, content: bytes) -> Any:
+        """The document of an answer, in the shape of ``json_models``."""
+        return parsed(content)
+
     def read(self) -> Iterator[Described]:
-        address, count = f"{self._endpoint}/models", 0
+        address, count = self.first, 0
         for _ in range(MAX_PAGES):
             self.requests += 1
             with translated():
@@ -45,7 +55,7 @@ class ModelZoo(Catalog):
                 response.status_code, "list of models", with_key=bool(self._key)
             ):
                 raise fault
-            document = parsed(response)
+            document = self.understood(response.content)
             for each in models_of(document):
                 yield each
                 count += 1

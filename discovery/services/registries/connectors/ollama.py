@@ -69,7 +69,7 @@ class Ollama:
         own = "" if space == "library" else f"{space}/"
         full = f"{own}{name}:{tag}"
         response = self._get(f"/v2/{space}/{name}/manifests/{revision or tag}", f"model {full}")
-        manifest = parsed(response)
+        manifest = parsed(response.content)
         layers = manifest.get("layers") if isinstance(manifest, dict) else None
         if not isinstance(layers, list):
             raise unreadable("It answers with JSON that is not a manifest.")
