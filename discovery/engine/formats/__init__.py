@@ -49,9 +49,11 @@ def _candidates(name: str, suffix: str, head: bytes) -> list[Format]:
     """Those that the first bytes tell, else that the name may stand for, best first."""
     every = format_registry.every()
     named = format_registry.by_name(name)
-    likely = [each for each in every if each.magic and each.magic(head, suffix)][:1]
+    told = next((each for each in every if each.magic and each.magic(head, suffix)), None)
+    likely = [told] if told else []
     likely += [named[0]] if named else []
     if not likely or named:
-        likely += [each for each in every if suffix in (*each.suffixes, *each.tried_for)]
+        perhaps = format_registry.perhaps(suffix)
+        likely += [each for each in every if each.name in perhaps]
     otherwise = format_registry.get(_OTHERWISE)
     return likely or ([otherwise] if otherwise else [])

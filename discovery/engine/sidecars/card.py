@@ -256,8 +256,8 @@ def _is_prose(words: str) -> bool:
     """At least four words, or eight characters of a script without spaces, that are not links,
     badges or symbols.
     """
-    letters = sum(letter.isalpha() for letter in words)
-    wide = sum(letter.isalpha() and letter > "\u2e7f" for letter in words)
+    letters = sum(map(str.isalpha, words))
+    wide = 0 if words.isascii() else sum(letter > "\u2e7f" and letter.isalpha() for letter in words)
     return letters > len(words) // 2 and (len(words.split()) >= 4 or wide >= 8)
 
 
