@@ -170,7 +170,22 @@ def hears_in_four_graphs(at: Path) -> None:
         builders.onnx(at / f"shine-tiny/{name}.int8.onnx", [("w", "F32", (8, 8))], ports, out)
 
 
+def flows_into_speech(at: Path) -> None:
+    base = "decoder.estimator.down_blocks.0.1.0.attn1"
+    shapes: Shapes = [(f"{base}.to_{part}.weight", "F32", (64, 64)) for part in "qkv"]
+    builders.torch_zip(at / "flow.pt", shapes)
+
+
+def borrows_its_attention(at: Path) -> None:
+    shapes: Shapes = [
+        (f"layers.{i}.0.to_{p}.weight", "F32", (64, 64)) for i in (0, 1) for p in "qkv"
+    ]
+    builders.torch_zip(at / "anything.pt", shapes)
+
+
 SITUATIONS: list[Situation] = [
+    (flows_into_speech, {"primary": "AUDIO", "type": "PYTORCH"}),
+    (borrows_its_attention, {"type": "PYTORCH"}),
     (encoder_of_a_painter, {"primary": "LANGUAGE", "modalities": ["TEXT"]}),
     (finds_what_words_ask_for, {"modalities": ["TEXT", "IMAGE"], "primary": "MULTIMODAL"}),
     (layers_before_the_labels, {"capabilities": ["EMBEDDING"], "modalities": ["IMAGE"]}),

@@ -8,6 +8,7 @@ from discovery.engine.core import format_registry
 from discovery.engine.core.types import Header, Variant
 from discovery.engine.core.vocabulary import ModelType
 from discovery.engine.disk.folder import ModelFolder
+from discovery.engine.identify import tensor_clues
 from discovery.engine.identify.adapters import is_adapter
 from discovery.engine.identify.descriptions import Description
 from discovery.engine.identify.weight_files import WeightSet
@@ -27,7 +28,7 @@ MAX_WORDS = 2
 
 
 def _paints(features: Mapping[str, str]) -> bool:
-    return any(mark in features for mark in _PAINTS)
+    return any(tensor_clues.is_painters(features.get(mark, "")) for mark in _PAINTS)
 
 
 def type_of(

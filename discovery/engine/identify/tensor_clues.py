@@ -47,7 +47,7 @@ _VIDEO = _names(
 )
 #: Of the same blocks, where a language model's words go in: Anima, which paints single pictures.
 _STILL = re.compile(r"(?:^|\n|\.)llm_adapter\.")
-_DIFFUSION = re.compile(
+_PAINTER = re.compile(
     r"(?:^|\n)(?:model\.diffusion_model\.|diffusion_model\.|"
     r"unet\.(?:conv_in|time_embed|add_embed|\w+_blocks?)[._]|lora_(?:unet|te\d?|transformer|"
     r"prior)_|(?:transformer\.)?(?:single_)?transformer_blocks\.|(?:single|double|joint)_blocks\.|"
@@ -55,8 +55,10 @@ _DIFFUSION = re.compile(
     r"text_encoder\.text_model|caption_projection\.|cap_embedder\.|emb_params\b|string_to_param|"
     r"(?:model\.|net\.)?(?:[xty]_embedder\.|cond_seq_linear\.|init_x_linear\.)|"
     r"(?:unet|text_encoder):\d+:(?:up|down)\n|<[^<>\n]{1,60}>\n|"
-    r"clip_[gl]\n)|[._]to_(?:q|k|v|out_0|out\.0)(?:[._]|\n)"
+    r"clip_[gl]\n)"
 )
+#: Attention as Diffusers spells it, which others have taken over.
+_DIFFUSION = re.compile(rf"{_PAINTER.pattern}|[._]to_(?:q|k|v|out_0|out\.0)(?:[._]|\n)")
 _GUIDE = re.compile(
     r"(?:^|\n)(?:image_proj\.|ip_adapter\.|control_model\.|controlnet_|input_hint_block\.|"
     r"lora_controlnet\n|(?:adapter\.)?body\.\d+\.(?:resnets\.\d+\.)?block\d\.)"
@@ -71,7 +73,9 @@ _VOICE = _names(
     r"enc_p\.emb_", r"(?:generator\.|dec\.)?conv_pre\.", r"(?:generator\.|dec\.)?ups\.\d+\.weight_g"
 )
 #: The spectrogram that a network computes by itself.
-_SPECTRUM = re.compile(r"(?:^|\n|\.)(?:mel_spec|mel_stft|mel_scale|spectrogram)\.")
+_SPECTRUM = re.compile(
+    r"(?:^|\n|\.)(?:mel_spec|mel_stft|mel_scale|spectrogram)\.|(?:^|\n)decoder\.estimator\."
+)
 #: What a decoder has written so far.
 _WRITTEN = re.compile(r"(?:^|\n|\.)decoder\.(?:token_embedding|embed_tokens)\.")
 _UPSCALER = re.compile(
@@ -110,6 +114,11 @@ _PATTERNS = {
 }
 #: What longer names show is not remembered.
 _REMEMBERED = 20_000
+
+
+def is_painters(name: str) -> bool:
+    """Whether only the tensors of diffusion models are called so."""
+    return any(pattern.search(f"{name}\n") for pattern in (_PAINTER, _VIDEO))
 
 
 def read(clues: SignalCollector, tensors: Sequence[Tensor]) -> None:
