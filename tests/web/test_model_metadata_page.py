@@ -329,6 +329,21 @@ def test_the_whole_form_saves_what_was_touched_and_nothing_else(
     }  # fmt: skip
 
 
+def test_the_whole_form_holds_each_value_once(admin_client: Client, model: RegisteredModel) -> None:
+    metadata.edit(
+        model,
+        {"description": "Said once.", "modalities": ["TEXT", "IMAGE"], "custom": {"note": "once"}},
+        by=User.objects.get(username="admin"),
+        channel="page",
+    )
+    html = admin_client.get("/models/tiny/metadata/?edit=all").content.decode()
+    assert html.count("Said once.") == 1
+    data = form_of(html)
+    assert all(len(value) == 1 for name, value in data.items() if name.startswith("was-"))
+    response = admin_client.post("/models/tiny/metadata/", {**data, "action": "save"}, follow=True)
+    assert "Nothing was changed." in page_text(response)
+
+
 def test_the_whole_form_is_all_or_nothing(admin_client: Client, model: RegisteredModel) -> None:
     data = form_of(admin_client.get("/models/tiny/metadata/?edit=all").content.decode())
     data |= {"license": ["bsd-3-clause"], "context_length": ["many"], "display_name": ["x" * 301]}

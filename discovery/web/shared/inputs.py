@@ -12,8 +12,9 @@ from django import forms
 from django.http import QueryDict
 
 from discovery.engine.core.fields import Kind
-from discovery.field_forms import form_field
+from discovery.field_forms import Words, form_field
 from discovery.services.core import written
+from discovery.services.core.form_stamps import stamp
 from discovery.web.shared.fields import Field
 
 #: Kinds of a value in an object's row, as the form names them.
@@ -56,15 +57,6 @@ class Shape:
     as_json: bool = False
 
 
-class HiddenShape(forms.HiddenInput):
-    """What an object showed, as its form would send it back untouched."""
-
-    def format_value(self, value: Any) -> str:
-        if not isinstance(value, Shape):
-            return str(value)
-        return value.text if value.as_json else json.dumps(_entries(value.rows))
-
-
 class Rows(forms.Widget):
     """``NAME-key``, ``-kind`` and ``-value`` for each row, or all of it in ``NAME-json``."""
 
@@ -79,7 +71,6 @@ class ObjectField(forms.Field):
     """An object; ``None`` for an empty one."""
 
     widget = Rows
-    hidden_widget = HiddenShape
 
     def prepare_value(self, value: Any) -> Shape:
         if isinstance(value, str):
@@ -110,8 +101,8 @@ class ObjectField(forms.Field):
 class FieldsForm(forms.Form):
     """The fields of ``specs``, filled with ``values`` or with what was sent.
 
-    ``was-NAME`` goes out with each field that is shown filled, and tells when it comes back whether
-    somebody has touched it.
+    ``was-NAME`` goes out with each field that is shown filled: the stamp of what it shows, which
+    tells when it comes back whether somebody has touched it.
     """
 
     def __init__(
@@ -124,15 +115,27 @@ class FieldsForm(forms.Form):
         super().__init__(data, initial=dict(values or {}), prefix=prefix)
         for spec in specs:
             self.fields[spec.name] = self.field_of(spec)
-            self.fields[spec.name].show_hidden_initial = True
 
     def field_of(self, spec: Field) -> forms.Field:
         if spec.kind is Kind.OBJECT:
             return ObjectField(required=False)
         return form_field(spec.kind, spec.choices, separator="\n")
 
-    def add_initial_prefix(self, field_name: str) -> str:
-        return f"was-{field_name}"
+    def was(self, name: str) -> str:
+        """The stamp of what a field showed, or of what it shows now for the first time."""
+        came_back = self.data.get(f"was-{name}")
+        return self._stamp(name, self[name].value()) if came_back is None else str(came_back)
+
+    def _stamp(self, name: str, value: Any) -> str:
+        """Of a value as its field reads it; one that it cannot read is like none that it showed."""
+        field = self.fields[name]
+        if isinstance(value, Shape):
+            value = value.text if value.as_json else value.rows
+        try:
+            read = field.to_python(value)
+        except forms.ValidationError:
+            return ""
+        return stamp(sorted(read or ()) if isinstance(field, Words) else read)
 
     def fault(self, name: str) -> str:
         """Why a field cannot be read; empty for one that can."""
@@ -140,7 +143,11 @@ class FieldsForm(forms.Form):
 
     def touched(self) -> list[str]:
         """Names of the fields that went out with the form and came back changed."""
-        return [name for name in self.changed_data if self.add_initial_prefix(name) in self.data]
+        return [
+            name
+            for name in self.fields
+            if f"was-{name}" in self.data and self.was(name) != self._stamp(name, self[name].data)
+        ]
 
 
 @dataclass(slots=True)
@@ -160,16 +167,11 @@ class Control:
         )
 
     @property
-    def was(self) -> list[str]:
-        """The value that the field showed originally, from its hidden inputs."""
+    def was(self) -> str:
+        """The stamp of what the field showed originally."""
         bound = self.input
         assert bound is not None
-        if bound.html_initial_name in bound.form.data:
-            return cast("QueryDict", bound.form.data).getlist(bound.html_initial_name)
-        shown = bound.value()
-        if isinstance(shown, list):
-            return ["", *shown]
-        return [bound.field.hidden_widget().format_value(shown) or ""]
+        return cast("FieldsForm", bound.form).was(self.field.name)
 
 
 def controls(form: FieldsForm, specs: Sequence[Field]) -> list[Control]:
