@@ -9,6 +9,8 @@ from typing import Any, NoReturn
 from django.core.management import ManagementUtility, get_commands
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+EXIT_CODES = "Exit codes: 0 done; 1 done, and problems were found; 2 could not run."
+
 
 class Utility(ManagementUtility):
     """Django's command line, with one sentence for a command that does not exist."""
@@ -32,6 +34,7 @@ class OwnCommand(BaseCommand):
     _called_from_command_line: bool
 
     def create_parser(self, prog_name: str, subcommand: str, **options: Any) -> CommandParser:
+        options.setdefault("epilog", EXIT_CODES)
         parser = super().create_parser(prog_name, subcommand, **options)
 
         def wrong(message: str) -> NoReturn:

@@ -127,3 +127,20 @@ def test_no_parameter_has_a_default_that_would_be_refused(document: Any) -> None
         for parameter in operation["parameters"]
         if parameter["schema"].get("default") == ""
     ] == []
+
+
+#: Calls that put one thing into a state, whatever it was in: none of them replaces a value.
+SWITCHES = {"add_favorite", "switch_plugin", "update_schedule"}
+
+
+def test_every_call_that_replaces_values_can_be_told_what_was_seen(document: Any) -> None:
+    blind = set()
+    for methods in document["paths"].values():
+        for operation in (methods[method] for method in ("put",) if method in methods):
+            headers = {each["name"] for each in operation["parameters"] if each["in"] == "header"}
+            body = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
+            name = body.get("schema", {}).get("$ref", "").rpartition("/")[2]
+            fields = document["components"]["schemas"].get(name, {}).get("properties", {})
+            if "If-Match" not in headers and "seen" not in fields:
+                blind.add(operation["operationId"])
+    assert blind == SWITCHES

@@ -27,7 +27,10 @@ class Command(DatabaseCommand):
             "--scope",
             choices=TokenScope.values,
             default="read",
-            help="read (default), write, or admin",
+            help=(
+                "read (default): look; write: change models too; admin: scans, roots, rules,"
+                " settings and workers too; never more than USER may"
+            ),
         )
         parser.add_argument(
             "--days",

@@ -61,8 +61,10 @@ class Command(OwnCommand):
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--host", default="127.0.0.1")
-        parser.add_argument("--port", type=int, default=8000)
+        parser.add_argument(
+            "--host", default="127.0.0.1", help="address to listen on (default: %(default)s)"
+        )
+        parser.add_argument("--port", type=int, default=8000, help="(default: %(default)s)")
         parser.add_argument(
             "--models",
             action="append",

@@ -20,7 +20,11 @@ class Command(DatabaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
-            "username", nargs="?", default="", help="the account that is locked out"
+            "username",
+            metavar="USER",
+            nargs="?",
+            default="",
+            help="the account that is locked out",
         )
         parser.add_argument(
             "--address",
