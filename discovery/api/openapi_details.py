@@ -117,6 +117,7 @@ GIVEN: dict[str, dict[int, tuple[str, ...]]] = {
     "update_category": {200: ("ETag",)},
     "register_model": {201: ("ETag", "Location")},
     "join_move": {200: ("ETag",)},
+    "link_model": {201: ("Location",)},
     "refresh": {200: ("Location",), 202: ("Location",)},
     "validate_model_now": {200: ("Location",), 202: ("Location",)},
     "get_validation": {200: ("Location",), 202: ("Location",)},

@@ -113,12 +113,12 @@ def progress(
 def models(
     request: HttpRequest,  # noqa: ARG001
     registry: str,
-    asked: Query[schemas.RemoteQuery],
+    query: Query[schemas.RemoteQuery],
 ) -> dict[str, Any]:
     """Asks the registry now, once. 409 where it is off, 503 where it does not answer."""
     known(registry)
     try:
-        found = remote_search.search(registry, asked.search, asked.limit)
+        found = remote_search.search(registry, query.search, query.limit)
     except syncing.NotEnabled as error:
         raise ApiError(409, str(error)) from None
     except RegistryError as error:

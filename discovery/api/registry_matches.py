@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 
-from django.http import Http404, HttpRequest
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import reverse
 from ninja import Path, Query, Router, Status
 
 from discovery.api import paging
@@ -30,14 +32,14 @@ DECIDE = Access(TokenScope.WRITE, Right.EDIT)
     operation_id="list_matches",
     summary="Local models and their remote ones",
 )
-def matches(request: HttpRequest, asked: Query[schemas.MatchesQuery]) -> dict[str, Any]:
+def matches(request: HttpRequest, query: Query[schemas.MatchesQuery]) -> dict[str, Any]:
     """Of models that the caller may see."""
-    rows = links.visible(caller_of(request).user).filter(links.VIEWS[asked.view])
-    if asked.registry:
-        rows = rows.filter(registry=asked.registry)
-    if asked.model_id:
-        rows = rows.filter(model=_model(request, asked.model_id))
-    return paging.numbered(request, rows, asked, links.as_json)
+    rows = links.visible(caller_of(request).user).filter(links.VIEWS[query.view])
+    if query.registry:
+        rows = rows.filter(registry=query.registry)
+    if query.model_id:
+        rows = rows.filter(model=_model(request, query.model_id))
+    return paging.numbered(request, rows, query, links.as_json)
 
 
 @router.post(
@@ -47,8 +49,11 @@ def matches(request: HttpRequest, asked: Query[schemas.MatchesQuery]) -> dict[st
     operation_id="link_model",
     summary="Link a model by hand",
 )
-def link(request: HttpRequest, payload: schemas.NewLink) -> Any:
-    """Asks the registry for the remote model now. 409 where that fails; a link of before ends."""
+def link(request: HttpRequest, payload: schemas.NewLink, response: HttpResponse) -> Any:
+    """Asks the registry for the remote model now. 409 where that fails; a link of before ends.
+
+    `Location` answers the matches of the model.
+    """
     record = _model(request, payload.model_id)
     if record is None:
         raise ApiError(422, errors=[(("body", "model_id"), "there is no such model")])
@@ -60,6 +65,8 @@ def link(request: HttpRequest, payload: schemas.NewLink) -> Any:
         )
     except links.LinkError as error:
         raise ApiError(409, str(error)) from None
+    place = f"{reverse('api:list_matches')}?{urlencode({'model_id': record.model_id})}"
+    response["Location"] = request.build_absolute_uri(place)
     return Status(201, links.as_json(_match(request, match.pk)))
 
 
