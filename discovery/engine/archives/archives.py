@@ -1,8 +1,8 @@
 """Finds pickles in zip and tar archives, compressed files, object arrays and nested archives.
 
-Tensor data are never read: members that a checkpoint's tensors lie in and arrays of numbers are
-passed over, and what has to be unpacked has a limit. Reaching a limit is a finding of its own: what
-could not be checked to its end is never called clean.
+Tensor data are never read: the inspector skips the members that hold a checkpoint's tensors and
+arrays of numbers, and it limits how much it unpacks. Reaching a limit is a finding of its own: a
+file that could not be checked completely is never called clean.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _AS_PICKLE = frozenset({"pickle", "perhaps"})
 
 
 def _only_perhaps(head: bytes, name: str) -> bool:
-    """Whether nothing but a first byte speaks for a pickle."""
+    """Whether a first byte is the only sign of a pickle."""
     return decompression.kinds(head, name) == ("perhaps",) and not decompression.is_pickled(name)
 
 
@@ -41,8 +41,8 @@ class Inspector(PickleInspector):
 
     ``imports`` maps each reference to where it first appears.
 
-    ``found`` says whether anything was met that could hold a pickle, ``pickled`` whether there was
-    one; ``broken`` is why unpacking failed where it did. ``lenient``: see :meth:`Scanner.problems`.
+    ``found`` says whether anything could hold a pickle, ``pickled`` whether there was one;
+    ``broken`` is the reason why unpacking failed. ``lenient``: see :meth:`Scanner.problems`.
     """
 
     def look(
@@ -57,11 +57,10 @@ class Inspector(PickleInspector):
         tail: bytes = b"",
         done: frozenset[str] = frozenset(),
     ) -> None:
-        """Looks into a file, or a member (``where`` it is, from the outermost archive on), under
-        every reading but those that are ``done``.
+        """Inspect a file, or a member, in every format except those in ``done``.
 
-        ``head`` and ``tail`` are its start and its end, where they have been read. Never raises but
-        for ``OSError``.
+        ``where`` is its place, from the outermost archive on. ``head`` and ``tail`` are its start
+        and its end, where they have been read. Raises nothing but ``OSError``.
         """
         if head is None:
             stream.seek(0)
@@ -118,7 +117,7 @@ class Inspector(PickleInspector):
     def members(
         self, archive: Archive, members: Iterable[Member], where: str = "", nesting: int = 0
     ) -> None:
-        """Looks into members of a zip archive, and takes over what is wrong with them."""
+        """Inspect members of a zip archive and collect their problems."""
         for member in members:
             self._members_left -= 1
             if self._members_left < 0:
@@ -171,9 +170,9 @@ class Inspector(PickleInspector):
             )
 
     def _checkpoint(self, archive: Archive, main: Member, where: str) -> set[str]:
-        """Looks into the pickle of a checkpoint of torch's.
+        """Inspect the pickle of a PyTorch checkpoint.
 
-        Its name, and those of the members that its tensors lie in.
+        Returns its name, and the names of the members that hold its tensors.
         """
         data = archive.read(main)
         if data is None:

@@ -73,9 +73,10 @@ class PickleInspector:
         named: bool = False,
         is_else: bool = False,
     ) -> Any:
-        """Looks into the pickles that follow each other, and gives the value of the first.
+        """Inspect a sequence of pickles and return the value of the first.
 
-        ``is_else``: it is known to be something else too, so that a pickle which breaks is none.
+        ``is_else``: the file is known to have another format, so a broken pickle does not count as
+        one.
         """
         position, first = 0, None
         for number in range(MAX_STREAMS):
@@ -113,8 +114,9 @@ class PickleInspector:
     def _broken_pickle(
         self, scanner: Scanner, error: InvalidHeader, where: str, *, certain: bool
     ) -> None:
-        """One that breaks before it does harm: what it would have done is told, and that nothing
-        follows from it.
+        """Report a pickle that breaks before it does harm.
+
+        The problem names what the pickle would have done, and says that it has no effect.
         """
         if certain:
             self._unchecked(where, f"it is a broken pickle: {error}", certain=False)
@@ -167,9 +169,10 @@ class PickleInspector:
             )
 
     def _unchecked(self, where: str, reason: str, *, certain: bool) -> None:
-        """``certain``: what is there would be unpickled, or is made to exhaust its reader.
+        """Report content that could not be checked.
 
-        Else it may be harmless, and nobody can tell.
+        ``certain``: a loader would unpickle it, or it was built to exhaust its reader. Otherwise it
+        may be harmless.
         """
         text = (
             f"it cannot be checked to its end ({reason}): do not load or unpack it unless you trust"

@@ -21,8 +21,10 @@ _WITHOUT_DATA = LINKS | frozenset({"3", "4", "5", "6"})
 
 
 class TarMember(NamedTuple):
-    """``kind`` is the type flag; ``start`` and ``size`` are where its data lie; ``link`` is what a
-    link points to.
+    """One member of a tar archive.
+
+    ``kind`` is the type flag; ``start`` and ``size`` locate its data; ``link`` is the target of a
+    link.
     """
 
     name: str

@@ -243,7 +243,7 @@ def _integers(value: Any) -> tuple[int, ...] | None:
 def _array(
     dimensions: Any, described: Any, data: Any, keys: tuple[str, ...]
 ) -> Found | Malformed | None:
-    """One of numpy's. Arrays of objects or text are no tensors."""
+    """A NumPy array. Arrays of objects or text are not tensors."""
     shape = _integers(dimensions)
     code = (
         described.arguments[0]

@@ -249,7 +249,7 @@ class Archive:
             return b""
 
     def start(self, member: Member) -> int | None:
-        """Where the data of a member lie that is stored as it is; ``None`` for one that is packed.
+        """The offset of the data of a stored member; ``None`` for a compressed one.
 
         Raises ``InvalidHeader``.
         """

@@ -69,7 +69,7 @@ class _Scores:
 
 
 class Categorizer:
-    """The rules, compiled once: words and tags are looked up, not searched for.
+    """The compiled rules: words and tags are looked up in tables.
 
     200 rules cost little more than 20.
     """

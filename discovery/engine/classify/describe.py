@@ -183,7 +183,7 @@ _LICENSES = {
 
 
 def license_name(text: str) -> str:
-    """The SPDX identifier where the words are a spelling of one, else the words as they stand."""
+    """The SPDX identifier if the words are a spelling of one, otherwise the words unchanged."""
     plain = " ".join(text.lower().replace(",", " ").replace("(", " ").replace(")", " ").split())
     return _LICENSES.get(plain) or (
         plain

@@ -1,7 +1,7 @@
-"""What goes in and what comes out of a model: TEXT, IMAGE, VIDEO, AUDIO, each with the reason.
+"""The inputs and outputs of a model (TEXT, IMAGE, VIDEO, AUDIO), each with the reason.
 
 Structure decides, in this order: pipeline class, class names and config keys, task tag, processors,
-tensors and graph inputs; words of names and cards come last, and only whole ones.
+tensors and graph inputs. Words of names and cards come last, and only whole words count.
 """
 
 from __future__ import annotations
@@ -191,7 +191,7 @@ def _classes(signals: Signals) -> Iterator[Sign]:
 
 
 def _known_type(signals: Signals) -> Sign | None:
-    """The model's own type, which is told before those of its halves."""
+    """The model's own type, which takes precedence over the types of its parts."""
     return _typed(signals.model_types[:1])
 
 
@@ -214,7 +214,7 @@ def _speech(signals: Signals) -> Sign | None:
 
 
 def _halves(signals: Signals) -> Sign | None:
-    """Text with eyes or ears."""
+    """A text model with a vision or an audio encoder."""
     features = signals.features
     vision = next((mark for mark in _VISION if mark in features), None)
     audio = next((mark for mark in _AUDIO if mark in features), None)
@@ -344,8 +344,8 @@ def _words(signals: Signals) -> Iterator[Sign]:
 
 
 def _additions(signals: Signals, found: Modalities) -> Iterator[Sign]:
-    """What a second look adds: a projector's eyes, video tokens, a base model that sees, a language
-    model that speaks.
+    """Additional modalities: a projector, video tokens, a base model with image input, a language
+    model with speech output.
     """
     features = signals.features
     if "projector:image" in features:

@@ -1,4 +1,4 @@
-"""Transformers' model types by what goes in and what comes out.
+"""The inputs and outputs of Transformers' model types.
 
 Source: the ``modeling_*.py`` files of https://github.com/huggingface/transformers.
 """

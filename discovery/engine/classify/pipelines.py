@@ -1,4 +1,4 @@
-"""What goes into a pipeline of Diffusers and what comes out, by its class and its components."""
+"""The inputs and outputs of a Diffusers pipeline, by its class and its components."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ _FROM_PICTURE = re.compile(
 
 
 def signs(signals: Signals) -> Iterator[tuple[str, str, str]]:
-    """Diffusers: the class names what comes out, the components whether text goes in."""
+    """Diffusers: the class determines the output, the components determine whether text is an
+    input.
+    """
     if "diffusers" not in signals.features:
         return
     name, where = next(iter(signals.architectures), ""), signals.features["diffusers"]

@@ -1,6 +1,6 @@
 """The rules that decide categories, as ``model_categorization.json`` contains them.
 
-The guide's shape as it stands (``keywords``, ``file_patterns``, ``modalities``), extended with
+The format is the guide's (``keywords``, ``file_patterns``, ``modalities``), extended with
 ``architectures``, ``model_types``, ``pipeline_tags``, ``tags``, ``signals`` and ``weight``; a
 category may have one rule or a list of them.
 """
@@ -32,11 +32,11 @@ class Rule(BaseModel):
     """One rule. Every list that matches is evidence; ``weight`` multiplies all of it.
 
     ``keywords`` are whole words or phrases of names, tags and cards; ``tags`` whole tags;
-    ``architectures``, ``model_types`` and ``file_patterns`` globs. One modality means "in or out";
-    several mean "takes all of these"; ``outputs`` what comes out. ``places`` narrows where keywords
-    may stand (name, tags, title, folder, base model, description, card): the prose of cards speaks
-    of licences and caveats too. ``signals`` are facts of structure: ``chat_template``,
-    ``sentence_transformers``, ``pooling``, ``lora`` …
+    ``architectures``, ``model_types`` and ``file_patterns`` globs. One modality means "input or
+    output"; several mean "all of these are inputs"; ``outputs`` are the outputs. ``places``
+    restricts where keywords count (name, tags, title, folder, base model, description, card),
+    because the prose of cards mentions licenses and caveats too. ``signals`` are facts of
+    structure: ``chat_template``, ``sentence_transformers``, ``pooling``, ``lora`` …
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -97,8 +97,8 @@ class Signals:
 
 @dataclass(frozen=True, slots=True)
 class ConfigClues:
-    """What a Transformers or Diffusers config tells, the same wherever it lies: classes, types and
-    the halves that give a model eyes, ears and a voice.
+    """What a Transformers or Diffusers config contains, wherever its file is: classes, types, and
+    the parts for vision, audio and speech.
     """
 
     architectures: tuple[str, ...]
@@ -159,7 +159,7 @@ class SignalCollector:
         self.take(clues_of(config), source)
 
     def take(self, told: ConfigClues, source: str) -> None:
-        """What the config at ``source`` tells."""
+        """Add the clues of the config at ``source``."""
         for name in told.architectures:
             self.architectures.setdefault(name)
         if told.is_reward:

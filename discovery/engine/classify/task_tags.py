@@ -1,4 +1,4 @@
-"""The Hub's task tags: what each takes and gives, and the capability it stands for.
+"""The Hub's task tags: the inputs and outputs of each, and the capability that it means.
 
 Source: https://huggingface.co/tasks and ``pipeline_tag`` of
 https://huggingface.co/docs/hub/model-cards.

@@ -1,8 +1,8 @@
-"""Reads and compares the addresses of servers, and knows which lie inside this network.
+"""Parses and compares the addresses of servers, and recognizes those of this network.
 
-A host is compared in the form that is connected to: lower case, without a dot at the end, IDNA as
-ASCII, an IPv4 address as four numbers however it was spelled (``0x7f.1``, ``2130706433``). What
-programs read in different ways (backslashes, percent signs, zones) is refused.
+Hosts are compared in their canonical form: lower case, without a dot at the end, IDNA as ASCII, an
+IPv4 address as four numbers whatever its spelling (``0x7f.1``, ``2130706433``). Addresses that
+programs parse differently (backslashes, percent signs, zones) are refused.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def _ipv4(text: str) -> str:
 
 
 def is_literal(name: str) -> bool:
-    """Whether a host is an IP address, which nobody has to look up."""
+    """Whether a host is an IP address and needs no DNS lookup."""
     try:
         ip_address(name)
     except ValueError:

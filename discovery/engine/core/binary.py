@@ -14,7 +14,7 @@ _U64_LITTLE, _U64_BIG = Struct("<Q"), Struct(">Q")
 class Reader:
     """Exact reads from ``stream``, a file of ``size`` bytes.
 
-    ``position`` is kept here, so no ``tell`` is asked for.
+    ``position`` is counted here, without calls of ``tell``.
     """
 
     __slots__ = ("_u32", "_u64", "position", "size", "stream")

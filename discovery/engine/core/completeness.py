@@ -71,15 +71,16 @@ def masks_with(name: str) -> list[int]:
 
 
 class NamingAdvice(NamedTuple):
-    """What is unusual about a name, and a better one (``None`` where only people can tell)."""
+    """What is unusual about a name, and a better name (``None`` if only people can choose one)."""
 
     reason: str
     better: str | None
 
 
 def model_name(path: str) -> str | None:
-    """The part of a model's path that people choose, without suffix and quantization; ``None``
-    where a store or a server names it.
+    """The part of a model's path that people choose, without suffix and quantization.
+
+    ``None`` if a store or a server chose the name.
     """
     own = path.rpartition("/")[2]
     if own in ("", ".") or "models--" in path or "manifests/" in path or "://" in path:
@@ -130,7 +131,7 @@ def suggested_folder(
     primary: str | None, secondary: str | None, specialization: str | None
 ) -> str | None:
     """The folder that the guide's layout has for such a model: ``language/chat``, ``vision``,
-    ``specialized/medical``; ``None`` while it has none.
+    ``specialized/medical``; ``None`` if there is none.
     """
     if specialization in _SPECIALIZED:
         return f"specialized/{specialization.lower()}"
@@ -140,8 +141,9 @@ def suggested_folder(
 
 
 def suggested_path(root: str, path: str, wanted: str | None) -> str | None:
-    """Where the model would lie on the shelf ``wanted``, relative to its root; ``None`` where it
-    lies there, or is not for people to move.
+    """The model's path in the folder ``wanted``, relative to its root.
+
+    ``None`` if the model already is there, or if people should not move it.
     """
     if not wanted or model_name(path) is None:
         return None

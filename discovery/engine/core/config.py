@@ -28,9 +28,9 @@ EXCLUDED = (
 class ConfiguredRoot(BaseModel):
     """A folder to scan.
 
-    The same ``name`` with another path means that the folder was moved: its models go with it.
-    ``read_only``: nothing is written below it. ``interval_minutes`` and ``max_depth`` stand in for
-    ``scan_interval_minutes`` and ``max_scan_depth`` there.
+    The same ``name`` with another path means that the folder was moved: its models move with it.
+    ``read_only``: the program writes nothing below it. ``interval_minutes`` and ``max_depth``
+    replace ``scan_interval_minutes`` and ``max_scan_depth`` for this root.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -111,7 +111,7 @@ Rate = Annotated[str, Field(pattern=r"^([1-9]\d{0,8}/(s|min|h))?$")]
 
 
 class Retention(BaseModel):
-    """How long what only tells of the past is kept."""
+    """How long records of the past are stored."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -151,8 +151,8 @@ class AccessControl(BaseModel):
     """``access_control`` of ``access_control.json``.
 
     A name is the ID or name of a model, the name of a collection or of a tag, or a pattern with
-    ``*`` and ``?``. ``user_groups`` maps a group to what it may see while that is restricted;
-    ``default`` is the visibility of models that nothing decides.
+    ``*`` and ``?``. ``user_groups`` maps a group to the restricted models that it may see;
+    ``default`` is the visibility of all other models.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -184,7 +184,7 @@ class AccessControl(BaseModel):
         return self
 
     def lists(self) -> dict[str, tuple[str, ...]]:
-        """{where it stands: names}, such as ``user_groups/developers``."""
+        """{path in the file: names}, such as ``user_groups/developers``."""
         return {
             "public_models": self.public_models,
             "restricted_models": self.restricted_models,

@@ -2,9 +2,9 @@
 
 
 class NotThisFormat(Exception):
-    """The file is something else: another reader may know it.
+    """The file has another format: another reader may recognize it.
 
-    Nothing is wrong with it as far as this one can tell.
+    This reader found no fault in it.
     """
 
 

@@ -44,8 +44,10 @@ def open_file(root: str, entry: FileEntry) -> Iterator[BinaryIO]:
 
 
 def glimpse(root: str, entry: FileEntry, head: int, tail: int) -> tuple[bytes, bytes]:
-    """The first ``head`` bytes and the last ``tail`` (of a file that is no longer than ``head``:
-    its end); one open, two reads at most.
+    """The first ``head`` bytes and the last ``tail`` bytes of a file.
+
+    A file that is no longer than ``head`` has its end in the first part. One open, two reads at
+    most.
     """
     descriptor = os.open(os.path.join(root, entry.link or entry.path), _FLAGS)
     try:

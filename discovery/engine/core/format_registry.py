@@ -22,11 +22,11 @@ Reader = Callable[[BinaryIO, int], Header]
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Lines of code that load the model in a program, and what to install for them.
+    """Lines of code that load the model in a program, and the packages they need.
 
-    ``{path!r}`` in the text stands for the file or folder.
+    ``{path!r}`` in the text is replaced by the file or folder.
 
-    ``types`` are the types of models that they are for; none: the format's own.
+    ``types`` are the model types that the lines are for; empty: the format's own type.
     """
 
     program: str
@@ -39,25 +39,25 @@ class Usage:
 class Format:
     """One weight-file format.
 
-    ``name`` is the word of the contract, ``label`` the one on the screen. ``suffixes`` (with their
-    dot, lowercase) promise it; its reader is also tried for ``tried_for``. ``magic`` tells it by
-    the first bytes and the suffix, whatever the name promises. Of several formats of one model the
-    one with the lowest ``rank`` speaks for it. ``loader`` is the dotted name of a module that only
-    the child of a test load imports.
+    ``name`` is the identifier of the contract, ``label`` the name on the screen. ``suffixes`` (with
+    their dot, lowercase) require this format; the reader also tries files with the suffixes in
+    ``tried_for``. ``magic`` recognizes the format by the first bytes and the suffix, whatever the
+    file is called. If a model has several formats, the one with the lowest ``rank`` represents it.
+    ``loader`` is the dotted name of a module that only the child process of a test load imports.
 
-    ``names`` are (suffix, expression for whole lowercase file names that end in it) of files that
-    may be it although the suffix says nothing; a group called ``stem`` is what the files of one
-    model have in common. Such a name is no promise: a file that no reader knows is passed over.
+    ``names`` are (suffix, regular expression for whole lowercase file names) of files that may have
+    this format although the suffix is ambiguous; a group called ``stem`` is the part that all files
+    of one model share. Such a name requires nothing: files that no reader recognizes are skipped.
 
-    ``is_folder`` tells by the name of a folder, its files and its sub-folders whether it is the
-    home of one model of this format; with ``is_whole``, all that lies below belongs to it.
-    ``folder_suffixes`` end the names of folders that programs handle like one file. Of a path and
-    the others beside it, ``is_entry`` tells whether it is the file that is read of a model, and
-    ``is_data`` whether it is read by way of another one. Files with code as well as weights are
-    programs (``is_program``), never one of several formats of the checkpoint beside them.
+    ``is_folder`` decides from the name of a folder, its files and its sub-folders whether it is the
+    home of one model of this format; with ``is_whole``, everything below it belongs to the model.
+    ``folder_suffixes`` end the names of folders that programs treat as one file. Given a path and
+    its neighbors, ``is_entry`` says whether it is the file to read first, and ``is_data`` whether
+    another file refers to it. Files with code as well as weights are programs (``is_program``),
+    never one of several formats of a checkpoint.
 
-    ``paths`` is asked about files and folders that no other format knows, in the order of the
-    ranks; such a format has neither suffixes nor names, and ``supported_formats`` does not name it.
+    ``paths`` gets files and folders that no other format recognizes, in the order of the ranks;
+    such a format has neither suffixes nor names, and ``supported_formats`` does not list it.
     """
 
     name: str
@@ -163,7 +163,7 @@ def is_like_a_file(folder: str) -> bool:
 
 
 def is_in_a_file(path: str) -> bool:
-    """Whether the path lies in a folder that programs handle like one file, or is one."""
+    """Whether the path is, or is below, a folder that programs treat as one file."""
     return any(map(is_like_a_file, path.split("/")))
 
 
@@ -203,7 +203,7 @@ def _sort() -> None:
 
 
 def every() -> tuple[Format, ...]:
-    """All formats, the one that speaks first for a model first."""
+    """All formats, in the order of their ranks."""
     return _in_order
 
 

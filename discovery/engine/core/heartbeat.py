@@ -1,6 +1,6 @@
-"""Signs of life from readers, so that a slow reading can be told from one that hangs.
+"""Signs of life from readers, which tell a slow reading from one that hangs.
 
-A reading that nobody waits for costs one look at a thread-local variable a file.
+A reading that nobody waits for costs one access to a thread-local variable per file.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ _SPACE = re.compile(r"[ \t\n\r]*")
 def items(stream: TextIO) -> Iterator[Any]:
     """The items of the list in ``stream``; a single object is a list of one.
 
-    Raises ``ValueError`` (which item, and why) for what is no such JSON, and whatever reading
+    Raises ``ValueError`` (with the item and the reason) for invalid JSON, and whatever reading
     raises.
     """
     reader = _Reader(stream)
@@ -55,7 +55,7 @@ class _Reader:
         self.decoder = json.JSONDecoder()
 
     def peek(self) -> str:
-        """The next character that is no space; empty at the end."""
+        """The next character that is not a space; empty at the end."""
         while True:
             match = _SPACE.match(self.text, self.at)
             self.at = match.end() if match else self.at

@@ -87,6 +87,6 @@ def best(own: str, around: Sequence[str], title: Callable[[], str | None]) -> st
 
 
 def around(path: str, root: str) -> list[str]:
-    """Names of the folders that ``path`` lies in, the nearest first, up to the root's own."""
+    """Names of the folders that contain ``path``, the nearest first, up to the root's own."""
     folders = [] if path == "." else path.split("/")[:-1]
     return [*reversed(folders), root.rstrip("/").rpartition("/")[2]]

@@ -1,6 +1,6 @@
 """What file names reveal: the format of a suffix, and the shards, variants and parts of a model.
 
-Only names are looked at here; the first bytes have the last word (``formats.read``).
+This module uses names only; the first bytes decide in the end (``formats.read``).
 """
 
 from __future__ import annotations
@@ -196,14 +196,14 @@ class Shard(NamedTuple):
 
 
 def weight_format(name: str) -> str | None:
-    """The format a weight file's name promises, ``None`` for other files."""
+    """The format that the name of a weight file indicates, ``None`` for other files."""
     if known := format_registry.by_name(name):
         return known[0].name
     return format_of_suffix(name)
 
 
 def format_of_suffix(name: str) -> str | None:
-    """The format that the suffix alone promises."""
+    """The format that the suffix alone indicates."""
     dot = name.rfind(".")
     promised = SUFFIXES.get(name[dot:].lower()) if dot >= 0 else None
     return promised if promised and not _NOT_WEIGHTS.search(name) else None
@@ -212,7 +212,7 @@ def format_of_suffix(name: str) -> str | None:
 def is_promise(name: str) -> bool:
     """Whether a file of this name must have the format of its suffix.
 
-    Suffixes that many programs use are not a promise.
+    Suffixes that many programs use require nothing.
     """
     dot = name.rfind(".")
     return (dot >= 0 and name[dot:].lower() not in _COMMON) or _OWN.match(name) is not None
@@ -369,7 +369,7 @@ def is_litter(name: str) -> bool:
 def unfinished(name: str) -> str | None:
     """The file whose download is unfinished, according to its name or its neighbor's.
 
-    GPT4All writes ``incomplete-x.gguf``; ``x.gguf.aria2`` stands beside ``x.gguf``.
+    GPT4All writes ``incomplete-x.gguf``; aria2 writes ``x.gguf.aria2`` next to ``x.gguf``.
     """
     if name.startswith("incomplete-") and weight_format(name) is not None:
         return name

@@ -1,8 +1,8 @@
-"""How quantizers hide weights in smaller elements: one table of packings.
+"""How quantizers pack weights into smaller elements: one table of packings.
 
-A packed tensor is known by its suffix, its element type and the tensors beside it (scales,
-codebooks, permutations), whatever a config says. Each row tells how many weights of the matrix one
-tensor stands for; what lies beside it describes the packing and is no parameter of the model.
+A packed tensor is recognized by its suffix, its element type and the tensors next to it (scales,
+codebooks, permutations), whatever a config says. Each row says how many weights of the matrix one
+tensor represents; the tensors next to it describe the packing and are not parameters of the model.
 
 Sources: the modules that Transformers' quantizers, vLLM, ExLlamaV2/V3, MLX, torchao, quanto,
 Nunchaku and ComfyUI save.
@@ -37,9 +37,9 @@ class Declared:
     """What a config says about packed weights.
 
     ``group`` is how many weights share a scale, ``groups`` the same for single modules, ``element``
-    the name of a small float (``nvfp4``). ``pairs`` are the (bits, group) that parts of the model
-    have, ``None`` where a row is one group; ``targets`` are globs of modules, each with its bits.
-    ``weights`` are how many weights single modules stand for, where nothing else tells.
+    the name of a small float (``nvfp4``). ``pairs`` are the (bits, group) of parts of the model,
+    ``None`` where a row is one group; ``targets`` are globs of modules, each with its bits.
+    ``weights`` are the numbers of weights of single modules, where nothing else gives them.
     """
 
     method: str | None = None
@@ -64,7 +64,7 @@ NOTHING = Declared()
 
 
 class Packed(NamedTuple):
-    """A packed tensor, what lies beside it by suffix, and what a config declares."""
+    """A packed tensor, its helper tensors by suffix, and what a config declares."""
 
     module: str
     tensor: Tensor
@@ -84,8 +84,10 @@ class Packed(NamedTuple):
 
 
 class Packing(NamedTuple):
-    """``needs``: one of these stands beside the weight (empty: its suffix is unmistakable).
-    ``weights`` is ``None`` when the shapes show that it is another packing.
+    """One way of packing weights.
+
+    ``needs``: the weight must have one of these tensors next to it (empty: its suffix is
+    unmistakable). ``weights`` is ``None`` when the shapes show another packing.
     """
 
     method: str
@@ -109,7 +111,7 @@ def _gptq(packed: Packed) -> int:
 
 
 def _compressed(packed: Packed) -> int:
-    """Of several declared widths the one is meant by which rows and scales are equally long."""
+    """Among several declared widths, choose the one that gives rows and scales equal lengths."""
     if packed.tensor.dtype in _BYTES:
         return packed.elements * 2
     rows, scales = packed.tensor.shape, packed.shape(".weight_scale")
@@ -154,7 +156,7 @@ def _hqq(packed: Packed) -> int:
 
 
 def _aqlm(packed: Packed) -> int | None:
-    """A code stands for ``out × in`` weights, several codebooks for the same ones."""
+    """A code represents ``out × in`` weights; several codebooks represent the same weights."""
     codes, books = packed.tensor.shape, packed.shape(".codebooks")
     return prod(codes[:-1]) * books[2] * books[3] if len(books) == 4 and codes else None
 
@@ -171,8 +173,9 @@ def _exl3(packed: Packed) -> int | None:
 
 
 def _blocks(packed: Packed, kinds: frozenset[str], length: int) -> int | None:
-    """``length`` weights share a small float: how many bytes share it tells their width. (Scales
-    may be padded to whole tiles, so the nearest width is meant.)
+    """``length`` weights share a small float: the number of bytes that share it gives their width.
+
+    Scales may be padded to whole tiles, so the nearest width is used.
     """
     scale = packed.beside.get(".weight_scale") or packed.beside.get(".scale")
     if scale is None or scale.dtype not in kinds or prod(scale.shape) < 2:
@@ -194,8 +197,8 @@ def _integers(packed: Packed) -> int:
 
 
 def _torchao(packed: Packed) -> int:
-    """Four bits lie two in an int8 as well: then a scale of a group has the row as its last axis,
-    and the groups are twice as many as the bytes of a row would make.
+    """An int8 also holds two values of four bits: then a group's scale has the row as its last
+    axis, and there are twice as many groups as the bytes of a row would give.
     """
     if packed.tensor.dtype == "I8" and packed.declared.bits == 4:
         shape, scale = packed.tensor.shape, packed.shape("._weight_scale")
@@ -204,7 +207,7 @@ def _torchao(packed: Packed) -> int:
 
 
 def _vptq(packed: Packed) -> int | None:
-    """Indices of vectors as wide as the codebooks are: only the config tells the matrix."""
+    """Indices of vectors as wide as the codebooks: only the config gives the size of the matrix."""
     return packed.declared.weights.get(packed.module)
 
 
@@ -311,7 +314,7 @@ _dtype_of = attrgetter("dtype")
 def packed(
     tensors: Sequence[Tensor], declared: Declared = NOTHING
 ) -> Iterator[tuple[Packing, Packed, int]]:
-    """The packed tensors among ``tensors``, each with its packing and the weights it stands for."""
+    """The packed tensors among ``tensors``, each with its packing and its number of weights."""
     # Even four bits stored as floats have a state beside them that is bytes.
     if WIDTHS.keys().isdisjoint(map(_dtype_of, tensors)):
         return
@@ -332,7 +335,7 @@ def packed(
 def _found(
     row: Packing, module: str, tensor: Tensor, named: Mapping[str, Tensor], declared: Declared
 ) -> Packed | None:
-    """``None`` where nothing that the packing needs lies beside the tensor."""
+    """``None`` if none of the tensors that the packing needs is next to the tensor."""
     beside = {each: other for each in row.beside if (other := named.get(module + each)) is not None}
     if row.needs and beside.keys().isdisjoint(row.needs):
         return None

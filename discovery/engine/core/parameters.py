@@ -1,7 +1,7 @@
-"""Counts the parameters of a list of tensors, unpacked and unique, and finds their main type.
+"""Counts the unpacked, unique parameters of a list of tensors, and finds their main type.
 
-Quantizers pack several weights into one element and add scales; what counts is the weight matrix
-they stand for (see ``packings``).
+Quantizers pack several weights into one element and add scales; the count is that of the original
+weight matrix (see ``packings``).
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def main_dtype(tensors: Sequence[Tensor]) -> str | None:
 def count_parameters(tensors: Sequence[Tensor], declared: Declared = NOTHING) -> int:
     """Parameters of the model.
 
-    ``declared`` is what a quantization config says, used where the shapes do not tell.
+    ``declared`` comes from a quantization config and is used where the shapes are ambiguous.
     """
     if _PLAIN.issuperset({tensor.dtype for tensor in tensors}):
         return sum([prod(t.shape) for t in tensors if not t.name.endswith(_HELPERS)])
@@ -90,7 +90,7 @@ def active_parameters(
 
 
 def _counts(tensors: Sequence[Tensor], declared: Declared) -> Iterator[tuple[Tensor, int]]:
-    """The tensors that are parameters, each with the weights it stands for."""
+    """The tensors that are parameters, each with the number of weights in it."""
     counted: dict[str, int] = {}
     beside: set[str] = set()
     for _, found, count in packings.packed(tensors, declared):
@@ -106,6 +106,6 @@ def _counts(tensors: Sequence[Tensor], declared: Declared) -> Iterator[tuple[Ten
 
 
 def _helps(tensor: Tensor) -> bool:
-    """Whether it is no parameter of the model, by its name."""
+    """Whether the tensor's name says that it is not a parameter of the model."""
     name = tensor.name
     return name.endswith(_HELPERS) or (name.endswith(_SINGLE) and prod(tensor.shape) == 1)

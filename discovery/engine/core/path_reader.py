@@ -51,5 +51,5 @@ class PathReader(Protocol):
     def digest(self) -> str: ...
 
     def session(self, root: str) -> PathSession:
-        """``root`` is the absolute path of the folder that all paths lie in."""
+        """Begin a walk; ``root`` is the absolute path of the folder that contains all paths."""
         ...

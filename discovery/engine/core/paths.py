@@ -18,7 +18,7 @@ def to_text(path: str) -> str:
 
 
 def to_native(root: str, text: str) -> str:
-    """The absolute path that ``text``, relative to ``root``, stands for."""
+    """The absolute path for ``text``, which is relative to ``root``."""
     path = os.path.join(root, text)
     if "\\x" in text and not os.path.lexists(path):
         return os.path.join(root, _ESCAPED.sub(lambda match: chr(0xDC00 + int(match[1], 16)), text))
@@ -26,5 +26,5 @@ def to_native(root: str, text: str) -> str:
 
 
 def is_under(path: str, top: str) -> bool:
-    """Whether ``path`` is ``top`` or lies below it; both absolute and normalised."""
+    """Whether ``path`` is ``top`` or below it; both absolute and normalized."""
     return path == top or path.startswith(top.rstrip(os.sep) + os.sep)

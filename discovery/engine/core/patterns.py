@@ -15,7 +15,7 @@ class Patterns:
     """Glob patterns that are matched against names, or against paths where they contain a ``/``.
 
     ``name(name)`` and ``path(path)`` say whether one matches; ``path`` is ``None`` when no pattern
-    looks at paths.
+    contains a ``/``.
     """
 
     def __init__(self, patterns: Sequence[str]) -> None:

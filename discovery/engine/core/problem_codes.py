@@ -13,10 +13,10 @@ from dataclasses import dataclass
 class ProblemCode:
     """One kind of problem.
 
-    ``advice`` is a sentence that says what to do. ``check`` names the check that tells of it.
-    Errors that are ``unsafe`` make a model UNSAFE rather than CORRUPT. ``absent``: a weight file
-    has no content yet. ``unseen``: the content of a file was not looked into, or not all of it, so
-    that nobody knows whether there is a pickle in it.
+    ``advice`` is a sentence that says what to do. ``check`` is the name of the check that reports
+    it. Errors that are ``unsafe`` make a model UNSAFE rather than CORRUPT. ``absent``: a weight
+    file has no content yet. ``unseen``: the content of a file was not fully inspected, so it may
+    contain a pickle.
     """
 
     advice: str

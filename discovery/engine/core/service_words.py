@@ -9,7 +9,7 @@ from discovery.engine.core.word import Word
 
 
 class VisibilitySource(Word):
-    """Who decided the visibility of a model. What stands further down beats what stands above."""
+    """Who decided the visibility of a model. Later entries override earlier ones."""
 
     DEFAULT = "default", "Default"
     FILE = "file", "Access file"
@@ -172,7 +172,7 @@ class SignInKind(Word):
 
 
 class SignInSource(Word):
-    """Who vouches for somebody that does not sign in with a password."""
+    """The service that authenticates people who sign in without a password."""
 
     OPENID = "openid", "Sign-in provider"
     PROXY = "proxy", "Trusted proxy"

@@ -38,12 +38,12 @@ MAX_KEY = 200
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A problem: ``message`` says what is wrong, ``path`` and ``offset`` say where.
+    """A problem: ``message`` describes it, ``path`` and ``offset`` locate it.
 
     ``path`` is relative to the root.
 
-    ``key`` tells problems of one code in one file apart (the import, the tensor, the variant). It
-    is part of what a finding is known by, and no sentence is: messages may be reworded.
+    ``key`` distinguishes problems of one code in one file (the import, the tensor, the variant). It
+    is part of a finding's identity; the message is not, so messages may be reworded.
     """
 
     code: str
@@ -85,7 +85,7 @@ class FileEntry(NamedTuple):
 
 
 class Layout(StrEnum):
-    """How the files of a candidate lie on disk."""
+    """How the files of a candidate are arranged on disk."""
 
     FOLDER = "folder"
     FILES = "files"
@@ -97,12 +97,12 @@ class Layout(StrEnum):
 class Candidate(NamedTuple):
     """Files in one place that may be a model (or a few: a folder of loose GGUF files is one place).
 
-    ``place`` is the folder or file they were found at, relative to the root; ``.`` is the root
+    ``place`` is the folder or file where they were found, relative to the root; ``.`` is the root
     itself. ``files`` are the model's own; ``shared`` belong to a store that several candidates
-    share (Ollama's blobs, data that several ONNX files may name); ``beside`` lie among them or
-    below and belong to no model: they are looked at, and not counted. ``unfinished`` are paths of
-    files that a program still downloads, as a file beside them tells. ``signature`` changes
-    whenever a name, size, time or inode among them does.
+    share (Ollama's blobs, data that several ONNX files may reference); ``beside`` are other files
+    in or below the folder that belong to no model: they are inspected but not counted.
+    ``unfinished`` are paths of files that a program is still downloading, according to a file next
+    to them. ``signature`` changes whenever a name, size, time or inode among them does.
     """
 
     place: str
@@ -118,8 +118,8 @@ class Candidate(NamedTuple):
 class Tensor(NamedTuple):
     """One named array in a weight file.
 
-    ``shape`` is in the order the framework that loads it shows; ``offset`` is the first byte of the
-    data from the start of the file (of the member's data, in an archive; -1 where the data lie in
+    ``shape`` is in the order of the framework that loads it; ``offset`` is the first byte of the
+    data from the start of the file (of the member's data, in an archive; -1 if the data are in
     another file); ``size`` is in bytes.
     """
 
@@ -147,15 +147,15 @@ class External(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What a format reader gives: everything about the weights but the weights.
+    """What a format reader returns: everything about the weights except the weights.
 
-    ``expected_size`` is how long the file must be for all its tensors to be there, ``None`` where
-    the format cannot say. ``dtype`` and ``quantization`` name the type that most of the weights are
-    stored in; one of them is set. ``parameter_count`` is unpacked and unique; ``None`` where the
-    format keeps no shapes. ``imports`` are the ``module.name`` references of a pickle, in order of
-    appearance. ``type`` is what runs this file where that is not what runs its format; ``fields``
-    are fields of the model document that the header states; ``task`` is the Hub's word for what
-    such a file is made for (see ``classify.task_tags``), where its structure leaves no doubt.
+    ``expected_size`` is how long the file must be to contain all its tensors, ``None`` if the
+    format does not say. ``dtype`` and ``quantization`` name the type of most weights; one of them
+    is set. ``parameter_count`` is unpacked and unique; ``None`` if the format stores no shapes.
+    ``imports`` are the ``module.name`` references of a pickle, in order of appearance. ``type`` is
+    the model type of this file if it differs from that of its format; ``fields`` are fields of the
+    model document that the header contains; ``task`` is the Hub's task tag of such a file (see
+    ``classify.task_tags``), if its structure leaves no doubt.
     """
 
     format: str
@@ -200,12 +200,12 @@ class Found:
 
     ``values`` are the fields of the model document that have a value, each with its source.
 
-    ``path`` is what people call it by (folder or file, relative to the root); ``place`` the
-    candidate's it came from. ``signals`` is what rules decide by, as JSON (see
-    ``engine.classify.signals``), kept so that rules can change without reading again.
-    ``memory_shape`` is the shape of its layers and the bytes of its projector, as JSON: memory at
-    any context follows from it. ``pickled``: a pickle was met among its files, whatever it is
-    called. ``fingerprint`` (sizes and a hash of the header bytes) recognizes the model when it
+    ``path`` is the public path (folder or file, relative to the root); ``place`` is that of the
+    candidate it came from. ``signals`` is the input of the rules, as JSON (see
+    ``engine.classify.signals``), stored so that rules can change without reading again.
+    ``memory_shape`` is the shape of its layers and the bytes of its projector, as JSON: the memory
+    at any context follows from it. ``pickled``: one of its files is or contains a pickle, whatever
+    its name. ``fingerprint`` (sizes and a hash of the header bytes) recognizes the model when it
     moves.
     """
 

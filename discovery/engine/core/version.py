@@ -1,4 +1,4 @@
-"""The version of the readers and checks that judge a model."""
+"""The version of the readers and checks."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ from enum import EnumType, StrEnum
 
 
 class _Words(EnumType):
-    """What a list of words tells of itself, by the names that Django's own have."""
+    """The values and choices of a list of words, under the names that Django's own enums use."""
 
     #: Templates take a class for something to be called.
     do_not_call_in_templates = True

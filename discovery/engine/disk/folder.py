@@ -26,12 +26,12 @@ class Glimpse(NamedTuple):
 
 
 class ModelFolder:
-    """``entries`` maps the path below ``place`` to its file.
+    """The files of one folder: ``entries`` maps the path below ``place`` to its file.
 
-    Problems of what is read are collected in ``problems``.
+    ``problems`` collects the problems of the files that are read.
 
-    ``glimpses`` keeps (by path below the root) what was seen of files that were read whole;
-    ``pickled`` says whether a pickle was met.
+    ``glimpses`` holds (by path below the root) the start and end of files that were read whole;
+    ``pickled`` says whether a pickle was found.
     """
 
     def __init__(self, root: str, place: str, files: Iterable[FileEntry]) -> None:

@@ -112,7 +112,7 @@ class FolderReader:
             folder.problems.append(Problem("not_a_file", text, path, Severity.WARNING))
 
     def pass_by(self, entry: os.DirEntry[str], path: str, use: Use) -> None:
-        """Tells the ledger of an entry that is not walked, whatever it is."""
+        """Record in the ledger an entry that is not walked, whatever it is."""
         if self.ledger is None:
             return
         with suppress(OSError):
@@ -122,7 +122,7 @@ class FolderReader:
                 self.ledger.leave_out(path, use)
 
     def leave_out(self, folders: Sequence[str], use: Use) -> None:
-        """Tells the ledger of folders that are not walked."""
+        """Record in the ledger folders that are not walked."""
         if self.ledger is not None:
             for path in folders:
                 self.ledger.leave_out(path, use)

@@ -115,9 +115,9 @@ def loose(walker: Walker, folder: FolderListing) -> list[Candidate]:
 
 
 def _with_data(candidates: list[Candidate], folder: FolderListing) -> list[Candidate]:
-    """ONNX files may keep their weights in any file beside them: which one, their headers say.
+    """Add the files next to ONNX files, because their headers may name any of them as weights.
 
-    A folder may hold thousands of them: they share one list.
+    A folder may contain thousands of ONNX files: they share one list.
     """
     if not any(name.endswith(".onnx") for name in folder.names):
         return candidates
@@ -149,7 +149,7 @@ def _may_be_data(entry: FileEntry) -> bool:
 
 
 def quantized(walker: Walker, folder: FolderListing) -> Candidate | None:
-    """GGUF files in a folder for each quantization, and those beside the folders, as one place."""
+    """GGUF files in a folder for each quantization, and those next to the folders, as one place."""
     chosen = [name for name in folder.folders if names.is_quantization(name)]
     here = {names.weight_format(name) for name in folder.names} - {None}
     if folder.path == "." or not here <= {"gguf"} or len(chosen) + len(here) < 2:
@@ -171,10 +171,10 @@ def quantized(walker: Walker, folder: FolderListing) -> Candidate | None:
 def with_packages(
     walker: Walker, folder: FolderListing, candidates: list[Candidate]
 ) -> list[Candidate]:
-    """The candidates, each with the folders that are like a file and are called like it: the same
-    weights for another program, or a part of them (``base-encoder.mlmodelc`` beside ``base.bin``).
+    """The candidates, each with the folders of the same name that programs treat as files.
 
-    Takes those folders from what is walked further.
+    These hold the same weights for another program, or a part of them (``base-encoder.mlmodelc``
+    next to ``base.bin``). The folders are removed from those still to be walked.
     """
     packages = [name for name in folder.folders if format_registry.is_like_a_file(name)]
     stems: dict[str, int] = {}

@@ -1,8 +1,8 @@
-"""The ledger of a root: what each byte under it is, so that nothing is passed over in silence.
+"""The ledger of a root: it accounts for every byte below it, so that nothing is skipped silently.
 
-A walk tells what it leaves out (``leave_out``) and what belongs to no candidate (``loose``);
-whoever reads the candidates tells what became of them (``read``, ``unchanged``). Each regular file
-counts once, under its own name, with its apparent size: links have no bytes of their own.
+A walk records what it leaves out (``leave_out``) and what belongs to no candidate (``loose``); the
+readers of candidates record the result (``read``, ``unchanged``). Each regular file counts once,
+under its own name, with its apparent size: links have no bytes of their own.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Tally:
 class Stray(NamedTuple):
     """A large file that no reader recognizes.
 
-    ``place`` is the candidate that it lies in; empty when it lies in none.
+    ``place`` is the candidate that contains it; empty if none does.
     """
 
     size: int
@@ -73,7 +73,7 @@ class Ledger:
     """Accounts for all files of the root at ``root``, an absolute path.
 
     ``skip`` are absolute paths in it that belong to other roots; ``kept`` are the strays that the
-    last scan found, by the place they lie in, with paths as the registry writes them.
+    last scan found, by their place, with paths as the registry writes them.
     """
 
     root: str
@@ -128,7 +128,7 @@ class Ledger:
     # -- told by the reader
 
     def read(self, candidate: Candidate, found: Collection[Found]) -> None:
-        """A candidate with the models that it turned out to be; none: it is no model."""
+        """Record a candidate and the models in it; without models, the candidate is not a model."""
         self._note_store(candidate, bool(found))
         if not found:
             self.loose(self._entries(candidate), candidate.place)
@@ -173,7 +173,7 @@ class Ledger:
                 companion.add(entry.size)
 
     def claim(self, entries: Iterable[FileEntry]) -> None:
-        """Files that were told of as loose and turned out to be a model's."""
+        """Record loose files as a model's."""
         self._claimed |= {entry.path: entry for entry in entries if entry.link is None}
 
     def formats_left_out(self, candidate: Candidate, formats: Iterable[str]) -> None:
@@ -200,7 +200,7 @@ class Ledger:
     # -- how
 
     def _claim(self, candidate: Candidate, data: Iterable[FileEntry]) -> None:
-        """Files that belong to a model and are counted elsewhere, as lying in none."""
+        """Record files of a model that are counted elsewhere."""
         beside = {entry.path for entry in (*candidate.files, *candidate.beside)}
         self._claimed |= {
             entry.path: entry for entry in data if entry.link is None and entry.path not in beside
@@ -258,9 +258,9 @@ class Ledger:
 
 
 def _mount_points() -> Iterator[str]:
-    """Absolute paths of the mounted file systems, found without touching them.
+    """Absolute paths of the mounted file systems, found without accessing them.
 
-    Empty where the system does not tell. Source: proc(5), /proc/pid/mountinfo.
+    Empty if the system does not list them. Source: proc(5), /proc/pid/mountinfo.
     """
     if sys.platform != "linux":
         return

@@ -1,6 +1,4 @@
-"""Shards without the set they belong to: parts of it are missing, or the whole model lies beside
-them.
-"""
+"""Shards without their set: parts of it are missing, or the whole model is next to them."""
 
 from __future__ import annotations
 
@@ -54,8 +52,8 @@ def lone_shards(folder: str, files: Sequence[str]) -> Iterator[tuple[Named, str]
 
 
 def _is_of(shards: frozenset[str], suffix: str, stem: str) -> bool:
-    """Whether an index that names ``shards`` speaks for weights of this suffix, and of this stem
-    where one is given.
+    """Whether an index that names ``shards`` is for weights of this suffix, and of this stem if one
+    is given.
     """
     parts = [part for each in shards if (part := names.shard(each))]
     return any(each.endswith(suffix) for each in shards) and (
@@ -64,8 +62,8 @@ def _is_of(shards: frozenset[str], suffix: str, stem: str) -> bool:
 
 
 def named_below(folder: str, name: str) -> Iterator[str]:
-    """What an index in ``folder`` names in folders below that one: the parts of a set may lie apart
-    from their index.
+    """The paths that an index in ``folder`` names in folders below it: a set may be in another
+    folder than its index.
     """
     return (each for each in _asked_for(f"{folder}/{name}") if "/" in each)
 

@@ -1,6 +1,6 @@
-"""Which blobs of the Hub's cache and of an Ollama store are named by nothing.
+"""Finds unreferenced blobs of the Hub's cache and of an Ollama store.
 
-A store that cannot be read whole tells nothing at all.
+A store that cannot be read completely yields nothing.
 
 Sources: https://huggingface.co/docs/huggingface_hub/guides/manage-cache and Ollama's ``manifest``
 package.
@@ -170,8 +170,9 @@ def _unfinished(path: str) -> bool:
 
 
 def _files(top: str, below: str) -> Iterator[str]:
-    """Every entry that is no folder in ``top``/``below``, as a path below ``top``; nothing where
-    there is no such folder. Raises ``OSError``.
+    """Every entry of ``top``/``below`` that is not a folder, as a path below ``top``.
+
+    Empty if there is no such folder. Raises ``OSError``.
     """
     stack = (
         [below] if os.path.isdir(f"{top}/{below}") and not os.path.islink(f"{top}/{below}") else []

@@ -1,9 +1,9 @@
-"""What lies under a root and serves no model any more: broken-off downloads, blobs nobody names,
-old revisions, lone shards, empty folders.
+"""Finds files below a root that no model needs any more: interrupted downloads, unreferenced blobs,
+old revisions, orphaned shards, empty folders.
 
-One walk of names; only what looks like a leftover is asked for its size. Nothing is opened but
-indexes and manifests. What was written within ``YOUNG`` seconds is left alone: a download may be at
-work on it.
+One walk of names; only possible leftovers are asked for their size, and only indexes and manifests
+are opened. Files that were written within ``YOUNG`` seconds are ignored: a download may still be
+running.
 """
 
 from __future__ import annotations
@@ -52,13 +52,13 @@ class Leftover:
 
 @dataclass(slots=True)
 class Look:
-    """What one walk found.
+    """The result of one walk.
 
-    ``whole`` is false where time ran out; ``unread`` are places that could not be looked into, and
-    why.
+    ``whole`` is false if time ran out; ``unread`` are places that could not be read, with the
+    reason.
 
-    ``links`` are the real places that links below the root lead to: what one of them needs is not a
-    leftover, see :func:`is_linked`.
+    ``links`` are the real targets of links below the root: files that one of them needs are not
+    leftovers, see :func:`is_linked`.
     """
 
     found: list[Leftover] = field(default_factory=list)
@@ -134,7 +134,7 @@ class _Walker:
         ]  # fmt: skip
 
     def visit(self, folder: _Folder) -> list[str]:
-        """Looks at one folder; returns its sub-folders that remain to be walked."""
+        """Examine one folder and return its sub-folders that remain to be walked."""
         absolute = self.root if folder.path == "." else f"{self.root}/{folder.path}"
         if folder.path != "." and absolute in self.skip:
             folder.occupied = True

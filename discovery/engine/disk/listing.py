@@ -1,4 +1,4 @@
-"""One directory as the walk sees it."""
+"""One directory, as listed for the walk."""
 
 from __future__ import annotations
 

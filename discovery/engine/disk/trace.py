@@ -119,9 +119,9 @@ class _Tracer:
         )
 
     def follow(self, walker: Walker, link: str, rest: Sequence[str]) -> Trace | None:
-        """Whether the walk goes through a link to a folder: ``None`` if it does.
+        """Whether the walk follows a link to a folder: ``None`` if it does.
 
-        It does only where nothing else leads to the target.
+        It does only if nothing else leads to the target.
         """
         target = os.path.relpath(os.path.realpath(walker.absolute(link)), walker.real_root).replace(
             os.sep, "/"

@@ -1,11 +1,11 @@
 """Roots → candidates: which files belong together as one model.
 
-Names and ``stat`` only; no file is opened but those that say what the folders below are: the list
-of modules of sentence-transformers, and the index of shards beside folders of other names.
+The walk uses names and ``stat``. It opens only files that describe the folders below: the list of
+modules of sentence-transformers, and the index of shards in folders of other names.
 
-A folder is a model's when a marker (``config.json``, ``model_index.json`` …) or weights with a
-library's standard name lie in it; loose weight files are models of their own, GGUF files of one
-folder one candidate whose headers decide later.
+A folder belongs to a model if it contains a marker (``config.json``, ``model_index.json`` …) or
+weights with a library's standard name; loose weight files are models of their own. The GGUF files
+of one folder are one candidate, and their headers decide later.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ def walk(
 ) -> Iterator[Candidate | Problem]:
     """Candidates under ``root`` (an absolute path), in a stable order, streaming.
 
-    ``start`` is a folder below the root to look in alone; ``skip`` are absolute real paths never
-    entered (other roots); ``ledger`` is told what is in no candidate. Raises ``OSError`` when
+    ``start`` is the only folder below the root to walk; ``skip`` are absolute real paths that are
+    never entered (other roots); ``ledger`` records what is in no candidate. Raises ``OSError`` when
     ``start`` itself cannot be listed; every other unreadable folder is a ``Problem``.
     """
     walker = Walker(root, settings, frozenset(skip), ledger)
@@ -175,7 +175,7 @@ class Walker(FolderReader):
             self.inside -= 1
 
     def passed_over(self, since: int) -> list[FileEntry]:
-        """The files of the folders that were met since, and never hold a model."""
+        """The files of the folders noted since then, which never contain a model."""
         files: list[FileEntry] = []
         while len(self.looked_into) > since:
             folder = FolderListing(self.looked_into.pop())
@@ -184,7 +184,7 @@ class Walker(FolderReader):
 
     @staticmethod
     def with_beside(candidate: Candidate, beside: list[FileEntry]) -> Candidate:
-        """The candidate and what lies beside its files: it changes when they do."""
+        """The candidate with the files next to its own: its signature changes when they do."""
         if not beside:
             return candidate
         return candidate._replace(
@@ -254,7 +254,7 @@ class Walker(FolderReader):
         return candidates, folder.folders
 
     def store(self, folder: FolderListing) -> tuple[list[Candidate], list[str]] | None:
-        """The candidates of Docker's or Ollama's store, and what else lies there."""
+        """The candidates of a Docker or Ollama store, and the other files in it."""
         if docker_store.is_store(folder.names, folder.folders):
             own = (*docker_store.FOLDERS, docker_store.UNPACKED)
             return [layouts.docker(self, folder)], [

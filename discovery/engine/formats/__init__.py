@@ -46,7 +46,7 @@ def read(stream: BinaryIO, size: int, name: str, head: bytes) -> Header:
 
 
 def _candidates(name: str, suffix: str, head: bytes) -> list[Format]:
-    """Those that the first bytes tell, else that the name may stand for, best first."""
+    """The formats that the first bytes identify, otherwise those of the name, best first."""
     every = format_registry.every()
     named = format_registry.by_name(name)
     told = next((each for each in every if each.magic and each.magic(head, suffix)), None)

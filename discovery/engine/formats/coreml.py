@@ -1,7 +1,7 @@
-"""Core ML: a ``.mlmodel`` (protobuf), the ``Manifest.json`` of a ``.mlpackage``, or what a compiled
-``.mlmodelc`` says of itself in ``metadata.json``, ``model.mil`` or ``model.espresso.net``.
+"""Core ML: a ``.mlmodel`` (protobuf), the ``Manifest.json`` of a ``.mlpackage``, or the description
+of a compiled ``.mlmodelc`` in ``metadata.json``, ``model.mil`` or ``model.espresso.net``.
 
-Weights are not looked into.
+Weights are not read.
 
 Source: Model.proto and FeatureTypes.proto of https://github.com/apple/coremltools; the packages'
 manifest as coremltools writes it; folders that ``coremlcompiler`` wrote.

@@ -1,6 +1,6 @@
-"""Darknet: ``.weights``, a version, how many images were seen, then floats.
+"""Darknet: ``.weights``, with a version, the number of images seen in training, then floats.
 
-Nothing in the file tells its layers: they stand in a ``.cfg`` beside it.
+The file does not describe its layers: a ``.cfg`` file next to it does.
 
 Source: ``load_weights_upto`` of https://github.com/AlexeyAB/darknet (src/parser.c).
 """

@@ -91,8 +91,8 @@ def read(stream: BinaryIO, size: int) -> Header:
 
 
 def _join_chunks(tensors: list[Tensor], chunked: dict[str, list[int]]) -> list[Tensor]:
-    """Arrays over 1 GB are cut into flat pieces, ``name.chunks.0`` and so on, beside the shape of
-    the whole.
+    """Join arrays over 1 GB, which are split into flat pieces ``name.chunks.0`` and so on, stored
+    with the shape of the whole.
     """
     whole: dict[str, Tensor] = {}
     for tensor in tensors:
@@ -107,7 +107,7 @@ def _join_chunks(tensors: list[Tensor], chunked: dict[str, list[int]]) -> list[T
 
 
 class _Walk(Reader):
-    """One pass over the values; open maps and arrays lie on a stack of our own."""
+    """One pass over the values, with a stack of its own for open maps and arrays."""
 
     def __init__(self, stream: BinaryIO, size: int) -> None:
         super().__init__(stream, size)

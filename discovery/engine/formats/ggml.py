@@ -206,8 +206,8 @@ def _header(
     aligned: bool,
     wanted: int,
 ) -> Header:
-    """The tensor table is strung between the data: a file cut inside a tensor tells how long it
-    should have been at least.
+    """Tensor headers and data alternate: a file truncated inside a tensor reveals its minimum
+    length.
     """
     tensors: list[Tensor] = []
     end = reader.position

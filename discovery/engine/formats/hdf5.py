@@ -27,7 +27,9 @@ _FIXED_TEXT, _VARIABLE = 3, 9
 
 @dataclass(slots=True)
 class Superblock:
-    """``root``: where the root group's object header lies; ``end``: the size that the file should
+    """The superblock of a file.
+
+    ``root`` is the address of the root group's object header, ``end`` the size that the file should
     have. Offsets are ``width`` bytes wide.
     """
 
@@ -116,7 +118,7 @@ class _Attributes:
         self.found.complete &= not self.waiting
 
     def modern(self, at: int) -> tuple[int, int]:
-        """Where the first block of an object header of version 2 lies, and its length."""
+        """Address and length of the first block of an object header of version 2."""
         flags = self.read(at + 5, 1)[0]
         place = at + 6 + (16 if flags & 0x20 else 0) + (4 if flags & 0x10 else 0)
         width = 1 << (flags & 3)

@@ -1,7 +1,7 @@
 """Python objects that their own library unpickles: joblib's files and plain pickles.
 
-Listed, never loaded: the reader of PyTorch's files tells them by the class that they build.
-Source: ``joblib/numpy_pickle.py`` of https://github.com/joblib/joblib.
+They are listed, never loaded: the reader of PyTorch's files recognizes them by the class of their
+object. Source: ``joblib/numpy_pickle.py`` of https://github.com/joblib/joblib.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Kaldi's acoustic models, and the folders of Vosk that hold one: ``final.mdl`` beside a graph.
+"""Kaldi's acoustic models, and the folders of Vosk that contain one: ``final.mdl`` next to a graph.
 
 Source: ``KaldiObjectHolder`` and ``TransitionModel::Write`` of https://github.com/kaldi-asr/kaldi,
 https://alphacephei.com/vosk/models (layout).

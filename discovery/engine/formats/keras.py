@@ -91,7 +91,7 @@ def _object(text: bytes) -> dict[str, Any] | None:
 
 
 def _configs_within(data: bytes) -> list[dict[str, Any]]:
-    """Configurations that stand in the open, wherever the file's own addresses lead."""
+    """Configurations found by searching the raw bytes, wherever the file's own addresses lead."""
     found: list[dict[str, Any]] = []
     text, at = data.decode("latin-1"), 0
     for _ in range(MAX_CONFIGS):
@@ -154,7 +154,7 @@ def _read_archive(stream: BinaryIO, size: int, head: bytes) -> Header:
 
 
 def _check_directory(stream: BinaryIO, size: int) -> None:
-    """Looks at the end record first: ``zipfile`` reads a directory of any size into memory."""
+    """Check the end record first: ``zipfile`` reads a directory of any size into memory."""
     start = max(size - MAX_COMMENT - 22, 0)
     stream.seek(start)
     tail = stream.read(size - start)
@@ -218,7 +218,7 @@ def _described(config: dict[str, Any]) -> dict[str, Any]:
 
 
 class _Code:
-    """What loading by a configuration would run, each thing once."""
+    """The code that loading a configuration would run, without repetitions."""
 
     def __init__(self) -> None:
         self.problems: list[Problem] = []

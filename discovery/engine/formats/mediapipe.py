@@ -72,8 +72,9 @@ def read(stream: BinaryIO, size: int) -> Header:
 def _inside(
     stream: BinaryIO, archive: Archive, members: Sequence[Member], *, depth: int = 0
 ) -> list[Header]:
-    """The headers of the models in a bundle and in the bundles in it. Packed ones and those that
-    make no sense are left out: MediaPipe maps what lies there as it is.
+    """The headers of the models in a bundle and in its nested bundles.
+
+    Compressed and malformed members are skipped: MediaPipe maps members as they are.
     """
     found: list[Header] = []
     for member in members[:MAX_MODELS]:

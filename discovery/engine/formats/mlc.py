@@ -1,5 +1,5 @@
-"""MLC LLM: ``ndarray-cache.json`` (``tensor-cache.json`` since TVM 0.21), and the weights in shards
-beside it.
+"""MLC LLM: ``ndarray-cache.json`` (``tensor-cache.json`` since TVM 0.21), with the weights in
+shards in the same folder.
 
 Source: ``NDArrayCacheMetadata`` of https://github.com/mlc-ai/mlc-llm and ``tvmjs.py`` of
 https://github.com/apache/tvm.

@@ -1,4 +1,4 @@
-"""ncnn: a ``.param`` with the layers as text, and the weights in the ``.bin`` beside it.
+"""ncnn: a ``.param`` file with the layers as text, and a ``.bin`` file with the weights.
 
 Source: ``Net::load_param`` of https://github.com/Tencent/ncnn and its wiki page
 "param-and-model-file-structure".

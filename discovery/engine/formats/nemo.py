@@ -97,9 +97,9 @@ def _unpack(stream: BinaryIO) -> tuple[bytes, bool]:
 
 
 class _Archive:
-    """Names and lengths of the members, ``config`` when it was met.
+    """Names and lengths of the members, and ``config`` if it was found.
 
-    ``end`` is where the last member ends, padding included.
+    ``end`` is the end of the last member, including padding.
     """
 
     def __init__(self, reader: Reader, complete: bool) -> None:
@@ -144,9 +144,7 @@ class _Archive:
             reader.seek(found.following)
 
     def _config(self, reader: Reader, found: tar.TarMember) -> None:
-        """``model_config.yaml`` tells what the model is; it and the others beside it, what they
-        would have called.
-        """
+        """Check what a configuration names; ``model_config.yaml`` also describes the model."""
         main = self.config is None and found.name.rpartition("/")[2] == "model_config.yaml"
         if found.size > MAX_CONFIG_BYTES:
             text = (

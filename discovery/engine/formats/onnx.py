@@ -1,6 +1,6 @@
 """ONNX: one protobuf message, ``ModelProto``.
 
-Its weights, inline or in files beside it, are passed over.
+Its weights, inline or in external files, are skipped.
 
 Source: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto and docs/ExternalData.md
 """

@@ -86,8 +86,8 @@ _UNSAFE_LOCATION = re.compile(r"[\\\0]|^/|^[A-Za-z]:|://|(^|/)\.\.(/|$)")
 
 
 def safe_location(location: str) -> bool:
-    """Whether the external file lies inside the model's folder, by its name alone (a link may still
-    lead out).
+    """Whether the name of the external file is inside the model's folder (a link may still lead
+    out).
     """
     return location.strip("./") != "" and not _UNSAFE_LOCATION.search(location)
 
@@ -192,9 +192,7 @@ class GraphSkimmer:
                 self._pending.append((begin, stop, depth + 1))
 
     def _quantized(self, operator: bytes, start: int, end: int) -> None:
-        """Which of the node's inputs are scales, and how many parameters its packed weights stand
-        for.
-        """
+        """The node's inputs that are scales, and the number of parameters in its packed weights."""
         helpers = _HELPER_INPUTS[operator]
         names: list[str] = []
         numbers = {b"bits": 4}

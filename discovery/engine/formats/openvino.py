@@ -1,4 +1,4 @@
-"""OpenVINO IR: the ``.xml`` that describes a network whose weights lie in the ``.bin`` beside it.
+"""OpenVINO IR: an ``.xml`` file that describes a network, and a ``.bin`` file with its weights.
 
 Source: https://docs.openvino.ai/ (OpenVINO IR format). The XML is streamed through expat; a
 document type (and so any entity) is refused.
@@ -76,7 +76,7 @@ def read(stream: BinaryIO, size: int) -> Header:
 
 
 def _is_helper(name: str) -> bool:
-    """Scales and zero points that NNCF puts beside compressed weights."""
+    """Scales and zero points that NNCF adds to compressed weights."""
     return name.endswith(("/scale", "/zero_point")) or "/fq_weights_" in name
 
 

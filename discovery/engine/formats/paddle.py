@@ -1,5 +1,5 @@
-"""PaddlePaddle: programs (``.pdmodel``, ``__model__``; ``inference.json`` since version 3), the
-parameters beside them (``.pdiparams``, ``__params__``), and pickled states (``.pdparams``).
+"""PaddlePaddle: programs (``.pdmodel``, ``__model__``; ``inference.json`` since version 3), their
+parameters (``.pdiparams``, ``__params__``), and pickled states (``.pdparams``).
 
 Source: ``framework.proto`` and ``SerializeToStream`` (lod_tensor.cc, tensor_util.cc) of
 https://github.com/PaddlePaddle/Paddle; its ``pir_serialize``.
@@ -60,8 +60,8 @@ def read(stream: BinaryIO, size: int) -> Header:
 
 
 def _program(reader: ProtobufReader) -> Header:
-    """Inputs, and how many parameters it asks for: these lie in other files, which tell their
-    shapes as well.
+    """Inputs, and the number of parameters: these are in other files, which contain their shapes as
+    well.
     """
     declared = 0
     inputs: list[dict[str, Any]] = []
@@ -128,7 +128,7 @@ def _description(reader: ProtobufReader, start: int, end: int) -> tuple[str, lis
 
 
 def _parameters(reader: Reader) -> Header:
-    """Tensors one after the other, in the order of their names, which are not told."""
+    """Tensors one after the other, sorted by their names, which the file does not contain."""
     tensors: list[Tensor] = []
     end = 0
     while end < reader.size:

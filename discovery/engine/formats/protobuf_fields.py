@@ -84,5 +84,5 @@ class ProtobufReader(Reader):
 
 
 def signed(value: int) -> int:
-    """A varint as the int64 it stands for."""
+    """A varint as an int64."""
     return value - (1 << 64) if value >> 63 else value

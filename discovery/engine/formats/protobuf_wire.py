@@ -29,7 +29,7 @@ def key(number: int, wire: int = BYTES) -> int:
 
 
 def signed(value: int) -> int:
-    """A varint as the int64 it stands for."""
+    """A varint as an int64."""
     return value - (1 << 64) if value >> 63 else value
 
 

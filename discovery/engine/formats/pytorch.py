@@ -66,9 +66,7 @@ def _inspected(stream: BinaryIO, size: int, kind: str) -> Header:
 
 
 def _hidden_archive(stream: BinaryIO, size: int) -> Archive | None:
-    """An archive of torch's behind something else: readers that look at the end of a file
-    load it.
-    """
+    """A PyTorch archive behind other content: loaders that search from the end find it."""
     try:
         archive = Archive(stream, size)
     except InvalidHeader:
@@ -181,7 +179,7 @@ def _read_zip(stream: BinaryIO, size: int, head: bytes, archive: Archive | None 
 
 
 def _read_other_zip(stream: BinaryIO, size: int) -> Header:
-    """An archive that is none of torch's is no checkpoint, but may hold what runs code."""
+    """A zip archive that PyTorch did not write is not a checkpoint, but it may contain code."""
     inspector = Inspector()
     inspector.look(stream, size, "")
     if not inspector.is_unsafe:

@@ -1,6 +1,6 @@
 """skops: scikit-learn's objects in a zip archive, described in ``schema.json`` and not pickled.
 
-Loading makes no object of a type that is on no list unless it is told to.
+Loading creates objects of listed types only, unless the caller allows others.
 
 Source: ``skops/io/_persist.py`` of https://github.com/skops-dev/skops.
 """
@@ -59,8 +59,8 @@ def read(stream: BinaryIO, size: int) -> Header:
 
 
 def _is_plain(archive: Archive, member: Member) -> bool:
-    """Whether a member needs no look: the description, nothing, or an array of numbers, which is
-    read without unpickling.
+    """Whether a member needs no inspection: the description, an empty one, or an array of numbers,
+    which is read without unpickling.
     """
     if member.name == SCHEMA or not member.size:
         return True

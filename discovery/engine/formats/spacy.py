@@ -1,4 +1,4 @@
-"""spaCy: the ``meta.json`` of a pipeline, beside ``config.cfg`` and a folder for each component.
+"""spaCy: the ``meta.json`` of a pipeline, with ``config.cfg`` and a folder for each component.
 
 Source: https://spacy.io/api/data-formats#meta and ``Language.to_disk`` of
 https://github.com/explosion/spaCy.
@@ -81,7 +81,7 @@ def _is_home(files: Container[str], folders: Collection[str]) -> bool:
 
 
 def _homes(path: str, others: Container[str]) -> str | None:
-    """The folder of the pipeline that ``path`` lies in."""
+    """The folder of the pipeline that contains ``path``."""
     place = path
     while "/" in place:
         place = place.rpartition("/")[0]

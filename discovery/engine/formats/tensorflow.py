@@ -112,7 +112,7 @@ def _operator_problems(reader: ProtobufReader) -> list[Problem]:
 
 
 def _spelled(reader: ProtobufReader, words: dict[str, bytes]) -> dict[str, int]:
-    """{name: where it first stands} of the words that occur."""
+    """{name: position of its first occurrence} of the words that occur."""
     found: dict[str, int] = {}
     longest = max(map(len, words.values()))
     position, tail = 0, b""
@@ -283,7 +283,7 @@ def _of_bundle(path: str) -> str:
 
 
 def _is_entry(path: str, others: Container[str]) -> bool:
-    """A SavedModel's graph and variables, or the index of a checkpoint with its data beside it."""
+    """A SavedModel's graph and variables, or the index of a checkpoint with its data."""
     if path.endswith(("/saved_model.pb", "variables/variables.index")):
         return True
     return path.endswith(".index") and any(

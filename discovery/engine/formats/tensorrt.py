@@ -29,8 +29,10 @@ _FIELDS = ("description", "author", "version", "license")
 
 
 def read(stream: BinaryIO, size: int) -> Header:
-    """``metadata["tensorrt_version"]`` where the layout of the header is known; ``properties`` are
-    what stands in front of the plan.
+    """Read the header.
+
+    ``metadata["tensorrt_version"]`` is set if the layout of the header is known; ``properties`` is
+    the JSON in front of the plan.
 
     Raises ``NotThisFormat`` or ``InvalidHeader``.
     """

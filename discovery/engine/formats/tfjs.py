@@ -1,4 +1,4 @@
-"""TensorFlow.js: ``model.json`` or ``…weights_manifest.json``, and the weights in shards beside it.
+"""TensorFlow.js: ``model.json`` or ``…weights_manifest.json``, with the weights in shards.
 
 Source: ``ModelJSON`` and ``WeightsManifestConfig`` of https://github.com/tensorflow/tfjs
 (tfjs-core/src/io/types.ts).

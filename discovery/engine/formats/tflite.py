@@ -87,7 +87,7 @@ def read(stream: BinaryIO, size: int) -> Header:
 
 
 def _extent(buffer: Flatbuffer, table: dict[int, int]) -> tuple[int, int]:
-    """Where a buffer's bytes lie.
+    """Position and length of a buffer's bytes.
 
     Beyond 2 GB they follow the flatbuffer, at an offset from the start of the file.
     """

@@ -187,8 +187,8 @@ def _weights(tensors: Sequence[Found]) -> list[Found]:
 
 
 def _scalars(root: Any) -> dict[str, Any]:
-    """Small values beside the weights: epoch, step, versions; and those of the training settings,
-    one level down.
+    """Scalars stored with the weights: epoch, step, versions, and the training settings one level
+    down.
     """
     if type(root) is not Object or is_tensor(root):
         return {}

@@ -1,5 +1,5 @@
 """Checkpoints of ``torch.distributed.checkpoint``: ``.metadata``, a pickle that names every tensor,
-and the tensors in ``*.distcp`` beside it.
+and ``*.distcp`` files with the tensors.
 
 Source: ``torch/distributed/checkpoint/metadata.py`` of https://github.com/pytorch/pytorch.
 """

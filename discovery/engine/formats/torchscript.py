@@ -1,8 +1,8 @@
-"""TorchScript: programs of torch's with their weights, ``.jit``, ``.ptl``, ``.torchscript``, or any
-name of a checkpoint's.
+"""TorchScript: PyTorch programs with their weights, ``.jit``, ``.ptl``, ``.torchscript``, or any
+name of a checkpoint.
 
-The reader of PyTorch's files tells them by the code that they bring along.
-Source: ``torch/csrc/jit/docs/serialization.md`` of https://github.com/pytorch/pytorch.
+The reader of PyTorch's files recognizes them by the code that they contain. Source:
+``torch/csrc/jit/docs/serialization.md`` of https://github.com/pytorch/pytorch.
 """
 
 from __future__ import annotations

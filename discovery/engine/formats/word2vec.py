@@ -1,7 +1,7 @@
 """Word vectors as word2vec writes them, binary (``.bin``) or as text (``.vec``), and GloVe's.
 
-A line with the number of words and their width, then a word and its numbers each. GloVe leaves the
-line out: how many words there are, only the whole file tells.
+A line with the number of words and their width, then each word with its numbers. GloVe omits the
+first line: the number of words follows only from the whole file.
 
 Source: word2vec.c (``fwrite`` of ``vocab`` and ``syn0``) of https://code.google.com/p/word2vec and
 ``save_word2vec_format`` of https://github.com/piskvorky/gensim.

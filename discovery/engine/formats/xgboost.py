@@ -1,7 +1,7 @@
-"""XGBoost: ``.json`` and ``.ubj`` (either is also written to ``.model``), and the binary of before
-version 3.1.
+"""XGBoost: ``.json`` and ``.ubj`` (either is also written to ``.model``), and the binary format
+used before version 3.1.
 
-Only the start and the end of a document are read: between them lie the trees.
+Only the start and the end of a document are read: the trees are between them.
 
 Source: https://xgboost.readthedocs.io/en/stable/tutorials/saving_model.html and
 ``src/common/json.cc`` of https://github.com/dmlc/xgboost (keys in alphabetical order).

@@ -1,6 +1,6 @@
-"""Collects signals from what lies beside and inside the weights.
+"""Collects signals from the weights and from the files next to them.
 
-Tokenizer, processors, pipeline components, tensors, graph inputs.
+These are tokenizer, processors, pipeline components, tensors and graph inputs.
 """
 
 from __future__ import annotations

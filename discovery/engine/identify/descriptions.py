@@ -1,4 +1,4 @@
-"""What a folder says of its model beside the weights: its configs, read once."""
+"""The description of a model in its folder: its configs, each read once."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def read(folder: ModelFolder, *, is_alone: bool) -> Description:
 
 
 def add_configs(merge: Merge, folder: ModelFolder, told: Description) -> None:
-    """The one that speaks for the model."""
+    """Add the config that represents the model."""
     if told.pipeline is not None:
         clue_readers.read_pipeline(merge.clues, told.pipeline)
         remote_code.note_pipeline(folder, told.pipeline)

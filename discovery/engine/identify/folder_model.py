@@ -62,10 +62,10 @@ def folder_model(
     loose: FileEntry | None = None,
     home: bool = True,
 ) -> Found:
-    """Raises ``NotAModel`` when neither weights nor configs describe a model.
+    """Build the model of one folder, or of loose files; ``NotAModel`` if nothing describes one.
 
-    ``unknown`` are files whose format no reader knows. ``loose``: the files stand alone, led by
-    this one; ``home`` says whether the folder around them is theirs all the same.
+    ``unknown`` are files whose format no reader knows. ``loose`` is the first of files that have no
+    folder of their own; ``home`` says that the folder belongs to them nevertheless.
     """
     folder.problems += [problem for file in unknown for problem in file.problems]
     told = descriptions.read(folder, is_alone=loose is not None)
@@ -187,7 +187,7 @@ def _besides(
 
 
 def _without_strangers(folder: ModelFolder, files: list[WeightFile]) -> list[WeightFile]:
-    """Drops files beside sound weights that only look like weights by their suffix."""
+    """Drop files whose suffix alone suggests weights, if there are sound weights."""
     if not any(
         file.header and file.status is Status.READY and names.is_standard(file.entry.name)
         for file in files
@@ -287,7 +287,7 @@ def _variants(
 
 
 def _is_below(item: Variant, place: str) -> bool:
-    """Whether its files lie in a sub-folder: a copy for another program."""
+    """Whether all its files are in a sub-folder: a copy for another program."""
     depth = 0 if place == "." else place.count("/") + 1
     return all(path.count("/") > depth for path in item.files)
 

@@ -175,7 +175,7 @@ def variant(
 
 
 def distinct(variants: Sequence[Variant]) -> list[Variant]:
-    """Two exports of the same kind are told apart by their path."""
+    """Distinguish two exports of the same kind by their paths."""
     seen: dict[str, int] = {}
     for item in variants:
         seen[item.name] = seen.get(item.name, 0) + 1
@@ -213,7 +213,9 @@ def parameter_count(group: WeightSet, declared: Declared = packings.NOTHING) -> 
 
 
 def _joined(shards: Sequence[Header]) -> Sequence[Tensor]:
-    """A tensor that stands in two shards is one; its scales may lie in another than it."""
+    """Join the tensors of all shards: a tensor in two shards counts once, and its scales may be in
+    a third.
+    """
     if len(shards) == 1:
         return shards[0].tensors
     return [*{tensor.name: tensor for header in shards for tensor in header.tensors}.values()]
@@ -284,8 +286,8 @@ def is_unsafe(problems: Iterable[Problem]) -> bool:
 
 
 def _normalize(merge: Merge) -> None:
-    """The licence by its usual name (the card's words are kept), the family, and how the model
-    relates to the base it names.
+    """Replace the license by its usual name (the card's words are kept); add the family, and the
+    model's relation to its base.
     """
     told = merge.values.get("license")
     if (
@@ -305,7 +307,7 @@ def _normalize(merge: Merge) -> None:
 
 
 def worst(states: Collection[Status]) -> Status:
-    """What is to be said of things that are loaded together."""
+    """The status of things that are loaded together."""
     if not states <= {Status.READY}:
         for status in (Status.UNSAFE, Status.CORRUPT, Status.INCOMPLETE, Status.REMOTE):
             if status in states:
@@ -321,8 +323,8 @@ def _fingerprint(files: Sequence[WeightFile], own: Sequence[FileEntry]) -> str:
 
 
 def _downgraded(problems: Sequence[Problem]) -> list[Problem]:
-    """What is wrong with one file of a model that is ready (another variant, what no index names)
-    keeps nobody from loading it: a warning.
+    """Turn errors of a single file into warnings if the model is ready: another variant can be
+    loaded, or no index names the file.
     """
     return [
         replace(p, severity=Severity.WARNING)
@@ -333,10 +335,10 @@ def _downgraded(problems: Sequence[Problem]) -> list[Problem]:
 
 
 def collapse_repeats(problems: Sequence[Problem]) -> tuple[Problem, ...]:
-    """Errors first; a hundred problems alike (each shard of a clone without LFS) become one that
-    counts the rest.
+    """Sort problems, errors first, and replace many similar ones (each shard of a clone without
+    LFS) by one that counts the others.
 
-    What makes files unsafe is told of each file, as far as there is room.
+    Problems that make files unsafe are reported for each file, as far as there is room.
     """
     kept: list[Problem] = []
     alike: dict[str, int] = {}
@@ -370,7 +372,7 @@ def _is_of_file(problem: Problem) -> bool:
 
 
 def _is_first(problem: Problem, kept: Sequence[Problem]) -> bool:
-    """Whether it is the one that stands for its file."""
+    """Whether the variant represents its file."""
     if not _is_of_file(problem):
         return False
     return (

@@ -1,4 +1,4 @@
-"""Builds the model of GGUF files, whether they stand alone or have a folder of their own."""
+"""Builds the model of GGUF files, with or without a folder of their own."""
 
 from __future__ import annotations
 
@@ -69,9 +69,8 @@ def _variantless(name: str) -> str:
 def is_home(place: str, name: str, folder: ModelFolder) -> bool:
     """Whether the folder around loose files belongs to the model.
 
-    It does if it contains metadata or a model card, or if its name contains theirs.
-
-    A README without front matter is no card: it may tell about a whole shelf.
+    It does if it contains metadata or a model card, or if its name contains theirs. A README
+    without front matter is not a model card: it may describe a collection of models.
     """
     if place == ".":
         return False

@@ -89,7 +89,7 @@ def kind(metadata: Mapping[str, Any], tensors: Sequence[Tensor] | None) -> Kind:
 
 
 def _by_names(tensors: Sequence[Tensor]) -> Kind:
-    """Of files whose architecture says little: what neither embeds tokens nor stands alone."""
+    """The kind of files with an uninformative architecture, by the names of their tensors."""
     names = {tensor.name for tensor in tensors}
     if any(name.startswith("blk.") for name in names):
         reads = any("embd" in name or "embed" in name for name in names)

@@ -49,7 +49,7 @@ _ORDER = {Status.INCOMPLETE: 1, Status.CORRUPT: 2}
 
 @dataclass(slots=True)
 class GGUFModel:
-    """Variants of one model, and the projector that gives it eyes or ears."""
+    """Variants of one model, with its projector for images or audio."""
 
     sets: list[WeightSet] = field(default_factory=list)
     projectors: list[WeightFile] = field(default_factory=list)

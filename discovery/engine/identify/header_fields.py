@@ -14,7 +14,7 @@ from discovery.engine.identify.gguf_models import GGUFModel
 
 
 def weight_fields(merge: Merge, first: Variant) -> None:
-    """Counts, precision and quantization of the variant that speaks for the model."""
+    """Counts, precision and quantization of the variant that represents the model."""
     # Some formats state their counts and keep no list of tensors.
     merge.add(
         "tensors" if first.weights_bytes or not first.format else f"{first.format} header",

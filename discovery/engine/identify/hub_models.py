@@ -55,9 +55,10 @@ def _cached(
     own_name: str,
     is_first: bool,
 ) -> Found:
-    """One model of a cached repository, from what each revision holds of it.
+    """One model of a cached repository, assembled from its revisions.
 
-    ``own_name`` tells it from others of the repository, the first of which stands for its folder.
+    ``own_name`` distinguishes it from other models of the repository; the first of these gets the
+    repository's folder.
     """
     found = same[0][1]
     variants: list[Variant] = []

@@ -1,8 +1,8 @@
-"""Candidate → Found: reads what lies there, picks the format, merges every source in a fixed order.
+"""Candidate → Found: reads the files, chooses the format, merges every source in a fixed order.
 
 First wins: metadata.json · weight-file header · config.json and tokenizer files · model card ·
-folder name. A broken file makes the model CORRUPT or INCOMPLETE with a problem that says where; it
-never hides the model or its neighbours.
+folder name. A broken file makes the model CORRUPT or INCOMPLETE with a problem that locates the
+fault; it never hides the model or its neighbors.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def _identify(
 
 
 def _home(candidate: Candidate) -> str:
-    """The folder that the files of a candidate lie in."""
+    """The folder that contains the files of a candidate."""
     if candidate.layout is Layout.FILES and any(
         entry.path == candidate.place for entry in candidate.files
     ):
@@ -86,9 +86,9 @@ def _home(candidate: Candidate) -> str:
 
 
 def _loose(candidate: Candidate, folder: ModelFolder, files: list[WeightFile]) -> Found:
-    """Weight files that stand alone: one checkpoint, perhaps in several formats or precisions.
+    """Weight files without configs: one checkpoint, perhaps in several formats or precisions.
 
-    A folder of their own gives them its name.
+    If they have a folder of their own, the model is named after it.
     """
     first = files[0].entry
     return folder_model(

@@ -16,7 +16,7 @@ from discovery.engine.sidecars import model_config
 
 
 def speaking(sets: Sequence[WeightSet], format_name: str) -> list[Header]:
-    """Headers of the format that speaks for the model."""
+    """Headers of the format that represents the model."""
     return [header for group in sets if group.format == format_name for header in group.headers[:4]]
 
 

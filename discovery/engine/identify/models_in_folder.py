@@ -90,9 +90,9 @@ def _with_problems(model: Found, folder: ModelFolder) -> Found:
 
 
 def _belongs(model: GGUFModel, config: dict[str, Any] | None, alone: bool) -> bool:
-    """Whether GGUF files beside a config belong to that model.
+    """Whether GGUF files next to a config belong to the config's model.
 
-    Their shape matches, or nothing contradicts it.
+    They do if their shape matches it, or if they are the only weights.
     """
     if alone:
         return True

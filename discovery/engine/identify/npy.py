@@ -15,7 +15,7 @@ SUFFIX = ".npy"
 
 
 def tensor(root: str, entry: FileEntry) -> Tensor | None:
-    """``None`` for files that are no array. Raises ``OSError``."""
+    """The array of a file; ``None`` if the file is not an array. Raises ``OSError``."""
     if not entry.name.endswith(SUFFIX):
         return None
     head = read_file(root, entry, decompression.HEAD_BYTES)

@@ -1,8 +1,8 @@
-"""The license of the package that a model ships in: its metadata lies above the model.
+"""The license of the package that contains a model, from its metadata above the model.
 
-Looked for are a Python distribution's ``METADATA``, ``pyproject.toml`` and ``package.json``; what
-is above the root is never looked at. A project that only has models lying in it (weights outside of
-its Python package, an app that npm never publishes) says nothing of their license.
+The metadata are a Python distribution's ``METADATA``, ``pyproject.toml`` or ``package.json``;
+nothing above the root is read. A project that merely stores models (weights outside of its Python
+package, an app that npm never publishes) says nothing about their license.
 """
 
 from __future__ import annotations
@@ -108,8 +108,8 @@ def _installed(root: str, distribution: str, below: str) -> bool:
 
 @lru_cache(MAX_FOLDERS)
 def _names(folder: str, _changed: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """(metadata files, distributions' folders) of a folder, listed once while it does not change:
-    thousands of models may lie in one. Raises ``OSError``.
+    """(metadata files, distributions' folders) of a folder, listed once while it does not change,
+    because a folder may contain thousands of models. Raises ``OSError``.
     """
     with os.scandir(folder) as entries:
         seen = [entry for entry in islice(entries, MAX_NAMES) if _says(entry.name)]

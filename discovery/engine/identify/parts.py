@@ -118,7 +118,7 @@ def config_name(folder: ModelFolder, core: ModelFolder) -> str:
 
 
 def is_in_module(folder: ModelFolder, file: WeightFile, told: Sequence[Module]) -> bool:
-    """Whether the file lies in a folder that the model loads as one of its modules."""
+    """Whether the file is in a folder that the model loads as one of its modules."""
     prefix = "" if folder.place == "." else f"{folder.place}/"
     return any(
         module.path and file.entry.path.startswith(f"{prefix}{module.path}/") for module in told

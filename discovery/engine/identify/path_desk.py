@@ -58,8 +58,8 @@ class PathDesk:
     """One walk of ``root`` (absolute). ``answered`` are the keys that earlier walks remembered.
 
     ``held`` is {place: format} of the models that formats of paths have read, as text, and {place:
-    ""} of what they failed to read; ``stale`` are places that have to be read again. ``own`` is
-    told of the files of models.
+    ""} of the places they failed to read; ``stale`` are places to read again. ``own`` collects the
+    files of models.
     """
 
     root: str
@@ -193,7 +193,7 @@ class PathDesk:
                 self.own(entry for entry in files if path in (folder, entry.path))
 
     def _is_inside(self, path: str) -> bool:
-        """Whether it lies below a folder that is one model as a whole."""
+        """Whether the path is below a folder that is one model as a whole."""
         if not self._whole and not self.kept:
             return False
         while "/" in path:

@@ -1,4 +1,4 @@
-"""Reads the path that a person names as a scan would, even where scans do not look."""
+"""Reads a path given by a person as a scan would, even if scans exclude it."""
 
 from __future__ import annotations
 

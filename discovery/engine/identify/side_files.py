@@ -1,8 +1,8 @@
-"""Checks every file of a model that no weight reader has read: what it is, what it would run.
+"""Checks the type of every file of a model that no weight reader has read, and what it would run.
 
-A file's first bytes (and its last, for archives) are read once, whatever its name; only what may
-hold a pickle is read further. All of a model share one allowance: when it is used up that is said,
-and nobody vouches for the rest.
+A file's first bytes (and its last, for archives) are read once, whatever its name; only possible
+pickles are read further. All files of a model share one allowance: when it is used up, a problem
+says that the other files were not checked.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ LAST_BYTES = (64 << 10) + TAIL_BYTES
 
 
 def look(folder: ModelFolder, entries: Iterable[FileEntry], read: Collection[str] = ()) -> None:
-    """Looks at ``entries`` but those already ``read`` (by path), each file once.
+    """Check each of ``entries`` once, except those already ``read`` (by path).
 
     Findings go into ``folder.problems``.
     """

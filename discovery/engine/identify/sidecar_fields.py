@@ -1,6 +1,6 @@
-"""The files beside the weights, merged in their order.
+"""Merges the files next to the weights, in a fixed order.
 
-Each reads one file of a folder, says what is wrong with it, and goes on.
+Each function reads one file of a folder, reports its problems, and continues.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def add_metadata_json(merge: Merge, folder: ModelFolder) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Config:
-    """What a config says, wherever it lies: ``odd`` are fields with values that no loader
+    """The content of a config, wherever it is: ``odd`` are fields with values that no loader
     accepts.
     """
 
@@ -71,20 +71,22 @@ def _interpreted(config: Mapping[str, Any]) -> _Config:
 
 @lru_cache(maxsize=128)
 def _remembered(raw: bytes) -> _Config | None:
-    """Thousands of fine-tunes share one config: making out its layers anew was a fifth of reading
-    a model. ``None`` for what is no object.
+    """The parsed config; ``None`` if it is not an object.
+
+    Thousands of fine-tunes share one config, and parsing its layers again took a fifth of the time
+    to read a model.
     """
     config = json_file.parse_object(raw).data
     return _interpreted(model_config.unwrapped(config)) if isinstance(config, dict) else None
 
 
 def add_config(merge: Merge, folder: ModelFolder, name: str, config: dict[str, Any]) -> None:
-    """``config`` is translated from the file ``name``, or lies elsewhere."""
+    """Add a config that was translated from the file ``name``, or is in another folder."""
     _add(merge, folder, name, config, _interpreted(config))
 
 
 def add_own_config(merge: Merge, folder: ModelFolder, name: str, config: dict[str, Any]) -> None:
-    """``config`` is what the file ``name`` of the folder holds."""
+    """Add the config in the file ``name`` of the folder."""
     is_small = folder.entries[name].size <= SMALL_BYTES
     raw = folder.read(name, SMALL_BYTES) if is_small else None
     known = _remembered(raw) if raw else None
@@ -124,7 +126,7 @@ def add_native_config(merge: Merge, folder: ModelFolder) -> None:
 
 
 def declared_quantization(folder: ModelFolder, config: dict[str, Any] | None) -> Declared:
-    """Of the config, else of the file that some quantizers write beside it."""
+    """The quantization in the config, otherwise in the separate file that some quantizers write."""
     declared = model_config.quantization(config or {})
     for name, key in quantization.FILES:
         if declared.method is None and name in folder and (data := folder.json(name)):
@@ -133,7 +135,10 @@ def declared_quantization(folder: ModelFolder, config: dict[str, Any] | None) ->
 
 
 def add_tokenizer(merge: Merge, folder: ModelFolder) -> None:
-    """``tokenizer.json`` is opened only while nothing else has told the vocabulary size."""
+    """Add the tokenizer's fields.
+
+    ``tokenizer.json`` is opened only if no other source has the vocabulary size.
+    """
     config = folder.json("tokenizer_config.json")
     if config:
         merge.add("tokenizer_config.json", tokenizer.fields(config))

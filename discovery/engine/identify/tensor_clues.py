@@ -1,6 +1,6 @@
 """Recognizes kinds of networks by their tensors: names first, then convolution shapes.
 
-Of a long list an even sample is looked at: what a model is shows everywhere in it.
+Of a long list an even sample is examined, because the characteristic names occur throughout.
 """
 
 from __future__ import annotations
@@ -249,7 +249,7 @@ def _takes_a_wave(shape: tuple[int, ...]) -> bool:
 
 
 def _line(names: str, match: re.Match[str]) -> str:
-    """The tensor's name that the match lies in."""
+    """The name of the tensor that contains the match."""
     at = match.start() + 1 if match[0].startswith("\n") else match.start()
     start = names.rfind("\n", 0, at) + 1
     return names[start : names.find("\n", at)]

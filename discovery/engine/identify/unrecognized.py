@@ -63,7 +63,7 @@ class Glimpse(NamedTuple):
 
 
 def look(root: str, entry: FileEntry) -> Glimpse:
-    """Reads the first 4 kB of a file below ``root`` (absolute); what cannot be read is told so."""
+    """Read the first 4 kB of a file below ``root`` (absolute), or report that it cannot be read."""
     try:
         head = files.read_file(root, entry, FIRST_BYTES)
     except OSError as error:

@@ -15,10 +15,10 @@ _DECODER = re.compile(r"^(decoder_model_merged|decoder_with_past_model|decoder_m
 
 @dataclass(slots=True)
 class WeightFile:
-    """One file: its header, or why there is none.
+    """One file: its header, or the reason why it has none.
 
-    ``stamp`` is a hash of the size and the first bytes; ``pickled``: a pickle is in it. ``data``
-    are the files that its header says its weights lie in.
+    ``stamp`` is a hash of the size and the first bytes; ``pickled``: it contains a pickle. ``data``
+    are the files that contain its weights, according to its header.
     """
 
     entry: FileEntry
@@ -38,7 +38,7 @@ class WeightFile:
 
     @property
     def size(self) -> int:
-        """Bytes of the real file: a pointer speaks for the one it stands for."""
+        """Bytes of the real file, also if a pointer replaces it."""
         return self.pointer.size if self.pointer else self.entry.size
 
 

@@ -86,10 +86,10 @@ def weight_sets(
     modules: Collection[str] = (),
     ranks: int | None = None,
 ) -> list[WeightSet]:
-    """Sets of the files that are not GGUF, each complete or told what it misses.
+    """Sets of the files that are not GGUF, each complete or with its missing parts.
 
     ``pipeline``: components load together. ``modules`` are the folders of the model's modules: the
-    weights may lie in them instead, and load together too. ``ranks`` is how many processes load a
+    weights may be in them instead, and load together too. ``ranks`` is how many processes load a
     file each.
     """
     start = 0 if folder.place == "." else len(folder.place) + 1
@@ -204,7 +204,7 @@ def _is_named(group: WeightSet) -> bool:
 
 
 def _indexes(folder: ModelFolder, deep: bool) -> dict[tuple[str, str], WeightIndex]:
-    """Weight indexes by (sub-folder, name without ``.index.json``) of the shards they speak for."""
+    """Weight indexes by (sub-folder, name without ``.index.json``) of their shards."""
     found: dict[tuple[str, str], WeightIndex] = {}
     for path in folder.entries:
         directory, _, name = path.rpartition("/")
@@ -265,7 +265,7 @@ def _is_piece(path: str) -> bool:
 
 
 def _without_extras(sets: list[WeightSet]) -> list[WeightSet]:
-    """Drops files of other names beside standard weights: projectors, old copies."""
+    """Drop files with other names next to standard weights: projectors, old copies."""
     standard = [group for group in sets if not group.files or group.index or _is_named(group)]
     kept = standard or sets
     networks = [group for group in kept if group.format not in _OBJECTS]

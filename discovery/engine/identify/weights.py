@@ -216,7 +216,7 @@ def is_text(head: bytes) -> bool:
 
 
 def _compare_with_file(file: WeightFile) -> None:
-    """Compares the header with the file's length, and takes over the reader's problems."""
+    """Compare the header with the file's length, and add the reader's problems."""
     header, entry = file.header, file.entry
     assert header is not None
     for problem in header.problems:
@@ -240,7 +240,7 @@ def _compare_with_file(file: WeightFile) -> None:
 
 
 def _follow(file: WeightFile, root: str, siblings: dict[str, FileEntry]) -> None:
-    """Looks at the files that the header keeps weights in: whether they are there, and whole."""
+    """Check that the external files of the header exist and are complete."""
     entry, header = file.entry, file.header
     assert header is not None
     arrays: list[Tensor] = []

@@ -19,9 +19,9 @@ _OTHERWISE = "header_parses"
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of a check.
+    """The result of a check.
 
-    ``path`` is relative to the root; empty where no single file is meant.
+    ``path`` is relative to the root; empty if the result is not about a single file.
     """
 
     name: str
@@ -69,7 +69,7 @@ class Facts:
 
     @property
     def is_unread(self) -> bool:
-        """There is no weight file, or a header of theirs that nothing can be compared with."""
+        """Whether there is no weight file, or one whose header could not be read."""
         return not self.found.variants or any(
             problem.severity is Severity.ERROR for problem in self.problems("header_parses")
         )
@@ -86,11 +86,11 @@ def _check_of(problem: Problem) -> str:
 class Check:
     """One check.
 
-    ``name`` is the word of the contract, ``label`` the one on the screen, ``description`` a
-    sentence for help. Checks are shown by their ``place``. ``judge(facts, name)`` answers. A check
-    that ``needs_reader`` says nothing about files whose format no reader knows, one that
-    ``needs_content`` passes nothing that is not there to be read. ``of_remote_models``: it also
-    says something about models that another server runs.
+    ``name`` is the identifier of the contract, ``label`` the name on the screen, ``description`` a
+    sentence for help. Checks are sorted by their ``place``. ``judge(facts, name)`` returns the
+    result. A check that ``needs_reader`` skips files whose format no reader knows; one that
+    ``needs_content`` never passes files without content. ``of_remote_models``: it also applies to
+    models that another server runs.
     """
 
     name: str
@@ -113,7 +113,9 @@ def skipped(name: str, reason: str) -> Result:
 
 
 def by_problems(facts: Facts, name: str, passed: str) -> Result:
-    """The first problem speaks, errors before warnings; without one the check has passed."""
+    """The result of the first problem, errors before warnings; without a problem the check has
+    passed.
+    """
     told = sorted(facts.problems(name), key=lambda problem: problem.severity is not Severity.ERROR)
     if not told:
         return Result(name, Outcome.PASSED, passed)

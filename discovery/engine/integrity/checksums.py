@@ -38,16 +38,16 @@ Tick = Callable[[int], None]
 
 
 class Changed(Exception):
-    """The file was written while it was read: the checksums stand for nothing that ever was on
+    """The file was written while it was read: the checksums describe no state that was ever on
     disk.
     """
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What the file held.
+    """The content of the file.
 
-    ``sampled`` floating-point values were looked at, ``nonfinite`` of them are NaN or infinite.
+    ``sampled`` floating-point values were examined, ``nonfinite`` of them are NaN or infinite.
     """
 
     size: int
@@ -79,7 +79,7 @@ def read(root: str, entry: FileEntry, tick: Tick, *, bytes_per_second: int = 0) 
 
 
 def pointer(root: str, entry: FileEntry) -> lfs.Pointer | None:
-    """The git-lfs pointer that stands in the file's place, if one does. Raises ``OSError``."""
+    """The git-lfs pointer in place of the file, if there is one. Raises ``OSError``."""
     return (
         lfs.read(read_file(root, entry, lfs.MAX_POINTER_BYTES))
         if entry.size <= lfs.MAX_POINTER_BYTES

@@ -1,7 +1,6 @@
-"""What a file should hold, as others say: the SHA-256 that a download, a store or a list beside the
-model gives for it.
+"""The expected content of a file: the SHA-256 from a download, a store or a list next to the model.
 
-Sources, in the order they are asked:
+Sources, in the order they are used:
 
 * the Hub's cache: blobs kept by git-lfs are named by their SHA-256
   (https://huggingface.co/docs/huggingface_hub/guides/manage-cache);
@@ -9,7 +8,7 @@ Sources, in the order they are asked:
 * the record that ``hf download --local-dir`` keeps of each file,
   ``.cache/huggingface/download/<path>.metadata``: commit, ETag, time, a line each; the ETag of a
   git-lfs file is its SHA-256 (``huggingface_hub/_local_folder.py``);
-* ``SHA256SUMS``, ``sha256sums.txt``, ``*.sha256`` beside the files, as ``sha256sum`` writes and
+* ``SHA256SUMS``, ``sha256sums.txt``, ``*.sha256`` next to the files, as ``sha256sum`` writes and
   checks them.
 """
 
@@ -41,8 +40,10 @@ _RECORDS = ".cache/huggingface/download"
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """``source`` says who expects it, as it stands in a sentence: ``SHA256SUMS``, ``the Hub's
-    record of the download``.
+    """An expected checksum.
+
+    ``source`` is its origin, worded for a sentence: ``SHA256SUMS``, ``the Hub's record of the
+    download``.
     """
 
     sha256: str
@@ -61,11 +62,11 @@ class PublishedChecksums:
 
 
 def vouchers(root: str, place: str, files: Sequence[FileEntry]) -> PublishedChecksums:
-    """Who says what about ``files`` of the model at ``place``.
+    """The expected checksums of ``files`` of the model at ``place``.
 
     ``root`` is a real path; nothing outside it is opened.
 
-    Records of downloads are looked for in every folder from the file's up to the root, lists up to
+    Records of downloads are searched in every folder from the file's up to the root, lists up to
     ``place``.
     """
     found = PublishedChecksums()
@@ -163,8 +164,9 @@ def _lists(root: str, folder: str, ours: set[str]) -> list[str]:
 
 
 def _read(found: PublishedChecksums, root: str, path: str, limit: int) -> bytes:
-    """The first ``limit`` bytes; nothing when it is not there or, which becomes a problem, cannot
-    be read or lies outside the root.
+    """The first ``limit`` bytes.
+
+    Empty if the file does not exist, or (with a problem) cannot be read or is outside the root.
     """
     real = os.path.realpath(to_native(root, path))
     if not is_under(real, root):

@@ -46,7 +46,7 @@ def checks(found: Found, tokenizer_size: int | None = None) -> tuple[Result, ...
 
 
 def _earned(check: Check, result: Result, absent: str) -> Result:
-    """Nobody vouches for the content of files that are not there to be read."""
+    """A check does not pass files whose content is missing."""
     if absent and result.status is Outcome.PASSED and check.needs_content:
         return skipped(check.name, absent)
     return result

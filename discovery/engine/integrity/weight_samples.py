@@ -1,9 +1,9 @@
 """The share of NaN and infinities among a file's floating-point weights, by samples spread evenly
 over each tensor.
 
-Values are taken from the bytes as they stream by and judged by their exponent bits alone, as
-integers: all ones is NaN or infinite (IEEE 754; for 8-bit types https://arxiv.org/abs/2209.05433
-and the OCP microscaling specification).
+Values are sampled from the stream and classified by their exponent bits alone, as integers: all
+ones is NaN or infinite (IEEE 754; for 8-bit types https://arxiv.org/abs/2209.05433 and the OCP
+microscaling specification).
 """
 
 from __future__ import annotations
@@ -73,8 +73,9 @@ class WeightSamples:
 
 
 def sampler(stream: BinaryIO, size: int) -> WeightSamples:
-    """By the tensor table of the file, for formats whose tensors lie in it as they are; no samples
-    from other and from broken files.
+    """A sampler for the tensor table of the file, if its format stores tensors uncompressed.
+
+    Other and broken files have no samples.
     """
     head = stream.read(9)
     stream.seek(0)
@@ -104,10 +105,9 @@ def _counts(tensor: Tensor) -> bool:
 
 
 def _plans(tensors: Sequence[Tensor], byte_order: str) -> list[_Plan]:
-    """In the order of the file.
+    """Plans in the order of the file.
 
-    A table whose tensors lie over each other could make work without end: what overlaps is left
-    out.
+    Overlapping tensors are skipped, because a crafted table could cause endless work.
     """
     plans: list[_Plan] = []
     wanted = max(min(MAX_PER_TENSOR, MAX_PER_FILE // max(len(tensors), 1)), 1)

@@ -40,13 +40,13 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LayerGroup:
-    """``layers`` layers that are alike. Lengths are numbers of values.
+    """``layers`` equal layers. Lengths are numbers of values.
 
-    ``full``, ``window`` and ``cross`` (what a decoder keeps of the encoder's output) keep
-    ``kv_heads`` × (``key_length`` + ``value_length``) values a position; ``mla`` keeps
-    ``latent_length`` + ``rope_length``; ``recurrent`` keeps ``state_bytes``, however long the
-    context. ``window`` is the most positions a sliding-window layer looks at; of a ``cross`` group
-    the encoder's fixed length, 0 where it may be as long as the context.
+    ``full``, ``window`` and ``cross`` (a decoder's copy of the encoder's output) store ``kv_heads``
+    × (``key_length`` + ``value_length``) values per position; ``mla`` stores ``latent_length`` +
+    ``rope_length``; ``recurrent`` stores ``state_bytes``, however long the context. ``window`` is
+    the number of positions in a sliding window; in a ``cross`` group it is the encoder's fixed
+    length, 0 if that may be as long as the context.
     """
 
     kind: Kind
@@ -62,12 +62,12 @@ class LayerGroup:
 
 @dataclass(frozen=True, slots=True)
 class AttentionShape:
-    """Everything the estimate needs to know of a model, small enough to store beside it.
+    """Everything about a model that the estimate needs, small enough to store with it.
 
-    ``groups`` count equal layers together: their order changes no sum. A layer that attends and is
-    recurrent stands in two groups. ``feed_forward_length`` is how many values one token has there
-    at once (of all its experts). ``missing`` names what the source left out: the figures are then a
-    lower bound. ``note`` says why there is no cache.
+    ``groups`` count equal layers together: their order does not change the sum. A layer that is
+    both attention and recurrent is in two groups. ``feed_forward_length`` is the number of values
+    per token there (of all its experts). ``missing`` lists what the source omits: the figures are
+    then a lower bound. ``note`` says why there is no cache.
     """
 
     groups: tuple[LayerGroup, ...] = ()

@@ -110,11 +110,10 @@ def _cache(
 
 
 def compute_buffer(shape: AttentionShape, length: int | None, missing: list[str]) -> int:
-    """What is needed beside weights and cache while one batch is computed.
+    """The memory beyond weights and cache while one batch is computed.
 
-    Lengths it lacks are added to ``missing`` and count nothing.
-
-    A model without a cache writes no logits: only its activations count.
+    Unknown lengths are added to ``missing`` and count nothing. A model without a cache writes no
+    logits: only its activations count.
     """
     embedding, inner, vocabulary = (
         shape.embedding_length or 0,

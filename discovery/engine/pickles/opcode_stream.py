@@ -15,7 +15,7 @@ MAX_LINES = 256 << 20
 
 
 class LineTooLong(Exception):
-    """A line goes on beyond what is searched for its end."""
+    """A line is longer than the searched range."""
 
 
 class Tape:

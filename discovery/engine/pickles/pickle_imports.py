@@ -1,12 +1,12 @@
-"""Which imports of a pickle are harmless, which are dangerous, and which nobody knows.
+"""Which imports of a pickle are harmless, dangerous or unknown.
 
 A weight file needs to rebuild tensors and a few containers: those are listed, as are the classes of
-well-known libraries (see ``pickle_libraries``). Python's own library has no other business in one,
-so the rest of it counts as dangerous, as do the loaders, code generators and file writers of the
-libraries around it, every function on no list that is called, and every name that reaches through a
-module or a class. A class of which objects are made (of Ultralytics, say) is code that has to be
-installed to load the file: worth a warning, no proof of harm. Names are judged as they stand: a
-letter that only looks like ASCII is no accident.
+well-known libraries (see ``pickle_libraries``). The rest of Python's own library is not needed and
+counts as dangerous, as do the loaders, code generators and file writers of the libraries around it,
+every unlisted function that is called, and every name that reaches through a module or a class. An
+instantiated class (of Ultralytics, say) is code that has to be installed to load the file: that
+deserves a warning, but proves no harm. Names are compared exactly: a letter that only resembles
+ASCII is not an accident.
 """
 
 from __future__ import annotations
@@ -159,12 +159,11 @@ _CLASS = re.compile(r"_{0,2}[A-Z]\w*", re.ASCII)
 
 
 def judge(reference: Global, use: Import = _NAMED, *, lenient: bool = False) -> Judgement:
-    """How bad an import is by its name and by what becomes of it.
+    """The severity of an import, by its name and by its use.
 
-    Pickles of protocol 2 name things as Python 2 did, or as Python 3 does.
+    Pickles of protocol 2 use the names of Python 2 or of Python 3.
 
-    ``lenient``: a class that is on no list may be asked for a member by its value, as an
-    enumeration is.
+    ``lenient``: an unlisted class may be asked for a member by its value, as an enumeration is.
     """
     module, name = NAME_MAPPING.get(
         reference, (IMPORT_MAPPING.get(reference.module, reference.module), reference.name)
@@ -302,7 +301,7 @@ def _danger(reference: Global, use: Import) -> str:
 
 
 def _what_unknown(references: list[Global]) -> str:
-    """What they are, as far as their modules tell."""
+    """A description of unknown imports, as far as their modules allow."""
     roots = {reference.module.partition(".")[0] for reference in references}
     if roots <= {"torch", "numpy"}:
         return "which PyTorch or numpy bring along but weights do not need"

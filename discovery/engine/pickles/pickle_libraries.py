@@ -1,8 +1,8 @@
-"""Lists of what known libraries need a pickle to name, one file each in ``lists/``.
+"""Lists of the names that known libraries need in a pickle, one file each in ``lists/``.
 
-``calls`` may be called, ``classes`` have objects made of them without a call, ``named`` are
-functions that are kept and not called, ``enums`` are looked up by one plain value. A ``*`` stands
-for part of a name, ``**`` for any number of modules as well.
+``calls`` may be called, ``classes`` are instantiated without a call, ``named`` are functions that
+are stored and not called, ``enums`` are looked up by one plain value. A ``*`` matches part of a
+name, ``**`` also any number of modules.
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
 An import becomes a ``Global``, a call an ``Object`` that remembers it.
 
-It goes on wherever one of Python's unpicklers (the one in C, or the slow one that joblib and pandas
-use) would: it stops only where both do. In doubt a value is unknown and the walk continues: to name
-more than Python would import does no harm.
+The machine continues wherever one of Python's unpicklers (the one in C, or the slow one that joblib
+and pandas use) would, and stops only where both do. If a value is uncertain it is unknown, and the
+walk continues: reporting more names than Python would import does no harm.
 
 Source: CPython's ``Lib/pickletools.py``, which documents every opcode, ``Lib/pickle.py`` and
 ``Modules/_pickle.c``.
@@ -37,15 +37,16 @@ class Machine(PickleState):
     """
 
     def run(self) -> Any:
-        """The value the pickle stands for.
+        """The value of the pickle.
 
-        Raises ``InvalidHeader`` when it is broken, ``UncheckedPickleError`` when it goes too far.
+        Raises ``InvalidHeader`` when it is broken, ``UncheckedPickleError`` when it exceeds the
+        limits.
         """
         self.stack, self.below, self.memo = [], [], {}
         return self.follow()
 
     def follow(self) -> Any:
-        """From where it stands to the end of the pickle."""
+        """Run from the current position to the end of the pickle."""
         next_byte, handlers, allowance = self.tape.byte, _HANDLERS, self.allowance
         try:
             while (code := next_byte()) != _STOP:
@@ -67,9 +68,9 @@ class Machine(PickleState):
             ) from error
 
     def fork(self) -> Machine:
-        """Another that goes on from here, under the same allowance.
+        """A copy that continues from here, with the same allowance.
 
-        What it adds to a container is added for both.
+        Containers are shared: an item added by one is added for both.
         """
         other = Machine(self.tape.fork(), self.allowance)
         other.stack, other.below, other.memo = (

@@ -117,9 +117,9 @@ class PickleState:
             self.notes.append((text, self.tape.position))
 
     def import_(self, module: Any, name: Any) -> Global:
-        """Notes the import; a value that stands for it.
+        """Record the import and return its symbol.
 
-        Shared: a checkpoint names the same few thousands of times.
+        Symbols are shared: a checkpoint imports the same few names thousands of times.
         """
         if type(module) is not str or type(name) is not str:
             if any(
@@ -205,9 +205,7 @@ class PickleState:
 
 
 def _is_value(arguments: Any) -> bool:
-    """Whether these are the arguments by which a member of an enumeration is looked up: one plain
-    value.
-    """
+    """Whether these are the arguments of an enumeration lookup: one plain value."""
     return (
         type(arguments) is tuple
         and len(arguments) == 1

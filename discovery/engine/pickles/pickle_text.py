@@ -28,9 +28,9 @@ _ESCAPED = {
 
 
 def integer(line: bytes, base: int = 0) -> int:
-    """The number in ``line``, 0 where it is too long to say.
+    """The number in ``line``, 0 if it is too long to convert.
 
-    Raises ``ValueError`` where neither unpickler goes on.
+    Raises ``ValueError`` where both unpicklers stop.
     """
     if len(line) > MAX_DIGITS:
         return 0
@@ -58,7 +58,7 @@ def memo_key(line: bytes) -> int | bytes:
 
 
 def real(line: bytes) -> float:
-    """Raises ``ValueError`` where neither unpickler goes on."""
+    """The number in ``line``. Raises ``ValueError`` where both unpicklers stop."""
     if len(line) > MAX_DIGITS:
         return 0.0
     for text in (line, line.partition(b"\0")[0]):
@@ -70,9 +70,9 @@ def real(line: bytes) -> float:
 
 
 def quoted(line: bytes) -> bytes:
-    """What stands between the quotes, escapes resolved.
+    """The text between the quotes, with escapes resolved.
 
-    Raises ``ValueError`` where there are none, or an escape is none.
+    Raises ``ValueError`` for missing quotes or an invalid escape.
     """
     line = line.rstrip()
     if len(line) < 2 or line[:1] != line[-1:] or line[:1] not in (b"'", b'"'):

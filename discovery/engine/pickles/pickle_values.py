@@ -26,11 +26,11 @@ UNKNOWN = Global("?", "?")
 
 @dataclass(slots=True, eq=False)
 class Import:
-    """Where an import first appears and what becomes of it: an object of it is ``made`` without a
-    call, or it is ``called``.
+    """The first occurrence of an import and its use: it is instantiated without a call (``made``),
+    or it is ``called``.
 
-    ``by_value``: each call had one plain value for its argument, as when a member of an enumeration
-    is looked up.
+    ``by_value``: each call had one plain value as its argument, as in a lookup of an enumeration's
+    member.
     """
 
     position: int

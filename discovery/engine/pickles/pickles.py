@@ -48,10 +48,10 @@ MAX_EXPANDED = 1_000_000_000
 class Scanner:
     """The pickles of ``stream``, up to ``size`` bytes, one ``load()`` each.
 
-    ``imports`` and ``problems()`` speak for all of them.
+    ``imports`` and ``problems()`` cover all of them.
 
-    ``allowance`` is shared by scanners whose pickles lie in one file; ``start`` are the first
-    bytes, where they are known.
+    ``allowance`` is shared by scanners whose pickles are in one file; ``start`` are the first
+    bytes, if they are known.
     """
 
     def __init__(
@@ -123,8 +123,9 @@ class Scanner:
         return any(problem.severity is Severity.ERROR for problem in self.problems())
 
     def problems(self, *, lenient: bool = False) -> list[Problem]:
-        """``lenient``: what trainers keep for themselves, whose own enumerations are looked up by
-        their values.
+        """The problems of all pickles.
+
+        ``lenient``: private files of trainers, which look up their own enumerations by value.
         """
         found = pickle_imports.problems(self._machine.imports, lenient=lenient)
         found += [
@@ -167,8 +168,10 @@ _CONTAINERS = (tuple, list, Object, Persistent)
 
 
 def _check_expansion(root: Any, offset: int) -> None:
-    """Refuses what is deeper than any pickler writes, or endless once its shared parts are written
-    out. Each part is looked at once.
+    """Refuse values that are deeper than any pickler writes, or endless once shared parts are
+    expanded.
+
+    Each part is visited once.
     """
     measured: dict[int, tuple[int, int]] = {}
     waiting: list[tuple[Any, bool]] = [(root, False)]

@@ -233,9 +233,9 @@ def _prose(text: str) -> tuple[str | None, str | None, list[str]]:
 
 
 def _without_blocks(text: str) -> str:
-    """Without pictures, tables and scripts.
+    """The text without pictures, tables and scripts.
 
-    Each tag's end is looked for once only: a thousand that are never closed cost no more than one.
+    The end of each tag is searched once: a thousand unclosed tags cost no more than one.
     """
     kept: list[str] = []
     at, unclosed = 0, set()

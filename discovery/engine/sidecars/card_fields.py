@@ -120,7 +120,7 @@ def _results(index: Any) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
 
 
 def _text(value: Any, limit: int) -> str:
-    """A scalar of the front matter. Lists are no names, and written out they may have no end."""
+    """A scalar of the front matter. Lists are not names, and expanding them may never end."""
     return clean(value, limit) if isinstance(value, str) else ""
 
 

@@ -25,10 +25,10 @@ class _Member(NamedTuple):
 
 
 def updated(text: str, changes: Mapping[str, Any]) -> str:
-    """``text``, a JSON object, with these members set: standing ones where they stand, new ones at
+    """``text``, a JSON object, with these members set: existing members in their place, new ones at
     the end, in the style of the rest.
 
-    Raises ``ValueError`` or ``RecursionError`` when ``text`` is no JSON object.
+    Raises ``ValueError`` or ``RecursionError`` when ``text`` is not a JSON object.
     """
     members, closing = _members(text)
     style = _Style.of(text, members)
@@ -50,10 +50,10 @@ def updated(text: str, changes: Mapping[str, Any]) -> str:
 
 
 def updated_in(text: str, section: str, changes: Mapping[str, Any], removed: Set[str]) -> str:
-    """``text`` with members of the object ``section`` set, and others taken out; the object is made
-    where there is none.
+    """``text`` with members of the object ``section`` set, and others removed; the object is
+    created if it does not exist.
 
-    Raises ``ValueError`` or ``RecursionError`` as ``updated``, also for a section that is no
+    Raises ``ValueError`` or ``RecursionError`` as ``updated``, also for a section that is not an
     object.
     """
     members, _closing = _members(text)
@@ -136,7 +136,7 @@ class _Style(NamedTuple):
 
 
 def _members(text: str) -> tuple[list[_Member], int]:
-    """(the members in their order, where the closing brace stands)."""
+    """(the members in their order, position of the closing brace)."""
     at = _skip(text, 0)
     if text[at : at + 1] != "{":
         raise ValueError("it is no JSON object")

@@ -1,6 +1,7 @@
-"""JSON beside the weights: read leniently, told strictly.
+"""JSON next to the weights: parsed leniently, reported strictly.
 
-What can be read of a broken file is still used; the ``Problem`` says that a loader would refuse it.
+The readable part of a broken file is still used; the ``Problem`` says that a loader would refuse
+it.
 """
 
 from __future__ import annotations
@@ -19,11 +20,13 @@ LFS_MAGIC = b"version https://git-lfs.github.com/spec/v1"
 
 @dataclass(frozen=True, slots=True)
 class JsonFile:
-    """``data`` is what could be read (``None``: nothing); ``fault`` says why a loader would refuse
-    the file.
+    """A parsed file.
 
-    ``absence`` says what stands in the place of a file that was never downloaded: ``lfs_pointer``
-    or ``web_page``.
+    ``data`` is the readable content (``None``: nothing); ``fault`` is the reason why a loader would
+    refuse the file.
+
+    ``absence`` is the replacement of a file that was never downloaded: ``lfs_pointer`` or
+    ``web_page``.
     """
 
     data: Any

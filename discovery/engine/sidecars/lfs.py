@@ -26,6 +26,6 @@ class Pointer:
 
 
 def read(head: bytes) -> Pointer | None:
-    """``None`` when ``head``, the whole of a small file, is no pointer."""
+    """The pointer in ``head``, the whole of a small file; ``None`` if it is not a pointer."""
     match = _POINTER.match(head.replace(b"\r\n", b"\n"))
     return Pointer(match[1].decode(), int(match[2])) if match else None

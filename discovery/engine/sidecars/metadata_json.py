@@ -1,4 +1,4 @@
-"""``metadata.json``: the fields an administrator writes beside a model.
+"""``metadata.json``: the fields that an administrator writes for a model.
 
 Unknown ones are kept under ``custom``.
 """
@@ -42,7 +42,7 @@ _RESERVED = frozenset(
 
 
 def is_ours(data: Mapping[str, Any]) -> bool:
-    """Whether the file speaks of a model as ours do: other tools write a ``metadata.json`` too."""
+    """Whether the file describes a model in our format: other tools use the name too."""
     shared = sum(key in _SHARED for key in data)
     unknown = sum(key not in _SHARED and key not in _RESERVED for key in data)
     return not _OWN.isdisjoint(data) or (shared > 0 and unknown <= shared)

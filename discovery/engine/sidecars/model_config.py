@@ -90,8 +90,8 @@ _DTYPES = {
 
 
 def unwrapped(config: dict[str, Any]) -> dict[str, Any]:
-    """The config of a model that TensorRT-LLM converted, or built an engine of, in the words of
-    Transformers; another config as it is. The engine's settings stay beside it.
+    """The config of a model that TensorRT-LLM converted or built an engine of, translated to the
+    keys of Transformers; other configs unchanged. The engine's settings stay in it.
     """
     inner = config.get("pretrained_config", config)
     if not isinstance(inner, dict) or _word(inner.get("architecture")) is None:

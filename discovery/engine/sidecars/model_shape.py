@@ -115,8 +115,8 @@ def _encoder_layer(hidden: int, inner: int) -> int:
 
 
 def _translator(config: Config) -> int:
-    """M2M100 and NLLB: shared embeddings, sinusoidal positions, an encoder and a decoder that also
-    looks across.
+    """M2M100 and NLLB: shared embeddings, sinusoidal positions, an encoder and a decoder with
+    cross-attention.
     """
     hidden, vocabulary = _length(config, "d_model"), _length(config, "vocab_size")
     encoder = _length(config, "encoder_layers") * _encoder_layer(

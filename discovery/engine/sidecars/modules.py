@@ -1,4 +1,4 @@
-"""``modules.json`` of sentence-transformers: the folders that its modules lie in.
+"""``modules.json`` of sentence-transformers: the folders of its modules.
 
 Source: ``SentenceTransformer._load_sbert_model`` and ``models/Router.py`` of
 https://github.com/UKPLab/sentence-transformers

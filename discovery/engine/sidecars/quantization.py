@@ -41,7 +41,7 @@ _WIDTH = re.compile(r"(?:^|[a-z_])w?(?:u?int|fp|float)?(\d{1,2})(?![0-9])")
 
 
 def read(declared: Any) -> Declared:
-    """Of a ``quantization_config`` or what stands in its place."""
+    """The quantization in a ``quantization_config`` or its equivalent."""
     if not isinstance(declared, dict) or not declared:
         return NOTHING
     method = next(

@@ -27,7 +27,7 @@ class WeightIndex:
 
 
 def read(index: Mapping[str, Any]) -> WeightIndex | None:
-    """``None`` when there is no ``weight_map`` that names a file."""
+    """The index; ``None`` without a ``weight_map`` that names a file."""
     weight_map = index.get("weight_map")
     if not isinstance(weight_map, dict):
         return None

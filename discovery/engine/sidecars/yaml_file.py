@@ -1,6 +1,6 @@
-"""YAML beside or inside models: its nesting, its texts and its tags.
+"""YAML next to or inside models: its nesting, its texts and its tags.
 
-Nothing is constructed, and an alias is never unfolded.
+Nothing is constructed, and aliases are never expanded.
 
 Source: https://yaml.org/spec/1.1/ (what PyYAML reads).
 """

@@ -34,10 +34,10 @@ def oddities(template: str) -> list[Oddity]:
 
 
 def problems(named: str, template: str, key: str = "") -> list[Problem]:
-    """What is odd, as problems that begin with what the template is called: ``the chat template in
-    x.json``.
+    """The oddities of a template as problems; each begins with the template's name: ``the chat
+    template in x.json``.
 
-    ``key`` tells it from other templates of the same file.
+    ``key`` distinguishes it from other templates of the same file.
     """
     codes = {Severity.ERROR: "unsafe_template", Severity.WARNING: "odd_template"}
     return [

@@ -1,6 +1,6 @@
 """Finds the code that a configuration names: JSON, YAML and Keras's own.
 
-Every object of the document is judged by the same few rules.
+The same few rules apply to every object of the document.
 
 A configuration is data, yet loaders import what it names: Transformers ``auto_map``, Hydra
 ``_target_``, Keras ``module``, PyYAML a tag. Sources:
@@ -68,9 +68,9 @@ def is_telling(raw: bytes) -> bool:
 
 
 def namings(document: Any) -> Iterator[Naming]:
-    """What loading by this configuration would import, call or fetch.
+    """Everything that loading this configuration would import, call or fetch.
 
-    Objects that occur twice are looked at once; nothing recurses.
+    Repeated objects are examined once, without recursion.
 
     Raises ``ValueError`` for more nodes than ``MAX_NODES``.
     """
@@ -87,7 +87,7 @@ def namings(document: Any) -> Iterator[Naming]:
 
 
 def distinct(documents: Iterable[Any]) -> list[Naming]:
-    """All that some documents name, each thing once, what would run first.
+    """Everything that some documents name, without repetitions, errors first.
 
     Raises ``ValueError`` as :func:`namings`.
     """
@@ -96,9 +96,9 @@ def distinct(documents: Iterable[Any]) -> list[Naming]:
 
 
 def problems(name: str, raw: bytes) -> list[Problem]:
-    """The same as problems of a file called ``name``, JSON or YAML; each thing once.
+    """The same as problems of a file called ``name``, JSON or YAML, without repetitions.
 
-    What cannot be parsed is one of its own.
+    A document that cannot be parsed is a problem of its own.
     """
     try:
         documents = (
@@ -126,8 +126,8 @@ def problems(name: str, raw: bytes) -> list[Problem]:
 
 
 def templates(document: Any) -> Iterator[tuple[str, str]]:
-    """(name, chat template), wherever they stand: as a text, by name in a list or an object, the
-    usual one without a name.
+    """(name, chat template) in all forms: a text, or by name in a list or an object; the default
+    template has no name.
     """
     for item in _nodes(document):
         for key, value in item.items() if isinstance(item, dict) else ():

@@ -82,12 +82,12 @@ _EXPRESSION = re.compile(
 
 
 class Naming(NamedTuple):
-    """One thing that a configuration names.
+    """Something that a configuration names.
 
-    ``reason`` follows the name of its file: ``names x.Y …``.
+    ``reason`` continues a sentence that begins with the file's name: ``names x.Y …``.
 
-    ``subject``: what is named, the same however the reason is worded. ``file``: the Python file
-    that holds it, where the model brings it.
+    ``subject``: what is named, independent of the wording of the reason. ``file``: the Python file
+    that contains it, if the model includes it.
     """
 
     code: str

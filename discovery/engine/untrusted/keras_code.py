@@ -1,4 +1,4 @@
-"""What a Keras configuration would import or run: one object of it at a time.
+"""What a Keras configuration would import or run, one object at a time.
 
 Source: ``keras.saving.deserialize_keras_object``, which imports ``module`` and takes ``class_name``
 from it, or looks up ``registered_name``.
@@ -66,8 +66,8 @@ def is_lambda(kind: str) -> bool:
 
 
 def judged(item: Mapping[str, Any]) -> Iterator[Judgement]:
-    """(problem code, severity, what it does) for each thing that loading this object would run;
-    nothing for what is no Keras object.
+    """(problem code, severity, effect) of everything that loading this object would run; empty if
+    it is not a Keras object.
     """
     kind = item.get("class_name")
     if not isinstance(kind, str):

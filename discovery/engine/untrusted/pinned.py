@@ -14,7 +14,7 @@ from discovery.engine.core.addresses import PORTS, Address
 
 
 class Pinned(http.client.HTTPConnection):
-    """Connects to the IP address ``place``, and speaks to the host of ``address`` there.
+    """Connects to the IP address ``place``, and sends requests for the host of ``address`` there.
 
     Redirects are answers like any other.
     """

@@ -1,6 +1,6 @@
-"""Finds code that comes with a model and runs when a program is told to trust it.
+"""Finds code that comes with a model and runs in programs that trust remote code.
 
-Configs name it, or it lies beside the weights.
+Configs name it, or it is next to the weights.
 """
 
 from __future__ import annotations

@@ -276,9 +276,7 @@ def is_call(node: nodes.Node, name: str) -> bool:
 
 
 def _number(node: nodes.Node) -> int | None:
-    """A whole number that stands there, or a product of such: never computed further than
-    ``MAX_ROUNDS``.
-    """
+    """An integer literal or a product of literals, computed up to ``MAX_ROUNDS``."""
     if isinstance(node, nodes.Const):
         return node.value if type(node.value) is int else None
     if isinstance(node, nodes.Mul | nodes.Add):
@@ -291,8 +289,8 @@ def _number(node: nodes.Node) -> int | None:
 
 
 def largest_range(node: nodes.Node) -> int | None:
-    """The largest number that ``range`` is given, ``None`` where the node is no such call or none
-    stands there.
+    """The largest number in a call of ``range``; ``None`` if the node is another one or has no
+    number.
     """
     if not is_call(node, "range"):
         return None

@@ -1,4 +1,4 @@
-"""What is odd in a chat template, as Jinja's own parser tells it."""
+"""The oddities of a chat template, found by Jinja's own parser."""
 
 from __future__ import annotations
 
@@ -41,8 +41,9 @@ _JINJA = Environment(  # noqa: S701 - nothing is rendered
 
 
 def read(template: str, limit: int) -> list[Oddity]:
-    """Each kind of oddity once, the worst first; nothing for the templates that real models
-    have. Templates of more than ``limit`` characters are not looked at.
+    """Each kind of oddity once, the worst first; empty for the templates of real models.
+
+    Templates of more than ``limit`` characters are not parsed.
     """
     if len(template) > limit:
         text = (

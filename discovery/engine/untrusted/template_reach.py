@@ -29,7 +29,7 @@ class Oddity(NamedTuple):
 
 
 def reaches_inside(template: str) -> str | None:
-    """The first way into Python that stands in a template which cannot be parsed."""
+    """The first access to Python internals in a template that cannot be parsed."""
     found = _INSIDE.search(template)
     return found[1] if found else None
 

@@ -1,4 +1,4 @@
-"""What a parsed chat template reaches for, calls and counts, told from its tree."""
+"""Everything that a parsed chat template accesses, calls and counts, derived from its tree."""
 
 from __future__ import annotations
 
@@ -21,10 +21,9 @@ MAX_PASSES = 40
 
 
 class TemplateReader(Expressions):
-    """Follows what variables can hold until nothing new comes up, then tells what is odd.
+    """Follows the possible values of variables until nothing new is found, then reports oddities.
 
-    One value a name, wherever it is set: a template has no scopes that would hide anything from its
-    reader.
+    Each name has one set of values, wherever it is assigned: scopes cannot hide anything.
     """
 
     def read(self, tree: nodes.Template) -> list[Oddity]:

@@ -71,12 +71,12 @@ class Value:
 
     @property
     def iterated(self) -> Value:
-        """What a loop over it gives, and what stands first or last in it."""
+        """The values of a loop over it, and its first or last value."""
         return self.elements | Value(texts=self.keys) if self.keys else self.elements
 
     @property
     def unpacked(self) -> Value:
-        """What each name gets when a loop takes it apart: ``for key, value in …``."""
+        """The value of each name when a loop unpacks it: ``for key, value in …``."""
         return self.items if self.items is not None else self
 
 

@@ -1,4 +1,4 @@
-"""The file is there that tells a program how to build a model of this type."""
+"""Checks for the file that tells a program how to build a model of this type."""
 
 from __future__ import annotations
 

@@ -7,9 +7,7 @@ from discovery.engine.integrity.check import Check, Facts, Result, by_problems
 
 
 def judge(facts: Facts, name: str) -> Result:
-    """What is known to be wrong comes first, then what could not be looked into, then what only
-    somebody else vouches for.
-    """
+    """Known dangers come first, then content that could not be inspected, then code of others."""
     told = facts.problems(name)
     if any(
         problem.severity is Severity.ERROR or problem.code == "unknown_import" for problem in told

@@ -1,4 +1,4 @@
-"""Every tensor lies inside its file."""
+"""Every tensor is inside its file."""
 
 from __future__ import annotations
 
