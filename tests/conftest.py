@@ -12,6 +12,9 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import dataclass
+from hashlib import blake2b
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -23,6 +26,7 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.utils import timezone
 from django_q.brokers import Broker, get_broker
+from filelock import FileLock
 from whitenoise.middleware import WhiteNoiseMiddleware
 
 from discovery import startup
@@ -72,15 +76,75 @@ def fresh_configs() -> Iterator[None]:
         file.forget()
 
 
+@dataclass
+class Migrated:
+    """The database after all migrations, which one process makes and all later ones copy.
+
+    Its name is a digest of what it is made of: a change of models, migrations or libraries makes
+    another one. Who finds none keeps the others waiting until it is made.
+    """
+
+    file: Path
+    lock: FileLock
+    was_there: bool
+
+    def keep(self, made: Path) -> None:
+        if not self.was_there:
+            part = self.file.with_suffix(f".{os.getpid()}")
+            shutil.copy(made, part)
+            part.replace(self.file)
+        self.lock.release()
+
+
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
+def migrated_once(django_db_modify_db_settings: None) -> Iterator[Migrated | None]:
+    """``None`` on PostgreSQL."""
+    if connection.vendor != "sqlite":
+        yield None
+        return
+    folder = Path(tempfile.gettempdir()) / "karen-migrated"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    file, own = folder / f"{_schema()}.sqlite3", Path(connection.settings_dict["TEST"]["NAME"])
+    lock = FileLock(file.with_suffix(".lock"))
+    lock.acquire()
+    once = Migrated(file, lock, file.exists())
+    if once.was_there:
+        shutil.copy(file, own)
+        lock.release()
+    yield once
+    lock.release()
+    own.unlink(missing_ok=True)
+
+
+def _schema() -> str:
+    """A digest of all that a migrated database follows from."""
+    package = Path(settings.BASE_DIR) / "discovery"
+    digest = blake2b(digest_size=16)
+    for path in sorted((*package.glob("models/*.py"), *package.glob("migrations/*.py"))):
+        digest.update(f"{path.name}\n".encode() + path.read_bytes())
+    for name in ("Django", "django-q2", "django-allauth"):
+        digest.update(f"{name} {version(name)}\n".encode())
+    digest.update(" ".join(settings.INSTALLED_APPS).encode())
+    return digest.hexdigest()
+
+
+@pytest.fixture(scope="session")
+def django_db_keepdb(migrated_once: Migrated | None) -> bool:
+    return migrated_once is not None and migrated_once.was_there
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(
+    django_db_setup: None, django_db_blocker: Any, migrated_once: Migrated | None
+) -> None:
     """Keeps a copy of the database before any test writes to it, for ``migrated``."""
     with django_db_blocker.unblock():
         # Where no test of the run uses the database, there is none.
-        if connection.vendor == "sqlite" and connection.introspection.table_names():
+        if migrated_once is not None and connection.introspection.table_names():
             EMPTY.parent.mkdir(mode=0o700)
             with closing(sqlite3.connect(EMPTY)) as copy:
                 connection.connection.backup(copy)
+            migrated_once.keep(EMPTY)
 
 
 @pytest.fixture(scope="session")

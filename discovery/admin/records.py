@@ -24,6 +24,7 @@ from discovery.models import (
 )
 from discovery.models.registry import sees_all
 from discovery.services.access import permissions
+from discovery.services.findings import listing
 from discovery.words import FIELD_LABELS
 
 
@@ -149,20 +150,9 @@ class FindingAdmin(ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Finding]:
         rows: QuerySet[Finding] = super().get_queryset(request)
-        heavy = (
-            "files",
-            "variants",
-            "extracted",
-            "curated",
-            "problems",
-            "signals",
-            "evidence",
-            "memory_shape",
-            "checks",
-        )
         if not sees_all(request.user):
             rows = rows.filter(model__in=visible_models(request))
-        return rows.defer(*(f"model__{name}" for name in heavy))
+        return rows.defer(*listing.HEAVY)
 
     def view_on_site(self, obj: Finding) -> str:
         return reverse("model-health", args=[obj.model.model_id])

@@ -16,6 +16,7 @@ from discovery.services.insight import overview
 from tests.support.page_text import page_text
 
 
+@pytest.mark.slow
 @pytest.mark.django_db
 def test_the_demo_holds_collections_groups_history_and_growth(
     admin_user: User, models_root: Path, settings: Any, admin_client: Client

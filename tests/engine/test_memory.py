@@ -625,5 +625,5 @@ def test_a_config_with_a_billion_layers_has_no_shape() -> None:
     ],
 )  # fmt: skip
 def test_a_stored_shape_that_is_none_is_refused(stored: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"needed|no kind"):
+    with pytest.raises(ValueError, match=r"needed|not a kind"):
         AttentionShape.from_json(stored)

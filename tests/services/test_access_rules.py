@@ -116,6 +116,7 @@ TERMS = st.one_of(
 VISIBILITY = st.sampled_from(("", *Visibility.values))
 
 
+@pytest.mark.slow
 @settings(
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

@@ -92,6 +92,7 @@ def test_nonsense_in_the_address_breaks_no_page(
         assert b"<html" not in part.content, name
 
 
+@pytest.mark.slow
 def test_nonsense_in_a_form_breaks_nothing(furnished: None, admin_client: Client) -> None:
     sent = {
         "action": "\0",

@@ -116,6 +116,7 @@ def test_pages_hold_nothing_inline_and_load_only_from_here(
     assert len(re.findall(r'\sid="([^"]+)"', html)) == len(set(re.findall(r'\sid="([^"]+)"', html)))
 
 
+@pytest.mark.slow
 def test_links_lead_to_pages_that_exist(admin_client: Client, make_model: Make) -> None:
     make_model()
     ScanRun.objects.create(

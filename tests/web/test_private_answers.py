@@ -20,6 +20,7 @@ def furnished(db: None, models_root: Path, admin_user: User, config_dir: Path) -
     furnish(admin_user)
 
 
+@pytest.mark.slow
 def test_every_page_part_and_export_for_somebody_signed_in_is_private(
     furnished: None, admin_client: Client
 ) -> None:

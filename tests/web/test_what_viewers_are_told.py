@@ -194,6 +194,7 @@ def api_addresses() -> Iterator[str]:
             )
 
 
+@pytest.mark.slow
 def test_no_answer_of_the_api_tells_a_viewer_either(
     program: Client, pages: Client, models_root: Path
 ) -> None:
