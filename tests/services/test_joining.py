@@ -22,11 +22,14 @@ from discovery.models import (
     MetadataChange,
     RegisteredModel,
     RejectedMove,
+    RemoteEntry,
+    RemoteMatch,
     Root,
     ScanRun,
 )
 from discovery.services.findings import findings, triage
 from discovery.services.metadata import metadata, undo
+from discovery.services.registries import entries as registry_values
 from discovery.services.scans import reviewing
 from tests.support import builders
 
@@ -282,3 +285,28 @@ def test_the_list_of_open_moves_costs_a_fixed_number_of_queries(
     with django_assert_max_num_queries(10):
         (offer,) = reviewing.offers(list(reviewing.open_moves().select_related("root")))
     assert (len(offer.candidates), offer.left) == (10, 4)
+
+
+def test_links_to_registries_go_along_and_one_a_registry_stays(
+    models_root: Path, scan: Scan, anna: User
+) -> None:
+    old, new = pair(models_root, scan)
+    entries = [
+        RemoteEntry.objects.create(registry=registry, remote_id=remote_id, author="acme")
+        for registry, remote_id in (("hub", "a/x"), ("hub", "b/x"), ("zoo", "x"))
+    ]
+    for model, entry, state in (
+        (old, entries[0], "accepted"),
+        (new, entries[1], "accepted"),
+        (new, entries[2], "accepted"),
+    ):
+        RemoteMatch.objects.create(
+            model=model, entry=entry, registry=entry.registry, state=state, confidence=99
+        )
+    registry_values.bring([old.pk, new.pk])
+    old.refresh_from_db()
+    new.refresh_from_db()
+    joined = reviewing.join(old, new, by=anna, channel="page")
+    links = {match.entry.remote_id for match in joined.remote_matches.all()}
+    assert links == {"a/x", "x"}
+    assert joined.extracted["author"]["source"] == "hub: a/x"

@@ -225,7 +225,7 @@ def test_the_number_of_queries_is_fixed(
     tab: str, admin_client: Client, make_model: Make, django_assert_max_num_queries: Any
 ) -> None:
     make_model(files=[[f"tiny-model/{n}.bin", 1] for n in range(500)])
-    with django_assert_max_num_queries(16):
+    with django_assert_max_num_queries(17):
         get(admin_client, f"tiny-model/{tab}")
 
 

@@ -56,6 +56,8 @@ class Command(DatabaseCommand):
 
     def _one(self, name: str, *, dry_run: bool) -> dict[str, Any]:
         report: list[dict[str, Any]] = []
+        if note := configured()[name].key().note:
+            self.stderr.write(f"{name}: {note}")
         job, created = syncing.run_now(name, dry_run=dry_run, report=report)
         if not created:
             self.stderr.write(f"{name} is being synced already.")

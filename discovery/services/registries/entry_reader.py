@@ -147,5 +147,17 @@ class EntryReader:
         return False
 
     def _save(self, entry: RemoteEntry, before: dict[str, Any]) -> None:
-        if self.keeps and (entry.pk is None or entries.state(entry) != before):
-            entry.save()
+        if not self.keeps:
+            return
+        if entry.pk is not None:
+            if entries.state(entry) != before:
+                entry.save()
+            return
+        # Somebody may link to the same one at this moment.
+        names = [field.name for field in RemoteEntry._meta.concrete_fields if field.name != "id"]
+        RemoteEntry.objects.bulk_create(
+            [entry],
+            update_conflicts=True,
+            unique_fields=["registry", "remote_id"],
+            update_fields=[name for name in names if name not in ("registry", "remote_id")],
+        )

@@ -120,7 +120,7 @@ class SyncRun:
         for position, (verdict, entry) in enumerate(judged):
             match = own.get(entry.remote_id)
             if match is not None and match.state == MatchState.ACCEPTED:
-                self._follow(match, local, entry, verdict)
+                self._follow(match, local, entry, verdict, entries.state(match))
                 return
             if position == 0 and is_alone and verdict.is_certain:
                 self._link(match, local, entry, verdict)
@@ -132,12 +132,13 @@ class SyncRun:
         self, match: RemoteMatch | None, local: LocalModel, entry: RemoteEntry, verdict: Verdict
     ) -> None:
         match = match or self._new(local, entry)
+        before = entries.state(match)
         if not self.dry_run:
             others = RemoteMatch.objects.filter(model=local.pk, registry=self.registry.name)
             others.filter(state=MatchState.PROPOSED).exclude(pk=match.pk).delete()
         match.state, match.decided_at = MatchState.ACCEPTED, timezone.now()
         self.counts.linked += 1
-        self._follow(match, local, entry, verdict, is_new=True)
+        self._follow(match, local, entry, verdict, before)
         self._tell(local, entry, "linked", verdict)
 
     def _propose(
@@ -151,8 +152,20 @@ class SyncRun:
         if is_new:
             self.counts.proposed += 1
             self._tell(local, entry, "proposed", verdict)
-        if not self.dry_run and (is_new or entries.state(match) != before):
-            match.save()
+        self._save(match, before)
+
+    def _save(self, match: RemoteMatch, before: dict[str, Any]) -> None:
+        """Unless a person has decided about it meanwhile."""
+        if self.dry_run:
+            return
+        if match.pk is None:
+            RemoteMatch.objects.bulk_create([match], ignore_conflicts=True)
+            return
+        now = entries.state(match)
+        changed = {name: value for name, value in now.items() if value != before[name]}
+        if changed:
+            rows = RemoteMatch.objects.filter(pk=match.pk, state=before["state"])
+            rows.update(**changed)
 
     def _new(self, local: LocalModel, entry: RemoteEntry) -> RemoteMatch:
         return RemoteMatch(model_id=local.pk, entry=entry, registry=self.registry.name)
@@ -168,11 +181,9 @@ class SyncRun:
         local: LocalModel,
         entry: RemoteEntry,
         verdict: Verdict,
-        *,
-        is_new: bool = False,
+        before: dict[str, Any],
     ) -> None:
         """Bring a link up to date: what is here, and what is newer there."""
-        before = entries.state(match)
         self._weigh(match, verdict)
         if local.revision and local.revision != match.local_revision:
             match.local_revision, match.base_files = local.revision, []
@@ -184,8 +195,7 @@ class SyncRun:
         if match.has_update and not had:
             self._tell(local, entry, "update", verdict)
         self._changed.append(local.pk)
-        if not self.dry_run and (is_new or entries.state(match) != before):
-            match.save()
+        self._save(match, before)
 
     def _update(
         self, match: RemoteMatch, local: LocalModel, entry: RemoteEntry

@@ -44,6 +44,8 @@ class RegistrySyncs(jobs.Kind[RegistrySync]):
         registry = configured().get(job.registry)
         if registry is None or not registry.settings.enabled:
             return Ending(State.FAILED, f"The registry {job.registry} is not enabled any more.")
+        if not job.dry_run:
+            _begun(job.registry)
         report = options.get("report", [])
         pulse = jobs.Pulse(job, BEAT)
         run: SyncRun | None = None
@@ -57,7 +59,7 @@ class RegistrySyncs(jobs.Kind[RegistrySync]):
         except RegistryError as error:
             return self._failed(job, run, error)
         if not job.dry_run:
-            _worked(job.registry)
+            _worked(job.registry, _sentence(run))
         return Ending(State.DONE, _sentence(run), _columns(run))
 
     def _failed(self, job: RegistrySync, run: SyncRun | None, error: RegistryError) -> Ending:
@@ -85,12 +87,21 @@ def _sentence(run: SyncRun) -> str:
     return f"{', '.join(told)}."
 
 
-def _worked(name: str) -> None:
+def _begun(name: str) -> None:
+    """Whatever becomes of it, the next one comes in its own time."""
+    RegistryState.objects.update_or_create(
+        name=name, defaults={"tried_at": timezone.now(), "retry_at": None}
+    )
+
+
+def _worked(name: str, sentence: str) -> None:
     now = timezone.now()
     fields = {"synced_at": now, "tried_at": now, "fault": "", "message": ""}
     RegistryState.objects.update_or_create(
         name=name, defaults={**fields, "failures_in_a_row": 0, "retry_at": None}
     )
+    told = f"the registry {name} was synced: {sentence}"
+    event_log.record(LogTopic.METADATA, Severity.INFO, told)
 
 
 def _failed(name: str, error: RegistryError) -> None:
@@ -161,4 +172,4 @@ def next_at(registry: Configured, state: RegistryState | None, now: datetime) ->
         return now
     if state.retry_at is not None:
         return state.retry_at
-    return (state.synced_at or state.tried_at) + timedelta(hours=hours)
+    return state.tried_at + timedelta(hours=hours)

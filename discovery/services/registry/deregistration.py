@@ -16,14 +16,29 @@ from django.utils import timezone
 
 from discovery.engine.core.service_words import VisibilitySource
 from discovery.engine.core.vocabulary import Severity
-from discovery.models import Collection, Forgotten, LogTopic, MetadataChange, RegisteredModel, Root
+from discovery.models import (
+    Collection,
+    Forgotten,
+    LogTopic,
+    MetadataChange,
+    RegisteredModel,
+    RemoteEntry,
+    RemoteMatch,
+    Root,
+)
 from discovery.services.access import audiences
 from discovery.services.core import event_log
 from discovery.services.registry import aliases, tags
 from discovery.services.registry.records import RESOLVED, save_many
 
 #: Columns that people or the registry decide, and no scan reads.
-_COLUMNS = ("curated", "visibility", "visibility_source", "registered_manually")
+_COLUMNS = (
+    "curated", "visibility", "visibility_source", "registered_manually", "remote_values",
+)  # fmt: skip
+#: What is kept of a match with a remote model.
+_OF_MATCHES = (
+    "entry_id", "registry", "state", "confidence", "evidence", "local_revision", "decided_by_id",
+)  # fmt: skip
 
 
 def forget(model: RegisteredModel, *, by: User, channel: str) -> None:
@@ -62,6 +77,7 @@ def _kept(record: RegisteredModel) -> dict[str, Any]:
         "collections": list(record.collections.values_list("pk", flat=True)),
         "favoured_by": list(record.favoured_by.values_list("pk", flat=True)),
         "changes": [_change(change) for change in changes],
+        "remote": list(RemoteMatch.objects.filter(model=record).values(*_OF_MATCHES)),
     }
 
 
@@ -90,7 +106,11 @@ def restore(record: RegisteredModel, memory: Forgotten) -> None:
     Does not save.
     """
     record.model_id = memory.model_id
-    kept = {"visibility_source": VisibilitySource.PERSON, **memory.kept}
+    kept = {
+        "visibility_source": VisibilitySource.PERSON,
+        "remote_values": {},
+        **memory.kept,
+    }
     for name in _COLUMNS:
         setattr(record, name, kept[name])
     record.added_at = datetime.fromisoformat(memory.kept["added_at"])
@@ -118,7 +138,26 @@ def relink(found: Sequence[tuple[RegisteredModel, Forgotten]]) -> None:
         for change in memory.kept["changes"]
     ]
     MetadataChange.objects.bulk_create(changes, batch_size=500)
+    _match_again(found)
     Forgotten.objects.filter(pk__in=[memory.pk for _, memory in found]).delete()
+
+
+def _match_again(found: Sequence[tuple[RegisteredModel, Forgotten]]) -> None:
+    """Restore links to remote models, and what was rejected, where the registry is still known."""
+    told = [(record, row) for record, memory in found for row in memory.kept.get("remote", ())]
+    entries = _known(RemoteEntry, (row["entry_id"] for _, row in told))
+    people = _known(User, (row["decided_by_id"] for _, row in told if row["decided_by_id"]))
+    RemoteMatch.objects.bulk_create(
+        (
+            RemoteMatch(
+                model=record,
+                **(row if row["decided_by_id"] in people else {**row, "decided_by_id": None}),
+            )
+            for record, row in told
+            if row["entry_id"] in entries
+        ),
+        ignore_conflicts=True,
+    )
 
 
 def save_again(found: Sequence[tuple[RegisteredModel, Forgotten]]) -> None:

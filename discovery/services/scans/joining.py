@@ -16,6 +16,7 @@ from typing import Any
 
 from django.db.models import Case, CharField, F, Value, When
 
+from discovery.engine.core.service_words import MatchState
 from discovery.models import (
     DeepValidation,
     FileChecksum,
@@ -24,6 +25,7 @@ from discovery.models import (
     LogEntry,
     ProposedJoin,
     RegisteredModel,
+    RemoteMatch,
     ScanRun,
 )
 from discovery.models.job import Job
@@ -31,13 +33,13 @@ from discovery.services.access import audiences
 from discovery.services.findings import findings
 from discovery.services.registry import aliases, tags
 from discovery.services.registry.model_files import below, home
-from discovery.services.registry.records import SCANNED, resolve
+from discovery.services.registry.records import SCANNED, resolve, with_registries
 
 #: Pairs a transaction: a record with its files may be some 40 kB.
 CHUNK = 200
 
 #: Columns that the older record takes from the newer one besides what every scan writes.
-_TAKEN = (*SCANNED, "arrived_at", "deep_validated_at", "seen_at")
+_TAKEN = (*SCANNED, "arrived_at", "deep_validated_at", "seen_at", "remote_values")
 
 
 def absorb(
@@ -58,6 +60,7 @@ def absorb(
     for kind in (DeepValidation, LoadTest):
         _works(kind, heirs)
     _findings(heirs)
+    _remote_matches(heirs)
     _follow(pairs)
     _log({new.model_id: old.model_id for old, new in pairs.items()})
     _proposals(heirs)
@@ -68,6 +71,8 @@ def absorb(
             setattr(old, name, getattr(new, name))
         old.arrived_at, old.seen_at = new.arrived_at or new.added_at, None
         old.deep_validated_at = max(deep, default=None)
+        old.remote_values = old.remote_values or new.remote_values
+        old.extracted = with_registries(old)
         resolve(old)
     RegisteredModel.objects.filter(pk__in=list(heirs)).delete()
     records = list(pairs)
@@ -153,6 +158,25 @@ def _checksums(heirs: Mapping[int, int]) -> None:
     kept = {row.pk for row in best.values()}
     _delete(FileChecksum, [row.pk for row in rows if row.pk not in kept])
     _hand_over([row for row in best.values() if row.model_id in heirs], heirs)
+
+
+def _remote_matches(heirs: Mapping[int, int]) -> None:
+    """Links to registries go along where the other record has none there."""
+    rows = list(RemoteMatch.objects.filter(model__in=[*heirs, *heirs.values()]).defer("base_files"))
+    pairs = {(row.model_id, row.entry_id) for row in rows}
+    linked = {(row.model_id, row.registry) for row in rows if row.state == MatchState.ACCEPTED}
+    moved = []
+    for row in rows:
+        heir = heirs.get(row.model_id)
+        is_link = row.state == MatchState.ACCEPTED
+        if heir is None or (heir, row.entry_id) in pairs:
+            continue
+        if is_link and (heir, row.registry) in linked:
+            continue
+        pairs.add((heir, row.entry_id))
+        linked |= {(heir, row.registry)} if is_link else set()
+        moved.append(row)
+    _hand_over(moved, heirs)
 
 
 def _works(kind: type[DeepValidation] | type[LoadTest], heirs: Mapping[int, int]) -> None:

@@ -6,6 +6,7 @@ calls.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -155,7 +156,7 @@ class HuggingFace:
         tags = strings(info.tags)
         files = None if info.siblings is None else tuple(_files(info))
         return RemoteModel(
-            remote_id=info.id,
+            remote_id=clean(info.id, 300),
             revision=clean(info.sha or "", 64),
             name=info.id.rpartition("/")[2],
             author=clean(info.author or info.id.rpartition("/")[0], 200),
@@ -180,9 +181,9 @@ def _files(info: ModelInfo) -> Iterator[RemoteFile]:
         lfs = sibling.lfs
         yield RemoteFile(
             path=str(sibling.rfilename),
-            size=sibling.size if sibling.size is not None else (lfs.size if lfs else None),
-            sha256=lfs.sha256.lower() if lfs else "",
-            git_sha1=(sibling.blob_id or "").lower(),
+            size=_count(sibling.size if sibling.size is not None else lfs and lfs.size),
+            sha256=_digest(lfs.sha256 if lfs else "", 64),
+            git_sha1=_digest(sibling.blob_id, 40),
         )
 
 
@@ -193,6 +194,11 @@ def _license(card: dict[str, Any], tags: list[str]) -> str:
         told = next((t.removeprefix("license:") for t in tags if t.startswith("license:")), "")
     named = card.get("license_name")
     return clean(named if told == "other" and isinstance(named, str) and named else told, 200)
+
+
+def _digest(value: Any, length: int) -> str:
+    text = value.lower() if isinstance(value, str) else ""
+    return text if re.fullmatch(f"[0-9a-f]{{{length}}}", text) else ""
 
 
 def _count(value: Any) -> int | None:
