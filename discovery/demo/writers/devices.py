@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from struct import pack
 
+from discovery.demo.writers.tflite import write_tflite
+
 
 def write_torchscript(path: Path) -> None:
     """Write a TorchScript program without weights, which is recognized by its code."""
@@ -159,7 +161,16 @@ def write_mediapipe(path: Path) -> None:
     if path.suffix == ".litertlm":
         _write(path, b"LITERTLM" + pack("<4IQ", 1, 3, 0, 0, 64) + bytes(64))
         return
-    _zip(path, {"hand_detector.tflite": bytes(4) + b"TFL3" + bytes(24)})
+    part = path.with_suffix(".tflite")
+    ports = [("image", "F32", (1, 8, 8, 3))], [("hands", "F32", (1, 4))]
+    write_tflite(part, [("conv", "F32", (4, 3, 3, 3))], *ports)
+    model = part.read_bytes()
+    part.unlink()
+    inner = path.with_suffix(".inner")
+    _zip(inner, {"landmarks.tflite": model})
+    bundle = inner.read_bytes()
+    inner.unlink()
+    _zip(path, {"hand_detector.tflite": model, "hand_landmarker.task": bundle})
 
 
 def write_llamafile(path: Path, gguf: bytes) -> None:

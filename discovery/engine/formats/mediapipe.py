@@ -44,6 +44,9 @@ def read(stream: BinaryIO, size: int) -> Header:
     except InvalidHeader as error:
         raise NotThisFormat(f"it is an archive that cannot be read: {error}") from error
     members = [member for member in archive.members if member.size]
+    if min((member.offset for member in archive.members), default=0):
+        # The end of a bundle in it was taken for its own.
+        raise InvalidHeader("it ends behind a part of it: the rest is missing", size)
     parts = [member.name for member in members]
     language = any(name in parts for name in _LANGUAGE)
     if not language and not any(name.endswith((".tflite", ".task")) for name in parts):
