@@ -17,6 +17,7 @@ from ninja.parser import Parser
 from discovery.api import closed_lists, errors, fault_words
 from discovery.api.errors import ApiError
 from discovery.api.openapi import Document
+from discovery.engine.core.text import nearest
 from discovery.services.core.endpoint_addresses import UNSTORABLE
 
 
@@ -137,7 +138,7 @@ def _refused_query(request: HttpRequest) -> ApiError | None:
 def _not_there(name: str, known: Mapping[str, Any]) -> str:
     if not known:
         return "unknown; none is known here"
-    meant = closed_lists.nearest(name, known)
+    meant = nearest(name, known)
     meant = f"did you mean {meant}? " if meant else ""
     return f"unknown; {meant}known are {', '.join(sorted(known))}"
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 from typing import Any
+
+from discovery.engine.core.text import nearest
 
 #: Words of a list that are named at most.
 MAX_NAMED = 60
@@ -18,12 +19,3 @@ def not_known(value: Any, known: Iterable[str]) -> str:
     shown = f"Known are {', '.join(words[:MAX_NAMED])}{more}." if words else "None is known."
     meant = nearest(value, words) if isinstance(value, str) else ""
     return f"“{str(value)[:80]}” is not known{f'; did you mean {meant}?' if meant else '.'} {shown}"
-
-
-def nearest(value: str, known: Iterable[str]) -> str:
-    """The word that somebody most likely meant, or an empty text."""
-    folded: dict[str, str] = {}
-    for word in known:
-        folded.setdefault(word.casefold(), word)
-    found = get_close_matches(value[:200].casefold(), folded, n=1, cutoff=0.6)
-    return folded[found[0]] if found else ""

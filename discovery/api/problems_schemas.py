@@ -98,7 +98,7 @@ class Chosen(Schema):
 
 class AcceptProblems(Chosen):
     reason: str = Field(
-        min_length=1, max_length=MAX_REASON, description="Why they can be accepted."
+        min_length=1, max_length=MAX_REASON, description="Reason for accepting them."
     )
 
 

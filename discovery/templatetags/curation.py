@@ -23,7 +23,7 @@ from discovery.services.search import filters
 register = template.Library()
 
 #: Parameter of the Models page that is no filter → what people call it.
-_PARAMETERS = {"q": "Search", "sort": "Order", "favourites": "Favourites"}
+_PARAMETERS = {"q": "Search", "sort": "Order", "favourites": "Favorites"}
 
 
 @register.inclusion_tag("components/favorite_button.html", takes_context=True)

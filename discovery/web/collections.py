@@ -155,7 +155,7 @@ def edit(request: HttpRequest, pk: int | None = None) -> HttpResponse:
     )
 
 
-_LABELS = {"name": "Name", "description": "What it is for", "query": "Filter", "groups": "Groups"}
+_LABELS = {"name": "Name", "description": "Description", "query": "Filter", "groups": "Groups"}
 
 
 def _in_words(name: str, value: Any) -> str:

@@ -43,29 +43,26 @@ KINDS = {
         ),
     ),
     FORMATS: (
-        "Second formats",
-        (
-            "Models whose weights are stored once more in another format: as many parameters in the"
-            " same precision, neither of them quantized."
-        ),
+        "Duplicate formats",
+        "Models stored in more than one format, with the same precision.",
     ),
     kinds.REVISIONS: (
         "Old revisions",
         "Revisions in the Hub’s cache that no branch or tag names any more.",
     ),
     kinds.BLOBS: (
-        "Unnamed blobs",
+        "Unreferenced blobs",
         "Contents in the Hub’s cache and in Ollama stores that nothing names any more.",
     ),
     kinds.SHARDS: (
-        "Lone shards",
+        "Orphaned shards",
         (
             "Parts of weights whose other parts are missing, or that the model beside them does not"
             " use."
         ),
     ),
     kinds.PARTIAL: (
-        "Broken-off downloads",
+        "Interrupted downloads",
         (
             "What downloads left behind that never ended. Files written within the last hour are"
             " not counted."

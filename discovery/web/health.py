@@ -155,7 +155,7 @@ def _load(request: HttpRequest, record: RegisteredModel) -> None:
     if test.state == test.State.FAILED:
         messages.error(request, test.message)
     elif created:
-        messages.success(request, "The test load is on its way.")
+        messages.success(request, "Test load started.")
     else:
         messages.warning(request, "A test load of this is under way already.")
 

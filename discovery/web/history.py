@@ -177,18 +177,17 @@ def undo_changes(request: HttpRequest) -> HttpResponse:
         _require_own(request, permissions.batch(batch))
         edit = bulk_edits.undo_batch(batch, by=user)
     except undo.NotUndoable as error:
-        messages.error(request, f"Nothing was taken back. {error}")
+        messages.error(request, f"Nothing was undone. {error}")
         return redirect(back)
     except bulk_edits.EmptySelection:
         messages.error(
             request,
-            "There is nothing that could be taken back here: the models are forgotten, or it is"
-            " decided elsewhere.",
+            "There is nothing to undo here: the models are forgotten, or it is decided elsewhere.",
         )
         return redirect(back)
     if edit.is_active or edit.skipped or not request.POST.get("next"):
         return redirect("bulk-edit", edit.pk)
-    messages.success(request, f"Taken back: {bulk_edits.in_words(edit)}.")
+    messages.success(request, f"Undone: {bulk_edits.in_words(edit)}.")
     return redirect(back)
 
 

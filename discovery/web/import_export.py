@@ -131,9 +131,9 @@ def _undo(request: HttpRequest, shown: MetadataImport, user: User) -> None:
     try:
         edit = bulk_edits.undo_batch(shown.batch, by=user)
     except (bulk_edits.EmptySelection, undo.NotUndoable) as error:
-        messages.error(request, str(error) or "There is nothing to take back.")
+        messages.error(request, str(error) or "There is nothing to undo.")
         return
     if edit.is_active:
-        messages.success(request, "The import is being taken back: that takes a moment.")
+        messages.success(request, "The import is being undone: that takes a moment.")
     else:
-        messages.success(request, f"Taken back: {bulk_edits.in_words(edit)}.")
+        messages.success(request, f"Undone: {bulk_edits.in_words(edit)}.")

@@ -34,7 +34,7 @@ _PATH = Field(
     "Path",
     help="A folder or a file inside one of the roots: absolute, or relative to a root.",
 )
-_NAME = Field("name", "Name", help="What people call it. Empty: as its folder is called.")
+_NAME = Field("name", "Name", help="Leave empty to use the folder name.")
 _NAME_THERE = Field("name", "Model name", help="What the server calls it.")
 
 #: What a part of the form holds, by its name.

@@ -170,7 +170,7 @@ def undo(request: HttpRequest) -> HttpResponse:
     except OSError as error:
         messages.warning(request, _unwritable(error))
     else:
-        messages.success(request, f"The last change is undone. {_anew()}")
+        messages.success(request, f"The last change is undone. {_recategorizing()}")
     return redirect("rules")
 
 
@@ -222,7 +222,7 @@ def _try_or_save(
             {**context, "faults": [_unwritable(error)], "fault_count": 1},
             status=422,
         )
-    messages.success(request, f"Saved. {_anew()}")
+    messages.success(request, f"Saved. {_recategorizing()}")
     return redirect("rules")
 
 
@@ -268,9 +268,9 @@ def _mark(state: Any) -> str:
     return hashlib.sha256(json.dumps(state).encode()).hexdigest()[:16]
 
 
-def _anew() -> str:
+def _recategorizing() -> str:
     count = RegisteredModel.objects.count()
-    return f"{plural(count, 'model')} {'is' if count == 1 else 'are'} being decided anew."
+    return f"Re-categorizing {plural(count, 'model')}…"
 
 
 def _unwritable(error: OSError) -> str:

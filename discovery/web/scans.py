@@ -89,7 +89,7 @@ def start(request: HttpRequest) -> HttpResponse:
     if asked.state == ScanRun.State.FAILED:
         messages.error(request, asked.message)
     elif created:
-        messages.success(request, "The scan is on its way.")
+        messages.success(request, "Scan started.")
     else:
         messages.warning(request, "A scan of this is under way already. Nothing else was started.")
     return _back(request)

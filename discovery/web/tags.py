@@ -174,7 +174,7 @@ def undo_edit(request: HttpRequest, pk: int) -> HttpResponse:
     try:
         undone = bulk_edits.undo_batch(edit.batch, by=cast("User", request.user))
     except (bulk_edits.EmptySelection, undo.NotUndoable) as error:
-        messages.error(request, str(error) or "There is nothing to take back.")
+        messages.error(request, str(error) or "There is nothing to undo.")
         return redirect("tags")
     tag_edits.sweep()
     return redirect(f"{reverse('tags')}?edit={undone.pk}")

@@ -27,7 +27,7 @@ PAGE_SIZE = 100
 
 #: Days of validity that are offered, and the choice of none.
 FOR_EVER = "0"
-LIVES = {"30": "30 days", "90": "90 days", "365": "a year", FOR_EVER: "until it is revoked"}
+LIVES = {"30": "30 days", "90": "90 days", "365": "1 year", FOR_EVER: "Never"}
 _DEFAULT_LIFE = "90"
 
 

@@ -65,9 +65,7 @@ def action(request: HttpRequest, pk: int) -> HttpResponse:
     require(request, Right.DELETE_WEBHOOK if action == "delete" else Right.CHANGE_WEBHOOK)
     if action == "test":
         webhooks.ping(hook)
-        messages.success(
-            request, "A test message is on its way. What becomes of it is listed below."
-        )
+        messages.success(request, "Test message sent. Its delivery is listed below.")
     elif action in ("on", "off"):
         webhooks.switch(hook, on=action == "on")
         messages.success(

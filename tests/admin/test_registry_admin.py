@@ -424,7 +424,7 @@ def test_a_collection_saved_here_follows_its_filter_and_a_wrong_one_is_refused(
 ) -> None:
     make_model("one", license="mit")
     add = "/admin/discovery/collection/add/"
-    assert "different for everybody" in page_text(
+    assert "differ for each person" in page_text(
         admin_client.post(add, {"name": "x", "query": "favourites=1"})
     )
     assert admin_client.post(add, {"name": "x", "query": "license=mit"}).status_code == 302

@@ -65,7 +65,7 @@ def test_a_collection_follows_a_filter_and_keeps_its_models_when_that_is_emptied
         ({"name": "x", "query": "format=GGUF"}, ["body", "query"], "did you mean gguf?"),
         ({"name": "x", "query": "status=REDY"}, ["body", "query"], "did you mean READY?"),
         ({"name": "x", "query": "q=params:many"}, ["body", "query"], "params"),
-        ({"name": "x", "query": "favourites=1"}, ["body", "query"], "different for everybody"),
+        ({"name": "x", "query": "favourites=1"}, ["body", "query"], "differ for each person"),
         ({"name": "x", "groups": ["labb"]}, ["body", "groups", 0], "did you mean lab?"),
     ],
 )

@@ -37,7 +37,7 @@ def test_a_token_made_in_the_browser_opens_the_api(
 ) -> None:
     sign_in(to="/tokens/")
     page.get_by_label("What it is for").fill("nightly job")
-    page.get_by_role("button", name="Make a token").click()
+    page.get_by_role("button", name="Create token").click()
     token = page.locator("#token").inner_text()
     assert re.fullmatch(r"karen_[\w-]{40,}", token)
     page.goto(f"{live_server.url}/api/docs#system_resources")

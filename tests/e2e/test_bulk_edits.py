@@ -66,7 +66,7 @@ def test_tags_of_many_are_looked_at_applied_and_taken_back_by_keyboard(
     page.keyboard.press("Enter")
     expect(page.locator("#edit-title")).to_have_text("3 models changed")
     assert tags() == {name: [*own, "prod", "reviewed"] for name, own in before.items()}
-    page.get_by_role("button", name="Undo all of it").focus()
+    page.get_by_role("button", name="Undo", exact=True).focus()
     page.keyboard.press("Enter")
     expect(page.locator("#edit-title")).to_have_text("3 models restored")
     assert tags() == before
@@ -162,10 +162,10 @@ def test_one_change_is_taken_back_from_the_history(
     sign_in()
     choose(page, "tags", query="", add="t", step="preview")
     page.get_by_role("button", name="Change 3 models").click()
-    page.get_by_role("link", name="Every change").click()
+    page.get_by_role("link", name="View changes").click()
     page.get_by_role("button", name="Undo tags of bert-base").click()
     expect(page.locator("#live")).to_contain_text("Tags of bert-base is what it was before.")
-    expect(page.get_by_text("1 of 3 taken back")).to_be_visible()
+    expect(page.get_by_text("1 of 3 undone")).to_be_visible()
     assert tags() == {
         name: own if name == "bert-base" else [*own, "t"] for name, own in before.items()
     }
@@ -194,7 +194,7 @@ def test_without_javascript_models_are_chosen_in_the_administration_changed_and_
     plain.get_by_role("button", name="Change 2 models").click()
     expect(plain.locator("#edit-title")).to_have_text("2 models changed")
     assert set(MetadataChange.objects.values_list("channel", flat=True)) == {"admin"}
-    plain.get_by_role("button", name="Undo all of it").click()
+    plain.get_by_role("button", name="Undo", exact=True).click()
     expect(plain.locator("#edit-title")).to_have_text("2 models restored")
     assert tags() == before
     plain.context.close()
@@ -232,7 +232,7 @@ def test_five_hundred_models_are_changed_in_the_administration_by_few_clicks_and
     click(page.get_by_role("button", name="Change 500 models"))
     expect(page.locator("#edit-title")).to_have_text("500 models changed")
     assert RegisteredModel.objects.filter(tagged__name="in-review").count() == 500
-    click(page.get_by_role("button", name="Undo all of it"))
+    click(page.get_by_role("button", name="Undo", exact=True))
     expect(page.locator("#edit-title")).to_have_text("500 models restored")
     assert not RegisteredModel.objects.filter(tagged__name="in-review").exists()
     assert clicked < 10

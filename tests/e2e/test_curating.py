@@ -202,8 +202,8 @@ def test_a_model_is_registered_after_a_look(page: Page, shelf: Path, sign_in: Si
     sign_in(to="/models/")
     page.get_by_role("link", name="Register a model").click()
     page.locator("[name=path]").fill("deep/a/b/c/d/e/f/hidden-gem")
-    page.get_by_role("button", name="Look first").click()
-    expect(page.get_by_role("status").filter(has_text="This is what is there")).to_contain_text(
+    page.get_by_role("button", name="Preview").click()
+    expect(page.get_by_role("status").filter(has_text="Found at this path")).to_contain_text(
         "LlamaForCausalLM"
     )
     page.get_by_label("Add to Tags").fill("found by hand")

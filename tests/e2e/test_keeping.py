@@ -52,7 +52,7 @@ def test_a_filtered_list_is_saved_found_again_and_deleted_by_keyboard(
     page.keyboard.press("Enter")
     press_until(page, "main button[value=delete]")
     page.keyboard.press("Enter")
-    expect(page.get_by_role("heading", name="No view is saved yet")).to_be_visible()
+    expect(page.get_by_role("heading", name="No saved views yet")).to_be_visible()
     assert not SavedView.objects.exists()
 
 
@@ -126,11 +126,11 @@ def test_an_export_is_edited_looked_at_applied_and_taken_back(
         writer.writeheader()
         writer.writerows(rows)
     page.get_by_label("File", exact=True).set_input_files(file)
-    page.get_by_role("button", name="Look at it").click()
+    page.get_by_role("button", name="Preview import").click()
     expect(page.get_by_role("cell", name="gpl-3.0")).to_be_visible()
     page.get_by_role("button", name="Import 1 model").click()
     expect(page.get_by_text("Imported. The changes stand")).to_be_visible()
     assert RegisteredModel.objects.filter(license="gpl-3.0").count() == 1
     page.get_by_role("button", name="Take it back").click()
-    expect(page.get_by_text("This import was taken back.")).to_be_visible()
+    expect(page.get_by_text("This import was undone.")).to_be_visible()
     assert not RegisteredModel.objects.filter(license="gpl-3.0").exists()

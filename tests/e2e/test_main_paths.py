@@ -53,7 +53,7 @@ def test_search_while_typing_keeps_focus_and_address(
     expect(page).to_have_url(re.compile(r"\?q=chat$"))
     expect(page.locator("#live")).to_have_text("1 model")
     field.press_sequentially("zzz")
-    expect(page.get_by_text("No model matches")).to_be_visible()
+    expect(page.get_by_text("No models match")).to_be_visible()
     page.get_by_role("link", name="Clear the search").click()
     expect(page.locator("td .name")).to_have_count(3)
     expect(page.get_by_role("searchbox")).to_have_value("")
@@ -104,8 +104,8 @@ def test_a_scan_is_asked_for_watched_and_seen_to_end(
     expect(page.get_by_text("Reachable")).to_be_visible()
     builders.transformers(shelf / "new-one", hidden=96)
     page.get_by_role("button", name="Scan now").click()
-    expect(page.get_by_text("The scan is on its way.")).to_be_visible()
-    expect(page.get_by_role("heading", name="Under way")).to_be_visible()
+    expect(page.get_by_text("Scan started.")).to_be_visible()
+    expect(page.get_by_role("heading", name="Running")).to_be_visible()
 
     def worker() -> None:
         scans.execute(ScanRun.objects.get(state="queued"))
@@ -114,8 +114,8 @@ def test_a_scan_is_asked_for_watched_and_seen_to_end(
     thread = threading.Thread(target=worker)
     thread.start()
     thread.join()
-    expect(page.get_by_text("The scan is done: 1 new, 0 changed, 0 missing.")).to_be_visible()
-    expect(page.get_by_role("heading", name="Under way")).to_have_count(0)
+    expect(page.get_by_text("Scan finished: 1 new, 0 changed, 0 missing.")).to_be_visible()
+    expect(page.get_by_role("heading", name="Running")).to_have_count(0)
     expect(page.locator("#nav-models")).to_have_text("4")
     expect(page.locator("#results tbody tr")).to_have_count(2)
 
@@ -139,7 +139,7 @@ def test_a_frozen_root_is_settled_by_a_person(page: Page, shelf: Path, sign_in: 
     sign_in()
     page.get_by_role("link", name="Decide on the Scans page").click()
     page.get_by_role("button", name="These models are gone: mark them missing").click()
-    expect(page.get_by_role("heading", name="Under way")).to_be_visible()
+    expect(page.get_by_role("heading", name="Running")).to_be_visible()
     assert ScanRun.objects.get(state="queued").accept_missing
 
 
@@ -217,7 +217,7 @@ def test_without_scripts_everything_is_still_there(
     expect(tab.locator("td .name")).to_have_count(1)
     tab.goto(f"{live_server.url}/scans/")
     tab.get_by_role("button", name="Scan now").click()
-    expect(tab.get_by_text("The scan is on its way.")).to_be_visible()
+    expect(tab.get_by_text("Scan started.")).to_be_visible()
     plain.close()
 
 

@@ -148,5 +148,5 @@ def _brightness(colour: str) -> float:
 def test_a_message_goes_to_the_one_live_region(page: Page, shelf: Path, sign_in: SignIn) -> None:
     sign_in(to="/scans/")
     page.get_by_role("button", name="Scan now").click()
-    expect(page.locator("[aria-live] .toast")).to_contain_text("The scan is on its way.")
+    expect(page.locator("[aria-live] .toast")).to_contain_text("Scan started.")
     expect(page.locator("[aria-live]")).to_have_count(1)

@@ -37,11 +37,11 @@ def test_facets_narrow_keep_the_focus_and_the_way_back(
     expect(box(page, "status", "Corrupt")).to_be_focused()
     expect(page.get_by_role("link", name="Remove the filter: Corrupt")).to_be_visible()
     page.get_by_role("searchbox", name="Search").press_sequentially("chat")
-    expect(page.get_by_text("No model matches")).to_be_visible()
+    expect(page.get_by_text("No models match")).to_be_visible()
     page.get_by_role("link", name="Remove the filter: Corrupt").click()
     expect(page.locator("td .name")).to_have_text(["llama-chat"])
     page.go_back()
-    expect(page.get_by_text("No model matches")).to_be_visible()
+    expect(page.get_by_text("No models match")).to_be_visible()
 
 
 def test_a_facet_is_counted_when_it_is_opened_and_stays_open(

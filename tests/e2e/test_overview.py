@@ -67,7 +67,7 @@ def test_a_module_of_tensors_opens_by_click_and_by_keyboard(
     other.focus()
     page.keyboard.press("Enter")
     expect(page.get_by_text("gate_proj.weight").first).to_be_visible()
-    page.get_by_role("link", name="All in a list").click()
+    page.get_by_role("link", name="Flat list").click()
     expect(page.get_by_role("cell", name="lm_head.weight")).to_be_visible()
 
 
@@ -88,7 +88,7 @@ def test_a_scan_under_way_is_followed_and_the_page_renews_itself_when_it_is_over
     ScanRun.objects.filter(pk=run.pk).update(
         state="done", finished_at=timezone.now(), found=3, new=1
     )
-    expect(page.locator("#live")).to_contain_text("The scan is done: 1 new")
+    expect(page.locator("#live")).to_contain_text("Scan finished: 1 new")
     expect(page.get_by_role("heading", name="Scan in progress")).to_have_count(0)
     expect(page.locator("#nav-last")).to_contain_text("just now")
     expect(page.locator("#overview")).to_have_count(1)

@@ -44,7 +44,7 @@ def test_a_rule_is_changed_tried_saved_and_taken_back(
     expect(added.get_by_label("Words", exact=True)).to_have_value("bert")
     assert not categorization.can_undo()
     page.get_by_role("button", name="Save").click()
-    expect(page.get_by_text("Saved. 3 models are being decided anew.")).to_be_visible()
+    expect(page.get_by_text("Saved. Re-categorizing 3 models…")).to_be_visible()
     assert categorization.recategorize() == 1
     page.goto(page.url.replace("/rules/", "/models/bert-base/"))
     expect(page.locator(".head")).to_contain_text("Creative")
@@ -67,7 +67,7 @@ def test_a_broken_rule_shows_its_error_beside_the_field(
     page.get_by_label("Weight").first.fill("heavy")
     for button in ("Try", "Save"):
         page.get_by_role("button", name=button).click()
-        expect(page.get_by_role("alert")).to_contain_text("2 things to mend. Nothing was saved.")
+        expect(page.get_by_role("alert")).to_contain_text("Fix 2 errors. Nothing was saved.")
         expect(page.locator("#r0-keywords-error")).to_contain_text("Entry 2 is empty")
         expect(page.locator("#r0-weight-error")).to_contain_text("valid number")
         expect(words).to_have_value("code, , coder")

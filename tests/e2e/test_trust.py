@@ -91,9 +91,9 @@ def test_a_problem_is_accepted_with_a_reason_and_opened_again(
     sign_in(to="/problems/?q=os.system")
     page.get_by_label(re.compile("^Choose: ")).first.check()
     page.get_by_role("button", name="Accept").click()
-    expect(page.get_by_text("Say why it can be accepted")).to_be_visible()
+    expect(page.get_by_text("Enter a reason.")).to_be_visible()
     page.get_by_label("Choose all on this page").check()
-    page.get_by_label("Why they can be accepted").fill("Our own, from the lab")
+    page.get_by_label("Reason for accepting").fill("Our own, from the lab")
     page.get_by_role("button", name="Accept").click()
     expect(page.locator(".toast")).to_contain_text("accepted")
     expect(page.get_by_role("heading", name="No problem matches")).to_be_visible()
@@ -103,7 +103,7 @@ def test_a_problem_is_accepted_with_a_reason_and_opened_again(
     ).to_be_visible()
     assert RegisteredModel.objects.get(model_id="bert-base").status == "READY"
     page.get_by_label("Choose all on this page").check()
-    page.get_by_role("button", name="Open again").click()
+    page.get_by_role("button", name="Reopen").click()
     expect(page.locator(".toast")).to_contain_text("open again")
     assert RegisteredModel.objects.get(model_id="bert-base").status == "UNSAFE"
 
@@ -157,8 +157,8 @@ def test_a_deep_validation_is_asked_for_watched_and_seen_to_end(
     monkeypatch.setattr(deep_reading.bytes_of, "read", slowly)
     monkeypatch.setattr(deep_reading, "INTERVAL", 0.0)
     sign_in(to="/models/llama-chat/health/")
-    reason = page.get_by_label("Why it can be accepted").first
-    page.get_by_role("button", name=re.compile("^Read all .* now$")).click()
+    reason = page.get_by_label("Reason for accepting").first
+    page.get_by_role("button", name=re.compile("^Run deep validation now")).click()
     expect(page.get_by_text("All bytes of the model will be read and compared.")).to_be_visible()
     expect(page.get_by_text("Waiting for a worker…")).to_be_visible()
     reason.fill("half a sentence")
@@ -185,7 +185,7 @@ def test_a_running_deep_validation_is_stopped(
 
     monkeypatch.setattr(deep_reading.bytes_of, "read", endless)
     sign_in(to="/models/whisper-tiny/health/")
-    page.get_by_role("button", name=re.compile("^Read all .* now$")).click()
+    page.get_by_role("button", name=re.compile("^Run deep validation now")).click()
     with working(lambda: deep_validation.execute(DeepValidation.objects.get(state="queued"))):
         assert begun.wait(DEADLINE)
         page.get_by_role("button", name="Stop").click()
@@ -212,8 +212,8 @@ def test_a_test_load_is_asked_for_watched_and_its_result_shown(
     monkeypatch.setattr(supervise, "run", run)
     sign_in(to="/models/whisper-tiny/health/")
     expect(page.get_by_text("Nobody has tried to load it yet.")).to_be_visible()
-    page.get_by_role("button", name="Try to load it").click()
-    expect(page.get_by_text("The test load is on its way.")).to_be_visible()
+    page.get_by_role("button", name="Run test load").click()
+    expect(page.get_by_text("Test load started.")).to_be_visible()
     expect(page.locator("#health .status", has_text="Queued")).to_be_visible()
     with working(lambda: test_loads.execute(LoadTest.objects.get(state="queued"))):
         assert begun.wait(DEADLINE)
@@ -228,7 +228,7 @@ def test_an_unsafe_model_is_refused_and_says_so_wherever_it_shows(
     page: Page, troubled: Path, sign_in: SignIn
 ) -> None:
     sign_in(to="/models/bert-base/health/")
-    page.get_by_role("button", name="Try to load it").click()
+    page.get_by_role("button", name="Run test load").click()
     test_loads.execute(LoadTest.objects.get(state="queued"))
     expect(page.get_by_text("The model is unsafe and is not loaded").first).to_be_visible()
     expect(page.locator("#health .status", has_text="Refused")).to_be_visible()
@@ -271,10 +271,10 @@ def test_without_scripts_problems_are_still_judged_and_models_tried(
     tab = plain.new_page()
     tab.goto(f"{page.url}?q=os.system")
     tab.locator("input[name=finding]").first.check()
-    tab.get_by_label("Why they can be accepted").fill("ours")
+    tab.get_by_label("Reason for accepting").fill("ours")
     tab.get_by_role("button", name="Accept").click()
     expect(tab.get_by_text("1 finding accepted.")).to_be_visible()
     tab.goto(page.url.replace("problems/", "models/whisper-tiny/health/"))
-    tab.get_by_role("button", name="Try to load it").click()
-    expect(tab.get_by_text("The test load is on its way.")).to_be_visible()
+    tab.get_by_role("button", name="Run test load").click()
+    expect(tab.get_by_text("Test load started.")).to_be_visible()
     plain.close()

@@ -67,7 +67,7 @@ def test_every_kind_of_event_is_in_one_list_the_newest_first(
     texts = dict(found)
     assert texts["edit"] == "Changed license of one"
     assert texts["scan"] == "Scan done: 3 new, 1 missing"
-    assert texts["rules"] == "Applied the rules anew: 7 models re-categorized"
+    assert texts["rules"] == "Applied the rules: 7 models re-categorized"
     assert texts["setting"] == "Changed discovery.max_scan_depth in model_discovery.json"
     assert "Visibility: not set → Public" in texts["access"]
 

@@ -150,7 +150,7 @@ def test_turned_to_choice_by_hand_it_keeps_its_models(make_model: Make, admin_us
         ({"name": "taken"}, "name", "already"),
         ({"name": "x", "description": "y" * 1_001}, "description", "1,001 characters"),
         ({"name": "x", "query": "page=7"}, "query", "This is not a filter"),
-        ({"name": "x", "query": "favourites=1"}, "query", "different for everybody"),
+        ({"name": "x", "query": "favourites=1"}, "query", "differ for each person"),
         ({"name": "x", "query": "collection=taken"}, "query", "follow another"),
         ({"name": "x", "query": "q=collection:taken"}, "query", "follow another"),
         ({"name": "x", "query": "min_params=lots"}, "query", "not understood"),

@@ -189,13 +189,13 @@ def test_too_little_memory_says_how_much_is_missing_before_anything_is_tried(
     test = execute(make_model(variants=[variant(weights_bytes=int(14.2 * GIB))]))
     assert (test.result, test.message) == (
         "refused",
-        "It needs 14.2 GiB, 3.1 GiB are available, 11.1 GiB are missing.",
+        "Needs 14.2 GiB; only 3.1 GiB available.",
     )
 
 
 def test_the_memory_that_may_be_used_can_be_less_than_there_is(make_model: Make) -> None:
     test = execute(make_model(variants=[variant(weights_bytes=GIB)]), memory_bytes=GIB // 2)
-    assert test.message == "It needs 1.0 GiB, 0.5 GiB are available, 0.5 GiB are missing."
+    assert test.message == "Needs 1.0 GiB; only 0.5 GiB available."
 
 
 def test_memory_is_estimated_for_loading_not_for_the_longest_conversation(

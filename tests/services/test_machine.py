@@ -231,8 +231,8 @@ def test_free_memory_is_told_as_it_is_now_and_only_where_the_driver_tells(
 
 def test_why_a_kind_of_gpu_is_not_looked_for_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     assert hardware.cards().absent == (
-        "NVIDIA GPUs are not looked for: nvidia-ml-py is not installed.",
-        "AMD GPUs are not looked for: rocm-smi is not on the PATH.",
+        "NVIDIA GPUs can't be detected: nvidia-ml-py isn't installed.",
+        "AMD GPUs can't be detected: rocm-smi isn't on the PATH.",
     )
     monkeypatch.setitem(
         sys.modules,

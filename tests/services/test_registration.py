@@ -291,7 +291,7 @@ def test_a_path_is_refused_with_the_reason(
     (models_root / "dangling").symlink_to(models_root / "nowhere")
     os.mkfifo(models_root / "pipe")
     expected = {
-        str(tmp_path / "elsewhere"): "is outside the roots",
+        str(tmp_path / "elsewhere"): "is outside your model folders",
         str(models_root / "out"): "leads through a link to a place outside the roots",
         str(models_root / "out/model.safetensors"): "leads through a link to a place outside the "
                                                     "roots",

@@ -63,7 +63,7 @@ def test_terms_are_understood(text: str, terms: tuple[object, ...]) -> None:
         ("context:>=32kb", "context:>=32kb", "one of the units k, m"),
         ("params:7b..x", "params:7b..x", "“x” is not a number"),
         ("params:>-5b", "params:>-5b", "is not a number"),
-        ("colour:red", "colour:red", "“colour” is not a field"),
+        ("colour:red", "colour:red", "there is no field “colour”"),
         ("mistral:7b", "mistral:7b", 'put them in quotation marks: "mistral:7b"'),
         (
             "status:fine",

@@ -102,7 +102,7 @@ def test_what_an_older_version_called_sound_is_judged_again_by_an_ordinary_scan(
         "mit",
         version.READERS,
     )
-    assert (run.changed, run.unchanged) == (1, 1), "what is judged as before is no change"
+    assert (run.changed, run.unchanged) == (1, 1), "what is judged as before is not a change"
     assert set(RegisteredModel.objects.values_list("read_by", flat=True)) == {version.READERS}
 
 

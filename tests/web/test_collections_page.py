@@ -75,7 +75,7 @@ def test_what_is_wrong_is_said_beside_the_field_with_what_was_typed(admin_client
     )
     assert response.status_code == 422
     page = page_text(response)
-    assert "different for everybody" in page
+    assert "differ for each person" in page
     assert 'value="favourites=1"' in page
     assert not Collection.objects.exists()
 

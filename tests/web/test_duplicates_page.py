@@ -115,7 +115,7 @@ def test_leftovers_are_listed_with_why_they_are_of_no_use(
     html = get(admin_client, kind="partial")
     assert "x.part" in html
     assert "a download that broke off" in html
-    assert "1 thing, 5.0 kB to be had back" in html
+    assert "1 thing, 5.0 kB can be freed" in html
     assert "Empty folders <span" in html
 
 

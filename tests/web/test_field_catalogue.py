@@ -89,7 +89,7 @@ def test_every_kind_is_set_in_the_admin_and_opening_it_again_changes_nothing(
     ("name", "sent", "told"),
     [
         ("use_cases", '"open, ended', "Must close the quotes"),
-        ("custom", "{", "Is no JSON"),
+        ("custom", "{", "Is not JSON"),
         ("custom", "[1]", "Must be an object"),
         ("resource_requirements", '{"ram": -1}', "without negative numbers"),
         ("capabilities", ["FLY"], "Select a valid choice"),

@@ -58,7 +58,7 @@ def test_a_file_is_shown_row_by_row_and_nothing_is_written(
         "<bdi>gpl-3.0</bdi>",
         "<bdi>a, b</bdi>",
         "Import 1 model",
-        "Throw it away",
+        "Discard",
     ):
         assert text in page
     assert RegisteredModel.objects.get(model_id="alpha").curated == {}
@@ -79,7 +79,7 @@ def test_it_is_applied_in_the_persons_name_and_taken_back_with_one_click(
     assert "Imported." in page
     admin_client.post(f"/import/{run.pk}/act/", {"action": "undo"})
     assert RegisteredModel.objects.get(model_id="alpha").license == "mit"
-    assert "was taken back" in html(admin_client, run)
+    assert "was undone" in html(admin_client, run)
     admin_client.post(f"/import/{run.pk}/act/", {"action": "apply"})
     assert RegisteredModel.objects.get(model_id="alpha").license == "mit"
 

@@ -225,9 +225,9 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         "a has a kind that is not offered"),
     "row boolean": ({"custom-key": ["a"], "custom-kind": ["boolean"], "custom-value": ["perhaps"]},
         "a must be yes or no"),
-    "JSON": ({"custom-json": "{"}, "is no JSON: "),
+    "JSON": ({"custom-json": "{"}, "is not JSON: "),
     "JSON list": ({"custom-json": "[1]"}, "must be an object, written in braces"),
-    "NaN": ({"custom-json": '{"a": NaN}'}, "holds NaN, which is no JSON"),
+    "NaN": ({"custom-json": '{"a": NaN}'}, "holds NaN, which is not JSON"),
     "beyond 64 bits": ({"custom-json": '{"a": 9223372036854775808}'},
         "a is a number beyond 64 bits"),
     "5,000 digits": ({"custom-json": '{"a": ' + "9" * 5000 + "}"}, "Other fields: "),
@@ -398,7 +398,7 @@ def test_two_people_at_the_whole_form_choose_for_each_field(
     response = admin_client.post("/models/tiny/metadata/", data)
     html = page_text(response)
     assert response.status_code == 409
-    assert html.count("Somebody else has changed this") == 2
+    assert html.count("This was changed in another session") == 2
     model.refresh_from_db()
     assert (model.license, model.author, model.version) == ("bsd-3-clause", "Bob", None)
     again = {

@@ -343,7 +343,7 @@ def test_the_number_of_queries_does_not_grow_with_the_rows(
 def test_nothing_found_offers_to_clear_the_search(admin_client: Client, make_model: Make) -> None:
     make_model()
     html = get(admin_client, q="<b>nowhere</b>", sort="-size")
-    assert "No model matches" in html
+    assert "No models match" in html
     assert "&lt;b&gt;nowhere&lt;/b&gt;" in html
     assert 'href="/models/?sort=-size"' in html
     assert "0 models" in html

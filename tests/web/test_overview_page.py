@@ -256,7 +256,7 @@ def test_growth_is_a_line_and_a_table_once_there_are_two_days(
     admin_client: Client, make_model: Make
 ) -> None:
     make_model()
-    assert "After scans on two days" in get(admin_client)
+    assert "appears after two days of scans" in get(admin_client)
     for days, count in ((3, 10), (1, 20)):
         ScanRun.objects.create(
             state="done",

@@ -116,7 +116,7 @@ def test_accepting_needs_a_reason_and_moves_the_problem(
     response = admin_client.post(
         "/problems/decide/", {"action": "accept", "finding": key, "reason": ""}, follow=True
     )
-    assert "Say why it can be accepted" in page_text(response)
+    assert "Enter a reason." in page_text(response)
     response = admin_client.post(
         "/problems/decide/", {"action": "accept", "finding": key, "reason": "ours"}, follow=True
     )
@@ -217,7 +217,7 @@ def test_health_tells_every_check_in_words(
     register("tiny-llama")
     page = html(admin_client, "/models/tiny-llama/health/")
     for text in (
-        "Files are whole",
+        "File size",
         "model.safetensors is cut short",
         "Failed",
         "Findings",
@@ -253,7 +253,7 @@ def test_each_button_does_what_it_says(
     assert DeepValidation.objects.get().state == "queued"
     assert "It stops." in press("stop-deep")
     assert "already finished" in press("stop-deep")
-    assert "The test load is on its way." in press("load")
+    assert "Test load started." in press("load")
     test = LoadTest.objects.get()
     assert "The test load stops." in press("stop-load", test=str(test.pk))
     assert "only administrators see the model now" in press("quarantine")
@@ -266,8 +266,8 @@ def test_each_button_does_what_it_says(
     ("every", "days_ago", "said"),
     [
         (30, 10, "in 19 days"),
-        (30, None, "when its turn comes, once in 30 days"),
-        (30, 40, "when its turn comes"),
+        (30, None, "Validated automatically every 30 days"),
+        (30, 40, "Validated automatically every"),
         (0, 10, "on demand only"),
     ],
 )

@@ -64,7 +64,7 @@ def test_a_look_says_what_is_there_and_registers_nothing(admin_client: Client, s
     html = page_text(
         admin_client.post("/register/", {"path": "tiny", "license": "mit", "action": "look"})
     )
-    for text in ("This is what is there", "LlamaForCausalLM", "Transformers", 'value="mit"'):
+    for text in ("Found at this path", "LlamaForCausalLM", "Transformers", 'value="mit"'):
         assert text in html
     assert not RegisteredModel.objects.exists()
 
@@ -128,8 +128,8 @@ def test_a_hosted_model_is_registered_and_its_page_says_where_it_is(admin_client
     assert "http://models.example:9/v1" in page_text(admin_client.get("/models/gpt-4/"))
     assert "http://models.example:9/v1" in page_text(admin_client.get("/models/"))
     health = page_text(admin_client.get("/models/gpt-4/health/"))
-    assert "Read all" not in health
-    assert "Try to load it" in health
+    assert "Run deep validation now" not in health
+    assert "Run test load" in health
     again = admin_client.post("/register/", data)
     assert again.status_code == 409
     assert 'name="endpoint" value="http://models.example:9/v1"' in page_text(again)

@@ -170,9 +170,9 @@ def test_the_model_page_shows_the_score_and_what_is_missing(
     admin_client: Client, reader_client: Client, models: dict[str, RegisteredModel]
 ) -> None:
     html = page_text(admin_client.get("/models/half-model/"))
-    assert "It lacks resource requirements, performance characteristics and its languages." in html
+    assert "Missing: resource requirements, performance characteristics and its languages." in html
     assert 'href="/models/half-model/metadata/language_support/#field-language_support"' in html
     RegisteredModel.objects.update(visibility="PUBLIC")
     html = page_text(reader_client.get("/models/half-model/"))
-    assert "It lacks resource requirements" in html
+    assert "Missing: resource requirements" in html
     assert "/metadata/language_support/" not in html

@@ -269,7 +269,7 @@ def test_saving_writes_the_file_keeps_the_previous_and_starts_the_task(
         follow=True,
     )
     assert response.redirect_chain == [("/rules/", 302)]
-    assert "Saved. 1 model is being decided anew." in page_text(response)
+    assert "Saved. Re-categorizing 1 model…" in page_text(response)
     assert "Undo the last change" in page_text(response)
     written = json.loads(rules_file.read_text())
     expected = json.loads(json.dumps(RULES))
@@ -418,7 +418,7 @@ def test_a_broken_rule_shows_its_error_beside_the_field(
     for action in ("try", "save"):
         html = post_form(admin_client, 422, action=action, **{field: typed})
         assert message in beside(html, field)
-        assert "1 thing to mend. Nothing was saved." in html
+        assert "Fix 1 error. Nothing was saved." in html
         assert f'href="#{field[:2]}"' in html
     assert rules_file.read_bytes() == before
 
@@ -509,7 +509,7 @@ def test_many_faults_are_counted_not_all_listed(admin_client: Client, rules_file
         {"categorization_rules": {"secondary_category": {"CODE": [{"x": 1, "tags": ["a"]}] * 100}}}
     )
     html = post_json(admin_client, text, expected=422)
-    assert "100 things to mend" in html
+    assert "Fix 100 errors" in html
     assert "… and 80 more" in html
     assert html.count("<li>categorization_rules") == 20
 

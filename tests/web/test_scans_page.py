@@ -104,7 +104,7 @@ def test_scan_now_queues_a_scan_in_ones_own_name(
     )
     assert task_queue.queue_size() == 1
     html = page_text(response)
-    assert "The scan is on its way." in html
+    assert "Scan started." in html
     assert "About to begin" in html
     assert '<span class="count" id="nav-scans">queued</span>' in html
 
@@ -210,7 +210,7 @@ def test_when_it_is_over_polling_stops_and_the_lists_are_fresh(
     response = admin_client.get("/scans/progress/", headers=HTMX)
     html = page_text(response)
     assert response.status_code == 286
-    assert "The scan is done: 2 new, 0 changed, 0 missing." in html
+    assert "Scan finished: 2 new, 0 changed, 0 missing." in html
     for part in (
         '<section id="results"',
         '<section class="panel" id="roots"',

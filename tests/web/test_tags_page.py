@@ -65,7 +65,7 @@ def test_tags_are_listed_with_their_colour_and_count(shelf: None, admin_client: 
     order = [page.index(f"<bdi>{name}</bdi>") for name in ("chat", "fine", "old")]
     assert order == sorted(order)
     assert "<bdi>old</bdi>" not in html(admin_client, "/tags/?q=chat")
-    assert "No tag matches" in html(admin_client, "/tags/?q=nothing")
+    assert "No tags match" in html(admin_client, "/tags/?q=nothing")
 
 
 def test_counts_hold_only_what_one_may_see(shelf: None, reader_client: Client) -> None:

@@ -152,7 +152,7 @@ def test_details_are_saved_only_where_they_were_touched(admin_client: Client, us
     assert (user.first_name, user.email) == ("Rea", "r@example.org")
     response = admin_client.post(address, {**sent, "first_name": "Other"})
     assert response.status_code == 409
-    assert "Somebody else has changed this" in page_text(response)
+    assert "This was changed in another session" in page_text(response)
     user.refresh_from_db()
     assert user.first_name == "Rea"
     assert admin_client.post(address, {**sent, "username": "a b"}).status_code == 422

@@ -88,14 +88,14 @@ def _ipv6(text: str) -> str:
     try:
         return str(IPv6Address(text))
     except ValueError as error:
-        raise ValueError("has a host that is no IPv6 address") from error
+        raise ValueError("has a host that is not an IPv6 address") from error
 
 
 def _ipv4(text: str) -> str:
     try:
         return str(IPv4Address(inet_aton(text)))
     except (OSError, ValueError) as error:
-        raise ValueError("has a host that is no IPv4 address") from error
+        raise ValueError("has a host that is not an IPv4 address") from error
 
 
 def is_literal(name: str) -> bool:

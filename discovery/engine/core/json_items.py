@@ -81,7 +81,7 @@ class _Reader:
             except json.JSONDecodeError as error:
                 if len(self.text) - self.at > MAX_ITEM:
                     raise ValueError(
-                        f"item {number} is no JSON ({error.msg}), or longer than {MAX_ITEM >> 20}"
+                        f"item {number} is not JSON ({error.msg}), or longer than {MAX_ITEM >> 20}"
                         " million characters"
                     ) from None
                 if not self.more(max(BLOCK, len(self.text) - self.at)):

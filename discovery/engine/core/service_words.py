@@ -148,7 +148,7 @@ class LoadResult(Word):
     """What came of a test load."""
 
     PASSED = "passed", "Loads", "ok"
-    FAILED = "failed", "Does not load", "bad"
+    FAILED = "failed", "Won't load", "bad"
     UNSUPPORTED = "unsupported", "Cannot be tried", "plain"
     REFUSED = "refused", "Refused", "warn"
 
@@ -156,9 +156,9 @@ class LoadResult(Word):
 class TokenScope(Word):
     """What an API token may do at most."""
 
-    READ = "read", "Read"
-    WRITE = "write", "Read and change"
-    ADMIN = "admin", "Everything"
+    READ = "read", "Read only"
+    WRITE = "write", "Read and write"
+    ADMIN = "admin", "Full admin access"
 
 
 class SignInKind(Word):

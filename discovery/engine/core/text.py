@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from typing import Any
 
 MAX_TEXT = 4_000
@@ -106,3 +107,12 @@ def is_web_page(head: bytes) -> bool:
     (The first byte of a binary file may be the same.)
     """
     return _TAG.match(head) is not None and b"\0" not in head[:512]
+
+
+def nearest(value: str, known: Iterable[str]) -> str:
+    """The word that somebody most likely meant, or an empty text."""
+    folded: dict[str, str] = {}
+    for word in known:
+        folded.setdefault(word.casefold(), word)
+    found = get_close_matches(value[:200].casefold(), folded, n=1, cutoff=0.6)
+    return folded[found[0]] if found else ""

@@ -185,7 +185,7 @@ def _read_manifest(stream: BinaryIO, size: int) -> Header:
     if b'"format_version"' in text and b'"storage"' in text and b'"layers"' in text:
         return Header(format=NAME, metadata={"compiled": True, "kind": "neural network"})
     if b'"itemInfoEntries"' not in text:
-        raise NotThisFormat("it is no Core ML manifest")
+        raise NotThisFormat("it is not a Core ML manifest")
     try:
         manifest = json.loads(text)
     except (ValueError, RecursionError) as error:

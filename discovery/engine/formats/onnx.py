@@ -65,15 +65,15 @@ def read(stream: BinaryIO, size: int) -> Header:
         # Ir_version comes first in every file that a protobuf library wrote.
         if head[:1] == b"\x08":
             raise
-        raise NotThisFormat(f"it is no ONNX model: {error}") from error
+        raise NotThisFormat(f"it is not an ONNX model: {error}") from error
     if model.ir_version is None or not model.has_graph:
         raise NotThisFormat(
             "it is empty"
             if not size
             else (
-                "it is no ONNX model: it has no graph"
+                "it is not an ONNX model: it has no graph"
                 if head[:1] == b"\x08"
-                else "it is no ONNX model"
+                else "it is not an ONNX model"
             )
         )
     return model.header()

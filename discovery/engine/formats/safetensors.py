@@ -155,7 +155,7 @@ def _parse(raw: bytes) -> dict[str, Any]:
 
 
 def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON number")
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def _entry(entry: dict[str, Any], shapes: Shapes) -> dict[str, Any] | Stated:

@@ -156,7 +156,7 @@ def _absences(
     told = [weights.missing_problem(group, candidate.place) for group in sets]
     problems = [problem for problem in [*told, part] if problem]
     if is_empty and not any(group.missing for group in sets):
-        text = "there are no weight files: the download never finished, or they were moved away"
+        text = "No weight files found. The download may be unfinished or the files were moved."
         problems.append(Problem("weights_missing", text, candidate.place))
     return problems
 

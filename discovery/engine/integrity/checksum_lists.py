@@ -77,7 +77,7 @@ def _take(told: Sums, text: str, list_name: str) -> str | None:
     elif _BARE.fullmatch(text.strip()) and list_name.lower().endswith((".sha256", ".sha256sum")):
         name, digest = list_name.rpartition(".")[0], text.strip()
     else:
-        return "is no SHA-256 checksum with a name"
+        return "is not a SHA-256 checksum with a name"
     name = name.removeprefix("./")
     if "\0" in name:
         return "gives a name with a NUL byte"

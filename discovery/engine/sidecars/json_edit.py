@@ -139,7 +139,7 @@ def _members(text: str) -> tuple[list[_Member], int]:
     """(the members in their order, position of the closing brace)."""
     at = _skip(text, 0)
     if text[at : at + 1] != "{":
-        raise ValueError("it is no JSON object")
+        raise ValueError("it is not a JSON object")
     found = list(_walk(text, _skip(text, at + 1)))
     closing = _skip(text, found[-1].end if found else at + 1)
     if text[closing : closing + 1] != "}":

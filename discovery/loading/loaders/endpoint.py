@@ -100,7 +100,7 @@ def _names(body: bytes, headers: http.client.HTTPMessage, shown: str) -> list[st
         answer: Any = json.loads(body)
     except (ValueError, RecursionError) as error:
         raise LoadFailed(
-            f"{shown} answers with {headers.get_content_type()} that is no JSON."
+            f"{shown} answers with {headers.get_content_type()} that is not JSON."
         ) from error
     data = answer.get("data") if isinstance(answer, dict) else None
     if not isinstance(data, list):

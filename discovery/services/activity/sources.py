@@ -136,7 +136,7 @@ def _account_text(row: AccountChange) -> str:
 
 
 def _rules_text(row: Recategorization) -> str:
-    return f"Applied the rules anew: {plural(row.changed, 'model')} re-categorized"
+    return f"Applied the rules: {plural(row.changed, 'model')} re-categorized"
 
 
 SOURCES: Mapping[str, Source] = {

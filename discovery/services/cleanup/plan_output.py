@@ -51,7 +51,7 @@ def as_script(made: Plan) -> bytes:
         f"Clean-up plan of Karen Admin, made {made.made_at:%Y-%m-%d %H:%M} UTC by {made.by}.",
         (
             f"{plural(len(made.steps), 'step')}, {plural(made.entries, 'entry', 'entries')},"
-            f" {human_bytes(made.freed)} to be had back."
+            f" {human_bytes(made.freed)} can be freed."
         ),
         "Nothing outside these folders is touched:",
         *(f"  {to_text(root)}" for root in made.roots),

@@ -94,7 +94,7 @@ def _json_list(text: str) -> list[str] | None:
     except ValueError as error:
         if text.startswith('["'):
             raise ValueError(
-                f"must be a list, its entries separated by {SEPARATORS}; it is no JSON ({error})"
+                f"must be a list, its entries separated by {SEPARATORS}; it is not JSON ({error})"
             ) from None
         return None
     return found if isinstance(found, list) else None
@@ -149,13 +149,13 @@ def json_value(text: str) -> Any:
     """
 
     def refuse(word: str) -> Any:
-        raise ValueError(f"holds {word}, which is no JSON")
+        raise ValueError(f"holds {word}, which is not JSON")
 
     try:
         return json.loads(text, parse_constant=refuse)
     except json.JSONDecodeError as error:
         raise ValueError(
-            f"is no JSON: {error.msg} in line {error.lineno}, column {error.colno}"
+            f"is not JSON: {error.msg} in line {error.lineno}, column {error.colno}"
         ) from error
     except RecursionError as error:
         raise ValueError("is nested too deep") from error

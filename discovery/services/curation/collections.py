@@ -173,7 +173,7 @@ def normal_query(query: str) -> str:
         )
     if filters.favourites:
         raise CollectionError(
-            "query", "Favourites are different for everybody, so no collection can follow them."
+            "query", "Favorites differ for each person, so a collection can't follow them."
         )
     if filters.values("collection") or any(
         isinstance(term, Named) and term.field == "collection" for term in parse(filters.text)[0]

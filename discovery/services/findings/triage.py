@@ -81,9 +81,7 @@ def accept(rows: Sequence[Finding], *, by: User, reason: str, channel: str = "pa
     """
     reason = clean(reason, MAX_REASON)
     if not reason:
-        raise ReasonRequired(
-            "Say why it can be accepted: whoever looks at it next will want to know."
-        )
+        raise ReasonRequired("Enter a reason.")
     now = timezone.now()
     for row in rows:
         row.accepted_content, row.accepted_reason, row.accepted_by, row.accepted_at = (

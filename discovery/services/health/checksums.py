@@ -210,7 +210,7 @@ def checksum_check(record: RegisteredModel) -> tuple[str, str]:
     if not rows:
         return (
             "warning",
-            "its bytes were never read: validate it deeply to compare them with what was published",
+            "Checksums have not been verified. Run a deep validation.",
         )
     if _departed(record, rows.values()):
         return "warning", "its files changed since their bytes were read: validate it deeply again"

@@ -251,10 +251,7 @@ def _too_little(model: RegisteredModel, variant: dict[str, Any], available: int)
     needed = _needed(model, variant)
     if needed <= available:
         return ""
-    return (
-        f"It needs {_gib(needed)}, {_gib(available)} are available, {_gib(needed - available)} are"
-        " missing."
-    )
+    return f"Needs {_gib(needed)}; only {_gib(available)} available."
 
 
 def _needed(model: RegisteredModel, variant: dict[str, Any]) -> int:

@@ -41,12 +41,12 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 EVENTS = {
-    "model.added": "a scan or a person registered models",
-    "model.changed": "files of models changed",
-    "model.missing": "files of models are gone",
-    "model.unsafe": "models that a scan read are unsafe",
-    "scan.finished": "a scan is over, however it ended",
-    "metadata.edited": "people or programs changed metadata",
+    "model.added": "Model added",
+    "model.changed": "Model files changed",
+    "model.missing": "Model missing",
+    "model.unsafe": "Unsafe model found",
+    "scan.finished": "Scan finished",
+    "metadata.edited": "Metadata edited",
 }
 PING = "ping"
 

@@ -97,7 +97,7 @@ def _nvidia(notes: list[str], absent: list[str]) -> list[GraphicsCard]:
     try:
         nvml: Any = import_module("pynvml")
     except ImportError:
-        absent.append("NVIDIA GPUs are not looked for: nvidia-ml-py is not installed.")
+        absent.append("NVIDIA GPUs can't be detected: nvidia-ml-py isn't installed.")
         return []
     try:
         nvml.nvmlInit()
@@ -131,7 +131,7 @@ def _nvidia_gpu(nvml: Any, index: int) -> GraphicsCard:
 def _amd(notes: list[str], absent: list[str]) -> list[GraphicsCard]:
     program = shutil.which("rocm-smi")
     if program is None:
-        absent.append("AMD GPUs are not looked for: rocm-smi is not on the PATH.")
+        absent.append("AMD GPUs can't be detected: rocm-smi isn't on the PATH.")
         return []
     try:
         answer = subprocess.run(

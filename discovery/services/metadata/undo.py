@@ -45,7 +45,7 @@ def undo_change(change: MetadataChange, *, by: User, channel: str) -> list[Metad
         if planned.faults:
             raise NotUndoable(planned.faults[0].reason)
         if not planned.changes:
-            raise NotUndoable("There is nothing to take back: the value is what it was before.")
+            raise NotUndoable("There is nothing to undo: the value is what it was before.")
         return metadata.edit_many(
             planned.changes,
             by=by,

@@ -244,8 +244,8 @@ def _found(given: str, sight: Sight) -> tuple[Root, Found]:
         if error.lexical:
             raise _Unusable("leads through a link to a place outside the roots") from None
         raise _Unusable(
-            f"is outside the roots ({', '.join(map(sight.root, roots)) or 'there are none'}): put"
-            " the model into one of them"
+            "is outside your model folders"
+            f" ({', '.join(map(sight.root, roots)) or 'there are none'})"
         ) from None
     settings, memory_bytes, inside = (
         settings_of(home),

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from discovery.engine.core.text import MAX_INTEGER
+from discovery.engine.core.text import MAX_INTEGER, nearest
 from discovery.services.search.filters import FILTERS, NONE, NUMBERS
 
 MAX_TERMS = 20
@@ -109,8 +109,10 @@ def _term(found: re.Match[str]) -> Term:
             raise ValueError(f"it needs a number: {NUMBERS[name].example}")
         return numbers(name, value, negated)
     if name not in NAMES:
+        meant = nearest(name, NAMES)
+        hint = f"Did you mean “{meant}”? " if meant else ""
         raise ValueError(
-            f"“{name}” is not a field. To look for the words as they are, put them in"
+            f"there is no field “{name}”. {hint}To search for the words themselves, put them in"
             f' quotation marks: "{found[0].lstrip("-")}"'
         )
     if not value:

@@ -10,11 +10,10 @@ import io
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import IO, Any
 
 from discovery.engine.core import json_items
-from discovery.engine.core.text import clean, plural
+from discovery.engine.core.text import clean, nearest, plural
 from discovery.engine.identify.document import CATEGORIES
 from discovery.services.transfer import cells as spreadsheet
 from discovery.services.transfer import exports
@@ -114,9 +113,9 @@ def _csv_rows(text: io.TextIOWrapper) -> Iterator[ImportRow]:
 def _check(header: list[str]) -> None:
     for name in header:
         if name not in TOLD:
-            near = get_close_matches(name, exports.COLUMNS, 1)
+            near = nearest(name, exports.COLUMNS)
             hint = (
-                f" Did you mean {near[0]}?"
+                f" Did you mean {near}?"
                 if near
                 else " Remove the column, or give it the name of a field."
             )

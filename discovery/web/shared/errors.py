@@ -45,7 +45,7 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     elif isinstance(exception, RequestDataTooBig):
         most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE >> 20
         reason = f"The form holds more than {most} MiB. Nothing was changed."
-    return _answer(request, 400, "This request makes no sense. Reload the page.", reason)
+    return _answer(request, 400, "The server could not read this request. Reload the page.", reason)
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:

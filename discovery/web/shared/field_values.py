@@ -85,7 +85,7 @@ def _fact(record: RegisteredModel, field: str, label: str, sight: Sight) -> Fact
         hint = (
             f"The files say: {shown(field, read['value'])}"
             if read and isinstance(value, str)
-            else "The files say nothing about it"
+            else "No value detected"
         )
         return Fact(
             field,

@@ -9,18 +9,18 @@ from discovery.engine.sidecars import card
 
 def judge(facts: Facts, name: str) -> Result:
     if any(card.is_card(entry) for entry in facts.names):
-        return by_problems(facts, name, "README.md is there")
+        return by_problems(facts, name, "README.md found.")
     return Result(
         name,
         Outcome.WARNING,
-        "there is no README.md that says what it is for and where it comes from",
+        "No README.md.",
         facts.found.path,
     )
 
 
 CHECK = Check(
     name="card_present",
-    label="Model card is there",
+    label="Model card",
     description="A model card says what the model is for.",
     place=170,
     judge=judge,

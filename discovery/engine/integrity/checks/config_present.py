@@ -42,7 +42,7 @@ def judge(facts: Facts, name: str) -> Result:
 
 CHECK = Check(
     name="config_present",
-    label="Configuration is there",
+    label="Configuration",
     description="The file is there that tells a program how to build a model of this type.",
     place=20,
     judge=judge,

@@ -20,7 +20,7 @@ def judge(facts: Facts, name: str) -> Result:
 
 CHECK = Check(
     name="dtype_known",
-    label="Number type is known",
+    label="Data type",
     description="The number type of the weights is known.",
     place=90,
     judge=judge,

@@ -14,7 +14,7 @@ def judge(facts: Facts, name: str) -> Result:
 
 CHECK = Check(
     name="external_data_inside",
-    label="Nothing outside its folder",
+    label="External data",
     description="The model refers to no file outside its folder.",
     place=140,
     judge=judge,

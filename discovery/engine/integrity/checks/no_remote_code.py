@@ -11,7 +11,7 @@ def judge(facts: Facts, name: str) -> Result:
 
 CHECK = Check(
     name="no_remote_code",
-    label="No code of its own",
+    label="Custom code",
     description="Loading the model runs no code that comes with it.",
     place=130,
     judge=judge,

@@ -24,7 +24,7 @@ def judge(facts: Facts, name: str) -> Result:
         return by_problems(facts, name, "")
     if not facts.found.pickled and not facts.has_format(lambda each: each.holds_pickles):
         return Result(name, Outcome.SKIPPED, "there are no pickles")
-    return Result(name, Outcome.PASSED, "loading its pickles runs no code but PyTorch's own")
+    return Result(name, Outcome.PASSED, "Pickles only use PyTorch's own code.")
 
 
 CHECK = Check(

@@ -15,7 +15,7 @@ def judge(facts: Facts, name: str) -> Result:
 
 CHECK = Check(
     name="shards_complete",
-    label="All parts are there",
+    label="Shards",
     description="All parts of weights in several files are there.",
     place=50,
     judge=judge,

@@ -13,12 +13,12 @@ def judge(facts: Facts, name: str) -> Result:
         return Result(name, Outcome.SKIPPED, "the format does not say how long a file should be")
     if facts.is_unread:
         return Result(name, Outcome.SKIPPED, "the header could not be read")
-    return Result(name, Outcome.PASSED, "the files are as long as their headers say")
+    return Result(name, Outcome.PASSED, "File sizes match their headers.")
 
 
 CHECK = Check(
     name="size_matches_header",
-    label="Files are whole",
+    label="File size",
     description="The weight files are as long as their headers say.",
     place=70,
     judge=judge,

@@ -26,7 +26,7 @@ def judge(facts: Facts, name: str) -> Result:
 
 CHECK = Check(
     name="tensor_bounds",
-    label="Tensors lie inside",
+    label="Tensor bounds",
     description="Every tensor lies inside its file.",
     place=80,
     judge=judge,

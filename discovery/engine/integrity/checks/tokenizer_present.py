@@ -39,7 +39,7 @@ def judge(facts: Facts, name: str) -> Result:
 
 CHECK = Check(
     name="tokenizer_present",
-    label="Tokenizer is there",
+    label="Tokenizer",
     description="A model that reads text has its tokenizer.",
     place=100,
     judge=judge,

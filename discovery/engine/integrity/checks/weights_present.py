@@ -23,7 +23,7 @@ def judge(facts: Facts, name: str) -> Result:
 
 CHECK = Check(
     name="weights_present",
-    label="Weights are there",
+    label="Weights",
     description="The weight files are there.",
     place=40,
     judge=judge,
