@@ -315,7 +315,7 @@ def test_where_a_model_cannot_be_changed_one_chooses_all_or_nothing_or_the_other
 def test_one_click_takes_an_edit_back(admin_client: Client, three: list[RegisteredModel]) -> None:
     edit = apply(admin_client, "tags", add="new")
     page = page_text(admin_client.get(f"/bulk/{edit.pk}/"))
-    assert 'id="undo">Undo</button>' in page
+    assert 'id="undo"' in page
     response = admin_client.post("/history/undo/", {"batch": str(edit.batch)}, follow=True)
     assert "3 models restored" in page_text(response)
     assert [model.value("tags") for model in RegisteredModel.objects.order_by("name")] == [

@@ -302,7 +302,7 @@ def test_what_was_accepted_is_told_as_a_judgement(
     admin_client.post(
         "/problems/decide/", {"finding": keys, "action": "accept", "reason": "a mirror"}
     )
-    assert "judged 2 findings of 2 models" in " ".join(html(admin_client).split())
+    assert "decided on 2 problems of 2 models" in " ".join(html(admin_client).split())
 
 
 def test_without_changes_the_page_says_so(admin_client: Client) -> None:
