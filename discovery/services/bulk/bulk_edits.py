@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 #: So many models are changed while somebody waits.
 AT_ONCE = 200
-#: Validating reads files: so many models between two looks at the stop sign.
+#: Validating reads files: so many models between two checks for a stop request.
 READ_BATCH = 10
 
 State = BulkEdit.State

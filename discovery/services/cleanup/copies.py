@@ -160,6 +160,6 @@ def own_files(record: RegisteredModel, home: str, stores: dict[str, Store]) -> l
 
 
 def inside(home: str, path: str) -> DiskEntry | None:
-    """The entry, where its folder really lies in the root."""
+    """The entry, at the real path of its folder in the root."""
     native = to_native(home, path)
     return piece(home, path) if is_under(os.path.realpath(os.path.dirname(native)), home) else None

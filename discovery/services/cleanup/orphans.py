@@ -32,7 +32,7 @@ _door = threading.Lock()
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A leftover and the root it lies in.
+    """A leftover and its root.
 
     ``home`` is the root's real path; ``key`` names it in forms.
     """

@@ -87,7 +87,7 @@ def tighten() -> None:
 
 
 def open_folders() -> list[str]:
-    """A sentence for each folder that others may look into, and that is not ours to close."""
+    """A sentence for each folder that others can read and whose permissions we may not change."""
     if sys.platform == "win32":
         return []
     told = []

@@ -155,7 +155,7 @@ def _first_shard(variant: dict[str, Any]) -> str:
 
 
 def _projector(record: RegisteredModel) -> str:
-    """The path of the file that gives a GGUF model eyes or ears; empty where it has none."""
+    """The path of a GGUF model's projector for images or audio; empty if it has none."""
     return next(
         (
             path

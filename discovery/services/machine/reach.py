@@ -131,7 +131,7 @@ def _wait(
 def elsewhere(
     key: Hashable, question: Callable[[], Answer], path: str, *, longest: float = LONGEST
 ) -> Answer:
-    """The answer of a question about ``path``, which lies under no root as far as one knows.
+    """The result of a question about ``path``, which is under no known root.
 
     Raises as ``within`` does.
     """

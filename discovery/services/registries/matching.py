@@ -1,4 +1,4 @@
-"""How sure it is that a local model and a remote one are the same, and what speaks for it."""
+"""How sure it is that a local model and a remote one are the same, and the evidence."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Remote:
 
 
 def judge(local: LocalModel, remote: Remote) -> Verdict:
-    """What speaks for it that ``local`` is ``remote``."""
+    """The evidence that ``local`` is ``remote``."""
     found = [*_said(local.origins, remote.remote_id)]
     if remote.revision and remote.revision in local.revisions:
         told = f"The files here are of commit {remote.revision[:12]}, its latest."

@@ -48,7 +48,7 @@ def weight_files(record: RegisteredModel) -> list[str]:
 def home(record: RegisteredModel) -> str:
     """Return the folder that the paths of its rows are relative to.
 
-    It is the model's own folder, or the one that its file lies in.
+    It is the model's own folder, or the one that contains its file.
     """
     if record.path == "." or any(path.startswith(f"{record.path}/") for path, _ in record.files):
         return record.path

@@ -225,7 +225,7 @@ def _given(path: Any) -> str:
 
 
 def _found(given: str, sight: Sight) -> tuple[Root, Found]:
-    """Return (the root it lies in, the model) for a path.
+    """Return (root, model) for a path.
 
     The path is absolute, or exists below one of the roots.
 

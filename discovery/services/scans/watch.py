@@ -116,9 +116,9 @@ class Watch:
 
 
 def _around(place: str) -> Iterator[str]:
-    """Yield the folders that ``place`` lies in, below the root.
+    """Yield the folders below the root that contain ``place``.
 
-    A place that lies in none yields itself.
+    A place outside all of them yields itself.
     """
     if "/" not in place and place != ".":
         yield place

@@ -48,7 +48,7 @@ class Named:
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """A number lies between these two, both included."""
+    """A range of numbers, both ends included."""
 
     field: str
     at_least: int | None = None

@@ -52,7 +52,7 @@ PAGE = 1_000
 
 
 class HuggingFace:
-    """One registry that speaks the Hub's API."""
+    """One registry with the Hub's API."""
 
     def __init__(self, registry: Configured) -> None:
         self.name, self.label = registry.name, registry.label
