@@ -90,10 +90,13 @@ def test_a_page_is_listed_for_those_whom_its_door_lets_in(
 ) -> None:
     """The door is asked here, and the table of doors says the same of the address."""
     who = TABLE[page.address.removeprefix("/")]["GET"]
-    person = permit(User.objects.create_user("with"), *who.every)
-    assert page.is_open_to(person)
+    for one in who.some or {""}:
+        rights = who.every | ({one} if one else set())
+        assert page.is_open_to(permit(User.objects.create_user(f"with-{one}"), *rights))
+    if who.some:
+        assert not page.is_open_to(permit(User.objects.create_user("without"), *who.every))
     for right in who.every:
-        others = who.every - {right}
+        others = (who.every - {right}) | who.some
         assert not page.is_open_to(permit(User.objects.create_user(f"no-{right}"), *others))
 
 
