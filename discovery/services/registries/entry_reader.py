@@ -116,7 +116,7 @@ class EntryReader:
     def _read_card(self, entry: RemoteEntry, model: RemoteModel) -> None:
         """The card, if its file has changed. One that is not given to us is not an error."""
         file = next((f for f in model.files or () if f.path in updates.CARDS), None)
-        digest = (file.git_sha1 or file.sha256) if file else model.revision
+        digest = (file.git_sha1 or file.sha256) if file else model.revision[-64:]
         if digest and digest == entry.card_digest:
             return
         try:
