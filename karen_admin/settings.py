@@ -309,6 +309,8 @@ CHORES = [
     "discovery.services.settings.watch.follow",
     "discovery.services.access.access_file.follow",
     "discovery.services.registries.syncing.request_due",
+    "discovery.services.downloads.queue.clean_up",
+    "discovery.services.downloads.automatic.request_due",
 ]
 
 #: The guide's log files, and one of our own for locked sign-ins: channel → file name. One line an

@@ -148,6 +148,10 @@ PAGES: dict[str, Cells] = {
     "bulk/<int:pk>/stop/": posting(has_one(OF_BULK.values(), ALL)),
     "bulk/<int:pk>/go-on/": posting(has(Right.EDIT, ALL)),
     "activity/": reading(SIGNED_IN),
+    "downloads/": reading(has(Right.DOWNLOAD, ALL)),
+    "downloads/new/": form(has(Right.DOWNLOAD, ALL)),
+    "downloads/<int:pk>/": reading(has(Right.DOWNLOAD, ALL)),
+    "downloads/<int:pk>/act/": posting(has(Right.DOWNLOAD, ALL)),
     "history/": reading(SIGNED_IN),
     "history/undo/": {
         "POST change={license}": has(Right.EDIT),
@@ -396,6 +400,16 @@ API: dict[str, Cells] = {
         token(TokenScope.ADMIN, *HOOKS, Right.CHANGE_WEBHOOK)
     ),
     "api/webhooks/<webhook_id>/deliveries": reading(token(TokenScope.READ, *HOOKS)),
+    "api/downloads": {
+        "GET": token(TokenScope.READ, Right.DOWNLOAD, ALL),
+        "POST": token(TokenScope.ADMIN, Right.DOWNLOAD, ALL),
+    },
+    "api/downloads/preview": posting(token(TokenScope.ADMIN, Right.DOWNLOAD, ALL)),
+    "api/downloads/<download_id>": reading(token(TokenScope.READ, Right.DOWNLOAD, ALL)),
+    **{
+        f"api/downloads/<download_id>/{what}": posting(token(TokenScope.ADMIN, Right.DOWNLOAD, ALL))
+        for what in ("pause", "resume", "cancel")
+    },
     "api/roots": {
         "GET": token(TokenScope.READ, Right.ROOTS, ALL),
         "POST": token(TokenScope.ADMIN, Right.ROOTS, ALL),
@@ -655,6 +669,7 @@ PARTS: dict[str, dict[str, Any]] = {
     "access/rules/": {"pk": "rule"},
     "bulk/": {"pk": "edit"},
     "collections/": {"pk": "collection"},
+    "downloads/": {"pk": "download"},
     "import/": {"pk": "import"},
     "scans/": {"pk": "scan"},
     "registries/": {"registry": "registry"},
@@ -684,6 +699,7 @@ PARTS: dict[str, dict[str, Any]] = {
     "api/clean-up/items/": {"kind": "leftovers"},
     "api/tokens/": {"token_id": "token"},
     "api/webhooks/": {"webhook_id": "webhook"},
+    "api/downloads/": {"download_id": "download"},
     "api/roots/": {"root_id": "root"},
     "api/schedules/": {"name": "schedule", "schedule_id": "stray"},
     "api/settings/": {"setting_change_id": "setting"},

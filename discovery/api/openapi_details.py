@@ -52,6 +52,7 @@ PARTS: dict[str, tuple[str, Any]] = {
     "schedule_id": ("The id of the schedule.", 9),
     "setting_change_id": ("The id of the change of a setting.", 5),
     "notice_id": ("The id of the notice.", 1),
+    "download_id": ("The id of the download.", 3),
     "validation_id": ("The id of the deep validation.", 8),
 }
 
@@ -149,6 +150,7 @@ GIVEN: dict[str, dict[int, tuple[str, ...]]] = {
     "get_rules": {200: ("ETag",)},
     "save_rules": {200: ("ETag",)},
     "undo_rules": {200: ("ETag",)},
+    "request_download": {202: ("Location",)},
     "add_root": {201: ("ETag", "Location")},
     "get_root": {200: ("ETag",)},
     "update_root": {200: ("ETag",)},

@@ -13,6 +13,7 @@ from discovery.api import (
     collections,
     discovery,
     docs,
+    downloads,
     health,
     insight,
     integrations,
@@ -71,6 +72,7 @@ for resource in (
     plugins,
     registry_matches,
     registries,
+    downloads,
 ):
     api.add_router("", resource.router)
 

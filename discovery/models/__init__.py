@@ -19,6 +19,7 @@ from discovery.models.curation import (
     SavedView,
     Tag,
 )
+from discovery.models.downloads import Download
 from discovery.models.grants import AccessChange, AccessRule, AccessTerm, Audience, Opening
 from discovery.models.integrations import (
     ApiToken,
@@ -59,6 +60,7 @@ __all__ = [
     "BulkEdit",
     "Collection",
     "DeepValidation",
+    "Download",
     "ExternalGrant",
     "ExternalIdentity",
     "FileChecksum",

@@ -1,8 +1,8 @@
 """The rights that people can hold: Django permissions, each named once, here.
 
 Where Django's own ``view``, ``add``, ``change`` and ``delete`` say what is meant they are used; the
-others are listed in ``OF_MODELS``, ``OF_SCANS``, ``OF_FINDINGS`` and ``OF_ROOTS`` and belong to
-these models. Everybody sees what is shared with them without any right.
+others are listed in ``OF_MODELS``, ``OF_SCANS``, ``OF_DOWNLOADS``, ``OF_FINDINGS`` and ``OF_ROOTS``
+and belong to these models. Everybody sees what is shared with them without any right.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ class Right(StrEnum):
     VALIDATE = "discovery.validate_models"
     IMPORT = "discovery.import_metadata"
     CLEAN_UP = "discovery.clean_up_models"
+    DOWNLOAD = "discovery.download_models"
     RULES = "discovery.manage_rules"
     JOIN = "discovery.join_models"
 
@@ -78,6 +79,7 @@ OF_MODELS = (
     ("join_models", "Can review moves, and join models"),
 )
 OF_SCANS = (("run_scans", "Can start and stop scans"),)
+OF_DOWNLOADS = (("download_models", "Can download models from external registries"),)
 OF_FINDINGS = (("decide_findings", "Can accept, snooze and reopen problems"),)
 OF_ROOTS = (
     ("view_system", "Can see the System page and the figures of the machine"),
@@ -89,7 +91,7 @@ OF_ROOTS = (
 WORDS: dict[Right, str] = {
     **{
         Right(f"discovery.{name}"): words
-        for name, words in (*OF_MODELS, *OF_SCANS, *OF_FINDINGS, *OF_ROOTS)
+        for name, words in (*OF_MODELS, *OF_SCANS, *OF_DOWNLOADS, *OF_FINDINGS, *OF_ROOTS)
     },
     Right.EDIT: "Can change model",
     Right.REGISTER: "Can add model",

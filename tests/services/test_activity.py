@@ -11,9 +11,11 @@ from django.contrib.auth.models import Group, User
 from django.utils import timezone
 
 from discovery.models import (
+    Download,
     MetadataChange,
     Recategorization,
     RegisteredModel,
+    Root,
     ScanRun,
     SettingChange,
     Visibility,
@@ -41,7 +43,15 @@ def history(make_model: Make, admin_user: User) -> list[str]:
     )
     ScanRun.objects.create(trigger="manual", state="done", finished_at=moment, new=3, missing=1)
     Recategorization.objects.create(state="done", changed=7, finished_at=moment)
-    kinds = ["user", "setting", "access", "edit", "rules", "scan"]
+    Download.objects.create(
+        registry="hub",
+        remote_id="org/x",
+        root=Root.objects.get(),
+        folder="x",
+        state="done",
+        finished_at=moment,
+    )
+    kinds = ["user", "setting", "access", "edit", "rules", "scan", "download"]
     for number, kind in enumerate(kinds):
         source = SOURCES[kind]
         rows: Any = source.rows(Sight(None))
@@ -67,6 +77,7 @@ def test_every_kind_of_event_is_in_one_list_the_newest_first(
     texts = dict(found)
     assert texts["edit"] == "Changed license of one"
     assert texts["scan"] == "Scan done: 3 new, 1 missing"
+    assert texts["download"] == "Download of org/x from hub: done"
     assert texts["rules"] == "Applied the rules: 7 models re-categorized"
     assert texts["setting"] == "Changed discovery.max_scan_depth in model_discovery.json"
     assert "Visibility: not set → Public" in texts["access"]
@@ -108,7 +119,7 @@ def test_filters_narrow_it(history: list[str], admin_user: User) -> None:
     since = timezone.now() - timedelta(hours=1, minutes=30)
     assert {kind for kind, _ in told(admin_user, since=since)} == {"user", "setting"}
     assert {kind for kind, _ in told(admin_user, until=since)} == {
-        "access", "edit", "rules", "scan",
+        "access", "edit", "rules", "scan", "download",
     }  # fmt: skip
 
 
@@ -138,5 +149,5 @@ def test_a_page_takes_the_same_queries_however_long_it_is(
 ) -> None:
     for number in range(30):
         metadata.edit(make_model(f"m{number}"), {"author": "Ann"}, by=admin_user, channel="page")
-    with django_assert_max_num_queries(9):  # count, order, edits' batches, one for each kind
+    with django_assert_max_num_queries(10):  # count, order, edits' batches, one for each kind
         assert len(Feed(Sight(admin_user), Wanted(), together=True)[:50]) > 35

@@ -26,6 +26,7 @@ from discovery.management.commands import serve
 from discovery.models import (
     BulkEdit,
     DeepValidation,
+    Download,
     Job,
     LoadTest,
     MetadataImport,
@@ -94,7 +95,14 @@ def _sync(make: Make) -> Job:
     return RegistrySync.objects.create(registry="huggingface")
 
 
-MAKERS = [_sync, _scan, _deep, _load, _bulk, _import, _recategorization, _delivery]
+def _download(make: Make) -> Job:
+    root = make().root
+    return Download.objects.create(registry="x", remote_id="acme/x", root=root, folder="x")
+
+
+MAKERS = [
+    _sync, _scan, _deep, _load, _bulk, _import, _recategorization, _delivery, _download
+]  # fmt: skip
 
 
 @pytest.fixture(params=MAKERS, ids=lambda maker: maker.__name__.strip("_"))
@@ -171,8 +179,9 @@ def test_a_job_that_was_gone_on_with_runs_to_its_end(
     jobs.housekeep()
     kind = jobs.kind_of(job)
     state = jobs.run_queued(kind, newest(job).pk)
-    # One has no files, the registry of the other is off.
-    unread = [kind.state.FAILED] if isinstance(job, DeepValidation | RegistrySync) else []
+    # One has no files, the registries of the others are off.
+    lacks = isinstance(job, DeepValidation | RegistrySync | Download)
+    unread = [kind.state.FAILED] if lacks else []
     assert state in (kind.state.DONE, kind.state.QUEUED, *unread), newest(job).message
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -30,6 +30,10 @@ class HubFile:
     is_lfs: bool = False
     #: What the API says of it, where that is not true.
     sha256: str = ""
+    #: Called with the offset of each part before it is sent: it may sleep, or cut the connection
+    #: with a ``ConnectionResetError``.
+    before: Callable[[int], None] | None = None
+    step: int = CHUNK
 
     def __post_init__(self) -> None:
         self.size = len(self.content) if self.size < 0 else self.size
@@ -55,7 +59,9 @@ class HubFile:
 
     def part(self, start: int, end: int) -> Iterator[bytes]:
         while start < end:
-            until = min(start + CHUNK, end)
+            until = min(start + self.step, end)
+            if self.before is not None:
+                self.before(start)
             held = self.content[start:until]
             yield held + bytes(until - start - len(held))
             start = until

@@ -19,6 +19,7 @@ from discovery.models import (
     BulkEdit,
     Collection,
     DeepValidation,
+    Download,
     Finding,
     LoadTest,
     LogEntry,
@@ -72,6 +73,7 @@ KEYS: dict[str, Callable[[], Any]] = {
     "token": ApiToken.objects.first,
     "access-rule": AccessRule.objects.first,
     "registry-match": RemoteMatch.objects.first,
+    "download": Download.objects.first,
     "settings-root": Root.objects.first,
     "settings-plugin": Plugin.objects.first,
     "settings-undo": SettingChange.objects.first,
@@ -145,6 +147,25 @@ def furnish(user: User) -> None:
     )
     SkippedPath.objects.create(
         root=llama.root, place="half", signature="0", reason="no weights in a known format"
+    )
+    Download.objects.create(
+        registry="huggingface",
+        remote_id="acme/llama",
+        revision="a" * 40,
+        license="apache-2.0",
+        files=[
+            {"path": "config.json", "size": 2, "sha256": "", "git_sha1": "b" * 40, "url": ""},
+            {"path": "x.safetensors", "size": 8, "sha256": "c" * 64, "git_sha1": "", "url": ""},
+        ],
+        root=llama.root,
+        folder="language/chat/llama",
+        state="failed",
+        fault="checksum",
+        message="The SHA-256 of x.safetensors is another one.",
+        total_bytes=10,
+        done_bytes=2,
+        requested_by=user,
+        finished_at=now,
     )
     Webhook.objects.create(
         url="https://example.org/hook", events=["scan.finished"], secret="s", created_by=user

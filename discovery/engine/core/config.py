@@ -131,6 +131,22 @@ class Throttles(BaseModel):
     deep_validation_mb_per_second: Annotated[int, Field(ge=1, le=100_000)] = 200
 
 
+class Downloads(BaseModel):
+    """What downloads from external registries may take.
+
+    ``kb_per_second`` is of all downloads together, 0 for no limit; ``reserve_gb`` stays free on
+    each file system; ``max_gb`` and ``max_files`` are of one download.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    at_once: Annotated[int, Field(ge=1, le=16)] = 2
+    kb_per_second: Annotated[int, Field(ge=0, le=100_000_000)] = 0
+    reserve_gb: Annotated[int, Field(ge=0, le=100_000)] = 2
+    max_gb: Annotated[int, Field(ge=1, le=100_000)] = 1_000
+    max_files: Annotated[int, Field(ge=1, le=20_000)] = 2_000
+
+
 class DiscoveryFile(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -138,6 +154,7 @@ class DiscoveryFile(BaseModel):
     machines: Machines = Machines({})
     retention: Retention = Field(default_factory=Retention)
     throttles: Throttles = Field(default_factory=Throttles)
+    downloads: Downloads = Field(default_factory=Downloads)
 
 
 _Name = Annotated[str, Field(min_length=1, max_length=1000)]

@@ -125,6 +125,10 @@ _PIECE = re.compile(
     re.IGNORECASE,
 )
 
+#: Where downloads lie until they are whole, below the root or a mount in it.
+DOWNLOADS = ".karen-downloads"
+#: Where the Hub's client notes what it has downloaded to the folder above.
+HUB_RECORDS = ".cache/huggingface/download"
 #: Folders that never hold models of their own.
 NEVER = frozenset(
     {
@@ -134,7 +138,7 @@ NEVER = frozenset(
         "#recycle", "@recycle", "#snapshot", "@eadir", ".@__thumb", ".stversions", ".stfolder",
         "__macosx", ".appledouble", ".spotlight-v100", ".fseventsd", "._____temp",
         ".recycle", ".snapshot", ".snapshots", ".zfs", ".sync", ".dropbox.cache",
-        "system volume information",
+        "system volume information", DOWNLOADS,
     }
 )  # fmt: skip
 _BIN = re.compile(r"^\.trash-\d+$", re.IGNORECASE)
@@ -343,6 +347,11 @@ def checkpoint(name: str) -> int | None:
     """500 of ``checkpoint-500``, as trainers call a folder; ``None`` for another name."""
     number = name.removeprefix("checkpoint-")
     return int(number) if number != name and number.isdecimal() and len(number) < 19 else None
+
+
+def is_of_the_hub(path: str) -> bool:
+    """Whether a folder holds the notes of the Hub's client, which are no files of a model."""
+    return f"/{path}".endswith(f"/{HUB_RECORDS}")
 
 
 def never_a_model(name: str) -> bool:

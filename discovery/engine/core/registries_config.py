@@ -17,7 +17,7 @@ KINDS: tuple[Kind, ...] = ("huggingface", "model_zoo", "ollama", "folder", "plug
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 #: What stands in addresses where the name of a registry does.
-_RESERVED = frozenset({"matches", "updates"})
+_RESERVED = frozenset({"downloads", "matches", "updates"})
 
 _Pattern = Annotated[str, Field(min_length=1, max_length=300)]
 

@@ -97,6 +97,29 @@ class JobState(Word):
     INTERRUPTED = "interrupted", "Interrupted", "warn"
 
 
+class DownloadState(Word):
+    """How far a download is: the states of a job, and that a person has paused it."""
+
+    QUEUED = "queued", "Queued", "plain"
+    RUNNING = "running", "Downloading", "accent"
+    PAUSED = "paused", "Paused", "warn"
+    DONE = "done", "Done", "ok"
+    CANCELLED = "cancelled", "Canceled", "plain"
+    FAILED = "failed", "Failed", "bad"
+    INTERRUPTED = "interrupted", "Interrupted", "warn"
+
+
+class DownloadFault(Word):
+    """Why a download failed."""
+
+    REGISTRY = "registry", "Registry", "bad"
+    CHECKSUM = "checksum", "Wrong checksum", "bad"
+    FILES = "files", "Files refused", "bad"
+    DISK = "disk", "Disk", "bad"
+    PLACE = "place", "Target folder", "bad"
+    UNSAFE = "unsafe", "Unsafe", "bad"
+
+
 class DeliveryState(Word):
     """How far a message for a webhook is: the states of a job, as people say them of messages."""
 
@@ -116,6 +139,7 @@ class Trigger(Word):
     SCHEDULE = "schedule"
     STARTUP = "startup", "Start-up"
     API = "api", "API"
+    DOWNLOAD = "download"
 
 
 class ScanEvent(Word):

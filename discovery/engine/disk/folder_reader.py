@@ -99,7 +99,7 @@ class FolderReader:
         if entry.is_symlink():
             self.add_link(folder, entry, path)
         elif entry.is_dir(follow_symlinks=False):
-            if not names.never_a_model(name):
+            if not names.never_a_model(name) and not names.is_of_the_hub(path):
                 folder.folders.append(name)
             elif names.is_looked_into(name):
                 self.looked_into.append(path)

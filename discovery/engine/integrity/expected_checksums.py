@@ -21,6 +21,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from discovery.engine.core import names
 from discovery.engine.core.files import read_file
 from discovery.engine.core.paths import is_under, to_native, to_text
 from discovery.engine.core.text import clean
@@ -35,7 +36,7 @@ MAX_LISTS = 16
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
-_RECORDS = ".cache/huggingface/download"
+_RECORDS = names.HUB_RECORDS
 
 
 @dataclass(frozen=True, slots=True)

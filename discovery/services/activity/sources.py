@@ -12,11 +12,12 @@ from typing import Any
 from django.db.models import Q, QuerySet
 from django.urls import reverse
 
-from discovery.engine.core.service_words import JobState
+from discovery.engine.core.service_words import DownloadState, JobState
 from discovery.engine.core.text import listed, plural
 from discovery.models import (
     AccessChange,
     AccountChange,
+    Download,
     MetadataChange,
     Recategorization,
     Right,
@@ -135,6 +136,16 @@ def _account_text(row: AccountChange) -> str:
     return row.text[:1].upper() + row.text[1:]
 
 
+def _downloads() -> QuerySet[Any]:
+    """Downloads that are over, one way or another."""
+    over = (DownloadState.DONE, DownloadState.FAILED, DownloadState.CANCELLED)
+    return Download.objects.filter(state__in=over).exclude(finished_at=None)
+
+
+def _download_text(row: Download) -> str:
+    return f"Download of {row.remote_id} from {row.registry}: {row.get_state_display().lower()}"
+
+
 def _rules_text(row: Recategorization) -> str:
     return f"Applied the rules: {plural(row.changed, 'model')} re-categorized"
 
@@ -158,6 +169,17 @@ SOURCES: Mapping[str, Source] = {
             text=_scan_text,
             address=ScanRun.address,
             related=("requested_by",),
+            at="finished_at",
+            by="requested_by__username",
+        ),
+        Source(
+            kind="download",
+            label="Downloads",
+            rows=_holding((Right.DOWNLOAD, Right.VIEW_ALL), _downloads),
+            text=_download_text,
+            address=Download.address,
+            related=("requested_by",),
+            deferred=("files",),
             at="finished_at",
             by="requested_by__username",
         ),

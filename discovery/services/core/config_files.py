@@ -23,6 +23,7 @@ from discovery.engine.core.config import (
     AccessFile,
     Discovery,
     DiscoveryFile,
+    Downloads,
     Retention,
     Throttles,
     explain,
@@ -237,6 +238,10 @@ def retention() -> Retention:
 
 def throttles() -> Throttles:
     return DISCOVERY.value().throttles
+
+
+def downloads() -> Downloads:
+    return DISCOVERY.value().downloads
 
 
 def rules() -> CategorizationRules:

@@ -25,6 +25,7 @@ from standardwebhooks import Webhook as Signer
 from discovery.engine.core.vocabulary import Status
 from discovery.models import (
     Alias,
+    Download,
     LogEntry,
     MetadataChange,
     RegisteredModel,
@@ -46,6 +47,7 @@ EVENTS = {
     "model.missing": "Model missing",
     "model.unsafe": "Unsafe model found",
     "scan.finished": "Scan finished",
+    "download.finished": "Download finished",
     "metadata.edited": "Metadata edited",
 }
 PING = "ping"
@@ -163,6 +165,27 @@ def _after_scan(run: ScanRun, wanted: Mapping[str, list[Webhook]]) -> None:
             **counts,
         }
         _tell(wanted["scan.finished"], "scan.finished", told)
+
+
+def after_download(job: Download) -> None:
+    """Send how a download ended, once that is committed; what is begun again has not ended."""
+    if job.state in (*Download.OPEN, Download.State.INTERRUPTED):
+        return
+    told = {
+        "download_id": job.pk,
+        "status": str(job.state),
+        "registry": job.registry,
+        "remote_id": job.remote_id,
+        "revision": job.revision or None,
+        "root": job.root.path,
+        "folder": job.folder,
+        "model_id": job.model.model_id if job.model else None,
+        "message": job.message or None,
+    }
+    transaction.on_commit(
+        lambda: _tell(_wanted().get("download.finished", []), "download.finished", told),
+        robust=True,
+    )
 
 
 def after_registration(record: RegisteredModel, by: str) -> None:

@@ -15,7 +15,8 @@ from discovery.services.integrations.filtered_client import Busy
 from discovery.services.integrations.http_client import AddressRefused, Unreachable
 from discovery.services.registries.protocol import RegistryError, RemoteStream
 
-CHUNK = 1 << 20
+#: Bytes that are handed on together: on a slow line, more would take too long.
+CHUNK = 1 << 16
 
 
 @contextmanager

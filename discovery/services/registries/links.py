@@ -91,7 +91,7 @@ def link(model: RegisteredModel, registry: str, remote_id: str, *, by: User) -> 
     name = clean(remote_id, 300).strip("/ ")
     if not name:
         raise LinkError("Enter the ID of the remote model, such as mistralai/Mistral-7B-v0.1.")
-    entry = _entry(registry, name)
+    entry = read_entry(registry, name)
     match, _ = RemoteMatch.objects.get_or_create(
         model=model,
         entry=entry,
@@ -108,7 +108,8 @@ def link(model: RegisteredModel, registry: str, remote_id: str, *, by: User) -> 
     return match
 
 
-def _entry(registry: str, remote_id: str) -> RemoteEntry:
+def read_entry(registry: str, remote_id: str) -> RemoteEntry:
+    """Ask a registry for a model, and keep what it says. Raises ``LinkError``."""
     try:
         connection = connect(enabled(registry))
     except (NotEnabled, RegistryError) as error:

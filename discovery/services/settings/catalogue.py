@@ -160,6 +160,32 @@ LIMITS = (
         "What is left of the disk's speed is free for loading models.",
         unit="MB per second",
     ),
+    Setting("downloads", "at_once", Kind.NUMBER, "Download at once", "1 to 16.", unit="models"),
+    Setting(
+        "downloads",
+        "kb_per_second",
+        Kind.NUMBER,
+        "All downloads together take",
+        "0 for no limit.",
+        unit="KB per second",
+    ),
+    Setting(
+        "downloads",
+        "reserve_gb",
+        Kind.NUMBER,
+        "Downloads leave free",
+        "On each disk that they go to.",
+        unit="GB",
+    ),
+    Setting("downloads", "max_gb", Kind.NUMBER, "Largest download", "Of one model.", unit="GB"),
+    Setting(
+        "downloads",
+        "max_files",
+        Kind.NUMBER,
+        "Most files of a download",
+        "Of one model, 1 to 20,000.",
+        unit="files",
+    ),
 )
 
 SETTINGS = {setting.key: setting for setting in (*SCANNING, *LIMITS)}

@@ -25,7 +25,7 @@ from discovery.services.scans import categorization
 from discovery.services.settings import editing
 
 #: Sections of the files whose members are settings of their own.
-_SECTIONS = ("discovery", "retention", "throttles", "external_registries")
+_SECTIONS = ("discovery", "retention", "throttles", "downloads", "external_registries")
 
 
 def follow() -> None:

@@ -103,6 +103,7 @@ ENTRIES = (
         "Manage",
         (
             Page("registries", "Registries"),
+            Page("downloads", "Downloads"),
             Page("tokens", "API tokens"),
             Page("webhooks", "Webhooks"),
             Page("openapi-page", "HTTP API"),

@@ -1,0 +1,1 @@
+"""Downloads of models from external registries: asked for, fetched, checked and placed."""
