@@ -421,6 +421,7 @@ BAD = {
     "Config.json": "upper and lower case",
     "config.json/inner": "needs a folder",
     "y" * 300: "longer",
+    "half \ud800": "characters",
     ".git/hooks/post-checkout": "never look",
     "/".join("abcdefghijklmnopqrst"): "folders deep",
 }
@@ -434,6 +435,15 @@ def test_malicious_names_are_refused(llama: HubModel, root: Root, name: str) -> 
     assert not Download.objects.exists()
     good = [path for path in llama.files if path not in (name, "config.json")]
     assert asked(files=[*good]).state == State.QUEUED, "the others may be chosen"
+
+
+def test_a_name_that_no_column_holds_is_refused(llama: HubModel, root: Root) -> None:
+    llama.info["sha"] = "a" * 64
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(planning, "MAX_REVISION", 40)
+        with pytest.raises(RegistryError, match="longer than any real one"):
+            asked()
+    assert not Download.objects.exists()
 
 
 def test_a_size_below_nothing_is_refused() -> None:

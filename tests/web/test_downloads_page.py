@@ -36,6 +36,14 @@ def test_a_preview_shows_files_size_license_and_folder(
     assert not Download.objects.exists()
 
 
+def test_a_name_in_no_characters_is_shown_and_refused(
+    hub: Hub, root: Root, admin_client: Client
+) -> None:
+    hub.models["acme/x"].files["half \ud800"] = HubFile(b"x")
+    told = text_of(admin_client.get(NEW, WANTED))
+    assert "characters that file names cannot have" in told
+
+
 def test_the_choice_is_changed_and_then_queued(hub: Hub, root: Root, admin_client: Client) -> None:
     form = {**WANTED, "chosen": "1", "revision": "a" * 40, "root": root.pk, "folder": "mine"}
     shown = admin_client.post(NEW, {**form, "file": "config.json", "action": "preview"})

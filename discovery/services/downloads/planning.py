@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 
+from discovery.engine.core.service_words import RegistryFault
 from discovery.engine.core.text import clean, human_bytes, plural
 from discovery.models import Download, RegisteredModel, Root
 from discovery.services.core import config_files
@@ -15,11 +16,19 @@ from discovery.services.downloads.remote_files import Offered
 from discovery.services.downloads.source import registry_of
 from discovery.services.machine.root_probes import RootSilent
 from discovery.services.registries.configured import Configured, connect
-from discovery.services.registries.protocol import MAX_FILES, Registry, RemoteFile, RemoteModel
+from discovery.services.registries.protocol import (
+    MAX_FILES,
+    Registry,
+    RegistryError,
+    RemoteFile,
+    RemoteModel,
+)
 from discovery.services.registry.model_files import below
 
 #: Folders that are tried where the suggested one is there already.
 MAX_TRIES = 20
+#: Characters of what a registry calls a model and a state of it.
+MAX_ID, MAX_REVISION = 300, 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +85,9 @@ def make(wish: Wish, *, own: Collection[str] = (), but: int | None = None) -> Pl
     registry = registry_of(wish.registry)
     with closing(connect(registry)) as connection:
         model = connection.model(wish.remote_id, wish.revision)
+        if len(model.remote_id) > MAX_ID or len(model.revision) > MAX_REVISION:
+            told = "It gives the model a name, or a revision, that is longer than any real one."
+            raise RegistryError(RegistryFault.UNREADABLE, told)
         plan = _begun(wish, registry, model, connection, own)
     _choose(plan)
     _settle(plan, but)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from discovery.engine.core import format_registry, names
-from discovery.engine.core.text import clean
+from discovery.engine.core.text import clean, storable
 from discovery.services.registries.protocol import RemoteFile
 
 #: Of the quantizations of one repository, the first of these is chosen where nobody says which.
@@ -58,7 +58,10 @@ def offered(
             left_out = (file.path not in own and not _is_shard_of(file.path, own)) or (
                 pickle and has_safetensors
             )
-        found.append(Offered(file, faults.get(file.path, ""), pickle, not left_out))
+        fault = faults.get(file.path, "")
+        # What is refused is shown, in characters that can be.
+        shown = replace(file, path=clean(file.path, 1_000)) if fault else file
+        found.append(Offered(shown, fault, pickle, not left_out))
     return found
 
 
@@ -89,6 +92,8 @@ def faults_of(files: Iterable[RemoteFile]) -> dict[str, str]:
 
 def _place_fault(path: str) -> str:
     parts = path.split("/")
+    if not path.isprintable() or storable(path) != path:
+        return "it has characters that file names cannot have"
     if any(names.is_junk(part) for part in parts[:-1]):
         return "scans never look into a folder of this name"
     if len(parts) > MAX_DEPTH + 1:
@@ -147,7 +152,7 @@ def as_json(file: RemoteFile) -> dict[str, Any]:
         "size": file.size,
         "sha256": file.sha256 if _SHA256.fullmatch(file.sha256) else "",
         "git_sha1": file.git_sha1 if _SHA1.fullmatch(file.git_sha1) else "",
-        "url": file.url,
+        "url": storable(file.url),
     }
 
 

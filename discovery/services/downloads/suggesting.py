@@ -10,6 +10,7 @@ from discovery.engine.classify.describe import decide
 from discovery.engine.classify.modality import detect
 from discovery.engine.classify.signals import SignalCollector
 from discovery.engine.core.completeness import naming, suggested_folder
+from discovery.engine.core.text import clean
 from discovery.engine.sidecars import json_file
 from discovery.services.core import config_files
 from discovery.services.registries.protocol import Registry, RegistryError, RemoteModel
@@ -45,8 +46,8 @@ def _categories(
     clues.card(front, None, "")
     if config:
         clues.config(config, "config.json")
-    paths = [file.path for file in model.files or ()]
-    name = model.remote_id.rpartition("/")[2]
+    paths = [clean(file.path, 1_000) for file in model.files or ()]
+    name = clean(model.remote_id.rpartition("/")[2], 300)
     signals = clues.finish(name, "", model.description, None, paths)
     seen = detect(signals)
     decided, _ = decide(
