@@ -338,6 +338,7 @@ API: dict[str, Cells] = {
     "api/models/<model_id>": {"GET": EVERYBODY, "DELETE": token(TokenScope.WRITE, Right.FORGET)},
     "api/models/<model_id>/files": reading(EVERYBODY),
     "api/models/<model_id>/tensors": reading(EVERYBODY),
+    "api/models/<model_id>/metadata-raw": reading(EVERYBODY),
     "api/models/<model_id>/history": reading(READ),
     "api/models/<model_id>/access": reading(READ),
     "api/models/<model_id>/validate": {

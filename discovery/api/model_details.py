@@ -1,6 +1,7 @@
 """The contents of a model's pages: files, tensors, history and access.
 
-The paths are ``/models/{model_id}/files``, ``/tensors``, ``/history`` and ``/access``.
+The paths are ``/models/{model_id}/files``, ``/tensors``, ``/metadata-raw``, ``/history`` and
+``/access``.
 """
 
 from __future__ import annotations
@@ -50,35 +51,64 @@ def tensors(
     request: HttpRequest, model_id: str, query: Query[schemas.TensorsQuery]
 ) -> dict[str, Any]:
     """Read now, from the headers of the weight files."""
+    read = _read(request, model_id, query.file)
+    rows = [row for row in read.rows if _matches(row.tensor.name, query.search)]
+    return paging.numbered(
+        request,
+        rows,
+        query,
+        _tensor,
+        files=read.total,
+        files_read=read.read,
+        problems=_problems(request, read),
+    )
+
+
+@router.get(
+    "/models/{model_id}/metadata-raw",
+    auth=PUBLIC,
+    response=schemas.RawMetadata,
+    operation_id="get_raw_metadata",
+    summary="Metadata in the headers of a model's files",
+)
+def metadata_raw(
+    request: HttpRequest, model_id: str, query: Query[schemas.HeaderQuery]
+) -> dict[str, Any]:
+    """Read now, from the headers of the weight files: GGUF's keys, safetensors' `__metadata__`."""
+    read = _read(request, model_id, query.file)
+    return {
+        "files": read.total,
+        "files_read": read.read,
+        "results": [{"path": path, "metadata": found} for path, found in read.metadata.items()],
+        "problems": _problems(request, read),
+    }
+
+
+def _read(request: HttpRequest, model_id: str, file: str) -> model_contents.Tensors:
     record = fetch(request, model_id)
-    if query.file and query.file not in model_files.weight_files(record):
+    if file and file not in model_files.weight_files(record):
         raise ApiError(
             422,
             "The model has no such weight file.",
             errors=[(("query", "file"), "is none of its weight files")],
         )
-    read = (
-        model_contents.tensors(record, query.file)
-        if record.missing_since is None
-        else model_contents.Tensors()
-    )
-    rows, sight = (
-        [row for row in read.rows if _matches(row.tensor.name, query.search)],
-        Sight(caller_of(request).user),
-    )
-    problems = [
+    if record.missing_since is not None:
+        return model_contents.Tensors()
+    return model_contents.tensors(record, file)
+
+
+def _problems(request: HttpRequest, read: model_contents.Tensors) -> list[dict[str, Any]]:
+    sight = Sight(caller_of(request).user)
+    return [
         {
-            "code": p.code,
-            "message": sight.text(p.message),
-            "path": p.path,
-            "severity": p.severity,
-            "offset": p.offset,
+            "code": each.code,
+            "message": sight.text(each.message),
+            "path": each.path,
+            "severity": each.severity,
+            "offset": each.offset,
         }
-        for p in read.problems
+        for each in read.problems
     ]
-    return paging.numbered(
-        request, rows, query, _tensor, files=read.total, files_read=read.read, problems=problems
-    )
 
 
 def _tensor(row: model_contents.TensorInFile) -> dict[str, Any]:

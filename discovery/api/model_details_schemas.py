@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from ninja import Schema
 from pydantic import Field
@@ -66,6 +67,35 @@ class Tensors(Schema):
     files: int
     files_read: int
     problems: list[Problem]
+
+
+class HeaderQuery(Schema):
+    file: str = Field(
+        "",
+        max_length=4096,
+        description=(
+            "One weight file, by its path below the root; by default those of the first variant."
+        ),
+    )
+
+
+class HeaderMetadata(Schema):
+    path: str = Field(
+        description="The weight file, relative to the root.", examples=["llama/model.gguf"]
+    )
+    metadata: dict[str, Any] = Field(
+        description="The key-value pairs of its header; long lists and texts are cut.",
+        examples=[{"general.architecture": "llama", "llama.context_length": 4096}],
+    )
+
+
+class RawMetadata(Schema):
+    """What the headers of the weight files say, as it stands there."""
+
+    files: int = Field(description="Weight files of the variant.", examples=[1])
+    files_read: int = Field(description="Files whose header was opened.", examples=[1])
+    results: list[HeaderMetadata] = Field(description="The files whose header has such pairs.")
+    problems: list[Problem] = Field(description="What was wrong with them.")
 
 
 class History(Listed):

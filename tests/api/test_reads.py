@@ -48,6 +48,20 @@ def on_disk(models_root: Path, db: None) -> RegisteredModel:
     return RegisteredModel.objects.get()
 
 
+def test_the_metadata_of_headers_is_read_as_it_stands(
+    on_disk: RegisteredModel, anybody: Client, models_root: Path
+) -> None:
+    body = anybody.get(f"/api/models/{on_disk.model_id}/metadata-raw").json()
+    assert (body["files"], body["files_read"], body["problems"]) == (1, 1, [])
+    [found] = body["results"]
+    assert found["path"].endswith(".safetensors")
+    assert found["metadata"] == {"format": "pt"}
+    assert_error(anybody.get(f"/api/models/{on_disk.model_id}/metadata-raw?file=/etc/passwd"), 422)
+    next((models_root / "bert-tiny").glob("*.safetensors")).unlink()
+    body = anybody.get(f"/api/models/{on_disk.model_id}/metadata-raw").json()
+    assert (body["results"], body["problems"][0]["code"]) == ([], "file_missing")
+
+
 def test_files_and_tensors_are_those_on_disk(on_disk: RegisteredModel, anybody: Client) -> None:
     files = anybody.get(f"/api/models/{on_disk.model_id}/files?page_size=500").json()
     assert [[row["path"], row["size_bytes"]] for row in files["results"]] == on_disk.files

@@ -15,6 +15,7 @@ from math import prod
 from typing import Any
 
 from discovery.engine.core.files import read_file
+from discovery.engine.core.text import storable
 from discovery.engine.core.types import FileEntry, Problem, Tensor
 from discovery.engine.identify import weights
 from discovery.engine.identify.found import collapse_repeats
@@ -63,9 +64,13 @@ class TensorInFile:
 
 @dataclass(slots=True)
 class Tensors:
-    """Tensors of ``read`` out of ``total`` weight files, and what was wrong with them."""
+    """Tensors of ``read`` out of ``total`` weight files, and what was wrong with them.
+
+    ``metadata`` are the key-value pairs of each file's header, as JSON; long values are cut.
+    """
 
     rows: list[TensorInFile] = field(default_factory=list)
+    metadata: dict[str, dict[str, Any]] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     read: int = 0
     total: int = 0
@@ -183,6 +188,8 @@ def _add(result: Tensors, home: str, path: str, siblings: Iterable[FileEntry]) -
     if file.header:
         room = MAX_TENSORS - len(result.rows)
         result.rows += [TensorInFile(tensor, path) for tensor in file.header.tensors[:room]]
+        if file.header.metadata:
+            result.metadata[path] = storable(file.header.metadata)
 
 
 def _near(files: Iterable[Any], paths: Sequence[str]) -> list[tuple[str, int]]:
