@@ -36,7 +36,7 @@ def test_a_token_made_in_the_browser_opens_the_api(
     page: Page, live_server: Any, shelf: Path, sign_in: Callable[..., None]
 ) -> None:
     sign_in(to="/tokens/")
-    page.get_by_label("What it is for").fill("nightly job")
+    page.get_by_label("Name", exact=True).fill("nightly job")
     page.get_by_role("button", name="Create token").click()
     token = page.locator("#token").inner_text()
     assert re.fullmatch(r"karen_[\w-]{40,}", token)

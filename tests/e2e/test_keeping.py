@@ -78,7 +78,7 @@ def test_a_star_answers_at_once_and_keeps_the_focus(
     shelf: Path, sign_in: SignIn, page: Page
 ) -> None:
     sign_in(to="/models/")
-    button = page.get_by_role("button", name="Favourite: bert-base")
+    button = page.get_by_role("button", name="Favorite: bert-base")
     expect(button).to_have_attribute("aria-pressed", "false")
     button.focus()
     page.keyboard.press("Enter")
@@ -98,9 +98,9 @@ def test_without_scripts_views_are_saved_and_stars_given(
     )
     plain = context.new_page()
     plain.goto(f"{live_server.url}/models/?q=bert")
-    plain.get_by_role("button", name="Favourite: bert-base").click()
+    plain.get_by_role("button", name="Favorite: bert-base").click()
     plain.wait_for_url("**/models/?q=bert")
-    expect(plain.get_by_role("button", name="Favourite: bert-base")).to_have_attribute(
+    expect(plain.get_by_role("button", name="Favorite: bert-base")).to_have_attribute(
         "aria-pressed", "true"
     )
     plain.locator(".views details.drop > summary").click()
