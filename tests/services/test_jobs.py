@@ -311,7 +311,7 @@ def test_a_job_that_somebody_waits_for_fails_with_a_sentence_while_the_queue_is_
 def test_pages_and_api_say_that_nothing_was_started(no_queue: None, admin_client: Client) -> None:
     page = admin_client.post("/scans/start/", follow=True)
     assert UNREACHABLE.split(":")[0] in page_text(page)
-    assert "on its way" not in page_text(page)
+    assert "Scan started" not in page_text(page)
     answer = admin_client.post("/api/models/discovery/refresh", content_type="application/json")
     assert answer.status_code == 503
     assert "redis.internal" not in answer.text
