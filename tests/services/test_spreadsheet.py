@@ -82,8 +82,8 @@ def test_cells_are_read_as_people_type_them(field: str, cell: str, value: Any) -
         ("parameter_count", "7,24", "whole number"),
         ("context_length", "-5", "whole number"),
         ("custom", "[1]", "an object"),
-        ("custom", "{a: 1}", "no JSON"),
-        ("tags", '["a", ', "no JSON"),
+        ("custom", "{a: 1}", "not JSON"),
+        ("tags", '["a", ', "not JSON"),
         ("custom", '{"a":' * 100_000, "nested too deep"),
     ],
 )

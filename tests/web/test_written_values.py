@@ -115,7 +115,7 @@ def test_a_list_is_taken_alike_everywhere(read: Read, text: str, items: list[str
     [
         ('"Chat, code', "close the quotes"),
         ('a, "Chat" models', "close the quotes"),
-        ('["a", ', "no JSON"),
+        ('["a", ', "not JSON"),
         ("[" * 100_000, "nested too deep"),
     ],
 )
