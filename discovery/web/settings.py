@@ -30,7 +30,7 @@ HISTORY_PAGE = 50
 #: What changes of roots take: their paths are not for everybody.
 ROOTS = (Right.ROOTS, Right.VIEW_ALL)
 #: Settings that a trial can say something about.
-TRIED = ("max_scan_depth", "scan_subdirectories", "exclude_patterns")
+TRIED = ("max_scan_depth", "scan_subdirectories", "exclude_patterns", "supported_formats")
 
 
 @dataclass(slots=True)

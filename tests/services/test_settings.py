@@ -356,6 +356,35 @@ def test_a_root_that_is_removed_keeps_or_forgets_its_models(
     assert (tmp_path / "more/tiny/config.json").exists()
 
 
+def test_formats_are_tried_before_they_are_saved(
+    file: Path, tmp_path: Path, admin_user: User
+) -> None:
+    builders.transformers(tmp_path / "more/tiny")
+    (tmp_path / "more/small").mkdir()
+    builders.gguf(
+        tmp_path / "more/small/small-F32.gguf",
+        {"general.architecture": "llama", "llama.block_count": 1},
+        [("token_embd.weight", "F32", (32, 4))],
+    )
+    root = roots.add(f"{tmp_path}/more", by=admin_user)
+    run, _ = scans.start_now("command", path=root.path)
+    scans.execute(run)
+    trial = exclusions.try_out({"supported_formats": ["safetensors"]})
+    assert [Path(place).name for place in trial.gone] == ["small"]
+    assert (trial.new, trial.formats) == ([], {})
+    editing.save({"discovery.supported_formats": ["safetensors"]}, by=admin_user, seen={})
+    run, _ = scans.start_now("command", path=root.path)
+    scans.execute(run)
+    status = dict(RegisteredModel.objects.values_list("name", "status"))
+    assert status == {"tiny": "READY", "small": "MISSING"}
+    again, _ = scans.start_now("command", path=root.path)
+    scans.execute(again)
+    assert (again.found, again.changed, again.missing) == (1, 0, 0)
+    trial = exclusions.try_out({"supported_formats": ["safetensors", "gguf"]})
+    assert (trial.gone, trial.new, list(trial.formats)) == ([], [], ["gguf"])
+    assert trial.formats["gguf"].files == 1
+
+
 def test_exclusions_are_tried_before_they_are_saved(
     file: Path, tmp_path: Path, admin_user: User
 ) -> None:

@@ -137,8 +137,9 @@ def _known(
 ) -> dict[str, Known]:
     """Return the known places below ``start`` with their signatures.
 
-    It reads one row of a few values for each model, whatever the model holds. ``ask_again``: models
-    without weights are read again, because a plugin may know what is in their folders.
+    It reads one row of a few values for each model, whatever the model holds. Models in formats
+    that ``supported_formats`` no longer names are read again. ``ask_again``: so are models without
+    weights, because a plugin may know what is in their folders.
     """
     known: dict[str, Known] = {}
     broken = _broken(root)
@@ -147,12 +148,15 @@ def _known(
     for place, signature, status, read_by, kind in records.values_list(
         "place", "signature", "status", "read_by", "format"
     ).iterator(chunk_size=5000):
+        is_left_out = bool(kind) and kind not in settings.supports
+        if is_left_out and status == Status.MISSING:
+            continue  # it is in the table of what is skipped
         entry = known.setdefault(place, Known(signature, errors=broken.get(place, 0)))
         entry.records += 1
         is_asked = ask_again and status == Status.INCOMPLETE and not kind
         if status == Status.MISSING or entry.signature != signature or is_asked:
             entry.settled = False
-        entry.outdated |= read_by < READERS
+        entry.outdated |= read_by < READERS or is_left_out
     for place, signature, read_by, left_out, errors in skipped.values_list(
         "place", "signature", "read_by", "left_out", "errors"
     ).iterator(chunk_size=5000):

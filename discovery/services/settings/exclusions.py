@@ -1,6 +1,7 @@
-"""Preview a change of depth, subfolders or exclusions before it is saved.
+"""Preview a change of depth, subfolders, exclusions or formats before it is saved.
 
-The roots are walked with both settings, and the places are compared.
+The roots are walked with both settings, and the places are compared. What a change of formats does
+follows from the registered models and from what the last scans left out.
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ from discovery.engine.core.config import Discovery, explain
 from discovery.engine.core.paths import to_native, to_text
 from discovery.engine.core.types import Candidate
 from discovery.engine.disk.walk import walk
-from discovery.models import Root
+from discovery.models import RegisteredModel, Root
 from discovery.services.core import config_files
 from discovery.services.machine import reach
+from discovery.services.scans import ledgers
+from discovery.services.scans.ledgers import Count
 from discovery.services.scans.roots import others, settings_of
 from discovery.services.settings import editing
 from discovery.services.settings.editing import SettingsError
@@ -32,12 +35,14 @@ SHOWN = 50
 class Trial:
     """The places that scans would newly skip and newly find.
 
-    ``unknown`` are the roots that could not be walked in time.
+    ``unknown`` are the roots that could not be walked in time. ``formats`` are the files of newly
+    supported formats that scans have left out so far.
     """
 
     gone: list[str] = field(default_factory=list)
     new: list[str] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
+    formats: dict[str, Count] = field(default_factory=dict)
 
 
 def try_out(values: dict[str, Any]) -> Trial:
@@ -74,7 +79,31 @@ def try_out(values: dict[str, Any]) -> Trial:
         before, after = answer
         trial.gone += [_shown(root, place) for place in sorted(before - after)]
         trial.new += [_shown(root, place) for place in sorted(after - before)]
+    known = set(trial.gone)
+    trial.gone += [path for path in _without_formats(roots, now, then) if path not in known]
+    added = then.supports - now.supports
+    trial.formats = {
+        told: count
+        for told, count in ledgers.formats_left_out(roots).items()
+        if not added.isdisjoint(told.split())
+    }
     return trial
+
+
+def _without_formats(roots: list[Root], now: Discovery, then: Discovery) -> list[str]:
+    """Paths of the models all of whose variants are in formats that are dropped."""
+    dropped = now.supports - then.supports
+    if not dropped:
+        return []
+    named = {root.pk: root for root in roots}
+    rows = RegisteredModel.objects.filter(
+        root__in=named, format__in=dropped, missing_since=None, registered_manually=False
+    ).order_by("root__path", "path")
+    return [
+        _shown(named[root], path)
+        for root, path, variants in rows.values_list("root_id", "path", "variants").iterator()
+        if all(variant.get("format") in dropped for variant in variants)
+    ]
 
 
 def _both(
