@@ -1014,7 +1014,7 @@ def test_the_tasks_have_the_names_that_are_stored_with_them() -> None:
 def test_the_check_says_what_is_known(models_root: Path, scan: Scan) -> None:
     a = model(models_root, scan)
     assert checksum_check(a)[0] == "warning"
-    assert "never read" in checksum_check(a)[1]
+    assert "have not been verified" in checksum_check(a)[1]
     run(a)
     status, message = checksum_check(a)
     assert (status, "nobody says" in message) == ("warning", True)
