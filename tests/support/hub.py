@@ -129,6 +129,12 @@ def _sibling(path: str, file: HubFile, blobs: bool) -> dict[str, Any]:
     return {**told, **(lfs if file.is_lfs else {})}
 
 
+def _leaf(path: str, file: HubFile) -> dict[str, Any]:
+    lfs = {"lfs": {"oid": file.digest, "size": file.size, "pointerSize": 134}}
+    told = {"type": "file", "path": path, "size": file.size, "oid": file.blob}
+    return {**told, **(lfs if file.is_lfs else {})}
+
+
 @dataclass
 class Answer:
     status: int = 200
@@ -179,8 +185,7 @@ class Hub:
         if "/resolve/" in path:
             return self._resolve(path.strip("/"), headers, token)
         if path.startswith("/lfs/"):
-            file = self._by_digest(path.removeprefix("/lfs/"))
-            return _content(file, headers) if file else _error(404, "no such object")
+            return self._object(path.removeprefix("/lfs/"), headers, query)
         return _error(404, "Sorry, we can't find the page you are looking for.")
 
     def _list(self, query: dict[str, list[str]], token: str) -> Answer:
@@ -203,10 +208,13 @@ class Hub:
         return _json(told, headers)
 
     def _info(self, rest: str, query: dict[str, list[str]], token: str) -> Answer:
-        remote_id, _, revision = rest.partition("/revision/")
+        remote_id, _, of_tree = rest.partition("/tree/")
+        remote_id, _, revision = remote_id.partition("/revision/")
         model = self.models.get(remote_id)
         if model is None or (model.private and not token):
             return _error(401 if not token else 404, "Repository not found", _NO_REPOSITORY)
+        if of_tree:
+            return _json([_leaf(path, file) for path, file in (model.at(of_tree) or {}).items()])
         if revision and model.at(revision) is None:
             return _error(404, "Invalid rev id", {"X-Error-Code": "RevisionNotFound"})
         expand, blobs = query.get("expand", []), "blobs" in query
@@ -224,12 +232,21 @@ class Hub:
         file = (model.at(revision) or {}).get(name)
         if file is None:
             return _error(404, "Entry not found", {"X-Error-Code": "EntryNotFound"})
-        told = {"X-Repo-Commit": model.sha, "ETag": f'"{file.blob}"'}
+        commit = model.sha if revision == "main" else revision
+        told = {"X-Repo-Commit": commit, "ETag": f'"{file.blob}"'}
         if not file.is_lfs:
             return _content(file, headers, told)
         linked = {"X-Linked-Size": str(file.size), "X-Linked-Etag": f'"{file.digest}"'}
-        there = {"Location": f"{self.endpoint}/lfs/{file.digest}"}
+        there = {"Location": f"{self.endpoint}/lfs/{file.digest}?commit={commit}"}
         return Answer(302, b"", {**told, **linked, **there})
+
+    def _object(self, digest: str, headers: dict[str, str], query: dict[str, list[str]]) -> Answer:
+        """What a redirect leads to: on one host the client wants the same headers here."""
+        file = self._by_digest(digest)
+        if file is None:
+            return _error(404, "no such object")
+        told = {"ETag": f'"{digest}"', "X-Repo-Commit": query.get("commit", [""])[0]}
+        return _content(file, headers, told)
 
     def _by_digest(self, digest: str) -> HubFile | None:
         every = (
