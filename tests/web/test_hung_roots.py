@@ -39,7 +39,7 @@ ADMIN = (
     "scanrun",
     "finding",
     "logentry",
-    "skipped",
+    "skippedpath",
     "collection",
     "metadatachange",
 )
