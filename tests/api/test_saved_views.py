@@ -57,7 +57,7 @@ def test_a_view_is_saved_read_changed_and_deleted(writer: Client) -> None:
         ({"name": "x" * 81}, ["body", "name"], "80"),
         ({"name": "x", "query": "sort=sise"}, ["body", "query"], "did you mean size?"),
         ({"name": "x", "query": "tpye=MLX"}, ["body", "query"], "did you mean type?"),
-        ({"name": "x", "shared": "yes"}, ["body", "shared"], "boolean"),
+        ({"name": "x", "shared": "yes"}, ["body", "shared"], "true or false"),
     ],
 )
 def test_a_wrong_view_is_one_error(writer: Client, body: Any, place: list[str], said: str) -> None:

@@ -90,7 +90,7 @@ def test_a_tag_is_created_with_its_address_and_etag(editor: Client) -> None:
     ("body", "place", "said"),
     [
         ({"name": "x", "color": "bleu"}, ["body", "color"], "did you mean blue?"),
-        ({"name": "x"}, ["body", "color"], "required"),
+        ({"name": "x"}, ["body", "color"], "is missing"),
         ({"name": "", "color": "blue"}, ["body", "name"], "empty"),
         ({"name": "x\u0000", "color": "blue"}, ["body", "name"], "cannot be stored"),
         ({"name": "  ", "color": "blue"}, ["body", "name"], "cannot be a tag"),

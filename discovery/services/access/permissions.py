@@ -70,6 +70,7 @@ OF_SCOPES: dict[str, tuple[Right, ...]] = {
         Right.ADD_WEBHOOK,
         Right.CHANGE_WEBHOOK,
         Right.DELETE_WEBHOOK,
+        Right.DOWNLOAD,
     ),
 }
 
