@@ -77,7 +77,10 @@ def test_every_function_of_the_list_is_there() -> None:
         and callable(thing)
         and not name.startswith("_")
     }
-    assert entries - {allowed_tasks.REFUSE} == allowed_tasks.functions()
+    assert entries - {allowed_tasks.REFUSE} <= allowed_tasks.functions()
+    for name in allowed_tasks.functions():
+        # As django-q2 finds it: kinds of jobs have no function of their own.
+        assert callable(getattr(tasks, name.removeprefix("discovery.tasks."))), name
 
 
 def test_another_function_that_is_queued_is_refused_and_never_imported(
