@@ -110,9 +110,14 @@ def _statements(connection: BaseDatabaseWrapper) -> Iterable[str]:
 
 
 def install(using: str, **_: Any) -> None:
-    """After ``migrate``: the triggers where they are missing."""
+    """After ``migrate``: the triggers where they are missing.
+
+    There are none where the database was migrated to a version without this table.
+    """
     connection = connections[using]
     if has_triggers(connection, _triggers(connection)):
+        return
+    if _VERSION not in connection.introspection.table_names():
         return
     with connection.cursor() as cursor:
         _drop(connection)

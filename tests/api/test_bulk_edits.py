@@ -160,7 +160,11 @@ def test_a_repeated_request_changes_nothing_twice(
             "changes nothing",
         ),
         ({"filter": {}, "action": "chnage"}, ["body", "action"], "did you mean change?"),
-        ({"filter": {}, "set": {"license": "x"}, "atomic": "no"}, ["body", "atomic"], "true or false"),
+        (
+            {"filter": {}, "set": {"license": "x"}, "atomic": "no"},
+            ["body", "atomic"],
+            "true or false",
+        ),
     ],
 )
 def test_a_wrong_request_is_one_error_in_preview_and_apply(
