@@ -167,6 +167,10 @@ def _settle(plan: Plan, but: int | None) -> None:
     if plan.root is None:
         plan.faults["root"] = "There is no root that may be written to: add one under Settings."
         return
+    chosen = plan.wish.folder.strip()
+    if chosen and (fault := places.folder_fault(plan.root, plan.folder)):
+        plan.faults["folder"] = fault  # before the database is asked: some names it cannot hold
+        return
     plan.known = same_as(plan) if but is None else None
     if plan.known is not None:
         return
