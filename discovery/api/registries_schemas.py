@@ -222,7 +222,7 @@ class RegistrySettings(Schema):
 
     enabled: bool | None = Field(None, description="Whether it is asked.", examples=[True])
     endpoint: str | None = Field(
-        None, max_length=1000, description="Its address.", examples=["https://hub.example.org"]
+        None, max_length=1000, description="Its address.", examples=["https://127.0.0.1:8443/hub"]
     )
     path: str | None = Field(
         None, max_length=1000, description="Of a folder of JSON files.", examples=["/srv/catalog"]
