@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from discovery.engine.classify.categorize import Categorizer
 from discovery.engine.classify.describe import categorized
+from discovery.engine.core import format_registry
 from discovery.engine.core.config import Discovery
 from discovery.engine.core.errors import FormatsLeftOut, NotAModel
 from discovery.engine.core.paths import to_native, to_text
@@ -142,13 +143,14 @@ def _known(
     weights, because a plugin may know what is in their folders.
     """
     known: dict[str, Known] = {}
+    dropped = set(format_registry.names()) - settings.supports
     broken = _broken(root)
     records = RegisteredModel.objects.filter(root=root)
     skipped = SkippedPath.objects.filter(root=root)
     for place, signature, status, read_by, kind in records.values_list(
         "place", "signature", "status", "read_by", "format"
     ).iterator(chunk_size=5000):
-        is_left_out = bool(kind) and kind not in settings.supports
+        is_left_out = kind in dropped
         if is_left_out and status == Status.MISSING:
             continue  # it is in the table of what is skipped
         entry = known.setdefault(place, Known(signature, errors=broken.get(place, 0)))
