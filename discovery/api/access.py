@@ -24,6 +24,7 @@ from discovery.services.access import (
     audiences,
     matrix,
     rule_preview,
+    rule_terms,
     view_as,
     visibility,
 )
@@ -119,7 +120,7 @@ def create(
             by=caller_of(request).person,
             channel="api",
         )
-    except access_rules.AccessRuleError as error:
+    except rule_terms.AccessRuleError as error:
         raise _refused(error) from None
     response["Location"] = request.build_absolute_uri(f"/api/access/rules/{rule.pk}")
     return Status(201, answered(_fetch(rule.pk)[1], response))
@@ -166,7 +167,7 @@ def update(
                 by=caller_of(request).person,
                 channel="api",
             )
-        except access_rules.AccessRuleError as error:
+        except rule_terms.AccessRuleError as error:
             raise _refused(error) from None
     return answered(_fetch(rule_id)[1], response)
 
@@ -185,7 +186,7 @@ def delete(request: HttpRequest, rule_id: Path[Key]) -> Status[None]:
         require_seen(request, shown)
         try:
             access_rules.delete(rule, by=caller_of(request).person, channel="api")
-        except access_rules.AccessRuleError as error:
+        except rule_terms.AccessRuleError as error:
             raise _refused(error) from None
     return Status(204, None)
 
@@ -254,7 +255,7 @@ def undo(
         raise Http404(f"There is no change of access {access_change_id}.")
     try:
         access_rules.undo(row, by=caller_of(request).person, channel="api")
-    except access_rules.AccessRuleError as error:
+    except rule_terms.AccessRuleError as error:
         place: list[tuple[Loc, str]] = [(("path", "access_change_id"), str(error))]
         raise ApiError(409, "Nothing was undone.", errors=place) from None
     made = rows.filter(undoes=row).latest("pk")
@@ -326,8 +327,8 @@ def _fetch(rule_id: int, *, lock: bool = False) -> tuple[AccessRule, dict[str, A
 
 def _term(payload: schemas.NewRule) -> Term:
     try:
-        return access_rules.term(payload.kind, payload.value)
-    except access_rules.AccessRuleError as error:
+        return rule_terms.term(payload.kind, payload.value)
+    except rule_terms.AccessRuleError as error:
         known = _known(payload.kind)
         text = not_known(payload.value, known) if known else str(error)
         raise ApiError(422, "This cannot be a rule.", errors=[(("body", "value"), text)]) from None
@@ -336,7 +337,7 @@ def _term(payload: schemas.NewRule) -> Term:
 def _known(kind: str) -> list[str]:
     """The values that rules of this kind may have, where these are a closed list."""
     if kind == RuleKind.CATEGORY:
-        return list(access_rules.CATEGORIES)
+        return list(rule_terms.CATEGORIES)
     if kind == RuleKind.ROOT:
         return [text for root in Root.objects.all() for text in (root.path, root.name) if text]
     return []
@@ -355,7 +356,7 @@ def _groups(names: Sequence[str]) -> list[Group]:
     return list(found.values())
 
 
-def _refused(error: access_rules.AccessRuleError) -> ApiError:
+def _refused(error: rule_terms.AccessRuleError) -> ApiError:
     """409 for what stands against it in the registry, 422 for what is wrong in the body."""
     taken = error.field == "rule" or "already" in str(error)
     return ApiError(409 if taken else 422, str(error), errors=[(("body", error.field), str(error))])

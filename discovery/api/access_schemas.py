@@ -14,7 +14,7 @@ from discovery.api.metadata_schemas import Strict
 from discovery.api.paging import Listed, Paged
 from discovery.engine.core.service_words import RuleKind
 from discovery.engine.core.vocabulary import Visibility
-from discovery.services.access.access_rules import MAX_VALUE
+from discovery.services.access.rule_terms import MAX_VALUE
 
 WHEN = "2026-11-29T08:30:00Z"
 Value = Annotated[str, StringConstraints(min_length=1, max_length=MAX_VALUE), STORABLE]

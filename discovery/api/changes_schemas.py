@@ -91,7 +91,7 @@ class EventRow(Schema):
     """
 
     kind: str = Field(
-        description="`edit`, `scan`, `access`, `user`, `setting` or `rules`.", examples=["edit"]
+        description=f"{', '.join(f'`{kind}`' for kind in SOURCES)}.", examples=["edit"]
     )
     at: datetime = Field(description="When it happened.", examples=[WHEN])
     by: str | None = Field(

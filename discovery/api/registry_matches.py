@@ -94,7 +94,7 @@ def confirm(request: HttpRequest, match_id: Path[Key]) -> dict[str, Any]:
     summary="Reject a match, or unlink a model",
 )
 def reject(request: HttpRequest, match_id: Path[Key]) -> dict[str, Any]:
-    """It is not proposed again. What the registry said about the model is taken back."""
+    """It is not proposed again. Values from the registry are removed from the model."""
     links.reject(_match(request, match_id), by=caller_of(request).person)
     return links.as_json(_match(request, match_id))
 

@@ -367,23 +367,6 @@ def shape(dimensions: tuple[int, ...]) -> str:
     return f"{shown} × …" if len(dimensions) > 8 else shown or "scalar"
 
 
-@register.simple_tag
-def sort_link(current: str, column: str) -> str:
-    """The sort that a click on ``column`` asks for: texts begin at A, numbers with the largest."""
-    first = column if column == "name" else f"-{column}"
-    return (
-        first
-        if current.removeprefix("-") != column
-        else (column if current.startswith("-") else f"-{column}")
-    )
-
-
-@register.simple_tag
-def sort_order(current: str, column: str) -> str:
-    """What ``aria-sort`` says of ``column``; empty when the list is sorted by another one."""
-    return {column: "ascending", f"-{column}": "descending"}.get(current, "")
-
-
 @register.filter
 def told_to(text: str, sight: Sight) -> str:
     """Return a sentence as this person may see it: without paths of roots."""

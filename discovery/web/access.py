@@ -33,6 +33,7 @@ from discovery.services.access import (
     audiences,
     matrix,
     rule_preview,
+    rule_terms,
     view_as,
     visibility,
 )
@@ -106,7 +107,7 @@ def cell(request: HttpRequest) -> HttpResponse:
             label = visibility.called(rule)
         else:
             raise Http404(row)
-    except access_rules.AccessRuleError as error:
+    except rule_terms.AccessRuleError as error:
         messages.error(request, str(error))
         return _back(request.POST)
     if changed:
@@ -145,9 +146,9 @@ def rule(request: HttpRequest, pk: int | None = None) -> HttpResponse:
             messages.success(request, "Rule deleted. You can undo this in the history of access.")
             return redirect("access")
         wanted = (
-            access_rules.terms_of(standing)[0]
+            rule_terms.terms_of(standing)[0]
             if standing
-            else access_rules.term(given["kind"], given["value"])
+            else rule_terms.term(given["kind"], given["value"])
         )
         if sent.get("step") != "save":
             told = rule_preview.preview(wanted, given["visibility"], groups)
@@ -158,7 +159,7 @@ def rule(request: HttpRequest, pk: int | None = None) -> HttpResponse:
             )
         else:
             access_rules.make(wanted, visibility=given["visibility"], groups=groups, by=by)
-    except access_rules.AccessRuleError as error:
+    except rule_terms.AccessRuleError as error:
         return _rule_form(request, standing, given, stamps=seen, error=error)
     except Conflict as conflict:
         return _disputed_rule(request, cast("AccessRule", standing), given, conflict)
@@ -198,7 +199,7 @@ def _rule_form(
     *,
     stamps: dict[str, str] | None = None,
     preview: list[str] | None = None,
-    error: access_rules.AccessRuleError | None = None,
+    error: rule_terms.AccessRuleError | None = None,
     disputes: list[shown.Dispute] | None = None,
 ) -> HttpResponse:
     """``stamps`` are those that the form had before, unless it shows the rule as it is now."""
@@ -227,7 +228,7 @@ def default(request: HttpRequest) -> HttpResponse:
         wanted = request.POST.get("visibility", "")
         seen = shown.seen(request.POST, {"visibility": ""})
         changed = access_rules.set_default(wanted, by=cast("User", request.user), seen=seen)
-    except access_rules.AccessRuleError as error:
+    except rule_terms.AccessRuleError as error:
         messages.error(request, str(error))
     except Conflict as conflict:
         words = {"": "as the file says", **dict(Visibility.choices)}
@@ -258,7 +259,7 @@ def undo(request: HttpRequest) -> HttpResponse:
     row = get_object_or_404(AccessChange, pk=as_key(request.POST.get("change", "")))
     try:
         access_rules.undo(row, by=cast("User", request.user))
-    except access_rules.AccessRuleError as error:
+    except rule_terms.AccessRuleError as error:
         messages.error(request, str(error))
     else:
         messages.success(request, "Undone.")

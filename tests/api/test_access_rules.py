@@ -11,7 +11,7 @@ from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
 from discovery.models import AccessRule, Collection, RegisteredModel, Right
-from discovery.services.access import access_rules
+from discovery.services.access import access_rules, rule_terms
 from discovery.services.registry import tags
 from tests.api.test_access import assert_error
 from tests.api.test_tags import send
@@ -133,7 +133,7 @@ def test_the_matrix_has_collections_and_rules_with_their_groups(
     for number in range(12):
         Collection.objects.create(name=f"Shared {number}").groups.add(lab)
         access_rules.make(
-            access_rules.term("tag", f"t{number}"), visibility="", groups=[lab], by=admin_user
+            rule_terms.term("tag", f"t{number}"), visibility="", groups=[lab], by=admin_user
         )
     editor.get("/api/access/matrix")
     with django_assert_max_num_queries(14):

@@ -8,7 +8,7 @@ from django.contrib.auth.models import Group, User
 from django.test import Client
 
 from discovery.models import RegisteredModel
-from discovery.services.access import access_rules
+from discovery.services.access import access_rules, rule_terms
 
 Make = Callable[..., RegisteredModel]
 
@@ -22,7 +22,7 @@ def test_administrators_are_told_rule_by_rule(
     group = Group.objects.create(name="developers")
     user.groups.add(group)
     access_rules.make(
-        access_rules.term("license", "mit"), visibility="RESTRICTED", groups=[group], by=admin_user
+        rule_terms.term("license", "mit"), visibility="RESTRICTED", groups=[group], by=admin_user
     )
     told = administrator.get(URL, {"user": "reader"}).json()
     assert told["visibility_source"] == "rule"

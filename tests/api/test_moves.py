@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,46 +13,24 @@ from django.test import Client
 from discovery.models import (
     MetadataChange,
     Notice,
-    RegisteredModel,
     RejectedMove,
-    ScanRun,
     SettingChange,
 )
-from discovery.services import scans
 from discovery.services.core import config_files
-from discovery.services.metadata import metadata
 from tests.api.test_access import assert_error
 from tests.api.test_roots import send
 from tests.people import administer
 from tests.support import builders
+from tests.support.twins import make_twins, scan
 
 MOVES = "/api/models/discovery/moves"
 UNRECOGNIZED = "/api/models/discovery/unrecognized"
 NOTICES = "/api/system/notices"
 
 
-def scan(root: Path) -> None:
-    run, _ = scans.start_now(ScanRun.Trigger.COMMAND, path=str(root))
-    scans.execute(run)
-
-
 @pytest.fixture
 def twins(models_root: Path, admin_user: User) -> None:
-    """``x`` is missing with an edit, and ``p`` and ``q`` have its weights."""
-    for number, name in enumerate(("x", "u", "v", "w")):
-        builders.transformers(models_root / name, hidden=64 + 8 * number)
-    scan(models_root)
-    metadata.edit(
-        RegisteredModel.objects.get(model_id="x"),
-        {"description": "Ours"},
-        by=admin_user,
-        channel="page",
-    )
-    shutil.move(models_root / "x", models_root.parent / "x")
-    scan(models_root)
-    for name in ("p", "q"):
-        shutil.copytree(models_root.parent / "x", models_root / name)
-    scan(models_root)
+    make_twins(models_root, admin_user, "Ours")
 
 
 def test_a_move_is_listed_compared_and_joined(twins: None, administrator: Client) -> None:

@@ -39,7 +39,7 @@ def share(admin: Any) -> list[Any]:
     from django.contrib.auth.models import Group
 
     from discovery.models import Collection, RegisteredModel
-    from discovery.services.access import access_rules, audiences
+    from discovery.services.access import access_rules, audiences, rule_terms
     from tests.benchmarks.registry import AUTHORS, KINDS, LICENSES, TAGS
 
     chance = Random(7)
@@ -64,7 +64,7 @@ def share(admin: Any) -> list[Any]:
         *(("pattern", f"{each.family}-*-{number}*") for each in KINDS for number in range(10)),
     ]
     for kind, value in list(dict.fromkeys(values))[:RULES]:
-        term = access_rules.term(kind, value)
+        term = rule_terms.term(kind, value)
         access_rules.make(term, visibility="", groups=chance.sample(groups, 5), by=admin)
     started = time.perf_counter()
     audiences.refresh()

@@ -16,7 +16,7 @@ from django.core.management import call_command
 
 from discovery.engine.core.service_words import VisibilitySource
 from discovery.models import AccessChange, AccessRule, Collection, LogEntry, RegisteredModel
-from discovery.services.access import access_file, access_rules, audiences
+from discovery.services.access import access_file, access_rules, audiences, rule_terms
 from discovery.services.core import config_files
 from discovery.services.metadata import metadata
 from discovery.services.registry import tags
@@ -88,7 +88,7 @@ def test_what_people_decided_wins_over_the_file(
     own, ruled = make_model("own"), make_model("ruled", license="mit")
     metadata.edit(own, {"visibility": "RESTRICTED"}, by=admin_user, channel="page")
     access_rules.make(
-        access_rules.term("license", "mit"), visibility="ADMIN_ONLY", groups=[], by=admin_user
+        rule_terms.term("license", "mit"), visibility="ADMIN_ONLY", groups=[], by=admin_user
     )
     access_rules.set_default("ADMIN_ONLY", by=admin_user)
     free = make_model("free")
@@ -142,9 +142,9 @@ def test_a_change_of_the_file_is_in_the_history_and_is_undone_in_the_file(
     assert (change.channel, change.by, change.label) == (
         "file", None, "access_control.json: public_models",
     )  # fmt: skip
-    with pytest.raises(access_rules.AccessRuleError, match="Change the file"):
+    with pytest.raises(rule_terms.AccessRuleError, match="Change the file"):
         access_rules.undo(change, by=admin_user)
-    with pytest.raises(access_rules.AccessRuleError, match="Change it there"):
+    with pytest.raises(rule_terms.AccessRuleError, match="Change it there"):
         access_rules.delete(AccessRule.objects.get(), by=admin_user)
 
 

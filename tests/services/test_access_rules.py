@@ -25,7 +25,13 @@ from discovery.models import (
     Root,
     Visibility,
 )
-from discovery.services.access import access_rules, audiences, rule_matches, rule_preview
+from discovery.services.access import (
+    access_rules,
+    audiences,
+    rule_matches,
+    rule_preview,
+    rule_terms,
+)
 from discovery.services.access.rule_matches import Term
 from discovery.services.bulk import bulk_edits
 from discovery.services.curation import collections
@@ -56,7 +62,7 @@ def seen(user: User) -> set[str]:
 
 def rule(admin: User, kind: str, value: str, *groups: Group, visibility: str = "") -> AccessRule:
     return access_rules.make(
-        access_rules.term(kind, value), visibility=visibility, groups=groups, by=admin
+        rule_terms.term(kind, value), visibility=visibility, groups=groups, by=admin
     )
 
 
@@ -178,7 +184,7 @@ def _draw_rule(data: st.DataObject, groups: Any, number: int) -> dict[str, Any]:
         Term(*each) for each in data.draw(st.lists(TERMS, min_size=1, max_size=3, unique=True))
     ]
     terms = [
-        access_rules.term(each.kind, each.value) if each.kind == RuleKind.ROOT else each
+        rule_terms.term(each.kind, each.value) if each.kind == RuleKind.ROOT else each
         for each in terms
     ]
     row = AccessRule.objects.create(
@@ -359,18 +365,18 @@ def test_a_collection_that_follows_a_filter_opens_what_enters_it(
     ],
 )  # fmt: skip
 def test_a_rule_that_makes_no_sense_is_refused(kind: str, value: str, field: str) -> None:
-    with pytest.raises(access_rules.AccessRuleError) as error:
-        access_rules.term(kind, value)
+    with pytest.raises(rule_terms.AccessRuleError) as error:
+        rule_terms.term(kind, value)
     assert error.value.field == field
 
 
 def test_a_rule_without_effect_and_a_second_one_for_the_same_are_refused(
     admin: User, group: Group
 ) -> None:
-    with pytest.raises(access_rules.AccessRuleError, match="Choose a visibility"):
+    with pytest.raises(rule_terms.AccessRuleError, match="Choose a visibility"):
         rule(admin, "tag", "x")
     rule(admin, "tag", "x", group)
-    with pytest.raises(access_rules.AccessRuleError, match="already"):
+    with pytest.raises(rule_terms.AccessRuleError, match="already"):
         rule(admin, "tag", "x", group)
 
 
@@ -389,7 +395,7 @@ def test_every_change_of_a_rule_is_in_the_history_and_is_undone(
     assert (added.before, deleted.after) == (None, None)
     access_rules.undo(deleted, by=admin)
     assert seen(user) == {"m"}
-    with pytest.raises(access_rules.AccessRuleError, match="changed again"):
+    with pytest.raises(rule_terms.AccessRuleError, match="changed again"):
         access_rules.undo(added, by=admin)
     access_rules.undo(changed, by=admin)
     assert access_rules.snapshot(AccessRule.objects.get(pk=made.pk)) == added.after
@@ -417,7 +423,7 @@ def test_an_undo_that_needs_a_deleted_group_is_refused(admin: User, group: Group
     made = rule(admin, "tag", "x", group, visibility="PUBLIC")
     access_rules.delete(made, by=admin)
     group.delete()
-    with pytest.raises(access_rules.AccessRuleError, match="developers does not exist"):
+    with pytest.raises(rule_terms.AccessRuleError, match="developers does not exist"):
         access_rules.undo(AccessChange.objects.first(), by=admin)
 
 

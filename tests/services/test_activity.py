@@ -20,7 +20,7 @@ from discovery.models import (
     SettingChange,
     Visibility,
 )
-from discovery.services.access import access_rules
+from discovery.services.access import access_rules, rule_terms
 from discovery.services.access.redaction import Sight
 from discovery.services.activity.feed import Feed, Wanted, seen_by
 from discovery.services.activity.sources import SOURCES
@@ -35,7 +35,7 @@ def history(make_model: Make, admin_user: User) -> list[str]:
     moment = timezone.now() - timedelta(hours=9)
     metadata.edit(make_model("one"), {"license": "mit"}, by=admin_user, channel="page")
     access_rules.make(
-        access_rules.term("license", "mit"), visibility=Visibility.PUBLIC, groups=[], by=admin_user
+        rule_terms.term("license", "mit"), visibility=Visibility.PUBLIC, groups=[], by=admin_user
     )
     Group.objects.create(name="readers")
     SettingChange.objects.create(

@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 
 from discovery.models import Collection, Listing, RegisteredModel, Tag, Visibility, listing_version
 from discovery.models.listing_version import ListingVersion
-from discovery.services.access import access_rules
+from discovery.services.access import access_rules, rule_terms
 from discovery.services.search import facets, model_search
 from discovery.services.search.model_filters import ModelFilters
 
@@ -56,7 +56,7 @@ def grant_a_collection(people: Any) -> None:
 def grant_by_rule(people: Any) -> None:
     admin = User.objects.create_superuser("root")
     access_rules.make(
-        access_rules.term("license", "mit"), visibility="", groups=[people["group"]], by=admin
+        rule_terms.term("license", "mit"), visibility="", groups=[people["group"]], by=admin
     )
 
 

@@ -11,7 +11,7 @@ from django.contrib.auth.models import Group, User
 from django.db import connection
 
 from discovery.models import AccessRule, Audience, Collection, Opening, RegisteredModel
-from discovery.services.access import access_rules, audiences
+from discovery.services.access import access_rules, audiences, rule_terms
 from discovery.services.curation import collections
 
 Make = Callable[..., RegisteredModel]
@@ -41,7 +41,7 @@ def shelf(make_model: Make, admin_user: User) -> Iterator[Collection]:
     second.tagged.create(name="kept")
     both.tagged.add(*second.tagged.all())
     access_rules.make(
-        access_rules.term("tag", "kept"), visibility="RESTRICTED", groups=[], by=admin_user
+        rule_terms.term("tag", "kept"), visibility="RESTRICTED", groups=[], by=admin_user
     )
     second.groups.add(Group.objects.create(name="direct"))
     yield collection

@@ -25,7 +25,7 @@ from standardwebhooks import WebhookVerificationError
 from discovery import tasks
 from discovery.models import RegisteredModel, Root, ScanRun, Webhook, WebhookDelivery
 from discovery.services import jobs, scans
-from discovery.services.integrations import http_client, webhooks
+from discovery.services.integrations import http_client, webhook_signatures, webhooks
 from discovery.services.metadata import metadata
 from discovery.services.scans import registration
 from tests.support import builders
@@ -97,7 +97,9 @@ def test_a_message_arrives_signed_with_the_secret_that_both_ends_know(
     assert json.loads(body)["id"] == headers["X-Karen-Delivery"]
     delivery = WebhookDelivery.objects.get()
     assert (delivery.state, delivery.status, delivery.attempts) == ("delivered", 204, 1)
-    assert webhooks.sign(hook.secret, "1", body) != webhooks.sign(hook.secret, "2", body)
+    assert webhook_signatures.sign(hook.secret, "1", body) != webhook_signatures.sign(
+        hook.secret, "2", body
+    )
 
 
 def test_the_ready_made_verifiers_of_the_standard_accept_each_attempt(
@@ -128,7 +130,7 @@ def test_the_ready_made_verifiers_of_the_standard_accept_each_attempt(
 def test_signatures_are_those_of_the_specification() -> None:
     """The example of the specification: https://github.com/standard-webhooks/standard-webhooks"""
     at, body = datetime.fromtimestamp(1614265330, UTC), b'{"test": 2432232314}'
-    assert webhooks.standard_headers(
+    assert webhook_signatures.standard_headers(
         "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "msg_p5jXN8AQM9LWM0D4loKWxJek", at, body
     ) == {
         "webhook-id": "msg_p5jXN8AQM9LWM0D4loKWxJek",
@@ -145,7 +147,7 @@ def test_a_webhook_made_before_keeps_its_secret_and_both_signatures(
     webhooks.ping(hook)
     send_all()
     [(headers, body)] = receiver.heard
-    assert headers["X-Karen-Signature"] == webhooks.sign(
+    assert headers["X-Karen-Signature"] == webhook_signatures.sign(
         hook.secret, headers["X-Karen-Timestamp"], body
     )
     Verifier(hook.secret.encode()).verify(body, headers)

@@ -41,7 +41,7 @@ from discovery.models import (
     Webhook,
 )
 from discovery.services import scans
-from discovery.services.access import access_rules
+from discovery.services.access import access_rules, rule_terms
 from discovery.services.bulk import bulk_edits
 from discovery.services.bulk.operations import Operation
 from discovery.services.bulk.selections import Selection
@@ -113,7 +113,7 @@ def furnish(user: User) -> None:
     )
     Collection.objects.create(name="Shortlist", description="What we try next.").models.add(llama)
     Group.objects.get_or_create(name="Research")
-    access_rules.make(access_rules.term("tag", "kept"), visibility="RESTRICTED", groups=[], by=user)
+    access_rules.make(rule_terms.term("tag", "kept"), visibility="RESTRICTED", groups=[], by=user)
     SavedView.objects.create(owner=user, name="Mine", query="q=llama")
     Tag.objects.get_or_create(name="kept")
     bulk_edits.request(

@@ -14,7 +14,7 @@ from django.contrib.auth.models import Group, User
 from django.test import Client
 
 from discovery.models import AccessChange, AccessRule, Collection, RegisteredModel, Right
-from discovery.services.access import access_file, access_rules
+from discovery.services.access import access_file, access_rules, rule_terms
 from tests.people import administer, permit
 from tests.support.page_text import page_text
 
@@ -57,7 +57,7 @@ def test_a_click_in_the_matrix_grants_and_the_next_one_takes_away(
     make_model("m", license="mit").collections.add(shelf)
     other = Group.objects.create(name="others")
     rule = access_rules.make(
-        access_rules.term("license", "mit"), visibility="", groups=[other], by=admin_user
+        rule_terms.term("license", "mit"), visibility="", groups=[other], by=admin_user
     )
     for row in (f"collection-{shelf.pk}", f"rule-{rule.pk}"):
         assert f'value="{row} {group.pk} 1"' in get(admin_client)
@@ -121,7 +121,7 @@ def test_the_history_tells_each_change_and_undoes_it(
     admin_client: Client, admin_user: User, group: Group
 ) -> None:
     access_rules.make(
-        access_rules.term("tag", "prod"), visibility="PUBLIC", groups=[group], by=admin_user
+        rule_terms.term("tag", "prod"), visibility="PUBLIC", groups=[group], by=admin_user
     )
     html = get(admin_client, f"{URL}changes/")
     assert "Tag: prod" in html
@@ -166,7 +166,7 @@ def test_why_somebody_sees_a_model_is_told_rule_by_rule(
     make_model("m", license="mit")
     user.groups.add(group)
     access_rules.make(
-        access_rules.term("license", "mit"), visibility="RESTRICTED", groups=[group], by=admin_user
+        rule_terms.term("license", "mit"), visibility="RESTRICTED", groups=[group], by=admin_user
     )
     html = get(admin_client, user="reader", model="m")
     assert "Can see it" in html
@@ -184,7 +184,7 @@ def test_the_page_asks_as_often_for_many_rows_as_for_few(
     groups = [Group.objects.create(name=f"g{number:02}") for number in range(12)]
     for number in range(20):
         access_rules.make(
-            access_rules.term("tag", f"t{number}"), visibility="", groups=groups, by=admin_user
+            rule_terms.term("tag", f"t{number}"), visibility="", groups=groups, by=admin_user
         )
         Collection.objects.create(name=f"c{number}").groups.set(groups)
     with django_assert_max_num_queries(30):

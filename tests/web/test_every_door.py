@@ -57,7 +57,7 @@ from discovery.models import (
     Webhook,
     roles,
 )
-from discovery.services.access import access_rules, permissions
+from discovery.services.access import access_rules, permissions, rule_terms
 from discovery.services.core import config_files
 from discovery.services.integrations import api_tokens
 from discovery.services.metadata import metadata
@@ -126,7 +126,7 @@ def known(
         )
 
     rule = access_rules.make(
-        access_rules.term("tag", "x"), visibility="", groups=[group], by=admin_user
+        rule_terms.term("tag", "x"), visibility="", groups=[group], by=admin_user
     )
     plugin = Plugin.objects.get()
     return {

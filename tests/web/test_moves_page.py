@@ -5,7 +5,6 @@ For administrators.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,36 +16,17 @@ from django.utils import timezone
 from discovery.models import ProposedJoin, RegisteredModel, RejectedMove, Root, ScanRun
 from discovery.services import scans
 from discovery.services.metadata import metadata
-from tests.support import builders
 from tests.support.page_text import page_text
+from tests.support.twins import make_twins
 
 Make = Callable[..., RegisteredModel]
 
 HTMX = {"HX-Request": "true"}
 
 
-def scan(root: Path) -> None:
-    run, _ = scans.start_now(ScanRun.Trigger.COMMAND, path=str(root))
-    scans.execute(run)
-
-
 @pytest.fixture
 def twins(models_root: Path, admin_user: User) -> None:
-    """``x`` is missing with an edit, and ``p`` and ``q`` have its weights."""
-    for number, name in enumerate(("x", "u", "v", "w")):
-        builders.transformers(models_root / name, hidden=64 + 8 * number)
-    scan(models_root)
-    metadata.edit(
-        RegisteredModel.objects.get(model_id="x"),
-        {"description": "Ours <b>"},
-        by=admin_user,
-        channel="page",
-    )
-    shutil.move(models_root / "x", models_root.parent / "x")
-    scan(models_root)
-    for name in ("p", "q"):
-        shutil.copytree(models_root.parent / "x", models_root / name)
-    scan(models_root)
+    make_twins(models_root, admin_user, "Ours <b>")
 
 
 def test_the_scans_page_leads_to_open_moves(twins: None, admin_client: Client) -> None:

@@ -29,7 +29,7 @@ from discovery.models import (
     Tag,
 )
 from discovery.services import scans, schedules
-from discovery.services.access import access_rules
+from discovery.services.access import access_rules, rule_terms
 from discovery.services.core import form_stamps
 from discovery.services.curation import collections, saved_views
 from discovery.services.findings import triage
@@ -334,7 +334,7 @@ def test_a_decision_about_a_problem_is_not_taken_over_unseen(
 
 @pytest.fixture
 def rule(db: None, admin_user: User) -> AccessRule:
-    term = access_rules.term("tag", "prod")
+    term = rule_terms.term("tag", "prod")
     return access_rules.make(term, visibility="PUBLIC", groups=[], by=admin_user)
 
 

@@ -18,7 +18,7 @@ from discovery.engine.core.config import AccessControl, is_pattern
 from discovery.engine.core.service_words import Channel, RuleKind
 from discovery.engine.core.vocabulary import Visibility
 from discovery.models import AccessChange, AccessRule, AccessTerm
-from discovery.services.access import access_rules, audiences, rule_matches
+from discovery.services.access import access_rules, audiences, rule_matches, rule_terms
 from discovery.services.access.rule_matches import Term
 from discovery.services.core import config_files
 
@@ -136,7 +136,7 @@ def _follow(rule: AccessRule | None, key: str, wanted: RuleInFile) -> set[int] |
         )
         if wanted.group:
             rule.groups.add(Group.objects.get_or_create(name=wanted.group)[0])
-    standing = set(access_rules.terms_of(rule))
+    standing = set(rule_terms.terms_of(rule))
     if (
         before is not None
         and standing == set(wanted.terms)
@@ -158,7 +158,7 @@ def _follow(rule: AccessRule | None, key: str, wanted: RuleInFile) -> set[int] |
 
 def _told(rule: AccessRule) -> dict[str, object]:
     """For the history: how many names, and the first of them."""
-    terms = access_rules.terms_of(rule)
+    terms = rule_terms.terms_of(rule)
     return {
         "names": len(terms),
         "terms": [list(each) for each in terms[:MAX_NAMED]],

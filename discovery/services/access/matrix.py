@@ -13,7 +13,7 @@ from django.db.models import Count, F, OuterRef, Subquery
 from django.utils.functional import cached_property
 
 from discovery.models import AccessRule, AccessTerm, Audience, Collection, Listing, Visibility
-from discovery.services.access import access_rules
+from discovery.services.access import rule_terms
 from discovery.services.access.rule_matches import Term
 
 
@@ -54,7 +54,7 @@ class Matrix:
             .prefetch_related("groups")
             .order_by("file_key", "kind", "value")
         )
-        roots = access_rules.root_labels()
+        roots = rule_terms.root_labels()
         every, restricted = self._counts("rules", "accessrule_id")
         found = []
         for rule in rules:
@@ -62,7 +62,7 @@ class Matrix:
             label = (
                 f"{rule.file_key} ({rule.value}{more})"
                 if rule.file_key and rule.count
-                else rule.file_key or access_rules.label([Term(rule.kind, rule.value)], roots)
+                else rule.file_key or rule_terms.label([Term(rule.kind, rule.value)], roots)
             )
             found.append(
                 GrantRow(

@@ -11,7 +11,7 @@ from django.db.models import Q
 from discovery.engine.core.service_words import VisibilitySource
 from discovery.models import AccessRule, MetadataChange, RegisteredModel, Visibility
 from discovery.models.registry import groups_of, sees_all
-from discovery.services.access import access_rules
+from discovery.services.access import access_rules, rule_terms
 from discovery.services.access.permissions import seeing_all
 from discovery.services.access.rule_matches import Term
 
@@ -70,7 +70,7 @@ def called(rule: AccessRule) -> str:
     if rule.file_key:
         return f"{access_rules.FILE}: {rule.file_key}"
     terms = [Term(each.kind, each.value) for each in rule.terms.all()]
-    return access_rules.label(terms)
+    return rule_terms.label(terms)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,14 +5,12 @@ Failed deliveries are retried with increasing delays.
 
 from __future__ import annotations
 
-import hmac
 import json
 import logging
 import secrets
 from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -20,7 +18,6 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
-from standardwebhooks import Webhook as Signer
 
 from discovery.engine.core.vocabulary import Status
 from discovery.models import (
@@ -36,6 +33,11 @@ from discovery.models import (
 from discovery.services import jobs
 from discovery.services.core import config_files
 from discovery.services.integrations import http_client
+from discovery.services.integrations.webhook_signatures import (
+    SECRET_PREFIX,
+    sign,
+    standard_headers,
+)
 from discovery.services.jobs import Ending
 
 if TYPE_CHECKING:
@@ -51,10 +53,6 @@ EVENTS = {
     "metadata.edited": "Metadata edited",
 }
 PING = "ping"
-
-#: What secrets begin with by the Standard Webhooks specification; base64 follows. Those made before
-#: are plain text.
-SECRET_PREFIX = "whsec_"  # noqa: S105
 
 #: Models told of in one message.
 MAX_MODELS = 100
@@ -303,32 +301,6 @@ def _queue(hook: Webhook, event: str, data: Mapping[str, Any]) -> WebhookDeliver
         )
     )
     return KIND.request(webhook=hook, uuid=uuid, event=event, body=body, created_at=now)[0]
-
-
-def sign(secret: str, timestamp: str, body: bytes) -> str:
-    """Return the HMAC-SHA-256 of ``timestamp.body``.
-
-    The receiver computes the same, and rejects old timestamps.
-    """
-    return (
-        "sha256=" + hmac.new(secret.encode(), timestamp.encode() + b"." + body, sha256).hexdigest()
-    )
-
-
-def standard_headers(secret: str, message_id: str, at: datetime, body: bytes) -> dict[str, str]:
-    """Return the headers that ready-made verifiers in many languages check.
-
-    They are ``webhook-id``, ``webhook-timestamp`` and ``webhook-signature``.
-
-    Source:
-    https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
-    """
-    signer = Signer(secret if secret.startswith(SECRET_PREFIX) else secret.encode())
-    return {
-        "webhook-id": message_id,
-        "webhook-timestamp": str(int(at.timestamp())),
-        "webhook-signature": signer.sign(message_id, at, body.decode()),
-    }
 
 
 class Deliveries(jobs.Kind[WebhookDelivery]):
